@@ -1,0 +1,35 @@
+"""Condense a large labelled image set into a tiny synthetic one that trains a network to nearly the same accuracy."""
+
+from . import methods
+from ._version import __version__
+from .artifact import SyntheticSet, load_set
+from .data import image_set, load
+from .driver import Observer, Progress, condense
+from .errors import Diverged, InputError
+from .evaluate import Protocol, evaluate
+from .methods import METHODS, Method
+from .networks import NETWORKS, Network
+from .types import ImageSet, Scores, Spec
+
+__all__ = [
+    "METHODS",
+    "NETWORKS",
+    "Diverged",
+    "ImageSet",
+    "InputError",
+    "Method",
+    "Network",
+    "Observer",
+    "Progress",
+    "Protocol",
+    "Scores",
+    "Spec",
+    "SyntheticSet",
+    "__version__",
+    "condense",
+    "evaluate",
+    "image_set",
+    "load",
+    "load_set",
+    "methods",
+]

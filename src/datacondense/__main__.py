@@ -1,0 +1,5 @@
+"""`python -m datacondense`."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,300 @@
+"""The command line: condense, evaluate, show, list. This package is the only one that imports tyro and rich."""
+
+import json
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, Union
+
+import tyro
+from rich.table import Table
+
+from .. import __version__, picture
+from ..artifact import SyntheticSet, load_set
+from ..data import DATASETS, SOURCES, load
+from ..driver import condense
+from ..engine import Compile, Precision
+from ..errors import Diverged, InputError
+from ..evaluate import evaluate, protocol_for
+from ..files import write_bytes, write_json
+from ..methods import METHODS, Method, Random, method_class, method_name
+from ..networks import NETWORKS
+from ..rundir import SCORES
+from ..types import ImageSet, Scores
+from .display import ERR, OUT, RunDisplay, class_table, duration, say, score_table, summary
+
+M = TypeVar("M", bound=Method)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condense(Generic[M]):
+    """Condense a dataset into a few synthetic images per class."""
+
+    data: str = "digits"
+    """What to condense: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH."""
+    data_dir: Path | None = None
+    """Where the files of a named dataset are."""
+    ipc: int = 10
+    """Synthetic images of each class."""
+    out: Path | None = None
+    """Run directory; by default runs/METHOD-DATA-ipcN-seedN."""
+    method: M
+    seed: int = 0
+    """The same seed on the same machine gives the same images, bit for bit."""
+    time_budget: str | None = None
+    """Stop after this time with a valid set, such as 90s, 5m, 1h30m."""
+    resume: bool = False
+    """Go on with the run in the run directory, if there is one."""
+    overwrite: bool = False
+    """Replace the run in the run directory."""
+    checkpoint_every: str = "1m"
+    """Time between checkpoints."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    precision: Precision = "fp32"
+    """Arithmetic of the networks; tf32 needs an NVIDIA GPU."""
+    compile: Compile = "auto"
+    """torch.compile: auto compiles where the run is long enough to pay for it."""
+
+    def run(self) -> None:
+        train, _ = load(self.data, data_dir=self.data_dir)
+        name = method_name(self.method)
+        out = self.out or Path("runs") / f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}"
+        budget = parse_duration("--time-budget", self.time_budget) if self.time_budget else None
+        every = parse_duration("--checkpoint-every", self.checkpoint_every)
+        with RunDisplay(f"{name} {train.spec.name} ipc {self.ipc}") as display:
+            result = condense(
+                self.method,
+                train,
+                self.ipc,
+                seed=self.seed,
+                out=out,
+                device=self.device,
+                precision=self.precision,
+                compile=self.compile,
+                time_budget=budget,
+                resume=self.resume,
+                overwrite=self.overwrite,
+                checkpoint_every=every,
+                source=_absolute(self.data),
+                observers=[display],
+            )
+        made = result.provenance
+        say(
+            f"{len(result)} images from {len(train)} in {duration(made['wall_seconds'])}, "
+            f"{made['iterations_done']} of {self.method.iterations} iterations: {out}"
+        )
+        if made["iterations_done"] < self.method.iterations:
+            say("stopped early with a valid set; the same command with --resume goes on")
+        say(f"next: datacondense evaluate {out}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Train fresh networks on a condensed set and test them on real images."""
+
+    run_dir: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
+    """Run directory of `datacondense condense`, or a synthetic.safetensors."""
+    archs: tuple[str, ...] = ()
+    """Networks to train; by default the one the set was made with."""
+    nets: int = 5
+    """Networks of each kind, each from fresh weights."""
+    epochs: int | None = None
+    """Training epochs; by default 1000 with augmentation and 300 without, as published."""
+    augment: str = "auto"
+    """Augmentation in training: auto takes the one the set was made under; none; or strategies joined by "_"."""
+    beside: tuple[Literal["random", "whole"], ...] = ()
+    """Also train on: random real images of the same number; the whole real training set."""
+    whole_epochs: int = 30
+    """Training epochs on the whole set."""
+    seed: int = 0
+    """Seed of the networks."""
+    per_class: bool = False
+    """Print the accuracy on each class too."""
+    data: str | None = None
+    """Where the test images come from; by default what the set was made from."""
+    data_dir: Path | None = None
+    """Where the files of a named dataset are."""
+    out: Path | None = None
+    """Write the scores to this JSON file too. They are always added to scores.jsonl in the run directory."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    precision: Precision = "fp32"
+    """Arithmetic of the networks; tf32 needs an NVIDIA GPU."""
+    compile: Compile = "auto"
+    """torch.compile: auto compiles where the training is long enough to pay for it."""
+
+    def run(self) -> None:
+        condensed = load_set(self.run_dir)
+        source = self.data or condensed.provenance.get("source")
+        if source is None:
+            raise InputError(f"{self.run_dir} does not say what it was made from: name the test images by --data")
+        train, test = load(source, data_dir=self.data_dir)
+        made = condensed.provenance
+        first = protocol_for(
+            condensed, archs=self.archs, nets=self.nets, epochs=self.epochs, augment=self.augment, seed=self.seed
+        )
+        rows: list[tuple[str, SyntheticSet | ImageSet, int]] = [(made["method"], condensed, first.epochs)]
+        if "random" in self.beside and made["method"] != "random":
+            baseline = condense(Random(arch=first.archs[0]), train, made["ipc"], seed=made["seed"])
+            rows.insert(0, ("random", baseline, first.epochs))
+        if "whole" in self.beside:
+            rows.append(("whole set", train, self.whole_epochs))
+        total = sum(epochs for _, _, epochs in rows) * self.nets * len(first.archs)
+        scores: dict[str, Scores] = {}
+        with RunDisplay("training networks") as display:
+            done = 0
+
+            def on_epoch() -> None:
+                nonlocal done
+                done += 1
+                display.count(done, total)
+
+            for label, examples, epochs in rows:
+                scores[label] = evaluate(
+                    examples,
+                    test,
+                    archs=first.archs,
+                    nets=self.nets,
+                    epochs=epochs,
+                    augment=first.augment,
+                    seed=self.seed,
+                    device=self.device,
+                    precision=self.precision,
+                    compile=self.compile,
+                    on_epoch=on_epoch,
+                )
+        _keep(scores, self.run_dir, self.out)
+        OUT.print(score_table(scores))
+        if self.per_class:
+            OUT.print(class_table(scores, test.spec.class_names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show:
+    """Draw a condensed set as a picture, one labelled row for each class."""
+
+    run_dir: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
+    """Run directory of `datacondense condense`, or a synthetic.safetensors."""
+    per_class: int = 10
+    """How many images of each class to draw."""
+    out: Path | None = None
+    """Picture to write; by default images.png beside the set."""
+
+    def run(self) -> None:
+        synthetic = load_set(self.run_dir)
+        if self.per_class < 1:
+            raise InputError(f"--per-class {self.per_class}: at least 1 image per class is needed")
+        folder = self.run_dir if self.run_dir.is_dir() else self.run_dir.parent
+        path = self.out or folder / picture.FILE_NAME
+        picture.save_grid(synthetic, path, per_class=self.per_class)
+        say(str(path))
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List the methods, datasets or networks there are."""
+
+    what: tyro.conf.Positional[Literal["methods", "data", "archs"]]
+    """What to list."""
+
+    def run(self) -> None:
+        if self.what == "methods":
+            table = Table("method", "what it does")
+            for name, cls in METHODS.items():
+                table.add_row(name, summary(cls))
+            OUT.print(table)
+            return
+        names = {"data": [*DATASETS, *(f"{prefix}:PATH" for prefix in SOURCES)], "archs": list(NETWORKS)}
+        for name in names[self.what]:
+            say(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CondenseWith:
+    """Condense a dataset into a few synthetic images per class, by one of the methods."""
+
+    job: "Jobs"
+
+
+if TYPE_CHECKING:
+    Jobs = Condense[Method]
+else:
+    Jobs = Union[  # noqa: UP007 (built from the registry)
+        tuple(
+            Annotated[Condense[cls], tyro.conf.subcommand(name, description=summary(cls))]
+            for name, cls in METHODS.items()
+        )
+    ]
+
+Command = Union[  # noqa: UP007 (tyro reads the annotations)
+    Annotated[CondenseWith, tyro.conf.subcommand("condense")],
+    Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
+    Annotated[Show, tyro.conf.subcommand("show")],
+    Annotated[List, tyro.conf.subcommand("list")],
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0, or 2 after one line on stderr for anything the user can mend."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments == ["--version"]:
+        say(__version__)
+        return 0
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            if arguments[:1] == ["condense"] and arguments[1:2] and not arguments[1].startswith("-"):
+                method_class(arguments[1])  # tyro's own error does not say which method is near
+            command = tyro.cli(
+                Command,  # type: ignore[arg-type]
+                prog="datacondense",
+                args=arguments,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+            (command.job if isinstance(command, CondenseWith) else command).run()
+    except (InputError, Diverged) as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except KeyboardInterrupt:
+        return _fail("interrupted", code=130)
+    return 0
+
+
+def parse_duration(flag: str, text: str) -> float:
+    """Seconds of a text such as 90, 90s, 5m or 1h30m. Raises InputError, naming the flag, for anything else."""
+    match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text)
+    if not match or not any(match.groups()):
+        raise InputError(f"{flag} {text}: give a time such as 90s, 5m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _keep(scores: dict[str, Scores], run_dir: Path, out: Path | None) -> None:
+    """Add the scores to the run directory's scores.jsonl, and write them to `out`."""
+    values: dict[str, Any] = {label: score.to_json() for label, score in scores.items()}
+    if run_dir.is_dir():
+        path = run_dir / SCORES
+        before = path.read_bytes() if path.exists() else b""
+        write_bytes(path, before + json.dumps(values).encode() + b"\n")
+    if out is not None:
+        write_json(out, values)
+
+
+def _absolute(source: str) -> str:
+    """A data source whose path, if it has one, does not depend on the working directory."""
+    prefix, colon, path = source.partition(":")
+    return f"{prefix}:{Path(path).absolute()}" if colon else source
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:
+    ERR.print(f"datacondense: note: {message}", markup=False, soft_wrap=True)
+
+
+def _fail(text: str, code: int = 2) -> int:
+    ERR.print(f"datacondense: error: {text}", markup=False, soft_wrap=True)
+    return code

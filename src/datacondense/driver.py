@@ -1,0 +1,359 @@
+"""condense(): the one loop. It owns the image optimiser, randomness, progress, budget, checkpoints and resume."""
+
+import hashlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import torch
+
+from . import artifact, machine, picture
+from .artifact import SyntheticSet
+from .engine import Compile, Engine, Execution, Precision, decide
+from .errors import Diverged, InputError
+from .methods import Method, Problem, method_name
+from .rundir import LOG, Checkpoint, RunDirectory
+from .streams import Streams
+from .synthetic import Synthetic
+from .types import ImageSet
+
+
+@final
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after an iteration."""
+
+    iteration: int
+    """Iterations that are done."""
+    iterations: int
+    loss: float
+    """Mean over the updates of this iteration."""
+    seconds: float
+    """Wall time over all sessions of the run."""
+    resumed_at: int
+    """Iterations that were done when this session began."""
+    session_seconds: float
+
+
+class Observer(Protocol):
+    """Is told what happens in a run. It must not change the run."""
+
+    def progress(self, progress: Progress) -> None:
+        """An iteration is done."""
+        ...
+
+    def message(self, text: str) -> None:
+        """Something that the user should read, one line."""
+        ...
+
+
+def condense(
+    method: Method,
+    real: ImageSet,
+    ipc: int,
+    *,
+    seed: int = 0,
+    out: str | Path | None = None,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    compile: Compile = "auto",
+    time_budget: float | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    checkpoint_every: float = 60.0,
+    source: str | None = None,
+    observers: Sequence[Observer] = (),
+) -> SyntheticSet:
+    """Condense `real` into `ipc` synthetic images of each class.
+
+    out: run directory to write; None keeps everything in memory.
+    time_budget: seconds after which this session stops, at the end of an iteration, with a valid set.
+    resume: go on with the run in `out`, bit for bit as if it had never stopped; a fresh run where there is none.
+    overwrite: delete the run in `out` first.
+    checkpoint_every: seconds between checkpoints.
+    source: what `real` was loaded from; recorded, so that `datacondense evaluate` finds its test images.
+
+    Ctrl-C and SIGTERM stop at the end of the iteration, as the time budget does.
+    Raises InputError for anything that cannot be used, and Diverged when the loss or a gradient is not finite; the
+    set as it stood before that update is in `out` then.
+    """
+    _check(method, real, ipc, time_budget, resume, overwrite)
+    fixed, per_ipc = method.images_per_iteration
+    images = method.iterations * real.spec.classes * (fixed + per_ipc * ipc)
+    request = {"device": device, "precision": precision, "compile": compile}
+    identity = {
+        "method": method_name(method),
+        "settings": method.settings(),
+        "data": real.spec.name,
+        "data_sha256": _fingerprint(real),
+        "ipc": ipc,
+        "seed": seed,
+        **request,
+    }
+    directory = RunDirectory(Path(out)) if out is not None else None
+    recorded = _recorded(directory, identity, resume, overwrite)
+    execution = (
+        Execution(**recorded["execution"])
+        if recorded
+        else decide(method.arch, real.spec, images, device=device, precision=precision, compile=compile)
+    )
+    engine = Engine(execution)
+    with engine.active():
+        problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
+        run = _Run(method, problem, seed, {**identity, "source": source}, directory, tuple(observers))
+        if directory and not recorded:
+            directory.clear()
+        return run.go(time_budget, checkpoint_every)
+
+
+@final
+class _Run:
+    """One session of one run."""
+
+    def __init__(
+        self,
+        method: Method,
+        problem: Problem,
+        seed: int,
+        identity: dict[str, Any],
+        directory: RunDirectory | None,
+        observers: tuple[Observer, ...],
+    ) -> None:
+        self.method = method
+        self.problem = problem
+        self.streams = Streams(seed)
+        self.identity = identity
+        self.directory = directory
+        self.observers = observers
+        self.synthetic: Synthetic = method.start(problem, self.streams)
+        self.optimiser = method.optimiser(self.synthetic)
+        self.done = 0
+        self.seconds_before = 0.0
+        self.started = time.perf_counter()
+
+    @property
+    def session_seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + self.session_seconds
+
+    def go(self, time_budget: float | None, checkpoint_every: float) -> SyntheticSet:
+        self._restore()
+        self._record("running")
+        resumed_at, last_checkpoint = self.done, time.perf_counter()
+        with ExitStack() as stack:
+            log = stack.enter_context(_log(self.directory))
+            stop = stack.enter_context(_stop_signals(self._tell))
+            while self.done < self.method.iterations:
+                try:
+                    loss = self._iterate()
+                except Diverged:
+                    self._finish("diverged")
+                    raise
+                self.done += 1
+                progress = Progress(
+                    self.done, self.method.iterations, loss, self.seconds, resumed_at, self.session_seconds
+                )
+                log(progress)
+                for observer in self.observers:
+                    observer.progress(progress)
+                if stop() or (time_budget is not None and self.session_seconds >= time_budget):
+                    break
+                if time.perf_counter() - last_checkpoint >= checkpoint_every:
+                    self._checkpoint()
+                    last_checkpoint = time.perf_counter()
+        return self._finish("complete" if self.done == self.method.iterations else "stopped")
+
+    def _iterate(self) -> float:
+        """One iteration of the method: apply an update for each loss it yields. Returns the mean loss."""
+        assert self.optimiser is not None, "a method with iterations has an optimiser"
+        total, updates = 0.0, 0
+        for loss in self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done)):
+            self.optimiser.zero_grad()
+            loss.backward()
+            value = float(loss.detach())
+            gradients = [p.grad for p in self.synthetic.parameters() if p.grad is not None]
+            if not all(bool(torch.isfinite(g).all()) for g in [loss.detach(), *gradients]):
+                raise Diverged(
+                    f"the loss or its gradient is no longer finite at iteration {self.done + 1} (loss {value:g}): the "
+                    f"likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
+                    f"take a smaller one"
+                )
+            self.optimiser.step()
+            total, updates = total + value, updates + 1
+        assert updates, "an iteration yields at least one loss"
+        return total / updates
+
+    def _restore(self) -> None:
+        if self.directory is None:
+            return
+        checkpoint, damaged = self.directory.load_checkpoint(self.problem.engine.device)
+        for text in damaged:
+            self._tell(f"{text}; going on from the checkpoint before it")
+        if checkpoint is not None:
+            self.done, self.seconds_before = checkpoint.iteration, checkpoint.seconds
+            _unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
+            self._tell(f"resumed after iteration {self.done} of {self.method.iterations}")
+        self.directory.trim_log(self.done)
+
+    def _checkpoint(self) -> None:
+        if self.directory is not None:
+            tensors = _pack_state(self.synthetic, self.optimiser)
+            self.directory.save_checkpoint(Checkpoint(self.done, self.seconds, tensors))
+
+    def _record(self, status: str) -> None:
+        if self.directory is not None:
+            self.directory.record({"status": status, **self._provenance(), "identity": self.identity})
+
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            **self.identity,
+            "iterations_done": self.done,
+            "wall_seconds": round(self.seconds, 3),
+            "execution": self.problem.engine.execution.to_json(),
+            "versions": machine.versions(),
+            "machine": machine.describe(self.problem.engine.device),
+        }
+
+    def _finish(self, status: str) -> SyntheticSet:
+        with torch.no_grad():
+            images = self.synthetic().detach().cpu().contiguous()  # (K, M, C, H, W)
+        labels = torch.arange(images.shape[0]).repeat_interleave(images.shape[1])
+        result = SyntheticSet(images.flatten(0, 1), labels, self.problem.spec, self._provenance())
+        if self.directory is not None:
+            if status != "diverged":  # its checkpoints are from before; what diverged may lie inside an iteration
+                self._checkpoint()
+            artifact.save(result, self.directory.path / artifact.FILE_NAME)
+            picture.save_grid(result, self.directory.path / picture.FILE_NAME)
+            self._record(status)
+        return result
+
+    def _tell(self, text: str) -> None:
+        for observer in self.observers:
+            observer.message(text)
+
+
+def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, resume: bool, overwrite: bool) -> None:
+    if ipc < 1:
+        raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
+    smallest = int(real.counts.argmin())
+    if ipc > int(real.counts[smallest]):
+        raise InputError(
+            f"--ipc {ipc} is more than class {real.spec.class_names[smallest]!r} has: {int(real.counts[smallest])} "
+            f"images; take a smaller --ipc"
+        )
+    if method.iterations < 0:
+        raise InputError(f"--iterations {method.iterations}: must not be negative")
+    if time_budget is not None and time_budget <= 0:
+        raise InputError(f"--time-budget {time_budget:g}s: must be positive")
+    if resume and overwrite:
+        raise InputError("--resume and --overwrite exclude each other: take one")
+
+
+def _recorded(
+    directory: RunDirectory | None, identity: dict[str, Any], resume: bool, overwrite: bool
+) -> dict[str, Any] | None:
+    """What the run to be resumed has recorded; None for a fresh run. Refuses to mix two runs."""
+    if directory is None or not directory.occupied() or overwrite:
+        return None
+    if not resume:
+        raise InputError(f"{directory.path} holds another run: go on with it by --resume, or replace it by --overwrite")
+    recorded = directory.recorded()
+    if recorded is None:
+        raise InputError(f"{directory.path} has files of a run but no run.json: replace it by --overwrite")
+    before, now = _flat(recorded["identity"]), _flat(identity)
+    different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if different:
+        changes = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different)
+        raise InputError(f"cannot resume {directory.path} under other settings: {changes}")
+    return recorded
+
+
+def _flat(identity: dict[str, Any]) -> dict[str, Any]:
+    rest = {key: value for key, value in identity.items() if key != "settings"}
+    return {**identity["settings"], **rest}
+
+
+def _fingerprint(real: ImageSet) -> str:
+    digest = hashlib.sha256(json.dumps(real.spec.to_json()).encode())
+    for tensor in (real.images, real.labels):
+        digest.update(tensor.cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _pack_state(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> dict[str, torch.Tensor]:
+    tensors = {f"synthetic.{name}": tensor for name, tensor in synthetic.state_dict().items()}
+    if optimiser is not None:
+        for index, state in optimiser.state_dict()["state"].items():
+            for name, value in state.items():
+                if value is not None:  # a momentum of 0 keeps no buffer
+                    tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
+    return tensors
+
+
+def _unpack_state(
+    tensors: dict[str, torch.Tensor], synthetic: Synthetic, optimiser: torch.optim.Optimizer | None
+) -> None:
+    parts = [(name.split(".", 1), tensor) for name, tensor in tensors.items()]
+    synthetic.load_state_dict({rest: tensor for (part, rest), tensor in parts if part == "synthetic"})
+    if optimiser is not None:
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for (part, rest), tensor in parts:
+            if part == "optimiser":
+                index, name = rest.split(".", 1)
+                state.setdefault(int(index), {})[name] = tensor
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+@contextmanager
+def _log(directory: RunDirectory | None) -> Iterator[Callable[[Progress], None]]:
+    """A function that appends a line to the log; the file is flushed once a second and at the end."""
+    if directory is None:
+        yield lambda _progress: None
+        return
+    with (directory.path / LOG).open("a") as file:
+        flushed = time.perf_counter()
+
+        def write(progress: Progress) -> None:
+            nonlocal flushed
+            entry = {
+                "iteration": progress.iteration,
+                "loss": progress.loss,
+                "seconds": round(progress.seconds, 4),
+            }
+            file.write(json.dumps(entry) + "\n")
+            if time.perf_counter() - flushed > 1:
+                file.flush()
+                flushed = time.perf_counter()
+
+        yield write
+
+
+@contextmanager
+def _stop_signals(tell: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """A function that says whether Ctrl-C or SIGTERM came. A second Ctrl-C stops at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        yield asked.is_set
+        return
+
+    def ask(signum: int, _frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        tell(f"{signal.Signals(signum).name}: stopping at the end of this iteration; once more stops at once")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,21 @@
+"""What users are told when something they gave cannot be used."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used. The message is one line: what is wrong and what to do."""
+
+
+class Diverged(RuntimeError):
+    """An optimisation stopped being finite. The message names the setting that is the likely cause."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that is in no registry, with the nearest known name."""
+    names = list(known)
+    close = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
+    nearest = [n for n in names if n.lower() in close]
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return InputError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")

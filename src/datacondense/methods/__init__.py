@@ -1,0 +1,36 @@
+"""Methods by name. A new one is a file and a line here."""
+
+from ..errors import unknown
+from .base import Matching, Method, Problem, Selection
+from .coreset import Random
+from .distribution_matching import DistributionMatching
+
+METHODS: dict[str, type[Method]] = {
+    "dm": DistributionMatching,
+    "random": Random,
+}
+
+
+def method_name(method: Method) -> str:
+    """The name in METHODS, or the class's own for a method that is not registered."""
+    return next((name for name, cls in METHODS.items() if cls is type(method)), type(method).__name__)
+
+
+def method_class(name: str) -> type[Method]:
+    """The class of a registered method. Raises InputError for an unknown name."""
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    return METHODS[name]
+
+
+__all__ = [
+    "METHODS",
+    "DistributionMatching",
+    "Matching",
+    "Method",
+    "Problem",
+    "Random",
+    "Selection",
+    "method_class",
+    "method_name",
+]

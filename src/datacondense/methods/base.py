@@ -1,0 +1,129 @@
+"""What a method is, and the problem it is given."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from .. import augment, networks
+from ..augment import Siamese
+from ..engine import Engine
+from ..networks import Network
+from ..streams import Streams
+from ..synthetic import Pixels, Synthetic, noise
+from ..types import ImageSet, Spec
+
+
+class Problem:
+    """What a method works on: the real images, how many to make of each class, and the means to compare."""
+
+    def __init__(self, real: ImageSet, ipc: int, arch: str, augmentation: str, engine: Engine) -> None:
+        self.real = real
+        self.ipc = ipc
+        self.engine = engine
+        self.augment: Siamese = augment.parse(augmentation, real.spec)
+        self._network = engine.prepare(networks.build(arch, real.spec)).requires_grad_(False)
+
+    @property
+    def spec(self) -> Spec:
+        return self.real.spec
+
+    @property
+    def classes(self) -> int:
+        return self.spec.classes
+
+    def fresh_network(self, generator: torch.Generator) -> Network:
+        """A network with newly drawn, frozen weights, in training mode.
+
+        It is one object whose weights are drawn again at each call, so compiled code stays valid.
+        """
+        self._network.reset(generator)
+        return self._network.train()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """A method is its hyper-parameters, how it starts, and what it compares in each iteration."""
+
+    iterations: int
+    arch: str = "ConvNet"
+    """Network the set is made for; evaluation takes it when told no other."""
+    augment: str = "auto"
+    """Augmentation that images pass: auto (DSA's for the dataset), none, or strategies joined by "_", such as
+    color_crop_cutout_flip_scale_rotate. Evaluation takes it when told no other."""
+
+    @property
+    @abstractmethod
+    def images_per_iteration(self) -> tuple[int, int]:
+        """How many images of each class one iteration passes forward: (fixed, times ipc)."""
+
+    @abstractmethod
+    def start(self, problem: Problem, streams: Streams) -> Synthetic:
+        """The synthetic images before the first iteration."""
+
+    @abstractmethod
+    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer | None:
+        """What applies the updates; None for a method that makes none."""
+
+    @abstractmethod
+    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Generator[Tensor, None, None]:
+        """One iteration: yield one scalar loss per update of the images; on return from `yield` it is applied."""
+
+    def settings(self) -> dict[str, Any]:
+        """The hyper-parameters that the constructor takes, as JSON values."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matching(Method):
+    """A method that moves pixels by SGD until synthetic and real images look alike to networks."""
+
+    iterations: int = 20_000
+    """Iterations; each draws a fresh network."""
+    lr: float = 1.0
+    """Learning rate of the images."""
+    momentum: float = 0.5
+    """Momentum of the images."""
+    batch_real: int = 256
+    """Real images of each class per update, B."""
+    init: Literal["real", "noise"] = "real"
+    """What the images start from: random real images or N(0, 1) noise."""
+
+    def start(self, problem: Problem, streams: Streams) -> Synthetic:
+        if self.init == "real":
+            return Pixels(problem.real.sample(problem.ipc, streams("init")))
+        shape = (problem.classes, problem.ipc, *problem.spec.shape)
+        return Pixels(noise(shape, streams("init"), problem.real.images.device))
+
+    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
+        return torch.optim.SGD(synthetic.parameters(), lr=self.lr, momentum=self.momentum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection(Method):
+    """A method that chooses real images and changes none."""
+
+    iterations: int = field(default=0, init=False)
+
+    @property
+    def images_per_iteration(self) -> tuple[int, int]:
+        return 0, 0
+
+    @abstractmethod
+    def select(self, problem: Problem, streams: Streams) -> Tensor:
+        """Positions of the chosen real images, (K, ipc)."""
+
+    def start(self, problem: Problem, streams: Streams) -> Synthetic:
+        index = self.select(problem, streams)
+        images, _ = problem.real.batch(index.flatten())
+        return Pixels(images.unflatten(0, index.shape))
+
+    def optimiser(self, synthetic: Synthetic) -> None:
+        return None
+
+    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Generator[Tensor, None, None]:
+        yield from ()

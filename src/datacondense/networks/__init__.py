@@ -1,0 +1,47 @@
+"""Networks by their published names."""
+
+from collections.abc import Callable
+from functools import partial
+
+from ..errors import unknown
+from ..types import Spec
+from .base import Network
+from .convnet import ConvNet
+
+NETWORKS: dict[str, Callable[[Spec], Network]] = {
+    "ConvNet": ConvNet,
+    "ConvNetW32": partial(ConvNet, width=32),
+    "ConvNetW64": partial(ConvNet, width=64),
+    "ConvNetW128": partial(ConvNet, width=128),
+    "ConvNetW256": partial(ConvNet, width=256),
+    "ConvNetD1": partial(ConvNet, depth=1),
+    "ConvNetD2": partial(ConvNet, depth=2),
+    "ConvNetD3": partial(ConvNet, depth=3),
+    "ConvNetD4": partial(ConvNet, depth=4),
+    "ConvNetAS": partial(ConvNet, activation="sigmoid"),
+    "ConvNetAR": partial(ConvNet, activation="relu"),
+    "ConvNetAL": partial(ConvNet, activation="leaky_relu"),
+    "ConvNetASwish": partial(ConvNet, activation="swish"),
+    "ConvNetNN": partial(ConvNet, norm="none"),
+    "ConvNetBN": partial(ConvNet, norm="batch"),
+    "ConvNetLN": partial(ConvNet, norm="layer"),
+    "ConvNetIN": partial(ConvNet, norm="instance"),
+    "ConvNetGN": partial(ConvNet, norm="group"),
+    "ConvNetNP": partial(ConvNet, pooling="none"),
+    "ConvNetMP": partial(ConvNet, pooling="max"),
+    "ConvNetAP": partial(ConvNet, pooling="average"),
+    "ConvNetASwishBN": partial(ConvNet, activation="swish", norm="batch"),
+}
+
+
+def build(arch: str, spec: Spec) -> Network:
+    """The network `arch` for the images and classes of `spec`, with weights yet to be drawn by `reset`.
+
+    Raises InputError for a name not in NETWORKS and for a Spec the network cannot serve.
+    """
+    if arch not in NETWORKS:
+        raise unknown("arch", arch, NETWORKS)
+    return NETWORKS[arch](spec)
+
+
+__all__ = ["NETWORKS", "ConvNet", "Network", "build"]

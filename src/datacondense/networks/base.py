@@ -1,0 +1,46 @@
+"""What every network offers: an embedding, a linear head, and a reset in place."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+class Network(nn.Module, ABC):
+    """A classifier of images in two parts: `embed` and a linear `head`.
+
+    Built for one Spec; a builder raises InputError, naming the sizes it serves, for a Spec it cannot serve.
+    """
+
+    head: nn.Linear
+
+    @abstractmethod
+    def embed(self, images: Tensor) -> Tensor:
+        """Normalised images (N, C, H, W) -> embeddings (N, D), the input of the last layer."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images (N, C, H, W) -> logits (N, K)."""
+        return self.head(self.embed(images))
+
+    @property
+    def batch_statistics(self) -> bool:
+        """Whether, in training mode, an image's embedding depends on the other images of its batch."""
+        return any(isinstance(module, _BATCH_NORMS) for module in self.modules())
+
+    @torch.no_grad()
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw all weights anew, in place, so that compiled code stays valid.
+
+        PyTorch's defaults, which the published code uses: weights and biases of convolutions and linear layers
+        uniform in +-1/sqrt(fan_in), norms at 1 and 0. The draw does not depend on device or memory layout.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                bound = 1 / math.sqrt(module.weight[0].numel())
+                for parameter in module.parameters(recurse=False):
+                    parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+            elif isinstance(module, (nn.GroupNorm, nn.LayerNorm, *_BATCH_NORMS)):
+                module.reset_parameters()

@@ -1,0 +1,101 @@
+"""The run directory: what a run has written, and how it goes on after it was stopped."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from . import artifact, picture
+from .errors import InputError
+from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
+
+RUN, LOG = "run.json", "log.jsonl"
+_CHECKPOINT, _PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
+SCORES = "scores.jsonl"
+_OURS = (RUN, LOG, _CHECKPOINT, _PREVIOUS, SCORES, artifact.FILE_NAME, picture.FILE_NAME)
+
+
+@final
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything a run needs to go on: how far it is, and the state of the images and of their optimiser."""
+
+    iteration: int
+    """Iterations that are done."""
+    seconds: float
+    """Wall time spent so far, over all sessions."""
+    tensors: dict[str, Tensor]
+
+
+@final
+class RunDirectory:
+    """Reads and writes the files of one run. Every write is atomic, apart from lines appended to the log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def occupied(self) -> bool:
+        return any((self.path / name).exists() for name in _OURS)
+
+    def recorded(self) -> dict[str, Any] | None:
+        """What `run.json` says; None where there is no run."""
+        return read_json(self.path / RUN) if (self.path / RUN).exists() else None
+
+    def record(self, run: Mapping[str, Any]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.path / RUN, run)
+
+    def clear(self) -> None:
+        """Delete the files of an earlier run, and nothing else."""
+        for name in _OURS:
+            (self.path / name).unlink(missing_ok=True)
+
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint and keep the one before it."""
+        current = self.path / _CHECKPOINT
+        header = {"iteration": checkpoint.iteration, "seconds": checkpoint.seconds}
+        fresh = self.path / f".{_CHECKPOINT}"
+        write_tensors(fresh, checkpoint.tensors, header)
+        if current.exists():
+            current.replace(self.path / _PREVIOUS)
+        fresh.replace(current)
+
+    def load_checkpoint(self, device: torch.device) -> tuple[Checkpoint | None, list[str]]:
+        """The newest checkpoint that is whole, and a message for each that was damaged; None where there is none.
+
+        Raises InputError when there are checkpoints and all are damaged.
+        """
+        damaged: list[str] = []
+        for path in (self.path / _CHECKPOINT, self.path / _PREVIOUS):
+            if not path.exists():
+                continue
+            try:
+                tensors, header = read_tensors(path)
+            except InputError as error:
+                damaged.append(str(error))
+                continue
+            tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
+            return Checkpoint(header["iteration"], header["seconds"], tensors), damaged
+        if damaged:
+            raise InputError(f"{'; '.join(damaged)}; no good checkpoint is left: start again with --overwrite")
+        return None, []
+
+    def trim_log(self, iterations: int) -> None:
+        """Drop log lines past `iterations`, and a last line cut short by a crash."""
+        path = self.path / LOG
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                break
+            if entry["iteration"] > iterations:
+                break
+            kept.append(line + "\n")
+        write_bytes(path, "".join(kept).encode())

@@ -1,0 +1,172 @@
+"""The types every other module speaks: Spec, ImageSet, Examples, Scores.
+
+Shape legend, used in trailing comments everywhere:
+K classes, M synthetic images per class, B real images per class, N images, C H W channels and pixels, D embedding
+width, S networks trained side by side, G groups that share one augmentation draw.
+"""
+
+import statistics
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that a network, an augmentation or a figure may know of a dataset; stored inside every artefact."""
+
+    name: str
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    """(C, H, W) of one image."""
+    mean: tuple[float, ...]
+    """Per channel, of pixels scaled to [0, 1]."""
+    std: tuple[float, ...]
+    flip: bool = True
+    """Whether an image keeps its class when mirrored left to right: true of clothes, false of digits."""
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """uint8 (..., C, H, W) -> float32 with mean 0 and standard deviation 1 per channel."""
+        mean, std = self._statistics(images.device)
+        return (images.float() / 255 - mean) / std
+
+    def denormalise(self, images: Tensor) -> Tensor:
+        """Normalised (..., C, H, W) -> float32 in [0, 1], clipped: what a picture of it shows."""
+        mean, std = self._statistics(images.device)
+        return (images * std + mean).clamp(0, 1)
+
+    def _statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        mean, std = torch.tensor([self.mean, self.std], device=device)[:, :, None, None]  # each (C, 1, 1)
+        return mean, std
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Spec":
+        """The inverse of `to_json`. Raises KeyError and TypeError for fields that are missing or of the wrong kind."""
+        return cls(
+            name=fields["name"],
+            class_names=tuple(fields["class_names"]),
+            shape=tuple(fields["shape"]),
+            mean=tuple(fields["mean"]),
+            std=tuple(fields["std"]),
+            flip=fields["flip"],
+        )
+
+
+class Examples(Protocol):
+    """Labelled images that are read by index: what a network trains on and is tested on."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        ...
+
+
+class ImageSet:
+    """Real labelled images, kept as uint8 and normalised when read.
+
+    images: uint8 (N, C, H, W); labels: int64 (N,) in [0, K). Both on one device. `data.image_set` builds one from
+    arrays with every check; this constructor only stores.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, spec: Spec) -> None:
+        self.images = images
+        self.labels = labels
+        self.spec = spec
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        return ImageSet(self.images.to(device), self.labels.to(device), self.spec)
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        index = index.to(self.labels.device)
+        return self.spec.normalise(self.images[index]), self.labels[index]
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """Images of each class, (K,), on the CPU."""
+        return torch.bincount(self.labels.cpu(), minlength=self.spec.classes)
+
+    @cached_property
+    def members(self) -> Tensor:
+        """Row k lists the positions of class k's images; padded with 0 past `counts[k]`. (K, max count), CPU."""
+        order = self.labels.cpu().argsort(stable=True)
+        rows = order.split(self.counts.tolist())
+        return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+
+    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Positions of `batch` images of every class, (K, batch), on the CPU.
+
+        Without replacement within a class. A class with fewer than `batch` images is taken whole and filled up by
+        drawing from it again; a warning says so.
+        """
+        counts, members = self.counts[:, None], self.members
+        keys = torch.rand(members.shape, generator=generator)
+        keys = keys.masked_fill(torch.arange(members.shape[1]) >= counts, -1)  # padding is never among the largest
+        picks = keys.topk(min(batch, members.shape[1]), dim=1).indices
+        if int(counts.min()) < batch:
+            _tell_resampling(self, batch)
+            again = torch.rand(len(counts), batch, generator=generator, dtype=torch.float64).mul(counts).long()
+            picks = torch.nn.functional.pad(picks, (0, batch - picks.shape[1]))
+            picks = torch.where(torch.arange(batch) < counts, picks, again)
+        return members.gather(1, picks)
+
+    def sample(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Normalised images of every class, (K, batch, C, H, W), drawn as `draw` says."""
+        index = self.draw(batch, generator)
+        images, _ = self.batch(index.flatten())
+        return images.unflatten(0, index.shape)
+
+
+def _tell_resampling(real: ImageSet, batch: int) -> None:
+    smallest = int(real.counts.argmin())
+    warnings.warn(
+        f"a batch of {batch} images per class is larger than class {real.spec.class_names[smallest]!r} "
+        f"({int(real.counts[smallest])} images): small classes are taken whole and filled up by drawing again",
+        stacklevel=3,
+    )
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Test accuracies of networks trained on one set. Accuracies are fractions in [0, 1]."""
+
+    accuracy: dict[str, list[float]]
+    """Architecture -> accuracy of each network."""
+    per_class: dict[str, list[list[float]]]
+    """Architecture -> network -> accuracy on each class."""
+    seconds: float
+    protocol: dict[str, Any]
+    """How the networks were trained: everything needed to repeat it."""
+    trained_on: dict[str, Any]
+    """What they were trained on: name, number of images, and the provenance of a synthetic set."""
+
+    def mean(self, arch: str) -> float:
+        return statistics.fmean(self.accuracy[arch])
+
+    def std(self, arch: str) -> float:
+        """Sample standard deviation over networks (n - 1); nan for a single network."""
+        values = self.accuracy[arch]
+        return statistics.stdev(values) if len(values) > 1 else float("nan")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
