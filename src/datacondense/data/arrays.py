@@ -1,0 +1,66 @@
+"""A data set in one .npz file of NumPy arrays."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+from ..errors import InputError
+from ..types import ImageSet
+from .build import image_set, naming, split
+
+_EXPECTED = "expected images, labels and, if there are any, test_images, test_labels, class_names"
+_DAMAGED = (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile raise on wrong bytes."""
+
+
+def load(path: Path) -> tuple[ImageSet, ImageSet]:
+    """Train and test set of an .npz file with the arrays `images` and `labels`, as `data.image_set` takes them.
+
+    Optional: `test_images` and `test_labels`, without which a fixed fifth of every class is set aside
+    (`build.split`), and `class_names`, an array of K strings. Nothing pickled is read.
+    Raises InputError for a file that is missing or damaged and for arrays that cannot be used.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is not a file: expected an .npz of NumPy arrays")
+    with path.open("rb") as file:  # np.load would leave its own file open on a damaged archive
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except _DAMAGED:
+            archive = None
+        if not isinstance(archive, NpzFile):
+            raise InputError(f"{path} is damaged or not an .npz file: write one with numpy.savez")
+        with archive, naming(path):
+            return _read(archive, path.stem)
+
+
+def _read(archive: NpzFile, name: str) -> tuple[ImageSet, ImageSet]:
+    names = _strings(archive) if "class_names" in archive else None
+    train = image_set(_array(archive, "images"), _array(archive, "labels"), name=name, class_names=names)
+    if "test_images" not in archive and "test_labels" not in archive:
+        return split(train)
+    images, labels = _array(archive, "test_images"), _array(archive, "test_labels")
+    with naming("test_images, test_labels"):
+        return train, image_set(images, labels, spec=train.spec)
+
+
+def _strings(archive: NpzFile) -> list[str]:
+    names = _array(archive, "class_names")
+    if names.dtype.kind != "U" or names.ndim != 1:
+        raise InputError(f"array 'class_names' has dtype {names.dtype} and shape {names.shape}, expected K strings")
+    return names.tolist()
+
+
+def _array(archive: NpzFile, key: str) -> np.ndarray:
+    if key not in archive:
+        raise InputError(f"there is no array {key!r}, only {', '.join(archive.files) or 'none at all'}; {_EXPECTED}")
+    try:
+        array = archive[key]
+    except _DAMAGED as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"array {key!r} is damaged or holds Python objects, which are not read ({reason})") from None
+    if not isinstance(array, np.ndarray):  # NumPy hands out the raw bytes of what has another format
+        raise InputError(f"array {key!r} is damaged or not a NumPy array")
+    return array

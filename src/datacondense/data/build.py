@@ -1,0 +1,203 @@
+"""An ImageSet from arrays, with every check; the statistics and the split of one."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..types import ImageSet, Spec
+
+_SPLIT_SEED = 2018
+"""Not the seed of a run: all runs on the same data must be tested on the same images."""
+
+
+@overload
+def image_set(
+    images: np.ndarray | Tensor,
+    labels: np.ndarray | Tensor,
+    *,
+    name: str,
+    class_names: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    flip: bool = True,
+) -> ImageSet: ...
+
+
+@overload
+def image_set(images: np.ndarray | Tensor, labels: np.ndarray | Tensor, *, spec: Spec) -> ImageSet: ...
+
+
+def image_set(
+    images: np.ndarray | Tensor,
+    labels: np.ndarray | Tensor,
+    *,
+    name: str | None = None,
+    class_names: Sequence[str] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    flip: bool = True,
+    spec: Spec | None = None,
+) -> ImageSet:
+    """A checked copy of images and labels, on the CPU: a training set called `name`, or a test set sharing `spec`.
+
+    images: uint8, or floats in [0, 1], which are rounded to steps of 1/255; (N, H, W), (N, C, H, W) or (N, H, W, C)
+    with C 1 or 3, where (N, 3, H, 3) and the like are read as (N, C, H, W). labels: integers (N,) in [0, K).
+    class_names: K names, "0" to "K-1" unless given. mean, std: per channel, of pixels scaled to [0, 1]; measured on
+    the images unless given. flip: whether an image keeps its class when mirrored.
+    With `spec` (a training set's) all of these come from it. Only a test set may lack images of a class.
+    Raises InputError for anything else.
+    """
+    if (name is None) == (spec is None) or (spec and any(given is not None for given in (class_names, mean, std))):
+        raise InputError("image_set needs a name for a training set or, alone, the spec that a test set shares")
+    pixels = torch.from_numpy(_pixels(_numpy("images", images)))
+    targets = _targets(_numpy("labels", labels), len(pixels))
+    shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
+    if spec is None:
+        names = _class_names(targets, class_names)
+        if mean is None or std is None:
+            measured = _statistics(pixels)
+            mean = measured[0] if mean is None else mean
+            std = measured[1] if std is None else std
+        spec = Spec(str(name), names, shape, _per_channel("mean", mean, shape), _per_channel("std", std, shape), flip)
+        if min(spec.std) <= 0:
+            raise InputError(f"std is {spec.std}: a standard deviation to divide by must be above 0")
+    if shape != spec.shape:
+        raise InputError(f"images have shape {shape} (C, H, W), expected {spec.shape} as in the training set")
+    _check_range(targets, spec.classes)
+    return ImageSet(pixels, torch.from_numpy(targets.astype(np.int64)), spec)
+
+
+def split(whole: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """A training and a test set out of one: of n images of a class, n/5 (rounded, but at least one) are for testing.
+
+    The only image of a class stays in the training set. The draw is fixed: it depends on the labels alone, never on
+    the seed of a run. mean and std are measured on the training images. Raises InputError when nothing is left to
+    test on.
+    """
+    labels = whole.labels.numpy()
+    tested = np.zeros(len(labels), dtype=bool)
+    for k in range(whole.spec.classes):
+        members = np.flatnonzero(labels == k)
+        size = max(1, round(len(members) / 5)) if len(members) > 1 else 0
+        # RandomState, since NumPy has frozen its numbers; those of default_rng may change with a release.
+        tested[np.random.RandomState([_SPLIT_SEED, k]).permutation(members)[:size]] = True
+    if not tested.any():
+        raise InputError("every class has a single image, so none is left to test on: give test images as well")
+    test = torch.from_numpy(tested)
+    images = whole.images[~test]
+    mean, std = _statistics(images)
+    spec = replace(whole.spec, mean=mean, std=std)
+    return ImageSet(images, whole.labels[~test], spec), ImageSet(whole.images[test], whole.labels[test], spec)
+
+
+@contextmanager
+def naming(place: object) -> Iterator[None]:
+    """Put `place`, such as a file, in front of the message of an InputError raised inside."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
+
+
+def _numpy(what: str, array: np.ndarray | Tensor) -> np.ndarray:
+    if isinstance(array, Tensor):
+        array = array.detach().cpu()
+        return (array.float() if array.dtype == torch.bfloat16 else array).numpy()  # NumPy has no bfloat16
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{what} are of type {type(array).__name__}, expected a NumPy array or a torch tensor")
+    return array
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """uint8 (N, C, H, W) in memory of its own."""
+    if images.size == 0:
+        raise InputError(f"images have shape {images.shape}: there is no pixel in them")
+    if images.dtype.kind == "f":
+        images = _quantise(images)
+    elif images.dtype != np.uint8:
+        raise InputError(f"images have dtype {images.dtype}, expected uint8, or floats in [0, 1]")
+    return np.array(_channels_first(images), order="C")
+
+
+def _channels_first(images: np.ndarray) -> np.ndarray:
+    if images.ndim == 3:
+        return images[:, None]
+    if images.ndim == 4 and images.shape[1] in (1, 3):
+        return images
+    if images.ndim == 4 and images.shape[3] in (1, 3):
+        return images.transpose(0, 3, 1, 2)
+    raise InputError(
+        f"images have shape {images.shape}, expected (N, H, W), (N, C, H, W) or (N, H, W, C) with C 1 or 3"
+    )
+
+
+def _quantise(images: np.ndarray) -> np.ndarray:
+    wrong = ~np.isfinite(images)
+    if wrong.any():
+        first = tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
+        raise InputError(f"images hold {wrong.sum()} pixels that are NaN or infinite, the first at index {first}")
+    low, high = float(images.min()), float(images.max())
+    if low < 0 or high > 1:
+        raise InputError(
+            f"images are floats from {low:g} to {high:g}, expected [0, 1]: scale them, or give 0 to 255 as uint8"
+        )
+    scaled = images * 255
+    return np.rint(scaled, out=scaled).astype(np.uint8)
+
+
+def _targets(labels: np.ndarray, count: int) -> np.ndarray:
+    if labels.dtype.kind not in "iu":
+        raise InputError(f"labels have dtype {labels.dtype}, expected integers")
+    if labels.shape != (count,):
+        raise InputError(f"labels have shape {labels.shape}, expected ({count},): one for each image")
+    return labels
+
+
+def _class_names(targets: np.ndarray, class_names: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of all classes, each of which has an image."""
+    present = np.unique(targets).tolist()
+    classes = present[-1] + 1 if class_names is None else len(class_names)
+    _check_range(targets, classes)
+    if len(present) < classes:
+        missing = next(k for k, label in enumerate([*present, classes]) if k < label)
+        name = str(missing) if class_names is None else class_names[missing]
+        raise InputError(f"class {name!r} (label {missing}) has no image, and a training set needs some of every class")
+    return tuple(str(name) for name in (range(classes) if class_names is None else class_names))
+
+
+def _check_range(targets: np.ndarray, classes: int) -> None:
+    if targets.min() < 0:
+        raise InputError(f"labels go down to {targets.min()}: classes are numbered from 0")
+    if targets.max() >= classes:
+        raise InputError(f"labels go up to {targets.max()}, but the {classes} classes are numbered 0 to {classes - 1}")
+
+
+def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and (population) standard deviation of each channel of uint8 (N, C, H, W), in units of [0, 1].
+
+    Exact, from counts of the 256 values. The standard deviation is at least one step, 1/255, so that a channel of
+    one colour can be divided by it.
+    """
+    mean, std = [], []
+    for channel in images.unbind(1):
+        counts = torch.bincount(channel.flatten()).tolist()
+        number = sum(counts)
+        total = sum(value * count for value, count in enumerate(counts))
+        squares = sum(value * value * count for value, count in enumerate(counts))
+        mean.append(total / number / 255)
+        std.append(max(math.sqrt(number * squares - total * total) / number, 1) / 255)
+    return tuple(mean), tuple(std)
+
+
+def _per_channel(what: str, values: Sequence[float], shape: tuple[int, int, int]) -> tuple[float, ...]:
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) != shape[0] or not all(map(math.isfinite, numbers)):
+        raise InputError(f"{what} is {numbers}, expected {shape[0]} numbers: one per channel")
+    return numbers

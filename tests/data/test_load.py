@@ -1,0 +1,28 @@
+import subprocess
+import sys
+
+import pytest
+
+from datacondense.data import DATASETS, SOURCES, load
+from datacondense.errors import InputError
+
+
+@pytest.mark.parametrize("source", ["dgits", "digits:", "arrays", "array:a.npz", "a.npz", ""])
+def test_an_unknown_name_is_told_with_all_that_is_known(source: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load(source)
+    said = str(caught.value)
+    assert said.startswith(f"unknown data {source!r}: ")
+    assert said.endswith("known are digits, fashion-mnist, arrays:FILE.npz, folder:PATH")
+    assert len([*DATASETS, *SOURCES]) == 4
+
+
+@pytest.mark.parametrize(("source", "usage"), [("arrays:", "arrays:FILE.npz"), ("folder:", "folder:PATH")])
+def test_a_prefix_without_a_place_is_refused(source: str, usage: str) -> None:
+    with pytest.raises(InputError, match=f"names no place: write {usage}"):
+        load(source)
+
+
+def test_importing_the_registry_does_not_import_scikit_learn() -> None:
+    code = "import sys, datacondense.data; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
