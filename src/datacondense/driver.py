@@ -211,7 +211,7 @@ class _Run:
 
     def _record(self, status: str) -> None:
         if self.directory is not None:
-            self.directory.record({"status": status, **self._provenance(), "identity": self.identity})
+            self.directory.record({"status": status, **self._provenance()})
 
     def _provenance(self) -> dict[str, Any]:
         return {
@@ -269,7 +269,7 @@ def _recorded(
     recorded = directory.recorded()
     if recorded is None:
         raise InputError(f"{directory.path} has files of a run but no run.json: replace it by --overwrite")
-    before, now = _flat(recorded["identity"]), _flat(identity)
+    before, now = _flat({key: recorded[key] for key in identity}), _flat(identity)
     different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if different:
         changes = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different)

@@ -91,7 +91,7 @@ class View:
         """Augment (G, n, C, H, W); the same shape comes back. Without strategies, the images themselves."""
         if not self.names:
             return images
-        u = self.u.to(images.device)
+        u = self.u.to(images)
         groups = [torch.nonzero(self.choice == index).flatten() for index in range(len(self.names))]
         if any(len(group) == len(self.choice) for group in groups):  # one strategy for all: nothing to part
             return STRATEGIES[self.names[int(self.choice[0])]](images, u)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from functools import partial
 
+import torch
+
 from ..errors import unknown
 from ..types import Spec
 from .base import Network
@@ -41,7 +43,8 @@ def build(arch: str, spec: Spec) -> Network:
     """
     if arch not in NETWORKS:
         raise unknown("arch", arch, NETWORKS)
-    return NETWORKS[arch](spec)
+    with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw from the global generator when they are made
+        return NETWORKS[arch](spec)
 
 
 __all__ = ["NETWORKS", "ConvNet", "Network", "build"]

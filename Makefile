@@ -1,0 +1,31 @@
+# Each target makes .venv and installs what it needs if it is not there. `make clean` removes what they made.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := runs/demo
+
+.PHONY: demo test check bench clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/installed  ## condense the embedded digits to 1 image per class, and compare
+	$(BIN)/datacondense condense dm --data digits --ipc 1 --iterations 400 --batch-real 64 --out $(RUN) --overwrite
+	$(BIN)/datacondense evaluate $(RUN) --nets 3 --epochs 300 --beside random whole
+	$(BIN)/datacondense show $(RUN)
+
+test: $(VENV)/installed  ## all tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed  ## lint, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+bench: $(VENV)/installed  ## the published algorithm against ours, in one run
+	$(BIN)/python benchmarks/speed.py
+
+clean:
+	rm -rf $(VENV) $(RUN)

@@ -1,0 +1,130 @@
+"""Distribution matching, literally as published: the oracle of the tests and the baseline of the speed benchmark.
+
+Zhao & Bilen (WACV 2023), written from the formulas with plain loops: a loop over classes, for each class one forward
+of its real and one of its synthetic images, in eager mode. It gets its random numbers from outside, so that it can be
+given the very draws that the fast path makes.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class NaiveConvNet(nn.Module):
+    """The published ConvNet: 3 blocks of conv 128, InstanceNorm, ReLU, average pooling; 1x28x28 padded to 32x32."""
+
+    def __init__(self, channels: int, side: int, classes: int) -> None:
+        super().__init__()
+        padding = 3 if (channels, side) == (1, 28) else 1
+        blocks: list[nn.Module] = []
+        for block in range(3):
+            blocks += [
+                nn.Conv2d(channels if block == 0 else 128, 128, 3, padding=padding if block == 0 else 1),
+                nn.GroupNorm(128, 128),
+                nn.ReLU(),
+                nn.AvgPool2d(2),
+            ]
+        self.features = nn.Sequential(*blocks)
+        self.classifier = nn.Linear(128 * ((side + 2 * padding - 2) // 8) ** 2, classes)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, D)."""
+        return self.features(images).flatten(1)
+
+
+def dm_loss(
+    embed: Callable[[Tensor], Tensor],
+    real: Sequence[Tensor],
+    synthetic: Sequence[Tensor],
+    augment: Sequence[Callable[[Tensor], Tensor]],
+) -> Tensor:
+    """sum_k | mean embed(A_k(real_k)) - mean embed(A_k(synthetic_k)) |^2 over classes k, images (n_k, C, H, W) each."""
+    loss = torch.zeros(())
+    for real_k, synthetic_k, augment_k in zip(real, synthetic, augment, strict=True):
+        output_real = embed(augment_k(real_k)).detach()
+        output_synthetic = embed(augment_k(synthetic_k))
+        loss = loss + ((output_real.mean(0) - output_synthetic.mean(0)) ** 2).sum()
+    return loss
+
+
+def dm_iteration(
+    images_all: Tensor,
+    indices_class: Sequence[Tensor],
+    images_synthetic: Tensor,
+    optimiser: torch.optim.Optimizer,
+    batch_real: int,
+    augment: Callable[[Tensor, int], Tensor],
+) -> float:
+    """One published iteration: fresh network, permutation of each class, one forward per class, one step.
+
+    images_all: normalised (N, C, H, W); indices_class: positions of each class; images_synthetic: leaf (K*M, C, H, W);
+    augment(images, seed): Siamese augmentation that draws the same parameters for the same seed.
+    """
+    classes, (channels, side) = len(indices_class), images_all.shape[1:3]
+    network = NaiveConvNet(channels, side, classes).train()
+    for parameter in network.parameters():
+        parameter.requires_grad = False
+    ipc = len(images_synthetic) // classes
+    real, synthetic, views = [], [], []
+    for k in range(classes):
+        shuffled = indices_class[k][torch.randperm(len(indices_class[k]))[:batch_real]]
+        real.append(images_all[shuffled])
+        synthetic.append(images_synthetic[k * ipc : (k + 1) * ipc])
+        seed = int(torch.randint(100_000, (1,)))
+        views.append(lambda images, seed=seed: augment(images, seed))
+    loss = dm_loss(network.embed, real, synthetic, views)
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return float(loss.detach())
+
+
+def augment_color(x: Tensor, brightness: float, saturation: float, contrast: float) -> Tensor:
+    """Images (n, C, H, W) and three u in [0, 1)."""
+    x = x + (brightness - 0.5)
+    x = (x - x.mean(1, keepdim=True)) * (saturation * 2) + x.mean(1, keepdim=True)
+    return (x - x.mean((1, 2, 3), keepdim=True)) * (contrast + 0.5) + x.mean((1, 2, 3), keepdim=True)
+
+
+def augment_crop(x: Tensor, shift_rows: int, shift_columns: int) -> Tensor:
+    """Out[i, j] = x[i + shift_rows, j + shift_columns], zero outside."""
+    out = torch.zeros_like(x)
+    for i in range(x.shape[2]):
+        for j in range(x.shape[3]):
+            a, b = i + shift_rows, j + shift_columns
+            if 0 <= a < x.shape[2] and 0 <= b < x.shape[3]:
+                out[:, :, i, j] = x[:, :, a, b]
+    return out
+
+
+def augment_cutout(x: Tensor, centre_row: int, centre_column: int) -> Tensor:
+    """Zero rows centre - size//2 ... of a rectangle with half the image's sides."""
+    mask = torch.ones_like(x)
+    size_rows, size_columns = int(x.shape[2] * 0.5 + 0.5), int(x.shape[3] * 0.5 + 0.5)
+    for i in range(size_rows):
+        for j in range(size_columns):
+            a, b = centre_row + i - size_rows // 2, centre_column + j - size_columns // 2
+            if 0 <= a < x.shape[2] and 0 <= b < x.shape[3]:
+                mask[:, :, a, b] = 0
+    return x * mask
+
+
+def augment_affine(x: Tensor, matrix: Sequence[Sequence[float]]) -> Tensor:
+    """Sample at matrix @ (column, row), both in [-1, 1] from edge to edge, bilinear, zero outside."""
+    h, w = x.shape[2:]
+    out = torch.zeros_like(x)
+    padded = F.pad(x, (1, 1, 1, 1))  # one ring of zeros: what bilinear sampling sees just outside
+    for i in range(h):
+        for j in range(w):
+            u, v = (2 * j + 1) / w - 1, (2 * i + 1) / h - 1
+            column = ((matrix[0][0] * u + matrix[0][1] * v + 1) * w - 1) / 2
+            row = ((matrix[1][0] * u + matrix[1][1] * v + 1) * h - 1) / 2
+            a, b = int(row // 1), int(column // 1)
+            for da in (0, 1):
+                for db in (0, 1):
+                    weight = (1 - abs(row - a - da)) * (1 - abs(column - b - db))
+                    if -1 <= a + da <= h and -1 <= b + db <= w:
+                        out[:, :, i, j] += weight * padded[:, :, a + da + 1, b + db + 1]
+    return out

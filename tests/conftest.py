@@ -1,0 +1,26 @@
+"""A toy dataset that every battery runs on: class prototypes under heavy noise, so that a good mean beats a sample."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from datacondense import ImageSet, image_set
+
+Toy = Callable[..., ImageSet]
+
+
+def make_toy(*, sizes: Sequence[int] = (40, 40, 40), channels: int = 1, side: int = 8, draw: int = 0) -> ImageSet:
+    """Images of len(sizes) classes, sizes[k] of class k; the same prototypes for every `draw` of the noise."""
+    coarse = np.random.default_rng(1).normal(0.5, 0.2, (len(sizes), channels, side // 4, side // 4))
+    prototypes = np.kron(coarse, np.ones((4, 4)))  # patches of 4x4 pixels: something a pooling network can see
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    noise = np.random.default_rng(2 + draw).normal(0, 0.25, (len(labels), channels, side, side))
+    images = (np.clip(prototypes[labels] + noise, 0, 1) * 255).round().astype(np.uint8)
+    statistics = [0.5] * channels, [0.25] * channels
+    return image_set(images, labels, name="toy", mean=statistics[0], std=statistics[1], flip=False)
+
+
+@pytest.fixture
+def toy() -> Toy:
+    return make_toy
