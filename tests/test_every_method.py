@@ -13,11 +13,11 @@ from datacondense.methods import DistributionMatching, Method, Problem, Random, 
 from datacondense.streams import Streams
 
 TOY: dict[str, Method] = {
-    "dm": DistributionMatching(iterations=6, batch_real=16, lr=0.3, arch="ConvNetW32", augment="crop_scale"),
-    "random": Random(arch="ConvNetW32"),
+    "dm": DistributionMatching(iterations=6, batch_real=16, lr=0.3, arch="ConvNetD1", augment="crop_scale"),
+    "random": Random(arch="ConvNetD1"),
 }
 LONG: dict[str, Method] = {
-    "dm": DistributionMatching(iterations=150, batch_real=40, lr=0.3, arch="ConvNetW32", augment="none"),
+    "dm": DistributionMatching(iterations=60, batch_real=40, lr=0.3, arch="ConvNetD1", augment="none"),
 }
 every_method = pytest.mark.parametrize("name", METHODS)
 every_optimising_method = pytest.mark.parametrize("name", LONG)
@@ -102,7 +102,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(name: str, toy, tmp_path) 
 
 
 @every_optimising_method
-@pytest.mark.parametrize("arch", ["ConvNetW32", "ConvNetBN"])
+@pytest.mark.parametrize("arch", ["ConvNetD1", "ConvNetBN"])
 def test_the_gradient_reaches_every_synthetic_image(name: str, arch: str, toy) -> None:
     method = method_class(name)(**{**TOY[name].settings(), "arch": arch})
     real = toy()
@@ -134,9 +134,9 @@ def test_noise_is_a_start_too(name: str, toy) -> None:
 @pytest.mark.slow
 def test_beats_random_real_images(name: str, toy) -> None:
     train, test = toy(sizes=(200,) * 6), toy(sizes=(100,) * 6, draw=1)
-    random = Random(arch="ConvNetW32", augment="none")
+    random = Random(arch="ConvNetD1", augment="none")
     scores = [
-        evaluate(condense(method, train, ipc=1), test, nets=3, epochs=100).mean("ConvNetW32")
+        evaluate(condense(method, train, ipc=1), test, nets=3, epochs=100).mean("ConvNetD1")
         for method in (LONG[name], random)
     ]
     assert scores[0] > scores[1] + 0.1

@@ -115,7 +115,7 @@ def test_works_under_functional_call(name: str) -> None:
 
 
 def test_images_that_are_too_small_are_refused_with_the_size_that_is_served() -> None:
-    with pytest.raises(InputError, match="depth 4 serves images of at least 16x16 pixels, x has 8x8.*ConvNetD3"):
+    with pytest.raises(InputError, match=r"depth 4 serves images of at least 16x16 pixels, x has 8x8.*ConvNetD3"):
         build("ConvNetD4", spec((1, 8, 8), 10))
     assert build("ConvNet", spec((1, 8, 8), 10)).head.in_features == 128
 

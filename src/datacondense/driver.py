@@ -18,7 +18,7 @@ from .artifact import SyntheticSet
 from .engine import Compile, Engine, Execution, Precision, decide
 from .errors import Diverged, InputError
 from .methods import Method, Problem, method_name
-from .rundir import LOG, Checkpoint, RunDirectory
+from .rundir import Checkpoint, RunDirectory
 from .streams import Streams
 from .synthetic import Synthetic
 from .types import ImageSet
@@ -109,6 +109,8 @@ def condense(
         run = _Run(method, problem, seed, {**identity, "source": source}, directory, tuple(observers))
         if directory and not recorded:
             directory.clear()
+        if recorded and recorded["versions"] != machine.versions():
+            run.tell(f"begun under {recorded['versions']}, resumed under {machine.versions()}: the bits may differ")
         return run.go(time_budget, checkpoint_every)
 
 
@@ -150,8 +152,8 @@ class _Run:
         self._record("running")
         resumed_at, last_checkpoint = self.done, time.perf_counter()
         with ExitStack() as stack:
-            log = stack.enter_context(_log(self.directory))
-            stop = stack.enter_context(_stop_signals(self._tell))
+            log = stack.enter_context(self.directory.open_log()) if self.directory else None
+            stop = stack.enter_context(_stop_signals(self.tell))
             while self.done < self.method.iterations:
                 try:
                     loss = self._iterate()
@@ -162,12 +164,14 @@ class _Run:
                 progress = Progress(
                     self.done, self.method.iterations, loss, self.seconds, resumed_at, self.session_seconds
                 )
-                log(progress)
+                if log:
+                    log.write({"iteration": self.done, "loss": loss, "seconds": round(self.seconds, 4)})
                 for observer in self.observers:
                     observer.progress(progress)
                 if stop() or (time_budget is not None and self.session_seconds >= time_budget):
                     break
-                if time.perf_counter() - last_checkpoint >= checkpoint_every:
+                if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
+                    log.flush()  # what a checkpoint counts as done must be in the log
                     self._checkpoint()
                     last_checkpoint = time.perf_counter()
         return self._finish("complete" if self.done == self.method.iterations else "stopped")
@@ -183,7 +187,7 @@ class _Run:
             gradients = [p.grad for p in self.synthetic.parameters() if p.grad is not None]
             if not all(bool(torch.isfinite(g).all()) for g in [loss.detach(), *gradients]):
                 raise Diverged(
-                    f"the loss or its gradient is no longer finite at iteration {self.done + 1} (loss {value:g}): the "
+                    f"the loss or its gradient is not finite any more at iteration {self.done + 1} (loss {value:g}): the "
                     f"likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
                     f"take a smaller one"
                 )
@@ -197,11 +201,11 @@ class _Run:
             return
         checkpoint, damaged = self.directory.load_checkpoint(self.problem.engine.device)
         for text in damaged:
-            self._tell(f"{text}; going on from the checkpoint before it")
+            self.tell(f"{text}; going on from the checkpoint before it")
         if checkpoint is not None:
             self.done, self.seconds_before = checkpoint.iteration, checkpoint.seconds
             _unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
-            self._tell(f"resumed after iteration {self.done} of {self.method.iterations}")
+            self.tell(f"resumed after iteration {self.done} of {self.method.iterations}")
         self.directory.trim_log(self.done)
 
     def _checkpoint(self) -> None:
@@ -236,12 +240,13 @@ class _Run:
             self._record(status)
         return result
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         for observer in self.observers:
             observer.message(text)
 
 
 def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, resume: bool, overwrite: bool) -> None:
+    method.check()
     if ipc < 1:
         raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
     smallest = int(real.counts.argmin())
@@ -250,8 +255,6 @@ def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, 
             f"--ipc {ipc} is more than class {real.spec.class_names[smallest]!r} has: {int(real.counts[smallest])} "
             f"images; take a smaller --ipc"
         )
-    if method.iterations < 0:
-        raise InputError(f"--iterations {method.iterations}: must not be negative")
     if time_budget is not None and time_budget <= 0:
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")
     if resume and overwrite:
@@ -262,6 +265,8 @@ def _recorded(
     directory: RunDirectory | None, identity: dict[str, Any], resume: bool, overwrite: bool
 ) -> dict[str, Any] | None:
     """What the run to be resumed has recorded; None for a fresh run. Refuses to mix two runs."""
+    if directory is not None and directory.path.exists() and not directory.path.is_dir():
+        raise InputError(f"--out {directory.path} is a file: name a directory")
     if directory is None or not directory.occupied() or overwrite:
         return None
     if not resume:
@@ -311,30 +316,6 @@ def _unpack_state(
                 index, name = rest.split(".", 1)
                 state.setdefault(int(index), {})[name] = tensor
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-@contextmanager
-def _log(directory: RunDirectory | None) -> Iterator[Callable[[Progress], None]]:
-    """A function that appends a line to the log; the file is flushed once a second and at the end."""
-    if directory is None:
-        yield lambda _progress: None
-        return
-    with (directory.path / LOG).open("a") as file:
-        flushed = time.perf_counter()
-
-        def write(progress: Progress) -> None:
-            nonlocal flushed
-            entry = {
-                "iteration": progress.iteration,
-                "loss": progress.loss,
-                "seconds": round(progress.seconds, 4),
-            }
-            file.write(json.dumps(entry) + "\n")
-            if time.perf_counter() - flushed > 1:
-                file.flush()
-                flushed = time.perf_counter()
-
-        yield write
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The hot primitives: embeddings of many images through one network, in chunks, compiled where that pays."""
 
+import math
 import os
 import shutil
 import sysconfig
@@ -12,6 +13,7 @@ from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from .errors import InputError
@@ -116,13 +118,23 @@ class Engine:
         with torch.no_grad():
             return self._in_chunks(network, images, whole=False).argmax(1)
 
-    def logits(self, network: Network, images: Tensor) -> Tensor:
-        """Logits (N, K) of one training batch (N, C, H, W), differentiable in the weights."""
-        return self._run(network, images)
+    def add_gradients(self, network: Network, images: Tensor, labels: Tensor) -> None:
+        """Add to each weight's `.grad` the gradient of the mean cross-entropy of one batch (N, C, H, W), (N,).
+
+        Chunk by chunk, forward and backward, so that activations stay in the cache; networks with batch statistics
+        see the whole batch.
+        """
+        size = self._chunk_size(len(images), whole=network.batch_statistics)
+        for some_images, some_labels in zip(images.split(size), labels.split(size), strict=True):
+            logits = self._run(network, some_images)
+            (F.cross_entropy(logits, some_labels, reduction="sum") / len(images)).backward()
+
+    def _chunk_size(self, count: int, *, whole: bool) -> int:
+        """Equal chunks, so that compiled code serves few shapes; all `count` images where they must stay together."""
+        return count if whole else math.ceil(count / math.ceil(count / self.execution.chunk))
 
     def _in_chunks(self, function: Callable[[Tensor], Tensor], images: Tensor, *, whole: bool) -> Tensor:
-        count = 1 if whole else -(-len(images) // self.execution.chunk)
-        size = -(-len(images) // count)  # equal chunks: compiled code then serves one shape
+        size = self._chunk_size(len(images), whole=whole)
         chunks = list(images.split(size))
         if self.execution.compile and len(chunks[-1]) < size:
             chunks[-1] = torch.cat([chunks[-1], chunks[-1].new_zeros(size - len(chunks[-1]), *images.shape[1:])])

@@ -1,10 +1,11 @@
 """The run directory: what a run has written, and how it goes on after it was stopped."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TextIO, final
 
 import torch
 from torch import Tensor
@@ -29,6 +30,32 @@ class Checkpoint:
     seconds: float
     """Wall time spent so far, over all sessions."""
     tensors: dict[str, Tensor]
+
+
+@final
+class Log:
+    """Appends one JSON value a line; what is written reaches the disk once a second, on `flush` and on closing."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._flushed = time.perf_counter()
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._file.close()
+
+    def write(self, entry: Mapping[str, Any]) -> None:
+        """Append one line."""
+        self._file.write(json.dumps(entry) + "\n")
+        if time.perf_counter() - self._flushed > 1:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand all lines to the operating system."""
+        self._file.flush()
+        self._flushed = time.perf_counter()
 
 
 @final
@@ -83,6 +110,10 @@ class RunDirectory:
         if damaged:
             raise InputError(f"{'; '.join(damaged)}; no good checkpoint is left: start again with --overwrite")
         return None, []
+
+    def open_log(self) -> "Log":
+        """The log, to append to."""
+        return Log((self.path / LOG).open("a"))
 
     def trim_log(self, iterations: int) -> None:
         """Drop log lines past `iterations`, and a last line cut short by a crash."""

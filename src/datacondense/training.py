@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from torch.nn import functional as F
 
 from .augment import Siamese
 from .engine import Engine
@@ -45,9 +44,8 @@ def train(
             if augment:
                 view = augment.draw(streams.at(epoch, step)("augment"), len(index), one_strategy=True)
                 images = view(images[:, None])[:, 0]
-            loss = F.cross_entropy(engine.logits(network, images), labels)
             sgd.zero_grad()
-            loss.backward()
+            engine.add_gradients(network, images, labels)
             sgd.step()
         if epoch == epochs // 2 + 1:
             sgd = optimiser(lr / 10)

@@ -1,6 +1,7 @@
 """What a method is, and the problem it is given."""
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from torch import Tensor
 from .. import augment, networks
 from ..augment import Siamese
 from ..engine import Engine
+from ..errors import InputError
 from ..networks import Network
 from ..streams import Streams
 from ..synthetic import Pixels, Synthetic, noise
@@ -73,6 +75,11 @@ class Method(ABC):
     def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Generator[Tensor, None, None]:
         """One iteration: yield one scalar loss per update of the images; on return from `yield` it is applied."""
 
+    def check(self) -> None:
+        """Raises InputError for a hyper-parameter that makes no sense. The driver calls it before anything else."""
+        if self.iterations < 0:
+            raise InputError(f"--iterations {self.iterations}: must be at least 0")
+
     def settings(self) -> dict[str, Any]:
         """The hyper-parameters that the constructor takes, as JSON values."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
@@ -92,6 +99,15 @@ class Matching(Method):
     """Real images of each class per update, B."""
     init: Literal["real", "noise"] = "real"
     """What the images start from: random real images or N(0, 1) noise."""
+
+    def check(self) -> None:
+        super().check()
+        if self.batch_real < 1:
+            raise InputError(f"--batch-real {self.batch_real}: must be at least 1")
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise InputError(f"--lr {self.lr}: must be a finite number above 0")
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"--momentum {self.momentum}: must be at least 0 and below 1")
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         if self.init == "real":

@@ -1,0 +1,210 @@
+"""The command line as a user sees it: help, flags, output, exit codes, and a run that is killed."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datacondense import METHODS, NETWORKS, InputError, load_set
+from datacondense.cli import main, parse_duration
+
+FLAGS = Path(__file__).parent / "cli_flags.txt"
+COMMANDS = [[], *(["condense", name] for name in METHODS), ["condense"], ["evaluate"], ["show"], ["list"]]
+QUICK = "--data digits --ipc 1 --iterations 3 --batch-real 8 --arch ConvNetD1".split()
+
+
+@pytest.fixture(autouse=True)
+def in_tmp_path(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def help_text(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help(command: list[str], capsys) -> None:
+    text = help_text(command, capsys)
+    assert " ".join(["usage: datacondense", *command]) in text
+
+
+def test_the_flags_are_those_of_the_snapshot(capsys) -> None:
+    """The flags are a contract. A change is made here on purpose: write the text of the failure to cli_flags.txt."""
+    lines = []
+    for command in COMMANDS:
+        flags = re.findall(r"^[│ ]*(--[a-z][a-z-]*)", help_text(command, capsys), re.MULTILINE)
+        lines.append(" ".join(["datacondense", *command, *flags]))
+    assert "\n".join(lines) + "\n" == FLAGS.read_text()
+
+
+def test_condense_evaluate_show(capsys) -> None:
+    assert main(["condense", "dm", *QUICK, "--out", "runs/a"]) == 0
+    output = capsys.readouterr().out
+    assert "10 images from 1437" in output
+    assert "next: datacondense evaluate runs/a" in output
+    assert main("evaluate runs/a --nets 2 --epochs 3 --beside random whole --whole-epochs 2 --per-class".split()) == 0
+    output = capsys.readouterr().out
+    for word in ("random", "dm", "whole set", "ConvNetD1", "2 x 3", "2 x 2", "color_crop_cutout_scale_rotate"):
+        assert word in output
+    assert main("evaluate runs/a --nets 1 --epochs 1 --augment none --archs ConvNetW32 --out s.json".split()) == 0
+    written = json.loads(Path("s.json").read_text())
+    assert written["dm"]["protocol"]["augment"] == "none"
+    assert len(written["dm"]["accuracy"]["ConvNetW32"]) == 1
+    kept = [json.loads(line) for line in Path("runs/a/scores.jsonl").read_text().splitlines()]
+    assert [list(entry) for entry in kept] == [["random", "dm", "whole set"], ["dm"]]
+    capsys.readouterr()
+    assert main("show runs/a --out p.png".split()) == 0
+    assert capsys.readouterr().out == "p.png\n"
+    with Image.open("p.png") as picture:
+        assert picture.size[1] > 10 * 64
+
+
+def test_the_default_run_directory_names_the_run(capsys) -> None:
+    assert main(["condense", "dm", *QUICK, "--seed", "5"]) == 0
+    assert load_set("runs/dm-digits-ipc1-seed5").provenance["seed"] == 5
+
+
+def test_own_arrays_go_all_the_way_from_another_directory(tmp_path, capsys, monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    np.savez("mine.npz", images=rng.random((40, 12, 12, 3)), labels=np.arange(40) % 2)
+    assert main("condense dm --data arrays:mine.npz --ipc 2 --iterations 2 --batch-real 4 --out run".split()) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main("evaluate ../run --nets 1 --epochs 1".split()) == 0
+
+
+def test_lists(capsys) -> None:
+    for what, expected in {"methods": METHODS, "archs": NETWORKS, "data": ["digits", "arrays:"]}.items():
+        assert main(["list", what]) == 0
+        output = capsys.readouterr().out
+        assert all(name in output for name in expected)
+
+
+def test_version(capsys) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+def write(path: str, data: bytes) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_bytes(data)
+
+
+BAD = {
+    "condense dn --data digits": "unknown method 'dn': did you mean 'dm'?",
+    "condense dm --data digit": "unknown data 'digit': did you mean 'digits'?",
+    "condense dm --data digits --arch convnetd9": "unknown arch 'convnetd9': did you mean 'ConvNetD",
+    "condense dm --data digits --arch ConvNetD4": "serves images of at least 16x16 pixels, digits has 8x8",
+    "condense dm --data digits --augment flop": "unknown augmentation 'flop': did you mean 'flip'?",
+    "condense dm --data digits --ipc 500": "--ipc 500 is more than class '8' has: 139 images",
+    "condense dm --data digits --ipc 0": "--ipc 0: at least 1 image",
+    "condense dm --data digits --time-budget soon": "--time-budget soon: give a time such as 90s, 5m or 1h30m",
+    "condense dm --data digits --device tpu": "unknown device 'tpu'",
+    "condense dm --data digits --batch-real 0": "--batch-real 0: must be at least 1",
+    "condense dm --data digits --iterations -1": "--iterations -1: must be at least 0",
+    "condense dm --data digits --lr nan": "--lr nan: must be a finite number",
+    "condense dm --data arrays:absent.npz": "absent.npz is not a file",
+    "condense dm --data arrays:broken.npz": "broken.npz is damaged or not an .npz file",
+    "condense dm --data arrays:nan.npz": "nan.npz: images hold 1 pixels that are NaN or infinite",
+    "condense dm --data arrays:hole.npz": "class '1' (label 1) has no image",
+    "condense dm --data folder:absent": "absent is not a folder",
+    "condense dm --data fashion-mnist --data-dir absent": "fashion-mnist not found: looked in absent/FashionMNIST/raw",
+    "condense dm --data digits --out taken": "taken holds another run: go on with it by --resume",
+    "condense dm --data digits --out file": "--out file is a file: name a directory",
+    "evaluate absent": "no synthetic set at absent",
+    "evaluate broken.safetensors": "broken.safetensors is damaged",
+    "show absent": "no synthetic set at absent",
+}
+
+
+@pytest.mark.parametrize("command", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(command: str, capsys) -> None:
+    write("broken.npz", b"PK\x03\x04 nothing")
+    write("broken.safetensors", b"\x10\0\0\0\0\0\0\0{")
+    write("taken/run.json", b"{}")
+    write("file", b"")
+    images = np.zeros((4, 8, 8))
+    np.savez("hole.npz", images=images, labels=[0, 0, 2, 2])
+    images[1, 2, 3] = np.nan
+    np.savez("nan.npz", images=images, labels=[0, 0, 1, 1])
+    arguments = command.split()
+    quick = ["--iterations", "1"] if arguments[0] == "condense" and "--iterations" not in arguments else []
+    assert main(arguments + quick) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("datacondense: error: ")
+    assert BAD[command] in captured.err
+    assert not Path("runs").exists()
+
+
+def test_a_loss_that_explodes_is_one_line_and_exit_code_2(capsys) -> None:
+    arguments = "condense dm --data digits --ipc 1 --iterations 200 --batch-real 4 --arch ConvNetNN --lr 1e30 --out run"
+    assert main(arguments.split()) == 2
+    error = capsys.readouterr().err
+    assert "not finite any more at iteration" in error
+    assert "--lr 1e+30; take a smaller one" in error
+    assert torch.isfinite(load_set("run").images).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5s", 1.5), ("5m", 300), ("1h30m", 5400), ("2h", 7200)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration("--x", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "m", "5 m", "5d", "-5m", "1m1h"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--x"):
+        parse_duration("--x", text)
+
+
+@pytest.mark.slow
+def test_killed_at_three_moments_and_resumed_is_bit_identical() -> None:
+    """SIGKILL, not a polite stop: what is on disk is all there is."""
+    command = [sys.executable, "-m", "datacondense", "condense", "dm", "--data", "digits", "--ipc", "2"]
+    command += ["--iterations", "150", "--batch-real", "32", "--checkpoint-every", "0.2s"]
+    subprocess.run([*command, "--out", "whole"], check=True, stdout=subprocess.DEVNULL)
+    for moment in (0.0, 0.5, 1.3):  # after the first line of the log
+        process = subprocess.Popen([*command, "--out", "parts", "--resume"], stdout=subprocess.DEVNULL)
+        size = log_size()
+        while log_size() <= size and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run was over before it was killed: give it more iterations"
+    subprocess.run([*command, "--out", "parts", "--resume"], check=True, stdout=subprocess.DEVNULL)
+    assert torch.equal(load_set("whole").images, load_set("parts").images)
+    assert len(Path("parts/log.jsonl").read_text().splitlines()) == 150
+
+
+def log_size() -> int:
+    log = Path("parts/log.jsonl")
+    return log.stat().st_size if log.exists() else 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_with_a_valid_set() -> None:
+    command = [sys.executable, "-m", "datacondense", "condense", "dm", "--ipc", "1", "--out", "run", "--iterations"]
+    process = subprocess.Popen([*command, "100000", "--compile", "off"], stdout=subprocess.PIPE, text=True)
+    while not Path("run/log.jsonl").exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "stopping at the end of this iteration" in output
+    assert "stopped early with a valid set; the same command with --resume goes on" in output
+    assert len(load_set("run")) == 10

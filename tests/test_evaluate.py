@@ -1,0 +1,112 @@
+import json
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from datacondense import InputError, condense, evaluate
+from datacondense.augment import Siamese
+from datacondense.engine import Engine, Execution
+from datacondense.evaluate import protocol_for
+from datacondense.methods import DistributionMatching, Random
+from datacondense.networks import build
+from datacondense.streams import Streams
+from datacondense.training import train
+
+EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=64, threads=2)
+
+
+def test_training_is_the_published_recipe(toy) -> None:
+    """Against the recipe spelled out: SGD with momentum and decay by hand, lr / 10 after epoch epochs // 2 + 1."""
+    real = toy(sizes=(7, 7, 7))
+    engine = Engine(EAGER)
+    ours, literal = build("ConvNetW32", real.spec), build("ConvNetW32", real.spec)
+    streams, epochs, batch = Streams(5).at(0), 4, 16
+    train(ours, real, streams, engine, epochs=epochs, augment=Siamese(()), batch=batch)
+
+    literal.reset(streams("network"))
+    weights = list(literal.parameters())
+    velocity, lr = [torch.zeros_like(w) for w in weights], 0.01
+    for epoch in (1, 2, 3, 4):
+        order = torch.randperm(21, generator=streams.at(epoch)("order"))
+        for index in (order[:16], order[16:]):
+            images, labels = real.batch(index)
+            gradients = torch.autograd.grad(F.cross_entropy(literal(images), labels), weights)
+            for w, v, g in zip(weights, velocity, gradients, strict=True):
+                v.mul_(0.9).add_(g + 5e-4 * w.detach())
+                w.data -= lr * v
+        if epoch == 3:
+            lr, velocity = 0.001, [torch.zeros_like(w) for w in weights]
+    for one, two in zip(ours.parameters(), literal.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_scores_count_what_they_say(toy) -> None:
+    train_set, test = toy(), toy(sizes=(30, 10, 5), draw=1)
+    epochs_seen = []
+    scores = evaluate(
+        train_set,
+        test,
+        archs=["ConvNetW32", "ConvNetD1"],
+        nets=2,
+        epochs=30,
+        augment="none",
+        on_epoch=lambda: epochs_seen.append(1),
+    )
+    assert len(epochs_seen) == 2 * 2 * 30
+    assert set(scores.accuracy) == {"ConvNetW32", "ConvNetD1"}
+    for arch, accuracies in scores.accuracy.items():
+        for accuracy, per_class in zip(accuracies, scores.per_class[arch], strict=True):
+            assert accuracy == pytest.approx((30 * per_class[0] + 10 * per_class[1] + 5 * per_class[2]) / 45)
+            assert accuracy > 0.6
+    assert scores.accuracy["ConvNetW32"][0] != scores.accuracy["ConvNetW32"][1] or scores.std("ConvNetW32") == 0
+    json.dumps(scores.to_json())
+
+
+def test_the_same_seed_gives_the_same_scores(toy) -> None:
+    arguments = {"archs": ["ConvNetW32"], "nets": 2, "epochs": 5}
+    first, second = (evaluate(toy(), toy(draw=1), **arguments, seed=1) for _ in range(2))
+    assert first.accuracy == second.accuracy
+    assert first.protocol == second.protocol
+
+
+def test_a_network_of_many_does_not_depend_on_the_others(toy) -> None:
+    arguments = {"archs": ["ConvNetW32"], "epochs": 5, "augment": "crop_scale"}
+    many = evaluate(toy(), toy(draw=1), nets=3, **arguments).per_class["ConvNetW32"]
+    few = evaluate(toy(), toy(draw=1), nets=2, **arguments).per_class["ConvNetW32"]
+    assert many[:2] == few
+
+
+def test_the_protocol_follows_how_the_set_was_made(toy) -> None:
+    bare = condense(Random(arch="ConvNetW32", augment="none"), toy(), ipc=1)
+    augmented = condense(DistributionMatching(iterations=0, arch="ConvNetD1"), toy(), ipc=1)
+    assert (protocol_for(bare).augment, protocol_for(bare).epochs) == ("none", 300)
+    made = protocol_for(augmented)
+    assert (made.archs, made.augment, made.epochs) == (("ConvNetD1",), "color_crop_cutout_scale_rotate", 1000)
+    assert protocol_for(augmented, augment="none", archs=["ConvNet"], epochs=7).epochs == 7
+    assert protocol_for(toy()).archs == ("ConvNet",)
+
+
+@pytest.mark.slow
+def test_compiled_training_agrees_with_eager(toy) -> None:
+    arguments = {"archs": ["ConvNetW32"], "nets": 2, "epochs": 30, "augment": "crop"}
+    eager, compiled = (evaluate(toy(), toy(draw=1), compile=how, **arguments) for how in ("off", "on"))
+    assert compiled.protocol["execution"]["ConvNetW32"]["compile"]
+    for one, two in zip(eager.accuracy["ConvNetW32"], compiled.accuracy["ConvNetW32"], strict=True):
+        assert one == pytest.approx(two, abs=0.03)
+
+
+@pytest.mark.parametrize("wrong", [{"nets": 0}, {"epochs": 0}])
+def test_counts_below_one_are_refused(toy, wrong) -> None:
+    with pytest.raises(InputError, match="both must be at least 1"):
+        evaluate(toy(), toy(), **wrong)
+
+
+def test_test_images_of_another_dataset_are_refused(toy) -> None:
+    with pytest.raises(InputError, match=r"do not fit the set made from 'toy': shape is \(3, 8, 8\)"):
+        evaluate(toy(), toy(channels=3), epochs=1)
+
+
+def test_an_unknown_network_is_refused(toy) -> None:
+    with pytest.raises(InputError, match="unknown arch"):
+        evaluate(toy(), toy(), archs=["Conv"], epochs=1)

@@ -1,0 +1,68 @@
+import os
+
+import pytest
+import torch
+
+from datacondense import InputError
+from datacondense.files import read_json, read_tensors, write_bytes, write_tensors
+
+
+def test_tensors_and_header_come_back(tmp_path) -> None:
+    tensors = {"b": torch.randn(2, 3), "a": torch.arange(5)}
+    write_tensors(tmp_path / "x", tensors, {"seed": 3, "list": [1, "two"]})
+    back, header = read_tensors(tmp_path / "x")
+    assert header == {"seed": 3, "list": [1, "two"]}
+    assert {name: tensor.tolist() for name, tensor in back.items()} == {n: t.tolist() for n, t in tensors.items()}
+
+
+def test_every_flipped_byte_is_noticed(tmp_path) -> None:
+    path = tmp_path / "x"
+    write_tensors(path, {"images": torch.randn(4, 4)}, {"seed": 3})
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 7):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
+        with pytest.raises(InputError, match=r"x (is damaged|was not written by datacondense)"):
+            read_tensors(path)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 60, 200])
+def test_a_truncated_file_is_noticed(tmp_path, kept: int) -> None:
+    path = tmp_path / "x"
+    write_tensors(path, {"images": torch.randn(16, 16)}, {})
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match="is damaged"):
+        read_tensors(path)
+
+
+def test_a_safetensors_file_of_another_program_is_refused(tmp_path) -> None:
+    import safetensors.torch
+
+    safetensors.torch.save_file({"a": torch.zeros(2)}, tmp_path / "x")
+    with pytest.raises(InputError, match="was not written by datacondense"):
+        read_tensors(tmp_path / "x")
+
+
+def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_bytes(tmp_path / "x", b"old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_bytes(tmp_path / "x", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_written_files_are_readable_as_the_umask_says(tmp_path) -> None:
+    write_bytes(tmp_path / "x", b"")
+    mask = os.umask(0)
+    os.umask(mask)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_damaged_json_is_named(tmp_path) -> None:
+    (tmp_path / "run.json").write_text('{"a": ')
+    with pytest.raises(InputError, match=r"run\.json is damaged: not JSON"):
+        read_json(tmp_path / "run.json")
