@@ -13,7 +13,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 demo: $(VENV)/installed  ## condense the embedded digits to 1 image per class, and compare
 	$(BIN)/datacondense condense dm --data digits --ipc 1 --iterations 400 --batch-real 64 --out $(RUN) --overwrite
-	$(BIN)/datacondense evaluate $(RUN) --nets 3 --epochs 300 --beside random whole
+	$(BIN)/datacondense evaluate $(RUN) --nets 3 --epochs 300 --beside random whole --whole-epochs 60
 	$(BIN)/datacondense show $(RUN)
 
 test: $(VENV)/installed  ## all tests

@@ -187,8 +187,8 @@ class _Run:
             gradients = [p.grad for p in self.synthetic.parameters() if p.grad is not None]
             if not all(bool(torch.isfinite(g).all()) for g in [loss.detach(), *gradients]):
                 raise Diverged(
-                    f"the loss or its gradient is not finite any more at iteration {self.done + 1} (loss {value:g}): the "
-                    f"likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
+                    f"the loss or its gradient is not finite any more at iteration {self.done + 1} (loss {value:g}): "
+                    f"the likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
                     f"take a smaller one"
                 )
             self.optimiser.step()

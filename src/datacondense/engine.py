@@ -24,7 +24,7 @@ Precision = Literal["fp32", "tf32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 
 _CHUNK_BYTES = {"cpu": 2**24, "cuda": 2**31}  # of the widest layer: a share of the last-level cache, of device memory
-_COMPILE_PAYS = {"cpu": 1e13, "cuda": 1e15}  # floating-point operations: about a minute of eager work
+_COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about half a minute of eager work
 
 
 @final

@@ -143,17 +143,18 @@ class Evaluate:
             rows.insert(0, ("random", baseline, first.epochs))
         if "whole" in self.beside:
             rows.append(("whole set", train, self.whole_epochs))
-        total = sum(epochs for _, _, epochs in rows) * self.nets * len(first.archs)
+        total = sum(epochs * len(examples) for _, examples, epochs in rows) * self.nets * len(first.archs)
         scores: dict[str, Scores] = {}
         with RunDisplay("training networks") as display:
             done = 0
 
-            def on_epoch() -> None:
-                nonlocal done
-                done += 1
-                display.count(done, total)
-
             for label, examples, epochs in rows:
+
+                def on_epoch(label: str = label, images: int = len(examples)) -> None:
+                    nonlocal done
+                    done += images
+                    display.step(done, total, f"{label}  {done / total:.0%}", "images/s")
+
                 scores[label] = evaluate(
                     examples,
                     test,

@@ -1,13 +1,14 @@
 """What a run looks like in a terminal: progress with loss, speed and ETA; plain lines where there is no terminal."""
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import final
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -17,18 +18,18 @@ from ..types import Scores
 OUT = Console(highlight=False)
 ERR = Console(stderr=True, highlight=False)
 _PLAIN_EVERY = 10.0  # seconds between plain lines
+_SPEED_OVER = 30.0  # seconds that speed and ETA look back
 
 
 @final
 class RunDisplay:
-    """Shows steps of known number. Observes `condense`, and counts the epochs of `evaluate`."""
+    """Shows steps of known number. It observes `condense`, and counts the training images of `evaluate`."""
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"),
             TimeElapsedColumn(),
             console=OUT,
@@ -36,7 +37,7 @@ class RunDisplay:
         )
         self.task = self.bar.add_task(title, total=None, detail="")
         self.printed = time.perf_counter()
-        self.started = self.printed
+        self.past: deque[tuple[float, int]] = deque()
 
     def __enter__(self) -> "RunDisplay":
         if OUT.is_terminal:
@@ -51,29 +52,28 @@ class RunDisplay:
 
     def progress(self, progress: Progress) -> None:
         """One iteration of `condense` is done."""
-        done_here = progress.iteration - progress.resumed_at
-        detail = f"loss {progress.loss:.4g}"
-        self.step(progress.iteration, progress.iterations, progress.session_seconds / done_here, detail)
+        count = f"{progress.iteration}/{progress.iterations}"
+        self.step(progress.iteration, progress.iterations, f"{count}  loss {progress.loss:.4g}", "it/s")
 
     def message(self, text: str) -> None:
         """A line that stays."""
         say(text)
 
-    def step(self, done: int, total: int, seconds_each: float, detail: str = "") -> None:
-        """`done` of `total` steps are done, at `seconds_each` per step."""
-        left = duration(seconds_each * (total - done))
-        detail = "  ".join(filter(None, [detail, speed(seconds_each), f"ETA {left}"]))
+    def step(self, done: int, total: int, detail: str, unit: str) -> None:
+        """`done` of `total` units are done; speed and ETA are those of the last half minute."""
+        now = time.perf_counter()
+        self.past.append((now, done))
+        while now - self.past[0][0] > _SPEED_OVER and len(self.past) > 2:
+            self.past.popleft()
+        then, done_then = self.past[0]
+        if done > done_then:
+            rate = (done - done_then) / (now - then)
+            detail += f"  {rate:,.{1 if rate < 100 else 0}f} {unit}  ETA {duration((total - done) / rate)}"
         if OUT.is_terminal:
             self.bar.update(self.task, completed=done, total=total, detail=detail)
-            return
-        now = time.perf_counter()
-        if now - self.printed >= _PLAIN_EVERY or done == total:
+        elif now - self.printed >= _PLAIN_EVERY or done == total:
             self.printed = now
-            self.message(f"{self.title}: {done}/{total}  {detail}")
-
-    def count(self, done: int, total: int) -> None:
-        """As `step`, timed from when the display was made."""
-        self.step(done, total, (time.perf_counter() - self.started) / done)
+            say(f"{self.title}: {detail}")
 
 
 def duration(seconds: float) -> str:
@@ -81,11 +81,6 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def speed(seconds_each: float) -> str:
-    """Time of one step the way that reads best: steps per second, or seconds per step."""
-    return f"{1 / seconds_each:.1f} it/s" if seconds_each < 1 else f"{seconds_each:.1f} s/it"
 
 
 def say(text: str) -> None:
