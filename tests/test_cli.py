@@ -56,14 +56,14 @@ def test_condense_evaluate_show(capsys) -> None:
     assert "next: datacondense evaluate runs/a" in output
     assert main("evaluate runs/a --nets 2 --epochs 3 --beside random whole --whole-epochs 2 --per-class".split()) == 0
     output = capsys.readouterr().out
-    for word in ("random", "dm", "whole set", "ConvNetD1", "2 x 3", "2 x 2", "color_crop_cutout_scale_rotate"):
+    for word in ("random real", "dm", "whole set", "ConvNetD1", "2 x 3", "2 x 2", "color_crop_cutout_scale_rotate"):
         assert word in output
     assert main("evaluate runs/a --nets 1 --epochs 1 --augment none --archs ConvNetW32 --out s.json".split()) == 0
     written = json.loads(Path("s.json").read_text())
     assert written["dm"]["protocol"]["augment"] == "none"
     assert len(written["dm"]["accuracy"]["ConvNetW32"]) == 1
     kept = [json.loads(line) for line in Path("runs/a/scores.jsonl").read_text().splitlines()]
-    assert [list(entry) for entry in kept] == [["random", "dm", "whole set"], ["dm"]]
+    assert [list(entry) for entry in kept] == [["random real", "dm", "whole set"], ["dm"]]
     capsys.readouterr()
     assert main("show runs/a --out p.png".split()) == 0
     assert capsys.readouterr().out == "p.png\n"
@@ -126,6 +126,11 @@ BAD = {
     "evaluate absent": "no synthetic set at absent",
     "evaluate broken.safetensors": "broken.safetensors is damaged",
     "show absent": "no synthetic set at absent",
+    "condense dm --data digits --precision tf32": "--precision tf32 needs an NVIDIA GPU",
+    "condense dm --data digits --device cuda:99": "--device cuda:99: PyTorch sees",
+    "condense dm --data digits --out mine --overwrite": "no run.json: name another directory",
+    "evaluate good --out absent/scores.json": "there is no directory absent",
+    "evaluate good --whole-epochs 0": "--whole-epochs 0: must be at least 1",
 }
 
 
@@ -135,6 +140,10 @@ def test_bad_input_is_one_line_and_exit_code_2(command: str, capsys) -> None:
     write("broken.safetensors", b"\x10\0\0\0\0\0\0\0{")
     write("taken/run.json", b"{}")
     write("file", b"")
+    write("mine/images.png", b"")
+    if "good" in command:
+        assert main("condense random --data digits --ipc 1 --out good".split()) == 0
+        capsys.readouterr()
     images = np.zeros((4, 8, 8))
     np.savez("hole.npz", images=images, labels=[0, 0, 2, 2])
     images[1, 2, 3] = np.nan
@@ -172,10 +181,11 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_three_moments_and_resumed_is_bit_identical() -> None:
+@pytest.mark.parametrize("compile", ["on", "off"])
+def test_killed_at_three_moments_and_resumed_is_bit_identical(compile: str) -> None:
     """SIGKILL, not a polite stop: what is on disk is all there is."""
     command = [sys.executable, "-m", "datacondense", "condense", "dm", "--data", "digits", "--ipc", "2"]
-    command += ["--iterations", "150", "--batch-real", "32", "--checkpoint-every", "0.2s"]
+    command += ["--iterations", "150", "--batch-real", "32", "--checkpoint-every", "0.2s", "--compile", compile]
     subprocess.run([*command, "--out", "whole"], check=True, stdout=subprocess.DEVNULL)
     for moment in (0.0, 0.5, 1.3):  # after the first line of the log
         process = subprocess.Popen([*command, "--out", "parts", "--resume"], stdout=subprocess.DEVNULL)

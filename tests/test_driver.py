@@ -57,7 +57,7 @@ def logged_iterations(directory: Path) -> list[int]:
 
 
 def test_a_run_writes_its_files_and_they_say_how_it_was_made(toy, tmp_path) -> None:
-    result = condense(METHOD, toy(), ipc=2, seed=7, out=tmp_path / "a" / "run", source="folder:/somewhere")
+    result = condense(METHOD, toy(), ipc=2, seed=7, out=tmp_path / "a" / "run", source={"source": "folder:/somewhere"})
     assert {path.name for path in (tmp_path / "a" / "run").iterdir()} == FILES
     stored = load_set(tmp_path / "a" / "run")
     assert torch.equal(stored.images, result.images)
@@ -69,7 +69,7 @@ def test_a_run_writes_its_files_and_they_say_how_it_was_made(toy, tmp_path) -> N
         "ipc": 2,
         "seed": 7,
         "iterations_done": 5,
-        "source": "folder:/somewhere",
+        "source": {"source": "folder:/somewhere"},
     }.items():
         assert run[key] == stored.provenance[key] == value
     assert run["settings"] == METHOD.settings()
@@ -129,9 +129,10 @@ def test_input_that_is_refused_overwrites_nothing(toy, tmp_path) -> None:
 )
 def test_resume_under_other_settings_says_which_and_refuses(toy, tmp_path, change, message: str) -> None:
     condense(METHOD, toy(), ipc=1, out=tmp_path)
-    method, sizes = change.pop("method", METHOD), change.pop("sizes", (40, 40, 40))
+    arguments = {"method": METHOD, "sizes": (40, 40, 40), "ipc": 1, "out": tmp_path, "resume": True, **change}
+    real = toy(sizes=arguments.pop("sizes"))
     with pytest.raises(InputError, match=f"cannot resume .* under other settings: {message}"):
-        condense(method, toy(sizes=sizes), **{"ipc": 1, "out": tmp_path, "resume": True, **change})
+        condense(real=real, **arguments)
 
 
 def test_resume_keeps_what_the_run_decided(toy, tmp_path) -> None:
@@ -145,19 +146,22 @@ def test_resume_keeps_what_the_run_decided(toy, tmp_path) -> None:
 
 def test_resume_of_nothing_starts_and_of_a_complete_run_changes_nothing(toy, tmp_path) -> None:
     first = condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
-    again = condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    messages = Messages()
+    again = condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True, observers=[messages])
     assert torch.equal(first.images, again.images)
-    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 5
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert "is complete: there is nothing to resume" in messages.texts[0]
 
 
-def test_other_versions_are_told(toy, tmp_path) -> None:
+def test_another_version_or_machine_is_told(toy, tmp_path) -> None:
     condense(METHOD, toy(), ipc=1, out=tmp_path, time_budget=1e-9)
     run = run_json(tmp_path)
     run["versions"]["torch"] = "1.0"
     (tmp_path / "run.json").write_text(json.dumps(run))
     messages = Messages()
     condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True, observers=[messages])
-    assert any("'torch': '1.0'" in text and "bits may differ" in text for text in messages.texts)
+    assert any("'torch': '1.0'" in text and "the last bits may differ" in text for text in messages.texts)
 
 
 def test_a_time_budget_stops_after_an_iteration_with_a_valid_set(toy, tmp_path) -> None:
@@ -220,6 +224,73 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(toy, tmp_path)
     assert messages.texts[1] == "resumed after iteration 2 of 5"
     assert torch.equal(resumed.images, condense(METHOD, toy(), ipc=1).images)
     assert logged_iterations(tmp_path) == [1, 2, 3, 4, 5]
+
+
+def test_a_kill_after_the_repair_still_leaves_a_good_checkpoint(toy, tmp_path, monkeypatch) -> None:
+    stop = Messages(lambda progress: signal.raise_signal(signal.SIGINT) if progress.iteration == 3 else None)
+    condense(METHOD, toy(), ipc=1, out=tmp_path, checkpoint_every=0, observers=[stop])
+    flip_byte(tmp_path / "checkpoint.safetensors")
+    replace_file = Path.replace
+
+    def killed_between_the_renames(path: Path, target: Path) -> Path:
+        if path.name == ".checkpoint.safetensors.partial":
+            raise KeyboardInterrupt
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", killed_between_the_renames)
+    with pytest.raises(KeyboardInterrupt):
+        condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True, checkpoint_every=0)
+    monkeypatch.undo()
+    resumed = condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
+    assert torch.equal(resumed.images, condense(METHOD, toy(), ipc=1).images)
+
+
+DAMAGED_RUN_JSON = [b"[1]", b"{", b"{}", b'{"settings": []}', b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("content", [*DAMAGED_RUN_JSON, "no execution", "unknown key in execution"])
+def test_a_damaged_run_json_is_refused(content: str | bytes, toy, tmp_path) -> None:
+    condense(METHOD, toy(), ipc=1, out=tmp_path, time_budget=1e-9)
+    run = run_json(tmp_path)
+    if content == "no execution":
+        del run["execution"]
+    if content == "unknown key in execution":
+        run["execution"]["later"] = 1
+    (tmp_path / "run.json").write_bytes(content if isinstance(content, bytes) else json.dumps(run).encode())
+    with pytest.raises(InputError, match=r"run\.json is damaged"):
+        condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"3\n", b"\xff\n", b"[]\n"])
+def test_a_damaged_log_never_stops_a_run(line: bytes, toy, tmp_path) -> None:
+    condense(METHOD, toy(), ipc=1, out=tmp_path, time_budget=1e-9)
+    with (tmp_path / "log.jsonl").open("ab") as log:
+        log.write(line)
+    condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
+    assert logged_iterations(tmp_path) == [1, 2, 3, 4, 5]
+
+
+def test_resume_where_the_recorded_device_is_missing_is_refused(toy, tmp_path) -> None:
+    condense(METHOD, toy(), ipc=1, out=tmp_path, time_budget=1e-9)
+    run = run_json(tmp_path)
+    run["execution"]["device"] = "cuda:99"
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    with pytest.raises(InputError, match=r"--device cuda:99: PyTorch sees \d+ CUDA devices"):
+        condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
+
+
+def test_files_of_someone_else_are_not_deleted(toy, tmp_path) -> None:
+    (tmp_path / "images.png").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"but no run\.json: name another directory"):
+        condense(METHOD, toy(), ipc=1, out=tmp_path, overwrite=True)
+    assert (tmp_path / "images.png").read_bytes() == b"mine"
+
+
+def test_images_that_overflow_in_the_step_are_not_kept(toy, tmp_path) -> None:
+    with pytest.raises(Diverged, match="iteration 1"):
+        condense(replace(METHOD, lr=3e38), toy(), ipc=1, out=tmp_path)
+    start = condense(replace(METHOD, iterations=0), toy(), ipc=1)
+    assert torch.equal(load_set(tmp_path).images, start.images)
 
 
 def test_when_all_checkpoints_are_damaged_the_run_is_refused(toy, tmp_path) -> None:

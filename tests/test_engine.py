@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
 from datacondense import InputError, Spec
 from datacondense.engine import Engine, Execution, decide
@@ -89,8 +90,37 @@ def test_auto_compiles_long_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_compiler_auto_runs_eager_and_on_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     assert not decide("ConvNet", SPEC, 10_000_000).compile
-    with pytest.raises(InputError, match=r"--compile on: no C\+\+ compiler was found"):
+    with pytest.raises(InputError, match=r"torch\.compile cannot work here: no compiler was found \(g\+\+\)"):
         decide("ConvNet", SPEC, 1, compile="on")
+
+
+def test_tf32_needs_a_gpu() -> None:
+    with pytest.raises(InputError, match="--precision tf32 needs an NVIDIA GPU"):
+        decide("ConvNet", SPEC, 1, precision="tf32")
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 9])
+def test_class_means_at_every_class_size_around_the_chunk(n: int) -> None:
+    images = torch.randn(3, n, 1, 16, 16)
+    engine = Engine(EAGER)  # chunks of 4
+    network = network_for(engine)
+    expected = torch.stack([network.embed(of_class).mean(0) for of_class in images])
+    torch.testing.assert_close(engine.class_means(network, images), expected)
+
+
+@pytest.mark.slow
+def test_more_networks_than_pytorch_compiles_by_default_are_all_compiled() -> None:
+    """Past 8 compilations of one piece of code PyTorch goes on uncompiled; networks share their forward's code."""
+    compiled = Execution(**{**EAGER.to_json(), "compile": True})
+    for arch in ("ConvNetW32", "ConvNetD1", "ConvNetD2", "ConvNetW64"):
+        engine = Engine(compiled)
+        network = network_for(engine, arch).requires_grad_(True)
+        graphs = counters["stats"]["unique_graphs"]
+        with engine.active():
+            for batch in (4, 3):
+                engine.add_gradients(network, torch.randn(batch, 1, 16, 16), torch.zeros(batch, dtype=torch.long))
+            engine.predict(network.eval(), torch.randn(7, 1, 16, 16))
+        assert counters["stats"]["unique_graphs"] == graphs + 3
 
 
 def test_the_chunk_shrinks_as_images_grow() -> None:
@@ -99,9 +129,14 @@ def test_the_chunk_shrinks_as_images_grow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "message"), [("gpu", "unknown device 'gpu'"), ("cuda", "--device cuda: this PyTorch sees no CUDA")]
+    ("device", "message"),
+    [
+        ("gpu", "unknown device 'gpu'"),
+        ("cuda:3", "--device cuda:3: PyTorch sees 0 CUDA devices"),
+        ("cpu:x", "unknown device"),
+    ],
 )
 def test_a_device_that_is_not_there_is_refused(device: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(InputError, match=message):
         decide("ConvNet", SPEC, 1, device=device)

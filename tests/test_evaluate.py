@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from datacondense import InputError, condense, evaluate
+from datacondense import ImageSet, InputError, Network, condense, evaluate
 from datacondense.augment import Siamese
 from datacondense.engine import Engine, Execution
 from datacondense.evaluate import protocol_for
@@ -47,20 +47,54 @@ def test_scores_count_what_they_say(toy) -> None:
     scores = evaluate(
         train_set,
         test,
-        archs=["ConvNetW32", "ConvNetD1"],
+        archs=["ConvNetD2", "ConvNetD1"],
         nets=2,
         epochs=30,
         augment="none",
         on_epoch=lambda: epochs_seen.append(1),
     )
     assert len(epochs_seen) == 2 * 2 * 30
-    assert set(scores.accuracy) == {"ConvNetW32", "ConvNetD1"}
+    assert set(scores.accuracy) == {"ConvNetD2", "ConvNetD1"}
     for arch, accuracies in scores.accuracy.items():
         for accuracy, per_class in zip(accuracies, scores.per_class[arch], strict=True):
-            assert accuracy == pytest.approx((30 * per_class[0] + 10 * per_class[1] + 5 * per_class[2]) / 45)
+            of_class = [value or 0.0 for value in per_class]
+            assert accuracy == pytest.approx((30 * of_class[0] + 10 * of_class[1] + 5 * of_class[2]) / 45)
             assert accuracy > 0.6
-    assert scores.accuracy["ConvNetW32"][0] != scores.accuracy["ConvNetW32"][1] or scores.std("ConvNetW32") == 0
-    json.dumps(scores.to_json())
+    first, second = scores.per_class["ConvNetD2"]
+    assert first != second
+    json.dumps(scores.to_json(), allow_nan=False)
+
+
+def test_a_class_without_test_images_has_no_accuracy(toy) -> None:
+    train_set = toy()
+    full = toy(draw=1)
+    some = full.labels != 1
+    test = ImageSet(full.images[some], full.labels[some], full.spec)
+    scores = evaluate(train_set, test, archs=["ConvNetD1"], nets=1, epochs=1)
+    assert [value is None for value in scores.per_class["ConvNetD1"][0]] == [False, True, False]
+    json.dumps(scores.to_json(), allow_nan=False)
+
+
+def test_evaluation_networks_are_not_those_of_condensing(toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[torch.Tensor] = []
+    reset = Network.reset
+
+    def remember(network: Network, generator: torch.Generator) -> None:
+        reset(network, generator)
+        drawn.append(network.head.weight.detach().clone())
+
+    monkeypatch.setattr(Network, "reset", remember)
+    method = DistributionMatching(iterations=4, batch_real=4, arch="ConvNetD1")
+    evaluate(condense(method, toy(), ipc=1), toy(), nets=4, epochs=1)
+    assert len(drawn) == 8
+    assert len({tuple(weights.flatten().tolist()) for weights in drawn}) == 8
+
+
+def test_what_cannot_run_is_found_out_before_training(toy) -> None:
+    epochs: list[int] = []
+    with pytest.raises(InputError, match="unknown arch 'Typo'"):
+        evaluate(toy(), toy(), archs=["ConvNetD1", "Typo"], nets=1, epochs=1, on_epoch=lambda: epochs.append(1))
+    assert epochs == []
 
 
 def test_the_same_seed_gives_the_same_scores(toy) -> None:

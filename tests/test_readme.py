@@ -29,6 +29,14 @@ def test_the_python_runs_as_written_and_scores_well(capsys: pytest.CaptureFixtur
     assert float(accuracy[1]) > 95
 
 
+def test_every_link_leads_somewhere_and_no_figure_is_missing() -> None:
+    root = Path(__file__).parent.parent
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (root / link).exists()] == []
+    assert not re.search(r"@[A-Z]+@", README)
+
+
 def commands(words: str) -> list[list[str]]:
     """The README's commands that begin so, without `datacondense`."""
     lines = [line for block in blocks("console") for line in block.splitlines()]

@@ -17,6 +17,10 @@ def test_seed_position_and_name_each_change_the_numbers() -> None:
     assert len(set(draws)) == len(draws)
 
 
+def test_words_keep_consumers_apart() -> None:
+    assert numbers(Streams(0).at("evaluate", 1)("a")) != numbers(Streams(0).at(1)("a"))
+
+
 def test_positions_nest() -> None:
     assert numbers(Streams(0).at(1).at(2)("a")) == numbers(Streams(0).at(1, 2)("a"))
     assert numbers(Streams(0).at(1, 12)("a")) != numbers(Streams(0).at(11, 2)("a"))

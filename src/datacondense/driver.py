@@ -1,11 +1,11 @@
 """condense(): the one loop. It owns the image optimiser, randomness, progress, budget, checkpoints and resume."""
 
-import hashlib
 import json
+import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 
 from . import artifact, machine, picture
 from .artifact import SyntheticSet
-from .engine import Compile, Engine, Execution, Precision, decide
+from .engine import Compile, Engine, Execution, Precision, check, decide
 from .errors import Diverged, InputError
 from .methods import Method, Problem, method_name
 from .rundir import Checkpoint, RunDirectory
@@ -36,9 +36,6 @@ class Progress:
     """Mean over the updates of this iteration."""
     seconds: float
     """Wall time over all sessions of the run."""
-    resumed_at: int
-    """Iterations that were done when this session began."""
-    session_seconds: float
 
 
 class Observer(Protocol):
@@ -67,7 +64,7 @@ def condense(
     resume: bool = False,
     overwrite: bool = False,
     checkpoint_every: float = 60.0,
-    source: str | None = None,
+    source: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
 ) -> SyntheticSet:
     """Condense `real` into `ipc` synthetic images of each class.
@@ -77,7 +74,7 @@ def condense(
     resume: go on with the run in `out`, bit for bit as if it had never stopped; a fresh run where there is none.
     overwrite: delete the run in `out` first.
     checkpoint_every: seconds between checkpoints.
-    source: what `real` was loaded from; recorded, so that `datacondense evaluate` finds its test images.
+    source: what `real` was loaded from, the arguments of `load`; recorded, so that its test images can be found.
 
     Ctrl-C and SIGTERM stop at the end of the iteration, as the time budget does.
     Raises InputError for anything that cannot be used, and Diverged when the loss or a gradient is not finite; the
@@ -91,7 +88,7 @@ def condense(
         "method": method_name(method),
         "settings": method.settings(),
         "data": real.spec.name,
-        "data_sha256": _fingerprint(real),
+        "data_sha256": real.fingerprint(),
         "ipc": ipc,
         "seed": seed,
         **request,
@@ -103,14 +100,20 @@ def condense(
         if recorded
         else decide(method.arch, real.spec, images, device=device, precision=precision, compile=compile)
     )
+    if directory and recorded and recorded["status"] == "complete":
+        for observer in observers:
+            observer.message(f"{directory.path} is complete: there is nothing to resume")
+        return artifact.load_set(directory.path)
     engine = Engine(execution)
     with engine.active():
         problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
         run = _Run(method, problem, seed, {**identity, "source": source}, directory, tuple(observers))
         if directory and not recorded:
             directory.clear()
-        if recorded and recorded["versions"] != machine.versions():
-            run.tell(f"begun under {recorded['versions']}, resumed under {machine.versions()}: the bits may differ")
+        here = machine.describe(engine.device), machine.versions()
+        if recorded and (recorded["machine"], recorded["versions"]) != here:
+            began = f"{recorded['machine']}, {recorded['versions']}"
+            run.tell(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
         return run.go(time_budget, checkpoint_every)
 
 
@@ -150,7 +153,7 @@ class _Run:
     def go(self, time_budget: float | None, checkpoint_every: float) -> SyntheticSet:
         self._restore()
         self._record("running")
-        resumed_at, last_checkpoint = self.done, time.perf_counter()
+        last_checkpoint = time.perf_counter()
         with ExitStack() as stack:
             log = stack.enter_context(self.directory.open_log()) if self.directory else None
             stop = stack.enter_context(_stop_signals(self.tell))
@@ -161,13 +164,10 @@ class _Run:
                     self._finish("diverged")
                     raise
                 self.done += 1
-                progress = Progress(
-                    self.done, self.method.iterations, loss, self.seconds, resumed_at, self.session_seconds
-                )
                 if log:
                     log.write({"iteration": self.done, "loss": loss, "seconds": round(self.seconds, 4)})
                 for observer in self.observers:
-                    observer.progress(progress)
+                    observer.progress(Progress(self.done, self.method.iterations, loss, self.seconds))
                 if stop() or (time_budget is not None and self.session_seconds >= time_budget):
                     break
                 if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
@@ -180,18 +180,22 @@ class _Run:
         """One iteration of the method: apply an update for each loss it yields. Returns the mean loss."""
         assert self.optimiser is not None, "a method with iterations has an optimiser"
         total, updates = 0.0, 0
+        parameters = list(self.synthetic.parameters())
         for loss in self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done)):
+            before = [p.detach().clone() for p in parameters]
             self.optimiser.zero_grad()
-            loss.backward()
+            loss.backward(inputs=parameters)
+            self.optimiser.step()
             value = float(loss.detach())
-            gradients = [p.grad for p in self.synthetic.parameters() if p.grad is not None]
-            if not all(bool(torch.isfinite(g).all()) for g in [loss.detach(), *gradients]):
+            if not (math.isfinite(value) and all(bool(torch.isfinite(p).all()) for p in parameters)):
+                with torch.no_grad():
+                    for parameter, good in zip(parameters, before, strict=True):
+                        parameter.copy_(good)
                 raise Diverged(
-                    f"the loss or its gradient is not finite any more at iteration {self.done + 1} (loss {value:g}): "
+                    f"the loss or the images are not finite any more at iteration {self.done + 1} (loss {value:g}): "
                     f"the likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
                     f"take a smaller one"
                 )
-            self.optimiser.step()
             total, updates = total + value, updates + 1
         assert updates, "an iteration yields at least one loss"
         return total / updates
@@ -199,7 +203,7 @@ class _Run:
     def _restore(self) -> None:
         if self.directory is None:
             return
-        checkpoint, damaged = self.directory.load_checkpoint(self.problem.engine.device)
+        checkpoint, damaged = self.directory.load_checkpoint()
         for text in damaged:
             self.tell(f"{text}; going on from the checkpoint before it")
         if checkpoint is not None:
@@ -236,8 +240,8 @@ class _Run:
             if status != "diverged":  # its checkpoints are from before; what diverged may lie inside an iteration
                 self._checkpoint()
             artifact.save(result, self.directory.path / artifact.FILE_NAME)
-            picture.save_grid(result, self.directory.path / picture.FILE_NAME)
             self._record(status)
+            picture.save_grid(result, self.directory.path / picture.FILE_NAME)
         return result
 
     def tell(self, text: str) -> None:
@@ -267,14 +271,25 @@ def _recorded(
     """What the run to be resumed has recorded; None for a fresh run. Refuses to mix two runs."""
     if directory is not None and directory.path.exists() and not directory.path.is_dir():
         raise InputError(f"--out {directory.path} is a file: name a directory")
-    if directory is None or not directory.occupied() or overwrite:
+    if directory is None or not directory.occupied():
+        return None
+    recorded = directory.recorded()
+    if recorded is None:
+        raise InputError(
+            f"{directory.path} has files named like those of a run, but no run.json: name another directory"
+        )
+    if overwrite:
         return None
     if not resume:
         raise InputError(f"{directory.path} holds another run: go on with it by --resume, or replace it by --overwrite")
-    recorded = directory.recorded()
-    if recorded is None:
-        raise InputError(f"{directory.path} has files of a run but no run.json: replace it by --overwrite")
-    before, now = _flat({key: recorded[key] for key in identity}), _flat(identity)
+    try:
+        before, now = _flat({key: recorded[key] for key in identity}), _flat(json.loads(json.dumps(identity)))
+        check(Execution(**recorded["execution"]))
+        recorded = {key: recorded[key] for key in ("status", "execution", "versions", "machine")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{directory.path}/run.json is damaged or of another version ({error}): replace the run by --overwrite"
+        ) from None
     different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if different:
         changes = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different)
@@ -285,13 +300,6 @@ def _recorded(
 def _flat(identity: dict[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in identity.items() if key != "settings"}
     return {**identity["settings"], **rest}
-
-
-def _fingerprint(real: ImageSet) -> str:
-    digest = hashlib.sha256(json.dumps(real.spec.to_json()).encode())
-    for tensor in (real.images, real.labels):
-        digest.update(tensor.cpu().contiguous().numpy().data)
-    return digest.hexdigest()
 
 
 def _pack_state(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> dict[str, torch.Tensor]:

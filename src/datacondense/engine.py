@@ -5,7 +5,7 @@ import os
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,7 @@ from .types import Spec
 Precision = Literal["fp32", "tf32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 
-_CHUNK_BYTES = {"cpu": 2**24, "cuda": 2**31}  # of the widest layer: a share of the last-level cache, of device memory
+_CHUNK_BYTES = {"cpu": 2**24, "cuda": 2**31}  # of the widest layer of all images of a chunk
 _COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about half a minute of eager work
 
 
@@ -56,23 +56,37 @@ def decide(
 
     images: how many images the whole run will pass forward. `compile="auto"` compiles when the arithmetic on them is
     long enough to pay for compiling and a compiler is there.
-    Raises InputError for a device or a compiler that is not there.
+    Raises InputError as `check` does.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    kind = _device_kind(device)
+    kind = _kind(device)
     with torch.device("meta"):
         flops, activation = _cost(build(arch, spec), spec)
-    missing = _missing_compiler(kind)
-    if compile == "on" and missing:
-        raise InputError(f"--compile on: {missing}; install it or take --compile auto")
-    return Execution(
+    pays = images * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
+    execution = Execution(
         device=device,
         precision=precision,
-        compile=compile == "on" or (compile == "auto" and not missing and images * flops >= _COMPILE_PAYS[kind]),
+        compile=compile == "on" or (compile == "auto" and pays),
         chunk=_power_of_two(_CHUNK_BYTES[kind] // activation, 8, 256 if kind == "cpu" else 8192),
         threads=torch.get_num_threads(),
     )
+    check(execution)
+    return execution
+
+
+def check(execution: Execution) -> None:
+    """Raises InputError when this machine lacks the device, its precision or the compiler that an Execution needs."""
+    kind = _kind(execution.device)
+    if kind == "cuda":
+        index = torch.device(execution.device).index or 0
+        if index >= torch.cuda.device_count():
+            raise InputError(f"--device {execution.device}: PyTorch sees {torch.cuda.device_count()} CUDA devices")
+    if execution.precision == "tf32" and kind != "cuda":
+        raise InputError("--precision tf32 needs an NVIDIA GPU: take fp32 or bf16")
+    missing = _missing_compiler(kind)
+    if execution.compile and missing:
+        raise InputError(f"torch.compile cannot work here: {missing}; install it or take --compile off")
 
 
 @final
@@ -87,13 +101,20 @@ class Engine:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Set PyTorch's process-wide switches as the Execution says; put them back on leaving."""
-        before = torch.get_num_threads(), torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
-        tf32 = self.execution.precision == "tf32"
-        _set_switches(self.execution.threads, tf32, "high" if tf32 else "highest")
-        try:
+        threads = torch.get_num_threads()
+        with ExitStack() as stack:
+            torch.set_num_threads(self.execution.threads)
+            stack.callback(torch.set_num_threads, threads)
+            if self.device.type == "cuda":
+                stack.enter_context(_cuda_switches(tf32=self.execution.precision == "tf32"))
+            if self.execution.compile:
+                # Networks share their forward's code, on which PyTorch counts compilations, and past 8 it would go on
+                # uncompiled without a word to us.
+                from torch._dynamo import config
+
+                limits = {"recompile_limit": 1024, "accumulated_recompile_limit": 4096}
+                stack.enter_context(config.patch(limits, fail_on_recompile_limit_hit=True))
             yield
-        finally:
-            _set_switches(*before)
 
     def prepare(self, network: Network) -> Network:
         """Move to the device, in the memory layout that the compiled code runs fastest in."""
@@ -105,18 +126,32 @@ class Engine:
     def class_means(self, network: Network, images: Tensor, *, differentiable: bool = False) -> Tensor:
         """Mean embedding of each class: normalised images (K, n, C, H, W) -> (K, D).
 
-        All classes run in one flat batch, in chunks. A network with batch statistics sees all images in a single
-        forward, so that its statistics mix the classes (Zhao & Bilen 2023). `differentiable` keeps the graph back to
-        the images; otherwise none is built.
+        Classes run in chunks: several small classes in one, or a large class in several, so that few embeddings exist
+        at a time. A network with batch statistics sees all images in a single forward, so that its statistics mix the
+        classes (Zhao & Bilen 2023). `differentiable` keeps the graph back to the images; otherwise none is built.
         """
         with torch.set_grad_enabled(differentiable):
-            embeddings = self._in_chunks(network.embed, images.flatten(0, 1), whole=network.batch_statistics)
-            return embeddings.unflatten(0, images.shape[:2]).mean(1)
+            classes, n = images.shape[:2]
+            if network.batch_statistics:
+                return self._run(network.embed, images.flatten(0, 1)).unflatten(0, (classes, n)).mean(1)
+            if n >= self.execution.chunk:
+                return torch.stack([self._embed_sum(network, of_class) / n for of_class in images])
+            together = _equal_part(classes, self.execution.chunk // n)
+            chunks = (
+                self._run_padded(network.embed, some.flatten(0, 1), together * n) for some in images.split(together)
+            )
+            return torch.cat([embedding.unflatten(0, (-1, n)).mean(1) for embedding in chunks])
+
+    def _embed_sum(self, network: Network, images: Tensor) -> Tensor:
+        """Sum of the embeddings of images (N, C, H, W) -> (D,)."""
+        size = _equal_part(len(images), self.execution.chunk)
+        return torch.stack([self._run_padded(network.embed, some, size).sum(0) for some in images.split(size)]).sum(0)
 
     def predict(self, network: Network, images: Tensor) -> Tensor:
         """Predicted class of each normalised image (N, C, H, W) -> (N,). Call `network.eval()` before."""
+        size = _equal_part(len(images), self.execution.chunk)
         with torch.no_grad():
-            return self._in_chunks(network, images, whole=False).argmax(1)
+            return torch.cat([self._run_padded(network, some, size).argmax(1) for some in images.split(size)])
 
     def add_gradients(self, network: Network, images: Tensor, labels: Tensor) -> None:
         """Add to each weight's `.grad` the gradient of the mean cross-entropy of one batch (N, C, H, W), (N,).
@@ -124,21 +159,17 @@ class Engine:
         Chunk by chunk, forward and backward, so that activations stay in the cache; networks with batch statistics
         see the whole batch.
         """
-        size = self._chunk_size(len(images), whole=network.batch_statistics)
+        size = len(images) if network.batch_statistics else _equal_part(len(images), self.execution.chunk)
         for some_images, some_labels in zip(images.split(size), labels.split(size), strict=True):
-            logits = self._run(network, some_images)
+            logits = self._run_padded(network, some_images, size)
             (F.cross_entropy(logits, some_labels, reduction="sum") / len(images)).backward()
 
-    def _chunk_size(self, count: int, *, whole: bool) -> int:
-        """Equal chunks, so that compiled code serves few shapes; all `count` images where they must stay together."""
-        return count if whole else math.ceil(count / math.ceil(count / self.execution.chunk))
-
-    def _in_chunks(self, function: Callable[[Tensor], Tensor], images: Tensor, *, whole: bool) -> Tensor:
-        size = self._chunk_size(len(images), whole=whole)
-        chunks = list(images.split(size))
-        if self.execution.compile and len(chunks[-1]) < size:
-            chunks[-1] = torch.cat([chunks[-1], chunks[-1].new_zeros(size - len(chunks[-1]), *images.shape[1:])])
-        return torch.cat([self._run(function, chunk) for chunk in chunks])[: len(images)]
+    def _run_padded(self, function: Callable[[Tensor], Tensor], images: Tensor, size: int) -> Tensor:
+        """`_run`, on images filled up to `size` where compiled code would otherwise be compiled for their number."""
+        if not self.execution.compile or len(images) == size:
+            return self._run(function, images)
+        filling = images.new_zeros(size - len(images), *images.shape[1:])
+        return self._run(function, torch.cat([images, filling]))[: len(images)]
 
     def _run(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         if self.execution.compile:
@@ -168,10 +199,11 @@ def _cost(network: Network, spec: Spec) -> tuple[int, int]:
     return counter.get_total_flops(), widest
 
 
-def _device_kind(device: str) -> str:
-    kind = device.partition(":")[0]
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"--device {device}: this PyTorch sees no CUDA device; take --device cpu")
+def _kind(device: str) -> str:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = ""
     if kind not in _CHUNK_BYTES:
         raise InputError(f"unknown device {device!r}: take auto, cpu, cuda or cuda:N")
     return kind
@@ -179,19 +211,33 @@ def _device_kind(device: str) -> str:
 
 def _missing_compiler(kind: str) -> str:
     """What torch.compile lacks on this machine; empty when it lacks nothing."""
-    if kind == "cuda":
-        return "" if find_spec("triton") else "the triton package is missing"
-    if not any(map(shutil.which, [os.environ.get("CXX", "g++"), "g++", "clang++"])):
-        return "no C++ compiler was found (g++ or clang++)"
+    if kind == "cuda" and not find_spec("triton"):
+        return "the triton package is missing"
+    compilers = [os.environ.get("CC", "gcc"), "clang"] if kind == "cuda" else [os.environ.get("CXX", "g++")]
+    if not any(map(shutil.which, compilers)):
+        return f"no compiler was found ({' or '.join(compilers)})"
     header = Path(sysconfig.get_path("include")) / "Python.h"
     return "" if header.exists() else f"Python's headers are missing ({header})"
+
+
+def _equal_part(count: int, most: int) -> int:
+    """The size of parts of `count`, each at most `most`, that are as equal as can be: compiled code has one shape."""
+    return math.ceil(count / math.ceil(count / most))
 
 
 def _power_of_two(value: int, low: int, high: int) -> int:
     return min(max(1 << max(value.bit_length() - 1, 0), low), high)
 
 
-def _set_switches(threads: int, cudnn_tf32: bool, matmul: str) -> None:
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.allow_tf32 = cudnn_tf32
-    torch.set_float32_matmul_precision(matmul)
+@contextmanager
+def _cuda_switches(*, tf32: bool) -> Iterator[None]:
+    """Deterministic convolutions, and TF32 where it is asked for; as before on leaving."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    cudnn.deterministic, cudnn.allow_tf32 = True, tf32
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.allow_tf32 = before[:2]
+        torch.set_float32_matmul_precision(before[2])

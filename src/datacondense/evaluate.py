@@ -49,13 +49,13 @@ def protocol_for(
     """Fill in what was left open: the set's own network and augmentation, and the published epochs for those.
 
     Published: 1000 epochs with augmentation, 300 without. A set that carries no settings of its own (real images) gets
-    ConvNet and DSA's augmentation. Raises InputError for numbers that make no sense and for unknown names.
+    ConvNet and DSA's augmentation. Raises InputError for numbers that make no sense and for an unknown augmentation.
     """
     settings: Mapping[str, Any] = examples.provenance.get("settings", {}) if isinstance(examples, SyntheticSet) else {}
     if augment == "auto":
         augment = settings.get("augment", "auto")
     augmentation = parse(augment, examples.spec)
-    archs = tuple(archs or (settings.get("arch", "ConvNet"),))
+    archs = tuple(dict.fromkeys(archs) if archs else (settings.get("arch", "ConvNet"),))
     epochs = (1000 if augmentation else 300) if epochs is None else epochs
     if nets < 1 or epochs < 1:
         raise InputError(f"--nets {nets} --epochs {epochs}: both must be at least 1")
@@ -87,12 +87,13 @@ def evaluate(
     _check_fit(examples, test)
     started = time.perf_counter()
     accuracy: dict[str, list[float]] = {arch: [] for arch in protocol.archs}
-    per_class: dict[str, list[list[float]]] = {arch: [] for arch in protocol.archs}
+    per_class: dict[str, list[list[float | None]]] = {arch: [] for arch in protocol.archs}
     trained_images = protocol.nets * protocol.epochs * len(examples) * 3  # backward costs twice a forward
-    executions = {}
-    for arch in protocol.archs:
-        execution = decide(arch, test.spec, trained_images, device=device, precision=precision, compile=compile)
-        executions[arch] = execution.to_json()
+    executions = {  # all of them first: what cannot run must not be found out after hours
+        arch: decide(arch, test.spec, trained_images, device=device, precision=precision, compile=compile)
+        for arch in protocol.archs
+    }
+    for arch, execution in executions.items():
         engine = Engine(execution)
         with engine.active():
             network = engine.prepare(networks.build(arch, test.spec))
@@ -101,7 +102,7 @@ def evaluate(
                 train(
                     network,
                     here,
-                    Streams(seed).at(index),
+                    Streams(seed).at("evaluate", index),  # apart from the networks the set was condensed under
                     engine,
                     epochs=protocol.epochs,
                     augment=parse(protocol.augment, test.spec),
@@ -113,12 +114,16 @@ def evaluate(
                 )
                 right, counts = _correct(network, there, engine)
                 accuracy[arch].append(float(right.sum() / counts.sum()))
-                per_class[arch].append((right / counts).tolist())
+                per_class[arch].append([float(r / n) if n else None for r, n in zip(right, counts, strict=True)])
     return Scores(
         accuracy=accuracy,
         per_class=per_class,
         seconds=time.perf_counter() - started,
-        protocol={**asdict(protocol), "execution": executions, "versions": machine.versions()},
+        protocol={
+            **asdict(protocol),
+            "execution": {arch: execution.to_json() for arch, execution in executions.items()},
+            "versions": machine.versions(),
+        },
         trained_on=_description(examples),
     )
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,27 +17,29 @@ _HEADER = "datacondense"
 _DIGEST = "sha256"
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
     """Replace `path` by `data` in one step. After a crash or on a full disk the old content is still there.
 
+    keep: where the old content goes; at any moment at least one of the two files is whole.
     Raises OSError, with nothing left behind, when the file cannot be written.
     """
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with partial.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+        if keep is not None and path.exists():
+            path.replace(keep)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON value, indented, in one step."""
-    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
@@ -49,11 +50,17 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} is damaged: not JSON ({error})") from None
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    """Write a safetensors file whose metadata holds `header` as JSON and a checksum over header and tensors."""
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any], *, keep: Path | None = None
+) -> None:
+    """Write a safetensors file whose metadata holds `header` as JSON and a checksum over header and tensors.
+
+    keep: as for `write_bytes`.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(header, sort_keys=True)
-    write_bytes(path, safetensors.torch.save(plain, {_HEADER: text, _DIGEST: _digest(text, plain)}))
+    data = safetensors.torch.save(plain, {_HEADER: text, _DIGEST: _digest(text, plain)})
+    write_bytes(path, data, keep=keep)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -82,9 +89,3 @@ def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, final
 
-import torch
 from torch import Tensor
 
 from . import artifact, picture
@@ -66,13 +65,21 @@ class RunDirectory:
         self.path = path
 
     def occupied(self) -> bool:
+        """Whether files named as those of a run are there."""
         return any((self.path / name).exists() for name in _OURS)
 
     def recorded(self) -> dict[str, Any] | None:
-        """What `run.json` says; None where there is no run."""
-        return read_json(self.path / RUN) if (self.path / RUN).exists() else None
+        """What `run.json` says; None where there is no run. Raises InputError when it is not a JSON object."""
+        path = self.path / RUN
+        if not path.exists():
+            return None
+        run = read_json(path)
+        if not isinstance(run, dict):
+            raise InputError(f"{path} is damaged: not a JSON object")
+        return run
 
     def record(self, run: Mapping[str, Any]) -> None:
+        """Write `run.json`."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.path / RUN, run)
 
@@ -83,17 +90,13 @@ class RunDirectory:
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and keep the one before it."""
-        current = self.path / _CHECKPOINT
         header = {"iteration": checkpoint.iteration, "seconds": checkpoint.seconds}
-        fresh = self.path / f".{_CHECKPOINT}"
-        write_tensors(fresh, checkpoint.tensors, header)
-        if current.exists():
-            current.replace(self.path / _PREVIOUS)
-        fresh.replace(current)
+        write_tensors(self.path / _CHECKPOINT, checkpoint.tensors, header, keep=self.path / _PREVIOUS)
 
-    def load_checkpoint(self, device: torch.device) -> tuple[Checkpoint | None, list[str]]:
+    def load_checkpoint(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest checkpoint that is whole, and a message for each that was damaged; None where there is none.
 
+        A damaged one is deleted once a good one has been read, so that it can never take the place of a good one.
         Raises InputError when there are checkpoints and all are damaged.
         """
         damaged: list[str] = []
@@ -102,11 +105,16 @@ class RunDirectory:
                 continue
             try:
                 tensors, header = read_tensors(path)
+                checkpoint = Checkpoint(header["iteration"], header["seconds"], tensors)
             except InputError as error:
                 damaged.append(str(error))
                 continue
-            tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
-            return Checkpoint(header["iteration"], header["seconds"], tensors), damaged
+            except KeyError:
+                damaged.append(f"{path} is not a checkpoint")
+                continue
+            if damaged:
+                (self.path / _CHECKPOINT).unlink()
+            return checkpoint, damaged
         if damaged:
             raise InputError(f"{'; '.join(damaged)}; no good checkpoint is left: start again with --overwrite")
         return None, []
@@ -116,17 +124,17 @@ class RunDirectory:
         return Log((self.path / LOG).open("a"))
 
     def trim_log(self, iterations: int) -> None:
-        """Drop log lines past `iterations`, and a last line cut short by a crash."""
+        """Drop log lines past `iterations`, and what follows a line that a crash has cut short."""
         path = self.path / LOG
         if not path.exists():
             return
         kept = []
-        for line in path.read_text().splitlines():
+        for line in path.read_bytes().splitlines(keepends=True):
             try:
-                entry = json.loads(line)
-            except ValueError:
+                beyond = json.loads(line)["iteration"] > iterations
+            except (ValueError, KeyError, TypeError):
                 break
-            if entry["iteration"] > iterations:
+            if beyond:
                 break
-            kept.append(line + "\n")
-        write_bytes(path, "".join(kept).encode())
+            kept.append(line)
+        write_bytes(path, b"".join(kept))

@@ -5,17 +5,20 @@ K classes, M synthetic images per class, B real images per class, N images, C H 
 width, S networks trained side by side, G groups that share one augmentation draw.
 """
 
+import hashlib
+import json
 import statistics
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor
 
 
+@final
 @dataclass(frozen=True)
 class Spec:
     """All that a network, an augmentation or a figure may know of a dataset; stored inside every artefact."""
@@ -78,6 +81,7 @@ class Examples(Protocol):
         ...
 
 
+@final
 class ImageSet:
     """Real labelled images, kept as uint8 and normalised when read.
 
@@ -113,6 +117,13 @@ class ImageSet:
         rows = order.split(self.counts.tolist())
         return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
 
+    def fingerprint(self) -> str:
+        """sha256 over the Spec, all pixels and all labels: what says that two runs had the same data."""
+        digest = hashlib.sha256(json.dumps(self.spec.to_json()).encode())
+        for tensor in (self.images, self.labels):
+            digest.update(tensor.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
         """Positions of `batch` images of every class, (K, batch), on the CPU.
 
@@ -146,14 +157,15 @@ def _tell_resampling(real: ImageSet, batch: int) -> None:
     )
 
 
+@final
 @dataclass(frozen=True)
 class Scores:
     """Test accuracies of networks trained on one set. Accuracies are fractions in [0, 1]."""
 
     accuracy: dict[str, list[float]]
     """Architecture -> accuracy of each network."""
-    per_class: dict[str, list[list[float]]]
-    """Architecture -> network -> accuracy on each class."""
+    per_class: dict[str, list[list[float | None]]]
+    """Architecture -> network -> accuracy on each class; None for a class without test images."""
     seconds: float
     protocol: dict[str, Any]
     """How the networks were trained: everything needed to repeat it."""

@@ -136,7 +136,7 @@ def parse(text: str, spec: Spec) -> Siamese:
     names = text.split("_")
     for name in names:
         if name not in STRATEGIES:
-            raise unknown("augmentation", name, ["auto", "none", *STRATEGIES])
+            raise unknown("augmentation", name, STRATEGIES if len(names) > 1 else ["auto", "none", *STRATEGIES])
     return Siamese(tuple(dict.fromkeys(names)))
 
 

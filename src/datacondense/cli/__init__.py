@@ -1,5 +1,6 @@
 """The command line: condense, evaluate, show, list. This package is the only one that imports tyro and rich."""
 
+import io
 import json
 import re
 import sys
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar, Union
 
+import torch
 import tyro
 from rich.table import Table
 
@@ -19,7 +21,7 @@ from ..driver import condense
 from ..engine import Compile, Precision
 from ..errors import Diverged, InputError
 from ..evaluate import evaluate, protocol_for
-from ..files import write_bytes, write_json
+from ..files import write_json
 from ..methods import METHODS, Method, Random, method_class, method_name
 from ..networks import NETWORKS
 from ..rundir import SCORES
@@ -79,7 +81,7 @@ class Condense(Generic[M]):
                 resume=self.resume,
                 overwrite=self.overwrite,
                 checkpoint_every=every,
-                source=_absolute(self.data),
+                source={"source": _absolute(self.data), "data_dir": self.data_dir and str(self.data_dir.absolute())},
                 observers=[display],
             )
         made = result.provenance
@@ -119,7 +121,7 @@ class Evaluate:
     data_dir: Path | None = None
     """Where the files of a named dataset are."""
     out: Path | None = None
-    """Write the scores to this JSON file too. They are always added to scores.jsonl in the run directory."""
+    """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "fp32"
@@ -129,18 +131,24 @@ class Evaluate:
 
     def run(self) -> None:
         condensed = load_set(self.run_dir)
-        source = self.data or condensed.provenance.get("source")
-        if source is None:
-            raise InputError(f"{self.run_dir} does not say what it was made from: name the test images by --data")
-        train, test = load(source, data_dir=self.data_dir)
         made = condensed.provenance
+        source = {**(made.get("source") or {}), **({"source": self.data} if self.data else {})}
+        if not source:
+            raise InputError(f"{self.run_dir} does not say what it was made from: name the test images by --data")
+        train, test = load(**{**source, **({"data_dir": self.data_dir} if self.data_dir else {})})
+        if made.get("data_sha256") != train.fingerprint():
+            warnings.warn(f"{source['source']} does not hold the images that the set was made from", stacklevel=1)
+        if self.whole_epochs < 1:
+            raise InputError(f"--whole-epochs {self.whole_epochs}: must be at least 1")
+        if self.out is not None and not self.out.parent.is_dir():
+            raise InputError(f"--out {self.out}: there is no directory {self.out.parent}")
         first = protocol_for(
             condensed, archs=self.archs, nets=self.nets, epochs=self.epochs, augment=self.augment, seed=self.seed
         )
         rows: list[tuple[str, SyntheticSet | ImageSet, int]] = [(made["method"], condensed, first.epochs)]
-        if "random" in self.beside and made["method"] != "random":
-            baseline = condense(Random(arch=first.archs[0]), train, made["ipc"], seed=made["seed"])
-            rows.insert(0, ("random", baseline, first.epochs))
+        if "random" in self.beside:
+            baseline = condense(Random(arch=first.archs[0]), train, made["ipc"], seed=made["seed"], device=self.device)
+            rows.insert(0, ("random real", baseline, first.epochs))
         if "whole" in self.beside:
             rows.append(("whole set", train, self.whole_epochs))
         total = sum(epochs * len(examples) for _, examples, epochs in rows) * self.nets * len(first.archs)
@@ -168,10 +176,10 @@ class Evaluate:
                     compile=self.compile,
                     on_epoch=on_epoch,
                 )
-        _keep(scores, self.run_dir, self.out)
         OUT.print(score_table(scores))
         if self.per_class:
             OUT.print(class_table(scores, test.spec.class_names))
+        _keep(scores, self.run_dir, self.out)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,6 +250,9 @@ Command = Union[  # noqa: UP007 (tyro reads the annotations)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, or 2 after one line on stderr for anything the user can mend."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
     if arguments == ["--version"]:
         say(__version__)
         return 0
@@ -261,6 +272,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    except torch.OutOfMemoryError as error:
+        return _fail(
+            f"out of memory on the device: take a smaller --batch-real or --ipc ({str(error).splitlines()[0]})"
+        )
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)
     return 0
@@ -279,9 +294,8 @@ def _keep(scores: dict[str, Scores], run_dir: Path, out: Path | None) -> None:
     """Add the scores to the run directory's scores.jsonl, and write them to `out`."""
     values: dict[str, Any] = {label: score.to_json() for label, score in scores.items()}
     if run_dir.is_dir():
-        path = run_dir / SCORES
-        before = path.read_bytes() if path.exists() else b""
-        write_bytes(path, before + json.dumps(values).encode() + b"\n")
+        with (run_dir / SCORES).open("a") as file:  # one write of one line: two evaluations at once both stay
+            file.write(json.dumps(values, allow_nan=False) + "\n")
     if out is not None:
         write_json(out, values)
 
@@ -289,7 +303,7 @@ def _keep(scores: dict[str, Scores], run_dir: Path, out: Path | None) -> None:
 def _absolute(source: str) -> str:
     """A data source whose path, if it has one, does not depend on the working directory."""
     prefix, colon, path = source.partition(":")
-    return f"{prefix}:{Path(path).absolute()}" if colon else source
+    return f"{prefix}:{Path(path).expanduser().absolute()}" if colon else source
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:

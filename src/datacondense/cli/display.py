@@ -1,12 +1,12 @@
 """What a run looks like in a terminal: progress with loss, speed and ETA; plain lines where there is no terminal."""
 
+import statistics
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import final
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
@@ -106,7 +106,7 @@ def score_table(scores: Mapping[str, Scores]) -> Table:
                 label,
                 str(score.trained_on["images"]),
                 arch,
-                f"{100 * score.mean(arch):.1f} +- {100 * score.std(arch):.1f}",
+                _percent(score.accuracy[arch]),
                 f"{protocol['nets']} x {protocol['epochs']}",
                 duration(score.seconds),
             )
@@ -117,7 +117,15 @@ def class_table(scores: Mapping[str, Scores], class_names: Sequence[str]) -> Tab
     """Test accuracy on each class in percent, mean over networks."""
     columns = [(label, arch, score.per_class[arch]) for label, score in scores.items() for arch in score.accuracy]
     table = Table("class", *(f"{label}, {arch}" for label, arch, _ in columns))
-    means = [torch.tensor(nets).mean(0).tolist() for _, _, nets in columns]
     for index, name in enumerate(class_names):
-        table.add_row(name, *(f"{100 * mean[index]:.1f}" for mean in means))
+        table.add_row(name, *(_percent([per_class[index] for per_class in nets]) for _, _, nets in columns))
     return table
+
+
+def _percent(values: Sequence[float | None]) -> str:
+    """Mean and standard deviation in percent; the mean alone of one value, a dash for a class without test images."""
+    numbers = [100 * value for value in values if value is not None]
+    if not numbers:
+        return "-"
+    mean = f"{statistics.fmean(numbers):.1f}"
+    return f"{mean} +- {statistics.stdev(numbers):.1f}" if len(numbers) > 1 else mean

@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from ..synthetic import Pixels, Synthetic, noise
 from ..types import ImageSet, Spec
 
 
+@final
 class Problem:
     """What a method works on: the real images, how many to make of each class, and the means to compare."""
 
