@@ -14,7 +14,8 @@ import torch
 from PIL import Image
 
 from datacondense import METHODS, NETWORKS, InputError, load_set
-from datacondense.cli import main, parse_duration
+from datacondense.cli import main
+from datacondense.cli.commands import parse_duration
 
 FLAGS = Path(__file__).parent / "cli_flags.txt"
 COMMANDS = [[], *(["condense", name] for name in METHODS), ["condense"], ["evaluate"], ["show"], ["list"]]

@@ -45,7 +45,7 @@ class BlowsUp(Matching):
         return 1, 0
 
     def iterate(self, synthetic, problem, streams) -> Generator[Tensor, None, None]:
-        yield synthetic().sum() * (float("inf") if streams.position[0] >= self.finite else 1.0)
+        yield synthetic().sum() * (float("inf") if int(streams.position[0]) >= self.finite else 1.0)
 
 
 def run_json(directory: Path) -> dict:
@@ -249,7 +249,7 @@ DAMAGED_RUN_JSON = [b"[1]", b"{", b"{}", b'{"settings": []}', b"\xff\xfe"]
 
 
 @pytest.mark.parametrize("content", [*DAMAGED_RUN_JSON, "no execution", "unknown key in execution"])
-def test_a_damaged_run_json_is_refused(content: str | bytes, toy, tmp_path) -> None:
+def test_a_damaged_run_json_is_refused_and_may_be_replaced(content: str | bytes, toy, tmp_path) -> None:
     condense(METHOD, toy(), ipc=1, out=tmp_path, time_budget=1e-9)
     run = run_json(tmp_path)
     if content == "no execution":
@@ -259,6 +259,8 @@ def test_a_damaged_run_json_is_refused(content: str | bytes, toy, tmp_path) -> N
     (tmp_path / "run.json").write_bytes(content if isinstance(content, bytes) else json.dumps(run).encode())
     with pytest.raises(InputError, match=r"run\.json is damaged"):
         condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
+    condense(METHOD, toy(), ipc=1, out=tmp_path, overwrite=True)
+    assert run_json(tmp_path)["status"] == "complete"
 
 
 @pytest.mark.parametrize("line", [b"{}\n", b"3\n", b"\xff\n", b"[]\n"])

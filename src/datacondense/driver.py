@@ -2,11 +2,9 @@
 
 import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, final
@@ -17,8 +15,9 @@ from . import artifact, machine, picture
 from .artifact import SyntheticSet
 from .engine import Compile, Engine, Execution, Precision, check, decide
 from .errors import Diverged, InputError
+from .interrupt import stop_signals
 from .methods import Method, Problem, method_name
-from .rundir import Checkpoint, RunDirectory
+from .rundir import Checkpoint, RunDirectory, pack_state, unpack_state
 from .streams import Streams
 from .synthetic import Synthetic
 from .types import ImageSet
@@ -156,7 +155,7 @@ class _Run:
         last_checkpoint = time.perf_counter()
         with ExitStack() as stack:
             log = stack.enter_context(self.directory.open_log()) if self.directory else None
-            stop = stack.enter_context(_stop_signals(self.tell))
+            stop = stack.enter_context(stop_signals(self.tell))
             while self.done < self.method.iterations:
                 try:
                     loss = self._iterate()
@@ -208,13 +207,13 @@ class _Run:
             self.tell(f"{text}; going on from the checkpoint before it")
         if checkpoint is not None:
             self.done, self.seconds_before = checkpoint.iteration, checkpoint.seconds
-            _unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
+            unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
             self.tell(f"resumed after iteration {self.done} of {self.method.iterations}")
         self.directory.trim_log(self.done)
 
     def _checkpoint(self) -> None:
         if self.directory is not None:
-            tensors = _pack_state(self.synthetic, self.optimiser)
+            tensors = pack_state(self.synthetic, self.optimiser)
             self.directory.save_checkpoint(Checkpoint(self.done, self.seconds, tensors))
 
     def _record(self, status: str) -> None:
@@ -273,8 +272,7 @@ def _recorded(
         raise InputError(f"--out {directory.path} is a file: name a directory")
     if directory is None or not directory.occupied():
         return None
-    recorded = directory.recorded()
-    if recorded is None:
+    if not directory.has_run():
         raise InputError(
             f"{directory.path} has files named like those of a run, but no run.json: name another directory"
         )
@@ -282,6 +280,7 @@ def _recorded(
         return None
     if not resume:
         raise InputError(f"{directory.path} holds another run: go on with it by --resume, or replace it by --overwrite")
+    recorded = directory.recorded()
     try:
         before, now = _flat({key: recorded[key] for key in identity}), _flat(json.loads(json.dumps(identity)))
         check(Execution(**recorded["execution"]))
@@ -300,49 +299,3 @@ def _recorded(
 def _flat(identity: dict[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in identity.items() if key != "settings"}
     return {**identity["settings"], **rest}
-
-
-def _pack_state(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> dict[str, torch.Tensor]:
-    tensors = {f"synthetic.{name}": tensor for name, tensor in synthetic.state_dict().items()}
-    if optimiser is not None:
-        for index, state in optimiser.state_dict()["state"].items():
-            for name, value in state.items():
-                if value is not None:  # a momentum of 0 keeps no buffer
-                    tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
-    return tensors
-
-
-def _unpack_state(
-    tensors: dict[str, torch.Tensor], synthetic: Synthetic, optimiser: torch.optim.Optimizer | None
-) -> None:
-    parts = [(name.split(".", 1), tensor) for name, tensor in tensors.items()]
-    synthetic.load_state_dict({rest: tensor for (part, rest), tensor in parts if part == "synthetic"})
-    if optimiser is not None:
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for (part, rest), tensor in parts:
-            if part == "optimiser":
-                index, name = rest.split(".", 1)
-                state.setdefault(int(index), {})[name] = tensor
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-@contextmanager
-def _stop_signals(tell: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """A function that says whether Ctrl-C or SIGTERM came. A second Ctrl-C stops at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
-        yield asked.is_set
-        return
-
-    def ask(signum: int, _frame: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
-        tell(f"{signal.Signals(signum).name}: stopping at the end of this iteration; once more stops at once")
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -112,8 +112,11 @@ class Engine:
                 # uncompiled without a word to us.
                 from torch._dynamo import config
 
-                limits = {"recompile_limit": 1024, "accumulated_recompile_limit": 4096}
-                stack.enter_context(config.patch(limits, fail_on_recompile_limit_hit=True))
+                stack.enter_context(
+                    config.patch(
+                        recompile_limit=1024, accumulated_recompile_limit=4096, fail_on_recompile_limit_hit=True
+                    )
+                )
             yield
 
     def prepare(self, network: Network) -> Network:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, final
 
+import torch
 from torch import Tensor
 
 from . import artifact, picture
 from .errors import InputError
 from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
+from .synthetic import Synthetic
 
 RUN, LOG = "run.json", "log.jsonl"
 _CHECKPOINT, _PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
@@ -68,14 +70,15 @@ class RunDirectory:
         """Whether files named as those of a run are there."""
         return any((self.path / name).exists() for name in _OURS)
 
-    def recorded(self) -> dict[str, Any] | None:
-        """What `run.json` says; None where there is no run. Raises InputError when it is not a JSON object."""
-        path = self.path / RUN
-        if not path.exists():
-            return None
-        run = read_json(path)
+    def has_run(self) -> bool:
+        """Whether a run has been recorded here."""
+        return (self.path / RUN).exists()
+
+    def recorded(self) -> dict[str, Any]:
+        """What `run.json` says. Raises InputError when it is not a JSON object."""
+        run = read_json(self.path / RUN)
         if not isinstance(run, dict):
-            raise InputError(f"{path} is damaged: not a JSON object")
+            raise InputError(f"{self.path / RUN} is damaged: not a JSON object")
         return run
 
     def record(self, run: Mapping[str, Any]) -> None:
@@ -138,3 +141,27 @@ class RunDirectory:
                 break
             kept.append(line)
         write_bytes(path, b"".join(kept))
+
+
+def pack_state(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> dict[str, Tensor]:
+    """The tensors of a checkpoint: the parameters of the images, and what the optimiser remembers of each."""
+    tensors = {f"synthetic.{name}": tensor for name, tensor in synthetic.state_dict().items()}
+    if optimiser is not None:
+        for index, state in optimiser.state_dict()["state"].items():
+            for name, value in state.items():
+                if value is not None:  # a momentum of 0 keeps no buffer
+                    tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
+    return tensors
+
+
+def unpack_state(tensors: dict[str, Tensor], synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> None:
+    """The inverse of `pack_state`, in place."""
+    parts = [(name.split(".", 1), tensor) for name, tensor in tensors.items()]
+    synthetic.load_state_dict({rest: tensor for (part, rest), tensor in parts if part == "synthetic"})
+    if optimiser is not None:
+        state: dict[int, dict[str, Tensor]] = {}
+        for (part, rest), tensor in parts:
+            if part == "optimiser":
+                index, name = rest.split(".", 1)
+                state.setdefault(int(index), {})[name] = tensor
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
