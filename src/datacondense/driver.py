@@ -76,7 +76,7 @@ def condense(
     source: what `real` was loaded from, the arguments of `load`; recorded, so that its test images can be found.
 
     Ctrl-C and SIGTERM stop at the end of the iteration, as the time budget does.
-    Raises InputError for anything that cannot be used, and Diverged when the loss or a gradient is not finite; the
+    Raises InputError for anything that cannot be used, and Diverged when the loss or the images are not finite; the
     set as it stood before that update is in `out` then.
     """
     _check(method, real, ipc, time_budget, resume, overwrite)

@@ -87,8 +87,8 @@ class RunDirectory:
         write_json(self.path / RUN, run)
 
     def clear(self) -> None:
-        """Delete the files of an earlier run, and nothing else."""
-        for name in _OURS:
+        """Delete the files of an earlier run, and nothing else; `run.json`, which says that they are ours, last."""
+        for name in reversed(_OURS):
             (self.path / name).unlink(missing_ok=True)
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
