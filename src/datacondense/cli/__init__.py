@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if arguments[:1] == ["condense"] and arguments[1:2] and not arguments[1].startswith("-"):
                 method_class(arguments[1])  # tyro's own error does not say which method is near
             command = tyro.cli(
-                Command,  # type: ignore[arg-type]
+                Command,
                 prog="datacondense",
                 args=arguments,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
