@@ -82,7 +82,6 @@ def condense(
     _check(method, real, ipc, time_budget, resume, overwrite)
     fixed, per_ipc = method.images_per_iteration
     images = method.iterations * real.spec.classes * (fixed + per_ipc * ipc)
-    request = {"device": device, "precision": precision, "compile": compile}
     identity = {
         "method": method_name(method),
         "settings": method.settings(),
@@ -90,7 +89,9 @@ def condense(
         "data_sha256": real.fingerprint(),
         "ipc": ipc,
         "seed": seed,
-        **request,
+        "device": device,
+        "precision": precision,
+        "compile": compile,
     }
     directory = RunDirectory(Path(out)) if out is not None else None
     recorded = _recorded(directory, identity, resume, overwrite)
