@@ -1,8 +1,9 @@
-"""Distribution matching, literally as published: the oracle of the tests and the baseline of the speed benchmark.
+"""The published algorithms, literally: the oracle of the tests and the baseline of the speed benchmark.
 
-Zhao & Bilen (WACV 2023), written from the formulas with plain loops: a loop over classes, for each class one forward
-of its real and one of its synthetic images, in eager mode. It gets its random numbers from outside, so that it can be
-given the very draws that the fast path makes.
+Gradient matching (Zhao, Mopuri & Bilen, ICLR 2021; Zhao & Bilen, ICML 2021) and distribution matching (Zhao & Bilen,
+WACV 2023), written from the formulas with plain loops: a loop over classes, for each class one forward of its real and
+one of its synthetic images, in eager mode. The losses get their random numbers from outside, so that they can be given
+the very draws that the fast path makes.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,6 +33,10 @@ class NaiveConvNet(nn.Module):
     def embed(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, D)."""
         return self.features(images).flatten(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, K)."""
+        return self.classifier(self.embed(images))
 
 
 def dm_loss(
@@ -78,6 +83,84 @@ def dm_iteration(
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
+    return float(loss.detach())
+
+
+def gradient_distance(real: Sequence[Tensor], synthetic: Sequence[Tensor], metric: str) -> Tensor:
+    """Distance between the gradients of one class, a tensor for each parameter."""
+    distance = torch.zeros(())
+    if metric == "ours":
+        for a, b in zip(real, synthetic, strict=True):
+            if a.dim() < 2:
+                continue
+            for row_a, row_b in zip(a.reshape(len(a), -1), b.reshape(len(b), -1), strict=True):
+                distance = distance + 1 - (row_a @ row_b) / (row_a.norm() * row_b.norm() + 1e-6)
+        return distance
+    joined_real = torch.cat([a.reshape(-1) for a in real])
+    joined_synthetic = torch.cat([b.reshape(-1) for b in synthetic])
+    if metric == "mse":
+        return ((joined_real - joined_synthetic) ** 2).sum()
+    return 1 - (joined_real @ joined_synthetic) / (joined_real.norm() * joined_synthetic.norm() + 1e-6)
+
+
+def dc_loss(
+    network: nn.Module,
+    real: Sequence[Tensor],
+    synthetic: Sequence[Tensor],
+    augment: Sequence[Callable[[Tensor], Tensor]],
+    metric: str = "ours",
+) -> Tensor:
+    """sum_k D(grad CE(A_k(real_k)), grad CE(A_k(synthetic_k))) over classes k, images (n_k, C, H, W) each."""
+    parameters = list(network.parameters())
+    loss = torch.zeros(())
+    for k, (real_k, synthetic_k, augment_k) in enumerate(zip(real, synthetic, augment, strict=True)):
+        loss_real = F.cross_entropy(network(augment_k(real_k)), torch.full((len(real_k),), k))
+        gradient_real = [g.detach().clone() for g in torch.autograd.grad(loss_real, parameters)]
+        loss_synthetic = F.cross_entropy(network(augment_k(synthetic_k)), torch.full((len(synthetic_k),), k))
+        gradient_synthetic = torch.autograd.grad(loss_synthetic, parameters, create_graph=True)
+        loss = loss + gradient_distance(gradient_real, gradient_synthetic, metric)
+    return loss
+
+
+def dc_iteration(
+    images_all: Tensor,
+    indices_class: Sequence[Tensor],
+    images_synthetic: Tensor,
+    optimiser: torch.optim.Optimizer,
+    batch_real: int,
+    augment: Callable[[Tensor, int], Tensor],
+    updates: int = 1,
+    epochs: int = 0,
+) -> float:
+    """One published iteration: a fresh network, `updates` steps on the images, `epochs` of training between them.
+
+    Arguments as for `dm_iteration`; the network trains without augmentation, as in DC. Returns the last loss.
+    """
+    classes, (channels, side) = len(indices_class), images_all.shape[1:3]
+    network = NaiveConvNet(channels, side, classes).train()
+    sgd = torch.optim.SGD(network.parameters(), lr=0.01)
+    ipc = len(images_synthetic) // classes
+    labels = torch.arange(classes).repeat_interleave(ipc)
+    loss = torch.zeros(())
+    for update in range(updates):
+        real, synthetic, views = [], [], []
+        for k in range(classes):
+            shuffled = indices_class[k][torch.randperm(len(indices_class[k]))[:batch_real]]
+            real.append(images_all[shuffled])
+            synthetic.append(images_synthetic[k * ipc : (k + 1) * ipc])
+            seed = int(torch.randint(100_000, (1,)))
+            views.append(lambda images, seed=seed: augment(images, seed))
+        loss = dc_loss(network, real, synthetic, views)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if update == updates - 1:
+            break
+        for _ in range(epochs):
+            for index in torch.randperm(len(labels)).split(256):
+                sgd.zero_grad()
+                F.cross_entropy(network(images_synthetic.detach()[index]), labels[index]).backward()
+                sgd.step()
     return float(loss.detach())
 
 

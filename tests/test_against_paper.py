@@ -6,6 +6,7 @@ import torch
 
 from datacondense import Spec
 from datacondense.augment import parse
+from datacondense.distances import DISTANCES, Distance
 from datacondense.engine import Engine, Execution
 from datacondense.networks import build
 from datacondense.streams import Streams
@@ -28,7 +29,7 @@ def test_distribution_matching(shape: tuple[int, int, int], augment: str, dtype:
 
     network = build("ConvNet", spec).to(dtype).requires_grad_(False)
     network.reset(Streams(0)("network"))
-    engine = Engine(Execution(device="cpu", precision="fp32", compile=False, chunk=5, threads=2))
+    engine = Engine(Execution(device="cpu", precision="fp32", compile=False, chunk=5, classes_at_once=7, threads=2))
     means = engine.class_means(network, view(synthetic), differentiable=True)
     loss = (engine.class_means(network, view(real)) - means).square().sum()
     (gradient,) = torch.autograd.grad(loss, synthetic)
@@ -42,6 +43,38 @@ def test_distribution_matching(shape: tuple[int, int, int], augment: str, dtype:
         return lambda images: type(view)(view.names, *keep)(images[None])[0]
 
     expected = naive.dm_loss(oracle.embed, list(real), list(synthetic), [augment_class(k) for k in range(classes)])
+    (expected_gradient,) = torch.autograd.grad(expected, synthetic)
+
+    assert relative_error(loss.detach(), expected.detach()) < tolerance
+    assert relative_error(gradient, expected_gradient) < tolerance
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("arch", ["ConvNet", "ConvNetBN", "MLP"])
+@pytest.mark.parametrize("augment", ["none", "auto"])
+def test_gradient_matching(arch: str, augment: str, distance: Distance, dtype: torch.dtype, tolerance: float) -> None:
+    spec = Spec("x", tuple("abc"), (1, 28, 28), (0.5,), (0.5,))
+    classes, ipc, batch_real = 3, 2, 7
+    generator = torch.Generator().manual_seed(0)
+    real = torch.randn(classes, batch_real, 1, 28, 28, generator=generator, dtype=dtype)
+    synthetic = torch.randn(classes, ipc, 1, 28, 28, generator=generator, dtype=dtype, requires_grad=True)
+    view = parse(augment, spec).draw(Streams(0)("augment"), classes)
+    network = build(arch, spec).to(dtype)
+    network.reset(Streams(0)("network"))
+    with torch.no_grad():
+        network.train()(real.flatten(0, 1))  # sets the statistics of BatchNorm
+    network.eval()
+
+    engine = Engine(Execution(device="cpu", precision="fp32", compile=False, chunk=8, classes_at_once=3, threads=2))
+    labels = torch.arange(classes)
+    of_real = engine.class_gradients(network, view(real), labels)
+    made = engine.class_gradients(network, view(synthetic), labels, differentiable=True)
+    loss = DISTANCES[distance](made, of_real)
+    (gradient,) = torch.autograd.grad(loss, synthetic)
+
+    views = [lambda images, k=k: view[torch.tensor([k])](images[None])[0] for k in range(classes)]
+    expected = naive.dc_loss(network, list(real), list(synthetic), views, distance)
     (expected_gradient,) = torch.autograd.grad(expected, synthetic)
 
     assert relative_error(loss.detach(), expected.detach()) < tolerance

@@ -10,7 +10,7 @@ from datacondense.networks import build
 from datacondense.streams import Streams
 
 SPEC = Spec("x", ("a", "b", "c"), (1, 16, 16), (0.5,), (0.5,))
-EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=4, threads=2)
+EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=4, classes_at_once=3, threads=2)
 
 
 def network_for(engine: Engine, arch: str = "ConvNetW32"):

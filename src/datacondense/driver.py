@@ -3,13 +3,14 @@
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, final
 
 import torch
+from torch import Tensor
 
 from . import artifact, machine, picture
 from .artifact import SyntheticSet
@@ -59,6 +60,7 @@ def condense(
     device: str = "auto",
     precision: Precision = "fp32",
     compile: Compile = "auto",
+    classes_at_once: int | None = None,
     time_budget: float | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -69,19 +71,21 @@ def condense(
     """Condense `real` into `ipc` synthetic images of each class.
 
     out: run directory to write; None keeps everything in memory.
-    time_budget: seconds after which this session stops, at the end of an iteration, with a valid set.
+    classes_at_once: classes whose images are compared together; fewer need less memory. By default what fits.
+    time_budget: seconds after which this session stops, after an update of the images, with a valid set.
     resume: go on with the run in `out`, bit for bit as if it had never stopped; a fresh run where there is none.
     overwrite: delete the run in `out` first.
     checkpoint_every: seconds between checkpoints.
     source: what `real` was loaded from, the arguments of `load`; recorded, so that its test images can be found.
 
-    Ctrl-C and SIGTERM stop at the end of the iteration, as the time budget does.
+    Ctrl-C and SIGTERM stop after the update of the images, as the time budget does. A run that was stopped inside an
+    iteration of several updates repeats that iteration when it is resumed.
     Raises InputError for anything that cannot be used, and Diverged when the loss or the images are not finite; the
     set as it stood before that update is in `out` then.
     """
     _check(method, real, ipc, time_budget, resume, overwrite)
-    fixed, per_ipc = method.images_per_iteration
-    images = method.iterations * real.spec.classes * (fixed + per_ipc * ipc)
+    load = method.load(ipc)
+    passes = method.iterations * real.spec.classes * load.passes
     identity = {
         "method": method_name(method),
         "settings": method.settings(),
@@ -92,13 +96,23 @@ def condense(
         "device": device,
         "precision": precision,
         "compile": compile,
+        "classes_at_once": classes_at_once,
     }
     directory = RunDirectory(Path(out)) if out is not None else None
     recorded = _recorded(directory, identity, resume, overwrite)
     execution = (
         Execution(**recorded["execution"])
         if recorded
-        else decide(method.arch, real.spec, images, device=device, precision=precision, compile=compile)
+        else decide(
+            method.arch,
+            real.spec,
+            passes,
+            load=load,
+            device=device,
+            precision=precision,
+            compile=compile,
+            classes_at_once=classes_at_once,
+        )
     )
     if directory and recorded and recorded["status"] == "complete":
         for observer in observers:
@@ -156,49 +170,67 @@ class _Run:
         last_checkpoint = time.perf_counter()
         with ExitStack() as stack:
             log = stack.enter_context(self.directory.open_log()) if self.directory else None
-            stop = stack.enter_context(stop_signals(self.tell))
+            interrupted = stack.enter_context(stop_signals(self.tell))
+
+            def stop() -> bool:
+                return interrupted() or (time_budget is not None and self.session_seconds >= time_budget)
+
             while self.done < self.method.iterations:
+                before = {name: tensor.clone() for name, tensor in self._state().items()}
                 try:
-                    loss = self._iterate()
+                    loss = self._iterate(stop)
                 except Diverged:
-                    self._finish("diverged")
+                    self._finish("diverged", None)  # its checkpoints are from before it diverged
                     raise
+                if loss is None:  # goes on from before this iteration
+                    return self._finish("stopped", before)
                 self.done += 1
                 if log:
                     log.write({"iteration": self.done, "loss": loss, "seconds": round(self.seconds, 4)})
                 for observer in self.observers:
                     observer.progress(Progress(self.done, self.method.iterations, loss, self.seconds))
-                if stop() or (time_budget is not None and self.session_seconds >= time_budget):
+                if stop():
                     break
                 if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
                     log.flush()  # what a checkpoint counts as done must be in the log
-                    self._checkpoint()
+                    self._checkpoint(self._state())
                     last_checkpoint = time.perf_counter()
-        return self._finish("complete" if self.done == self.method.iterations else "stopped")
+        return self._finish("complete" if self.done == self.method.iterations else "stopped", self._state())
 
-    def _iterate(self) -> float:
-        """One iteration of the method: apply an update for each loss it yields. Returns the mean loss."""
-        assert self.optimiser is not None, "a method with iterations has an optimiser"
+    def _iterate(self, stop: Callable[[], bool]) -> float | None:
+        """One iteration of the method: apply an update for each loss it yields.
+
+        Returns the mean loss; None, with the images as they are then, when `stop` says so between two updates.
+        """
         total, updates = 0.0, 0
-        parameters = list(self.synthetic.parameters())
         for loss in self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done)):
-            before = [p.detach().clone() for p in parameters]
-            self.optimiser.zero_grad()
-            loss.backward(inputs=parameters)
-            self.optimiser.step()
-            value = float(loss.detach())
-            if not (math.isfinite(value) and all(bool(torch.isfinite(p).all()) for p in parameters)):
-                with torch.no_grad():
-                    for parameter, good in zip(parameters, before, strict=True):
-                        parameter.copy_(good)
-                raise Diverged(
-                    f"the loss or the images are not finite any more at iteration {self.done + 1} (loss {value:g}): "
-                    f"the likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
-                    f"take a smaller one"
-                )
-            total, updates = total + value, updates + 1
+            if updates and stop():
+                return None
+            total, updates = total + self._update(loss), updates + 1
         assert updates, "an iteration yields at least one loss"
         return total / updates
+
+    def _update(self, loss: Tensor | Iterable[Tensor]) -> float:
+        """Differentiate one loss, term by term, and apply the update. Returns the loss."""
+        assert self.optimiser is not None, "a method with iterations has an optimiser"
+        parameters = list(self.synthetic.parameters())
+        before = [p.detach().clone() for p in parameters]
+        self.optimiser.zero_grad()
+        value = 0.0
+        for term in [loss] if isinstance(loss, Tensor) else loss:
+            term.backward(inputs=parameters)
+            value += float(term.detach())
+        self.optimiser.step()
+        if not (math.isfinite(value) and all(bool(torch.isfinite(p).all()) for p in parameters)):
+            with torch.no_grad():
+                for parameter, good in zip(parameters, before, strict=True):
+                    parameter.copy_(good)
+            raise Diverged(
+                f"the loss or the images are not finite any more at iteration {self.done + 1} (loss {value:g}): "
+                f"the likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
+                f"take a smaller one"
+            )
+        return value
 
     def _restore(self) -> None:
         if self.directory is None:
@@ -212,9 +244,11 @@ class _Run:
             self.tell(f"resumed after iteration {self.done} of {self.method.iterations}")
         self.directory.trim_log(self.done)
 
-    def _checkpoint(self) -> None:
+    def _state(self) -> dict[str, Tensor]:
+        return pack_state(self.synthetic, self.optimiser)
+
+    def _checkpoint(self, tensors: dict[str, Tensor]) -> None:
         if self.directory is not None:
-            tensors = pack_state(self.synthetic, self.optimiser)
             self.directory.save_checkpoint(Checkpoint(self.done, self.seconds, tensors))
 
     def _record(self, status: str) -> None:
@@ -231,14 +265,15 @@ class _Run:
             "machine": machine.describe(self.problem.engine.device),
         }
 
-    def _finish(self, status: str) -> SyntheticSet:
+    def _finish(self, status: str, checkpoint: dict[str, Tensor] | None) -> SyntheticSet:
+        """Write the images as they are, and what a resumed run goes on from."""
         with torch.no_grad():
             images = self.synthetic().detach().cpu().contiguous()  # (K, M, C, H, W)
         labels = torch.arange(images.shape[0]).repeat_interleave(images.shape[1])
         result = SyntheticSet(images.flatten(0, 1), labels, self.problem.spec, self._provenance())
         if self.directory is not None:
-            if status != "diverged":  # its checkpoints are from before; what diverged may lie inside an iteration
-                self._checkpoint()
+            if checkpoint is not None:
+                self._checkpoint(checkpoint)
             artifact.save(result, self.directory.path / artifact.FILE_NAME)
             self._record(status)
             picture.save_grid(result, self.directory.path / picture.FILE_NAME)

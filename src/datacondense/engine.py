@@ -23,8 +23,23 @@ from .types import Spec
 Precision = Literal["fp32", "tf32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 
+_HELD_BYTES = {"cpu": 2**30, "cuda": 2**34}  # of the images of all classes compared together, and their activations
 _CHUNK_BYTES = {"cpu": 2**24, "cuda": 2**31}  # of the widest layer of all images of a chunk
+_CLASSES_SIDE_BY_SIDE = {"cpu": False, "cuda": True}  # batched weight gradients of convolutions cost a CPU twice a loop
 _COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about half a minute of eager work
+
+
+@final
+@dataclass(frozen=True)
+class Load:
+    """What one iteration of a method asks of the machine, for each class."""
+
+    passes: int
+    """Images passed forward; a backward counts as two."""
+    real: int
+    """Real images held at a time."""
+    synthetic: int
+    """Synthetic images whose activations are held at a time."""
 
 
 @final
@@ -37,6 +52,8 @@ class Execution:
     compile: bool
     chunk: int
     """Images in one forward."""
+    classes_at_once: int
+    """Classes whose images are compared together; fewer need less memory."""
     threads: int
 
     def to_json(self) -> dict[str, Any]:
@@ -46,29 +63,39 @@ class Execution:
 def decide(
     arch: str,
     spec: Spec,
-    images: int,
+    passes: int,
     *,
+    load: Load | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
     compile: Compile = "auto",
+    classes_at_once: int | None = None,
 ) -> Execution:
     """Settle what was left to us, by rules that give the same answer each time on one machine.
 
-    images: how many images the whole run will pass forward. `compile="auto"` compiles when the arithmetic on them is
+    passes: how many images the whole run will pass forward. `compile="auto"` compiles when the arithmetic on them is
     long enough to pay for compiling and a compiler is there.
-    Raises InputError as `check` does.
+    load: what is held in memory; without `classes_at_once`, as many classes are compared together as fit 1 GiB (16 GiB
+    on a GPU), and all without a load.
+    Raises InputError as `check` does, and for a number of classes below 1.
     """
+    if classes_at_once is not None and classes_at_once < 1:
+        raise InputError(f"--classes-at-once {classes_at_once}: must be at least 1")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind = _kind(device)
     with torch.device("meta"):
-        flops, activation = _cost(build(arch, spec), spec)
-    pays = images * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
+        flops, widest, held = _cost(build(arch, spec), spec)
+    if load is not None and classes_at_once is None:
+        images = 3 * 4 * math.prod(spec.shape) * load.real  # as sampled, augmented, and in between
+        classes_at_once = _HELD_BYTES[kind] // max(images + held * load.synthetic, 1)
+    pays = passes * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
     execution = Execution(
         device=device,
         precision=precision,
         compile=compile == "on" or (compile == "auto" and pays),
-        chunk=_power_of_two(_CHUNK_BYTES[kind] // activation, 8, 256 if kind == "cpu" else 8192),
+        chunk=_power_of_two(_CHUNK_BYTES[kind] // widest, 8, 256 if kind == "cpu" else 8192),
+        classes_at_once=min(max(classes_at_once or spec.classes, 1), spec.classes),
         threads=torch.get_num_threads(),
     )
     check(execution)
@@ -96,7 +123,8 @@ class Engine:
     def __init__(self, execution: Execution) -> None:
         self.execution = execution
         self.device = torch.device(execution.device)
-        self._compiled: dict[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] = {}
+        self._compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
+        self._weight_gradients: dict[tuple[Network, bool], Callable[..., dict[str, Tensor]]] = {}
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -150,6 +178,35 @@ class Engine:
         size = _equal_part(len(images), self.execution.chunk)
         return torch.stack([self._run_padded(network.embed, some, size).sum(0) for some in images.split(size)]).sum(0)
 
+    def class_gradients(
+        self, network: Network, images: Tensor, labels: Tensor, *, differentiable: bool = False
+    ) -> dict[str, Tensor]:
+        """Gradient of each class's mean cross-entropy with respect to each weight.
+
+        Normalised images (K, n, C, H, W) with labels (K,) -> {weight: (K, *shape)}. Networks with batch statistics must
+        be in evaluation mode, for classes and chunks pass apart. `differentiable` keeps the graph back to the images.
+        """
+        classes, n = images.shape[:2]
+        weights = {name: weight.detach() for name, weight in network.named_parameters()}
+        most = max(self.execution.chunk // 2, 1)  # backward keeps as much again
+        together = _equal_part(classes, max(most // n, 1)) if _CLASSES_SIDE_BY_SIDE[self.device.type] else 1
+        key = network, together > 1
+        if key not in self._weight_gradients:
+            self._weight_gradients[key] = _weight_gradients(*key)
+        size = _equal_part(n, most)
+        padding = -n % size if self.execution.compile else 0
+        images = F.pad(images, (0, 0) * 3 + (0, padding))
+        share = F.pad(images.new_full((n,), 1 / n), (0, padding))  # what each image counts; padding nothing
+        blocks = []
+        with torch.set_grad_enabled(differentiable):
+            for block, of_block in zip(images.split(together), labels.split(together), strict=True):
+                parts = zip(block.split(size, dim=1), share.split(size), strict=True)
+                chunks = [
+                    self._call(self._weight_gradients[key], some, of_block, part, weights) for some, part in parts
+                ]
+                blocks.append({name: torch.stack([chunk[name] for chunk in chunks]).sum(0) for name in weights})
+            return {name: torch.cat([block[name] for block in blocks]) for name in weights}
+
     def predict(self, network: Network, images: Tensor) -> Tensor:
         """Predicted class of each normalised image (N, C, H, W) -> (N,). Call `network.eval()` before."""
         size = _equal_part(len(images), self.execution.chunk)
@@ -175,31 +232,63 @@ class Engine:
         return self._run(function, torch.cat([images, filling]))[: len(images)]
 
     def _run(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        output = self._call(function, images)
+        return output.float() if output.dtype == torch.bfloat16 else output
+
+    def _call(self, function: Callable[..., Any], images: Tensor, *rest: Any) -> Any:
+        """Compiled where the Execution says so, in its precision."""
         if self.execution.compile:
             if function not in self._compiled:
                 self._compiled[function] = torch.compile(function, dynamic=False)
             function = self._compiled[function]
-            images = images.contiguous(memory_format=torch.channels_last)
+            if images.dim() == 4:
+                images = images.contiguous(memory_format=torch.channels_last)
         if self.execution.precision != "bf16":
-            return function(images)
+            return function(images, *rest)
         with torch.autocast(self.device.type, torch.bfloat16):
-            return function(images).float()
+            return function(images, *rest)
 
 
-def _cost(network: Network, spec: Spec) -> tuple[int, int]:
-    """Floating-point operations of one image's forward, and the bytes of its widest layer in float32."""
-    widest = 0
+def _weight_gradients(network: Network, side_by_side: bool) -> Callable[..., dict[str, Tensor]]:
+    """A function of images (G, n, C, H, W), labels (G,), shares (n,) and weights: the gradients of G classes' losses.
 
-    def measure(_module: nn.Module, _args: Any, output: Tensor) -> None:
-        nonlocal widest
-        widest = max(widest, output.numel() * 4)
+    The loss of a class is the cross-entropy of its images, each times its share. `side_by_side` runs the classes as one
+    batched computation, otherwise G is 1. Differentiation happens inside (torch.func), because what torch.compile has
+    compiled can be differentiated once only.
+    """
+
+    def loss(weights: dict[str, Tensor], images: Tensor, label: Tensor, share: Tensor) -> Tensor:
+        logits = torch.func.functional_call(network, weights, (images,))
+        return (F.cross_entropy(logits, label.expand(len(images)), reduction="none") * share).sum()
+
+    of_class = torch.func.grad(loss)
+    of_classes = torch.func.vmap(of_class, in_dims=(None, 0, 0, None))
+
+    def gradients(images: Tensor, labels: Tensor, share: Tensor, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        if side_by_side:
+            return of_classes(weights, images, labels, share)
+        alone = images[0]  # (n, C, H, W)
+        if torch.compiler.is_compiling():
+            alone = alone.contiguous(memory_format=torch.channels_last)
+        return {name: gradient[None] for name, gradient in of_class(weights, alone, labels[0], share).items()}
+
+    return gradients
+
+
+def _cost(network: Network, spec: Spec) -> tuple[int, int, int]:
+    """Of one image: floating-point operations forward, bytes of the widest layer, and bytes of all layers (float32)."""
+    layers: list[int] = []
+
+    def measure(module: nn.Module, _args: Any, output: Tensor) -> None:
+        if not any(module.children()):
+            layers.append(output.numel() * 4)
 
     hooks = [module.register_forward_hook(measure) for module in network.modules()]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network.eval()(torch.empty(1, *spec.shape, device="meta"))
     for hook in hooks:
         hook.remove()
-    return counter.get_total_flops(), widest
+    return counter.get_total_flops(), max(layers), sum(layers)
 
 
 def _kind(device: str) -> str:

@@ -31,23 +31,37 @@ def train(
     each image. Weights, order and augmentation come from `streams`; the network is left in evaluation mode.
     """
     network.reset(streams("network"))
-    network.train().requires_grad_(True)
 
     def optimiser(rate: float) -> torch.optim.Optimizer:
         return torch.optim.SGD(network.parameters(), lr=rate, momentum=momentum, weight_decay=weight_decay)
 
     sgd = optimiser(lr)
     for epoch in range(1, epochs + 1):
-        order = torch.randperm(len(examples), generator=streams.at(epoch)("order"))
-        for step, index in enumerate(order.split(batch)):
-            images, labels = examples.batch(index)
-            if augment:
-                view = augment.draw(streams.at(epoch, step)("augment"), len(index), one_strategy=True)
-                images = view(images[:, None])[:, 0]
-            sgd.zero_grad()
-            engine.add_gradients(network, images, labels)
-            sgd.step()
+        train_epoch(network, examples, streams.at(epoch), engine, sgd, augment=augment, batch=batch)
         if epoch == epochs // 2 + 1:
             sgd = optimiser(lr / 10)
         on_epoch()
     network.eval()
+
+
+def train_epoch(
+    network: Network,
+    examples: Examples,
+    streams: Streams,
+    engine: Engine,
+    sgd: torch.optim.Optimizer,
+    *,
+    augment: Siamese,
+    batch: int = 256,
+) -> None:
+    """One pass over all examples in random order, in training mode, from the weights that the network has."""
+    network.train().requires_grad_(True)
+    order = torch.randperm(len(examples), generator=streams("order"))
+    for step, index in enumerate(order.split(batch)):
+        images, labels = examples.batch(index)
+        if augment:
+            view = augment.draw(streams.at(step)("augment"), len(index), one_strategy=True)
+            images = view(images[:, None])[:, 0]
+        sgd.zero_grad()
+        engine.add_gradients(network, images, labels)
+        sgd.step()

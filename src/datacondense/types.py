@@ -82,6 +82,24 @@ class Examples(Protocol):
 
 
 @final
+@dataclass(frozen=True)
+class LabelledImages:
+    """Normalised images (N, C, H, W) and labels (N,), in memory."""
+
+    images: Tensor
+    labels: Tensor
+    spec: Spec
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        index = index.to(self.labels.device)
+        return self.images[index], self.labels[index]
+
+
+@final
 class ImageSet:
     """Real labelled images, kept as uint8 and normalised when read.
 

@@ -87,6 +87,10 @@ class View:
     u: Tensor
     """Uniform numbers in [0, 1), (G, 3), on the CPU; what they mean is the strategy's."""
 
+    def __getitem__(self, groups: Tensor) -> "View":
+        """The same draw for some of the groups, at positions `groups` (CPU)."""
+        return View(self.names, self.choice[groups], self.u[groups])
+
     def __call__(self, images: Tensor) -> Tensor:
         """Augment (G, n, C, H, W); the same shape comes back. Without strategies, the images themselves."""
         if not self.names:

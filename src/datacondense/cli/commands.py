@@ -56,6 +56,9 @@ class Condense(Generic[M]):
     """Arithmetic of the networks; tf32 needs an NVIDIA GPU."""
     compile: Compile = "auto"
     """torch.compile: auto compiles where the run is long enough to pay for it."""
+    classes_at_once: int | None = None
+    """Classes whose images are compared together: fewer need less memory. By default as many as fit 1 GiB (16 GiB on a
+    GPU). Methods that need all classes in one forward (dm with BatchNorm) take all."""
 
     def run(self) -> None:
         train, _ = load(self.data, data_dir=self.data_dir)
@@ -73,6 +76,7 @@ class Condense(Generic[M]):
                 device=self.device,
                 precision=self.precision,
                 compile=self.compile,
+                classes_at_once=self.classes_at_once,
                 time_budget=budget,
                 resume=self.resume,
                 overwrite=self.overwrite,

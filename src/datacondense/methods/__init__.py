@@ -4,8 +4,11 @@ from ..errors import unknown
 from .base import Matching, Method, Problem, Selection
 from .coreset import Random
 from .distribution_matching import DistributionMatching
+from .gradient_matching import DC, DSA, GradientMatching
 
 METHODS: dict[str, type[Method]] = {
+    "dc": DC,
+    "dsa": DSA,
     "dm": DistributionMatching,
     "random": Random,
 }
@@ -24,8 +27,11 @@ def method_class(name: str) -> type[Method]:
 
 
 __all__ = [
+    "DC",
+    "DSA",
     "METHODS",
     "DistributionMatching",
+    "GradientMatching",
     "Matching",
     "Method",
     "Problem",

@@ -3,21 +3,25 @@
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeAlias, final
 
 import torch
 from torch import Tensor
 
 from .. import augment, networks
 from ..augment import Siamese
-from ..engine import Engine
+from ..engine import Engine, Load
 from ..errors import InputError
 from ..networks import Network
 from ..streams import Streams
 from ..synthetic import Pixels, Synthetic, noise
-from ..types import ImageSet, Spec
+from ..training import train_epoch
+from ..types import ImageSet, LabelledImages, Spec
+
+
+Updates: TypeAlias = Generator[Tensor | Iterable[Tensor], None, None]
 
 
 @final
@@ -45,7 +49,31 @@ class Problem:
         It is one object whose weights are drawn again at each call, so compiled code stays valid.
         """
         self._network.reset(generator)
-        return self._network.train()
+        return self._network.requires_grad_(False).train()
+
+    def groups(self, network: Network) -> Sequence[Tensor]:
+        """The classes (CPU), in groups that are compared one after the other to bound memory.
+
+        Classes that share batch statistics, in a network in training mode, cannot be parted.
+        """
+        mixed = network.training and network.batch_statistics
+        return torch.arange(self.classes).split(self.classes if mixed else self.engine.execution.classes_at_once)
+
+    def real_at(self, index: Tensor) -> Tensor:
+        """Normalised real images at positions `index` (k, B) -> (k, B, C, H, W)."""
+        return self.real.batch(index.flatten())[0].unflatten(0, index.shape)
+
+    @torch.no_grad()
+    def set_statistics(self, network: Network, batch: int, generator: torch.Generator) -> None:
+        """Pass `batch` real images of each class forward once, in training mode, for the statistics of BatchNorm."""
+        network.train()(self.real.sample(batch, generator).flatten(0, 1))
+
+    def train_epoch(self, network: Network, synthetic: Synthetic, streams: Streams, sgd: torch.optim.Optimizer) -> None:
+        """Train a network for one epoch on the synthetic images as they are, augmented one by one."""
+        images = synthetic().detach()  # (K, M, C, H, W)
+        labels = torch.arange(self.classes, device=images.device).repeat_interleave(images.shape[1])
+        examples = LabelledImages(images.flatten(0, 1), labels, self.spec)
+        train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +87,9 @@ class Method(ABC):
     """Augmentation that images pass: auto (DSA's for the dataset), none, or strategies joined by "_", such as
     color_crop_cutout_flip_scale_rotate. Evaluation takes it when told no other."""
 
-    @property
     @abstractmethod
-    def images_per_iteration(self) -> tuple[int, int]:
-        """How many images of each class one iteration passes forward: (fixed, times ipc)."""
+    def load(self, ipc: int) -> Load:
+        """What one iteration at `ipc` images per class asks of the machine."""
 
     @abstractmethod
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
@@ -73,8 +100,12 @@ class Method(ABC):
         """What applies the updates; None for a method that makes none."""
 
     @abstractmethod
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Generator[Tensor, None, None]:
-        """One iteration: yield one scalar loss per update of the images; on return from `yield` it is applied."""
+    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+        """One iteration: yield one loss per update of the images; on return from `yield` it is applied.
+
+        A loss is a scalar, or an iterable of scalars whose sum it is: each is differentiated before the next is asked
+        for, so that a sum over classes needs the memory of one term.
+        """
 
     def check(self) -> None:
         """Raises InputError for a hyper-parameter that makes no sense. The driver calls it before anything else."""
@@ -126,9 +157,8 @@ class Selection(Method):
 
     iterations: int = field(default=0, init=False)
 
-    @property
-    def images_per_iteration(self) -> tuple[int, int]:
-        return 0, 0
+    def load(self, ipc: int) -> Load:
+        return Load(passes=0, real=0, synthetic=0)
 
     @abstractmethod
     def select(self, problem: Problem, streams: Streams) -> Tensor:
@@ -142,5 +172,5 @@ class Selection(Method):
     def optimiser(self, synthetic: Synthetic) -> None:
         return None
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Generator[Tensor, None, None]:
+    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
         yield from ()

@@ -1,14 +1,14 @@
 """Distribution matching (DM)."""
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import final
 
 from torch import Tensor
 
+from ..engine import Load
 from ..streams import Streams
 from ..synthetic import Synthetic
-from .base import Matching, Problem
+from .base import Matching, Problem, Updates
 
 
 @final
@@ -21,14 +21,17 @@ class DistributionMatching(Matching):
     classes in one forward.
     """
 
-    @property
-    def images_per_iteration(self) -> tuple[int, int]:
-        return self.batch_real, 3  # a synthetic image passes forward and, at twice the cost, backward
+    def load(self, ipc: int) -> Load:
+        return Load(passes=self.batch_real + 3 * ipc, real=self.batch_real, synthetic=ipc)
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Generator[Tensor, None, None]:
+    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
         network = problem.fresh_network(streams("network"))
         view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
-        real = problem.real.sample(self.batch_real, streams("real"))  # (K, B, C, H, W)
-        target = problem.engine.class_means(network, view(real))  # (K, D)
-        means = problem.engine.class_means(network, view(synthetic()), differentiable=True)
-        yield (target - means).square().sum()
+        index = problem.real.draw(self.batch_real, streams("real"))  # (K, B)
+
+        def distance(group: Tensor) -> Tensor:
+            real = problem.engine.class_means(network, view[group](problem.real_at(index[group])))  # (K, D)
+            made = problem.engine.class_means(network, view[group](synthetic()[group]), differentiable=True)
+            return (real - made).square().sum()
+
+        yield map(distance, problem.groups(network))

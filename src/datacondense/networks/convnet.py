@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..types import Spec
 from .base import Network
+from .norms import InstanceNorm
 
 Activation = Literal["relu", "sigmoid", "leaky_relu", "swish"]
 Norm = Literal["instance", "batch", "layer", "group", "none"]
@@ -20,7 +21,7 @@ _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "swish": nn.SiLU,
 }
 _NORMS: dict[Norm, Callable[[int, int, int], nn.Module]] = {  # of (width, height, width in pixels)
-    "instance": lambda width, _h, _w: nn.GroupNorm(width, width),
+    "instance": lambda width, _h, _w: InstanceNorm(width),
     "batch": lambda width, _h, _w: nn.BatchNorm2d(width),
     "layer": lambda width, h, w: nn.LayerNorm([width, h, w]),
     "group": lambda width, _h, _w: nn.GroupNorm(4, width),

@@ -1,0 +1,116 @@
+"""Gradient matching: DC, and DSA, which is DC under Siamese augmentation."""
+
+from abc import ABC
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..augment import View
+from ..distances import DISTANCES, Distance
+from ..engine import Load
+from ..errors import InputError
+from ..networks import Network
+from ..streams import Streams
+from ..synthetic import Synthetic
+from .base import Matching, Problem, Updates
+
+_MOST_UPDATES = 50
+_INNER = {10: 50, 20: 25, 30: 20, 40: 15, 50: 10}  # images per class -> epochs between updates, as published
+_STATISTICS = 16  # real images of each class that set the statistics of BatchNorm
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientMatching(Matching, ABC):
+    """The loop of DC and DSA.
+
+    loss = sum_k D(grad_theta L(A(S_k)), grad_theta L(A(T_k))): L the mean cross-entropy of a network theta on the
+    synthetic images S_k and a batch of real images T_k of class k, D a distance between gradients, A one augmentation
+    draw per class. theta starts from fresh weights in each iteration and trains on the synthetic images between the
+    updates of these. BatchNorm keeps, for each update, the running statistics that one forward of 16 real images per
+    class leaves (Zhao, Mopuri & Bilen, ICLR 2021, algorithm 1; Zhao & Bilen, ICML 2021).
+    """
+
+    iterations: int = 1000
+    """Iterations; each draws a fresh network."""
+    lr: float = 0.1
+    """Learning rate of the images; 0.01 is published for the MLP."""
+    distance: Distance = "ours"
+    """Distance between gradients: the papers' sum over output units of 1 - cosine (ours), squared differences (mse),
+    or 1 - cosine of all weights joined (cos)."""
+    updates: int | None = None
+    """Updates of the images under each network, T; by default as published: as many as images per class, at most 50."""
+    epochs: int | None = None
+    """Epochs that the network trains on the images between two updates; by default the published 50, 25, 20, 15, 10 at
+    10, 20, 30, 40, 50 images per class, on straight lines between these and constant outside."""
+    lr_net: float = 0.01
+    """Learning rate of the network."""
+
+    def check(self) -> None:
+        super().check()
+        if self.updates is not None and self.updates < 1:
+            raise InputError(f"--updates {self.updates}: must be at least 1")
+        if self.epochs is not None and self.epochs < 0:
+            raise InputError(f"--epochs {self.epochs}: must be at least 0")
+        if not 0 < self.lr_net < float("inf"):
+            raise InputError(f"--lr-net {self.lr_net}: must be a finite number above 0")
+        if self.distance not in DISTANCES:
+            raise InputError(f"--distance {self.distance}: take one of {', '.join(DISTANCES)}")
+
+    def loops(self, ipc: int) -> tuple[int, int]:
+        """Updates under each network, and epochs between them, for `ipc` images per class."""
+        updates = min(ipc, _MOST_UPDATES) if self.updates is None else self.updates
+        published = round(float(np.interp(ipc, list(_INNER), list(_INNER.values()))))
+        return updates, published if self.epochs is None else self.epochs
+
+    def load(self, ipc: int) -> Load:
+        updates, epochs = self.loops(ipc)
+        matching = updates * 3 * (self.batch_real + 3 * ipc)  # a gradient costs 3 forwards, and its gradient 6 more
+        return Load(passes=matching + (updates - 1) * epochs * 3 * ipc, real=self.batch_real, synthetic=3 * ipc)
+
+    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+        network = problem.fresh_network(streams("network"))
+        updates, epochs = self.loops(problem.ipc)
+        sgd = torch.optim.SGD(network.parameters(), lr=self.lr_net)
+        for update in range(updates):
+            here = streams.at(update)
+            if network.batch_statistics:
+                problem.set_statistics(network, _STATISTICS, here("statistics"))
+            view = problem.augment.draw(here("augment"), problem.classes)  # one draw for each class
+            index = problem.real.draw(self.batch_real, here("real"))  # (K, B)
+            yield self._distances(network.eval(), synthetic, problem, view, index)
+            if update < updates - 1:
+                for epoch in range(epochs):
+                    problem.train_epoch(network, synthetic, here.at(epoch), sgd)
+
+    def _distances(
+        self, network: Network, synthetic: Synthetic, problem: Problem, view: View, index: Tensor
+    ) -> Iterator[Tensor]:
+        """The loss, group of classes by group. index: positions of the real images, (K, B)."""
+        gradients = problem.engine.class_gradients
+        for group in problem.groups(network):
+            labels = group.to(problem.engine.device)
+            real = gradients(network, view[group](problem.real_at(index[group])), labels)
+            made = gradients(network, view[group](synthetic()[group]), labels, differentiable=True)
+            yield DISTANCES[self.distance](made, real)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DC(GradientMatching):
+    """Match the gradients of networks trained along on the images (Zhao, Mopuri & Bilen 2021)."""
+
+    augment: str = "none"
+    """Augmentation that images pass while condensing: none, auto (DSA's for the dataset), or strategies joined by "_".
+    Without, evaluation follows DC's rule: none, but crop_scale_rotate on MNIST and crop_noise for ConvNetBN."""
+    init: Literal["real", "noise"] = "noise"
+    """What the images start from: random real images or N(0, 1) noise."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DSA(GradientMatching):
+    """Match gradients under Siamese augmentation: DC with one augmentation for real and synthetic (Zhao & Bilen 2021)."""
