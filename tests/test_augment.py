@@ -1,6 +1,7 @@
 """Each augmentation against its literal definition in benchmarks/naive.py, and the Siamese rules."""
 
 import math
+from dataclasses import replace
 
 import naive
 import pytest
@@ -88,9 +89,19 @@ def test_gradient_reaches_the_images_through_every_strategy() -> None:
         assert (images.grad.flatten(2).abs().sum(2) > 0).all()
 
 
+def test_training_images_are_groups_of_their_own() -> None:
+    siamese, images = Siamese(tuple(STRATEGIES)), torch.randn(20, 3, 8, 8)
+    for seed in range(6):
+        view = siamese.draw(Streams(seed)("augment"), 20, one_strategy=True)
+        expected = view(images[:, None])[:, 0]
+        assert torch.equal(siamese.per_image(Streams(seed)("augment"), 20)(images), expected)
+
+
 def test_auto_leaves_flip_to_datasets_that_may_be_mirrored(toy) -> None:
     spec = toy().spec
     assert str(parse("auto", spec)) == "color_crop_cutout_scale_rotate"
+    assert parse("dsa", spec) == parse("auto", spec)
+    assert str(parse("auto", replace(spec, flip=True))) == "color_crop_cutout_flip_scale_rotate"
     assert str(parse("none", spec)) == "none"
     assert str(parse("crop_flip", spec)) == "crop_flip"
 

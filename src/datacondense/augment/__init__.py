@@ -1,5 +1,7 @@
 """Augmentations, each in two steps: draw parameters, then apply them."""
 
-from .siamese import STRATEGIES, Siamese, View, parse
+from .base import Augmentation
+from .naming import parse
+from .siamese import STRATEGIES, Siamese, View
 
-__all__ = ["STRATEGIES", "Siamese", "View", "parse"]
+__all__ = ["STRATEGIES", "Augmentation", "Siamese", "View", "parse"]
