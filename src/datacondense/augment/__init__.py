@@ -1,7 +1,8 @@
 """Augmentations, each in two steps: draw parameters, then apply them."""
 
 from .base import Augmentation
+from .classic import Classic
 from .naming import parse
 from .siamese import STRATEGIES, Siamese, View
 
-__all__ = ["STRATEGIES", "Augmentation", "Siamese", "View", "parse"]
+__all__ = ["STRATEGIES", "Augmentation", "Classic", "Siamese", "View", "parse"]
