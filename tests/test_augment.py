@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from datacondense import InputError
-from datacondense.augment import STRATEGIES, Augmentation, Classic, Siamese, classic, parse
+from datacondense.augment import STRATEGIES, Augmentation, Classic, Siamese, classic, parse, parse_training
 from datacondense.augment.classic import ClassicView
 from datacondense.engine import Engine, Execution
 from datacondense.networks import build
@@ -214,6 +214,48 @@ def test_an_unknown_strategy_is_refused_with_the_nearest(toy) -> None:
         parse("colour_crop", toy().spec)
 
 
+def test_dcs_rule_is_by_dataset_and_network(toy) -> None:
+    toys = toy().spec
+    mnist = replace(toys, name="mnist")
+    assert parse_training("dc", mnist, "ConvNet") == Classic(("crop", "scale", "rotate"))
+    assert parse_training("dc", mnist, "ConvNetBN") == Classic(("crop", "noise"))
+    assert parse_training("dc", toys, "ConvNetBN") == Classic(("crop", "noise"))
+    assert parse_training("dc", replace(toys, name="fashion-mnist"), "ConvNet") == Siamese(())
+
+
+@pytest.mark.parametrize("text", ["none", "auto", "dsa", "crop_flip", "dc", "dc:crop_noise", "dc:rotate_rotate"])
+@pytest.mark.parametrize("arch", ["ConvNet", "ConvNetBN"])
+def test_the_text_of_an_augmentation_reads_back(text: str, arch: str, toy) -> None:
+    for spec in (toy().spec, replace(toy().spec, name="mnist", flip=True)):
+        augment = parse_training(text, spec, arch)
+        assert parse_training(str(augment), spec, arch) == augment
+        if not text.startswith("dc"):
+            assert augment == parse(text, spec)
+
+
 def test_the_texts_are_those_of_the_command_line() -> None:
     assert str(Classic(("crop", "noise"))) == "dc:crop_noise"
     assert str(Classic(())) == str(Siamese(())) == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("colour_crop", "unknown augmentation 'colour': did you mean 'color'"),
+        ("dcc", "unknown augmentation 'dcc': did you mean 'dc'.* known are auto, dsa, none, dc, color"),
+        ("das", "unknown augmentation 'das': did you mean 'dsa'"),
+        ("crop_dc", "unknown augmentation 'dc'"),
+        ("dc:crop_noize", "unknown augmentation of DC 'noize': did you mean 'noise'.* known are crop, scale, rotate"),
+        ("dc:flip", "unknown augmentation of DC 'flip'"),
+        ("dc:", "unknown augmentation of DC ''"),
+    ],
+)
+def test_unknown_training_augmentations_are_refused(text: str, message: str, toy) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_training(text, toy().spec, "ConvNet")
+
+
+@pytest.mark.parametrize("text", ["dc", "dc:crop_noise"])
+def test_dcs_augmentation_is_not_for_condensing(text: str, toy) -> None:
+    with pytest.raises(InputError, match=f"'{text}' is for evaluation only: condense with auto, dsa, none"):
+        parse(text, toy().spec)

@@ -2,7 +2,7 @@
 
 from .base import Augmentation
 from .classic import Classic
-from .naming import parse
+from .naming import parse, parse_training
 from .siamese import STRATEGIES, Siamese, View
 
-__all__ = ["STRATEGIES", "Augmentation", "Classic", "Siamese", "View", "parse"]
+__all__ = ["STRATEGIES", "Augmentation", "Classic", "Siamese", "View", "parse", "parse_training"]

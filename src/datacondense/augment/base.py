@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Augmentation(Protocol):
-    """How the images of a training batch are changed."""
+    """How the images of a training batch are changed. `parse_training` reads its text back to an equal object."""
 
     def __bool__(self) -> bool:
         """Whether it changes anything."""

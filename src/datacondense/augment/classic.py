@@ -16,6 +16,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ..types import Spec
 from .sampling import by_choice, integer, pick, warp
 
 CROP_PIXELS, SCALE_RATIO, ROTATE_DEGREES, NOISE = 4, 0.2, 45, 0.001
@@ -113,6 +114,13 @@ class Classic:
         u = torch.rand(count, 2, generator=generator, dtype=torch.float64)
         seed = int(torch.randint(2**63 - 1, (), generator=generator))
         return ClassicView(self.strategies, choice, u, seed)
+
+
+def published(spec: Spec, arch: str) -> tuple[str, ...]:
+    """The strategies with which a network `arch` was trained on sets of this dataset."""
+    if arch == "ConvNetBN":
+        return ("crop", "noise")
+    return ("crop", "scale", "rotate") if spec.name == "mnist" else ()
 
 
 def _pick(images: Tensor, rows: Tensor, columns: Tensor, fill: Tensor) -> Tensor:

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterable
 
-from ..errors import unknown
+from ..errors import InputError, unknown
 from ..types import Spec
-from . import siamese
+from . import classic, siamese
+from .base import Augmentation
+from .classic import Classic
 from .siamese import Siamese
 
 _WHOLE = ("auto", "dsa", "none")  # what is not joined with others
@@ -14,9 +16,29 @@ def parse(text: str, spec: Spec) -> Siamese:
     """The augmentation that `text` names: auto or dsa, none, or strategies joined by "_" such as color_crop_cutout.
 
     auto is DSA's published set: all six, without flip where a mirrored image changes its class.
+    Raises InputError for a strategy that does not exist, and for DC's augmentation, which is not for condensing.
+    """
+    if text == "dc" or text.startswith("dc:"):
+        raise InputError(
+            f"augmentation {text!r} is for evaluation only: "
+            f"condense with {', '.join(_WHOLE)}, or some of {', '.join(siamese.STRATEGIES)} joined by '_'"
+        )
+    return _siamese(text, spec, _WHOLE)
+
+
+def parse_training(text: str, spec: Spec, arch: str) -> Augmentation:
+    """The augmentation that `text` names for training a network `arch`: what `parse` reads, or DC's.
+
+    dc is what DC's networks were evaluated with: crop and noise for ConvNetBN, else crop, scale and rotate for MNIST,
+    else none. dc:crop_noise names its strategies.
     Raises InputError for a strategy that does not exist.
     """
-    return _siamese(text, spec, _WHOLE)
+    if text == "dc":
+        strategies = classic.published(spec, arch)
+        return Classic(strategies) if strategies else Siamese(())
+    if text.startswith("dc:"):
+        return Classic(_joined(text[3:], "augmentation of DC", classic.STRATEGIES))
+    return _siamese(text, spec, (*_WHOLE, "dc"))
 
 
 def _siamese(text: str, spec: Spec, whole: Iterable[str]) -> Siamese:
