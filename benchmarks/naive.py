@@ -3,9 +3,10 @@
 Gradient matching (Zhao, Mopuri & Bilen, ICLR 2021; Zhao & Bilen, ICML 2021) and distribution matching (Zhao & Bilen,
 WACV 2023), written from the formulas with plain loops: a loop over classes, for each class one forward of its real and
 one of its synthetic images, in eager mode. The losses get their random numbers from outside, so that they can be given
-the very draws that the fast path makes.
+the very draws that the fast path makes. So do the augmentations of DSA and DC.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -194,6 +195,14 @@ def augment_cutout(x: Tensor, centre_row: int, centre_column: int) -> Tensor:
     return x * mask
 
 
+def augment_flip(x: Tensor) -> Tensor:
+    """Mirror left to right."""
+    out = torch.zeros_like(x)
+    for j in range(x.shape[3]):
+        out[:, :, :, j] = x[:, :, :, x.shape[3] - 1 - j]
+    return out
+
+
 def augment_affine(x: Tensor, matrix: Sequence[Sequence[float]]) -> Tensor:
     """Sample at matrix @ (column, row), both in [-1, 1] from edge to edge, bilinear, zero outside."""
     h, w = x.shape[2:]
@@ -210,4 +219,67 @@ def augment_affine(x: Tensor, matrix: Sequence[Sequence[float]]) -> Tensor:
                     weight = (1 - abs(row - a - da)) * (1 - abs(column - b - db))
                     if -1 <= a + da <= h and -1 <= b + db <= w:
                         out[:, :, i, j] += weight * padded[:, :, a + da + 1, b + db + 1]
+    return out
+
+
+def batch_mean(x: Tensor) -> Tensor:
+    """The mean of each channel over all images and pixels of a batch (n, C, H, W), as (C,)."""
+    n, _, h, w = x.shape
+    mean = torch.zeros(x.shape[1], dtype=x.dtype)
+    for image in x:
+        for c in range(x.shape[1]):
+            mean[c] += image[c].sum() / (n * h * w)
+    return mean
+
+
+def classic_crop(x: Tensor, mean: Tensor, row: int, column: int) -> Tensor:
+    """Pad one image (C, H, W) by 4 pixels of the batch mean (C,), cut it out again at (row, column), both in 0..8."""
+    channels, h, w = x.shape
+    padded = torch.zeros(channels, h + 8, w + 8, dtype=x.dtype)
+    for c in range(channels):
+        for i in range(h + 8):
+            for j in range(w + 8):
+                inside = 4 <= i < h + 4 and 4 <= j < w + 4
+                padded[c, i, j] = x[c, i - 4, j - 4] if inside else mean[c]
+    return padded[:, row : row + h, column : column + w]
+
+
+def classic_scale(x: Tensor, factor_rows: float, factor_columns: float) -> Tensor:
+    """Resize one image (C, H, W), nearest neighbour, and centre it on a square of zeros; then cut out its centre."""
+    channels, height, width = x.shape
+    h, w = int(factor_rows * height), int(factor_columns * width)
+    side = max(h, w, height, width)
+    canvas = torch.zeros(channels, side, side, dtype=x.dtype)
+    for i in range(h):
+        for j in range(w):
+            canvas[:, (side - h) // 2 + i, (side - w) // 2 + j] = x[:, i * height // h, j * width // w]
+    top, left = (side - height) // 2, (side - width) // 2
+    return canvas[:, top : top + height, left : left + width]
+
+
+def classic_rotate(x: Tensor, mean: Tensor, degrees: int) -> Tensor:
+    """Rotate one image (C, H, W) about its centre, in pixels, counter-clockwise; bilinear, batch mean (C,) outside."""
+    _, h, w = x.shape
+    out = torch.zeros_like(x)
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    for i in range(h):
+        for j in range(w):
+            down, right = i - (h - 1) / 2, j - (w - 1) / 2
+            row, column = (h - 1) / 2 + cos * down + sin * right, (w - 1) / 2 - sin * down + cos * right
+            a, b = math.floor(row), math.floor(column)
+            for da in (0, 1):
+                for db in (0, 1):
+                    inside = 0 <= a + da < h and 0 <= b + db < w
+                    weight = (1 - abs(row - a - da)) * (1 - abs(column - b - db))
+                    out[:, i, j] += weight * (x[:, a + da, b + db] if inside else mean)
+    return out
+
+
+def classic_noise(x: Tensor, normal: Tensor) -> Tensor:
+    """Add noise of standard deviation 0.001; `normal` is standard normal and shaped like the image (C, H, W)."""
+    out = torch.zeros_like(x)
+    for c in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            for j in range(x.shape[2]):
+                out[c, i, j] = x[c, i, j] + 0.001 * normal[c, i, j]
     return out

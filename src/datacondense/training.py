@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from .augment import Siamese
+from .augment import Augmentation
 from .engine import Engine
 from .networks import Network
 from .streams import Streams
@@ -18,7 +18,7 @@ def train(
     engine: Engine,
     *,
     epochs: int,
-    augment: Siamese,
+    augment: Augmentation,
     lr: float = 0.01,
     momentum: float = 0.9,
     weight_decay: float = 5e-4,
@@ -27,8 +27,8 @@ def train(
 ) -> None:
     """Train from fresh weights: cross-entropy, SGD, lr divided by 10 and momentum reset after epoch epochs//2 + 1.
 
-    The protocol of Zhao, Mopuri & Bilen (2021). `augment` picks one strategy per batch and draws its parameters for
-    each image. Weights, order and augmentation come from `streams`; the network is left in evaluation mode.
+    The protocol of Zhao, Mopuri & Bilen (2021). `augment` draws anew for every batch. Weights, order and augmentation
+    come from `streams`; the network is left in evaluation mode.
     """
     network.reset(streams("network"))
 
@@ -51,7 +51,7 @@ def train_epoch(
     engine: Engine,
     sgd: torch.optim.Optimizer,
     *,
-    augment: Siamese,
+    augment: Augmentation,
     batch: int = 256,
 ) -> None:
     """One pass over all examples in random order, in training mode, from the weights that the network has."""
@@ -60,8 +60,7 @@ def train_epoch(
     for step, index in enumerate(order.split(batch)):
         images, labels = examples.batch(index)
         if augment:
-            view = augment.draw(streams.at(step)("augment"), len(index), one_strategy=True)
-            images = view(images[:, None])[:, 0]
+            images = augment.per_image(streams.at(step)("augment"), len(index))(images)
         sgd.zero_grad()
         engine.add_gradients(network, images, labels)
         sgd.step()
