@@ -1,7 +1,11 @@
 """Every network of the registry: published size, shapes, reset, functional use, refusals."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from datacondense import NETWORKS, InputError, Spec
 from datacondense.networks import build
@@ -28,9 +32,33 @@ PUBLISHED = {  # name -> {(shape, classes): (parameters, embedding width)}
     "ConvNetNN": {FASHION: (316938, 2048), CIFAR10: (319242, 2048), CIFAR100: (503652, 2048)},
     "ConvNetLN": {FASHION: (661002, 2048), CIFAR10: (663306, 2048), CIFAR100: (847716, 2048)},
     "ConvNetNP": {FASHION: (1607946, 131072), CIFAR10: (1610250, 131072), CIFAR100: (13406820, 131072)},
+    "MLP": {FASHION: (118282, 128), CIFAR10: (411146, 128), CIFAR100: (422756, 128)},
+    "LeNet": {FASHION: (61706, 84), CIFAR10: (62006, 84), CIFAR100: (69656, 84)},
+    "AlexNet": {FASHION: (1865802, 3072), CIFAR10: (1872202, 3072), CIFAR100: (2148772, 3072)},
+    "AlexNetBN": {FASHION: (1867722, 3072), CIFAR10: (1874122, 3072), CIFAR100: (2150692, 3072)},
+    "VGG11": {FASHION: (9229962, 512), CIFAR10: (9231114, 512), CIFAR100: (9277284, 512)},
+    "ResNet18": {FASHION: (11172810, 512), CIFAR10: (11173962, 512), CIFAR100: (11220132, 512)},
+    "ResNet18BN_AP": {FASHION: (11213770, 4608), CIFAR10: (11250762, 8192), CIFAR100: (11988132, 8192)},
 }
 SAME_SIZE_AS = {  # variants whose parameters only differ in kind
-    "ConvNet": ["W128", "D3", "AS", "AR", "AL", "ASwish", "BN", "IN", "GN", "MP", "AP", "ASwishBN"],
+    "ConvNet": ["ConvNet" + v for v in "W128 D3 AS AR AL ASwish BN IN GN MP AP ASwishBN".split()],
+    "VGG11": ["VGG11BN"],
+    "ResNet18": ["ResNet18BN"],
+    "ResNet18BN_AP": ["ResNet18_AP"],
+}
+SIZES = PUBLISHED | {variant: PUBLISHED[base] for base, variants in SAME_SIZE_AS.items() for variant in variants}
+
+SMALLEST = {  # shorter side in pixels of the smallest images served; of a ConvNet it depends on the depth
+    "MLP": 1,
+    "LeNet": 1,
+    "AlexNet": 8,
+    "AlexNetBN": 8,
+    "VGG11": 2,
+    "VGG11BN": 2,
+    "ResNet18": 2,
+    "ResNet18BN": 2,
+    "ResNet18_AP": 2,
+    "ResNet18BN_AP": 2,
 }
 
 
@@ -39,23 +67,15 @@ def spec(shape: tuple[int, int, int], classes: int) -> Spec:
     return Spec("x", names, shape, (0.5,) * shape[0], (0.5,) * shape[0])
 
 
-def parameters(network: torch.nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-@pytest.mark.parametrize(
-    ("name", "case"), [(name, case) for name, cases in PUBLISHED.items() for case in cases], ids=str
-)
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in SIZES.items() for case in cases], ids=str)
 def test_published_parameter_count_and_width(name: str, case) -> None:
-    network = build(name, spec(*case))
-    assert (parameters(network), network.head.in_features) == PUBLISHED[name][case]
+    with torch.device("meta"):
+        network = build(name, spec(*case))
+    assert (sum(p.numel() for p in network.parameters()), network.head.in_features) == SIZES[name][case]
 
 
 def test_every_network_has_a_published_size() -> None:
-    same = {base + suffix: base for base, suffixes in SAME_SIZE_AS.items() for suffix in suffixes}
-    assert set(PUBLISHED) | set(same) == set(NETWORKS)
-    for name, base in same.items():
-        assert parameters(build(name, spec(*FASHION))) == PUBLISHED[base][FASHION][0]
+    assert set(SIZES) == set(NETWORKS)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -70,7 +90,7 @@ def test_shapes_and_finite_output(name: str, shape: tuple[int, int, int]) -> Non
     assert logits.shape == (3, 7)
     assert torch.isfinite(logits).all()
     if not network.batch_statistics:
-        torch.testing.assert_close(network(images[:1]), logits[:1], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(network(images[:1]), logits[:1], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -86,7 +106,8 @@ def test_reset_draws_all_weights_in_place_and_only_from_the_generator(name: str)
         assert torch.equal(one, two)
     network.reset(Streams(6)("network"))
     changed = [not torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True)]
-    assert sum(changed) == 2 * (sum(isinstance(m, torch.nn.Conv2d) for m in network.modules()) + 1)
+    drawn = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert sum(changed) == sum(len(list(m.parameters(recurse=False))) for m in drawn)
 
 
 def test_reset_follows_the_default_initialisation_of_pytorch() -> None:
@@ -99,8 +120,9 @@ def test_reset_follows_the_default_initialisation_of_pytorch() -> None:
 
 
 def test_batch_statistics_are_known() -> None:
-    flagged = {name for name in NETWORKS if build(name, spec((1, 28, 28), 2)).batch_statistics}
-    assert flagged == {"ConvNetBN", "ConvNetASwishBN"}
+    with torch.device("meta"):
+        flagged = {name for name in NETWORKS if build(name, spec((1, 28, 28), 2)).batch_statistics}
+    assert flagged == {"ConvNetBN", "ConvNetASwishBN", "AlexNetBN", "VGG11BN", "ResNet18BN", "ResNet18BN_AP"}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -117,6 +139,72 @@ def test_images_that_are_too_small_are_refused_with_the_size_that_is_served() ->
     with pytest.raises(InputError, match=r"depth 4 serves images of at least 16x16 pixels, x has 8x8.*ConvNetD3"):
         build("ConvNetD4", spec((1, 8, 8), 10))
     assert build("ConvNet", spec((1, 8, 8), 10)).head.in_features == 128
+
+
+def check_embeddings_depend_on_the_image(name: str, shape: tuple[int, int, int]) -> None:
+    """A norm that sees a single pixel would give every image the same embedding."""
+    network = build(name, spec(shape, 2))
+    network.reset(Streams(0)("network"))
+    with torch.no_grad():
+        one, two = network.embed(torch.randn(2, *shape, generator=Streams(0)("images")))
+    assert one.shape == (network.head.in_features,)
+    assert torch.isfinite(one).all()
+    assert float((one - two).norm() / one.norm()) > 0.02
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 16, 16), (2, 24, 17), (3, 64, 64)])
+def test_networks_other_than_convnets_serve_8x8_to_64x64(name: str, shape: tuple[int, int, int]) -> None:
+    check_embeddings_depend_on_the_image(name, shape)
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_networks_other_than_convnets_serve_down_to_their_smallest_size(name: str) -> None:
+    side = SMALLEST[name]
+    check_embeddings_depend_on_the_image(name, (1, side, side))
+    if side > 1:
+        refusal = rf"serves images of at least {side}x{side} pixels, x has {side}x{side - 1}: take LeNet or MLP"
+        with pytest.raises(InputError, match=refusal):
+            build(name, spec((1, side, side - 1), 2))
+
+
+def literal_resnet18(weights: Iterator[Tensor], images: Tensor, *, average_pooling: bool) -> Tensor:
+    """Embeddings (N, D) by the published ResNet18 or ResNet18_AP, written out for its list of weights."""
+
+    def conv(maps: Tensor, stride: int = 1) -> Tensor:
+        weight = next(weights)
+        return F.conv2d(maps, weight, stride=stride, padding=weight.shape[-1] // 2)
+
+    def norm(maps: Tensor) -> Tensor:
+        return F.instance_norm(maps, weight=next(weights), bias=next(weights))
+
+    maps = F.relu(norm(conv(images)))
+    for width in (64, 64, 128, 128, 256, 256, 512, 512):
+        if width == maps.shape[1]:
+            maps = F.relu(norm(conv(F.relu(norm(conv(maps))))) + maps)
+        elif average_pooling:
+            inner = norm(conv(F.avg_pool2d(F.relu(norm(conv(maps))), 2)))
+            maps = F.relu(inner + norm(F.avg_pool2d(conv(maps), 2)))
+        else:
+            inner = norm(conv(F.relu(norm(conv(maps, stride=2)))))
+            maps = F.relu(inner + norm(conv(maps, stride=2)))
+    return (maps if average_pooling else F.avg_pool2d(maps, 4)).flatten(1)
+
+
+@pytest.mark.parametrize("name", ["ResNet18", "ResNet18_AP"])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_resnets_are_the_published_ones_at_the_published_sizes(name: str, shape: tuple[int, int, int]) -> None:
+    network = build(name, spec(shape, 2))
+    network.reset(Streams(0)("network"))
+    generator = Streams(0)("test")
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.GroupNorm):  # not 1 and 0, so that the order of norms counts
+                module.weight.uniform_(0.5, 1.5, generator=generator)
+                module.bias.uniform_(-0.5, 0.5, generator=generator)
+        images = torch.randn(2, *shape, generator=generator)
+        expected = literal_resnet18(network.parameters(), images, average_pooling=name.endswith("AP"))
+        torch.testing.assert_close(network.embed(images), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_unknown_network_is_refused_with_the_nearest() -> None:

@@ -20,7 +20,6 @@ from ..synthetic import Pixels, Synthetic, noise
 from ..training import train_epoch
 from ..types import ImageSet, LabelledImages, Spec
 
-
 Updates: TypeAlias = Generator[Tensor | Iterable[Tensor], None, None]
 
 

@@ -113,4 +113,4 @@ class DC(GradientMatching):
 @final
 @dataclass(frozen=True, kw_only=True)
 class DSA(GradientMatching):
-    """Match gradients under Siamese augmentation: DC with one augmentation for real and synthetic (Zhao & Bilen 2021)."""
+    """Match gradients as DC does, with real and synthetic images under one augmentation (Zhao & Bilen 2021)."""

@@ -7,8 +7,13 @@ import torch
 
 from ..errors import unknown
 from ..types import Spec
+from .alexnet import AlexNet
 from .base import Network
 from .convnet import ConvNet
+from .lenet import LeNet
+from .mlp import MLP
+from .resnet import ResNet18
+from .vgg import VGG11
 
 NETWORKS: dict[str, Callable[[Spec], Network]] = {
     "ConvNet": ConvNet,
@@ -33,6 +38,16 @@ NETWORKS: dict[str, Callable[[Spec], Network]] = {
     "ConvNetMP": partial(ConvNet, pooling="max"),
     "ConvNetAP": partial(ConvNet, pooling="average"),
     "ConvNetASwishBN": partial(ConvNet, activation="swish", norm="batch"),
+    "MLP": MLP,
+    "LeNet": LeNet,
+    "AlexNet": AlexNet,
+    "AlexNetBN": partial(AlexNet, norm="batch"),
+    "VGG11": VGG11,
+    "VGG11BN": partial(VGG11, norm="batch"),
+    "ResNet18": ResNet18,
+    "ResNet18BN": partial(ResNet18, norm="batch"),
+    "ResNet18_AP": partial(ResNet18, halving="pooling"),
+    "ResNet18BN_AP": partial(ResNet18, norm="batch", halving="pooling"),
 }
 
 

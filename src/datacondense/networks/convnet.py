@@ -5,13 +5,11 @@ from typing import Literal, final
 
 from torch import Tensor, nn
 
-from ..errors import InputError
 from ..types import Spec
 from .base import Network
-from .norms import InstanceNorm
+from .layers import NORMS, Norm, first_padding, require_side
 
 Activation = Literal["relu", "sigmoid", "leaky_relu", "swish"]
-Norm = Literal["instance", "batch", "layer", "group", "none"]
 Pooling = Literal["average", "max", "none"]
 
 _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
@@ -19,13 +17,6 @@ _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "leaky_relu": lambda: nn.LeakyReLU(0.01),
     "swish": nn.SiLU,
-}
-_NORMS: dict[Norm, Callable[[int, int, int], nn.Module]] = {  # of (width, height, width in pixels)
-    "instance": lambda width, _h, _w: InstanceNorm(width),
-    "batch": lambda width, _h, _w: nn.BatchNorm2d(width),
-    "layer": lambda width, h, w: nn.LayerNorm([width, h, w]),
-    "group": lambda width, _h, _w: nn.GroupNorm(4, width),
-    "none": lambda _width, _h, _w: nn.Identity(),
 }
 _POOLINGS: dict[Pooling, Callable[[], nn.Module]] = {
     "average": lambda: nn.AvgPool2d(2),
@@ -52,28 +43,25 @@ class ConvNet(Network):
         width: int = 128,
         depth: int = 3,
         activation: Activation = "relu",
-        norm: Norm = "instance",
+        norm: Norm | Literal["layer"] = "instance",
         pooling: Pooling = "average",
     ) -> None:
         super().__init__()
         channels, h, w = spec.shape
         smallest = 2**depth if pooling != "none" else 2  # a norm needs more than one pixel
-        if min(h, w) < smallest:
-            raise InputError(
-                f"a ConvNet of depth {depth} serves images of at least {smallest}x{smallest} pixels, "
-                f"{spec.name} has {h}x{w}: take a shallower one, such as ConvNetD{min(h, w).bit_length() - 1 or 1}"
-            )
-        first_padding = 3 if spec.shape == (1, 28, 28) else 1
-        h, w = h + 2 * first_padding - 2, w + 2 * first_padding - 2
+        shallower = f"ConvNetD{min(h, w).bit_length() - 1 or 1}"
+        require_side(spec, smallest, f"a ConvNet of depth {depth}", instead=f"a shallower one, such as {shallower}")
+        padding = first_padding(spec, kernel=3)
+        h, w = h + 2 * padding - 2, w + 2 * padding - 2
         layers: list[nn.Module] = []
-        for block in range(depth):
+        for _ in range(depth):
             layers += [
-                nn.Conv2d(channels, width, kernel_size=3, padding=first_padding if block == 0 else 1),
-                _NORMS[norm](width, h, w),
+                nn.Conv2d(channels, width, kernel_size=3, padding=padding),
+                nn.LayerNorm([width, h, w]) if norm == "layer" else NORMS[norm](width),
                 _ACTIVATIONS[activation](),
                 _POOLINGS[pooling](),
             ]
-            channels = width
+            channels, padding = width, 1
             if pooling != "none":
                 h, w = h // 2, w // 2
         self.features = nn.Sequential(*layers)

@@ -1,0 +1,54 @@
+"""What several networks share: norms, the first padding, the refusal of small images."""
+
+from collections.abc import Callable
+from typing import Literal, final
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..types import Spec
+
+
+@final
+class InstanceNorm(nn.GroupNorm):
+    """GroupNorm with one channel per group: each channel of each image to mean 0 and variance 1, then affine.
+
+    Under torch.compile it is written out, because the compiler fuses arithmetic and its gradient with what surrounds
+    them, but not PyTorch's own group norm. Both agree to rounding.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not torch.compiler.is_compiling():
+            return super().forward(input)
+        centred = input - input.mean((2, 3), keepdim=True)
+        variance = centred.square().mean((2, 3), keepdim=True)
+        scale = (variance + self.eps).rsqrt() * self.weight[:, None, None]  # (N, C, 1, 1)
+        return centred * scale + self.bias[:, None, None]
+
+
+Norm = Literal["instance", "batch", "group", "none"]
+
+NORMS: dict[Norm, Callable[[int], nn.Module]] = {  # of the number of channels
+    "instance": InstanceNorm,
+    "batch": nn.BatchNorm2d,
+    "group": lambda channels: nn.GroupNorm(4, channels),
+    "none": lambda _channels: nn.Identity(),
+}
+
+
+def first_padding(spec: Spec, kernel: int) -> int:
+    """Padding of the first convolution: keeps the size of images, but brings 1x28x28 to 32x32, as published."""
+    return kernel // 2 + (2 if spec.shape == (1, 28, 28) else 0)
+
+
+def require_side(spec: Spec, smallest: int, network: str, *, instead: str) -> None:
+    """Raises InputError for images whose shorter side is below `smallest`; `instead` says what to take."""
+    _, h, w = spec.shape
+    if min(h, w) < smallest:
+        raise InputError(
+            f"{network} serves images of at least {smallest}x{smallest} pixels, {spec.name} has {h}x{w}: take {instead}"
+        )
