@@ -1,24 +1,25 @@
-"""`make bench`: the published DM iteration against ours on the same work, and ours against the machine's arithmetic.
+"""`make bench`: the published iterations against ours on the same work, and ours against the machine's arithmetic.
 
 Both run in this one process, taking turns, so that a noisy machine slows both; the ratio of the medians is the
 figure. The floor is the multiply-adds of the convolutions divided by the matrix-product rate of the same minutes.
 """
 
 import argparse
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from naive import dm_iteration
+from naive import dc_iteration, dm_iteration
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from datacondense import image_set, machine
 from datacondense.augment import parse
 from datacondense.engine import Engine, decide
-from datacondense.methods import DistributionMatching, Problem
+from datacondense.methods import DC, DistributionMatching, Matching, Problem
 from datacondense.streams import Streams
 from datacondense.types import ImageSet
 
@@ -30,12 +31,17 @@ def fake_fashion_mnist() -> ImageSet:
     return image_set(images, np.arange(60_000) % 10, name="fashion-mnist-shapes")
 
 
-def ours(real: ImageSet, ipc: int, batch_real: int) -> tuple[Callable[[], None], Callable[[], None]]:
+METHODS: dict[str, tuple[Matching, Callable[..., float]]] = {
+    "dm": (DistributionMatching(), dm_iteration),
+    "dc": (DC(updates=1), dc_iteration),
+}
+
+
+def ours(method: Matching, real: ImageSet, ipc: int) -> tuple[Callable[[], None], Callable[[], None]]:
     """One iteration of the fast path with its update, and that again for counting operations (eager)."""
-    method = DistributionMatching(batch_real=batch_real)
     steps = []
     for compile in ("on", "off"):
-        engine = Engine(decide(method.arch, real.spec, 0, compile=compile))
+        engine = Engine(decide(method.arch, real.spec, 0, load=method.load(ipc), compile=compile))
         problem = Problem(real, ipc, method.arch, method.augment, engine)
         synthetic = method.start(problem, Streams(0))
         optimiser = method.optimiser(synthetic)
@@ -45,26 +51,27 @@ def ours(real: ImageSet, ipc: int, batch_real: int) -> tuple[Callable[[], None],
             with engine.active():
                 for loss in method.iterate(synthetic, problem, Streams(0).at(next(iteration))):
                     optimiser.zero_grad()
-                    loss.backward()
+                    for term in [loss] if isinstance(loss, torch.Tensor) else loss:
+                        term.backward(inputs=list(synthetic.parameters()))
                     optimiser.step()
 
         steps.append(step)
     return steps[0], steps[1]
 
 
-def naive(real: ImageSet, ipc: int, batch_real: int) -> Callable[[], None]:
+def naive(iteration: Callable[..., float], method: Matching, real: ImageSet, ipc: int) -> Callable[[], None]:
     """One iteration of the published algorithm with its update."""
     images_all = real.spec.normalise(real.images)
     indices = [torch.nonzero(real.labels == k).flatten() for k in range(real.spec.classes)]
     synthetic = torch.cat([images_all[index[:ipc]] for index in indices]).requires_grad_(True)
-    optimiser = torch.optim.SGD([synthetic], lr=1.0, momentum=0.5)
-    siamese = parse("auto", real.spec)
+    optimiser = torch.optim.SGD([synthetic], lr=method.lr, momentum=method.momentum)
+    siamese = parse(method.augment, real.spec)
 
     def augment(images: torch.Tensor, seed: int) -> torch.Tensor:
         return siamese.draw(torch.Generator().manual_seed(seed), 1)(images[None])[0]
 
     def step() -> None:
-        dm_iteration(images_all, indices, synthetic, optimiser, batch_real, augment)
+        iteration(images_all, indices, synthetic, optimiser, method.batch_real, augment)
 
     return step
 
@@ -90,35 +97,45 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print one line for each number of images per class."""
+    """Print one line for each method and number of images per class."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--batch-real", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     real = fake_fashion_mnist()
     where = machine.describe(torch.device("cpu"))
     print(f"{where}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    print(f"DM iteration, 10 classes x {options.batch_real} real images 1x28x28, ConvNet, DSA augmentation, median of")
-    print(f"{options.rounds} rounds in turn; floor = arithmetic at the best matrix-product rate of this run")
-    print(f"{'ipc':>4} {'naive s':>9} {'ours s':>9} {'ratio':>7} {'floor s':>9} {'ours at':>9} {'peak GFLOP/s':>13}")
-    for ipc in options.ipc:
-        fast, counted = ours(real, ipc, options.batch_real)
-        slow = naive(real, ipc, options.batch_real)
-        with FlopCounterMode(display=False) as counter:
-            counted()
-        for warm_up in (fast, slow):
-            warm_up()  # compiles
-        times: dict[str, list[float]] = {"fast": [], "slow": []}
-        peak = 0.0
-        for _ in range(options.rounds):
-            peak = max(peak, matmul_rate())
-            times["slow"].append(seconds(slow))
-            times["fast"].append(seconds(fast))
-        naive_s, ours_s = statistics.median(times["slow"]), statistics.median(times["fast"])
-        floor = counter.get_total_flops() / peak
-        row = f"{ipc:>4} {naive_s:>9.3f} {ours_s:>9.3f} {naive_s / ours_s:>6.2f}x {floor:>9.3f} {floor / ours_s:>8.0%}"
-        print(f"{row} {peak / 1e9:>13.0f}")
+    print("One update of the images as published (dm: DSA augmentation; dc: none, no network training), ConvNet,")
+    print(f"10 classes x {options.batch_real} real images 1x28x28; median of {options.rounds} rounds in turn;")
+    print("floor = arithmetic at the best matrix-product rate of this run")
+    print(f"method  ipc{'naive s':>10}{'ours s':>10}{'ratio':>8}{'floor s':>10}{'ours at':>10}{'peak GFLOP/s':>14}")
+    for name in options.methods:
+        for ipc in options.ipc:
+            method, iteration = METHODS[name]
+            method = dataclasses.replace(method, batch_real=options.batch_real)
+            print(f"{name:>6} {ipc:>4} {measure(method, iteration, real, ipc, options.rounds)}", flush=True)
+
+
+def measure(method: Matching, iteration: Callable[..., float], real: ImageSet, ipc: int, rounds: int) -> str:
+    """The figures of one row."""
+    fast, counted = ours(method, real, ipc)
+    slow = naive(iteration, method, real, ipc)
+    with FlopCounterMode(display=False) as counter:
+        counted()
+    for warm_up in (fast, slow):
+        warm_up()  # compiles
+    times: dict[str, list[float]] = {"fast": [], "slow": []}
+    peak = 0.0
+    for _ in range(rounds):
+        peak = max(peak, matmul_rate())
+        times["slow"].append(seconds(slow))
+        times["fast"].append(seconds(fast))
+    naive_s, ours_s = statistics.median(times["slow"]), statistics.median(times["fast"])
+    floor = counter.get_total_flops() / peak
+    ratio = f"{naive_s:>9.3f} {ours_s:>9.3f} {naive_s / ours_s:>6.2f}x"
+    return f"{ratio} {floor:>9.3f} {floor / ours_s:>8.0%} {peak / 1e9:>13.0f}"
 
 
 if __name__ == "__main__":

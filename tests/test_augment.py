@@ -15,7 +15,7 @@ from datacondense.augment.classic import ClassicView
 from datacondense.engine import Engine, Execution
 from datacondense.networks import build
 from datacondense.streams import Streams
-from datacondense.training import train
+from datacondense.training import Recipe, train
 
 SHAPES = [(1, 28, 28), (3, 9, 12)]
 
@@ -182,11 +182,11 @@ def test_an_image_keeps_its_place_whatever_the_others_get() -> None:
 
 def test_training_takes_dcs_augmentation(toy) -> None:
     real = toy(sizes=(4, 4, 4))
-    engine = Engine(Execution(device="cpu", precision="fp32", compile=False, chunk=64, threads=1))
+    engine = Engine(Execution(device="cpu", precision="fp32", compile=False, chunk=64, classes_at_once=3, threads=1))
 
     def trained(augment: Augmentation) -> Tensor:
         network = build("ConvNetD1", real.spec)
-        train(network, real, Streams(0), engine, epochs=2, augment=augment)
+        train(network, real, Streams(0), engine, Recipe(epochs=2), augment=augment)
         return network.head.weight.detach()
 
     ours = trained(Classic(("crop", "noise")))

@@ -61,7 +61,7 @@ def test_condense_evaluate_show(capsys) -> None:
         assert word in output
     assert main("evaluate runs/a --nets 1 --epochs 1 --augment none --archs ConvNetW32 --out s.json".split()) == 0
     written = json.loads(Path("s.json").read_text())
-    assert written["dm"]["protocol"]["augment"] == "none"
+    assert written["dm"]["protocol"]["recipes"]["ConvNetW32"]["augment"] == "none"
     assert len(written["dm"]["accuracy"]["ConvNetW32"]) == 1
     kept = [json.loads(line) for line in Path("runs/a/scores.jsonl").read_text().splitlines()]
     assert [list(entry) for entry in kept] == [["random real", "dm", "whole set"], ["dm"]]

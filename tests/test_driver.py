@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from datacondense import Diverged, InputError, Progress, condense, load_set
-from datacondense.methods import DistributionMatching, Matching
+from datacondense.engine import Load
+from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
 
 METHOD = DistributionMatching(iterations=5, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 FILES = {"synthetic.safetensors", "run.json", "log.jsonl", "images.png", "checkpoint.safetensors"}
@@ -40,9 +41,8 @@ class BlowsUp(Matching):
 
     finite: int = 2
 
-    @property
-    def images_per_iteration(self) -> tuple[int, int]:
-        return 1, 0
+    def load(self, ipc: int) -> Load:
+        return Load(passes=1, real=0, synthetic=ipc)
 
     def iterate(self, synthetic, problem, streams) -> Generator[Tensor, None, None]:
         yield synthetic().sum() * (float("inf") if int(streams.position[0]) >= self.finite else 1.0)
@@ -73,7 +73,7 @@ def test_a_run_writes_its_files_and_they_say_how_it_was_made(toy, tmp_path) -> N
     }.items():
         assert run[key] == stored.provenance[key] == value
     assert run["settings"] == METHOD.settings()
-    assert set(run["execution"]) == {"device", "precision", "compile", "chunk", "threads"}
+    assert set(run["execution"]) == {"device", "precision", "compile", "chunk", "classes_at_once", "threads"}
     assert run["versions"]["torch"] == torch.__version__
     assert run["wall_seconds"] > 0
 
@@ -206,6 +206,32 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_set(toy, tmp_path) -
     assert torch.equal(stored.images, good.images)
     assert stored.provenance["iterations_done"] == 2
     assert run_json(tmp_path)["status"] == "diverged"
+
+
+def test_a_stop_between_two_updates_keeps_the_images_and_resumes_from_the_iteration(toy, tmp_path) -> None:
+    method = DC(iterations=2, batch_real=8, epochs=0, updates=4, arch="ConvNetD1")
+    whole = condense(method, toy(), ipc=1)
+    updates = 0
+
+    class StopsInTheSecond(GradientMatching):  # asks for a stop before the second update of the second iteration
+        def iterate(self, synthetic, problem, streams):
+            nonlocal updates
+            for loss in super().iterate(synthetic, problem, streams):
+                updates += 1
+                if updates == 6:
+                    signal.raise_signal(signal.SIGINT)
+                yield loss
+
+    stopping = StopsInTheSecond(**method.settings())
+    part = condense(stopping, toy(), ipc=1, out=tmp_path)
+    assert (updates, part.provenance["iterations_done"]) == (6, 1)  # the sixth was computed and not applied
+    assert logged_iterations(tmp_path) == [1]
+    after_one = condense(replace(method, iterations=1), toy(), ipc=1)
+    assert not torch.equal(part.images, after_one.images)
+    assert not torch.equal(part.images, whole.images)
+    record = run_json(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({**record, "method": "dc"}))
+    assert torch.equal(condense(method, toy(), ipc=1, out=tmp_path, resume=True).images, whole.images)
 
 
 def flip_byte(path: Path) -> None:

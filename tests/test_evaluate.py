@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,13 +8,13 @@ from torch.nn import functional as F
 from datacondense import ImageSet, InputError, Network, condense, evaluate
 from datacondense.augment import Siamese
 from datacondense.engine import Engine, Execution
-from datacondense.evaluate import protocol_for
+from datacondense.evaluate import join, protocol_for
 from datacondense.methods import DistributionMatching, Random
 from datacondense.networks import build
 from datacondense.streams import Streams
-from datacondense.training import train
+from datacondense.training import Recipe, train
 
-EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=64, threads=2)
+EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=64, classes_at_once=3, threads=2)
 
 
 def test_training_is_the_published_recipe(toy) -> None:
@@ -22,7 +23,7 @@ def test_training_is_the_published_recipe(toy) -> None:
     engine = Engine(EAGER)
     ours, literal = build("ConvNetW32", real.spec), build("ConvNetW32", real.spec)
     streams, epochs, batch = Streams(5).at(0), 4, 16
-    train(ours, real, streams, engine, epochs=epochs, augment=Siamese(()), batch=batch)
+    train(ours, real, streams, engine, Recipe(epochs=epochs, batch=batch), augment=Siamese(()))
 
     literal.reset(streams("network"))
     weights = list(literal.parameters())
@@ -112,13 +113,46 @@ def test_a_network_of_many_does_not_depend_on_the_others(toy) -> None:
 
 
 def test_the_protocol_follows_how_the_set_was_made(toy) -> None:
-    bare = condense(Random(arch="ConvNetW32", augment="none"), toy(), ipc=1)
     augmented = condense(DistributionMatching(iterations=0, arch="ConvNetD1"), toy(), ipc=1)
-    assert (protocol_for(bare).augment, protocol_for(bare).epochs) == ("none", 300)
     made = protocol_for(augmented)
-    assert (made.archs, made.augment, made.epochs) == (("ConvNetD1",), "color_crop_cutout_scale_rotate", 1000)
-    assert protocol_for(augmented, augment="none", archs=["ConvNet"], epochs=7).epochs == 7
+    assert made.recipes == {"ConvNetD1": Recipe(epochs=1000, augment="color_crop_cutout_scale_rotate")}
+    named = protocol_for(augmented, augment="none", archs=["ConvNet"], epochs=7)
+    assert named.recipes == {"ConvNet": Recipe(epochs=7, augment="none")}
     assert protocol_for(toy()).archs == ("ConvNet",)
+
+
+def test_a_set_made_without_augmentation_is_evaluated_by_dcs_rule(toy) -> None:
+    bare = condense(Random(arch="ConvNetW32", augment="none"), toy(), ipc=1)
+    both = protocol_for(bare, archs=["ConvNetW32", "ConvNetBN"]).recipes
+    assert both["ConvNetW32"] == Recipe(epochs=300, augment="none")
+    assert both["ConvNetBN"] == Recipe(epochs=1000, augment="dc:crop_noise")
+    mnist = replace(bare, spec=replace(bare.spec, name="mnist"))
+    assert protocol_for(mnist).recipes["ConvNetW32"] == Recipe(epochs=1000, augment="dc:crop_scale_rotate")
+
+
+def test_pools(toy) -> None:
+    made_with_bn = condense(Random(arch="ConvNetBN"), toy(), ipc=1)
+    assert protocol_for(made_with_bn, pool="SS").archs == ("ConvNetBN",)
+    assert protocol_for(made_with_bn, pool="S").archs == ("ConvNet",)
+    assert protocol_for(made_with_bn, pool="N").archs == tuple(
+        f"ConvNet{norm}" for norm in ("NN", "BN", "LN", "IN", "GN")
+    )
+    with pytest.warns(
+        UserWarning, match="pool D without ConvNetD4: a ConvNet of depth 4 serves images of at least 16x16"
+    ):
+        assert protocol_for(made_with_bn, pool="D").archs == ("ConvNetD1", "ConvNetD2", "ConvNetD3")
+    with pytest.raises(InputError, match="unknown pool 'X'"):
+        protocol_for(made_with_bn, pool="X")
+    with pytest.raises(InputError, match="--archs and --pool exclude each other"):
+        protocol_for(made_with_bn, pool="M", archs=["MLP"])
+
+
+def test_scores_of_several_sets_join(toy) -> None:
+    one, two = (evaluate(toy(), toy(draw=1), archs=["MLP"], nets=2, epochs=2, seed=seed) for seed in (0, 1))
+    both = join([one, two])
+    assert both.accuracy["MLP"] == one.accuracy["MLP"] + two.accuracy["MLP"]
+    assert len(both.per_class["MLP"]) == 4
+    assert both.protocol["sets"] == 2
 
 
 @pytest.mark.slow

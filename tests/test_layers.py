@@ -17,7 +17,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"training"},
     {"methods"},
     {"artifact"},
-    {"picture"},
+    {"picture", "figures"},
     {"rundir"},
     {"driver", "evaluate"},
     {"cli"},

@@ -1,6 +1,7 @@
 """Evaluation: train fresh networks on a set, and count what they get right on real test images."""
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, final
@@ -9,12 +10,12 @@ import torch
 
 from . import machine, networks
 from .artifact import SyntheticSet
-from .augment import parse
+from .augment import parse_training
 from .engine import Compile, Engine, Precision, decide
 from .errors import InputError
-from .networks import Network
+from .networks import Network, pool_archs, serving
 from .streams import Streams
-from .training import train
+from .training import Recipe, train
 from .types import ImageSet, Scores
 
 _TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk of a forward
@@ -23,43 +24,67 @@ _TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How networks are trained for a score (Zhao, Mopuri & Bilen 2021). The last epoch is what counts."""
+    """Which networks are trained for a score, and how (Zhao, Mopuri & Bilen 2021). The last epoch is what counts."""
 
-    archs: tuple[str, ...]
+    recipes: Mapping[str, Recipe]
+    """Architecture -> how its networks train."""
     nets: int
     """Networks of each architecture, each from fresh weights."""
-    epochs: int
-    augment: str
     seed: int
-    lr: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    batch: int = 256
+
+    @property
+    def archs(self) -> tuple[str, ...]:
+        return tuple(self.recipes)
+
+    @property
+    def epochs(self) -> int:
+        """Training epochs of all networks together."""
+        return self.nets * sum(recipe.epochs for recipe in self.recipes.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 def protocol_for(
     examples: SyntheticSet | ImageSet,
     *,
     archs: Sequence[str] | None = None,
+    pool: str | None = None,
     nets: int = 5,
     epochs: int | None = None,
     augment: str = "auto",
     seed: int = 0,
 ) -> Protocol:
-    """Fill in what was left open: the set's own network and augmentation, and the published epochs for those.
+    """Fill in what was left open: networks, augmentation, and the published epochs for each.
 
-    Published: 1000 epochs with augmentation, 300 without. A set that carries no settings of its own (real images) gets
-    ConvNet and DSA's augmentation. Raises InputError for numbers that make no sense and for an unknown augmentation.
+    archs, or a published pool of them; by default the set's own network. A network of a pool that cannot serve the
+    images is left out, and a warning says so.
+    augment: auto takes what the set was condensed under; for a set condensed without, DC's rule (none, but
+    crop_scale_rotate on MNIST and crop_noise for ConvNetBN); for real images DSA's.
+    epochs: published are 1000 with augmentation and 300 without.
+    Raises InputError for numbers that make no sense and for unknown names.
     """
     settings: Mapping[str, Any] = examples.provenance.get("settings", {}) if isinstance(examples, SyntheticSet) else {}
+    own = settings.get("arch", "ConvNet")
+    if archs and pool is not None:
+        raise InputError("--archs and --pool exclude each other: take one")
+    if pool is not None:
+        archs, refused = serving(pool_archs(pool, own), examples.spec)
+        if not archs:
+            raise InputError(f"no network of pool {pool} serves {examples.spec.name}: {next(iter(refused.values()))}")
+        for name, reason in refused.items():
+            warnings.warn(f"pool {pool} without {name}: {reason}", stacklevel=2)
     if augment == "auto":
         augment = settings.get("augment", "auto")
-    augmentation = parse(augment, examples.spec)
-    archs = tuple(dict.fromkeys(archs) if archs else (settings.get("arch", "ConvNet"),))
-    epochs = (1000 if augmentation else 300) if epochs is None else epochs
-    if nets < 1 or epochs < 1:
+        augment = "dc" if augment == "none" else augment
+    if nets < 1 or (epochs is not None and epochs < 1):
         raise InputError(f"--nets {nets} --epochs {epochs}: both must be at least 1")
-    return Protocol(archs=archs, nets=nets, epochs=epochs, augment=str(augmentation), seed=seed)
+    recipes = {}
+    for arch in archs or (own,):
+        augmentation = parse_training(augment, examples.spec, arch)
+        published = 1000 if augmentation else 300
+        recipes[arch] = Recipe(epochs=published if epochs is None else epochs, augment=str(augmentation))
+    return Protocol(recipes=recipes, nets=nets, seed=seed)
 
 
 def evaluate(
@@ -67,6 +92,7 @@ def evaluate(
     test: ImageSet,
     *,
     archs: Sequence[str] | None = None,
+    pool: str | None = None,
     nets: int = 5,
     epochs: int | None = None,
     augment: str = "auto",
@@ -79,39 +105,43 @@ def evaluate(
     """Train `nets` fresh networks of each architecture on `examples`; test each after its last epoch.
 
     examples: a synthetic set, or real images for comparison. test: real images of the same classes.
-    augment, epochs, archs: as `protocol_for` fills them in. Nothing is chosen by test accuracy.
+    archs, pool, epochs, augment: as `protocol_for` fills them in. Nothing is chosen by test accuracy.
     on_epoch: called after every epoch of every network.
     Raises InputError when the test images do not fit the set, and for anything `protocol_for` refuses.
     """
-    protocol = protocol_for(examples, archs=archs, nets=nets, epochs=epochs, augment=augment, seed=seed)
+    protocol = protocol_for(examples, archs=archs, pool=pool, nets=nets, epochs=epochs, augment=augment, seed=seed)
+    return evaluate_by(protocol, examples, test, device=device, precision=precision, compile=compile, on_epoch=on_epoch)
+
+
+def evaluate_by(
+    protocol: Protocol,
+    examples: SyntheticSet | ImageSet,
+    test: ImageSet,
+    *,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    compile: Compile = "auto",
+    on_epoch: Callable[[], None] = lambda: None,
+) -> Scores:
+    """`evaluate` under a protocol that is settled."""
     _check_fit(examples, test)
     started = time.perf_counter()
     accuracy: dict[str, list[float]] = {arch: [] for arch in protocol.archs}
     per_class: dict[str, list[list[float | None]]] = {arch: [] for arch in protocol.archs}
-    trained_images = protocol.nets * protocol.epochs * len(examples) * 3  # backward costs twice a forward
-    executions = {  # all of them first: what cannot run must not be found out after hours
-        arch: decide(arch, test.spec, trained_images, device=device, precision=precision, compile=compile)
-        for arch in protocol.archs
-    }
-    for arch, execution in executions.items():
-        engine = Engine(execution)
+    executions = {}  # all of them first: what cannot run must not be found out after hours
+    for arch, recipe in protocol.recipes.items():
+        passes = protocol.nets * recipe.epochs * len(examples) * 3  # backward costs twice a forward
+        executions[arch] = decide(arch, test.spec, passes, device=device, precision=precision, compile=compile)
+    for arch, recipe in protocol.recipes.items():
+        engine = Engine(executions[arch])
         with engine.active():
             network = engine.prepare(networks.build(arch, test.spec))
             here, there = examples.to(engine.device), test.to(engine.device)
+            augmentation = parse_training(recipe.augment, test.spec, arch)
             for index in range(protocol.nets):
-                train(
-                    network,
-                    here,
-                    Streams(seed).at("evaluate", index),  # apart from the networks the set was condensed under
-                    engine,
-                    epochs=protocol.epochs,
-                    augment=parse(protocol.augment, test.spec),
-                    lr=protocol.lr,
-                    momentum=protocol.momentum,
-                    weight_decay=protocol.weight_decay,
-                    batch=protocol.batch,
-                    on_epoch=on_epoch,
-                )
+                # apart from the networks the set was condensed under
+                streams = Streams(protocol.seed).at("evaluate", index)
+                train(network, here, streams, engine, recipe, augment=augmentation, on_epoch=on_epoch)
                 right, counts = _correct(network, there, engine)
                 accuracy[arch].append(float(right.sum() / counts.sum()))
                 per_class[arch].append([float(r / n) if n else None for r, n in zip(right, counts, strict=True)])
@@ -120,11 +150,23 @@ def evaluate(
         per_class=per_class,
         seconds=time.perf_counter() - started,
         protocol={
-            **asdict(protocol),
+            **protocol.to_json(),
             "execution": {arch: execution.to_json() for arch, execution in executions.items()},
             "versions": machine.versions(),
         },
         trained_on=_description(examples),
+    )
+
+
+def join(scores: Sequence[Scores]) -> Scores:
+    """Scores of several sets that were made alike as those of one: n = sets x networks. The first says how."""
+    first = scores[0]
+    return Scores(
+        accuracy={arch: [value for score in scores for value in score.accuracy[arch]] for arch in first.accuracy},
+        per_class={arch: [value for score in scores for value in score.per_class[arch]] for arch in first.per_class},
+        seconds=sum(score.seconds for score in scores),
+        protocol={**first.protocol, "sets": len(scores)},
+        trained_on=first.trained_on,
     )
 
 

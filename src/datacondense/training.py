@@ -1,6 +1,8 @@
 """The only loop that trains a network on a set."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
 
 import torch
 
@@ -11,35 +13,48 @@ from .streams import Streams
 from .types import Examples
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained from fresh weights (Zhao, Mopuri & Bilen 2021): cross-entropy, SGD in two phases."""
+
+    epochs: int
+    augment: str = "none"
+    """As `augment.parse_training` reads it."""
+    lr: float = 0.01
+    """Divided by 10, with the momentum reset, after epoch epochs // 2 + 1."""
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    batch: int = 256
+
+
 def train(
     network: Network,
     examples: Examples,
     streams: Streams,
     engine: Engine,
+    recipe: Recipe,
     *,
-    epochs: int,
     augment: Augmentation,
-    lr: float = 0.01,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
-    batch: int = 256,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train from fresh weights: cross-entropy, SGD, lr divided by 10 and momentum reset after epoch epochs//2 + 1.
+    """Train from fresh weights as `recipe` says.
 
-    The protocol of Zhao, Mopuri & Bilen (2021). `augment` draws anew for every batch. Weights, order and augmentation
-    come from `streams`; the network is left in evaluation mode.
+    augment: what `recipe.augment` names; it draws anew for every batch. Weights, order and augmentation come from
+    `streams`; the network is left in evaluation mode.
     """
     network.reset(streams("network"))
 
     def optimiser(rate: float) -> torch.optim.Optimizer:
-        return torch.optim.SGD(network.parameters(), lr=rate, momentum=momentum, weight_decay=weight_decay)
+        return torch.optim.SGD(
+            network.parameters(), lr=rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
 
-    sgd = optimiser(lr)
-    for epoch in range(1, epochs + 1):
-        train_epoch(network, examples, streams.at(epoch), engine, sgd, augment=augment, batch=batch)
-        if epoch == epochs // 2 + 1:
-            sgd = optimiser(lr / 10)
+    sgd = optimiser(recipe.lr)
+    for epoch in range(1, recipe.epochs + 1):
+        train_epoch(network, examples, streams.at(epoch), engine, sgd, augment=augment, batch=recipe.batch)
+        if epoch == recipe.epochs // 2 + 1:
+            sgd = optimiser(recipe.lr / 10)
         on_epoch()
     network.eval()
 

@@ -13,8 +13,9 @@ import tyro
 from .. import __version__
 from ..errors import Diverged, InputError
 from ..methods import METHODS, Method, method_class
-from .commands import Condense, Evaluate, List, Show
+from .commands import Condense, List, Show
 from .display import ERR, say, summary
+from .evaluating import Evaluate
 
 
 @dataclass(frozen=True, kw_only=True)

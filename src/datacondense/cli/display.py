@@ -94,22 +94,32 @@ def summary(cls: type) -> str:
 
 
 def score_table(scores: Mapping[str, Scores]) -> Table:
-    """One row for each set and network: test accuracy in percent, mean and standard deviation over networks."""
-    augment = next(iter(scores.values())).protocol["augment"]
-    table = Table(caption=f"mean +- standard deviation over networks; augmentation in training: {augment}")
-    for column in ("trained on", "images", "network", "test accuracy %", "networks x epochs", "time"):
-        table.add_column(column, no_wrap=True)
+    """One row for each set and network: test accuracy in percent, mean and standard deviation."""
+    table = Table(caption="mean +- standard deviation over sets x networks")
+    for column in ("trained on", "images", "network", "test accuracy %", "n x epochs", "augmentation", "time"):
+        table.add_column(column, no_wrap=column != "augmentation")
     for label, score in scores.items():
-        protocol = score.protocol
-        for arch in score.accuracy:
+        for arch, accuracy in score.accuracy.items():
+            recipe = score.protocol["recipes"][arch]
             table.add_row(
                 label,
                 str(score.trained_on["images"]),
                 arch,
-                _percent(score.accuracy[arch]),
-                f"{protocol['nets']} x {protocol['epochs']}",
+                _percent(accuracy),
+                f"{len(accuracy)} x {recipe['epochs']}",
+                recipe["augment"],
                 duration(score.seconds),
             )
+    return table
+
+
+def cross_table(scores: Mapping[str, Scores]) -> Table:
+    """A row for each set, a column for each network: test accuracy in percent, mean and standard deviation."""
+    archs = list(dict.fromkeys(arch for score in scores.values() for arch in score.accuracy))
+    most = max(len(accuracy) for score in scores.values() for accuracy in score.accuracy.values())
+    table = Table("trained on", *archs, caption=f"test accuracy %, mean +- standard deviation over n = {most}")
+    for label, score in scores.items():
+        table.add_row(label, *(_percent(score.accuracy.get(arch, [])) for arch in archs))
     return table
 
 

@@ -1,17 +1,18 @@
 """Networks by their published names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 
-from ..errors import unknown
+from ..errors import InputError, unknown
 from ..types import Spec
 from .alexnet import AlexNet
 from .base import Network
 from .convnet import ConvNet
 from .lenet import LeNet
 from .mlp import MLP
+from .pools import OWN_POOLS, POOLS, pool_archs
 from .resnet import ResNet18
 from .vgg import VGG11
 
@@ -62,4 +63,16 @@ def build(arch: str, spec: Spec) -> Network:
         return NETWORKS[arch](spec)
 
 
-__all__ = ["NETWORKS", "ConvNet", "Network", "build"]
+def serving(archs: Sequence[str], spec: Spec) -> tuple[list[str], dict[str, str]]:
+    """Those of `archs` that serve `spec`, and for each of the others why it does not."""
+    refused: dict[str, str] = {}
+    for arch in archs:
+        try:
+            with torch.device("meta"):
+                build(arch, spec)
+        except InputError as error:
+            refused[arch] = str(error)
+    return [arch for arch in archs if arch not in refused], refused
+
+
+__all__ = ["NETWORKS", "OWN_POOLS", "POOLS", "ConvNet", "Network", "build", "pool_archs", "serving"]

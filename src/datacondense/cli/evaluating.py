@@ -1,0 +1,198 @@
+"""The command `evaluate`."""
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from .. import figures
+from ..artifact import SyntheticSet, load_set
+from ..data import load
+from ..driver import condense
+from ..engine import Compile, Precision
+from ..errors import InputError
+from ..evaluate import Protocol, evaluate_by, join, protocol_for
+from ..files import write_json
+from ..methods import Random
+from ..rundir import SCORES
+from ..types import ImageSet, Scores
+from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One set to train on."""
+
+    label: str
+    examples: SyntheticSet | ImageSet
+    protocol: Protocol
+    run: Path | None
+    """Where its scores are kept; None for a baseline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Train fresh networks on condensed sets and test them on real images.
+
+    Several runs are compared; those that differ by their seed only count as one, over sets x networks.
+    """
+
+    run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
+    """Run directories of `datacondense condense`, or synthetic.safetensors files."""
+    archs: tuple[str, ...] = ()
+    """Networks to train; by default the one each set was made with."""
+    pool: str | None = None
+    """A published pool of networks instead: S (the own one, BatchNorm replaced), SS (the own one), M (architectures),
+    B (with BatchNorm), W, D, A, P, N (the ConvNet's width, depth, activation, pooling, norm)."""
+    nets: int = 5
+    """Networks of each kind, each from fresh weights."""
+    epochs: int | None = None
+    """Training epochs; by default 1000 with augmentation and 300 without, as published."""
+    augment: str = "auto"
+    """Augmentation in training: auto takes the one the set was made under, and DC's rule for a set made without; dsa,
+    dc or none; strategies of DSA joined by "_"; or of DC, such as dc:crop_noise."""
+    beside: tuple[Literal["random", "whole"], ...] = ()
+    """Also train on: random real images of the same number; the whole real training set."""
+    whole_epochs: int = 30
+    """Training epochs on the whole set."""
+    seed: int = 0
+    """Seed of the networks."""
+    per_class: bool = False
+    """Print the accuracy on each class too."""
+    figure: Path | None = None
+    """Draw the scores as PNG: bars, or a heat map for several sets on several networks."""
+    data: str | None = None
+    """Where the test images come from; by default what the set was made from."""
+    data_dir: Path | None = None
+    """Where the files of a named dataset are."""
+    out: Path | None = None
+    """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    precision: Precision = "fp32"
+    """Arithmetic of the networks; tf32 needs an NVIDIA GPU."""
+    compile: Compile = "auto"
+    """torch.compile: auto compiles where the training is long enough to pay for it."""
+
+    def run(self) -> None:
+        if not self.run_dirs:
+            raise InputError("name a run: datacondense evaluate RUN")
+        sets = [load_set(path) for path in self.run_dirs]
+        train, test = self._images(sets)
+        if self.whole_epochs < 1:
+            raise InputError(f"--whole-epochs {self.whole_epochs}: must be at least 1")
+        for flag, path in {"--out": self.out, "--figure": self.figure}.items():
+            if path is not None and not path.parent.is_dir():
+                raise InputError(f"{flag} {path}: there is no directory {path.parent}")
+        rows = self._rows(sets, train)
+        of_row = self._train(rows, test)
+        scores = {
+            label: join([s for row, s in of_row if row.label == label])
+            for label in dict.fromkeys(r.label for r in rows)
+        }
+        several = len(scores) > 1 and any(len(score.accuracy) > 1 for score in scores.values())
+        OUT.print(cross_table(scores) if several else score_table(scores))
+        if self.per_class:
+            OUT.print(class_table(scores, test.spec.class_names))
+        if self.figure is not None:
+            (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
+            say(str(self.figure))
+        _keep(of_row, self.run_dirs)
+        if self.out is not None:
+            write_json(self.out, {label: score.to_json() for label, score in scores.items()})
+
+    def _images(self, sets: Sequence[SyntheticSet]) -> tuple[ImageSet, ImageSet]:
+        """Training and test images that the sets were made from."""
+        made = sets[0].provenance
+        source = {**(made.get("source") or {}), **({"source": self.data} if self.data else {})}
+        if not source:
+            raise InputError(f"{self.run_dirs[0]} does not say what it was made from: name the test images by --data")
+        train, test = load(**{**source, **({"data_dir": self.data_dir} if self.data_dir else {})})
+        fingerprint = train.fingerprint()
+        for path, synthetic in zip(self.run_dirs, sets, strict=True):
+            if synthetic.provenance.get("data_sha256") != fingerprint:
+                warnings.warn(f"{source['source']} does not hold the images that {path} was made from", stacklevel=1)
+        return train, test
+
+    def _rows(self, sets: Sequence[SyntheticSet], train: ImageSet) -> list[_Row]:
+        def protocol(examples: SyntheticSet | ImageSet, **changes: Any) -> Protocol:
+            asked = {"archs": self.archs, "pool": self.pool, "epochs": self.epochs, "augment": self.augment, **changes}
+            return protocol_for(examples, nets=self.nets, seed=self.seed, **asked)
+
+        names = labels([synthetic.provenance for synthetic in sets])
+        rows = [
+            _Row(name, synthetic, protocol(synthetic), path)
+            for name, synthetic, path in zip(names, sets, self.run_dirs, strict=True)
+        ]
+        first = rows[0].protocol
+        if "random" in self.beside:
+            made = {synthetic.provenance["ipc"]: synthetic.provenance["seed"] for synthetic in reversed(sets)}
+            for ipc, seed in made.items():
+                name = "random real" if len(made) == 1 else f"random real ipc {ipc}"
+                baseline = condense(Random(arch=first.archs[0]), train, ipc, seed=seed, device=self.device)
+                rows.insert(0, _Row(name, baseline, first, None))
+        if "whole" in self.beside:
+            recipes = {arch: replace(recipe, epochs=self.whole_epochs) for arch, recipe in first.recipes.items()}
+            rows.append(_Row("whole set", train, replace(first, recipes=recipes), None))
+        return rows
+
+    def _train(self, rows: Sequence[_Row], test: ImageSet) -> list[tuple[_Row, Scores]]:
+        total = sum(row.protocol.epochs * len(row.examples) for row in rows)
+        done = 0
+        scores = []
+        with RunDisplay("training networks") as display:
+
+            def counter(row: _Row) -> Callable[[], None]:
+                def on_epoch() -> None:
+                    nonlocal done
+                    done += len(row.examples)
+                    display.step(done, total, f"{row.label}  {done / total:.0%}", "images/s")
+
+                return on_epoch
+
+            for row in rows:
+                how: dict[str, Any] = {"device": self.device, "precision": self.precision, "compile": self.compile}
+                scores.append((row, evaluate_by(row.protocol, row.examples, test, on_epoch=counter(row), **how)))
+        return scores
+
+
+def labels(made: Sequence[Any]) -> list[str]:
+    """A short name for each provenance: the method, and of what else differs between them as much as tells them apart.
+
+    Sets that differ by their seed only have the same name.
+    """
+    facts = [
+        {
+            "method": one["method"],
+            "arch": one["settings"]["arch"],
+            "ipc": one["ipc"],
+            "data": one["data"],
+            **one["settings"],
+        }
+        for one in made
+    ]
+    kinds = {json.dumps(fact, sort_keys=True) for fact in facts}
+    varied = [
+        key for key in dict.fromkeys(key for fact in facts for key in fact) if len({str(f.get(key)) for f in facts}) > 1
+    ]
+    names = [one["method"] for one in made]
+    for key in varied:
+        if len(set(names)) == len(kinds):
+            break
+        if key != "method":
+            shown = "" if key == "arch" else f"{key} "
+            names = [f"{name} {shown}{fact.get(key)}" for name, fact in zip(names, facts, strict=True)]
+    return names
+
+
+def _keep(of_row: Sequence[tuple[_Row, Scores]], run_dirs: Sequence[Path]) -> None:
+    """Add to each run directory's scores.jsonl the scores of its set, and those of the baselines."""
+    for path in run_dirs:
+        if path.is_dir():
+            values = {row.label: score.to_json() for row, score in of_row if row.run in (path, None)}
+            with (path / SCORES).open("a") as file:  # one write of one line: two evaluations at once both stay
+                file.write(json.dumps(values, allow_nan=False) + "\n")
