@@ -19,7 +19,8 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"artifact"},
     {"picture", "figures"},
     {"rundir"},
-    {"driver", "evaluate"},
+    {"driver", "evaluate", "presets"},
+    {"reproduce", "results"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -12,10 +12,14 @@ class Diverged(RuntimeError):
     """An optimisation stopped being finite. The message names the setting that is the likely cause."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that is in no registry, with the nearest known name."""
+def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") -> InputError:
+    """The error for a name that is in no registry, with the nearest known name.
+
+    listed_by: a command that lists the known names, where they are too many for one line.
+    """
     names = list(known)
     close = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
     nearest = [n for n in names if n.lower() in close]
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return InputError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names)}")
+    all_names = f"`{listed_by}` lists them" if listed_by else f"known are {', '.join(names)}"
+    return InputError(f"unknown {kind} {name!r}: {hint}{all_names}")

@@ -16,6 +16,7 @@ from ..methods import METHODS, Method, method_class
 from .commands import Condense, List, Show
 from .display import ERR, say, summary
 from .evaluating import Evaluate
+from .reproducing import Reproduce, Results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,8 @@ Command = Union[  # noqa: UP007 (tyro reads the annotations)
     Annotated[CondenseWith, tyro.conf.subcommand("condense")],
     Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
     Annotated[Show, tyro.conf.subcommand("show")],
+    Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
+    Annotated[Results, tyro.conf.subcommand("results")],
     Annotated[List, tyro.conf.subcommand("list")],
 ]
 

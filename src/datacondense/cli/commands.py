@@ -15,7 +15,8 @@ from ..driver import condense
 from ..engine import Compile, Precision
 from ..errors import InputError
 from ..methods import METHODS, Method, method_name
-from ..networks import NETWORKS
+from ..networks import NETWORKS, POOLS
+from ..presets import PRESETS
 from .display import OUT, RunDisplay, duration, say, summary
 
 M = TypeVar("M", bound=Method)
@@ -111,9 +112,9 @@ class Show:
 
 @dataclass(frozen=True, kw_only=True)
 class List:
-    """List the methods, datasets or networks there are."""
+    """List the methods, datasets, networks, pools of networks or published experiments there are."""
 
-    what: tyro.conf.Positional[Literal["methods", "data", "archs"]]
+    what: tyro.conf.Positional[Literal["methods", "data", "archs", "pools", "presets"]]
     """What to list."""
 
     def run(self) -> None:
@@ -122,6 +123,15 @@ class List:
             for name, cls in METHODS.items():
                 table.add_row(name, summary(cls))
             OUT.print(table)
+            return
+        if self.what == "pools":
+            for letter, archs in POOLS.items():
+                say(f"{letter}: {' '.join(archs)}")
+            return
+        if self.what == "presets":
+            for name, preset in PRESETS.items():
+                numbers = ", ".join(f"{arch} {mean}" for arch, (mean, _) in preset.published.items())
+                say(f"{name}: {preset.title}" + (f"; published {numbers}" if numbers else ""))
             return
         names = {"data": [*DATASETS, *(f"{prefix}:PATH" for prefix in SOURCES)], "archs": list(NETWORKS)}
         for name in names[self.what]:

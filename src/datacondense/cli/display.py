@@ -62,6 +62,8 @@ class RunDisplay:
     def step(self, done: int, total: int, detail: str, unit: str) -> None:
         """`done` of `total` units are done; speed and ETA are those of the last half minute."""
         now = time.perf_counter()
+        if self.past and done < self.past[-1][1]:
+            self.past.clear()  # other work has begun
         self.past.append((now, done))
         while now - self.past[0][0] > _SPEED_OVER and len(self.past) > 2:
             self.past.popleft()

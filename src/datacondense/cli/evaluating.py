@@ -16,7 +16,7 @@ from ..driver import condense
 from ..engine import Compile, Precision
 from ..errors import InputError
 from ..evaluate import Protocol, evaluate_by, join, protocol_for
-from ..files import write_json
+from ..files import append_line, write_json
 from ..methods import Random
 from ..rundir import SCORES
 from ..types import ImageSet, Scores
@@ -194,5 +194,4 @@ def _keep(of_row: Sequence[tuple[_Row, Scores]], run_dirs: Sequence[Path]) -> No
     for path in run_dirs:
         if path.is_dir():
             values = {row.label: score.to_json() for row, score in of_row if row.run in (path, None)}
-            with (path / SCORES).open("a") as file:  # one write of one line: two evaluations at once both stay
-                file.write(json.dumps(values, allow_nan=False) + "\n")
+            append_line(path / SCORES, json.dumps(values, allow_nan=False))

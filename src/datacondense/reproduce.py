@@ -1,0 +1,202 @@
+"""Run a published experiment by name, and record ours beside the published number."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from . import machine
+from .artifact import SyntheticSet
+from .data import load
+from .driver import Observer, condense
+from .engine import Compile, Precision
+from .errors import InputError, unknown
+from .evaluate import Protocol, evaluate_by, join, protocol_for
+from .files import append_line, read_json, write_json
+from .methods import method_name
+from .presets import PRESETS, Preset
+from .types import ImageSet, Scores
+
+EVALUATION = "evaluation.json"
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A preset as it is to be run: with fewer sets, networks, iterations or epochs, or on other data."""
+
+    name: str
+    preset: Preset
+    scale: float
+    data: str
+    ipc: int
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is another experiment than the published one; the number of sets and networks does not count."""
+        return self.scale != 1 or self.data != self.preset.data or self.ipc != self.preset.ipc
+
+    @property
+    def variant(self) -> str:
+        """The name, with what was changed."""
+        changes = [
+            f"@{self.data.replace('/', '_').replace(':', '_')}" if self.data != self.preset.data else "",
+            f"@ipc{self.ipc}" if self.ipc != self.preset.ipc else "",
+            f"@scale{self.scale:g}" if self.scale != 1 else "",
+        ]
+        return self.name + "".join(changes)
+
+    def protocol(self, synthetic: SyntheticSet, seed: int) -> Protocol:
+        """How networks train on a set: as published, with epochs scaled. Each set has networks of its own."""
+        full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, seed=seed)
+        recipes = {
+            arch: replace(recipe, epochs=_scaled(recipe.epochs, self.scale)) for arch, recipe in full.recipes.items()
+        }
+        return replace(full, recipes=recipes)
+
+
+def plan(
+    name: str,
+    *,
+    sets: int | None = None,
+    nets: int | None = None,
+    scale: float = 1.0,
+    data: str | None = None,
+    ipc: int | None = None,
+) -> Plan:
+    """Look up a preset and change what was asked. sets and nets: published numbers, scaled, when left out.
+
+    Raises InputError for an unknown name and for numbers that make no sense.
+    """
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS, listed_by="datacondense list presets")
+    if not 0 < scale <= 1:
+        raise InputError(f"--scale {scale:g}: must be above 0 and at most 1")
+    preset = PRESETS[name]
+    sets = _scaled(preset.sets, scale) if sets is None else sets
+    nets = _scaled(preset.nets, scale) if nets is None else nets
+    if sets < 1 or nets < 1:
+        raise InputError(f"--seeds {sets} --nets {nets}: both must be at least 1")
+    method = replace(preset.method, iterations=_scaled(preset.method.iterations, scale))
+    preset = replace(preset, method=method, sets=sets, nets=nets)
+    return Plan(name=name, preset=preset, scale=scale, data=data or preset.data, ipc=preset.ipc if ipc is None else ipc)
+
+
+def reproduce(
+    plan: Plan,
+    *,
+    data_dir: Path | None = None,
+    runs: Path = Path("runs/reproduce"),
+    results: Path = Path("results"),
+    device: str = "auto",
+    precision: Precision = "fp32",
+    compile: Compile = "auto",
+    observers: Sequence[Observer] = (),
+    on_epoch: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Condense each set and train networks on it; go on with what an earlier call has left in `runs`.
+
+    on_epoch: told how many training epochs on the current set are done, of how many. Returns the record that was
+    appended to `results`: scores by network in percent, the published ones, and all that is needed to repeat it. A
+    record equal to the last one is not written twice.
+    """
+    train, test = load(plan.data, data_dir=data_dir)
+    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
+    source = {"source": plan.data, "data_dir": data_dir and str(data_dir)}
+    made, scores = [], []
+    for seed in range(plan.preset.sets):
+        for observer in observers:
+            observer.message(f"set {seed + 1} of {plan.preset.sets}")
+        run = runs / plan.variant / f"seed{seed}"
+        synthetic = condense(
+            plan.preset.method,
+            train,
+            plan.ipc,
+            seed=seed,
+            out=run,
+            resume=True,
+            source=source,
+            observers=observers,
+            **how,
+        )
+        done = synthetic.provenance["iterations_done"]
+        if done < plan.preset.method.iterations:
+            raise InputError(f"stopped after iteration {done} in {run}: the same command goes on")
+        made.append(synthetic)
+        scores.append(_evaluate(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how))
+    record = _record(plan, made, scores)
+    path = results / f"{plan.variant.replace('/', '-')}.jsonl"
+    before = path.read_text().splitlines() if path.exists() else []
+    if before[-1:] != [line := json.dumps(record, allow_nan=False)]:
+        results.mkdir(parents=True, exist_ok=True)
+        append_line(path, line)
+    return record
+
+
+def _evaluate(
+    protocol: Protocol,
+    synthetic: SyntheticSet,
+    test: ImageSet,
+    run: Path,
+    on_epoch: Callable[[int, int], None],
+    how: dict[str, Any],
+) -> Scores:
+    """Evaluate a set, or read the scores that an earlier call has left in its run directory."""
+    asked = {"protocol": protocol.to_json(), "iterations_done": synthetic.provenance["iterations_done"], **how}
+    asked = json.loads(json.dumps(asked))
+    path = run / EVALUATION
+    if path.exists():
+        kept = read_json(path)
+        if kept["asked"] == asked:
+            return Scores(**kept["scores"])
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        on_epoch(done, protocol.epochs)
+
+    scores = evaluate_by(protocol, synthetic, test, on_epoch=count, **how)
+    write_json(path, {"asked": asked, "scores": scores.to_json()})
+    return scores
+
+
+def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) -> dict[str, Any]:
+    first, joined = made[0].provenance, join(scores)
+    return {
+        "preset": plan.name,
+        "title": plan.preset.title,
+        "changed": plan.changed,
+        "scale": plan.scale,
+        "data": first["data"],
+        "data_sha256": first["data_sha256"],
+        "ipc": plan.ipc,
+        "method": method_name(plan.preset.method),
+        "settings": plan.preset.method.settings(),
+        "pool": plan.preset.pool,
+        "recipes": joined.protocol["recipes"],
+        "seeds": list(range(plan.preset.sets)),
+        "nets": plan.preset.nets,
+        "scores": {
+            arch: {
+                "n": len(values),
+                "mean": round(100 * joined.mean(arch), 2),
+                "std": round(100 * joined.std(arch), 2) if len(values) > 1 else None,
+                "values": [round(100 * value, 2) for value in values],
+            }
+            for arch, values in joined.accuracy.items()
+        },
+        "published": {} if plan.changed else {arch: list(number) for arch, number in plan.preset.published.items()},
+        "source": "" if plan.changed else plan.preset.source,
+        "seconds": {
+            "condense": [one.provenance["wall_seconds"] for one in made],
+            "evaluate": [round(score.seconds, 1) for score in scores],
+        },
+        "machine": first["machine"],
+        "versions": machine.versions(),
+    }
+
+
+def _scaled(count: int, scale: float) -> int:
+    return max(1, round(count * scale))

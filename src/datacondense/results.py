@@ -1,0 +1,100 @@
+"""The page of results: ours beside the published numbers, from the records that `reproduce` has left."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .presets import PRESETS
+
+_FIELDS = {"preset", "changed", "scale", "data", "ipc", "seeds", "nets", "scores", "published", "seconds", "machine"}
+_HEAD = """# Results
+
+Made by `datacondense results` from the records in `results/`, which `datacondense reproduce NAME` appends to; a record
+holds every setting, all accuracies and the versions. Test accuracy in percent after the last epoch, mean +- sample
+standard deviation over n = sets x networks; published numbers are over 5 sets x 20 networks (DM: 5 x 5).
+"""
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The newest record of each experiment. Raises InputError for a line that is not a record."""
+    newest = []
+    for path in sorted(folder.glob("*.jsonl")):
+        try:
+            record = json.loads(path.read_text().splitlines()[-1])
+        except (ValueError, IndexError):
+            record = None
+        if not isinstance(record, dict) or record.keys() < _FIELDS:
+            raise InputError(f"{path} does not end with a record of `datacondense reproduce`: remove that line")
+        newest.append(record)
+    return newest
+
+
+def page(folder: Path) -> str:
+    """The page in Markdown: experiments as published, changed ones, and the published numbers still to be tried."""
+    records = read(folder)
+    published = [record for record in records if not record["changed"]]
+    changed = [record for record in records if record["changed"]]
+    parts = [_HEAD]
+    if published:
+        parts += ["## As published\n", _table(published)]
+    if changed:
+        parts += [
+            "## Quick looks: fewer iterations, networks or epochs, or other data; not to be compared\n",
+            _table(changed),
+        ]
+    parts += ["## Published numbers without a run of ours yet\n", _open({record["preset"] for record in published})]
+    return "\n".join(parts)
+
+
+def row(record: Mapping[str, Any], arch: str) -> tuple[str, str, str]:
+    """Ours, the published number and the difference of means, as text."""
+    score = record["scores"][arch]
+    ours = _number(score["mean"], score["std"])
+    if arch not in record["published"]:
+        return ours, "-", ""
+    mean, std = record["published"][arch]
+    return ours, _number(mean, std), f"{score['mean'] - mean:+.1f}"
+
+
+def _table(records: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        "| preset | tested on | ours | n | published | difference | condensing a set | evaluating it | machine |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for record in records:
+        name = record["preset"] + (
+            f" on {record['data']}, ipc {record['ipc']}, scale {record['scale']:g}" if record["changed"] else ""
+        )
+        seconds = [
+            _minutes(sum(record["seconds"][part]) / len(record["seconds"][part])) for part in ("condense", "evaluate")
+        ]
+        where = f"{record['machine']}, torch {record['versions']['torch']}"
+        for arch, score in record["scores"].items():
+            n = f"{len(record['seeds'])} x {record['nets']}"
+            assert len(score["values"]) == score["n"]
+            lines.append(
+                " | ".join(["| " + name, arch, *row(record, arch)[:1], n, *row(record, arch)[1:], *seconds, where])
+                + " |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _open(done: set[str]) -> str:
+    """Presets with a published number and no record, a line for each experiment and dataset."""
+    groups: dict[str, list[str]] = {}
+    for name, preset in PRESETS.items():
+        if preset.published and name not in done:
+            group, _, last = name.rpartition("/")
+            groups.setdefault(group, []).append(last)
+    return "\n".join(f"- `{group}/`: {', '.join(names)}" for group, names in groups.items()) + "\n"
+
+
+def _number(mean: float, std: float | None) -> str:
+    return f"{mean:.1f}" if std is None else f"{mean:.1f} +- {std:.1f}"
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
