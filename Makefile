@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/demo
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench bench-memory clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +26,9 @@ check: $(VENV)/installed  ## lint, format and types
 
 bench: $(VENV)/installed  ## the published algorithm against ours, in one run
 	$(BIN)/python benchmarks/speed.py
+
+bench-memory: $(VENV)/installed  ## peak memory on 200 classes of 64x64 images, class by class and all at once
+	$(BIN)/python benchmarks/memory.py
 
 clean:
 	rm -rf $(VENV) $(RUN)

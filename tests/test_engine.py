@@ -3,9 +3,12 @@ import shutil
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch.nn import functional as F
 
 from datacondense import InputError, Spec
-from datacondense.engine import Engine, Execution, _cuda_switches, decide
+from datacondense import engine as engine_module
+from datacondense.distances import layerwise
+from datacondense.engine import Engine, Execution, Load, _cuda_switches, decide
 from datacondense.networks import build
 from datacondense.streams import Streams
 
@@ -62,6 +65,60 @@ def test_compiled_equals_eager_also_for_an_odd_last_chunk_and_after_a_reset() ->
         gradients = [torch.autograd.grad(output.square().sum(), images)[0] for output in outputs]
         torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-5)
         torch.testing.assert_close(fast.class_means(compiled, images), outputs[1].detach(), rtol=1e-4, atol=1e-5)
+
+
+def gradients_one_by_one(network, images: torch.Tensor, labels: torch.Tensor) -> list[list[torch.Tensor]]:
+    losses = [F.cross_entropy(network(x), label.expand(len(x))) for x, label in zip(images, labels, strict=True)]
+    return [list(torch.autograd.grad(loss, list(network.parameters()), create_graph=True)) for loss in losses]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("arch", ["ConvNetW32", "ConvNetBN", "MLP"])
+def test_class_gradients_are_those_of_each_class_alone(
+    arch: str, side_by_side: bool, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine_module._CLASSES_SIDE_BY_SIDE, "cpu", side_by_side)
+    images = torch.randn(3, n, 1, 16, 16, dtype=torch.float64, requires_grad=True)
+    labels = torch.tensor([2, 0, 1])
+    engine = Engine(EAGER)  # its chunk of 4 makes parts of 2 here
+    network = network_for(engine, arch).double().requires_grad_(True).eval()
+    gradients = engine.class_gradients(network, images, labels, differentiable=True)
+    expected = gradients_one_by_one(network, images, labels)
+    for index, name in enumerate(dict(network.named_parameters())):
+        torch.testing.assert_close(gradients[name], torch.stack([of_class[index] for of_class in expected]))
+    ours = torch.autograd.grad([g.square().sum() for g in gradients.values()], images)
+    literal = torch.autograd.grad([g.square().sum() for of_class in expected for g in of_class], images)
+    torch.testing.assert_close(ours, literal)
+    assert not any(g.requires_grad for g in engine.class_gradients(network, images.detach(), labels).values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [2, 5])
+def test_compiled_class_gradients_equal_eager_and_can_be_differentiated(n: int) -> None:
+    images = torch.randn(3, n, 1, 16, 16, requires_grad=True)
+    fast, plain = Engine(Execution(**{**EAGER.to_json(), "compile": True})), Engine(EAGER)
+    compiled, eager = network_for(fast), network_for(plain)
+    results = []
+    with fast.active():
+        for engine, network in ((fast, compiled), (plain, eager)):
+            made = engine.class_gradients(network, images, torch.arange(3), differentiable=True)
+            of_real = engine.class_gradients(network, images.detach() + 1, torch.arange(3))
+            loss = layerwise(made, of_real)
+            results.append((loss.detach(), torch.autograd.grad(loss, images)[0]))
+    torch.testing.assert_close(results[0][0], results[1][0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-3, atol=1e-3)
+
+
+def test_few_classes_at_once_where_memory_would_not_do() -> None:
+    names = tuple(map(str, range(200)))
+    spec = Spec("x", names, (3, 64, 64), (0.5,) * 3, (0.5,) * 3)
+    load = Load(passes=1, real=256, synthetic=10)
+    assert 1 <= decide("ConvNetD4", spec, 1, load=load).classes_at_once < 20
+    assert decide("ConvNetD4", spec, 1, load=load, classes_at_once=500).classes_at_once == 200
+    assert decide("ConvNetD4", spec, 1).classes_at_once == 200
+    with pytest.raises(InputError, match="--classes-at-once 0: must be at least 1"):
+        decide("ConvNetD4", spec, 1, load=load, classes_at_once=0)
 
 
 def test_bf16_comes_back_as_float32_and_near() -> None:

@@ -121,6 +121,21 @@ def test_the_gradient_reaches_every_synthetic_image(name: str, arch: str, toy) -
 
 
 @every_optimising_method
+def test_class_by_class_gives_the_same_images_as_all_at_once(name: str, toy) -> None:
+    real = toy(sizes=(20, 30, 20, 20))
+    joint, by_class, by_pairs = (condense(TOY[name], real, ipc=2, classes_at_once=number) for number in (4, 1, 3))
+    assert by_class.provenance["execution"]["classes_at_once"] == 1
+    torch.testing.assert_close(by_class.images, joint.images, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(by_pairs.images, joint.images, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_statistics_keep_all_classes_together_whatever_is_asked(toy) -> None:
+    method = DistributionMatching(iterations=2, batch_real=8, arch="ConvNetBN")
+    joint, asked_apart = (condense(method, toy(), ipc=2, classes_at_once=number) for number in (3, 1))
+    assert torch.equal(joint.images, asked_apart.images)
+
+
+@every_optimising_method
 def test_the_loss_falls(name: str, toy) -> None:
     losses = Losses()
     condense(LONG[name], toy(), ipc=1, observers=[losses])
@@ -130,7 +145,8 @@ def test_the_loss_falls(name: str, toy) -> None:
 @every_optimising_method
 def test_noise_is_a_start_too(name: str, toy) -> None:
     method = method_class(name)(**{**TOY[name].settings(), "init": "noise"})
-    from_noise, from_real = condense(method, toy(), ipc=2), condense(TOY[name], toy(), ipc=2)
+    of_real = method_class(name)(**{**TOY[name].settings(), "init": "real"})
+    from_noise, from_real = condense(method, toy(), ipc=2), condense(of_real, toy(), ipc=2)
     assert not same(from_noise, from_real)
     assert torch.isfinite(from_noise.images).all()
 
