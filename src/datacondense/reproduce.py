@@ -29,13 +29,14 @@ class Plan:
     name: str
     preset: Preset
     scale: float
+    iterations: int | None
     data: str
     ipc: int
 
     @property
     def changed(self) -> bool:
         """Whether it is another experiment than the published one; the number of sets and networks does not count."""
-        return self.scale != 1 or self.data != self.preset.data or self.ipc != self.preset.ipc
+        return self.variant != self.name
 
     @property
     def variant(self) -> str:
@@ -43,6 +44,7 @@ class Plan:
         changes = [
             f"@{self.data.replace('/', '_').replace(':', '_')}" if self.data != self.preset.data else "",
             f"@ipc{self.ipc}" if self.ipc != self.preset.ipc else "",
+            f"@iterations{self.iterations}" if self.iterations is not None else "",
             f"@scale{self.scale:g}" if self.scale != 1 else "",
         ]
         return self.name + "".join(changes)
@@ -62,10 +64,11 @@ def plan(
     sets: int | None = None,
     nets: int | None = None,
     scale: float = 1.0,
+    iterations: int | None = None,
     data: str | None = None,
     ipc: int | None = None,
 ) -> Plan:
-    """Look up a preset and change what was asked. sets and nets: published numbers, scaled, when left out.
+    """Look up a preset and change what was asked. sets, nets, iterations: as published, scaled, when left out.
 
     Raises InputError for an unknown name and for numbers that make no sense.
     """
@@ -78,9 +81,18 @@ def plan(
     nets = _scaled(preset.nets, scale) if nets is None else nets
     if sets < 1 or nets < 1:
         raise InputError(f"--seeds {sets} --nets {nets}: both must be at least 1")
-    method = replace(preset.method, iterations=_scaled(preset.method.iterations, scale))
-    preset = replace(preset, method=method, sets=sets, nets=nets)
-    return Plan(name=name, preset=preset, scale=scale, data=data or preset.data, ipc=preset.ipc if ipc is None else ipc)
+    if iterations == preset.method.iterations:
+        iterations = None
+    count = _scaled(preset.method.iterations, scale) if iterations is None else iterations
+    method = replace(preset.method, iterations=count)
+    return Plan(
+        name=name,
+        preset=replace(preset, method=method, sets=sets, nets=nets),
+        scale=scale,
+        iterations=iterations,
+        data=data or preset.data,
+        ipc=preset.ipc if ipc is None else ipc,
+    )
 
 
 def reproduce(
@@ -166,6 +178,7 @@ def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) 
     first, joined = made[0].provenance, join(scores)
     return {
         "preset": plan.name,
+        "variant": plan.variant,
         "title": plan.preset.title,
         "changed": plan.changed,
         "scale": plan.scale,

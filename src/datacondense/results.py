@@ -1,6 +1,7 @@
 """The page of results: ours beside the published numbers, from the records that `reproduce` has left."""
 
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from .errors import InputError
 from .presets import PRESETS
 
-_FIELDS = {"preset", "changed", "scale", "data", "ipc", "seeds", "nets", "scores", "published", "seconds", "machine"}
+_FIELDS = {"preset", "variant", "changed", "seeds", "nets", "scores", "published", "seconds", "machine", "versions"}
 _HEAD = """# Results
 
 Made by `datacondense results` from the records in `results/`, which `datacondense reproduce NAME` appends to; a record
@@ -60,24 +61,19 @@ def row(record: Mapping[str, Any], arch: str) -> tuple[str, str, str]:
 
 def _table(records: Sequence[Mapping[str, Any]]) -> str:
     lines = [
-        "| preset | tested on | ours | n | published | difference | condensing a set | evaluating it | machine |",
+        "| experiment | tested on | ours | n | published | difference | condensing a set | evaluating it | machine |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for record in records:
-        name = record["preset"] + (
-            f" on {record['data']}, ipc {record['ipc']}, scale {record['scale']:g}" if record["changed"] else ""
+        n = f"{len(record['seeds'])} x {record['nets']}"
+        condensing, evaluating = (
+            _minutes(statistics.fmean(record["seconds"][part])) for part in ("condense", "evaluate")
         )
-        seconds = [
-            _minutes(sum(record["seconds"][part]) / len(record["seconds"][part])) for part in ("condense", "evaluate")
-        ]
         where = f"{record['machine']}, torch {record['versions']['torch']}"
-        for arch, score in record["scores"].items():
-            n = f"{len(record['seeds'])} x {record['nets']}"
-            assert len(score["values"]) == score["n"]
-            lines.append(
-                " | ".join(["| " + name, arch, *row(record, arch)[:1], n, *row(record, arch)[1:], *seconds, where])
-                + " |"
-            )
+        for arch in record["scores"]:
+            ours, published, difference = row(record, arch)
+            cells = [record["variant"], arch, ours, n, published, difference, condensing, evaluating, where]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except torch.OutOfMemoryError as error:
         return _fail(
-            f"out of memory on the device: take a smaller --batch-real or --ipc ({str(error).splitlines()[0]})"
+            f"out of memory on the device: take a smaller --classes-at-once, --batch-real or --ipc ({str(error).splitlines()[0]})"
         )
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)

@@ -97,19 +97,17 @@ def summary(cls: type) -> str:
 
 def score_table(scores: Mapping[str, Scores]) -> Table:
     """One row for each set and network: test accuracy in percent, mean and standard deviation."""
-    table = Table(caption="mean +- standard deviation over sets x networks")
-    for column in ("trained on", "images", "network", "test accuracy %", "n x epochs", "augmentation", "time"):
-        table.add_column(column, no_wrap=column != "augmentation")
+    table = Table(caption=f"mean +- standard deviation over n; {_augmentations(scores)}")
+    for column in ("trained on", "images", "network", "test accuracy %", "n x epochs", "time"):
+        table.add_column(column, no_wrap=True)
     for label, score in scores.items():
         for arch, accuracy in score.accuracy.items():
-            recipe = score.protocol["recipes"][arch]
             table.add_row(
                 label,
                 str(score.trained_on["images"]),
                 arch,
                 _percent(accuracy),
-                f"{len(accuracy)} x {recipe['epochs']}",
-                recipe["augment"],
+                f"{len(accuracy)} x {score.protocol['recipes'][arch]['epochs']}",
                 duration(score.seconds),
             )
     return table
@@ -118,11 +116,28 @@ def score_table(scores: Mapping[str, Scores]) -> Table:
 def cross_table(scores: Mapping[str, Scores]) -> Table:
     """A row for each set, a column for each network: test accuracy in percent, mean and standard deviation."""
     archs = list(dict.fromkeys(arch for score in scores.values() for arch in score.accuracy))
-    most = max(len(accuracy) for score in scores.values() for accuracy in score.accuracy.values())
-    table = Table("trained on", *archs, caption=f"test accuracy %, mean +- standard deviation over n = {most}")
+    counts = sorted({len(accuracy) for score in scores.values() for accuracy in score.accuracy.values()})
+    n = " or ".join(map(str, counts))
+    table = Table(caption=f"test accuracy %, mean +- standard deviation over n = {n}; {_augmentations(scores)}")
+    table.add_column("trained on", no_wrap=True)
+    for arch in archs:
+        table.add_column(arch)
     for label, score in scores.items():
         table.add_row(label, *(_percent(score.accuracy.get(arch, [])) for arch in archs))
     return table
+
+
+def _augmentations(scores: Mapping[str, Scores]) -> str:
+    """Under which augmentation networks trained, and which networks under which where that differs."""
+    archs: dict[str, list[str]] = {}
+    for score in scores.values():
+        for arch, recipe in score.protocol["recipes"].items():
+            archs.setdefault(recipe["augment"], []).append(arch)
+    if len(archs) == 1:
+        return f"augmentation in training: {next(iter(archs))}"
+    return "augmentation in training: " + ", ".join(
+        f"{augment} ({' '.join(dict.fromkeys(names))})" for augment, names in archs.items()
+    )
 
 
 def class_table(scores: Mapping[str, Scores], class_names: Sequence[str]) -> Table:

@@ -30,6 +30,8 @@ class Reproduce:
     """Networks of each kind that are trained on each set; by default as published."""
     scale: float = 1.0
     """Quick look: this fraction of the iterations, epochs, and of sets and networks where these are not given."""
+    iterations: int | None = None
+    """Run it with this many iterations and all else as published."""
     data: str | None = None
     """Run the experiment on other data: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH."""
     data_dir: Path | None = None
@@ -48,7 +50,15 @@ class Reproduce:
     """torch.compile: auto compiles where the work is long enough to pay for it."""
 
     def run(self) -> None:
-        planned = plan(self.preset, sets=self.seeds, nets=self.nets, scale=self.scale, data=self.data, ipc=self.ipc)
+        planned = plan(
+            self.preset,
+            sets=self.seeds,
+            nets=self.nets,
+            scale=self.scale,
+            iterations=self.iterations,
+            data=self.data,
+            ipc=self.ipc,
+        )
         say(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
         with RunDisplay(planned.variant) as display:
             record = reproduce(
