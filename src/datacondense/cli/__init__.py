@@ -72,9 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except torch.OutOfMemoryError as error:
-        return _fail(
-            f"out of memory on the device: take a smaller --classes-at-once, --batch-real or --ipc ({str(error).splitlines()[0]})"
-        )
+        what = str(error).splitlines()[0]
+        return _fail(f"out of memory: take a smaller --classes-at-once, --batch-real or --ipc ({what})")
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)
     return 0
