@@ -13,7 +13,8 @@ import time
 import torch
 
 from datacondense import Spec, machine
-from datacondense.engine import Engine, decide
+from datacondense.engine import Engine
+from datacondense.execution import decide
 from datacondense.methods import DistributionMatching, Problem
 from datacondense.streams import Streams
 from datacondense.types import ImageSet

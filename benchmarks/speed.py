@@ -18,7 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from datacondense import image_set, machine
 from datacondense.augment import parse
-from datacondense.engine import Engine, decide
+from datacondense.engine import Engine
+from datacondense.execution import decide
 from datacondense.methods import DC, DistributionMatching, Matching, Problem
 from datacondense.streams import Streams
 from datacondense.types import ImageSet

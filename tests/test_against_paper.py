@@ -7,7 +7,8 @@ import torch
 from datacondense import Spec
 from datacondense.augment import parse
 from datacondense.distances import DISTANCES, Distance
-from datacondense.engine import Engine, Execution
+from datacondense.engine import Engine
+from datacondense.execution import Execution
 from datacondense.networks import build
 from datacondense.streams import Streams
 

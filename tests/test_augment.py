@@ -12,7 +12,8 @@ from torch import Tensor
 from datacondense import InputError
 from datacondense.augment import STRATEGIES, Augmentation, Classic, Siamese, classic, parse, parse_training
 from datacondense.augment.classic import ClassicView
-from datacondense.engine import Engine, Execution
+from datacondense.engine import Engine
+from datacondense.execution import Execution
 from datacondense.networks import build
 from datacondense.streams import Streams
 from datacondense.training import Recipe, train

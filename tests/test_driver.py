@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from datacondense import Diverged, InputError, Progress, condense, load_set
-from datacondense.engine import Load
+from datacondense.execution import Load
 from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
 
 METHOD = DistributionMatching(iterations=5, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from datacondense import InputError, Spec
 from datacondense import engine as engine_module
 from datacondense.distances import layerwise
-from datacondense.engine import Engine, Execution, Load, _cuda_switches, decide
+from datacondense.engine import Engine, _cuda_switches
+from datacondense.execution import Execution, Load, decide
 from datacondense.networks import build
 from datacondense.streams import Streams
 

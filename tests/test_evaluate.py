@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from datacondense import ImageSet, InputError, Network, condense, evaluate
 from datacondense.augment import Siamese
-from datacondense.engine import Engine, Execution
+from datacondense.engine import Engine
 from datacondense.evaluate import join, protocol_for
+from datacondense.execution import Execution
 from datacondense.methods import DistributionMatching, Random
 from datacondense.networks import build
 from datacondense.streams import Streams

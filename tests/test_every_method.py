@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from datacondense import METHODS, Progress, SyntheticSet, condense, evaluate
-from datacondense.engine import Engine, decide
+from datacondense.engine import Engine
+from datacondense.execution import decide
 from datacondense.methods import DC, DSA, DistributionMatching, Method, Problem, Random, method_class, method_name
 from datacondense.streams import Streams
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from datacondense import InputError
-from datacondense.engine import Engine, decide
+from datacondense.engine import Engine
+from datacondense.execution import decide
 from datacondense.methods import DC, DSA, Problem
 from datacondense.streams import Streams
 from datacondense.synthetic import Pixels

@@ -13,6 +13,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"errors", "_version"},
     {"types", "streams", "files", "machine", "interrupt"},
     {"augment", "distances", "synthetic", "networks", "data"},
+    {"execution"},
     {"engine"},
     {"training"},
     {"methods"},

@@ -1,6 +1,5 @@
 """condense(): the one loop. It owns the image optimiser, randomness, progress, budget, checkpoints and resume."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,11 +13,12 @@ from torch import Tensor
 
 from . import artifact, machine, picture
 from .artifact import SyntheticSet
-from .engine import Compile, Engine, Execution, Precision, check, decide
+from .engine import Engine
 from .errors import Diverged, InputError
+from .execution import Compile, Execution, Precision, decide
 from .interrupt import stop_signals
 from .methods import Method, Problem, method_name
-from .rundir import Checkpoint, RunDirectory, pack_state, unpack_state
+from .rundir import Checkpoint, RunDirectory, begun, pack_state, unpack_state
 from .streams import Streams
 from .synthetic import Synthetic
 from .types import ImageSet
@@ -99,7 +99,7 @@ def condense(
         "classes_at_once": classes_at_once,
     }
     directory = RunDirectory(Path(out)) if out is not None else None
-    recorded = _recorded(directory, identity, resume, overwrite)
+    recorded = begun(directory, identity, resume=resume, overwrite=overwrite) if directory else None
     execution = (
         Execution(**recorded["execution"])
         if recorded
@@ -298,40 +298,3 @@ def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, 
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")
     if resume and overwrite:
         raise InputError("--resume and --overwrite exclude each other: take one")
-
-
-def _recorded(
-    directory: RunDirectory | None, identity: dict[str, Any], resume: bool, overwrite: bool
-) -> dict[str, Any] | None:
-    """What the run to be resumed has recorded; None for a fresh run. Refuses to mix two runs."""
-    if directory is not None and directory.path.exists() and not directory.path.is_dir():
-        raise InputError(f"--out {directory.path} is a file: name a directory")
-    if directory is None or not directory.occupied():
-        return None
-    if not directory.has_run():
-        raise InputError(
-            f"{directory.path} has files named like those of a run, but no run.json: name another directory"
-        )
-    if overwrite:
-        return None
-    if not resume:
-        raise InputError(f"{directory.path} holds another run: go on with it by --resume, or replace it by --overwrite")
-    recorded = directory.recorded()
-    try:
-        before, now = _flat({key: recorded[key] for key in identity}), _flat(json.loads(json.dumps(identity)))
-        check(Execution(**recorded["execution"]))
-        recorded = {key: recorded[key] for key in ("status", "execution", "versions", "machine")}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{directory.path}/run.json is damaged or of another version ({error}): replace the run by --overwrite"
-        ) from None
-    different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    if different:
-        changes = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different)
-        raise InputError(f"cannot resume {directory.path} under other settings: {changes}")
-    return recorded
-
-
-def _flat(identity: dict[str, Any]) -> dict[str, Any]:
-    rest = {key: value for key, value in identity.items() if key != "settings"}
-    return {**identity["settings"], **rest}

@@ -11,8 +11,9 @@ import torch
 from . import machine, networks
 from .artifact import SyntheticSet
 from .augment import parse_training
-from .engine import Compile, Engine, Precision, decide
+from .engine import Engine
 from .errors import InputError
+from .execution import Compile, Precision, decide
 from .networks import Network, pool_archs, serving
 from .streams import Streams
 from .training import Recipe, train

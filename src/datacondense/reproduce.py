@@ -10,9 +10,9 @@ from . import machine
 from .artifact import SyntheticSet
 from .data import load
 from .driver import Observer, condense
-from .engine import Compile, Precision
 from .errors import InputError, unknown
 from .evaluate import Protocol, evaluate_by, join, protocol_for
+from .execution import Compile, Precision
 from .files import append_line, read_json, write_json
 from .methods import method_name
 from .presets import PRESETS, Preset

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from . import artifact, picture
 from .errors import InputError
+from .execution import Execution, check
 from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
 from .synthetic import Synthetic
 
@@ -165,3 +166,43 @@ def unpack_state(tensors: dict[str, Tensor], synthetic: Synthetic, optimiser: to
                 index, name = rest.split(".", 1)
                 state.setdefault(int(index), {})[name] = tensor
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def begun(
+    directory: RunDirectory, identity: Mapping[str, Any], *, resume: bool, overwrite: bool
+) -> dict[str, Any] | None:
+    """What the run to be resumed has recorded of how it computes; None for a fresh run.
+
+    Raises InputError where two runs would mix: another run is there, or `identity` is not that of the run to resume.
+    """
+    if directory.path.exists() and not directory.path.is_dir():
+        raise InputError(f"--out {directory.path} is a file: name a directory")
+    if not directory.occupied():
+        return None
+    if not directory.has_run():
+        raise InputError(
+            f"{directory.path} has files named like those of a run, but no run.json: name another directory"
+        )
+    if overwrite:
+        return None
+    if not resume:
+        raise InputError(f"{directory.path} holds another run: go on with it by --resume, or replace it by --overwrite")
+    recorded = directory.recorded()
+    try:
+        before, now = _flat({key: recorded[key] for key in identity}), _flat(json.loads(json.dumps(identity)))
+        check(Execution(**recorded["execution"]))
+        recorded = {key: recorded[key] for key in ("status", "execution", "versions", "machine")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{directory.path}/run.json is damaged or of another version ({error}): replace the run by --overwrite"
+        ) from None
+    different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if different:
+        changes = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different)
+        raise InputError(f"cannot resume {directory.path} under other settings: {changes}")
+    return recorded
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {key: value for key, value in identity.items() if key != "settings"}
+    return {**identity["settings"], **rest}

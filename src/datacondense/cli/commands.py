@@ -12,8 +12,8 @@ from .. import picture
 from ..artifact import load_set
 from ..data import DATASETS, SOURCES, load
 from ..driver import condense
-from ..engine import Compile, Precision
 from ..errors import InputError
+from ..execution import Compile, Precision
 from ..methods import METHODS, Method, method_name
 from ..networks import NETWORKS, POOLS
 from ..presets import PRESETS

@@ -13,9 +13,9 @@ from .. import figures
 from ..artifact import SyntheticSet, load_set
 from ..data import load
 from ..driver import condense
-from ..engine import Compile, Precision
 from ..errors import InputError
 from ..evaluate import Protocol, evaluate_by, join, protocol_for
+from ..execution import Compile, Precision
 from ..files import append_line, write_json
 from ..methods import Random
 from ..rundir import SCORES

@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from ..engine import Compile, Precision
 from ..errors import InputError
+from ..execution import Compile, Precision
 from ..files import write_bytes
 from ..reproduce import plan, reproduce
 from ..results import page, row

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from .. import augment, networks
 from ..augment import Siamese
-from ..engine import Engine, Load
+from ..engine import Engine
 from ..errors import InputError
+from ..execution import Load
 from ..networks import Network
 from ..streams import Streams
 from ..synthetic import Pixels, Synthetic, noise

@@ -5,7 +5,7 @@ from typing import final
 
 from torch import Tensor
 
-from ..engine import Load
+from ..execution import Load
 from ..streams import Streams
 from ..synthetic import Synthetic
 from .base import Matching, Problem, Updates

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..augment import View
 from ..distances import DISTANCES, Distance
-from ..engine import Load
 from ..errors import InputError
+from ..execution import Load
 from ..networks import Network
 from ..streams import Streams
 from ..synthetic import Synthetic

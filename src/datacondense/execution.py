@@ -1,0 +1,153 @@
+"""How a run computes: what was asked, and what is settled by rules that give the same answer each time."""
+
+import math
+import os
+import shutil
+import sysconfig
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from .errors import InputError
+from .networks import Network, build
+from .types import Spec
+
+Precision = Literal["fp32", "tf32", "bf16"]
+Compile = Literal["auto", "on", "off"]
+
+_HELD_BYTES = {"cpu": 2**30, "cuda": 2**34}  # of the images of all classes compared together, and their activations
+_CHUNK_BYTES = {"cpu": 2**24, "cuda": 2**31}  # of the widest layer of all images of a chunk
+_COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about half a minute of eager work
+
+
+@final
+@dataclass(frozen=True)
+class Load:
+    """What one iteration of a method asks of the machine, for each class."""
+
+    passes: int
+    """Images passed forward; a backward counts as two."""
+    real: int
+    """Real images held at a time."""
+    synthetic: int
+    """Synthetic images whose activations are held at a time."""
+
+
+@final
+@dataclass(frozen=True)
+class Execution:
+    """How a run computes. Everything here may change the last bits of a result, so a resumed run keeps it."""
+
+    device: str
+    precision: Precision
+    compile: bool
+    chunk: int
+    """Images in one forward."""
+    classes_at_once: int
+    """Classes whose images are compared together; fewer need less memory."""
+    threads: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def decide(
+    arch: str,
+    spec: Spec,
+    passes: int,
+    *,
+    load: Load | None = None,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    compile: Compile = "auto",
+    classes_at_once: int | None = None,
+) -> Execution:
+    """Settle what was left to us, by rules that give the same answer each time on one machine.
+
+    passes: how many images the whole run will pass forward. `compile="auto"` compiles when the arithmetic on them is
+    long enough to pay for compiling and a compiler is there.
+    load: what is held in memory; without `classes_at_once`, as many classes are compared together as fit 1 GiB (16 GiB
+    on a GPU), and all without a load.
+    Raises InputError as `check` does, and for a number of classes below 1.
+    """
+    if classes_at_once is not None and classes_at_once < 1:
+        raise InputError(f"--classes-at-once {classes_at_once}: must be at least 1")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = _kind(device)
+    with torch.device("meta"):
+        flops, widest, held = _cost(build(arch, spec), spec)
+    if load is not None and classes_at_once is None:
+        images = 3 * 4 * math.prod(spec.shape) * load.real  # as sampled, augmented, and in between
+        classes_at_once = _HELD_BYTES[kind] // max(images + held * load.synthetic, 1)
+    pays = passes * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
+    execution = Execution(
+        device=device,
+        precision=precision,
+        compile=compile == "on" or (compile == "auto" and pays),
+        chunk=_power_of_two(_CHUNK_BYTES[kind] // widest, 8, 256 if kind == "cpu" else 8192),
+        classes_at_once=min(max(classes_at_once or spec.classes, 1), spec.classes),
+        threads=torch.get_num_threads(),
+    )
+    check(execution)
+    return execution
+
+
+def check(execution: Execution) -> None:
+    """Raises InputError when this machine lacks the device, its precision or the compiler that an Execution needs."""
+    kind = _kind(execution.device)
+    if kind == "cuda":
+        index = torch.device(execution.device).index or 0
+        if index >= torch.cuda.device_count():
+            raise InputError(f"--device {execution.device}: PyTorch sees {torch.cuda.device_count()} CUDA devices")
+    if execution.precision == "tf32" and kind != "cuda":
+        raise InputError("--precision tf32 needs an NVIDIA GPU: take fp32 or bf16")
+    missing = _missing_compiler(kind)
+    if execution.compile and missing:
+        raise InputError(f"torch.compile cannot work here: {missing}; install it or take --compile off")
+
+
+def _cost(network: Network, spec: Spec) -> tuple[int, int, int]:
+    """Of one image: floating-point operations forward, bytes of the widest layer, and bytes of all layers (float32)."""
+    layers: list[int] = []
+
+    def measure(module: nn.Module, _args: Any, output: Tensor) -> None:
+        if not any(module.children()):
+            layers.append(output.numel() * 4)
+
+    hooks = [module.register_forward_hook(measure) for module in network.modules()]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.empty(1, *spec.shape, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return counter.get_total_flops(), max(layers), sum(layers)
+
+
+def _kind(device: str) -> str:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = ""
+    if kind not in _CHUNK_BYTES:
+        raise InputError(f"unknown device {device!r}: take auto, cpu, cuda or cuda:N")
+    return kind
+
+
+def _missing_compiler(kind: str) -> str:
+    """What torch.compile lacks on this machine; empty when it lacks nothing."""
+    if kind == "cuda" and not find_spec("triton"):
+        return "the triton package is missing"
+    compilers = [os.environ.get("CC", "gcc"), "clang"] if kind == "cuda" else [os.environ.get("CXX", "g++")]
+    if not any(map(shutil.which, compilers)):
+        return f"no compiler was found ({' or '.join(compilers)})"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return "" if header.exists() else f"Python's headers are missing ({header})"
+
+
+def _power_of_two(value: int, low: int, high: int) -> int:
+    return min(max(1 << max(value.bit_length() - 1, 0), low), high)
