@@ -1,5 +1,6 @@
 """The finished synthetic set, in memory and as a file."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,13 @@ class SyntheticSet:
         """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
         index = index.to(self.labels.device)
         return self.images[index], self.labels[index]
+
+    def fingerprint(self) -> str:
+        """sha256 over all pixels and labels: what says that two sets are the same, bit for bit."""
+        digest = hashlib.sha256()
+        for tensor in (self.images, self.labels):
+            digest.update(tensor.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> "SyntheticSet":
         return SyntheticSet(self.images.to(device), self.labels.to(device), self.spec, self.provenance)

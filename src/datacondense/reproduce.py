@@ -155,13 +155,11 @@ def _evaluate(
     how: dict[str, Any],
 ) -> Scores:
     """Evaluate a set, or read the scores that an earlier call has left in its run directory."""
-    asked = {"protocol": protocol.to_json(), "iterations_done": synthetic.provenance["iterations_done"], **how}
-    asked = json.loads(json.dumps(asked))
+    asked = json.loads(json.dumps({"protocol": protocol.to_json(), "set_sha256": synthetic.fingerprint(), **how}))
     path = run / EVALUATION
-    if path.exists():
-        kept = read_json(path)
-        if kept["asked"] == asked:
-            return Scores(**kept["scores"])
+    kept = read_json(path) if path.exists() else None
+    if isinstance(kept, dict) and kept.get("asked") == asked:
+        return Scores(**kept["scores"])
     done = 0
 
     def count() -> None:
@@ -184,6 +182,7 @@ def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) 
         "scale": plan.scale,
         "data": first["data"],
         "data_sha256": first["data_sha256"],
+        "sets_sha256": [one.fingerprint() for one in made],
         "ipc": plan.ipc,
         "method": method_name(plan.preset.method),
         "settings": plan.preset.method.settings(),
