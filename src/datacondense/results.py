@@ -8,7 +8,20 @@ from typing import Any
 from .errors import InputError
 from .presets import PRESETS
 
-_FIELDS = {"preset", "changed", "scale", "data", "ipc", "seeds", "nets", "scores", "published", "seconds", "machine"}
+_FIELDS = {
+    "preset",
+    "changed",
+    "scale",
+    "data",
+    "ipc",
+    "seeds",
+    "nets",
+    "scores",
+    "published",
+    "seconds",
+    "machine",
+    "versions",
+}
 _HEAD = """# Results
 
 Made by `datacondense results` from the records in `results/`, which `datacondense reproduce NAME` appends to; a record
@@ -25,7 +38,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
             record = json.loads(path.read_text().splitlines()[-1])
         except (ValueError, IndexError):
             record = None
-        if not isinstance(record, dict) or record.keys() < _FIELDS:
+        if not isinstance(record, dict) or not record.keys() >= _FIELDS:
             raise InputError(f"{path} does not end with a record of `datacondense reproduce`: remove that line")
         newest.append(record)
     return newest
