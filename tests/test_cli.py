@@ -16,9 +16,12 @@ from PIL import Image
 from datacondense import METHODS, NETWORKS, InputError, load_set
 from datacondense.cli import main
 from datacondense.cli.commands import parse_duration
+from datacondense.networks import POOLS
+from datacondense.presets import PRESETS
 
 FLAGS = Path(__file__).parent / "cli_flags.txt"
-COMMANDS = [[], *(["condense", name] for name in METHODS), ["condense"], ["evaluate"], ["show"], ["list"]]
+OTHERS = ["condense", "evaluate", "show", "reproduce", "results", "list"]
+COMMANDS = [[], *(["condense", name] for name in METHODS), *([name] for name in OTHERS)]
 QUICK = "--data digits --ipc 1 --iterations 3 --batch-real 8 --arch ConvNetD1".split()
 
 
@@ -86,11 +89,70 @@ def test_own_arrays_go_all_the_way_from_another_directory(tmp_path, capsys, monk
     assert main("evaluate ../run --nets 1 --epochs 1".split()) == 0
 
 
-def test_lists(capsys) -> None:
-    for what, expected in {"methods": METHODS, "archs": NETWORKS, "data": ["digits", "arrays:"]}.items():
-        assert main(["list", what]) == 0
-        output = capsys.readouterr().out
-        assert all(name in output for name in expected)
+def test_several_sets_on_several_networks_make_a_cross_table_and_a_heat_map(capsys) -> None:
+    assert main(["condense", "dm", *QUICK, "--out", "runs/a"]) == 0
+    assert main("condense random --data digits --ipc 1 --arch ConvNetD1 --out runs/b".split()) == 0
+    capsys.readouterr()
+    assert main("evaluate runs/a runs/b --pool P --nets 2 --epochs 2 --figure heat.png".split()) == 0
+    output = capsys.readouterr().out
+    header, *rows = [re.split(r" *[│┃] *", line.strip("│┃ ")) for line in output.splitlines() if line[:1] in ("│", "┃")]
+    assert header == ["trained on", "ConvNetNP", "ConvNetMP", "ConvNetAP"]
+    assert [row[0] for row in rows] == ["dm", "random"]
+    for row in rows:
+        assert all(re.fullmatch(r"\d+\.\d \+- \d+\.\d", cell) for cell in row[1:])
+    assert "n = 2" in output
+    assert main("evaluate runs/a --pool P --nets 1 --epochs 1 --figure bars.png".split()) == 0
+    output = capsys.readouterr().out
+    assert "n x epochs" in output
+    assert output.splitlines()[-1] == "bars.png"
+    for name in ("heat.png", "bars.png"):
+        with Image.open(name) as picture:
+            assert picture.format == "PNG"
+            assert min(picture.size) > 200
+    kept = [json.loads(line) for line in Path("runs/a/scores.jsonl").read_text().splitlines()]
+    assert [list(entry) for entry in kept] == [["dm"], ["dm"]]
+
+
+@pytest.mark.filterwarnings("default:pool D without:UserWarning")
+def test_a_pool_says_which_networks_it_leaves_out(capsys) -> None:
+    assert main("condense random --data digits --ipc 1 --out runs/a".split()) == 0
+    assert main("evaluate runs/a --pool D --nets 1 --epochs 1".split()) == 0
+    captured = capsys.readouterr()
+    assert "note: pool D without ConvNetD4: a ConvNet of depth 4 serves images of at least 16x16" in captured.err
+    assert [f"ConvNetD{depth}" in captured.out for depth in (1, 2, 3, 4)] == [True, True, True, False]
+
+
+@pytest.mark.filterwarnings("ignore:a batch of 256 images per class:UserWarning")
+def test_reproduce_and_results(capsys) -> None:
+    command = "reproduce dc/mnist/1 --data digits --scale 0.001 --seeds 1 --nets 2".split()
+    assert main(command) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("DC, Table 1: mnist, 1 image per class: 1 sets x 2 networks\n")
+    for words in ("tested on", "ConvNet", "1 x 2", "recorded in results"):
+        assert words in output
+    assert output.endswith("a quick look, not the published experiment: dc/mnist/1@digits@scale0.001\n")
+    assert main(command) == 0
+    assert "is complete: there is nothing to resume" in capsys.readouterr().out
+    assert main("results --out page.md".split()) == 0
+    assert capsys.readouterr().out == "page.md\n"
+    page = Path("page.md").read_text()
+    assert page.count("| dc/mnist/1 on digits, ipc 1, scale 0.001 | ConvNet |") == 1
+
+
+LISTS = {
+    "methods": METHODS,
+    "archs": NETWORKS,
+    "data": ["digits", "arrays:"],
+    "pools": [f"{letter}: {' '.join(archs)}\n" for letter, archs in POOLS.items()],
+    "presets": [f"{name}: {preset.title}" for name, preset in PRESETS.items()] + ["; published ConvNet 44.9\n"],
+}
+
+
+@pytest.mark.parametrize("what", LISTS)
+def test_lists(what: str, capsys) -> None:
+    assert main(["list", what]) == 0
+    output = capsys.readouterr().out
+    assert [name for name in LISTS[what] if name not in output] == []
 
 
 def test_version(capsys) -> None:
@@ -132,6 +194,23 @@ BAD = {
     "condense dm --data digits --out mine --overwrite": "no run.json: name another directory",
     "evaluate good --out absent/scores.json": "there is no directory absent",
     "evaluate good --whole-epochs 0": "--whole-epochs 0: must be at least 1",
+    "evaluate good --pool X": "unknown pool 'X': known are S, SS, M, B, W, D, A, P, N",
+    "evaluate good --pool M --archs MLP": "--archs and --pool exclude each other: take one",
+    "evaluate good --figure absent/bars.png": "--figure absent/bars.png: there is no directory absent",
+    "condense dm --data digits --augment dc": "augmentation 'dc' is for evaluation only",
+    "condense dm --data digits --classes-at-once 0": "--classes-at-once 0: must be at least 1",
+    "condense dc --data digits --updates 0": "--updates 0: must be at least 1",
+    "condense dc --data digits --epochs -1": "--epochs -1: must be at least 0",
+    "condense dsa --data digits --lr-net 0": "--lr-net 0.0: must be a finite number above 0",
+    "reproduce dc/mnist/2": "unknown preset 'dc/mnist/2': did you mean 'dc/mnist/",
+    "reproduce nothing": "unknown preset 'nothing': `datacondense list presets` lists them",
+    "reproduce dc/mnist/1 --data digits --scale 0": "--scale 0: must be above 0 and at most 1",
+    "reproduce dc/mnist/1 --data digits --seeds 0": "--seeds 0 --nets 20: both must be at least 1",
+    "reproduce dc/mnist/1 --data digit": "unknown data 'digit': did you mean 'digits'?",
+    "reproduce dc/mnist/1 --data digits --ipc 500": "--ipc 500 is more than class '8' has: 139 images",
+    "results": "--results results: there is no such directory; `datacondense reproduce` makes it",
+    "results --results taken --out absent/page.md": "--out absent/page.md: there is no directory absent",
+    "results --results damaged --out page.md": "results.jsonl does not end with a record",
 }
 
 
@@ -140,6 +219,7 @@ def test_bad_input_is_one_line_and_exit_code_2(command: str, capsys) -> None:
     write("broken.npz", b"PK\x03\x04 nothing")
     write("broken.safetensors", b"\x10\0\0\0\0\0\0\0{")
     write("taken/run.json", b"{}")
+    write("damaged/results.jsonl", b'{"preset": "dc/mnist/1"}')
     write("file", b"")
     write("mine/images.png", b"")
     if "good" in command:

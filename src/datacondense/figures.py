@@ -36,7 +36,8 @@ def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
     axes.set_xticks(
         range(len(archs)), archs, rotation=25 if len(archs) > 3 else 0, ha="right" if len(archs) > 3 else "center"
     )
-    axes.set_ylim(0, min(100, 1.08 * highest))
+    axes.set_xlim(-0.5, len(archs) - 0.5)  # also where the last bars are missing
+    axes.set_ylim(0, min(100, max(1, 1.08 * highest)))
     axes.set_ylabel("test accuracy %")
     axes.spines[["top", "right"]].set_visible(False)
     if len(scores) > 1:

@@ -26,7 +26,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
             record = json.loads(path.read_text().splitlines()[-1])
         except (ValueError, IndexError):
             record = None
-        if not isinstance(record, dict) or record.keys() < _FIELDS:
+        if not isinstance(record, dict) or not record.keys() >= _FIELDS:
             raise InputError(f"{path} does not end with a record of `datacondense reproduce`: remove that line")
         newest.append(record)
     return newest

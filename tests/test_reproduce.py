@@ -1,0 +1,206 @@
+"""Published experiments end to end, on an experiment small enough to be run as published."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datacondense import InputError
+from datacondense.data import DATASETS
+from datacondense.driver import Progress
+from datacondense.methods import DC
+from datacondense.presets import PRESETS, Preset
+from datacondense.reproduce import EVALUATION, plan, reproduce
+
+METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
+SMALL = Preset(
+    title="Small", data="toy", ipc=1, method=METHOD, sets=2, nets=2, published={"MLP": (60.0, 1.0)}, source="T0"
+)
+
+
+class Watch:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.iterations = 0
+        self.epochs = 0
+        self.messages: list[str] = []
+
+    def progress(self, progress: Progress) -> None:
+        self.iterations += 1
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def on_epoch(self, done: int, total: int) -> None:
+        assert 1 <= done <= total
+        self.epochs += 1
+
+
+@pytest.fixture(autouse=True)
+def small(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PRESETS, "small", SMALL)
+    monkeypatch.setitem(DATASETS, "toy", lambda _: (toy(), toy(draw=1)))
+    monkeypatch.setitem(DATASETS, "other", lambda _: (toy(side=12), toy(side=12, draw=1)))
+
+
+def run(watch: Watch | None = None, **changes: Any) -> dict[str, Any]:
+    watch = watch or Watch()
+    return reproduce(plan("small", **changes), compile="off", observers=[watch], on_epoch=watch.on_epoch)
+
+
+def records(name: str = "small") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(f"results/{name}.jsonl").read_text().splitlines()]
+
+
+def test_the_record_says_all_that_was_done() -> None:
+    watch = Watch()
+    record = run(watch)
+    assert (watch.iterations, watch.epochs) == (2 * 3, 2 * 2 * 300)
+    assert [message for message in watch.messages if "of 2" in message] == ["set 1 of 2", "set 2 of 2"]
+    assert records() == [record]
+    score = record["scores"]["MLP"]
+    assert score["n"] == len(score["values"]) == 4
+    assert len(set(score["values"])) > 1
+    assert score["mean"] == pytest.approx(sum(score["values"]) / 4, abs=0.01)
+    assert score["mean"] > 50  # percent, of three classes
+    assert record["published"] == {"MLP": [60.0, 1.0]}
+    assert record["source"] == "T0"
+    expected = {"preset": "small", "title": "Small", "changed": False, "scale": 1.0, "data": "toy", "ipc": 1}
+    expected |= {"method": "dc", "settings": METHOD.settings(), "pool": "S", "seeds": [0, 1], "nets": 2}
+    assert {key: record[key] for key in expected} == expected
+    assert record["recipes"]["MLP"]["epochs"] == 300
+    assert {part: len(seconds) for part, seconds in record["seconds"].items()} == {"condense": 2, "evaluate": 2}
+    assert record["data_sha256"]
+    assert record["machine"]
+    assert {"datacondense", "torch", "python"} <= set(record["versions"])
+
+
+def test_what_is_done_is_not_done_again() -> None:
+    first = run()
+    files = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*") if path.is_file()}
+    watch = Watch()
+    assert run(watch) == first
+    assert (watch.iterations, watch.epochs) == (0, 0)
+    assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*") if path.is_file()} == files
+    assert records() == [first]
+
+
+def test_more_networks_are_trained_on_the_same_sets() -> None:
+    first, watch = run(nets=1), Watch()
+    more = run(watch, nets=2)
+    assert (watch.iterations, watch.epochs) == (0, 2 * 2 * 300)
+    assert records() == [first, more]
+    assert more["scores"]["MLP"]["values"][::2] == first["scores"]["MLP"]["values"]
+    assert not more["changed"]
+
+
+def test_more_sets_go_beside_those_that_are_there() -> None:
+    first, watch = run(sets=1), Watch()
+    more = run(watch)
+    assert (watch.iterations, watch.epochs) == (3, 2 * 300)
+    assert more["scores"]["MLP"]["values"][:2] == first["scores"]["MLP"]["values"]
+    assert [record["seeds"] for record in records()] == [[0], [0, 1]]
+
+
+def test_each_set_has_networks_and_images_of_its_own() -> None:
+    protocols = [
+        json.loads(Path(f"runs/reproduce/small/seed{seed}", EVALUATION).read_text())["asked"]["protocol"]
+        for seed in run()["seeds"]
+    ]
+    assert [protocol["seed"] for protocol in protocols] == [0, 1]
+    sets = [Path(f"runs/reproduce/small/seed{seed}/synthetic.safetensors").read_bytes() for seed in (0, 1)]
+    assert sets[0] != sets[1]
+
+
+def test_stopped_while_networks_train_it_goes_on_after_the_set_that_is_done() -> None:
+    class Stop(Watch):
+        def on_epoch(self, done: int, total: int) -> None:
+            super().on_epoch(done, total)
+            if self.epochs == 2 * 300 + 5:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Stop())
+    assert not Path("results").exists()
+    watch = Watch()
+    record = run(watch)
+    assert (watch.iterations, watch.epochs) == (0, 2 * 300)
+    assert record["scores"]["MLP"]["n"] == 4
+
+
+def test_stopped_while_condensing_it_says_so_and_goes_on() -> None:
+    class Stop(Watch):
+        def progress(self, progress: Progress) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(InputError, match=r"stopped after iteration 1 in .*seed0: the same command goes on"):
+        run(Stop())
+    watch = Watch()
+    run(watch)
+    assert watch.iterations == 2 + 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"scale": 0.5}, "small@scale0.5"),
+        ({"data": "other"}, "small@other"),
+        ({"ipc": 2}, "small@ipc2"),
+        ({"scale": 0.01, "data": "other", "ipc": 2, "nets": 2}, "small@other@ipc2@scale0.01"),
+    ],
+)
+def test_a_changed_experiment_is_kept_apart_and_has_no_published_number(changes: dict[str, Any], name: str) -> None:
+    record = run(**changes, sets=1)
+    assert record["changed"]
+    assert (record["published"], record["source"]) == ({}, "")
+    assert records(name) == [record]
+    assert Path("runs/reproduce", name, "seed0", EVALUATION).exists()
+    assert [path.name for path in Path("results").iterdir()] == [f"{name}.jsonl"]
+
+
+def test_scale_scales_iterations_epochs_sets_and_networks() -> None:
+    small = plan("dc/mnist/1", scale=0.1)
+    assert (small.preset.method.iterations, small.preset.sets, small.preset.nets) == (100, 1, 2)  # of 1000, 5, 20
+    assert small.preset.method.settings()["batch_real"] == 256
+    given = plan("dc/mnist/1", scale=0.1, sets=3, nets=7)
+    assert (given.preset.sets, given.preset.nets) == (3, 7)
+    assert run(scale=0.01)["recipes"]["MLP"]["epochs"] == 3
+
+
+def test_as_published_nothing_is_changed() -> None:
+    as_published = plan("dm/cifar10/10")
+    assert as_published.preset == PRESETS["dm/cifar10/10"]
+    assert not as_published.changed
+    assert not plan("dm/cifar10/10", sets=1, nets=1, data="cifar10", ipc=10).changed
+    assert as_published.variant == "dm/cifar10/10"
+    assert plan("dm/cifar10/10", data="arrays:my/set.npz").variant == "dm/cifar10/10@arrays_my_set.npz"
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        (lambda: plan("dc/mnist/2"), "unknown preset 'dc/mnist/2': did you mean 'dc/mnist/"),
+        (lambda: plan("nothing at all"), "unknown preset 'nothing at all': `datacondense list presets` lists them"),
+        (lambda: plan("small", scale=0), "--scale 0: must be above 0 and at most 1"),
+        (lambda: plan("small", scale=1.5), "--scale 1.5: must be above 0 and at most 1"),
+        (lambda: plan("small", scale=float("nan")), "--scale nan: must be above 0"),
+        (lambda: plan("small", sets=0), "--seeds 0 --nets 2: both must be at least 1"),
+        (lambda: plan("small", nets=-1), "--seeds 2 --nets -1: both must be at least 1"),
+        (lambda: run(ipc=0), "--ipc 0: at least 1 image"),
+        (lambda: run(ipc=50), "--ipc 50 is more than class '0' has: 40 images"),
+        (lambda: run(data="absent"), "unknown data 'absent'"),
+        (lambda: reproduce(plan("dm/cifar10/10")), "unknown data 'cifar10'"),
+    ],
+)
+def test_what_cannot_be_run_is_refused(refused: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        refused()
+    assert message in str(error.value)
+    assert not Path("results").exists()
+    assert not Path("runs").exists()
