@@ -8,7 +8,7 @@ from typing import Any, final
 
 from . import machine
 from .artifact import SyntheticSet
-from .data import load
+from .data import absolute, load
 from .driver import Observer, condense
 from .errors import InputError, unknown
 from .evaluate import Protocol, evaluate_by, join, protocol_for
@@ -115,7 +115,7 @@ def reproduce(
     """
     train, test = load(plan.data, data_dir=data_dir)
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
-    source = {"source": plan.data, "data_dir": data_dir and str(data_dir)}
+    source = absolute(plan.data, data_dir)
     made, scores = [], []
     for seed in range(plan.preset.sets):
         for observer in observers:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from .. import picture
 from ..artifact import load_set
-from ..data import DATASETS, SOURCES, load
+from ..data import DATASETS, SOURCES, absolute, load
 from ..driver import condense
 from ..errors import InputError
 from ..execution import Compile, Precision
@@ -76,7 +76,7 @@ class Condense(Generic[M]):
                 resume=self.resume,
                 overwrite=self.overwrite,
                 checkpoint_every=every,
-                source={"source": _absolute(self.data), "data_dir": self.data_dir and str(self.data_dir.absolute())},
+                source=absolute(self.data, self.data_dir),
                 observers=[display],
             )
         made = result.provenance
@@ -145,9 +145,3 @@ def parse_duration(flag: str, text: str) -> float:
         raise InputError(f"{flag} {text}: give a time such as 90s, 5m or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds
-
-
-def _absolute(source: str) -> str:
-    """A data source whose path, if it has one, does not depend on the working directory."""
-    prefix, colon, path = source.partition(":")
-    return f"{prefix}:{Path(path).expanduser().absolute()}" if colon else source

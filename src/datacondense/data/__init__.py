@@ -40,4 +40,11 @@ def load(source: str, *, data_dir: str | Path | None = None) -> tuple[ImageSet, 
     return read(Path(path).expanduser())  # a shell leaves the ~ of folder:~/images as it is
 
 
-__all__ = ["DATASETS", "SOURCES", "image_set", "load"]
+def absolute(source: str, data_dir: Path | None) -> dict[str, str | None]:
+    """The arguments of `load` for JSON, with paths that do not depend on the working directory."""
+    prefix, colon, path = source.partition(":")
+    place = f"{prefix}:{Path(path).expanduser().absolute()}" if colon else source
+    return {"source": place, "data_dir": None if data_dir is None else str(data_dir.absolute())}
+
+
+__all__ = ["DATASETS", "SOURCES", "absolute", "image_set", "load"]
