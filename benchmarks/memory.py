@@ -80,12 +80,8 @@ def main() -> None:
     print(f"{options.ipc} synthetic and {options.batch_real} real images per class")
     for mode in (["--automatic"], ["--classes-at-once", "1"], ["--classes-at-once", str(options.classes)]):
         done = subprocess.run([sys.executable, __file__, *sys.argv[1:], *mode], capture_output=True, text=True)
-        failed = (
-            f"{' '.join(mode)}: stopped at the limit of {options.limit:g} GB"
-            if "memory" in done.stderr
-            else done.stderr
-        )
-        print(done.stdout.rstrip() or failed, flush=True)
+        what = f"more than {options.limit:g} GB" if "can't allocate memory" in done.stderr else done.stderr[-500:]
+        print(done.stdout.rstrip() or f"{' '.join(mode)}: {what}", flush=True)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_gradient_matching(arch: str, augment: str, distance: Distance, dtype: t
     loss = DISTANCES[distance](made, of_real)
     (gradient,) = torch.autograd.grad(loss, synthetic)
 
-    views = [lambda images, k=k: view[torch.tensor([k])](images[None])[0] for k in range(classes)]
+    views = [lambda images, k=k: view[k : k + 1](images[None])[0] for k in range(classes)]
     expected = naive.dc_loss(network, list(real), list(synthetic), views, distance)
     (expected_gradient,) = torch.autograd.grad(expected, synthetic)
 

@@ -294,6 +294,6 @@ def test_ctrl_c_stops_with_a_valid_set() -> None:
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "stopping at the end of this iteration" in output
+    assert "stopping between two updates" in output
     assert "stopped early with a valid set; the same command with --resume goes on" in output
     assert len(load_set("run")) == 10

@@ -177,7 +177,7 @@ def test_a_signal_stops_after_the_iteration_and_handlers_are_put_back(toy, tmp_p
     messages = Messages(lambda progress: signal.raise_signal(number) if progress.iteration == 2 else None)
     result = condense(METHOD, toy(), ipc=1, out=tmp_path, observers=[messages])
     assert result.provenance["iterations_done"] == 2
-    assert any("stopping at the end of this iteration" in text for text in messages.texts)
+    assert any("stopping between two updates" in text for text in messages.texts)
     assert signal.getsignal(number) is before
 
 

@@ -95,8 +95,11 @@ def test_class_gradients_are_those_of_each_class_alone(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 5])
-def test_compiled_class_gradients_equal_eager_and_can_be_differentiated(n: int) -> None:
+@pytest.mark.parametrize(("n", "side_by_side"), [(2, True), (5, False)])
+def test_compiled_class_gradients_equal_eager_and_can_be_differentiated(
+    n: int, side_by_side: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine_module._CLASSES_SIDE_BY_SIDE, "cpu", side_by_side)
     images = torch.randn(3, n, 1, 16, 16, requires_grad=True)
     fast, plain = Engine(Execution(**{**EAGER.to_json(), "compile": True})), Engine(EAGER)
     compiled, eager = network_for(fast), network_for(plain)
@@ -118,6 +121,9 @@ def test_few_classes_at_once_where_memory_would_not_do() -> None:
     assert 1 <= decide("ConvNetD4", spec, 1, load=load).classes_at_once < 20
     assert decide("ConvNetD4", spec, 1, load=load, classes_at_once=500).classes_at_once == 200
     assert decide("ConvNetD4", spec, 1).classes_at_once == 200
+    assert decide("ConvNetD4", spec, 1, load=Load(passes=1, real=1, synthetic=10**6)).classes_at_once == 1
+    weights = Load(passes=1, real=1, synthetic=1, gradients=6)
+    assert decide("ResNet18", spec, 1, load=weights).classes_at_once < 5
     with pytest.raises(InputError, match="--classes-at-once 0: must be at least 1"):
         decide("ConvNetD4", spec, 1, load=load, classes_at_once=0)
 

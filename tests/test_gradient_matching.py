@@ -1,14 +1,18 @@
 """What is particular to gradient matching: the published loops, training between updates, frozen statistics."""
 
+import naive
 import pytest
 import torch
+from torch.nn import functional as F
 
-from datacondense import InputError
+from datacondense import InputError, condense
+from datacondense.augment import parse
 from datacondense.engine import Engine
 from datacondense.execution import decide
 from datacondense.methods import DC, DSA, Problem
+from datacondense.networks import build
 from datacondense.streams import Streams
-from datacondense.synthetic import Pixels
+from datacondense.synthetic import Pixels, noise
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,7 @@ def test_dc_and_dsa_are_one_loop_with_other_defaults() -> None:
         ({"updates": 0}, "--updates 0"),
         ({"epochs": -1}, "--epochs -1"),
         ({"lr_net": 0.0}, "--lr-net 0.0"),
+        ({"init": "Real"}, "--init Real: take real or noise"),
         ({"distance": "l2"}, "--distance l2: take one of ours, mse, cos"),
     ],
 )
@@ -75,17 +80,57 @@ def test_the_network_trains_on_the_images_between_updates_and_not_after_the_last
     assert not torch.equal(weights[1], weights[2])
 
 
-def test_statistics_of_batch_norm_come_from_real_images_and_are_frozen(toy) -> None:
+def test_statistics_of_batch_norm_are_those_one_forward_of_real_images_leaves(toy) -> None:
     method = DC(batch_real=4, arch="ConvNetBN", updates=2, epochs=1)
     problem = problem_for(method, toy)
     synthetic = method.start(problem, Streams(0))
     network = problem.fresh_network(Streams(0)("x"))
-    norm = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
-    for loss in method.iterate(synthetic, problem, Streams(0).at(0)):
-        assert norm.running_mean is not None
-        before = norm.running_mean.clone()
+    first = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    convolution = next(module for module in network.modules() if isinstance(module, torch.nn.Conv2d))
+    for update, loss in enumerate(method.iterate(synthetic, problem, Streams(0).at(0))):
+        assert first.running_mean is not None
+        before = first.running_mean.clone()
+        if update == 0:  # from 0, with PyTorch's momentum of 0.1
+            real = problem.real.sample(16, Streams(0).at(0, 0)("statistics")).flatten(0, 1)
+            torch.testing.assert_close(before, 0.1 * convolution(real).mean((0, 2, 3)))
         for term in loss:
             assert not network.training
             term.backward(inputs=list(synthetic.parameters()))
-        assert torch.equal(norm.running_mean, before)
-        assert before.abs().sum() > 0
+        assert torch.equal(first.running_mean, before)
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_scale"])
+def test_two_iterations_of_three_updates_are_those_of_the_published_loop(toy, augment: str) -> None:
+    """The images after `condense` against plain loops over the same draws."""
+    real, ipc = toy(sizes=(12, 15, 12, 20)), 2
+    method = DC(iterations=2, batch_real=6, updates=3, epochs=2, arch="ConvNetD1", augment=augment, lr=0.3)
+    ours = condense(method, real, ipc, seed=5, classes_at_once=3)
+
+    streams, siamese = Streams(5), parse(augment, real.spec)
+    images = noise((4, ipc, 1, 8, 8), streams("init"), "cpu").requires_grad_(True)
+    sgd = torch.optim.SGD([images], lr=0.3, momentum=0.5)
+    labels = torch.arange(4).repeat_interleave(ipc)
+    network = build("ConvNetD1", real.spec)
+    for iteration in range(2):
+        network.reset(streams.at(iteration)("network"))
+        of_network = torch.optim.SGD(network.parameters(), lr=0.01)
+        for update in range(3):
+            here = streams.at(iteration, update)
+            views = siamese.draw(here("augment"), 4)
+            batch, _ = real.batch(real.draw(6, here("real")).flatten())
+            of_class = [lambda x, k=k, views=views: views[k : k + 1](x[None])[0] for k in range(4)]
+            loss = naive.dc_loss(network, list(batch.unflatten(0, (4, 6))), list(images), of_class)
+            sgd.zero_grad()
+            loss.backward(inputs=[images])
+            sgd.step()
+            if update == 2:
+                break
+            for epoch in range(2):
+                order = torch.randperm(8, generator=here.at(epoch)("order"))
+                some = images.detach().flatten(0, 1)[order]
+                if siamese:
+                    some = siamese.per_image(here.at(epoch, 0)("augment"), 8)(some)
+                of_network.zero_grad()
+                F.cross_entropy(network(some), labels[order]).backward()
+                of_network.step()
+    torch.testing.assert_close(ours.images, images.detach().flatten(0, 1), rtol=1e-3, atol=1e-4)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import reduce
 from typing import Any, final
 
 import torch
@@ -66,7 +67,7 @@ class Engine:
                 return self._run(network.embed, images.flatten(0, 1)).unflatten(0, (classes, n)).mean(1)
             if n >= self.execution.chunk:
                 return torch.stack([self._embed_sum(network, of_class) / n for of_class in images])
-            together = _equal_part(classes, self.execution.chunk // n)
+            together = equal_part(classes, self.execution.chunk // n)
             chunks = (
                 self._run_padded(network.embed, some.flatten(0, 1), together * n) for some in images.split(together)
             )
@@ -74,7 +75,7 @@ class Engine:
 
     def _embed_sum(self, network: Network, images: Tensor) -> Tensor:
         """Sum of the embeddings of images (N, C, H, W) -> (D,)."""
-        size = _equal_part(len(images), self.execution.chunk)
+        size = equal_part(len(images), self.execution.chunk)
         return torch.stack([self._run_padded(network.embed, some, size).sum(0) for some in images.split(size)]).sum(0)
 
     def class_gradients(
@@ -88,27 +89,27 @@ class Engine:
         classes, n = images.shape[:2]
         weights = {name: weight.detach() for name, weight in network.named_parameters()}
         most = max(self.execution.chunk // 2, 1)  # backward keeps as much again
-        together = _equal_part(classes, max(most // n, 1)) if _CLASSES_SIDE_BY_SIDE[self.device.type] else 1
+        together = equal_part(classes, max(most // n, 1)) if _CLASSES_SIDE_BY_SIDE[self.device.type] else 1
         key = network, together > 1
         if key not in self._weight_gradients:
             self._weight_gradients[key] = _weight_gradients(*key)
-        size = _equal_part(n, most)
+        size = equal_part(n, most)
         padding = -n % size if self.execution.compile else 0
-        images = F.pad(images, (0, 0) * 3 + (0, padding))
+        if padding:
+            images = F.pad(images, (0, 0) * 3 + (0, padding))
         share = F.pad(images.new_full((n,), 1 / n), (0, padding))  # what each image counts; padding nothing
+        function = self._weight_gradients[key]
         blocks = []
         with torch.set_grad_enabled(differentiable):
             for block, of_block in zip(images.split(together), labels.split(together), strict=True):
                 parts = zip(block.split(size, dim=1), share.split(size), strict=True)
-                chunks = [
-                    self._call(self._weight_gradients[key], some, of_block, part, weights) for some, part in parts
-                ]
-                blocks.append({name: torch.stack([chunk[name] for chunk in chunks]).sum(0) for name in weights})
+                chunks = (self._call(function, some, of_block, part, weights) for some, part in parts)
+                blocks.append(reduce(_sum, chunks))
             return {name: torch.cat([block[name] for block in blocks]) for name in weights}
 
     def predict(self, network: Network, images: Tensor) -> Tensor:
         """Predicted class of each normalised image (N, C, H, W) -> (N,). Call `network.eval()` before."""
-        size = _equal_part(len(images), self.execution.chunk)
+        size = equal_part(len(images), self.execution.chunk)
         with torch.no_grad():
             return torch.cat([self._run_padded(network, some, size).argmax(1) for some in images.split(size)])
 
@@ -118,7 +119,7 @@ class Engine:
         Chunk by chunk, forward and backward, so that activations stay in the cache; networks with batch statistics
         see the whole batch.
         """
-        size = len(images) if network.batch_statistics else _equal_part(len(images), self.execution.chunk)
+        size = len(images) if network.batch_statistics else equal_part(len(images), self.execution.chunk)
         for some_images, some_labels in zip(images.split(size), labels.split(size), strict=True):
             logits = self._run_padded(network, some_images, size)
             (F.cross_entropy(logits, some_labels, reduction="sum") / len(images)).backward()
@@ -174,7 +175,11 @@ def _weight_gradients(network: Network, side_by_side: bool) -> Callable[..., dic
     return gradients
 
 
-def _equal_part(count: int, most: int) -> int:
+def _sum(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value + other[name] for name, value in one.items()}
+
+
+def equal_part(count: int, most: int) -> int:
     """The size of parts of `count`, each at most `most`, that are as equal as can be: compiled code has one shape."""
     return math.ceil(count / math.ceil(count / most))
 

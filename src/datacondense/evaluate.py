@@ -154,6 +154,7 @@ def evaluate_by(
             **protocol.to_json(),
             "execution": {arch: execution.to_json() for arch, execution in executions.items()},
             "versions": machine.versions(),
+            "machine": machine.describe(torch.device(next(iter(executions.values())).device)),
         },
         trained_on=_description(examples),
     )

@@ -20,8 +20,9 @@ from .types import Spec
 Precision = Literal["fp32", "tf32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 
-_HELD_BYTES = {"cpu": 2**30, "cuda": 2**34}  # of the images of all classes compared together, and their activations
-_CHUNK_BYTES = {"cpu": 2**24, "cuda": 2**31}  # of the widest layer of all images of a chunk
+_HELD_BYTES = 2**30  # on a CPU, for all classes that are compared together: their images, activations and gradients
+_CHUNK_BYTES = 2**24  # on a CPU, of the widest layer of all images of a chunk: what stays in the cache
+_HELD_SHARE, _CHUNK_SHARE = 8, 64  # on a GPU, the same as parts of its memory
 _COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about half a minute of eager work
 
 
@@ -36,6 +37,8 @@ class Load:
     """Real images held at a time."""
     synthetic: int
     """Synthetic images whose activations are held at a time."""
+    gradients: int = 0
+    """Gradients of all weights held at a time."""
 
 
 @final
@@ -71,8 +74,8 @@ def decide(
 
     passes: how many images the whole run will pass forward. `compile="auto"` compiles when the arithmetic on them is
     long enough to pay for compiling and a compiler is there.
-    load: what is held in memory; without `classes_at_once`, as many classes are compared together as fit 1 GiB (16 GiB
-    on a GPU), and all without a load.
+    load: what is held in memory; without `classes_at_once`, as many classes are compared together as fit 1 GiB (an
+    eighth of the memory of a GPU), at least one, and all without a load.
     Raises InputError as `check` does, and for a number of classes below 1.
     """
     if classes_at_once is not None and classes_at_once < 1:
@@ -80,18 +83,26 @@ def decide(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind = _kind(device)
+    _check_device(device)
+    memory = torch.cuda.get_device_properties(device).total_memory if kind == "cuda" else None
     with torch.device("meta"):
-        flops, widest, held = _cost(build(arch, spec), spec)
-    if load is not None and classes_at_once is None:
-        images = 3 * 4 * math.prod(spec.shape) * load.real  # as sampled, augmented, and in between
-        classes_at_once = _HELD_BYTES[kind] // max(images + held * load.synthetic, 1)
+        network = build(arch, spec)
+        flops, widest, layers = _cost(network, spec)
+    if classes_at_once is None and load is not None:
+        weights = 4 * sum(weight.numel() for weight in network.parameters())
+        images = 4 * 4 * math.prod(spec.shape) * load.real  # as sampled, augmented, and twice in between
+        of_class = images + layers * load.synthetic + weights * load.gradients
+        classes_at_once = (memory // _HELD_SHARE if memory else _HELD_BYTES) // max(of_class, 1)
+    elif classes_at_once is None:
+        classes_at_once = spec.classes
     pays = passes * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
+    chunk_bytes = memory // _CHUNK_SHARE if memory else _CHUNK_BYTES
     execution = Execution(
         device=device,
         precision=precision,
         compile=compile == "on" or (compile == "auto" and pays),
-        chunk=_power_of_two(_CHUNK_BYTES[kind] // widest, 8, 256 if kind == "cpu" else 8192),
-        classes_at_once=min(max(classes_at_once or spec.classes, 1), spec.classes),
+        chunk=_power_of_two(chunk_bytes // widest, 8, 256 if kind == "cpu" else 8192),
+        classes_at_once=min(max(classes_at_once, 1), spec.classes),
         threads=torch.get_num_threads(),
     )
     check(execution)
@@ -101,10 +112,7 @@ def decide(
 def check(execution: Execution) -> None:
     """Raises InputError when this machine lacks the device, its precision or the compiler that an Execution needs."""
     kind = _kind(execution.device)
-    if kind == "cuda":
-        index = torch.device(execution.device).index or 0
-        if index >= torch.cuda.device_count():
-            raise InputError(f"--device {execution.device}: PyTorch sees {torch.cuda.device_count()} CUDA devices")
+    _check_device(execution.device)
     if execution.precision == "tf32" and kind != "cuda":
         raise InputError("--precision tf32 needs an NVIDIA GPU: take fp32 or bf16")
     missing = _missing_compiler(kind)
@@ -128,12 +136,19 @@ def _cost(network: Network, spec: Spec) -> tuple[int, int, int]:
     return counter.get_total_flops(), max(layers), sum(layers)
 
 
+def _check_device(device: str) -> None:
+    if _kind(device) == "cuda":
+        index = torch.device(device).index or 0
+        if index >= torch.cuda.device_count():
+            raise InputError(f"--device {device}: PyTorch sees {torch.cuda.device_count()} CUDA devices")
+
+
 def _kind(device: str) -> str:
     try:
         kind = torch.device(device).type
     except RuntimeError:
         kind = ""
-    if kind not in _CHUNK_BYTES:
+    if kind not in _COMPILE_PAYS:
         raise InputError(f"unknown device {device!r}: take auto, cpu, cuda or cuda:N")
     return kind
 

@@ -18,7 +18,7 @@ def stop_signals(tell: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        tell(f"{signal.Signals(signum).name}: stopping at the end of this iteration; once more stops at once")
+        tell(f"{signal.Signals(signum).name}: stopping between two updates of the images; once more stops at once")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,9 +1,7 @@
 """Every published experiment by name: what was run, and the test accuracy that was published for it.
 
-Numbers are percent, mean and standard deviation, by the network tested. Means of DC and DSA and of DM's large sets are
-from the authors' README, their deviations from the table of Nguyen et al. (2021, KIP) that repeats them; DM's basic
-numbers are from the table of PAD (arXiv 2408.03360) that repeats them. A preset without a number is an experiment whose
-table is printed in its paper only. DM's README publishes no number for FashionMNIST.
+Numbers are percent, mean and standard deviation, by the network tested; `source` says where we read them. A preset
+without a number is an experiment whose table is printed in its paper only.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +20,12 @@ _DIGIT_STRATEGIES = "color_crop_cutout_scale_rotate"
 _CROSS = ("MLP", "LeNet", "ConvNet", "AlexNet", "VGG11BN", "ResNet18BN_AP")
 _BATCH_NORM = ("ConvNetBN", "AlexNetBN", "VGG11BN", "ResNet18BN_AP", "ResNet18BN", "ConvNetASwishBN")
 
+_SOURCE = {  # where we read the number
+    "dc": "DC, Table 1, as in the authors' README; deviation as in Nguyen et al. 2021, Table 1",
+    "dsa": "DSA, Tables 1 and 2, as in the authors' README; deviation as in Nguyen et al. 2021, Table 1",
+    "dm": "DM, as in Table 1 of PAD, arXiv 2408.03360",
+    "large": "DM, as in the authors' README",
+}
 _DC: dict[str, dict[int, Published]] = {
     "mnist": {1: (91.7, 0.5), 10: (97.4, 0.2), 50: (98.8, None)},
     "fashion-mnist": {1: (70.5, 0.6), 10: (82.3, 0.4), 50: (83.6, 0.4)},
@@ -91,7 +95,7 @@ def _dc() -> Iterator[tuple[str, Preset]]:
                     ipc=ipc,
                     method=DC(),
                     published=numbers,
-                    source="DC, Table 1" if numbers else "",
+                    source=_SOURCE["dc"] if numbers else "",
                 ),
             )
     ablations = {
@@ -115,7 +119,7 @@ def _dc() -> Iterator[tuple[str, Preset]]:
                     method=DC(arch=arch, lr=0.01 if arch == "MLP" else 0.1),
                     pool=pool,
                     published={arch: _DC["mnist"][1]} if standard else {},
-                    source="DC, Table 1 (the same experiment)" if standard else "",
+                    source=f"{_SOURCE['dc']} (the same experiment)" if standard else "",
                 ),
             )
     for distance in ("ours", "mse", "cos"):
@@ -129,7 +133,7 @@ def _dc() -> Iterator[tuple[str, Preset]]:
                     ipc=1,
                     method=DC(arch=arch, lr=0.01 if arch == "MLP" else 0.1, distance=distance),
                     published={arch: _DC["mnist"][1]} if same else {},
-                    source="DC, Table 1 (the same experiment)" if same else "",
+                    source=f"{_SOURCE['dc']} (the same experiment)" if same else "",
                 ),
             )
 
@@ -146,7 +150,7 @@ def _dsa() -> Iterator[tuple[str, Preset]]:
                     ipc=ipc,
                     method=DSA(augment=_strategies(data)),
                     published=numbers,
-                    source="DSA, Tables 1 and 2" if numbers else "",
+                    source=_SOURCE["dsa"] if numbers else "",
                 ),
             )
     for data in _DATA[:4]:
@@ -160,7 +164,7 @@ def _dsa() -> Iterator[tuple[str, Preset]]:
                     ipc=10,
                     method=DSA(augment=strategy),
                     published=_published(_DSA, data, 10) if same else {},
-                    source="DSA, Tables 1 and 2 (the same experiment)" if same else "",
+                    source=f"{_SOURCE['dsa']} (the same experiment)" if same else "",
                 ),
             )
     for arch in _BATCH_NORM:
@@ -191,7 +195,7 @@ def _dm() -> Iterator[tuple[str, Preset]]:
                     method=DistributionMatching(arch=arch),
                     nets=5,
                     published={arch: numbers["ConvNet"]} if numbers else {},
-                    source="DM, basic table" if numbers else "",
+                    source=_SOURCE["dm"] if numbers else "",
                 ),
             )
     for data, lr, sizes in (("cifar10", 10.0, (100, 200, 500, 1000, 1250)), ("cifar100", 1.0, (100, 125))):
@@ -206,7 +210,7 @@ def _dm() -> Iterator[tuple[str, Preset]]:
                     method=DistributionMatching(lr=lr),
                     nets=5,
                     published={"ConvNet": _DM_LARGE[ipc]} if known else {},
-                    source="DM, large sets" if known else "",
+                    source=_SOURCE["large"] if known else "",
                 ),
             )
     for arch in _BATCH_NORM:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from . import machine
 from .artifact import SyntheticSet
-from .data import absolute, load
+from .data import DATASETS, absolute, load
 from .driver import Observer, condense
 from .errors import InputError, unknown
 from .evaluate import Protocol, evaluate_by, join, protocol_for
@@ -19,6 +18,7 @@ from .presets import PRESETS, Preset
 from .types import ImageSet, Scores
 
 EVALUATION = "evaluation.json"
+_BY = ("machine", "versions", "execution")
 
 
 @final
@@ -81,9 +81,11 @@ def plan(
     nets = _scaled(preset.nets, scale) if nets is None else nets
     if sets < 1 or nets < 1:
         raise InputError(f"--seeds {sets} --nets {nets}: both must be at least 1")
-    if iterations == preset.method.iterations:
-        iterations = None
     count = _scaled(preset.method.iterations, scale) if iterations is None else iterations
+    if scale == 1 and count == preset.method.iterations:
+        iterations = None
+    if data is None and preset.data not in DATASETS:
+        raise InputError(f"{name} needs {preset.data}, which cannot be loaded yet: run it on other data by --data")
     method = replace(preset.method, iterations=count)
     return Plan(
         name=name,
@@ -99,6 +101,7 @@ def reproduce(
     plan: Plan,
     *,
     data_dir: Path | None = None,
+    overwrite: bool = False,
     runs: Path = Path("runs/reproduce"),
     results: Path = Path("results"),
     device: str = "auto",
@@ -109,10 +112,13 @@ def reproduce(
 ) -> dict[str, Any]:
     """Condense each set and train networks on it; go on with what an earlier call has left in `runs`.
 
+    overwrite: condense all sets anew, whatever is there.
     on_epoch: told how many training epochs on the current set are done, of how many. Returns the record that was
     appended to `results`: scores by network in percent, the published ones, and all that is needed to repeat it. A
     record equal to the last one is not written twice.
     """
+    if results.exists() and not results.is_dir():
+        raise InputError(f"--results {results} is a file: name a directory")
     train, test = load(plan.data, data_dir=data_dir)
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
     source = absolute(plan.data, data_dir)
@@ -127,7 +133,8 @@ def reproduce(
             plan.ipc,
             seed=seed,
             out=run,
-            resume=True,
+            resume=not overwrite,
+            overwrite=overwrite,
             source=source,
             observers=observers,
             **how,
@@ -155,11 +162,16 @@ def _evaluate(
     how: dict[str, Any],
 ) -> Scores:
     """Evaluate a set, or read the scores that an earlier call has left in its run directory."""
-    asked = json.loads(json.dumps({"protocol": protocol.to_json(), "set_sha256": synthetic.fingerprint(), **how}))
+    sets = {"set_sha256": synthetic.fingerprint(), "test_sha256": test.fingerprint()}
+    asked = json.loads(json.dumps({"protocol": protocol.to_json(), **sets, **how}))
     path = run / EVALUATION
-    kept = read_json(path) if path.exists() else None
-    if isinstance(kept, dict) and kept.get("asked") == asked:
-        return Scores(**kept["scores"])
+    if path.exists():
+        try:
+            kept = read_json(path)
+            if kept["asked"] == asked:
+                return Scores(**kept["scores"])
+        except (InputError, KeyError, TypeError):  # damaged, or of another version: it is only worth its time
+            path.unlink()
     done = 0
 
     def count() -> None:
@@ -206,7 +218,11 @@ def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) 
             "evaluate": [round(score.seconds, 1) for score in scores],
         },
         "machine": first["machine"],
-        "versions": machine.versions(),
+        "versions": first["versions"],
+        "condensed_by": [{key: one.provenance[key] for key in ("machine", "versions", "execution")} for one in made],
+        "evaluated_by": [
+            {key: score.protocol[key] for key in ("machine", "versions", "execution")} for score in scores
+        ],
     }
 
 

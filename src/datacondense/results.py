@@ -19,17 +19,26 @@ standard deviation over n = sets x networks; published numbers are over 5 sets x
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """The newest record of each experiment. Raises InputError for a line that is not a record."""
-    newest = []
+    """Of each experiment the record over most networks, the newest of these.
+
+    Raises InputError for a line that is not a record.
+    """
+    best = []
     for path in sorted(folder.glob("*.jsonl")):
-        try:
-            record = json.loads(path.read_text().splitlines()[-1])
-        except (ValueError, IndexError):
-            record = None
-        if not isinstance(record, dict) or not record.keys() >= _FIELDS:
-            raise InputError(f"{path} does not end with a record of `datacondense reproduce`: remove that line")
-        newest.append(record)
-    return newest
+        records = [_record(path, line) for line in path.read_text().splitlines()]
+        if records:
+            best.append(max(reversed(records), key=lambda record: len(record["seeds"]) * record["nets"]))
+    return best
+
+
+def _record(path: Path, line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or not record.keys() >= _FIELDS:
+        raise InputError(f"{path} has a line that is no record of `datacondense reproduce`: remove {line[:40]!r}")
+    return record
 
 
 def page(folder: Path) -> str:

@@ -89,8 +89,8 @@ class View:
     u: Tensor
     """Uniform numbers in [0, 1), (G, 3), on the CPU; what they mean is the strategy's."""
 
-    def __getitem__(self, groups: Tensor) -> "View":
-        """The same draw for some of the groups, at positions `groups` (CPU)."""
+    def __getitem__(self, groups: slice) -> "View":
+        """The same draw for some of the groups."""
         return View(self.names, self.choice[groups], self.u[groups])
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -71,9 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-    except torch.OutOfMemoryError as error:
-        what = str(error).splitlines()[0]
-        return _fail(f"out of memory: take a smaller --classes-at-once, --batch-real or --ipc ({what})")
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        return _out_of_memory(error)
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):  # what PyTorch says on a CPU
+            raise
+        return _out_of_memory(error)
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)
     return 0
@@ -81,6 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:
     ERR.print(f"datacondense: note: {message}", markup=False, soft_wrap=True)
+
+
+def _out_of_memory(error: BaseException) -> int:
+    advice = "condense with a smaller --classes-at-once, --batch-real or --ipc, or on a machine with more"
+    return _fail(f"out of memory: {advice} ({(str(error).splitlines() or ['no more is known'])[0]})")
 
 
 def _fail(text: str, code: int = 2) -> int:

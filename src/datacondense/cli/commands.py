@@ -52,8 +52,8 @@ class Condense(Generic[M]):
     compile: Compile = "auto"
     """torch.compile: auto compiles where the run is long enough to pay for it."""
     classes_at_once: int | None = None
-    """Classes whose images are compared together: fewer need less memory. By default as many as fit 1 GiB (16 GiB on a
-    GPU). Methods that need all classes in one forward (dm with BatchNorm) take all."""
+    """Classes whose images are compared together: fewer need less memory. By default as many as fit 1 GiB (an eighth
+    of the memory of a GPU). Methods that need all classes in one forward (dm with BatchNorm) take all."""
 
     def run(self) -> None:
         train, _ = load(self.data, data_dir=self.data_dir)

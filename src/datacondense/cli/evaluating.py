@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from .. import figures
 from ..artifact import SyntheticSet, load_set
 from ..data import load
 from ..driver import condense
@@ -38,7 +37,8 @@ class _Row:
 class Evaluate:
     """Train fresh networks on condensed sets and test them on real images.
 
-    Several runs are compared; those that differ by their seed only count as one, over sets x networks.
+    Several runs are compared; those that differ by their seed only count as one, over sets x networks, each set with
+    networks of its own.
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
@@ -82,6 +82,10 @@ class Evaluate:
         if not self.run_dirs:
             raise InputError("name a run: datacondense evaluate RUN")
         sets = [load_set(path) for path in self.run_dirs]
+        prints = [synthetic.fingerprint() for synthetic in sets]
+        for path, fingerprint in zip(self.run_dirs, prints, strict=True):
+            if prints.count(fingerprint) > 1:
+                raise InputError(f"{path} holds the same set as another run that was named: name it once")
         train, test = self._images(sets)
         if self.whole_epochs < 1:
             raise InputError(f"--whole-epochs {self.whole_epochs}: must be at least 1")
@@ -99,6 +103,8 @@ class Evaluate:
         if self.per_class:
             OUT.print(class_table(scores, test.spec.class_names))
         if self.figure is not None:
+            from .. import figures  # only here: its library takes longer to import than all else
+
             (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
             say(str(self.figure))
         _keep(of_row, self.run_dirs)
@@ -119,15 +125,22 @@ class Evaluate:
         return train, test
 
     def _rows(self, sets: Sequence[SyntheticSet], train: ImageSet) -> list[_Row]:
-        def protocol(examples: SyntheticSet | ImageSet, **changes: Any) -> Protocol:
-            asked = {"archs": self.archs, "pool": self.pool, "epochs": self.epochs, "augment": self.augment, **changes}
-            return protocol_for(examples, nets=self.nets, seed=self.seed, **asked)
+        def protocol(examples: SyntheticSet, seed: int) -> Protocol:
+            return protocol_for(
+                examples,
+                archs=self.archs,
+                pool=self.pool,
+                nets=self.nets,
+                epochs=self.epochs,
+                augment=self.augment,
+                seed=seed,
+            )
 
         names = labels([synthetic.provenance for synthetic in sets])
-        rows = [
-            _Row(name, synthetic, protocol(synthetic), path)
-            for name, synthetic, path in zip(names, sets, self.run_dirs, strict=True)
-        ]
+        rows: list[_Row] = []
+        for name, synthetic, path in zip(names, sets, self.run_dirs, strict=True):
+            alike = [row for row in rows if row.label == name]
+            rows.append(_Row(name, synthetic, protocol(synthetic, seed=self.seed + len(alike)), path))
         first = rows[0].protocol
         if "random" in self.beside:
             made = {synthetic.provenance["ipc"]: synthetic.provenance["seed"] for synthetic in reversed(sets)}
@@ -165,21 +178,25 @@ def labels(made: Sequence[Any]) -> list[str]:
 
     Sets that differ by their seed only have the same name.
     """
-    facts = [
-        {
-            "method": one["method"],
-            "arch": one["settings"]["arch"],
-            "ipc": one["ipc"],
-            "data": one["data"],
-            **one["settings"],
-        }
-        for one in made
-    ]
+    facts = []
+    for one in made:
+        settings = one.get("settings", {})
+        facts.append(
+            {
+                "method": one.get("method", "set"),
+                "arch": settings.get("arch"),
+                "ipc": one.get("ipc"),
+                "data": one.get("data"),
+                **settings,
+                "iterations_done": one.get("iterations_done"),
+                "data_sha256": one.get("data_sha256"),
+            }
+        )
     kinds = {json.dumps(fact, sort_keys=True) for fact in facts}
     varied = [
         key for key in dict.fromkeys(key for fact in facts for key in fact) if len({str(f.get(key)) for f in facts}) > 1
     ]
-    names = [one["method"] for one in made]
+    names = [str(fact["method"]) for fact in facts]
     for key in varied:
         if len(set(names)) == len(kinds):
             break

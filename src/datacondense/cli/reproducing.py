@@ -42,6 +42,8 @@ class Reproduce:
     """Where the run directories are."""
     results: Path = Path("results")
     """Where the record of the result is appended."""
+    overwrite: bool = False
+    """Condense all sets anew."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "fp32"
@@ -64,6 +66,7 @@ class Reproduce:
             record = reproduce(
                 planned,
                 data_dir=self.data_dir,
+                overwrite=self.overwrite,
                 runs=self.runs,
                 results=self.results,
                 device=self.device,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import augment, networks
 from ..augment import Siamese
-from ..engine import Engine
+from ..engine import Engine, equal_part
 from ..errors import InputError
 from ..execution import Load
 from ..networks import Network
@@ -51,13 +51,14 @@ class Problem:
         self._network.reset(generator)
         return self._network.requires_grad_(False).train()
 
-    def groups(self, network: Network) -> Sequence[Tensor]:
-        """The classes (CPU), in groups that are compared one after the other to bound memory.
+    def groups(self, network: Network) -> Sequence[slice]:
+        """The classes, in groups of equal size that are compared one after the other to bound memory.
 
         Classes that share batch statistics, in a network in training mode, cannot be parted.
         """
         mixed = network.training and network.batch_statistics
-        return torch.arange(self.classes).split(self.classes if mixed else self.engine.execution.classes_at_once)
+        size = equal_part(self.classes, self.classes if mixed else self.engine.execution.classes_at_once)
+        return [slice(first, first + size) for first in range(0, self.classes, size)]
 
     def real_at(self, index: Tensor) -> Tensor:
         """Normalised real images at positions `index` (k, B) -> (k, B, C, H, W)."""
@@ -134,6 +135,8 @@ class Matching(Method):
 
     def check(self) -> None:
         super().check()
+        if self.init not in ("real", "noise"):
+            raise InputError(f"--init {self.init}: take real or noise")
         if self.batch_real < 1:
             raise InputError(f"--batch-real {self.batch_real}: must be at least 1")
         if not (math.isfinite(self.lr) and self.lr > 0):

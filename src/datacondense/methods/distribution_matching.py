@@ -29,7 +29,7 @@ class DistributionMatching(Matching):
         view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
         index = problem.real.draw(self.batch_real, streams("real"))  # (K, B)
 
-        def distance(group: Tensor) -> Tensor:
+        def distance(group: slice) -> Tensor:
             real = problem.engine.class_means(network, view[group](problem.real_at(index[group])))  # (K, D)
             made = problem.engine.class_means(network, view[group](synthetic()[group]), differentiable=True)
             return (real - made).square().sum()

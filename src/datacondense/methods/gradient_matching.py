@@ -69,7 +69,12 @@ class GradientMatching(Matching, ABC):
     def load(self, ipc: int) -> Load:
         updates, epochs = self.loops(ipc)
         matching = updates * 3 * (self.batch_real + 3 * ipc)  # a gradient costs 3 forwards, and its gradient 6 more
-        return Load(passes=matching + (updates - 1) * epochs * 3 * ipc, real=self.batch_real, synthetic=3 * ipc)
+        return Load(
+            passes=matching + (updates - 1) * epochs * 3 * ipc,
+            real=self.batch_real,
+            synthetic=3 * ipc,
+            gradients=6,  # of real and synthetic images, both as they are put together, and what the distance keeps
+        )
 
     def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
         network = problem.fresh_network(streams("network"))
@@ -91,10 +96,10 @@ class GradientMatching(Matching, ABC):
     ) -> Iterator[Tensor]:
         """The loss, group of classes by group. index: positions of the real images, (K, B)."""
         gradients = problem.engine.class_gradients
+        labels = torch.arange(problem.classes, device=problem.engine.device)
         for group in problem.groups(network):
-            labels = group.to(problem.engine.device)
-            real = gradients(network, view[group](problem.real_at(index[group])), labels)
-            made = gradients(network, view[group](synthetic()[group]), labels, differentiable=True)
+            real = gradients(network, view[group](problem.real_at(index[group])), labels[group])
+            made = gradients(network, view[group](synthetic()[group]), labels[group], differentiable=True)
             yield DISTANCES[self.distance](made, real)
 
 
