@@ -152,6 +152,7 @@ def test_stopped_while_condensing_it_says_so_and_goes_on() -> None:
         ({"scale": 0.5}, "small@scale0.5"),
         ({"data": "other"}, "small@other"),
         ({"ipc": 2}, "small@ipc2"),
+        ({"iterations": 2}, "small@iterations2"),
         ({"scale": 0.01, "data": "other", "ipc": 2, "nets": 2}, "small@other@ipc2@scale0.01"),
     ],
 )
@@ -171,6 +172,22 @@ def test_scale_scales_iterations_epochs_sets_and_networks() -> None:
     given = plan("dc/mnist/1", scale=0.1, sets=3, nets=7)
     assert (given.preset.sets, given.preset.nets) == (3, 7)
     assert run(scale=0.01)["recipes"]["MLP"]["epochs"] == 3
+    as_asked = plan("dc/mnist/1", scale=0.1, iterations=1000)
+    assert (as_asked.preset.method.iterations, as_asked.variant) == (1000, "dc/mnist/1@iterations1000@scale0.1")
+    assert not plan("dc/mnist/1", iterations=1000).changed
+
+
+def test_a_damaged_evaluation_is_made_again_and_overwriting_condenses_again() -> None:
+    first = run(sets=1)
+    path = Path("runs/reproduce/small/seed0", EVALUATION)
+    kept = json.loads(path.read_text())
+    for damage in ("{", "[]", json.dumps({**kept, "scores": {}})):
+        path.write_text(damage)
+        assert run(sets=1)["scores"] == first["scores"]
+    watch = Watch()
+    again = reproduce(plan("small", sets=1), compile="off", overwrite=True, observers=[watch], on_epoch=watch.on_epoch)
+    assert (watch.iterations, watch.epochs) == (3, 0)  # the same images, of which the scores are known
+    assert again["scores"] == first["scores"]
 
 
 def test_as_published_nothing_is_changed() -> None:
@@ -195,7 +212,10 @@ def test_as_published_nothing_is_changed() -> None:
         (lambda: run(ipc=0), "--ipc 0: at least 1 image"),
         (lambda: run(ipc=50), "--ipc 50 is more than class '0' has: 40 images"),
         (lambda: run(data="absent"), "unknown data 'absent'"),
-        (lambda: reproduce(plan("dm/cifar10/10")), "unknown data 'cifar10'"),
+        (
+            lambda: reproduce(plan("dm/cifar10/10")),
+            "dm/cifar10/10 needs cifar10, which cannot be loaded yet: run it on other data by --data",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_refused(refused: Callable[[], object], message: str) -> None:

@@ -12,10 +12,8 @@ from datacondense.results import page, read, row
 
 RECORD: dict[str, Any] = {
     "preset": "dc/fashion-mnist/1",
+    "variant": "dc/fashion-mnist/1",
     "changed": False,
-    "scale": 1.0,
-    "data": "fashion-mnist",
-    "ipc": 1,
     "seeds": [0, 1],
     "nets": 2,
     "scores": {"ConvNet": {"n": 4, "mean": 70.13, "std": 0.52, "values": [69.6, 70.0, 70.2, 70.7]}},
@@ -24,7 +22,13 @@ RECORD: dict[str, Any] = {
     "machine": "here",
     "versions": {"torch": "2.0"},
 }
-CHANGED = {**RECORD, "preset": "dm/cifar10/10", "changed": True, "scale": 0.01, "data": "digits", "published": {}}
+CHANGED = {
+    **RECORD,
+    "preset": "dm/cifar10/10",
+    "variant": "dm/cifar10/10@digits@scale0.01",
+    "changed": True,
+    "published": {},
+}
 
 
 def write(folder: Path, name: str, *records: object) -> None:
@@ -44,7 +48,7 @@ def test_the_page_parts_what_is_as_published_from_what_is_not(tmp_path: Path) ->
     line = "| dc/fashion-mnist/1 | ConvNet | 70.1 +- 0.5 | 2 x 2 | 70.5 +- 0.6 | -0.4 | 1:45 | 1:01 | here, torch 2.0 |"
     assert line in published
     assert "dm/cifar10/10" not in published
-    assert "| dm/cifar10/10 on digits, ipc 1, scale 0.01 | ConvNet | 70.1 +- 0.5 | 2 x 2 | - |" in quick
+    assert "| dm/cifar10/10@digits@scale0.01 | ConvNet | 70.1 +- 0.5 | 2 x 2 | - |" in quick
     assert quick.startswith("Quick looks")
     assert "- `dc/fashion-mnist/`: 10, 50\n" in still_open
     assert "- `dm/cifar10/`: 1, 10, 50, 100, 200, 500, 1000, 1250\n" in still_open  # a quick look fills no cell
@@ -60,11 +64,16 @@ def test_every_published_number_is_done_or_open(tmp_path: Path) -> None:
         assert (last in listed) == bool(preset.published), name
 
 
-def test_the_newest_record_of_an_experiment_counts(tmp_path: Path) -> None:
-    newer = {**RECORD, "nets": 9}
-    write(tmp_path, "one", RECORD, newer)
+def test_the_record_over_most_networks_counts_and_the_newest_of_these(tmp_path: Path) -> None:
+    older, newer = ({**RECORD, "nets": 9, "machine": where} for where in ("there", "here"))
+    write(tmp_path, "one", RECORD, older, newer, RECORD)
     assert read(tmp_path) == [newer]
     assert "2 x 9" in page(tmp_path)
+
+
+def test_the_page_of_this_repository_is_that_of_its_records() -> None:
+    root = Path(__file__).parent.parent
+    assert (root / "docs/results.md").read_text() == page(root / "results")
 
 
 def test_a_row_of_a_single_network_and_of_one_without_a_published_number() -> None:
@@ -92,12 +101,15 @@ def test_a_damaged_line_is_refused(line: str, tmp_path: Path) -> None:
     write(tmp_path, "one", RECORD)
     with (tmp_path / "one.jsonl").open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(InputError, match=r"one\.jsonl does not end with a record of `datacondense reproduce`: remove"):
+    with pytest.raises(
+        InputError, match=r"one\.jsonl has a line that is no record of `datacondense reproduce`: remove"
+    ):
         page(tmp_path)
 
 
-def test_an_empty_file_and_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
-    for content in (b"", b"\xff\xfe\n"):
-        (tmp_path / "one.jsonl").write_bytes(content)
-        with pytest.raises(InputError, match="does not end with a record"):
-            read(tmp_path)
+def test_bytes_that_are_no_text_are_refused_and_an_empty_file_is_no_result(tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").write_bytes(b"\xff\xfe\n")
+    with pytest.raises(InputError, match="has a line that is no record"):
+        read(tmp_path)
+    (tmp_path / "one.jsonl").write_bytes(b"")
+    assert read(tmp_path) == []

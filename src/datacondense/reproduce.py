@@ -84,8 +84,6 @@ def plan(
     count = _scaled(preset.method.iterations, scale) if iterations is None else iterations
     if scale == 1 and count == preset.method.iterations:
         iterations = None
-    if data is None and preset.data not in DATASETS:
-        raise InputError(f"{name} needs {preset.data}, which cannot be loaded yet: run it on other data by --data")
     method = replace(preset.method, iterations=count)
     return Plan(
         name=name,
@@ -119,6 +117,8 @@ def reproduce(
     """
     if results.exists() and not results.is_dir():
         raise InputError(f"--results {results} is a file: name a directory")
+    if plan.data == PRESETS[plan.name].data and plan.data not in DATASETS:
+        raise InputError(f"{plan.name} needs {plan.data}, which cannot be loaded yet: run it on other data by --data")
     train, test = load(plan.data, data_dir=data_dir)
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
     source = absolute(plan.data, data_dir)
@@ -146,8 +146,9 @@ def reproduce(
         scores.append(_evaluate(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how))
     record = _record(plan, made, scores)
     path = results / f"{plan.variant.replace('/', '-')}.jsonl"
+    line = json.dumps(record, allow_nan=False, sort_keys=True)
     before = path.read_text().splitlines() if path.exists() else []
-    if before[-1:] != [line := json.dumps(record, allow_nan=False)]:
+    if before[-1:] != [line]:
         results.mkdir(parents=True, exist_ok=True)
         append_line(path, line)
     return record

@@ -25,7 +25,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """
     best = []
     for path in sorted(folder.glob("*.jsonl")):
-        records = [_record(path, line) for line in path.read_text().splitlines()]
+        records = [_record(path, line) for line in path.read_text(errors="replace").splitlines()]
         if records:
             best.append(max(reversed(records), key=lambda record: len(record["seeds"]) * record["nets"]))
     return best

@@ -143,7 +143,7 @@ class Evaluate:
             rows.append(_Row(name, synthetic, protocol(synthetic, seed=self.seed + len(alike)), path))
         first = rows[0].protocol
         if "random" in self.beside:
-            made = {synthetic.provenance["ipc"]: synthetic.provenance["seed"] for synthetic in reversed(sets)}
+            made = {len(one) // one.spec.classes: one.provenance.get("seed", 0) for one in reversed(sets)}
             for ipc, seed in made.items():
                 name = "random real" if len(made) == 1 else f"random real ipc {ipc}"
                 baseline = condense(Random(arch=first.archs[0]), train, ipc, seed=seed, device=self.device)
