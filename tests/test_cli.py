@@ -136,7 +136,7 @@ def test_reproduce_and_results(capsys) -> None:
     assert main("results --out page.md".split()) == 0
     assert capsys.readouterr().out == "page.md\n"
     page = Path("page.md").read_text()
-    assert page.count("| dc/mnist/1 on digits, ipc 1, scale 0.001 | ConvNet |") == 1
+    assert page.count("| dc/mnist/1@digits@scale0.001 | ConvNet |") == 1
 
 
 LISTS = {
@@ -210,7 +210,7 @@ BAD = {
     "reproduce dc/mnist/1 --data digits --ipc 500": "--ipc 500 is more than class '8' has: 139 images",
     "results": "--results results: there is no such directory; `datacondense reproduce` makes it",
     "results --results taken --out absent/page.md": "--out absent/page.md: there is no directory absent",
-    "results --results damaged --out page.md": "results.jsonl does not end with a record",
+    "results --results damaged --out page.md": "results.jsonl has a line that is no record",
 }
 
 
