@@ -98,7 +98,7 @@ def test_the_commands_run(case: Case, small_digits: Path, tmp_path: Path, monkey
             case "reproduce":
                 check_record(words[1])
             case "results":
-                assert f"| {case[0].split()[1]} on mnist, ipc 1" in Path("docs/results.md").read_text()
+                assert f"| {case[0].split()[1]}@" in Path("docs/results.md").read_text()
             case "condense":
                 made = load_set(after(words, "--out"))
                 assert len(made) == CLASSES

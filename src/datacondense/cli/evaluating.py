@@ -174,7 +174,7 @@ class Evaluate:
 
 
 def labels(made: Sequence[Any]) -> list[str]:
-    """A short name for each provenance: the method, and of what else differs between them as much as tells them apart.
+    """A short name for each provenance: the method; arch and ipc where they differ; of the rest what tells them apart.
 
     Sets that differ by their seed only have the same name.
     """
@@ -198,11 +198,10 @@ def labels(made: Sequence[Any]) -> list[str]:
     ]
     names = [str(fact["method"]) for fact in facts]
     for key in varied:
-        if len(set(names)) == len(kinds):
-            break
-        if key != "method":
-            shown = "" if key == "arch" else f"{key} "
-            names = [f"{name} {shown}{fact.get(key)}" for name, fact in zip(names, facts, strict=True)]
+        if key == "method" or (key not in ("arch", "ipc") and len(set(names)) == len(kinds)):
+            continue
+        shown = "" if key == "arch" else f"{key} "
+        names = [f"{name} {shown}{fact.get(key)}" for name, fact in zip(names, facts, strict=True)]
     return names
 
 
