@@ -15,7 +15,7 @@ import torch
 from datacondense import Spec, machine
 from datacondense.engine import Engine
 from datacondense.execution import decide
-from datacondense.methods import DistributionMatching, Problem
+from datacondense.methods import DistributionMatching, Problem, differentiate
 from datacondense.streams import Streams
 from datacondense.types import ImageSet
 
@@ -52,8 +52,7 @@ def iteration(options: argparse.Namespace) -> None:
     optimiser = method.optimiser(synthetic)
     before, started = peak(), time.perf_counter()
     for loss in method.iterate(synthetic, problem, Streams(0).at(0)):
-        for term in [loss] if isinstance(loss, torch.Tensor) else loss:
-            term.backward(inputs=list(synthetic.parameters()))
+        differentiate(loss, synthetic)
         optimiser.step()
     seconds = time.perf_counter() - started
     print(

@@ -55,6 +55,24 @@ def dm_loss(
     return loss
 
 
+def class_batches(
+    images_all: Tensor,
+    indices_class: Sequence[Tensor],
+    images_synthetic: Tensor,
+    batch_real: int,
+    augment: Callable[[Tensor, int], Tensor],
+) -> tuple[list[Tensor], list[Tensor], list[Callable[[Tensor], Tensor]]]:
+    """For each class: real images from a permutation of all of it, its synthetic images, its augmentation."""
+    ipc = len(images_synthetic) // len(indices_class)
+    real, synthetic, views = [], [], []
+    for k, indices in enumerate(indices_class):
+        real.append(images_all[indices[torch.randperm(len(indices))[:batch_real]]])
+        synthetic.append(images_synthetic[k * ipc : (k + 1) * ipc])
+        seed = int(torch.randint(100_000, (1,)))
+        views.append(lambda images, seed=seed: augment(images, seed))
+    return real, synthetic, views
+
+
 def dm_iteration(
     images_all: Tensor,
     indices_class: Sequence[Tensor],
@@ -72,15 +90,7 @@ def dm_iteration(
     network = NaiveConvNet(channels, side, classes).train()
     for parameter in network.parameters():
         parameter.requires_grad = False
-    ipc = len(images_synthetic) // classes
-    real, synthetic, views = [], [], []
-    for k in range(classes):
-        shuffled = indices_class[k][torch.randperm(len(indices_class[k]))[:batch_real]]
-        real.append(images_all[shuffled])
-        synthetic.append(images_synthetic[k * ipc : (k + 1) * ipc])
-        seed = int(torch.randint(100_000, (1,)))
-        views.append(lambda images, seed=seed: augment(images, seed))
-    loss = dm_loss(network.embed, real, synthetic, views)
+    loss = dm_loss(network.embed, *class_batches(images_all, indices_class, images_synthetic, batch_real, augment))
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
@@ -144,14 +154,8 @@ def dc_iteration(
     labels = torch.arange(classes).repeat_interleave(ipc)
     loss = torch.zeros(())
     for update in range(updates):
-        real, synthetic, views = [], [], []
-        for k in range(classes):
-            shuffled = indices_class[k][torch.randperm(len(indices_class[k]))[:batch_real]]
-            real.append(images_all[shuffled])
-            synthetic.append(images_synthetic[k * ipc : (k + 1) * ipc])
-            seed = int(torch.randint(100_000, (1,)))
-            views.append(lambda images, seed=seed: augment(images, seed))
-        loss = dc_loss(network, real, synthetic, views)
+        batches = class_batches(images_all, indices_class, images_synthetic, batch_real, augment)
+        loss = dc_loss(network, *batches)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

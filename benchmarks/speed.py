@@ -20,7 +20,7 @@ from datacondense import image_set, machine
 from datacondense.augment import parse
 from datacondense.engine import Engine
 from datacondense.execution import decide
-from datacondense.methods import DC, DistributionMatching, Matching, Problem
+from datacondense.methods import DC, DistributionMatching, Matching, Problem, differentiate
 from datacondense.streams import Streams
 from datacondense.types import ImageSet
 
@@ -52,8 +52,7 @@ def ours(method: Matching, real: ImageSet, ipc: int) -> tuple[Callable[[], None]
             with engine.active():
                 for loss in method.iterate(synthetic, problem, Streams(0).at(next(iteration))):
                     optimiser.zero_grad()
-                    for term in [loss] if isinstance(loss, torch.Tensor) else loss:
-                        term.backward(inputs=list(synthetic.parameters()))
+                    differentiate(loss, synthetic)
                     optimiser.step()
 
         steps.append(step)

@@ -9,7 +9,7 @@ from datacondense import InputError, condense
 from datacondense.augment import parse
 from datacondense.engine import Engine
 from datacondense.execution import decide
-from datacondense.methods import DC, DSA, Problem
+from datacondense.methods import DC, DSA, Problem, differentiate
 from datacondense.networks import build
 from datacondense.streams import Streams
 from datacondense.synthetic import Pixels, noise
@@ -72,8 +72,7 @@ def test_the_network_trains_on_the_images_between_updates_and_not_after_the_last
 
     monkeypatch.setattr(problem, "train_epoch", count)
     for loss in method.iterate(synthetic, problem, Streams(0).at(0)):
-        for term in loss:
-            term.backward(inputs=list(synthetic.parameters()))
+        differentiate(loss, synthetic)
         weights.append(network.head.weight.detach().clone())
     assert trained == 4
     assert not torch.equal(weights[0], weights[1])

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from .engine import Engine
 from .errors import Diverged, InputError
 from .execution import Compile, Execution, Precision, decide
 from .interrupt import stop_signals
-from .methods import Method, Problem, method_name
+from .methods import Loss, Method, Problem, differentiate, method_name
 from .rundir import Checkpoint, RunDirectory, begun, pack_state, unpack_state
 from .streams import Streams
 from .synthetic import Synthetic
@@ -210,16 +210,13 @@ class _Run:
         assert updates, "an iteration yields at least one loss"
         return total / updates
 
-    def _update(self, loss: Tensor | Iterable[Tensor]) -> float:
+    def _update(self, loss: Loss) -> float:
         """Differentiate one loss, term by term, and apply the update. Returns the loss."""
         assert self.optimiser is not None, "a method with iterations has an optimiser"
         parameters = list(self.synthetic.parameters())
         before = [p.detach().clone() for p in parameters]
         self.optimiser.zero_grad()
-        value = 0.0
-        for term in [loss] if isinstance(loss, Tensor) else loss:
-            term.backward(inputs=parameters)
-            value += float(term.detach())
+        value = differentiate(loss, self.synthetic)
         self.optimiser.step()
         if not (math.isfinite(value) and all(bool(torch.isfinite(p).all()) for p in parameters)):
             with torch.no_grad():

@@ -161,7 +161,10 @@ class ImageSet:
 
     def sample(self, batch: int, generator: torch.Generator) -> Tensor:
         """Normalised images of every class, (K, batch, C, H, W), drawn as `draw` says."""
-        index = self.draw(batch, generator)
+        return self.at(self.draw(batch, generator))
+
+    def at(self, index: Tensor) -> Tensor:
+        """Normalised images at positions `index` (K, B) -> (K, B, C, H, W)."""
         images, _ = self.batch(index.flatten())
         return images.unflatten(0, index.shape)
 

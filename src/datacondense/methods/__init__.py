@@ -1,7 +1,7 @@
 """Methods by name. A new one is a file and a line here."""
 
 from ..errors import unknown
-from .base import Matching, Method, Problem, Selection
+from .base import Loss, Matching, Method, Problem, Selection, differentiate
 from .coreset import Random
 from .distribution_matching import DistributionMatching
 from .gradient_matching import DC, DSA, GradientMatching
@@ -32,11 +32,13 @@ __all__ = [
     "METHODS",
     "DistributionMatching",
     "GradientMatching",
+    "Loss",
     "Matching",
     "Method",
     "Problem",
     "Random",
     "Selection",
+    "differentiate",
     "method_class",
     "method_name",
 ]

@@ -21,7 +21,17 @@ from ..synthetic import Pixels, Synthetic, noise
 from ..training import train_epoch
 from ..types import ImageSet, LabelledImages, Spec
 
-Updates: TypeAlias = Generator[Tensor | Iterable[Tensor], None, None]
+Loss: TypeAlias = Tensor | Iterable[Tensor]
+Updates: TypeAlias = Generator[Loss, None, None]
+
+
+def differentiate(loss: Loss, synthetic: Synthetic) -> float:
+    """Add the gradient of a loss to that of the synthetic images, term by term. Returns the loss."""
+    parameters, value = list(synthetic.parameters()), 0.0
+    for term in [loss] if isinstance(loss, Tensor) else loss:
+        term.backward(inputs=parameters)
+        value += float(term.detach())
+    return value
 
 
 @final
@@ -59,10 +69,6 @@ class Problem:
         mixed = network.training and network.batch_statistics
         size = equal_part(self.classes, self.classes if mixed else self.engine.execution.classes_at_once)
         return [slice(first, first + size) for first in range(0, self.classes, size)]
-
-    def real_at(self, index: Tensor) -> Tensor:
-        """Normalised real images at positions `index` (k, B) -> (k, B, C, H, W)."""
-        return self.real.batch(index.flatten())[0].unflatten(0, index.shape)
 
     @torch.no_grad()
     def set_statistics(self, network: Network, batch: int, generator: torch.Generator) -> None:
@@ -168,9 +174,7 @@ class Selection(Method):
         """Positions of the chosen real images, (K, ipc)."""
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
-        index = self.select(problem, streams)
-        images, _ = problem.real.batch(index.flatten())
-        return Pixels(images.unflatten(0, index.shape))
+        return Pixels(problem.real.at(self.select(problem, streams)))
 
     def optimiser(self, synthetic: Synthetic) -> None:
         return None

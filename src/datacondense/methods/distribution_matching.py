@@ -30,7 +30,7 @@ class DistributionMatching(Matching):
         index = problem.real.draw(self.batch_real, streams("real"))  # (K, B)
 
         def distance(group: slice) -> Tensor:
-            real = problem.engine.class_means(network, view[group](problem.real_at(index[group])))  # (K, D)
+            real = problem.engine.class_means(network, view[group](problem.real.at(index[group])))  # (K, D)
             made = problem.engine.class_means(network, view[group](synthetic()[group]), differentiable=True)
             return (real - made).square().sum()
 

@@ -98,7 +98,7 @@ class GradientMatching(Matching, ABC):
         gradients = problem.engine.class_gradients
         labels = torch.arange(problem.classes, device=problem.engine.device)
         for group in problem.groups(network):
-            real = gradients(network, view[group](problem.real_at(index[group])), labels[group])
+            real = gradients(network, view[group](problem.real.at(index[group])), labels[group])
             made = gradients(network, view[group](synthetic()[group]), labels[group], differentiable=True)
             yield DISTANCES[self.distance](made, real)
 
