@@ -24,3 +24,9 @@ def make_toy(*, sizes: Sequence[int] = (40, 40, 40), channels: int = 1, side: in
 @pytest.fixture
 def toy() -> Toy:
     return make_toy
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache of each test's own."""
+    monkeypatch.setenv("DATACONDENSE_CACHE", str(tmp_path_factory.mktemp("cache")))

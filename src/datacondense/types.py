@@ -103,25 +103,31 @@ class LabelledImages:
 class ImageSet:
     """Real labelled images, kept as uint8 and normalised when read.
 
-    images: uint8 (N, C, H, W); labels: int64 (N,) in [0, K). Both on one device. `data.image_set` builds one from
-    arrays with every check; this constructor only stores.
+    images: uint8 (N, C, H, W), in memory or mapped from a file; labels: int64 (N,) in [0, K). sha256: the fingerprint,
+    where it is known. `data.image_set` builds one from arrays with every check; this constructor only stores.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, spec: Spec) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, spec: Spec, *, sha256: str | None = None) -> None:
         self.images = images
         self.labels = labels
         self.spec = spec
+        self._sha256 = sha256
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> "ImageSet":
-        return ImageSet(self.images.to(device), self.labels.to(device), self.spec)
+        """The same set with its labels on `device`, where its batches are then.
+
+        Its images go there too, unless they take more than half of what is free on a GPU.
+        """
+        images = self.images.to(device) if _fits(self.images, torch.device(device)) else self.images
+        return ImageSet(images, self.labels.to(device), self.spec, sha256=self._sha256)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
-        index = index.to(self.labels.device)
-        return self.spec.normalise(self.images[index]), self.labels[index]
+        images = self.images[index.to(self.images.device)].to(self.labels.device)
+        return self.spec.normalise(images), self.labels[index.to(self.labels.device)]
 
     @cached_property
     def counts(self) -> Tensor:
@@ -137,10 +143,12 @@ class ImageSet:
 
     def fingerprint(self) -> str:
         """sha256 over the Spec, all pixels and all labels: what says that two runs had the same data."""
-        digest = hashlib.sha256(json.dumps(self.spec.to_json()).encode())
-        for tensor in (self.images, self.labels):
-            digest.update(tensor.cpu().contiguous().numpy().data)
-        return digest.hexdigest()
+        if self._sha256 is None:
+            digest = hashlib.sha256(json.dumps(self.spec.to_json()).encode())
+            for tensor in (self.images, self.labels):
+                digest.update(tensor.cpu().contiguous().numpy().data)
+            self._sha256 = digest.hexdigest()
+        return self._sha256
 
     def draw(self, batch: int, generator: torch.Generator) -> Tensor:
         """Positions of `batch` images of every class, (K, batch), on the CPU.
@@ -167,6 +175,11 @@ class ImageSet:
         """Normalised images at positions `index` (K, B) -> (K, B, C, H, W)."""
         images, _ = self.batch(index.flatten())
         return images.unflatten(0, index.shape)
+
+
+def _fits(images: Tensor, device: torch.device) -> bool:
+    """Whether a copy of images on a GPU leaves half of its free memory to the work."""
+    return device.type != "cuda" or images.nbytes <= torch.cuda.mem_get_info(device)[0] / 2
 
 
 def _tell_resampling(real: ImageSet, batch: int) -> None:

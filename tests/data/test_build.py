@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datacondense.data import image_set
-from datacondense.data.build import split
+from datacondense.data.build import drop_small, split
 from datacondense.errors import InputError
 
 LABELS = np.arange(6) % 3
@@ -225,3 +225,24 @@ def test_a_split_never_changes() -> None:
 
 def test_a_split_that_leaves_nothing_to_test_on_is_refused() -> None:
     assert "give test images as well" in refusal(split, image_set(pixels(3, 4, 5), np.arange(3), name="toy"))
+
+
+def test_small_classes_are_left_out_and_named() -> None:
+    images, labels = numbered([40, 3, 20, 9])
+    train, test = split(image_set(images, labels, name="toy", class_names=["owl", "wren", "kite", "rook"]))
+    with pytest.warns(
+        UserWarning, match=r"fewer than 10 training images: wren \(2\), rook \(7\)"
+    ):
+        few, few_test = drop_small(train, test, 10)
+    assert few.spec.class_names == ("owl", "kite")
+    assert (few.counts.tolist(), few_test.counts.tolist()) == ([32, 16], [8, 4])
+    names = np.array(["owl", "wren", "kite", "rook"])[labels]
+    for part in (few, few_test):
+        assert [few.spec.class_names[k] for k in part.labels] == names[positions(part.images)].tolist()
+    assert few.spec == image_set(few.images, few.labels, name="toy", class_names=["owl", "kite"]).spec
+    assert drop_small(train, test, 2) == (train, test)
+
+
+def test_fewer_than_two_classes_are_refused() -> None:
+    train, test = split(image_set(*numbered([40, 3, 20]), name="toy"))
+    assert refusal(drop_small, train, test, 20) == "only 1 of 3 classes have 20 training images or more"

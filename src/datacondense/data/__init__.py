@@ -6,7 +6,8 @@ from pathlib import Path
 from ..errors import InputError, unknown
 from ..types import ImageSet
 from . import arrays, digits, folder, idx
-from .build import image_set
+from .build import drop_small, image_set
+from .options import Options, Progress, silent
 
 DATASETS: dict[str, Callable[[Path | None], tuple[ImageSet, ImageSet]]] = {
     "digits": digits.load,
@@ -14,30 +15,52 @@ DATASETS: dict[str, Callable[[Path | None], tuple[ImageSet, ImageSet]]] = {
 }
 """Name -> reader of the train and test set; it is given the data folder, None for the usual places."""
 
-SOURCES: dict[str, tuple[str, Callable[[Path], tuple[ImageSet, ImageSet]]]] = {
+SOURCES: dict[str, tuple[str, Callable[[str, Options, Progress], tuple[ImageSet, ImageSet]]]] = {
     "arrays": ("FILE.npz", arrays.load),
     "folder": ("PATH", folder.load),
 }
 """Prefix -> what is written after its colon, and the reader of the train and test set found there."""
 
 
-def load(source: str, *, data_dir: str | Path | None = None) -> tuple[ImageSet, ImageSet]:
+def load(
+    source: str,
+    *,
+    data_dir: str | Path | None = None,
+    image_size: int | None = None,
+    skip_broken: bool = False,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    min_per_class: int = 1,
+    progress: Progress = silent,
+) -> tuple[ImageSet, ImageSet]:
     """The train and the test set of `source`, on the CPU, sharing one Spec.
 
     source: a name in DATASETS, `arrays:FILE.npz` or `folder:PATH`; see `arrays.load` and `folder.load` for what is
     read there. data_dir: the only folder in which the files of a named set are then looked for; what needs no
     such files ("digits", and the sources with a path of their own) does not read it.
+    image_size, skip_broken, image_column, label_column: as in `Options`.
+    min_per_class: classes with fewer training images are left out; a warning names them.
+    progress: told how reading goes on, where it may take long.
     Raises InputError for an unknown name, for files that are missing, and for data that cannot be used.
     """
+    options = Options(
+        image_size=image_size, skip_broken=skip_broken, image_column=image_column, label_column=label_column
+    )
+    train, test = _read(source, data_dir, options, progress)
+    return drop_small(train, test, min_per_class)
+
+
+def _read(source: str, data_dir: str | Path | None, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
     if source in DATASETS:
+        options.refuse(source)
         return DATASETS[source](None if data_dir is None else Path(data_dir).expanduser())
-    prefix, colon, path = source.partition(":")
+    prefix, colon, place = source.partition(":")
     if not colon or prefix not in SOURCES:
         raise unknown("data", source, [*DATASETS, *(f"{name}:{what}" for name, (what, _) in SOURCES.items())])
     what, read = SOURCES[prefix]
-    if not path:
+    if not place:
         raise InputError(f"data {source!r} names no place: write {prefix}:{what}")
-    return read(Path(path).expanduser())  # a shell leaves the ~ of folder:~/images as it is
+    return read(place, options, progress)
 
 
 def absolute(source: str, data_dir: Path | None) -> dict[str, str | None]:

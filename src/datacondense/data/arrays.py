@@ -10,19 +10,22 @@ from numpy.lib.npyio import NpzFile
 from ..errors import InputError
 from ..types import ImageSet
 from .build import image_set, naming, split
+from .options import Options, Progress
 
 _EXPECTED = "expected images, labels and, if there are any, test_images, test_labels, class_names"
 _DAMAGED = (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
 """What NumPy and zipfile raise on wrong bytes."""
 
 
-def load(path: Path) -> tuple[ImageSet, ImageSet]:
+def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train and test set of an .npz file with the arrays `images` and `labels`, as `data.image_set` takes them.
 
     Optional: `test_images` and `test_labels`, without which a fixed fifth of every class is set aside
     (`build.split`), and `class_names`, an array of K strings. Nothing pickled is read.
     Raises InputError for a file that is missing or damaged and for arrays that cannot be used.
     """
+    path = Path(place).expanduser()  # a shell leaves the ~ of arrays:~/mine.npz as it is
+    options.refuse(f"arrays:{place}")
     if not path.is_file():
         raise InputError(f"{path} is not a file: expected an .npz of NumPy arrays")
     with path.open("rb") as file:  # np.load would leave its own file open on a damaged archive

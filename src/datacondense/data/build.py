@@ -1,10 +1,11 @@
 """An ImageSet from arrays, with every check; the statistics and the split of one."""
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import overload
+from typing import final, overload
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from ..types import ImageSet, Spec
 
 _SPLIT_SEED = 2018
 """Not the seed of a run: all runs on the same data must be tested on the same images."""
+_PIXELS_COUNTED = 2**22  # at a time, by `Statistics`
 
 
 @overload
@@ -62,7 +64,7 @@ def image_set(
     if spec is None:
         names = _class_names(targets, class_names)
         if mean is None or std is None:
-            measured = _statistics(pixels)
+            measured = Statistics.of(pixels)
             mean = measured[0] if mean is None else mean
             std = measured[1] if std is None else std
         spec = Spec(str(name), names, shape, _per_channel("mean", mean, shape), _per_channel("std", std, shape), flip)
@@ -75,26 +77,62 @@ def image_set(
 
 
 def split(whole: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """A training and a test set out of one: of n images of a class, n/5 (rounded, but at least one) are for testing.
+    """A training and a test set out of one, as `testing` says; mean and std are measured on the training images.
+
+    Raises InputError when nothing is left to test on.
+    """
+    test = torch.from_numpy(testing(whole.labels.numpy(), whole.spec.classes))
+    images = whole.images[~test]
+    mean, std = Statistics.of(images)
+    spec = replace(whole.spec, mean=mean, std=std)
+    return ImageSet(images, whole.labels[~test], spec), ImageSet(whole.images[test], whole.labels[test], spec)
+
+
+def testing(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Which images to set aside for testing, (N,): of n images of a class n/5, rounded, but at least one.
 
     The only image of a class stays in the training set. The draw is fixed: it depends on the labels alone, never on
-    the seed of a run. mean and std are measured on the training images. Raises InputError when nothing is left to
-    test on.
+    the seed of a run. Raises InputError when every class has a single image.
     """
-    labels = whole.labels.numpy()
     tested = np.zeros(len(labels), dtype=bool)
-    for k in range(whole.spec.classes):
+    for k in range(classes):
         members = np.flatnonzero(labels == k)
         size = max(1, round(len(members) / 5)) if len(members) > 1 else 0
         # RandomState, since NumPy has frozen its numbers; those of default_rng may change with a release.
         tested[np.random.RandomState([_SPLIT_SEED, k]).permutation(members)[:size]] = True
     if not tested.any():
         raise InputError("every class has a single image, so none is left to test on: give test images as well")
-    test = torch.from_numpy(tested)
-    images = whole.images[~test]
-    mean, std = _statistics(images)
-    spec = replace(whole.spec, mean=mean, std=std)
-    return ImageSet(images, whole.labels[~test], spec), ImageSet(whole.images[test], whole.labels[test], spec)
+    return tested
+
+
+def drop_small(train: ImageSet, test: ImageSet, least: int) -> tuple[ImageSet, ImageSet]:
+    """Both sets without the classes of which fewer than `least` images are for training; a warning names those.
+
+    The classes left are numbered anew; mean and std are measured on their images. Raises InputError when fewer than
+    two classes are left.
+    """
+    names, counts = train.spec.class_names, train.counts.tolist()
+    kept = [k for k, count in enumerate(counts) if count >= least]
+    if len(kept) == len(names):
+        return train, test
+    if len(kept) < 2:
+        raise InputError(f"only {len(kept)} of {len(names)} classes have {least} training images or more")
+    dropped = ", ".join(f"{names[k]} ({count})" for k, count in enumerate(counts) if count < least)
+    warnings.warn(f"left out classes with fewer than {least} training images: {dropped}", stacklevel=3)
+    numbers = torch.full((len(names),), -1)
+    numbers[kept] = torch.arange(len(kept))
+    (images, labels), (test_images, test_labels) = (_of_classes(part, numbers) for part in (train, test))
+    if not len(test_labels):
+        raise InputError("no test image is of a class that is left: give more images of each class")
+    mean, std = Statistics.of(images)
+    spec = replace(train.spec, class_names=tuple(names[k] for k in kept), mean=mean, std=std)
+    return ImageSet(images, labels, spec), ImageSet(test_images, test_labels, spec)
+
+
+def _of_classes(part: ImageSet, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Images and labels of the classes with a number in `numbers` (K,), -1 for those to leave out."""
+    labels = numbers[part.labels]
+    return part.images[labels >= 0], labels[labels >= 0]
 
 
 @contextmanager
@@ -162,14 +200,19 @@ def _targets(labels: np.ndarray, count: int) -> np.ndarray:
 
 def _class_names(targets: np.ndarray, class_names: Sequence[str] | None) -> tuple[str, ...]:
     """The names of all classes, each of which has an image."""
-    present = np.unique(targets).tolist()
-    classes = present[-1] + 1 if class_names is None else len(class_names)
-    _check_range(targets, classes)
+    classes = int(targets.max()) + 1 if class_names is None else len(class_names)
+    check_classes(targets, classes, class_names)
+    return tuple(str(name) for name in (range(classes) if class_names is None else class_names))
+
+
+def check_classes(labels: np.ndarray, classes: int, class_names: Sequence[str] | None = None) -> None:
+    """Raises InputError unless labels (N,) are in [0, classes), and each class has an image to train on."""
+    _check_range(labels, classes)
+    present = np.unique(labels).tolist()
     if len(present) < classes:
         missing = next(k for k, label in enumerate([*present, classes]) if k < label)
         name = str(missing) if class_names is None else class_names[missing]
         raise InputError(f"class {name!r} (label {missing}) has no image, and a training set needs some of every class")
-    return tuple(str(name) for name in (range(classes) if class_names is None else class_names))
 
 
 def _check_range(targets: np.ndarray, classes: int) -> None:
@@ -179,21 +222,40 @@ def _check_range(targets: np.ndarray, classes: int) -> None:
         raise InputError(f"labels go up to {targets.max()}, but the {classes} classes are numbered 0 to {classes - 1}")
 
 
-def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and (population) standard deviation of each channel of uint8 (N, C, H, W), in units of [0, 1].
+@final
+class Statistics:
+    """Mean and (population) standard deviation of each channel of uint8 images, in units of [0, 1].
 
     Exact, from counts of the 256 values. The standard deviation is at least one step, 1/255, so that a channel of
     one colour can be divided by it.
     """
-    mean, std = [], []
-    for channel in images.unbind(1):
-        counts = torch.bincount(channel.flatten()).tolist()
-        number = sum(counts)
-        total = sum(value * count for value, count in enumerate(counts))
-        squares = sum(value * value * count for value, count in enumerate(counts))
-        mean.append(total / number / 255)
-        std.append(max(math.sqrt(number * squares - total * total) / number, 1) / 255)
-    return tuple(mean), tuple(std)
+
+    def __init__(self, channels: int) -> None:
+        self._counts = torch.zeros(channels, 256, dtype=torch.int64)
+
+    @classmethod
+    def of(cls, images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and std of images (N, C, H, W)."""
+        statistics = cls(images.shape[1])
+        for some in images.split(max(_PIXELS_COUNTED // images[0].numel(), 1)):
+            statistics.add(some)
+        return statistics.result()
+
+    def add(self, images: Tensor) -> None:
+        """Count images (N, C, H, W)."""
+        for counts, channel in zip(self._counts, images.unbind(1), strict=True):
+            counts += torch.bincount(channel.flatten(), minlength=256)
+
+    def result(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and std, each (C,), of all that was counted."""
+        mean, std = [], []
+        for counts in self._counts.tolist():
+            number = sum(counts)
+            total = sum(value * count for value, count in enumerate(counts))
+            squares = sum(value * value * count for value, count in enumerate(counts))
+            mean.append(total / number / 255)
+            std.append(max(math.sqrt(number * squares - total * total) / number, 1) / 255)
+        return tuple(mean), tuple(std)
 
 
 def _per_channel(what: str, values: Sequence[float], shape: tuple[int, int, int]) -> tuple[float, ...]:

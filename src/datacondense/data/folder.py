@@ -10,13 +10,14 @@ from PIL import Image
 from ..errors import InputError
 from ..types import ImageSet
 from .build import image_set, naming, split
+from .options import Options, Progress
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _LAYOUT = "expected PATH/CLASS/*.png, or both PATH/train/CLASS/*.png and PATH/test/CLASS/*.png"
 
 
-def load(path: Path) -> tuple[ImageSet, ImageSet]:
+def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train and test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*, split as `build.split` says.
 
     Files with one of EXTENSIONS, in any case, are read in the order of their names, and so are classes; of an
@@ -25,6 +26,8 @@ def load(path: Path) -> tuple[ImageSet, ImageSet]:
     Raises InputError for images that are unreadable, larger than Pillow deems safe, of more than 8 bits or of
     different sizes, and for classes without an image or in the test folder only.
     """
+    path = Path(place).expanduser()
+    options.refuse(f"folder:{place}")
     if not path.is_dir():
         raise InputError(f"{path} is not a folder: {_LAYOUT}")
     name = path.resolve().name

@@ -154,7 +154,7 @@ class Matching(Method):
         if self.init == "real":
             return Pixels(problem.real.sample(problem.ipc, streams("init")))
         shape = (problem.classes, problem.ipc, *problem.spec.shape)
-        return Pixels(noise(shape, streams("init"), problem.real.images.device))
+        return Pixels(noise(shape, streams("init"), problem.engine.device))
 
     def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
         return torch.optim.SGD(synthetic.parameters(), lr=self.lr, momentum=self.momentum)

@@ -1,0 +1,39 @@
+"""How images are read that lie in files of any kind: folders and hub sets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias, final
+
+from ..errors import InputError
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much."""
+
+
+def silent(_what: str, _done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to read images of one's own. A source that has no use for an option refuses it."""
+
+    image_size: int | None = None
+    """Resize the short side to this many pixels and crop the middle square."""
+    skip_broken: bool = False
+    """Leave out images that cannot be read, and list them."""
+    image_column: str | None = None
+    """Column of the images in a hub set; by default the only one of images."""
+    label_column: str | None = None
+    """Column of the labels in a hub set; by default the only one of classes."""
+
+    def refuse(self, source: str, *unused: str) -> None:
+        """Raises InputError when an option in `unused`, or any if none is named, was given to a source without use."""
+        for name in self.given():
+            if name in unused or not unused:
+                raise InputError(f"--{name.replace('_', '-')} is of no use to {source}: leave it out")
+
+    def given(self) -> dict[str, Any]:
+        """The options that are not as by default."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}

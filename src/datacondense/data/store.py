@@ -1,0 +1,213 @@
+"""Decoded images on disk, under a key of their content: decoded once, mapped into memory where they are large.
+
+An entry is a folder of the cache: `set.json`, and for each part (train, test) `images.npy` uint8 (N, C, H, W) and
+`labels.npy` int64 (N,). It appears in one step, when it is whole.
+"""
+
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from .. import machine
+from ..errors import InputError
+from ..files import read_json, write_json
+from ..types import ImageSet, Spec
+from .build import Statistics, check_classes, testing
+
+VARIABLE = "DATACONDENSE_CACHE"
+"""The environment variable that names the folder of the cache."""
+
+_FORMAT = 1
+_PARTS = ("train", "test")
+_PARTIAL = ".partial"
+_BLOCK = 2**22  # bytes handled at a time when an entry is written
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Images that are to be stored, in order, and what they are images of."""
+
+    name: str
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    """(C, H, W) of every image."""
+    images: Iterable[tuple[np.ndarray, int, bool | None]]
+    """Image uint8 (C, H, W) or (1, H, W), which fills all channels; its label; whether it is for testing, None of
+    every image where a fixed fifth of each class is to be set aside."""
+    notes: Callable[[], list[str]] = list
+    """Asked after the last image: what the user should be told each time the set is read."""
+    mean: tuple[float, ...] | None = None
+    """Published mean and standard deviation; measured on the training images unless given."""
+    std: tuple[float, ...] | None = None
+    flip: bool = True
+
+
+def folder() -> Path:
+    """Where the cache is: $DATACONDENSE_CACHE, else datacondense in $XDG_CACHE_HOME, else in ~/.cache."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "datacondense"
+
+
+def key(content: Any) -> str:
+    """The key of what JSON value `content` describes: everything that the decoded images depend on."""
+    return hashlib.sha256(json.dumps([_FORMAT, content], sort_keys=True).encode()).hexdigest()
+
+
+def fetch(key: str, make: Callable[[], Source]) -> tuple[ImageSet, ImageSet]:
+    """The train and the test set stored under `key`, made and stored first where there are none.
+
+    A damaged entry is made anew. Raises what `make` and its images raise, InputError for images of which no set can be
+    made, and OSError where the disk is full or not ours; no part of an entry is left then.
+    """
+    place = folder() / "sets" / key
+    found = _open(place)
+    if found is None:
+        with _replacing(place) as partial:
+            _write(partial, make())
+        found = _open(place)
+        if found is None:
+            raise InputError(f"{place} was damaged while it was written: check the disk, or name another by {VARIABLE}")
+    train, test, notes = found
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    return train, test
+
+
+def _open(place: Path) -> tuple[ImageSet, ImageSet, list[str]] | None:
+    """An entry; None where it is not there or not whole. What is small beside the free memory is read and checked."""
+    try:
+        entry = read_json(place / "set.json")
+        spec = Spec.from_json(entry["spec"])
+        resident = sum(entry[part]["bytes"] for part in _PARTS) <= machine.available_memory() / 2
+        train, test = (_part(place, part, entry[part], spec, resident) for part in _PARTS)
+        return train, test, entry["notes"]
+    except FileNotFoundError:
+        return None
+    except (InputError, KeyError, TypeError, ValueError, EOFError):  # damaged: it is only worth its time
+        return None
+
+
+def _part(place: Path, part: str, recorded: dict[str, Any], spec: Spec, resident: bool) -> ImageSet:
+    """Raises ValueError when the files are not those that were written."""
+    labels = np.load(place / f"{part}.labels.npy")
+    images = np.load(place / f"{part}.images.npy", mmap_mode=None if resident else "c")
+    if (
+        images.shape != (recorded["images"], *spec.shape)
+        or images.dtype != np.uint8
+        or labels.shape != images.shape[:1]
+    ):
+        raise ValueError(f"{part} is not as recorded")
+    found = ImageSet(torch.from_numpy(images), torch.from_numpy(labels), spec, sha256=recorded["sha256"])
+    if resident and ImageSet(found.images, found.labels, spec).fingerprint() != recorded["sha256"]:
+        raise ValueError(f"{part} does not match its checksum")
+    return found
+
+
+@contextmanager
+def _replacing(place: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `place` if the work in it succeeds, and goes if it does not."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    ours = f".{os.getpid()}.{socket.gethostname()}."
+    for left in place.parent.glob(f".*.{socket.gethostname()}.*{_PARTIAL}"):
+        if not _alive(int(left.name.split(".")[1])):  # of a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+    if place.exists():
+        shutil.rmtree(place)
+    partial = Path(tempfile.mkdtemp(prefix=ours, suffix=_PARTIAL, dir=place.parent))
+    try:
+        yield partial
+        try:
+            partial.rename(place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster with the same images
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _write(partial: Path, source: Source) -> None:
+    """Write all files of an entry. Images go to disk as they come, so that few are in memory."""
+    unsorted = partial / "unsorted"
+    labels, tests = [], []
+    with unsorted.open("wb") as file:
+        for image, label, test in source.images:
+            file.write(np.broadcast_to(image, source.shape).tobytes())
+            labels.append(label)
+            tests.append(test)
+    if not labels:
+        raise InputError("there is no image")
+    targets = np.array(labels, dtype=np.int64)
+    given = tests[0] is not None
+    tested = np.array(tests) if given else testing(targets, len(source.class_names))
+    check_classes(targets[~tested], len(source.class_names), source.class_names)
+    if not tested.any():
+        raise InputError("there is no image to test on")
+    statistics = _sort(unsorted, partial, targets, tested, source.shape)
+    unsorted.unlink()
+    mean, std = statistics.result()
+    spec = Spec(source.name, source.class_names, source.shape, source.mean or mean, source.std or std, source.flip)
+    recorded = {part: _describe(partial, part, spec) for part in _PARTS}
+    write_json(partial / "set.json", {"spec": spec.to_json(), "notes": source.notes(), **recorded})
+
+
+def _sort(
+    unsorted: Path, partial: Path, labels: np.ndarray, tested: np.ndarray, shape: tuple[int, int, int]
+) -> Statistics:
+    """Write each part's images and labels, in the order in which they came; count the training pixels."""
+    statistics = Statistics(shape[0])
+    size = math.prod(shape)
+    rows = max(_BLOCK // size, 1)
+    with ExitStack() as stack:
+        images = stack.enter_context(unsorted.open("rb"))
+        files = []
+        for part, chosen in zip(_PARTS, (~tested, tested), strict=True):
+            np.save(partial / f"{part}.labels.npy", labels[chosen])
+            file = stack.enter_context((partial / f"{part}.images.npy").open("wb"))
+            header = {"descr": "|u1", "fortran_order": False, "shape": (int(chosen.sum()), *shape)}
+            np.lib.format.write_array_header_1_0(file, header)
+            files.append(file)
+        for first in range(0, len(labels), rows):
+            block = np.frombuffer(images.read(rows * size), np.uint8).reshape(-1, *shape)
+            test = tested[first : first + rows]
+            for file, chosen in zip(files, (block[~test], block[test]), strict=True):
+                file.write(chosen.tobytes())
+            statistics.add(torch.from_numpy(block[~test]))
+        for file in files:
+            file.flush()
+            os.fsync(file.fileno())
+    return statistics
+
+
+def _describe(partial: Path, part: str, spec: Spec) -> dict[str, Any]:
+    """What `set.json` says of a part."""
+    images = np.load(partial / f"{part}.images.npy", mmap_mode="c")
+    labels = np.load(partial / f"{part}.labels.npy")
+    written = ImageSet(torch.from_numpy(images), torch.from_numpy(labels), spec)
+    return {"images": len(written), "bytes": images.nbytes, "sha256": written.fingerprint()}
