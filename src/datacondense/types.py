@@ -40,7 +40,8 @@ class Spec:
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 (..., C, H, W) -> float32 with mean 0 and standard deviation 1 per channel."""
         mean, std = self._statistics(images.device)
-        return (images.float() / 255 - mean) / std
+        values = images.to(torch.float32, copy=True)
+        return values.div_(255).sub_(mean).div_(std)  # in place: a batch of real images may be large
 
     def denormalise(self, images: Tensor) -> Tensor:
         """Normalised (..., C, H, W) -> float32 in [0, 1], clipped: what a picture of it shows."""
