@@ -23,6 +23,8 @@ from .streams import Streams
 from .synthetic import Synthetic
 from .types import ImageSet
 
+_NAMED = 5  # classes in an error
+
 
 @final
 @dataclass(frozen=True)
@@ -285,11 +287,12 @@ def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, 
     method.check()
     if ipc < 1:
         raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
-    smallest = int(real.counts.argmin())
-    if ipc > int(real.counts[smallest]):
+    small = [(name, n) for name, n in zip(real.spec.class_names, real.counts.tolist(), strict=True) if n < ipc]
+    if small:
+        named = ", ".join(f"{name!r} ({count})" for name, count in small[:_NAMED]) + ", ..." * (len(small) > _NAMED)
         raise InputError(
-            f"--ipc {ipc} is more than class {real.spec.class_names[smallest]!r} has: {int(real.counts[smallest])} "
-            f"images; take a smaller --ipc"
+            f"--ipc {ipc} is more than {len(small)} of {real.spec.classes} classes have training images: {named}; "
+            f"take a smaller --ipc, or leave these classes out by --drop-small-classes"
         )
     if time_budget is not None and time_budget <= 0:
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")

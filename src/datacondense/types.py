@@ -127,7 +127,7 @@ class ImageSet:
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
-        images = self.images[index.to(self.images.device)].to(self.labels.device)
+        images = self.images.index_select(0, index.to(self.images.device)).to(self.labels.device)
         return self.spec.normalise(images), self.labels[index.to(self.labels.device)]
 
     @cached_property

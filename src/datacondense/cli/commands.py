@@ -1,7 +1,7 @@
 """What each command does: condense, evaluate, show, list. A command is a dataclass of its options."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from .. import picture
 from ..artifact import load_set
-from ..data import DATASETS, SOURCES, absolute, load
+from ..data import DATASETS, SOURCES, absolute
 from ..driver import condense
 from ..errors import InputError
 from ..execution import Compile, Precision
@@ -18,6 +18,7 @@ from ..methods import METHODS, Method, method_name
 from ..networks import NETWORKS, POOLS
 from ..presets import PRESETS
 from .display import OUT, RunDisplay, duration, say, summary
+from .reading import Reading, read
 
 M = TypeVar("M", bound=Method)
 
@@ -27,9 +28,10 @@ class Condense(Generic[M]):
     """Condense a dataset into a few synthetic images per class."""
 
     data: str = "digits"
-    """What to condense: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH."""
-    data_dir: Path | None = None
-    """Where the files of a named dataset are."""
+    """What to condense: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
+    reading: Reading = field(default_factory=Reading)
+    drop_small_classes: bool = False
+    """Leave out classes with fewer training images than --ipc."""
     ipc: int = 10
     """Synthetic images of each class."""
     out: Path | None = None
@@ -56,7 +58,9 @@ class Condense(Generic[M]):
     of the memory of a GPU). Methods that need all classes in one forward (dm with BatchNorm) take all."""
 
     def run(self) -> None:
-        train, _ = load(self.data, data_dir=self.data_dir)
+        least = {"min_per_class": self.ipc} if self.drop_small_classes else {}
+        source = {"source": self.data, **self.reading.given(), **least}
+        train, _ = read(source)
         name = method_name(self.method)
         out = self.out or Path("runs") / f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}"
         budget = parse_duration("--time-budget", self.time_budget) if self.time_budget else None
@@ -76,7 +80,7 @@ class Condense(Generic[M]):
                 resume=self.resume,
                 overwrite=self.overwrite,
                 checkpoint_every=every,
-                source=absolute(self.data, self.data_dir),
+                source=absolute(source),
                 observers=[display],
             )
         made = result.provenance

@@ -3,14 +3,13 @@
 import json
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from ..artifact import SyntheticSet, load_set
-from ..data import load
 from ..driver import condense
 from ..errors import InputError
 from ..evaluate import Protocol, evaluate_by, join, protocol_for
@@ -20,6 +19,7 @@ from ..methods import Random
 from ..rundir import SCORES
 from ..types import ImageSet, Scores
 from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
+from .reading import Reading, read
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ class Evaluate:
     """Draw the scores as PNG: bars, or a heat map for several sets on several networks."""
     data: str | None = None
     """Where the test images come from; by default what the set was made from."""
-    data_dir: Path | None = None
-    """Where the files of a named dataset are."""
+    reading: Reading = field(default_factory=Reading)
     out: Path | None = None
     """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
     device: str = "auto"
@@ -117,7 +116,7 @@ class Evaluate:
         source = {**(made.get("source") or {}), **({"source": self.data} if self.data else {})}
         if not source:
             raise InputError(f"{self.run_dirs[0]} does not say what it was made from: name the test images by --data")
-        train, test = load(**{**source, **({"data_dir": self.data_dir} if self.data_dir else {})})
+        train, test = read({**source, **self.reading.given()})
         fingerprint = train.fingerprint()
         for path, synthetic in zip(self.run_dirs, sets, strict=True):
             if synthetic.provenance.get("data_sha256") != fingerprint:

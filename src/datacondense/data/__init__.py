@@ -1,7 +1,8 @@
 """Real image sets by name, or from a file or folder of one's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, unknown
 from ..types import ImageSet
@@ -63,11 +64,13 @@ def _read(source: str, data_dir: str | Path | None, options: Options, progress: 
     return read(place, options, progress)
 
 
-def absolute(source: str, data_dir: Path | None) -> dict[str, str | None]:
+def absolute(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `load` for JSON, with paths that do not depend on the working directory."""
-    prefix, colon, path = source.partition(":")
-    place = f"{prefix}:{Path(path).expanduser().absolute()}" if colon else source
-    return {"source": place, "data_dir": None if data_dir is None else str(data_dir.absolute())}
+    prefix, colon, path = arguments["source"].partition(":")
+    place = f"{prefix}:{Path(path).expanduser().absolute()}" if colon else arguments["source"]
+    data_dir = arguments.get("data_dir")
+    folder = None if data_dir is None else str(Path(data_dir).expanduser().absolute())
+    return {**arguments, "source": place, "data_dir": folder}
 
 
 __all__ = ["DATASETS", "SOURCES", "absolute", "image_set", "load"]
