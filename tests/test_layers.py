@@ -20,6 +20,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"artifact"},
     {"picture", "figures"},
     {"rundir"},
+    {"session"},
     {"driver", "evaluate", "presets"},
     {"reproduce", "results"},
     {"cli"},
