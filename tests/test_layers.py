@@ -17,7 +17,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"engine"},
     {"training"},
     {"methods"},
-    {"artifact"},
+    {"artifact", "snapshots"},
     {"picture", "figures"},
     {"rundir"},
     {"session"},

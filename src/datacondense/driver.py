@@ -12,6 +12,7 @@ from .execution import Compile, Execution, Precision, decide
 from .methods import Method, Problem, method_name
 from .rundir import RunDirectory, begun
 from .session import Observer, Session
+from .snapshots import moments
 from .types import ImageSet
 
 
@@ -30,6 +31,7 @@ def condense(
     resume: bool = False,
     overwrite: bool = False,
     checkpoint_every: float = 60.0,
+    snapshots: int = 0,
     source: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
 ) -> SyntheticSet:
@@ -41,6 +43,8 @@ def condense(
     resume: go on with the run in `out`, bit for bit as if it had never stopped; a fresh run where there is none.
     overwrite: delete the run in `out` first.
     checkpoint_every: seconds between checkpoints.
+    snapshots: keep the images at the start and at this many iterations, spread evenly up to the last, in `out`, for
+    pictures of how they came about; a resumed run may ask for another number.
     source: what `real` was loaded from, the arguments of `load`; recorded, so that its test images can be found.
 
     Ctrl-C and SIGTERM stop after the update of the images, as the time budget does. A run that was stopped inside an
@@ -49,6 +53,10 @@ def condense(
     set as it stood before that update is in `out` then.
     """
     _check(method, real, ipc, time_budget, resume, overwrite)
+    if snapshots < 0:
+        raise InputError(f"--snapshots {snapshots}: must be at least 0")
+    if snapshots and out is None:
+        raise InputError(f"--snapshots {snapshots}: there is no run directory to keep them in, name one by --out")
     load = method.load(ipc)
     passes = method.iterations * real.spec.classes * load.passes
     identity = {
@@ -86,7 +94,8 @@ def condense(
     engine = Engine(execution)
     with engine.active():
         problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
-        session = Session(method, problem, seed, {**identity, "source": source}, directory, tuple(observers))
+        at = moments(method.iterations, snapshots)
+        session = Session(method, problem, seed, {**identity, "source": source}, directory, tuple(observers), at)
         if directory and not recorded:
             directory.clear()
         here = machine.describe(engine.device), machine.versions()

@@ -10,12 +10,13 @@ from typing import Any, Protocol, final
 import torch
 from torch import Tensor
 
-from . import artifact, machine, picture
+from . import artifact, machine, picture, snapshots
 from .artifact import SyntheticSet
 from .errors import Diverged
 from .interrupt import stop_signals
 from .methods import Loss, Method, Problem, differentiate
 from .rundir import Checkpoint, RunDirectory, pack_state, unpack_state
+from .snapshots import Snapshot
 from .streams import Streams
 from .synthetic import Synthetic
 
@@ -58,6 +59,7 @@ class Session:
         identity: dict[str, Any],
         directory: RunDirectory | None,
         observers: tuple[Observer, ...],
+        moments: frozenset[int],
     ) -> None:
         self.method = method
         self.problem = problem
@@ -65,6 +67,7 @@ class Session:
         self.identity = identity
         self.directory = directory
         self.observers = observers
+        self.moments = moments
         self.synthetic: Synthetic = method.start(problem, self.streams)
         self.optimiser = method.optimiser(self.synthetic)
         self.done = 0
@@ -83,6 +86,7 @@ class Session:
         """Iterate to the end, to the time budget or to a signal. Raises Diverged as `condense` does."""
         self._restore()
         self._record("running")
+        self._snapshot()
         last_checkpoint = time.perf_counter()
         with ExitStack() as stack:
             log = stack.enter_context(self.directory.open_log()) if self.directory else None
@@ -105,6 +109,7 @@ class Session:
                     log.write({"iteration": self.done, "loss": loss, "seconds": round(self.seconds, 4)})
                 for observer in self.observers:
                     observer.progress(Progress(self.done, self.method.iterations, loss, self.seconds))
+                self._snapshot()
                 if stop():
                     break
                 if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
@@ -164,6 +169,17 @@ class Session:
         if self.directory is not None:
             self.directory.save_checkpoint(Checkpoint(self.done, self.seconds, tensors))
 
+    def _images(self) -> tuple[Tensor, Tensor]:
+        """The images (N, C, H, W) as they are, class by class, and their labels (N,), on the CPU."""
+        with torch.no_grad():
+            images = self.synthetic().detach().cpu().contiguous()  # (K, M, C, H, W)
+        return images.flatten(0, 1), torch.arange(images.shape[0]).repeat_interleave(images.shape[1])
+
+    def _snapshot(self) -> None:
+        if self.directory is not None and self.done in self.moments:
+            images, labels = self._images()
+            snapshots.save(self.directory.path, Snapshot(self.done, self.problem.spec.pixels(images), labels))
+
     def _record(self, status: str) -> None:
         if self.directory is not None:
             self.directory.record({"status": status, **self._provenance()})
@@ -180,10 +196,7 @@ class Session:
 
     def _finish(self, status: str, checkpoint: dict[str, Tensor] | None) -> SyntheticSet:
         """Write the images as they are, and what a resumed run goes on from."""
-        with torch.no_grad():
-            images = self.synthetic().detach().cpu().contiguous()  # (K, M, C, H, W)
-        labels = torch.arange(images.shape[0]).repeat_interleave(images.shape[1])
-        result = SyntheticSet(images.flatten(0, 1), labels, self.problem.spec, self._provenance())
+        result = SyntheticSet(*self._images(), self.problem.spec, self._provenance())
         if self.directory is not None:
             if checkpoint is not None:
                 self._checkpoint(checkpoint)

@@ -45,6 +45,8 @@ class Condense(Generic[M]):
     """Replace the run in the run directory."""
     checkpoint_every: str = "1m"
     """Time between checkpoints."""
+    snapshots: int = 0
+    """Keep the images at the start and at this many iterations, spread evenly up to the last, for `show --process`."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "fp32"
@@ -76,6 +78,7 @@ class Condense(Generic[M]):
                 resume=self.resume,
                 overwrite=self.overwrite,
                 checkpoint_every=every,
+                snapshots=self.snapshots,
                 source=absolute(self.data, self.data_dir),
                 observers=[display],
             )
