@@ -19,7 +19,7 @@ from .synthetic import Synthetic
 RUN, LOG = "run.json", "log.jsonl"
 _CHECKPOINT, _PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 SCORES = "scores.jsonl"
-_OURS = (RUN, LOG, _CHECKPOINT, _PREVIOUS, SCORES, artifact.FILE_NAME, picture.FILE_NAME)
+_OURS = (RUN, LOG, _CHECKPOINT, _PREVIOUS, SCORES, artifact.FILE_NAME, *picture.FILE_NAMES)
 
 
 @final

@@ -1,7 +1,6 @@
 """The command `evaluate`."""
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ..artifact import SyntheticSet, load_set
-from ..data import load
 from ..driver import condense
 from ..errors import InputError
 from ..evaluate import Protocol, evaluate_by, join, protocol_for
@@ -20,6 +18,7 @@ from ..methods import Random
 from ..rundir import SCORES
 from ..types import ImageSet, Scores
 from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
+from .sources import real_images
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,8 @@ class Evaluate:
         for path, fingerprint in zip(self.run_dirs, prints, strict=True):
             if prints.count(fingerprint) > 1:
                 raise InputError(f"{path} holds the same set as another run that was named: name it once")
-        train, test = self._images(sets)
+        where = {"data": self.data, "data_dir": self.data_dir}
+        train, test = real_images(self.run_dirs, sets, which="test", **where)
         if self.whole_epochs < 1:
             raise InputError(f"--whole-epochs {self.whole_epochs}: must be at least 1")
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
@@ -110,19 +110,6 @@ class Evaluate:
         _keep(of_row, self.run_dirs)
         if self.out is not None:
             write_json(self.out, {label: score.to_json() for label, score in scores.items()})
-
-    def _images(self, sets: Sequence[SyntheticSet]) -> tuple[ImageSet, ImageSet]:
-        """Training and test images that the sets were made from."""
-        made = sets[0].provenance
-        source = {**(made.get("source") or {}), **({"source": self.data} if self.data else {})}
-        if not source:
-            raise InputError(f"{self.run_dirs[0]} does not say what it was made from: name the test images by --data")
-        train, test = load(**{**source, **({"data_dir": self.data_dir} if self.data_dir else {})})
-        fingerprint = train.fingerprint()
-        for path, synthetic in zip(self.run_dirs, sets, strict=True):
-            if synthetic.provenance.get("data_sha256") != fingerprint:
-                warnings.warn(f"{source['source']} does not hold the images that {path} was made from", stacklevel=1)
-        return train, test
 
     def _rows(self, sets: Sequence[SyntheticSet], train: ImageSet) -> list[_Row]:
         def protocol(examples: SyntheticSet, seed: int) -> Protocol:
