@@ -29,7 +29,10 @@ def moments(iterations: int, number: int) -> frozenset[int]:
 
     Every iteration where there are no more than `number`.
     """
-    return frozenset({0, *(iterations * part // number for part in range(1, number + 1))} if number else ())
+    if number == 0:
+        return frozenset()
+    parts = min(number, iterations)
+    return frozenset({0, *(iterations * part // parts for part in range(1, parts + 1))})
 
 
 def save(run: Path, snapshot: Snapshot) -> None:
