@@ -11,10 +11,10 @@ import pytest
 
 from datacondense import InputError
 from datacondense.data import DATASETS, load
-from datacondense.driver import Progress
 from datacondense.methods import DC
 from datacondense.presets import PRESETS, Preset
 from datacondense.reproduce import EVALUATION, plan, reproduce
+from datacondense.session import Progress
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(

@@ -4,11 +4,12 @@ from . import methods
 from ._version import __version__
 from .artifact import SyntheticSet, load_set
 from .data import image_set, load
-from .driver import Observer, Progress, condense
+from .driver import condense
 from .errors import Diverged, InputError
 from .evaluate import Protocol, evaluate
 from .methods import METHODS, Method
 from .networks import NETWORKS, Network
+from .session import Observer, Progress
 from .types import ImageSet, Scores, Spec
 
 __all__ = [

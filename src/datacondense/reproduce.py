@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, final
 
 from .artifact import SyntheticSet
-from .driver import Observer, condense
+from .driver import condense
 from .errors import InputError, unknown
 from .evaluate import Protocol, evaluate_by, join, protocol_for
 from .execution import Compile, Precision
 from .files import append_line, read_json, write_json
 from .methods import method_name
 from .presets import PRESETS, Preset
+from .session import Observer
 from .types import ImageSet, Scores
 
 EVALUATION = "evaluation.json"

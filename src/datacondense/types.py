@@ -48,6 +48,10 @@ class Spec:
         mean, std = self._statistics(images.device)
         return (images * std + mean).clamp(0, 1)
 
+    def pixels(self, images: Tensor) -> Tensor:
+        """Normalised (..., C, H, W) -> uint8, clipped and rounded: the inverse of `normalise` on real images."""
+        return (self.denormalise(images) * 255).round().to(torch.uint8)
+
     def _statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
         mean, std = torch.tensor([self.mean, self.std], device=device)[:, :, None, None]  # each (C, 1, 1)
         return mean, std

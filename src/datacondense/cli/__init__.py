@@ -13,10 +13,11 @@ import tyro
 from .. import __version__
 from ..errors import Diverged, InputError
 from ..methods import METHODS, Method, method_class
-from .commands import Condense, List, Show
+from .commands import Condense, List
 from .display import ERR, say, summary
 from .evaluating import Evaluate
 from .reproducing import Reproduce, Results
+from .showing import Show
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,13 @@
-"""What each command does: condense, evaluate, show, list. A command is a dataclass of its options."""
+"""The commands `condense` and `list`. A command is a dataclass of its options."""
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import tyro
 from rich.table import Table
 
-from .. import picture
-from ..artifact import load_set
 from ..data import DATASETS, SOURCES, absolute
 from ..driver import condense
 from ..errors import InputError
@@ -47,6 +45,8 @@ class Condense(Generic[M]):
     """Replace the run in the run directory."""
     checkpoint_every: str = "1m"
     """Time between checkpoints."""
+    snapshots: int = 0
+    """Keep the images at the start and at this many iterations, spread evenly up to the last, for `show --process`."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "fp32"
@@ -80,6 +80,7 @@ class Condense(Generic[M]):
                 resume=self.resume,
                 overwrite=self.overwrite,
                 checkpoint_every=every,
+                snapshots=self.snapshots,
                 source=absolute(source),
                 observers=[display],
             )
@@ -91,27 +92,6 @@ class Condense(Generic[M]):
         if made["iterations_done"] < self.method.iterations:
             say("stopped early with a valid set; the same command with --resume goes on")
         say(f"next: datacondense evaluate {out}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Show:
-    """Draw a condensed set as a picture, one labelled row for each class."""
-
-    run_dir: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
-    """Run directory of `datacondense condense`, or a synthetic.safetensors."""
-    per_class: int = 10
-    """How many images of each class to draw."""
-    out: Path | None = None
-    """Picture to write; by default images.png beside the set."""
-
-    def run(self) -> None:
-        synthetic = load_set(self.run_dir)
-        if self.per_class < 1:
-            raise InputError(f"--per-class {self.per_class}: at least 1 image per class is needed")
-        folder = self.run_dir if self.run_dir.is_dir() else self.run_dir.parent
-        path = self.out or folder / picture.FILE_NAME
-        picture.save_grid(synthetic, path, per_class=self.per_class)
-        say(str(path))
 
 
 @dataclass(frozen=True, kw_only=True)

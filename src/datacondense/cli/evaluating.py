@@ -1,7 +1,6 @@
 """The command `evaluate`."""
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from ..methods import Random
 from ..rundir import SCORES
 from ..types import ImageSet, Scores
 from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
-from .reading import Reading, read
+from .reading import Reading, real_images
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Evaluate:
         for path, fingerprint in zip(self.run_dirs, prints, strict=True):
             if prints.count(fingerprint) > 1:
                 raise InputError(f"{path} holds the same set as another run that was named: name it once")
-        train, test = self._images(sets)
+        train, test = real_images(self.run_dirs, sets, data=self.data, reading=self.reading, which="test")
         if self.whole_epochs < 1:
             raise InputError(f"--whole-epochs {self.whole_epochs}: must be at least 1")
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
@@ -109,19 +108,6 @@ class Evaluate:
         _keep(of_row, self.run_dirs)
         if self.out is not None:
             write_json(self.out, {label: score.to_json() for label, score in scores.items()})
-
-    def _images(self, sets: Sequence[SyntheticSet]) -> tuple[ImageSet, ImageSet]:
-        """Training and test images that the sets were made from."""
-        made = sets[0].provenance
-        source = {**(made.get("source") or {}), **({"source": self.data} if self.data else {})}
-        if not source:
-            raise InputError(f"{self.run_dirs[0]} does not say what it was made from: name the test images by --data")
-        train, test = read({**source, **self.reading.given()})
-        fingerprint = train.fingerprint()
-        for path, synthetic in zip(self.run_dirs, sets, strict=True):
-            if synthetic.provenance.get("data_sha256") != fingerprint:
-                warnings.warn(f"{source['source']} does not hold the images that {path} was made from", stacklevel=1)
-        return train, test
 
     def _rows(self, sets: Sequence[SyntheticSet], train: ImageSet) -> list[_Row]:
         def protocol(examples: SyntheticSet, seed: int) -> Protocol:

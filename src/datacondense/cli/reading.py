@@ -1,10 +1,14 @@
-"""The options of reading images, which several commands share."""
+"""Reading real images, as several commands do it."""
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..artifact import SyntheticSet
 from ..data import load
+from ..errors import InputError
 from ..types import ImageSet
 from .display import RunDisplay
 
@@ -35,3 +39,23 @@ def read(source: dict[str, Any]) -> tuple[ImageSet, ImageSet]:
         return load(
             **source, progress=lambda what, done, total: display.step(done, total, f"{what} {done}/{total}", "images/s")
         )
+
+
+def real_images(
+    paths: Sequence[Path], sets: Sequence[SyntheticSet], *, data: str | None, reading: Reading, which: str
+) -> tuple[ImageSet, ImageSet]:
+    """Training and test images that the first of `sets`, read from `paths`, says it was made from.
+
+    data, reading: where they are instead, and how they are read. which: the images that are needed, in words. A warning
+    names each set that was made from others. Raises InputError when the set does not say and `data` is not given.
+    """
+    source = {**(sets[0].provenance.get("source") or {}), **({"source": data} if data else {})}
+    if not source:
+        raise InputError(f"{paths[0]} does not say what it was made from: name the {which} images by --data")
+    train, test = read({**source, **reading.given()})
+    fingerprint = train.fingerprint()
+    for path, synthetic in zip(paths, sets, strict=True):
+        made_from = synthetic.provenance.get("data_sha256")
+        if made_from not in (None, fingerprint):
+            warnings.warn(f"{source['source']} does not hold the images that {path} was made from", stacklevel=1)
+    return train, test
