@@ -20,7 +20,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"artifact"},
     {"picture", "figures"},
     {"rundir"},
-    {"driver", "evaluate", "presets"},
+    {"driver", "evaluate", "presets", "exchange"},
     {"reproduce", "results"},
     {"cli"},
     {"__init__", "__main__"},

@@ -22,6 +22,7 @@ _EXPECTED: dict[str, type | tuple[type, ...]] = {
     "settings": dict,
     "seed": int,
     "source": (dict, type(None)),
+    "imported": dict,
 }
 """What is read of a provenance, and the JSON type that it has."""
 

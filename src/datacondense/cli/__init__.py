@@ -16,6 +16,7 @@ from ..methods import METHODS, Method, method_class
 from .commands import Condense, List, Show
 from .display import ERR, say, summary
 from .evaluating import Evaluate
+from .exchanging import Export, Import
 from .reproducing import Reproduce, Results
 
 
@@ -40,6 +41,8 @@ Command = Union[  # noqa: UP007 (tyro reads the annotations)
     Annotated[CondenseWith, tyro.conf.subcommand("condense")],
     Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
     Annotated[Show, tyro.conf.subcommand("show")],
+    Annotated[Export, tyro.conf.subcommand("export")],
+    Annotated[Import, tyro.conf.subcommand("import")],
     Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
     Annotated[Results, tyro.conf.subcommand("results")],
     Annotated[List, tyro.conf.subcommand("list")],

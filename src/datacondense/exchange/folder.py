@@ -102,7 +102,9 @@ def _by_class(images: Tensor, labels: Tensor, spec: Spec) -> list[Tensor]:
 
 def _folders(path: Path, spec: Spec) -> dict[int, list[Path]]:
     """Label -> its image files, in the order of their numbers."""
-    labels = {name: label for names in (spec.class_names, folder_names(spec.class_names)) for label, name in enumerate(names)}
+    labels = {
+        name: label for names in (spec.class_names, folder_names(spec.class_names)) for label, name in enumerate(names)
+    }
     found: dict[int, list[Path]] = {}
     for child in sorted(path.iterdir()):
         if child.is_dir() and not child.name.startswith("."):

@@ -14,7 +14,6 @@ from ..artifact import SyntheticSet, checked, read_header
 from ..data.build import naming
 from ..errors import InputError
 from ..files import checksum, header_text, parse_json, write_bytes
-from ..types import Spec
 from .limits import affordable
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
