@@ -64,6 +64,13 @@ def test_lossless_formats_come_back_bit_for_bit(to: Format, channels: int) -> No
     assert Path("back/images.png").exists()
 
 
+def test_a_table_of_many_images_is_read_piece_by_piece() -> None:
+    made = make(names=tuple(map(str, range(100))))
+    export([made], "hf", "out")
+    import_sets("out", None, "back")
+    assert load_set("back").fingerprint() == made.fingerprint()
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_folder_comes_back_within_8_bits_of_what_can_be_shown(channels: int) -> None:
     made = make(channels=channels)

@@ -40,8 +40,9 @@ class Export:
             raise InputError(f"name runs and then what to write: datacondense export RUN --to {self.to} DEST")
         runs = [run for place in places for run in runs_in(place)]
         sets = [load_set(run) for run in runs]
-        scores = [known(one, run if run.is_dir() else run.parent) for one, run in zip(sets, runs, strict=True)]
-        export(sets, self.to, dest, scores=scores, licence=self.licence, overwrite=self.overwrite)
+        told = self.to in ("hf", "pt")
+        scores = [known(one, run if run.is_dir() else run.parent) for one, run in zip(sets, runs, strict=True) if told]
+        export(sets, self.to, dest, scores=scores or None, licence=self.licence, overwrite=self.overwrite)
         say(f"{'1 set' if len(sets) == 1 else f'{len(sets)} sets'}: {dest}")
 
 

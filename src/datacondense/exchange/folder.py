@@ -113,5 +113,6 @@ def _folders(path: Path, spec: Spec) -> dict[int, list[Path]]:
             label = labels[child.name]
             if label in found:
                 raise InputError(f"{path} has two folders for class {spec.class_names[label]!r}: keep one")
-            found[label] = sorted((file for file in child.glob("*.png") if file.is_file()), key=natural)
+            files = (file for file in child.glob("*.png") if file.is_file() and not file.name.startswith("."))
+            found[label] = sorted(files, key=natural)
     return found

@@ -22,6 +22,8 @@ from .pictures import from_png, to_png
 from .scores import Accuracies
 
 _FILE = "data/train-00000-of-00001.parquet"
+_ROWS = 64
+"""Images read at a time: a small file may unpack to much, and only what fits is kept."""
 
 
 def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, Accuracies], licence: str) -> None:
@@ -91,31 +93,26 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
     pa, parquet = _arrow()
     column = "pixels" if exact else "image"
     c, h, w = spec.shape
+    parts = []
     with naming(file):
         try:
             with parquet.ParquetFile(file, page_checksum_verification=True) as opened:
-                rows, columns = opened.metadata.num_rows, opened.schema_arrow.names
-                affordable(rows * c * h * w * 4, "its images")
+                columns = opened.schema_arrow.names
+                affordable(opened.metadata.num_rows * c * h * w * 4, "its images")
                 if not {column, "label"} <= set(columns):
                     raise InputError(f"it has the columns {', '.join(columns)}; needed are {column} and label")
-                table = opened.read(columns=[column, "label"])
-                labels = _labels(pa, table.column("label"))
-                if exact:
-                    return _exact(pa, table.column(column), spec), labels
-                data = [value["bytes"] for value in table.column(column).to_pylist()]
+                for batch in opened.iter_batches(_ROWS, columns=[column, "label"]):
+                    labels = _labels(pa, batch.column("label"))
+                    images = (_exact if exact else _pictures)(pa, batch.column(column), spec)
+                    parts.append((images, labels))
         except (InputError, FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # Arrow raises errors of many types on wrong bytes
             raise InputError(f"it is damaged or no table of images ({' '.join(str(error).split())})") from None
-        if not data:
+        if not parts:
             raise InputError("there is no image in it")
-        if not all(isinstance(one, bytes) for one in data):
-            raise InputError("its images are not stored in the file")
-        pixels = []
-        for index, one in enumerate(data):
-            with naming(f"image {index}"):
-                pixels.append(from_png(one, spec))
-        return spec.normalise(torch.stack(pixels)), labels
+    images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    return images, labels
 
 
 def _labels(pa: ModuleType, column: Any) -> Tensor:
@@ -126,12 +123,24 @@ def _labels(pa: ModuleType, column: Any) -> Tensor:
 
 def _exact(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
     """The tensor (N, C, H, W) in a column of nested lists."""
-    rows, values = len(column), column.combine_chunks()
+    rows, values = len(column), column
     for _ in spec.shape:
         values = values.flatten()
     if not pa.types.is_float32(values.type) or len(values) != rows * torch.Size(spec.shape).numel():
         raise InputError(f"pixels are {len(values)} values of {values.type} for {rows} images of shape {spec.shape}")
-    return torch.from_numpy(values.to_numpy().copy()).reshape(rows, *spec.shape)
+    return torch.from_numpy(values.to_numpy(zero_copy_only=False).copy()).reshape(rows, *spec.shape)
+
+
+def _pictures(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
+    """The tensor (N, C, H, W) of a column of PNG images, which the hub stores as {bytes, path}."""
+    if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
+        raise InputError(f"images are {column.type}, expected the bytes of pictures")
+    pixels = []
+    for data in column.field("bytes").to_pylist():
+        if not isinstance(data, bytes):
+            raise InputError("its images are not stored in the file")
+        pixels.append(from_png(data, spec))
+    return spec.normalise(torch.stack(pixels))
 
 
 def _nested(pa: ModuleType, images: Tensor) -> Any:

@@ -54,7 +54,7 @@ def read(path: Path, spec: Spec) -> tuple[list[SyntheticSet], list[Path]]:
     entries = [_entry(path, index, entry, spec) for index, entry in enumerate(content["data"])]
     with naming(path):
         accuracies = _accuracies(content.get("accs_all_exps", {}))
-    settings = {"settings": {"arch": arch}} if (arch := _arch(path, accuracies)) else {}
+    settings = {"settings": _settings(path, accuracies)}
     if len(entries) > 1 and _disjoint(labels for _, labels in entries):
         images, labels = (torch.cat(tensors) for tensors in zip(*entries, strict=True))
         steps = [[spec.class_names[label] for label in _order(labels)] for _, labels in entries]
@@ -107,11 +107,13 @@ def _share(accuracies: Mapping[str, list[float]], index: int, entries: int) -> d
     return {arch: values[index * sizes[arch] : (index + 1) * sizes[arch]] for arch, values in accuracies.items()}
 
 
-def _arch(path: Path, accuracies: Mapping[str, object]) -> str | None:
-    """The network the sets were made with: in the name of the file as the authors give it, or the only one tested."""
-    named = re.match(r"(?:cl_)?res_[^_]+_[^_]+_(.+?)_\d+ipc", path.name)
-    arch = named[1] if named else next(iter(accuracies)) if len(accuracies) == 1 else None
-    return arch if arch in NETWORKS else None
+def _settings(path: Path, accuracies: Mapping[str, object]) -> dict[str, str]:
+    """What the authors' name of the file says, res_METHOD_DATA_NETWORK_Nipc.pt: the network, and DC's lack of
+    augmentation, under which its sets are to be evaluated; without such a name the only network that was tested."""
+    named = re.match(r"(?:cl_)?res_([^_]+)_[^_]+_(.+?)_\d+ipc", path.name)
+    arch = named[2] if named else next(iter(accuracies)) if len(accuracies) == 1 else ""
+    settings = {"arch": arch} if arch in NETWORKS else {}
+    return {**settings, "augment": "none"} if named and named[1] == "DC" else settings
 
 
 def _disjoint(all_labels: Iterable[Tensor]) -> bool:
