@@ -21,7 +21,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"picture", "figures"},
     {"rundir"},
     {"session"},
-    {"driver", "evaluate", "presets"},
+    {"driver", "evaluate", "presets", "exchange"},
     {"reproduce", "results"},
     {"cli"},
     {"__init__", "__main__"},

@@ -16,6 +16,7 @@ from ..methods import METHODS, Method, method_class
 from .commands import Condense, List
 from .display import ERR, say, summary
 from .evaluating import Evaluate
+from .exchanging import Export, Import
 from .reproducing import Reproduce, Results
 from .showing import Show
 
@@ -41,6 +42,8 @@ Command = Union[  # noqa: UP007 (tyro reads the annotations)
     Annotated[CondenseWith, tyro.conf.subcommand("condense")],
     Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
     Annotated[Show, tyro.conf.subcommand("show")],
+    Annotated[Export, tyro.conf.subcommand("export")],
+    Annotated[Import, tyro.conf.subcommand("import")],
     Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
     Annotated[Results, tyro.conf.subcommand("results")],
     Annotated[List, tyro.conf.subcommand("list")],

@@ -12,6 +12,7 @@ from ..artifact import SyntheticSet, load_set
 from ..driver import condense
 from ..errors import InputError
 from ..evaluate import Protocol, evaluate_by, join, protocol_for
+from ..exchange import runs_in
 from ..execution import Compile, Precision
 from ..files import append_line, write_json
 from ..methods import Random
@@ -41,7 +42,8 @@ class Evaluate:
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
-    """Run directories of `datacondense condense`, or synthetic.safetensors files."""
+    """Run directories of `condense` and `import`, or synthetic.safetensors files; a directory of runs stands for all
+    of them."""
     archs: tuple[str, ...] = ()
     """Networks to train; by default the one each set was made with."""
     pool: str | None = None
@@ -79,18 +81,19 @@ class Evaluate:
     def run(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run: datacondense evaluate RUN")
-        sets = [load_set(path) for path in self.run_dirs]
+        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        sets = [load_set(path) for path in runs]
         prints = [synthetic.fingerprint() for synthetic in sets]
-        for path, fingerprint in zip(self.run_dirs, prints, strict=True):
+        for path, fingerprint in zip(runs, prints, strict=True):
             if prints.count(fingerprint) > 1:
                 raise InputError(f"{path} holds the same set as another run that was named: name it once")
-        train, test = real_images(self.run_dirs, sets, data=self.data, reading=self.reading, which="test")
+        train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test")
         if self.whole_epochs < 1:
             raise InputError(f"--whole-epochs {self.whole_epochs}: must be at least 1")
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
             if path is not None and not path.parent.is_dir():
                 raise InputError(f"{flag} {path}: there is no directory {path.parent}")
-        rows = self._rows(sets, train)
+        rows = self._rows(sets, runs, train)
         of_row = self._train(rows, test)
         scores = {
             label: join([s for row, s in of_row if row.label == label])
@@ -105,11 +108,11 @@ class Evaluate:
 
             (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
             say(str(self.figure))
-        _keep(of_row, self.run_dirs)
+        _keep(of_row, runs)
         if self.out is not None:
             write_json(self.out, {label: score.to_json() for label, score in scores.items()})
 
-    def _rows(self, sets: Sequence[SyntheticSet], train: ImageSet) -> list[_Row]:
+    def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[_Row]:
         def protocol(examples: SyntheticSet, seed: int) -> Protocol:
             return protocol_for(
                 examples,
@@ -123,7 +126,7 @@ class Evaluate:
 
         names = labels([synthetic.provenance for synthetic in sets])
         rows: list[_Row] = []
-        for name, synthetic, path in zip(names, sets, self.run_dirs, strict=True):
+        for name, synthetic, path in zip(names, sets, runs, strict=True):
             alike = [row for row in rows if row.label == name]
             rows.append(_Row(name, synthetic, protocol(synthetic, seed=self.seed + len(alike)), path))
         first = rows[0].protocol
@@ -175,6 +178,7 @@ def labels(made: Sequence[Any]) -> list[str]:
                 **settings,
                 "iterations_done": one.get("iterations_done"),
                 "data_sha256": one.get("data_sha256"),
+                "file": (one.get("imported") or {}).get("file") if one.get("method") == "imported" else None,
             }
         )
     kinds = {json.dumps(fact, sort_keys=True) for fact in facts}

@@ -1,5 +1,6 @@
 """Reading real images, as several commands do it."""
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +53,12 @@ def real_images(
     source = {**(sets[0].provenance.get("source") or {}), **({"source": data} if data else {})}
     if not source:
         raise InputError(f"{paths[0]} does not say what it was made from: name the {which} images by --data")
-    train, test = read({**source, **reading.given()})
+    arguments = {**source, **reading.given()}
+    try:
+        inspect.signature(load).bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"{paths[0]} names its data in a way that is not known ({error}): use --data") from None
+    train, test = read(arguments)
     fingerprint = train.fingerprint()
     for path, synthetic in zip(paths, sets, strict=True):
         made_from = synthetic.provenance.get("data_sha256")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, unknown
-from ..types import ImageSet
+from ..types import ImageSet, Spec
 from . import arrays, digits, folder, idx
 from .build import drop_small, image_set
 from .options import Options, Progress, silent
@@ -64,6 +64,11 @@ def _read(source: str, data_dir: str | Path | None, options: Options, progress: 
     return read(place, options, progress)
 
 
+def known_spec(source: str) -> Spec | None:
+    """The Spec of a named set, as far as it is known without its files; None otherwise."""
+    return None
+
+
 def absolute(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `load` for JSON, with paths that do not depend on the working directory."""
     prefix, colon, path = arguments["source"].partition(":")
@@ -73,4 +78,4 @@ def absolute(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {**arguments, "source": place, "data_dir": folder}
 
 
-__all__ = ["DATASETS", "SOURCES", "absolute", "image_set", "load"]
+__all__ = ["DATASETS", "SOURCES", "absolute", "image_set", "known_spec", "load"]
