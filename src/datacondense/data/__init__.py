@@ -1,16 +1,29 @@
 """Real image sets by name, or from a file or folder of one's own."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..errors import InputError, unknown
 from ..types import ImageSet
-from . import arrays, digits, folder, idx
+from . import arrays, digits, folder
 from .build import image_set
+from .named import NAMED, Found
+from .places import Arrays
+
+
+def _load_named(name: str, data_dir: Path | None) -> tuple[ImageSet, ImageSet]:
+    found = NAMED[name].find(data_dir)
+    if not isinstance(found, Found):
+        raise found.error()
+    contents = found.contents()
+    assert isinstance(contents, Arrays)
+    return found.build(contents)
+
 
 DATASETS: dict[str, Callable[[Path | None], tuple[ImageSet, ImageSet]]] = {
     "digits": digits.load,
-    "fashion-mnist": idx.FASHION_MNIST,
+    **{name: partial(_load_named, name) for name in ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100")},
 }
 """Name -> reader of the train and test set; it is given the data folder, None for the usual places."""
 
