@@ -69,6 +69,6 @@ def _read(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int) -> np.nda
     except MemoryError:
         raise InputError(f"{path} declares the shape {shape}, for which there is no memory") from None
     if len(data) != size:
-        found = f"{len(data)} bytes" if len(data) < size else "more"
-        raise InputError(f"{path} is damaged: {found} of data, expected {size} bytes for the shape {shape}")
+        found = len(data) if len(data) < size else f"more than {size}"
+        raise InputError(f"{path} is damaged: {found} bytes of data, expected {size} for the shape {shape}")
     return np.frombuffer(data, np.uint8).reshape(shape)
