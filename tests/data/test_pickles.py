@@ -88,6 +88,7 @@ def hand_made(*operations: bytes) -> bytes:
 RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 NDARRAY = b"cnumpy\nndarray\n"
 DTYPE = b"cnumpy\ndtype\n"
+EMPTY = b"K\0\x85U\1b\x87R"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,8 @@ DTYPE = b"cnumpy\ndtype\n"
         ),  # _reconstruct(ndarray, (2147483647,), b"b")
         hand_made(RECONSTRUCT, DTYPE, b"K\0\x85U\1b\x87R"),
         hand_made(RECONSTRUCT, b"}U\7__doc__U\1xs\x86b"),  # set fields of what is called
-        hand_made(DTYPE, b"U\2O8K\0K\1\x87R"),
+        # An array of an object that lies at the address 0x4141414141414141.
+        hand_made(RECONSTRUCT, NDARRAY, EMPTY, b"(K\1K\1\x85", DTYPE, b"U\2O8K\0K\1\x87R\x89U\x08AAAAAAAAtb"),
         hand_made(b"r\xff\xff\xff\x7f"),
         hand_made(b"Nr\xff\xff\xff\x7f"),  # a memo of 2147483647 entries
         hand_made(b"]", b"\x85" * 30_000),
