@@ -19,7 +19,7 @@ _BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
 """Number of a type in the file -> bytes of an element: integers of 8 to 32 bits, floats, integers of 64 bits."""
 _REAL_CLASSES = range(6, 16)
 """double, single and the integers: what has neither characters nor parts nor gaps."""
-_COMPLEX = 0x800
+_COMPLEX_OR_LOGICAL = 0xA00
 _HEAD = 512
 """Bytes in which the header of a variable ends: flags, at most 32 dimensions, and a name of one letter."""
 
@@ -117,7 +117,7 @@ def _variable(head: bytes, order: str, size: int) -> str:
     flags_kind, flags_size, flags, _, dims_kind, dims_size = struct.unpack_from(f"{order}6I", head)
     if (flags_kind, flags_size, dims_kind) != (6, 8, 5) or dims_size % 4 or not 8 <= dims_size <= 128:
         raise ValueError("the header of a variable is none")
-    if flags & 0xFF not in _REAL_CLASSES or flags & _COMPLEX:
+    if flags & 0xFF not in _REAL_CLASSES or flags & _COMPLEX_OR_LOGICAL:
         raise ValueError("a variable is no array of real numbers")
     dims = struct.unpack_from(f"{order}{dims_size // 4}I", head, 24)
     kind, length, start, after = _tag(head, order, 24 + _padded(dims_size))
