@@ -192,7 +192,7 @@ def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
         operations.check(io.BytesIO(archive.read(pickles[0])), path, _TORCH)
         broken = archive.testzip()
     if broken:
-        raise InputError(f"{path} is damaged: the checksum of its record {broken} is wrong")
+        raise InputError(f"{path} is damaged: the checksum of its record {broken[:80]!r} is wrong")
 
 
 class _Plain:
