@@ -46,7 +46,7 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
             found = loadmat(file, variable_names=["X", "y"])
         except InputError:
             raise
-        except (Exception, MemoryError) as error:  # scipy raises errors of any type on bytes it does not understand
+        except Exception as error:  # scipy raises errors of any type on bytes it does not understand
             reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(f"{path} is damaged or not a .mat file of MATLAB 5 to 7.2 ({reason})") from None
     images, labels = found["X"], found["y"]
