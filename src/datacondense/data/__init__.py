@@ -1,18 +1,31 @@
 """Real image sets by name, or from a file or folder of one's own."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, unknown
 from ..types import ImageSet, Spec
-from . import arrays, digits, folder, idx
+from . import arrays, digits, folder
 from .build import drop_small, image_set
+from .named import NAMED, Found
 from .options import Options, Progress, silent
+from .places import Arrays
+
+
+def _load_named(name: str, data_dir: Path | None) -> tuple[ImageSet, ImageSet]:
+    found = NAMED[name].find(data_dir)
+    if not isinstance(found, Found):
+        raise found.error()
+    contents = found.contents()
+    assert isinstance(contents, Arrays)
+    return found.build(contents)
+
 
 DATASETS: dict[str, Callable[[Path | None], tuple[ImageSet, ImageSet]]] = {
     "digits": digits.load,
-    "fashion-mnist": idx.FASHION_MNIST,
+    **{name: partial(_load_named, name) for name in NAMED},
 }
 """Name -> reader of the train and test set; it is given the data folder, None for the usual places."""
 
@@ -66,7 +79,7 @@ def _read(source: str, data_dir: str | Path | None, options: Options, progress: 
 
 def known_spec(source: str) -> Spec | None:
     """The Spec of a named set, as far as it is known without its files; None otherwise."""
-    return None
+    return NAMED[source].spec() if source in NAMED else None
 
 
 def absolute(arguments: Mapping[str, Any]) -> dict[str, Any]:

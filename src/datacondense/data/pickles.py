@@ -7,11 +7,9 @@ is carried out, and a name stands for something of this file or for nothing: `Un
 
 import io
 import pickle
-import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from . import operations
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 """The module of NumPy before and since version 2."""
@@ -35,12 +34,6 @@ _TORCH = frozenset(
         *(f"torch.{kind}Storage" for kind in _STORAGES),
     }
 )
-_OPERATIONS = {operation.code: operation for operation in pickletools.opcodes}
-_LONGEST_LINE = 4096
-_LARGEST_PICKLE = 16 << 20
-"""Bytes of the structure around the tensors in a file of torch.save, in which every tensor takes some hundred."""
-_MOST_TUPLES = 20_000
-"""Python hashes a tuple inside a tuple by recursion in C, which some ten thousand levels would crash."""
 _DEEPEST = 20
 
 
@@ -53,13 +46,13 @@ def read_pickle(file: BinaryIO, what: object) -> object:
     """
     start = file.tell()
     try:
-        _check(file, what, None)
+        operations.check(file, what, None)
         file.seek(start)
         found = _Unpickler(file, what).load()
     except InputError:
         raise
     except Exception as error:  # a damaged pickle makes the machine raise errors of any type
-        raise _damaged(what, "a pickle", error) from None
+        raise operations.damaged(what, "a pickle", error) from None
     if isinstance(found, dict):
         return {key: value.array if isinstance(value, _Array) else value for key, value in found.items()}
     return found
@@ -83,7 +76,7 @@ def read_torch(path: Path, *, mmap: bool = False) -> Any:
                 _check_archive(file, path, size)
             else:
                 for _ in range(5):  # a magic number, version, system, the object, and the keys of its storages
-                    _check(file, path, _TORCH)
+                    operations.check(file, path, _TORCH)
         with warnings.catch_warnings(), torch.serialization.safe_globals(_safe_globals()):
             warnings.simplefilter("ignore")  # of what torch deprecates in its own classes
             # Mapped, as torch then cuts a storage to the file; torch 2.6 trusts the number of elements otherwise.
@@ -91,7 +84,7 @@ def read_torch(path: Path, *, mmap: bool = False) -> Any:
     except InputError:
         raise
     except Exception as error:  # torch raises errors of any type on bytes it does not understand
-        raise _damaged(path, "a file of torch.save", error) from None
+        raise operations.damaged(path, "a file of torch.save", error) from None
     return _Plain(path, size, copy=zipped and not mmap).of(found, 0)
 
 
@@ -105,7 +98,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str, /) -> object:
         name = f"{module_name}.{global_name}"
         if name not in _ARRAY:
-            raise _refused(self._what, name)
+            raise operations.refused(self._what, name)
         return _ARRAY[name]
 
 
@@ -185,83 +178,6 @@ def _safe_globals() -> list[Any]:
     return [(_Dtype, "numpy.dtype"), *((_scalar, f"{module}.scalar") for module in _MULTIARRAY)]
 
 
-def _check(file: BinaryIO, what: object, allowed: Collection[str] | None) -> None:
-    """Go over the operations of one pickle, up to its end, and carry out none.
-
-    allowed: the names it may use, where they are not left to `find_class`. Raises InputError for another name, for
-    counts that would exhaust memory or the stack, and for a pickle that is cut short; pickletools.OpcodeInfo knows
-    how long an operation is.
-    """
-    start = file.tell()
-    size = file.seek(0, 2)
-    file.seek(start)
-    count = tuples = 0
-    strings = ["", ""]
-    name = ""
-    while name != "STOP":
-        code = file.read(1)
-        operation = _OPERATIONS.get(code.decode("latin1"))
-        if operation is None:
-            raise InputError(f"{what} is damaged or not a pickle ({'byte ' + code.hex() if code else 'it ends early'})")
-        name, count, argument = operation.name, count + 1, _argument(file, operation, size)
-        tuples += name.startswith("TUPLE")
-        index = _number(name, argument) if name.endswith("PUT") else 0
-        if index > count or tuples > _MOST_TUPLES or (name == "FRAME" and _number(name, argument) > size):
-            raise InputError(f"{what} is damaged or not a data file: its pickle claims more than it holds")
-        if "UNICODE" in name:
-            strings = [strings[1], argument.decode("utf-8", "replace")]
-        wanted = argument.decode("utf-8", "replace") if name in ("GLOBAL", "INST") else ".".join(strings)
-        if allowed is not None and name in ("GLOBAL", "INST", "STACK_GLOBAL") and wanted not in allowed:
-            raise _refused(what, wanted)
-        if allowed is not None and file.tell() - start > _LARGEST_PICKLE:
-            raise InputError(f"{what} holds a pickle of more than {_LARGEST_PICKLE >> 20} MiB outside its tensors")
-
-
-def _argument(file: BinaryIO, operation: pickletools.OpcodeInfo, size: int) -> bytes:
-    """The argument of an operation, or its first 4096 bytes; the two lines of a name become one with a dot."""
-    if operation.arg is None:
-        return b""
-    length = operation.arg.n
-    if length == pickletools.UP_TO_NEWLINE:
-        lines = 2 if operation.name in ("GLOBAL", "INST") else 1
-        return b".".join(_line(file) for _ in range(lines))
-    prefix = {
-        pickletools.TAKEN_FROM_ARGUMENT1: 1,
-        pickletools.TAKEN_FROM_ARGUMENT4: 4,
-        pickletools.TAKEN_FROM_ARGUMENT4U: 4,
-        pickletools.TAKEN_FROM_ARGUMENT8U: 8,
-    }.get(length)
-    if prefix:
-        length = int.from_bytes(file.read(prefix), "little")
-    end = file.tell() + length
-    if end > size:
-        raise EOFError("it ends early")
-    argument = file.read(min(length, _LONGEST_LINE))
-    file.seek(end)
-    return argument
-
-
-def _line(file: BinaryIO) -> bytes:
-    line = file.readline(_LONGEST_LINE)
-    if not line.endswith(b"\n"):
-        raise EOFError("a line does not end")
-    return line[:-1]
-
-
-def _number(name: str, argument: bytes) -> int:
-    return int(argument) if name == "PUT" else int.from_bytes(argument, "little")
-
-
-def _refused(what: object, name: str) -> InputError:
-    printable = name[:200].encode("unicode_escape").decode()
-    return InputError(f"{what} wants to run {printable}, which a data file has no need of: it is refused")
-
-
-def _damaged(what: object, kind: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return InputError(f"{what} is damaged or not {kind} ({reason})")
-
-
 def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
     """Refuse a zip file that torch.save did not write, before torch sees it."""
     with zipfile.ZipFile(file) as archive:
@@ -273,10 +189,10 @@ def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
         pickles = [entry for entry in entries if entry.filename.split("/")[-1] == "data.pkl"]
         if len(pickles) != 1:
             raise InputError(f"{path} is not a file of torch.save: it is a zip file without data.pkl")
-        _check(io.BytesIO(archive.read(pickles[0])), path, _TORCH)
+        operations.check(io.BytesIO(archive.read(pickles[0])), path, _TORCH)
         broken = archive.testzip()
     if broken:
-        raise InputError(f"{path} is damaged: the checksum of its record {broken} is wrong")
+        raise InputError(f"{path} is damaged: the checksum of its record {broken[:80]!r} is wrong")
 
 
 class _Plain:
