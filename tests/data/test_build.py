@@ -230,9 +230,7 @@ def test_a_split_that_leaves_nothing_to_test_on_is_refused() -> None:
 def test_small_classes_are_left_out_and_named() -> None:
     images, labels = numbered([40, 3, 20, 9])
     train, test = split(image_set(images, labels, name="toy", class_names=["owl", "wren", "kite", "rook"]))
-    with pytest.warns(
-        UserWarning, match=r"fewer than 10 training images: wren \(2\), rook \(7\)"
-    ):
+    with pytest.warns(UserWarning, match=r"fewer than 10 training images: wren \(2\), rook \(7\)"):
         few, few_test = drop_small(train, test, 10)
     assert few.spec.class_names == ("owl", "kite")
     assert (few.counts.tolist(), few_test.counts.tolist()) == ([32, 16], [8, 4])
