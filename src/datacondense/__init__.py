@@ -3,7 +3,7 @@
 from . import methods
 from ._version import __version__
 from .artifact import SyntheticSet, load_set
-from .data import image_set, load
+from .data import from_torch, image_set, load
 from .driver import Observer, Progress, condense
 from .errors import Diverged, InputError
 from .evaluate import Protocol, evaluate
@@ -28,6 +28,7 @@ __all__ = [
     "__version__",
     "condense",
     "evaluate",
+    "from_torch",
     "image_set",
     "load",
     "load_set",

@@ -1,13 +1,16 @@
 """Real image sets by name, or from a file or folder of one's own."""
 
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, unknown
 from ..types import ImageSet
-from . import arrays, digits, folder, idx
+from . import arrays, digits, folder, hub, idx
 from .build import drop_small, image_set
 from .options import Options, Progress, silent
+from .torch_set import from_torch
 
 DATASETS: dict[str, Callable[[Path | None], tuple[ImageSet, ImageSet]]] = {
     "digits": digits.load,
@@ -18,6 +21,7 @@ DATASETS: dict[str, Callable[[Path | None], tuple[ImageSet, ImageSet]]] = {
 SOURCES: dict[str, tuple[str, Callable[[str, Options, Progress], tuple[ImageSet, ImageSet]]]] = {
     "arrays": ("FILE.npz", arrays.load),
     "folder": ("PATH", folder.load),
+    "hub": ("OWNER/NAME", hub.load),
 }
 """Prefix -> what is written after its colon, and the reader of the train and test set found there."""
 
@@ -35,9 +39,10 @@ def load(
 ) -> tuple[ImageSet, ImageSet]:
     """The train and the test set of `source`, on the CPU, sharing one Spec.
 
-    source: a name in DATASETS, `arrays:FILE.npz` or `folder:PATH`; see `arrays.load` and `folder.load` for what is
-    read there. data_dir: the only folder in which the files of a named set are then looked for; what needs no
-    such files ("digits", and the sources with a path of their own) does not read it.
+    source: a name in DATASETS; `arrays:FILE.npz`; `folder:PATH` of a folder or zip file; `hub:OWNER/NAME`,
+    `hub:OWNER/NAME:CONFIG` or `hub:PATH`: see `load` of `arrays`, `folder` and `hub` for what is read there.
+    data_dir: the only folder in which the files of a named set are then looked for; what needs no such files ("digits",
+    and the sources with a path of their own) does not read it.
     image_size, skip_broken, image_column, label_column: as in `Options`.
     min_per_class: classes with fewer training images are left out; a warning names them.
     progress: told how reading goes on, where it may take long.
@@ -63,11 +68,19 @@ def _read(source: str, data_dir: str | Path | None, options: Options, progress: 
     return read(place, options, progress)
 
 
-def absolute(source: str, data_dir: Path | None) -> dict[str, str | None]:
-    """The arguments of `load` for JSON, with paths that do not depend on the working directory."""
-    prefix, colon, path = source.partition(":")
-    place = f"{prefix}:{Path(path).expanduser().absolute()}" if colon else source
-    return {"source": place, "data_dir": None if data_dir is None else str(data_dir.absolute())}
+def absolute(source: str, data_dir: str | Path | None = None, **options: Any) -> dict[str, Any]:
+    """The arguments of `load` for JSON, without those at their default, with paths from the root of the disk.
+
+    options: other arguments of `load`, but for `progress`. What is no path, as OWNER/NAME, stays as it is.
+    """
+    prefix, colon, place = source.partition(":")
+    if colon:
+        place = hub.absolute(place) if prefix == "hub" else str(Path(place).expanduser().absolute())
+    given: dict[str, Any] = {"source": f"{prefix}{colon}{place}"}
+    if data_dir is not None:
+        given["data_dir"] = str(Path(data_dir).expanduser().absolute())
+    defaults = {name: parameter.default for name, parameter in signature(load).parameters.items()}
+    return {**given, **{name: value for name, value in options.items() if value != defaults[name]}}
 
 
-__all__ = ["DATASETS", "SOURCES", "absolute", "image_set", "load"]
+__all__ = ["DATASETS", "SOURCES", "absolute", "from_torch", "image_set", "load"]

@@ -141,7 +141,19 @@ def naming(place: object) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{place}: {error}") from None
+        raise type(error)(f"{place}: {error}") from None
+
+
+def single_image(image: np.ndarray | Tensor) -> np.ndarray:
+    """One image as `image_set` takes them, uint8 (C, H, W). Raises InputError for what it does not take."""
+    array = _numpy("images", image)
+    try:
+        return _pixels(array[None])[0]
+    except InputError as error:
+        hint = ""
+        if array.dtype.kind == "f" and array.size and np.isfinite(array).all() and array.min() < 0:
+            hint = "; take Normalize out of the transform"
+        raise InputError(f"is of no use: {error}{hint}") from None
 
 
 def _numpy(what: str, array: np.ndarray | Tensor) -> np.ndarray:

@@ -75,7 +75,10 @@ def stamp(path: str | Path) -> str:
 def read(path: str, limit: int) -> bytes:
     """Content of a file. Raises OSError, and InputError when it has more than `limit` bytes."""
     with open(path, "rb") as file:  # noqa: PTH123 (a Path would take longer to make than a small file to read)
-        _bound(os.fstat(file.fileno()).st_size, limit)
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError("is not a file")
+        _bound(found.st_size, limit)
         return file.read()
 
 
