@@ -45,8 +45,8 @@ class Watch:
 def small(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(PRESETS, "small", SMALL)
-    monkeypatch.setitem(DATASETS, "toy", lambda _: (toy(), toy(draw=1)))
-    monkeypatch.setitem(DATASETS, "other", lambda _: (toy(side=12), toy(side=12, draw=1)))
+    monkeypatch.setitem(DATASETS, "toy", lambda *_: (toy(), toy(draw=1)))
+    monkeypatch.setitem(DATASETS, "other", lambda *_: (toy(side=12), toy(side=12, draw=1)))
 
 
 def run(watch: Watch | None = None, **changes: Any) -> dict[str, Any]:

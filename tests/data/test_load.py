@@ -14,12 +14,15 @@ def test_an_unknown_name_is_told_with_all_that_is_known(source: str) -> None:
     said = str(caught.value)
     assert said.startswith(f"unknown data {source!r}: ")
     assert said.endswith(
-        "known are digits, mnist, fashion-mnist, svhn, cifar10, cifar100, arrays:FILE.npz, folder:PATH"
+        "known are digits, mnist, fashion-mnist, svhn, cifar10, cifar100, tiny-imagenet, arrays:FILE.npz, "
+        "folder:PATH, hub:OWNER/NAME"
     )
-    assert len([*DATASETS, *SOURCES]) == 8
+    assert len([*DATASETS, *SOURCES]) == 10
 
 
-@pytest.mark.parametrize(("source", "usage"), [("arrays:", "arrays:FILE.npz"), ("folder:", "folder:PATH")])
+@pytest.mark.parametrize(
+    ("source", "usage"), [("arrays:", "arrays:FILE.npz"), ("folder:", "folder:PATH"), ("hub:", "hub:OWNER/NAME")]
+)
 def test_a_prefix_without_a_place_is_refused(source: str, usage: str) -> None:
     with pytest.raises(InputError, match=f"names no place: write {usage}"):
         load(source)

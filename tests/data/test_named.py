@@ -130,7 +130,7 @@ def test_files_of_a_namesake_in_the_data_folder_are_not_taken(tmp_path: Path) ->
 def test_a_place_that_has_part_of_the_set_is_told(tmp_path: Path) -> None:
     mine = write_set(tmp_path / "mine", 1, ".gz")
     (mine / f"{TEST_LABELS}.gz").unlink()
-    assert f"{mine} (which lacks {TEST_LABELS}); " in refusal(load, "mnist", data_dir=mine)
+    assert f"{mine} (which lacks {TEST_LABELS}), the Hugging Face hub (" in refusal(load, "mnist", data_dir=mine)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])

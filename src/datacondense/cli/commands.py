@@ -81,7 +81,7 @@ class Condense(Generic[M]):
                 overwrite=self.overwrite,
                 checkpoint_every=every,
                 snapshots=self.snapshots,
-                source=absolute(source),
+                source=absolute(**source),
                 observers=[display],
             )
         made = result.provenance

@@ -69,7 +69,7 @@ class Import:
         source = {"source": self.data, **self.reading.given()} if self.data else None
         spec = (known_spec(source["source"]) or read(source)[0].spec) if source else None
         runs = import_sets(
-            self.file, spec, self.dest, source=absolute(source) if source else None, overwrite=self.overwrite
+            self.file, spec, self.dest, source=absolute(**source) if source else None, overwrite=self.overwrite
         )
         images = sum(len(load_set(run)) for run in runs)
         say(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")

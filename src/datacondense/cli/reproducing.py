@@ -71,7 +71,7 @@ class Reproduce:
                 planned,
                 train,
                 test,
-                source=absolute(source),
+                source=absolute(**source),
                 overwrite=self.overwrite,
                 runs=self.runs,
                 results=self.results,

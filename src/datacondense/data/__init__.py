@@ -1,37 +1,29 @@
 """Real image sets by name, or from a file or folder of one's own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, unknown
 from ..types import ImageSet, Spec
-from . import arrays, digits, folder
+from . import arrays, digits, finding, folder, hub
 from .build import drop_small, image_set
-from .named import NAMED, Found
+from .named import NAMED
 from .options import Options, Progress, silent
-from .places import Arrays
+from .torch_set import from_torch
 
-
-def _load_named(name: str, data_dir: Path | None) -> tuple[ImageSet, ImageSet]:
-    found = NAMED[name].find(data_dir)
-    if not isinstance(found, Found):
-        raise found.error()
-    contents = found.contents()
-    assert isinstance(contents, Arrays)
-    return found.build(contents)
-
-
-DATASETS: dict[str, Callable[[Path | None], tuple[ImageSet, ImageSet]]] = {
+DATASETS: dict[str, Callable[[Path | None, Progress], tuple[ImageSet, ImageSet]]] = {
     "digits": digits.load,
-    **{name: partial(_load_named, name) for name in NAMED},
+    **{name: partial(finding.load, name) for name in NAMED},
 }
 """Name -> reader of the train and test set; it is given the data folder, None for the usual places."""
 
 SOURCES: dict[str, tuple[str, Callable[[str, Options, Progress], tuple[ImageSet, ImageSet]]]] = {
     "arrays": ("FILE.npz", arrays.load),
     "folder": ("PATH", folder.load),
+    "hub": ("OWNER/NAME", hub.load),
 }
 """Prefix -> what is written after its colon, and the reader of the train and test set found there."""
 
@@ -49,9 +41,10 @@ def load(
 ) -> tuple[ImageSet, ImageSet]:
     """The train and the test set of `source`, on the CPU, sharing one Spec.
 
-    source: a name in DATASETS, `arrays:FILE.npz` or `folder:PATH`; see `arrays.load` and `folder.load` for what is
-    read there. data_dir: the only folder in which the files of a named set are then looked for; what needs no
-    such files ("digits", and the sources with a path of their own) does not read it.
+    source: a name in DATASETS; `arrays:FILE.npz`; `folder:PATH` of a folder or zip file; `hub:OWNER/NAME`,
+    `hub:OWNER/NAME:CONFIG` or `hub:PATH`: see `load` of `arrays`, `folder` and `hub` for what is read there.
+    data_dir: the only folder in which the files of a named set are then looked for; what needs no such files ("digits",
+    and the sources with a path of their own) does not read it.
     image_size, skip_broken, image_column, label_column: as in `Options`.
     min_per_class: classes with fewer training images are left out; a warning names them.
     progress: told how reading goes on, where it may take long.
@@ -67,7 +60,7 @@ def load(
 def _read(source: str, data_dir: str | Path | None, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
     if source in DATASETS:
         options.refuse(source)
-        return DATASETS[source](None if data_dir is None else Path(data_dir).expanduser())
+        return DATASETS[source](None if data_dir is None else Path(data_dir).expanduser(), progress)
     prefix, colon, place = source.partition(":")
     if not colon or prefix not in SOURCES:
         raise unknown("data", source, [*DATASETS, *(f"{name}:{what}" for name, (what, _) in SOURCES.items())])
@@ -82,13 +75,19 @@ def known_spec(source: str) -> Spec | None:
     return NAMED[source].spec() if source in NAMED else None
 
 
-def absolute(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `load` for JSON, with paths that do not depend on the working directory."""
-    prefix, colon, path = arguments["source"].partition(":")
-    place = f"{prefix}:{Path(path).expanduser().absolute()}" if colon else arguments["source"]
-    data_dir = arguments.get("data_dir")
-    folder = None if data_dir is None else str(Path(data_dir).expanduser().absolute())
-    return {**arguments, "source": place, "data_dir": folder}
+def absolute(source: str, data_dir: str | Path | None = None, **options: Any) -> dict[str, Any]:
+    """The arguments of `load` for JSON, without those at their default, with paths from the root of the disk.
+
+    options: other arguments of `load`, but for `progress`. What is no path, as OWNER/NAME, stays as it is.
+    """
+    prefix, colon, place = source.partition(":")
+    if colon:
+        place = hub.absolute(place) if prefix == "hub" else str(Path(place).expanduser().absolute())
+    given: dict[str, Any] = {"source": f"{prefix}{colon}{place}"}
+    if data_dir is not None:
+        given["data_dir"] = str(Path(data_dir).expanduser().absolute())
+    defaults = {name: parameter.default for name, parameter in signature(load).parameters.items()}
+    return {**given, **{name: value for name, value in options.items() if value != defaults[name]}}
 
 
-__all__ = ["DATASETS", "SOURCES", "absolute", "image_set", "known_spec", "load"]
+__all__ = ["DATASETS", "SOURCES", "absolute", "from_torch", "image_set", "known_spec", "load"]

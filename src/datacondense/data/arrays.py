@@ -1,20 +1,18 @@
 """A data set in one .npz file of NumPy arrays."""
 
-import zipfile
-import zlib
+import math
 from pathlib import Path
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from .. import machine
 from ..errors import InputError
 from ..types import ImageSet
 from .build import image_set, naming, split
 from .options import Options, Progress
 
 _EXPECTED = "expected images, labels and, if there are any, test_images, test_labels, class_names"
-_DAMAGED = (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What NumPy and zipfile raise on wrong bytes."""
 
 
 def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, ImageSet]:
@@ -31,7 +29,7 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
     with path.open("rb") as file:  # np.load would leave its own file open on a damaged archive
         try:
             archive = np.load(file, allow_pickle=False)
-        except _DAMAGED:
+        except Exception:  # NumPy and zipfile raise errors of many types on wrong bytes
             archive = None
         if not isinstance(archive, NpzFile):
             raise InputError(f"{path} is damaged or not an .npz file: write one with numpy.savez")
@@ -40,6 +38,9 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
 
 
 def _read(archive: NpzFile, name: str) -> tuple[ImageSet, ImageSet]:
+    for file in archive.files:
+        if ".." in file or "/" in file or "\\" in file:
+            raise InputError(f"it holds a member {file!r}, which is a path: write one with numpy.savez")
     names = _strings(archive) if "class_names" in archive else None
     train = image_set(_array(archive, "images"), _array(archive, "labels"), name=name, class_names=names)
     if "test_images" not in archive and "test_labels" not in archive:
@@ -60,10 +61,35 @@ def _array(archive: NpzFile, key: str) -> np.ndarray:
     if key not in archive:
         raise InputError(f"there is no array {key!r}, only {', '.join(archive.files) or 'none at all'}; {_EXPECTED}")
     try:
-        array = archive[key]
-    except _DAMAGED as error:
+        array = archive[key] if _fits(archive, key) else None
+    except InputError:
+        raise
+    except Exception as error:  # of many types, as above
         reason = " ".join(str(error).split())
         raise InputError(f"array {key!r} is damaged or holds Python objects, which are not read ({reason})") from None
     if not isinstance(array, np.ndarray):  # NumPy hands out the raw bytes of what has another format
         raise InputError(f"array {key!r} is damaged or not a NumPy array")
     return array
+
+
+def _fits(archive: NpzFile, key: str) -> bool:
+    """Whether an array has as many bytes as its header and the zip directory say, before room is made for them.
+
+    Raises InputError when that is more than the memory has, and what NumPy raises on wrong bytes.
+    """
+    zipped = archive.zip
+    if zipped is None:
+        return False
+    with zipped.open(f"{key}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(member)
+        size, declared = member.tell() + math.prod(shape) * dtype.itemsize, zipped.getinfo(f"{key}.npy").file_size
+    if dtype.hasobject:
+        raise InputError(f"array {key!r} holds Python objects, which are not read: save plain numbers or strings")
+    if size != declared:
+        raise InputError(f"array {key!r} is damaged: its header tells of {size} bytes, its file of {declared}")
+    free = machine.available_memory()
+    if size > free:
+        raise InputError(f"array {key!r} needs {size / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} are free")
+    return True

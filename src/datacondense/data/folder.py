@@ -1,113 +1,144 @@
-"""A data set in a folder of image files, one subfolder per class."""
+"""A data set of image files, one folder per class, in a folder or a zip file."""
 
-import warnings
+import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from ..errors import InputError
 from ..types import ImageSet
-from .build import image_set, naming, split
+from . import tree
+from .collection import Collection, fetch
 from .options import Options, Progress
+from .tree import EXTENSIONS, Tree
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
-_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_TESTS = ("test", "val", "valid", "validation")
+"""Folders of test images beside `train`, the best first."""
 _LAYOUT = "expected PATH/CLASS/*.png, or both PATH/train/CLASS/*.png and PATH/test/CLASS/*.png"
 
+File = tuple[str, int, bool | None]
+"""Path relative to the root, label, and whether for testing."""
 
-def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, ImageSet]:
+
+def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train and test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*, split as `build.split` says.
 
-    Files with one of EXTENSIONS, in any case, are read in the order of their names, and so are classes; of an
-    animation the first picture is read. Hidden and other files are passed over. One channel if every image is grey
-    (Pillow's modes 1 and L), otherwise three for all.
-    Raises InputError for images that are unreadable, larger than Pillow deems safe, of more than 8 bits or of
-    different sizes, and for classes without an image or in the test folder only.
+    PATH is a folder, or a zip file of one, which is read in place. A folder `val`, `valid` or `validation` beside
+    `train` is for testing where there is no `test`. Classes are in the order of their names; images, at any depth
+    below a class, in that of their paths. Hidden files and those without one of EXTENSIONS are passed over, links
+    are followed. Images are decoded as `decode.decode` says; one channel if every one is grey, otherwise three for all.
+    Raises InputError for images that are unreadable or of different sizes, unless `options` say what to do, and for
+    classes without an image or in the test folder only.
     """
     path = Path(place).expanduser()
-    options.refuse(f"folder:{place}")
-    if not path.is_dir():
-        raise InputError(f"{path} is not a folder: {_LAYOUT}")
-    name = path.resolve().name
-    if not ((path / "train").is_dir() and (path / "test").is_dir()):
-        classes = _classes(path)
-        images = _read([file for files in classes.values() for file in files])
-        whole = image_set(images, _labels(classes, list(classes)), name=name, class_names=list(classes))
-        with naming(path):
-            return split(whole)
-    classes, test_classes = _classes(path / "train"), _classes(path / "test")
-    names = list(classes)
-    for extra in test_classes:
-        if extra not in classes:
-            raise InputError(f"{path / 'test' / extra} is a class that {path / 'train'} does not have")
-    files = [file for group in (classes, test_classes) for files in group.values() for file in files]
-    labels = _labels(classes, names)
-    images = _read(files)
-    train = image_set(images[: len(labels)], labels, name=name, class_names=names)
-    return train, image_set(images[len(labels) :], _labels(test_classes, names), spec=train.spec)
+    options.refuse(f"folder:{place}", "image_column", "label_column")
+    if not path.is_dir() and not path.is_file():
+        raise InputError(f"{path} is not a folder or zip file: {_LAYOUT}")
+    with tree.opened(path) as found:
+        class_names, files, notes = _layout(found)
+        collection = Collection(
+            name=path.resolve().name if path.is_dir() else path.stem,
+            class_names=class_names,
+            place=found.place,
+            files=[name for name, _, _ in files],
+            labels=[label for _, label, _ in files],
+            tests=None if files[0][2] is None else [bool(test) for _, _, test in files],
+            read=lambda position: found.read(files[position][0]),
+            stamp=found.stamp,
+            restamp=found.restamp,
+            notes=notes,
+        )
+        return fetch(collection, options, progress)
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
-    """Class name -> its image files."""
-    found = {child.name: _images(child) for child in _visible(folder) if child.is_dir()}
-    if not found:
-        raise InputError(f"{folder} has no class folders: {_LAYOUT}")
-    for name, files in found.items():
+def read_files(
+    name: str,
+    class_names: Sequence[str],
+    files: Sequence[tuple[Path, int, bool | None]],
+    options: Options,
+    progress: Progress,
+    *,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    flip: bool = True,
+    rgb: bool = False,
+    shape: tuple[int, int, int] | None = None,
+) -> tuple[ImageSet, ImageSet]:
+    """Train and test set of image files that are listed somewhere: path, label, and whether for testing.
+
+    That is None of all files where a fixed fifth of each class is to be set aside. rgb: three channels even if all
+    images are grey. shape: (C, H, W) that they must have. Decoded and cached as those of `load`, and raises as it.
+    """
+    paths = [str(path.absolute()) for path, _, _ in files]
+    root = os.path.commonpath([path.rpartition("/")[0] for path in paths]) if paths else ""
+
+    limit = tree.most()
+
+    def stamp() -> str:
+        listing = "\n".join(f"{path}\0{tree.stamp(path)}" for path in paths)
+        return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
+
+    collection = Collection(
+        name=name,
+        class_names=tuple(class_names),
+        place=root,
+        files=[os.path.relpath(path, root) for path in paths],
+        labels=[label for _, label, _ in files],
+        tests=None if not files or files[0][2] is None else [bool(test) for _, _, test in files],
+        read=lambda position: tree.read(paths[position], limit),
+        stamp=stamp(),
+        restamp=stamp,
+        mean=mean,
+        std=std,
+        flip=flip,
+        rgb=rgb,
+        shape=shape,
+    )
+    return fetch(collection, options, progress)
+
+
+def _layout(found: Tree) -> tuple[tuple[str, ...], list[File], tuple[str, ...]]:
+    """Class names, files, and what the user should know."""
+    tests = [name for name in _TESTS if name in found.folders]
+    if "train" not in found.folders or not tests:
+        if {folder for folder in found.folders if "/" not in folder} == {"train"}:
+            raise InputError(
+                f"{found.place}/train has no test folder beside it: name {found.place}/train itself, of which a "
+                f"fifth is set aside, or {_LAYOUT}"
+            )
+        classes = _classes(found, "")
+        names = tuple(classes)
+        return names, [(name, label, None) for label, k in enumerate(names) for name in classes[k]], ()
+    train, test = _classes(found, "train/"), _classes(found, f"{tests[0]}/")
+    names = tuple(train)
+    for extra in test:
+        if extra not in train:
+            raise InputError(f"{found.place}: {tests[0]}/{extra} is a class that train does not have")
+    numbers = {name: label for label, name in enumerate(names)}
+    files: list[File] = [
+        (file, numbers[k], part is test) for part in (train, test) for k, inside in part.items() for file in inside
+    ]
+    notes = [f"{found.place}: {other} is left out: {tests[0]} is the test set" for other in tests[1:]]
+    return names, files, tuple(notes)
+
+
+def _classes(found: Tree, base: str) -> dict[str, list[str]]:
+    """Class name -> its image files, below folder `base`, which is "" or ends in "/"."""
+    below = (folder.removeprefix(base) for folder in found.folders if folder.startswith(base))
+    classes: dict[str, list[str]] = {name: [] for name in sorted(below) if "/" not in name}
+    if not classes:
+        raise InputError(f"{Path(found.place, base)} has no class folders: {_LAYOUT}")
+    for file in found.files:
+        name, slash, _ = file.removeprefix(base).partition("/")
+        if slash and file.startswith(base):
+            classes[name].append(file)
+    for name, files in classes.items():
         if not files:
-            raise InputError(f"{folder / name} has no image ({' '.join(EXTENSIONS)}): {_LAYOUT}")
-    return found
+            raise InputError(f"{found.place}: {base}{name} has no image ({' '.join(EXTENSIONS)}): {_LAYOUT}")
+        if not _writable(name):
+            raise InputError(f"{Path(found.place, base)} has a class folder {name!a} that is not UTF-8: rename it")
+    return classes
 
 
-def _images(folder: Path) -> list[Path]:
-    return [file for file in _visible(folder) if file.suffix.lower() in EXTENSIONS and file.is_file()]
-
-
-def _visible(folder: Path) -> list[Path]:
-    return sorted((child for child in folder.iterdir() if not child.name.startswith(".")), key=lambda child: child.name)
-
-
-def _labels(classes: dict[str, list[Path]], names: Sequence[str]) -> np.ndarray:
-    return np.repeat([names.index(name) for name in classes], [len(files) for files in classes.values()])
-
-
-def _read(files: Sequence[Path]) -> np.ndarray:
-    """uint8 (N, C, H, W)."""
-    pictures = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for file in files:
-            picture = _picture(file)
-            pictures.append(picture)
-            if picture.shape[1:] != pictures[0].shape[1:]:
-                raise InputError(
-                    f"{files[0]} has {_size(pictures[0])} pixels and {file} has {_size(picture)}: "
-                    "make all images one size"
-                )
-    channels = max(len(picture) for picture in pictures)
-    images = np.empty((len(files), channels, *pictures[0].shape[1:]), dtype=np.uint8)
-    for image, picture in zip(images, pictures, strict=True):
-        image[:] = picture  # a grey picture (1, H, W) fills all three channels
-    return images
-
-
-def _picture(path: Path) -> np.ndarray:
-    """uint8 (1, H, W) of a grey image, (3, H, W) of any other."""
-    with path.open("rb") as file:
-        try:
-            image = Image.open(file, formats=_FORMATS)
-            image.load()
-        except Exception as error:  # Pillow's readers raise errors of any type on bytes they do not understand
-            raise InputError(f"{path} cannot be read as an image ({' '.join(str(error).split())})") from None
-        with image:
-            if image.mode == "F" or image.mode.startswith("I"):
-                raise InputError(f"{path} has more than 8 bits per channel (mode {image.mode}): convert it to 8 bits")
-            if image.mode in ("1", "L"):
-                return np.asarray(image.convert("L"))[None]
-            # By way of RGBA, as Pillow warns of palettes with transparency that go straight to RGB.
-            return np.asarray(image.convert("RGBA").convert("RGB")).transpose(2, 0, 1)
-
-
-def _size(picture: np.ndarray) -> str:
-    return f"{picture.shape[2]}x{picture.shape[1]}"
+def _writable(name: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)

@@ -79,10 +79,11 @@ class Named:
             mean=self.mean,
             std=self.std,
             flip=self.flip,
+            copy=False,
         )
         if train.spec != spec:
             raise InputError(f"images have shape {train.spec.shape} (C, H, W), but {self.name} has {self.shape}")
-        return train, image_set(arrays.test_images, arrays.test_labels, spec=train.spec)
+        return train, image_set(arrays.test_images, arrays.test_labels, spec=train.spec, copy=False)
 
     def _spec(self, class_names: tuple[str, ...]) -> Spec:
         return Spec(self.name, class_names, self.shape, self.mean, self.std, self.flip)

@@ -1,0 +1,160 @@
+"""Pixels of one image file in any common format: uint8, one channel for grey and three for colour."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TypeAlias
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, ImageOps
+
+from ..errors import InputError
+
+VERSION = 1
+"""Part of every cache key: goes up when `decode` gives other pixels."""
+
+MOST_BYTES = 2**29
+"""No image file is larger than this: about twice the largest that Pillow deems safe, uncompressed."""
+
+Size: TypeAlias = tuple[int, int]
+"""Width and height."""
+
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "ICO", "JPEG2000", "AVIF")
+"""Formats with a signature, whose readers start no other program: no EPS, and no TGA, for which anything passes."""
+_GREY = ("1", "L", "LA", "La")
+_ORIENTATION_OF_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+
+
+def decode(data: bytes, image_size: int | None = None) -> np.ndarray:
+    """The picture in an image file, as `pixels` brings it; of an animation the first.
+
+    image_size: resized and cropped to a square of this side. Large JPEGs are decoded at a fraction of their size then,
+    at least twice that of the result.
+    Raises InputError for what is no whole image, has more pixels than Pillow deems safe, or has 32 bits per channel.
+    """
+    with _opened(data) as image:
+        size = image.size
+        if image_size is not None and image.format == "JPEG":
+            image.draft(None, (2 * image_size, 2 * image_size))
+        image.load()
+        _check(image)  # again, since of an icon only now the size is known
+        return pixels(image, image_size, size if image.format == "JPEG" else image.size)
+
+
+def inspect(data: bytes) -> tuple[bool, Size]:
+    """Whether the picture that `decode` gives is grey, and its size, from the header alone. Raises InputError too."""
+    with _opened(data) as image:
+        width, height = image.size
+        # Of a PNG all would be decoded to find its orientation, as that may come after the pixels.
+        turned = image.format != "PNG" or any(mark in data for mark in _ORIENTATION_OF_PNG)
+        return _grey(image), (height, width) if turned and _orientation(image) >= 5 else (width, height)
+
+
+def pixels(image: Image.Image, image_size: int | None = None, size: Size | None = None) -> np.ndarray:
+    """A picture as uint8 (1, H, W) if its mode is grey, (3, H, W) otherwise.
+
+    It is turned as its EXIF data say and laid over white where it is transparent; 16 bits are scaled to 8. With
+    `image_size` S its short side is resized to S, bilinear and antialiased, and the middle square is kept, as
+    torchvision's Resize(S) and CenterCrop(S) do; `size`: the size in the file, where the picture was decoded smaller.
+    Raises InputError for 32 bits per channel; Pillow may raise anything for a damaged picture.
+    """
+    _check(image)
+    width, height = image.size if size is None else size
+    flat = _flatten(ImageOps.exif_transpose(image))
+    if image_size is not None:
+        flat = _square(flat, image_size, (height, width) if _orientation(image) >= 5 else (width, height))
+    array = np.array(flat)
+    return array[None] if flat.mode == "L" else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No warnings of Pillow inside: what it warns of is either harmless or refused here. Not for worker threads."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """An image whose header is read and checked. Raises InputError for all that fails inside."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            _check(image)
+            yield image
+    except InputError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise InputError("cannot be read as an image (of no known format)") from None
+    except Exception as error:  # Pillow's readers raise errors of any type on bytes they do not understand
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"cannot be read as an image ({reason})") from None
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those that this build of Pillow reads."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _check(image: Image.Image) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise InputError("has no pixel")
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        raise InputError(f"has {width}x{height} pixels, more than {Image.MAX_IMAGE_PIXELS}: make it smaller")
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+        raise InputError(f"has 32 bits per channel (mode {image.mode}) of unknown range: convert it to 8 or 16 bits")
+
+
+def _deep(image: Image.Image) -> bool:
+    """Whether it is grey of 16 bits. Older versions of Pillow have mode I for those of PNG and PPM."""
+    return image.mode.startswith("I")
+
+
+def _grey(image: Image.Image) -> bool:
+    return image.mode in _GREY or _deep(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    """From 1 to 8, as in EXIF; from 5 on, width and height are exchanged."""
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Mode L or RGB, over white."""
+    if _deep(image):
+        return _shallow(image)
+    if image.mode == "LAB":
+        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        image = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, rgb, "LAB", "RGB")) or image
+    mode = "L" if _grey(image) else "RGB"
+    if not image.has_transparency_data:
+        return image.convert(mode)
+    layered = image.convert("LA" if mode == "L" else "RGBA")
+    opaque = layered.convert(mode)
+    return Image.composite(opaque, Image.new(mode, opaque.size, "white"), layered.getchannel("A"))
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    """16 bits to 8: v / 257, rounded; white where it is the transparent value."""
+    deep = np.asarray(image).astype(np.int64).clip(0, 65535)
+    shallow = ((deep + 128) // 257).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        shallow[deep == transparent] = 255
+    return Image.fromarray(shallow)
+
+
+def _square(image: Image.Image, side: int, size: Size) -> Image.Image:
+    """Resize and crop in one step, so that a very long image takes no more memory than a square one."""
+    short = min(size)
+    wide, high = (int(side * length / short) for length in size)
+    left, top = round((wide - side) / 2), round((high - side) / 2)
+    across, down = image.width / wide, image.height / high
+    box = left * across, top * down, min((left + side) * across, image.width), min((top + side) * down, image.height)
+    return image.resize((side, side), Image.Resampling.BILINEAR, box=box)

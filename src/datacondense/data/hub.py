@@ -1,0 +1,214 @@
+"""Data sets of the Hugging Face hub, and folders in a format that its library reads."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from ..errors import InputError
+from ..types import ImageSet
+from .build import naming
+from .collection import Collection, fetch
+from .columns import classes, find
+from .download import Absent, download, is_local
+from .options import Options, Progress
+from .tree import most
+from .tree import read as read_file
+
+_TESTS = ("test", "validation", "valid", "val")
+"""Splits to test on, the best first."""
+
+
+@final
+@dataclass(frozen=True)
+class _Split:
+    """Images and labels of one split."""
+
+    name: str
+    images: Any
+    """Arrow column of structures with `bytes` and `path`."""
+    labels: np.ndarray
+
+
+def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+    """Train and test set of OWNER/NAME on the hub, or of a folder that `datasets.load_dataset` reads.
+
+    place: with the name of one of its configurations after a colon, where it has several. Images are in the only
+    column of images, labels in the only one of classes, or in a column of integers or strings with a usual name, unless
+    `options` name them. The split `test`, else one of `validation`, `valid` and `val`, is for testing if its images
+    have labels; without one, a fixed fifth of each class of `train` is set aside. No code of the set is run.
+    Raises Absent, and InputError for what has no such columns or is damaged.
+    """
+    repo, config = _address(place)
+    with naming(f"hub:{place}"):
+        splits = download(repo, config)
+        train, test, class_names, notes = _choose(splits, options)
+        name = Path(repo).expanduser().resolve().name if is_local(repo) else repo.rpartition("/")[2]
+        stamp = [splits[part.name]._fingerprint for part in (train, *([test] if test else []))]
+    collection = _collection(place, name, class_names, train, test, [*stamp, config], notes)
+    return fetch(collection, options, progress)
+
+
+def read(
+    *,
+    name: str,
+    repo: str,
+    config: str | None = None,
+    image_column: str,
+    label_column: str,
+    train: str = "train",
+    test: str = "test",
+    class_names: tuple[str, ...] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    flip: bool = True,
+    shape: tuple[int, int, int] | None = None,
+    progress: Progress,
+) -> tuple[ImageSet, ImageSet]:
+    """A published set as the hub has it, with the class names, statistics and (C, H, W) under which it is known.
+
+    Raises Absent where the hub cannot be reached or does not have it, InputError where it has another set.
+    """
+    options = Options(image_column=image_column, label_column=label_column)
+    place = f"{repo}:{config}" if config else repo
+    with naming(f"hub:{place}"):
+        splits = download(repo, config)
+        for split in (train, test):
+            if split not in splits:
+                raise InputError(f"there is no split {split!r}, only {', '.join(splits)}")
+        image, label = find(splits[train].features, options)
+        names, numbers = classes([splits[train], splits[test]], label)
+        if class_names is not None and len(class_names) != len(names):
+            raise InputError(f"there are {len(names)} classes, expected {len(class_names)}: this is another set")
+        parts = [
+            _Split(split, splits[split].data.column(image), of)
+            for split, of in zip((train, test), numbers, strict=True)
+        ]
+        for part in parts:
+            _check(part, len(names))
+        stamp = [splits[split]._fingerprint for split in (train, test)]
+    collection = _collection(
+        place,
+        name,
+        class_names or names,
+        parts[0],
+        parts[1],
+        stamp,
+        (),
+        mean=mean,
+        std=std,
+        flip=flip,
+        shape=shape,
+        rgb=shape is not None and shape[0] == 3,
+    )
+    return fetch(collection, Options(), progress)
+
+
+def absolute(place: str) -> str:
+    """The same place, named so that it does not depend on the working directory where it is a folder."""
+    repo, config = _address(place)
+    if not is_local(repo):
+        return place
+    return f"{Path(repo).expanduser().absolute()}{f':{config}' if config else ''}"
+
+
+def _address(place: str) -> tuple[str, str | None]:
+    """Repository or folder, and configuration."""
+    if is_local(place) or ":" not in place:
+        repo, config = place, None
+    else:
+        repo, _, config = place.rpartition(":")
+    if not is_local(repo) and (len(repo.split("/")) != 2 or repo[0] in "~./" or not all(repo.split("/"))):
+        raise InputError(f"hub:{place} is neither a folder that is there nor OWNER/NAME of a set on the hub")
+    return repo, config or None
+
+
+def _choose(
+    splits: Mapping[str, Any], options: Options
+) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
+    """Training split, test split if any, class names, notes."""
+    if "train" not in splits and len(splits) > 1:
+        raise InputError(f"there is no split 'train', only {', '.join(splits)}")
+    train = "train" if "train" in splits else next(iter(splits))
+    image, label = find(splits[train].features, options)
+    candidates = [name for name in _TESTS if name in splits and name != train and label in splits[name].features]
+    names, (targets, *others) = classes([splits[name] for name in (train, *candidates)], label)
+    notes, test = [], None
+    for name, labels in zip(candidates, others, strict=True):
+        if test is not None:
+            notes.append(f"split {name!r} is left out: {test.name!r} is the test set")
+        elif not len(labels) or (labels < 0).any():
+            notes.append(f"split {name!r} is left out: its images have no labels")
+        else:
+            test = _Split(name, splits[name].data.column(image), labels)
+            _check(test, len(names))
+    whole = _Split(train, splits[train].data.column(image), targets)
+    _check(whole, len(names))
+    return whole, test, names, tuple(notes)
+
+
+def _check(split: _Split, count: int) -> None:
+    if not len(split.labels):
+        raise InputError(f"split {split.name!r} has no image")
+    low, high = int(split.labels.min()), int(split.labels.max())
+    if low < 0 or high >= count:
+        wrong = low if low < 0 else high
+        raise InputError(f"split {split.name!r} has label {wrong}, but its {count} classes are 0 to {count - 1}")
+
+
+def _collection(
+    place: str,
+    name: str,
+    class_names: tuple[str, ...],
+    train: _Split,
+    test: _Split | None,
+    stamp: Sequence[str | None],
+    notes: tuple[str, ...],
+    **published: Any,
+) -> Collection:
+    from datasets import config
+    from huggingface_hub import constants
+
+    splits = [train] if test is None else [train, test]
+    rows = [(split, row) for split in splits for row in range(len(split.labels))]
+    roots = [Path(config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE)]
+    if is_local(repo := _address(place)[0]):
+        roots.append(Path(repo).expanduser().absolute())
+    identity = "\n".join(map(str, [place, *stamp, *(split.name for split in splits)]))
+    return Collection(
+        name=name,
+        class_names=class_names,
+        place=f"hub:{place}",
+        files=[f"{split.name} row {row}" for split, row in rows],
+        labels=[int(label) for split in splits for label in split.labels],
+        tests=None if test is None else [split is test for split, _ in rows],
+        read=_reader(rows, most(), roots),
+        stamp=identity,
+        restamp=lambda: identity,
+        notes=tuple(f"hub:{place}: {note}" for note in notes),
+        **published,
+    )
+
+
+def _reader(rows: Sequence[tuple[_Split, int]], limit: int, roots: Sequence[Path]) -> Callable[[int], bytes]:
+    """Content of an image at a position: in the row itself, or in a file that it names below one of `roots`."""
+
+    def content(position: int) -> bytes:
+        split, row = rows[position]
+        found = split.images[row].as_py()
+        if found is None or (found["bytes"] is None and found["path"] is None):
+            raise InputError("has no image")
+        if found["bytes"] is not None:
+            return found["bytes"]
+        path = Path(os.path.normpath(found["path"]))
+        if not any(path.is_relative_to(root) for root in roots):
+            raise InputError(f"names the file {path}, which is no part of the set")
+        return read_file(str(path), limit)
+
+    return content
+
+
+__all__ = ["Absent", "absolute", "load", "read"]

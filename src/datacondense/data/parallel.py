@@ -1,0 +1,45 @@
+"""Work on many items in threads, with the results in order and few of them in memory."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from .options import Progress
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_REPORTS = 200  # of progress, in all
+
+
+def workers() -> int:
+    """How many threads work."""
+    return os.cpu_count() or 1
+
+
+def ordered(
+    work: Callable[[_Item], _Result], items: Sequence[_Item], what: str, progress: Progress
+) -> Iterator[_Result]:
+    """work(item) of every item, in their order; at most twice as many as there are threads are under way.
+
+    what: told to `progress` with the number of results taken. Raises what `work` raises; what has not begun is not
+    begun then.
+    """
+    every = max(len(items) // _REPORTS, 1)
+    remaining = iter(items)
+    pool = ThreadPoolExecutor(workers())
+    waiting: deque[Future[_Result]] = deque()
+    try:
+        progress(what, 0, len(items))
+        waiting.extend(pool.submit(work, item) for item in islice(remaining, 2 * workers()))
+        for done in range(1, len(items) + 1):
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(work, item) for item in islice(remaining, 1))
+            yield result
+            if done % every == 0 or done == len(items):
+                progress(what, done, len(items))
+    finally:
+        pool.shutdown(cancel_futures=True)
