@@ -223,7 +223,7 @@ def _listed(collection: Collection, broken: dict[int, str], most: int) -> str:
 
 
 def _changed() -> InputError:
-    return InputError("the files changed while it was read: run the same again")
+    return InputError("the files changed while they were read: run the same again")
 
 
 def _shown(collection: Collection, position: int) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TypeAlias
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin
 
 from ..errors import InputError
 
@@ -47,9 +47,13 @@ def inspect(data: bytes) -> tuple[bool, Size]:
     """Whether the picture that `decode` gives is grey, and its size, from the header alone. Raises InputError too."""
     with _opened(data) as image:
         width, height = image.size
-        # Of a PNG all would be decoded to find its orientation, as that may come after the pixels.
-        turned = image.format != "PNG" or any(mark in data for mark in _ORIENTATION_OF_PNG)
-        return _grey(image), (height, width) if turned and _orientation(image) >= 5 else (width, height)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):  # some versions of Pillow have turned its size by now
+            width, height = image.tag_v2[ExifTags.Base.ImageWidth], image.tag_v2[ExifTags.Base.ImageLength]
+        if image.format == "PNG" and not any(mark in data for mark in _ORIENTATION_OF_PNG):
+            orientation = 1  # all of it would be decoded to find one, as it may come after the pixels
+        else:
+            orientation = _orientation(image)
+        return _grey(image), (height, width) if orientation >= 5 else (width, height)
 
 
 def pixels(image: Image.Image, image_size: int | None = None, size: Size | None = None) -> np.ndarray:

@@ -94,23 +94,24 @@ def _read(what: str, dataset: Any, image_size: int | None, workers: int) -> tupl
     if not len(items):
         raise InputError(f"{what} has no item")
     images = np.empty((0, 0, 0, 0), np.uint8)
-    labels = np.empty(len(items), np.int64)
+    labels = []
     with quiet():
         for index, item in enumerate(_loaded(items, workers)):
             if isinstance(item, str):
                 raise InputError(f"item {index} of {what} {item}")
-            image, labels[index] = item
+            image, label = item
+            labels.append(label)
             if index == 0:
                 images = np.empty((len(items), *image.shape), np.uint8)
             if image.shape[1:] != images.shape[2:]:
                 raise InputError(
                     f"item 0 of {what} has {_size(images)} pixels and item {index} has {_size(image)}: "
-                    f"image_size=32 makes all images squares of one size"
+                    "image_size=32 makes all images squares of one size"
                 )
             if len(image) > len(images[0]):
                 images = np.repeat(images, 3, axis=1)
             images[index] = image  # a grey one fills all channels
-    return images, labels
+    return images, np.array(labels)
 
 
 def _size(image: np.ndarray) -> str:
