@@ -157,14 +157,24 @@ class ImageSet:
     """Real labelled images, kept as uint8 and normalised when read.
 
     images: uint8 (N, C, H, W), in memory or mapped from a file; labels: int64 (N,) in [0, K). sha256: the fingerprint,
-    where it is known. `data.image_set` builds one from arrays with every check; this constructor only stores.
+    where it is known. prefetch: told the positions (n,) of images that are about to be read, for those mapped.
+    `data.image_set` builds one from arrays with every check; this constructor only stores.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, spec: Spec, *, sha256: str | None = None) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        spec: Spec,
+        *,
+        sha256: str | None = None,
+        prefetch: Callable[[Tensor], None] | None = None,
+    ) -> None:
         self.images = images
         self.labels = labels
         self.spec = spec
         self._sha256 = sha256
+        self._prefetch = prefetch
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -175,10 +185,13 @@ class ImageSet:
         Its images go there too, unless they take more than half of what is free on a GPU.
         """
         images = self.images.to(device) if _fits(self.images, torch.device(device)) else self.images
-        return ImageSet(images, self.labels.to(device), self.spec, sha256=self._sha256)
+        prefetch = self._prefetch if images is self.images else None
+        return ImageSet(images, self.labels.to(device), self.spec, sha256=self._sha256, prefetch=prefetch)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        if self._prefetch:
+            self._prefetch(index)
         images = self.images.index_select(0, index.to(self.images.device)).to(self.labels.device)
         return self.spec.normalise(images), self.labels[index.to(self.labels.device)]
 

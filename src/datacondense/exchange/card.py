@@ -37,11 +37,6 @@ def card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence:
         "- dataset-condensation",
         "- dataset-distillation",
         "- synthetic",
-        "configs:",
-        "- config_name: default",
-        "  data_files:",
-        "  - split: train",
-        "    path: data/train-*.parquet",
     ]
     return "\n".join(
         [

@@ -1,0 +1,35 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from datacondense import machine
+
+
+def test_available_memory_is_some_and_not_more_than_there_is() -> None:
+    installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 2**20 < machine.available_memory() <= installed
+
+
+@pytest.mark.parametrize(
+    ("folder", "limit", "used", "cached"),
+    [
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ("", "memory.max", "memory.current", "inactive_file"),
+    ],
+)
+def test_a_container_bounds_it(
+    folder: str, limit: str, used: str, cached: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = tmp_path / folder
+    group.mkdir(exist_ok=True)
+    (group / used).write_text("700000\n")
+    (group / "memory.stat").write_text(f"anon 5\n{cached} 200000\n")
+    monkeypatch.setattr(machine, "_CONTROL", tmp_path)
+    controllers = "memory" if folder else ""
+    monkeypatch.setattr(machine, "_OWN", tmp_path / "cgroup")
+    (tmp_path / "cgroup").write_text(f"3:cpuset:/a\n4:{controllers}:/known/outside\n")
+    (group / limit).write_text("1000000\n")
+    assert machine.available_memory() == 500_000
+    (group / limit).write_text("max\n" if not folder else "9223372036854771712\n")
+    assert machine.available_memory() > 2**20
