@@ -18,7 +18,7 @@ class Absent(InputError):
 
 def is_local(repo: str) -> bool:
     """Whether a set is a folder on this machine, rather than on the hub."""
-    return Path(repo).expanduser().is_dir()
+    return bool(repo) and Path(repo).expanduser().is_dir()
 
 
 def download(repo: str, config: str | None) -> Mapping[Any, Any]:
@@ -32,7 +32,7 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
     reached = local or _reached(repo)
     try:
         with _undisturbed(), _offline(not reached):
-            return load_dataset(str(Path(repo).expanduser()) if local else repo, config)
+            return load_dataset(str(Path(repo).expanduser().absolute()) if local else repo, config)
     except exceptions.DatasetNotFoundError as error:
         raise Absent(f"{_reason(error)} Look for its name on huggingface.co/datasets") from None
     except Exception as error:  # of many types, from the library and the readers below it
@@ -72,14 +72,14 @@ def _offline(wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Progress bars of the library only on a terminal; of its log, errors only."""
+    """Progress bars of the library only on a terminal; nothing of its log, as what it tells is raised too."""
     import datasets
 
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
     hide = not sys.stderr.isatty() and not datasets.are_progress_bars_disabled()
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     if hide:
         datasets.disable_progress_bars()
     try:

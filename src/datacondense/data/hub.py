@@ -121,7 +121,7 @@ def _address(place: str) -> tuple[str, str | None]:
         repo, config = place, None
     else:
         repo, _, config = place.rpartition(":")
-    if not is_local(repo) and (len(repo.split("/")) != 2 or repo[0] in "~./" or not all(repo.split("/"))):
+    if not is_local(repo) and (repo[:1] in ("", "~", ".") or not all(parts := repo.split("/")) or len(parts) != 2):
         raise InputError(f"hub:{place} is neither a folder that is there nor OWNER/NAME of a set on the hub")
     return repo, config or None
 
