@@ -275,6 +275,11 @@ def test_names_that_are_no_text_are_refused_or_shown(tmp_path: Path) -> None:
     assert r"a class folder '\udcff' that is not UTF-8" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_size_below_one_is_refused(tmp_path: Path, size: int) -> None:
+    assert refusal(birds(tmp_path), image_size=size) == f"--image-size {size}: must be at least 1"
+
+
 def test_columns_are_no_matter_of_folders(tmp_path: Path) -> None:
     assert "--image-column is of no use to folder:" in refusal(tmp_path, image_column="x")
 
