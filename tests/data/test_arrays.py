@@ -1,4 +1,5 @@
 import io
+import struct
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from datacondense import machine
 from datacondense.data import load
 from datacondense.errors import InputError
 
@@ -144,3 +146,60 @@ def test_missing_arrays_are_refused(tmp_path: Path) -> None:
 )
 def test_unusable_arrays_are_refused(tmp_path: Path, arrays: dict[str, Any], said: str) -> None:
     assert refusal(write(tmp_path / "birds.npz", **arrays)).startswith(said)
+
+
+def member(descr: str, shape: str, data: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
+    """A .npy file whose header says what it likes."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    size = struct.pack("<H" if version == b"\x01\x00" else "<I", len(header))
+    return b"\x93NUMPY" + version + size + header + data
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (member("|u1", "(100000000, 3, 32, 32)"), "array 'images' is damaged: its header tells of 307200000128 bytes"),
+        (member("|u1", "(2, 4, 4)", bytes(33)), "its header tells of 160 bytes, its file of 161"),
+        (member("|u1", "(2, 4, -4)", bytes(32)), "array 'images' is damaged"),
+        (member("|u1", "(2, 4, 'a')", bytes(32)), "array 'images' is damaged"),
+        (member("|u1", "(2, 4, 4)", bytes(32), b"\x09\x00"), "array 'images' is damaged"),
+        (member("|O", "(2, 4, 4)", bytes(32)), "array 'images' holds Python objects, which are not read"),
+        (b"no array", "array 'images' is damaged"),
+        (b"", "array 'images' is damaged"),
+    ],
+)
+def test_headers_that_lie_are_refused_before_room_is_made(tmp_path: Path, images: bytes, message: str) -> None:
+    path = tmp_path / "birds.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", images)
+        archive.writestr("labels.npy", member("|u1", "(2,)", bytes(2)))
+    assert message in refusal(path)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "birds.npz"
+    np.savez_compressed(path, images=np.zeros((200, 100, 100), np.uint8), labels=LABELS)
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(machine, "available_memory", lambda: 1_000_000)
+    assert "array 'images' needs 0.0 GiB of memory, but only 0.0 are free" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["../images.npy", "/images.npy", "a/images.npy", "a\\images.npy", "..\\images.npy"])
+def test_members_that_are_paths_are_refused(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "birds.npz")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, member("|u1", "(2,)", bytes(2)))
+    assert f"holds a member {name.removesuffix('.npy')!r}, which is a path" in refusal(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_damage_under_other_compressions_is_refused(tmp_path: Path, method: int, place: float) -> None:
+    path = tmp_path / "birds.npz"
+    pixels = np.random.default_rng(0).integers(0, 256, 500, dtype=np.uint8).tobytes()
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("images.npy", member("|u1", "(5, 10, 10)", pixels))
+    data = bytearray(path.read_bytes())
+    data[40 + int(place * 400)] ^= 255
+    path.write_bytes(data)
+    assert "array 'images' is damaged" in refusal(path)

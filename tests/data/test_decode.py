@@ -102,7 +102,7 @@ def test_a_transparent_colour_is_white(mode: str, colour, transparency, expected
 def test_palettes(transparency: int | bytes | None) -> None:
     image = Image.new("P", (3, 2), 1)
     image.putpalette([0, 0, 0, 200, 100, 0])
-    data = encoded(image, **({} if transparency is None else {"transparency": transparency}))
+    data = encoded(image, "PNG", **({} if transparency is None else {"transparency": transparency}))
     expected = {None: [200, 100, 0], 1: [255, 255, 255]}.get(transparency, [244, 224, 204])  # type: ignore[arg-type]
     assert decode(data)[:, 0, 0].tolist() == expected
     assert inspect(data) == (False, (3, 2))

@@ -1,9 +1,10 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from datacondense.data import DATASETS, SOURCES, load
+from datacondense.data import DATASETS, SOURCES, absolute, load
 from datacondense.errors import InputError
 
 
@@ -31,3 +32,16 @@ def test_a_prefix_without_a_place_is_refused(source: str, usage: str) -> None:
 def test_importing_the_registry_does_not_import_scikit_learn_and_scipy() -> None:
     code = "import sys, datacondense.data; sys.exit(bool({'sklearn', 'scipy.io'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_arguments_for_the_record_are_those_that_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("digits") == {"source": "digits"}
+    assert absolute("mnist", Path("mine")) == {"source": "mnist", "data_dir": str(tmp_path / "mine")}
+    assert absolute("folder:a.zip", None, image_size=32, skip_broken=False, min_per_class=2, label_column=None) == {
+        "source": f"folder:{tmp_path / 'a.zip'}",
+        "image_size": 32,
+        "min_per_class": 2,
+    }
+    assert absolute("arrays:~/a.npz") == {"source": f"arrays:{Path('~/a.npz').expanduser()}"}
+    assert absolute("hub:owner/name") == {"source": "hub:owner/name"}

@@ -110,7 +110,8 @@ def test_images_of_different_sizes_become_squares(kind: str) -> None:
     assert train.spec.shape == (3, 6, 6)
     assert train.images[:, 0, 3, 3].tolist() == [10 * i for i in range(10)]
     assert refusal(Listed(items)) == (
-        "mine: item 0 of dataset has 20x8 pixels and item 1 has 19x9: image_size=32 makes all images squares of one size"
+        "mine: item 0 of dataset has 20x8 pixels and item 1 has 19x9: "
+        "image_size=32 makes all images squares of one size"
     )
 
 

@@ -1,6 +1,7 @@
 """Many image files, wherever they lie, as a train and a test set: looked through, decoded and cached."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,9 @@ def fetch(collection: Collection, options: Options, progress: Progress) -> tuple
         sets = store.fetch(key, make)
     if survey and collection.restamp() == collection.stamp:
         index.parent.mkdir(parents=True, exist_ok=True)
-        write_json(index, {"key": key})
+        ours = index.with_name(f"{index.name}.{os.getpid()}")  # another process may read the same files just now
+        write_json(ours, {"key": key})
+        ours.replace(index)
     return sets
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from . import store, tree
+from . import tree
 
 _SECONDS = 5  # that the hub has to answer
 
@@ -20,7 +21,7 @@ class Absent(InputError):
 
 def is_local(repo: str) -> bool:
     """Whether a set is a folder on this machine, rather than on the hub."""
-    return Path(repo).expanduser().is_dir()
+    return bool(repo) and Path(repo).expanduser().is_dir()
 
 
 def state(repo: str) -> str:
@@ -46,10 +47,7 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
     reached = local or _reached(repo)
     try:
         with _undisturbed(), _offline(not reached):
-            if local:
-                place = store.folder() / "tables" / state(repo)
-                return load_dataset(str(Path(repo).expanduser().absolute()), config, cache_dir=str(place))
-            return load_dataset(repo, config)
+            return _tables(repo, config) if local else load_dataset(repo, config)
     except exceptions.DatasetNotFoundError as error:
         raise Absent(f"{_reason(error)} Look for its name on huggingface.co/datasets") from None
     except Exception as error:  # of many types, from the library and the readers below it
@@ -59,6 +57,19 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
         if "config" in reason.lower():
             raise InputError(f"{reason} (write hub:{repo}:CONFIG)") from None
         raise InputError(f"cannot be read ({reason})") from None
+
+
+def _tables(repo: str, config: str | None) -> Mapping[Any, Any]:
+    """Every split of a folder; nothing is left of what cannot be read."""
+    from datasets import config as library
+    from datasets import load_dataset
+
+    place = Path(library.HF_DATASETS_CACHE) / "datacondense" / state(repo)
+    try:
+        return load_dataset(str(Path(repo).expanduser().absolute()), config, cache_dir=str(place))
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
 
 
 def _reached(repo: str) -> bool:
@@ -89,14 +100,14 @@ def _offline(wanted: bool) -> Iterator[None]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Progress bars of the library only on a terminal; of its log, errors only."""
+    """Progress bars of the library only on a terminal; nothing of its log, as what it tells is raised too."""
     import datasets
 
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
     levels = [logger.level for logger in loggers]
     hide = not sys.stderr.isatty() and not datasets.are_progress_bars_disabled()
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     if hide:
         datasets.disable_progress_bars()
     try:

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..errors import InputError
 from ..types import ImageSet
-from . import store
 from .build import naming
 from .collection import Collection, fetch
 from .columns import classes, find
@@ -122,7 +121,7 @@ def _address(place: str) -> tuple[str, str | None]:
         repo, config = place, None
     else:
         repo, _, config = place.rpartition(":")
-    if not is_local(repo) and (len(repo.split("/")) != 2 or repo[0] in "~./" or not all(repo.split("/"))):
+    if not is_local(repo) and (repo[:1] in ("", "~", ".") or not all(parts := repo.split("/")) or len(parts) != 2):
         raise InputError(f"hub:{place} is neither a folder that is there nor OWNER/NAME of a set on the hub")
     return repo, config or None
 
@@ -175,7 +174,7 @@ def _collection(
 
     splits = [train] if test is None else [train, test]
     rows = [(split, row) for split in splits for row in range(len(split.labels))]
-    roots = [Path(config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE), store.folder() / "tables"]
+    roots = [Path(config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE)]
     if is_local(repo := _address(place)[0]):
         roots.append(Path(repo).expanduser().absolute())
     identity = "\n".join(map(str, [place, *stamp, *(split.name for split in splits)]))

@@ -28,6 +28,10 @@ class Options:
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
 
+    def __post_init__(self) -> None:
+        if self.image_size is not None and self.image_size < 1:
+            raise InputError(f"--image-size {self.image_size}: must be at least 1")
+
     def refuse(self, source: str, *unused: str) -> None:
         """Raises InputError when an option in `unused`, or any if none is named, was given to a source without use."""
         for name in self.given():

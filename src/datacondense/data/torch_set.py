@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..types import ImageSet
 from .build import image_set, naming, single_image, split
 from .decode import pixels, quiet
+from .options import Options
 
 _Item: TypeAlias = "tuple[np.ndarray, int] | str"
 """An image uint8 (1, H, W) or (3, H, W) and its label; or why there is none."""
@@ -38,9 +39,10 @@ def from_torch(
     processes that read items, as of torch's DataLoader.
     Raises InputError, with the position of the item, for items that cannot be read or are of another kind.
     """
+    options = Options(image_size=image_size)
     names = class_names or _class_names(dataset)
     with naming(name):
-        images, labels = _read("dataset", dataset, image_size, workers)
+        images, labels = _read("dataset", dataset, options.image_size, workers)
         train = image_set(images, labels, name=name, class_names=names, flip=flip)
         if test is None:
             return split(train)
