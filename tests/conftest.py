@@ -1,11 +1,16 @@
 """A toy dataset that every battery runs on: class prototypes under heavy noise, so that a good mean beats a sample."""
 
+import os
+import tempfile
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 from datacondense import ImageSet, image_set
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when its library is imported: no test asks the network
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="datacondense-hf-")
 
 Toy = Callable[..., ImageSet]
 
@@ -28,5 +33,6 @@ def toy() -> Toy:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of each test's own."""
+    """A cache of each test's own, and data from nowhere else."""
     monkeypatch.setenv("DATACONDENSE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv("DATACONDENSE_DATA", raising=False)

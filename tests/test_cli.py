@@ -13,14 +13,15 @@ import pytest
 import torch
 from PIL import Image
 
-from datacondense import METHODS, NETWORKS, InputError, load_set
+from datacondense import METHODS, NETWORKS, InputError, condense, load, load_set
 from datacondense.cli import main
 from datacondense.cli.commands import parse_duration
+from datacondense.methods import Random
 from datacondense.networks import POOLS
 from datacondense.presets import PRESETS
 
 FLAGS = Path(__file__).parent / "cli_flags.txt"
-OTHERS = ["condense", "evaluate", "show", "reproduce", "results", "list"]
+OTHERS = ["condense", "evaluate", "show", "export", "import", "reproduce", "results", "list"]
 COMMANDS = [[], *(["condense", name] for name in METHODS), *([name] for name in OTHERS)]
 QUICK = "--data digits --ipc 1 --iterations 3 --batch-real 8 --arch ConvNetD1".split()
 
@@ -73,6 +74,61 @@ def test_condense_evaluate_show(capsys) -> None:
     assert capsys.readouterr().out == "p.png\n"
     with Image.open("p.png") as picture:
         assert picture.width * picture.height > 10 * 64 * 64
+
+
+def test_show_draws_chosen_classes_real_images_and_the_process(capsys) -> None:
+    assert main(["condense", "dm", *QUICK, "--snapshots", "2", "--out", "run"]) == 0
+    assert sorted(path.name for path in Path("run/snapshots").iterdir()) == [
+        f"00000{iteration}.safetensors" for iteration in (0, 1, 3)
+    ]
+    capsys.readouterr()
+    sizes = {}
+    for command, written in {
+        "show run": ["run/images.png"],
+        "show run --classes 7 3 7 --out two.png": ["two.png"],
+        "show run --real": ["run/nearest-real.png"],
+        "show run --real --data digits --classes 1 --out r.png": ["r.png"],
+        "show run --process": ["run/process.png", "run/process.gif"],
+        "show run --process --classes 4 --out four.png": ["four.png", "four.gif"],
+    }.items():
+        assert main(command.split()) == 0
+        assert capsys.readouterr().out.splitlines() == written
+        for path in written:
+            with Image.open(path) as image:
+                assert image.format == path[-3:].upper()
+                sizes[path] = image.size
+    cell = 8 * 8 + 4
+    assert sizes["run/images.png"][1] - sizes["two.png"][1] == 2 * cell  # 4 rows in three columns, 2 rows in one
+    assert sizes["run/nearest-real.png"][0] > sizes["run/images.png"][0]
+    with Image.open("four.gif") as image:
+        assert getattr(image, "n_frames", 1) == 3
+    assert main(["condense", "dm", *QUICK, "--out", "run", "--overwrite"]) == 0
+    assert {path.name for path in Path("run").iterdir()} == {
+        "synthetic.safetensors",
+        "run.json",
+        "log.jsonl",
+        "images.png",
+        "checkpoint.safetensors",
+    }
+
+
+@pytest.mark.filterwarnings("default:the first 20 of 22 classes:UserWarning")
+def test_show_names_classes_by_name_before_number_and_says_what_it_leaves_out(capsys) -> None:
+    labels = np.arange(44) % 22
+    names = [f"kind {number}" for number in range(20)] + ["3", "cat"]
+    np.savez("mine.npz", images=np.random.default_rng(0).random((44, 8, 8)), labels=labels, class_names=names)
+    assert main("condense random --data arrays:mine.npz --ipc 1 --snapshots 1 --arch MLP --out run".split()) == 0
+    pictures = []
+    for chosen in ("3", "20", "cat"):
+        assert main(["show", "run", "--out", "x.png", "--classes", chosen]) == 0
+        pictures.append(Path("x.png").read_bytes())
+    assert pictures[0] == pictures[1] != pictures[2]
+    capsys.readouterr()
+    assert main("show run --process".split()) == 0
+    assert "note: the first 20 of 22 classes: choose by --classes" in capsys.readouterr().err
+    assert main("show run --classes kat".split()) == 2
+    error = "unknown class 'kat': did you mean 'cat'? `datacondense show run` lists them"
+    assert error in capsys.readouterr().err
 
 
 def test_the_default_run_directory_names_the_run(capsys) -> None:
@@ -171,7 +227,7 @@ BAD = {
     "condense dm --data digits --arch convnetd9": "unknown arch 'convnetd9': did you mean 'ConvNetD",
     "condense dm --data digits --arch ConvNetD4": "serves images of at least 16x16 pixels, digits has 8x8",
     "condense dm --data digits --augment flop": "unknown augmentation 'flop': did you mean 'flip'?",
-    "condense dm --data digits --ipc 500": "--ipc 500 is more than class '8' has: 139 images",
+    "condense dm --data digits --ipc 500": "--ipc 500 is more than 10 of 10 classes have training images: '0'",
     "condense dm --data digits --ipc 0": "--ipc 0: at least 1 image",
     "condense dm --data digits --time-budget soon": "--time-budget soon: give a time such as 90s, 5m or 1h30m",
     "condense dm --data digits --device tpu": "unknown device 'tpu'",
@@ -207,7 +263,16 @@ BAD = {
     "reproduce dc/mnist/1 --data digits --scale 0": "--scale 0: must be above 0 and at most 1",
     "reproduce dc/mnist/1 --data digits --seeds 0": "--seeds 0 --nets 20: both must be at least 1",
     "reproduce dc/mnist/1 --data digit": "unknown data 'digit': did you mean 'digits'?",
-    "reproduce dc/mnist/1 --data digits --ipc 500": "--ipc 500 is more than class '8' has: 139 images",
+    "reproduce dc/mnist/1 --data digits --ipc 500": "--ipc 500 is more than 10 of 10 classes have training images: '0'",
+    "condense dm --data digits --snapshots -1": "--snapshots -1: must be at least 0",
+    "show good --classes 5 ten": "unknown class 'ten': known are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+    "show good --classes 10": "unknown class '10': did you mean '1'?",
+    "show good --process": "good has no snapshots of its iterations: condense with --snapshots 10",
+    "show good --process --real": "--real and --process exclude each other: take one",
+    "show good --process --out x.gif": "--out x.gif: name the PNG, the GIF lies beside it",
+    "show good --out absent/x.png": "--out absent/x.png: there is no directory absent",
+    "show nosource --real": "nosource does not say what it was made from: name the training images by --data",
+    "evaluate nosource": "nosource does not say what it was made from: name the test images by --data",
     "results": "--results results: there is no such directory; `datacondense reproduce` makes it",
     "results --results taken --out absent/page.md": "--out absent/page.md: there is no directory absent",
     "results --results damaged --out page.md": "results.jsonl has a line that is no record",
@@ -225,6 +290,8 @@ def test_bad_input_is_one_line_and_exit_code_2(command: str, capsys) -> None:
     if "good" in command:
         assert main("condense random --data digits --ipc 1 --out good".split()) == 0
         capsys.readouterr()
+    if "nosource" in command:
+        condense(Random(arch="MLP"), load("digits")[0], ipc=1, out="nosource")
     images = np.zeros((4, 8, 8))
     np.savez("hole.npz", images=images, labels=[0, 0, 2, 2])
     images[1, 2, 3] = np.nan

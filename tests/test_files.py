@@ -1,10 +1,11 @@
 import os
+import shutil
 
 import pytest
 import torch
 
 from datacondense import InputError
-from datacondense.files import read_json, read_tensors, write_bytes, write_tensors
+from datacondense.files import new_directory, parse_json, read_json, read_tensors, write_bytes, write_tensors
 
 
 def test_tensors_and_header_come_back(tmp_path) -> None:
@@ -66,3 +67,49 @@ def test_damaged_json_is_named(tmp_path) -> None:
     (tmp_path / "run.json").write_text('{"a": ')
     with pytest.raises(InputError, match=r"run\.json is damaged: not JSON"):
         read_json(tmp_path / "run.json")
+
+
+def test_a_directory_is_replaced_as_a_whole(tmp_path) -> None:
+    path = tmp_path / "parent" / "x"
+    for name in ("old", "new"):
+        with new_directory(path) as new:
+            (new / name).write_text(name)
+    assert [file.name for file in path.iterdir()] == ["new"]
+    assert [file.name for file in path.parent.iterdir()] == ["x"]
+
+
+def test_a_directory_that_is_not_finished_leaves_the_old_one(tmp_path) -> None:
+    path = tmp_path / "x"
+
+    def interrupted() -> None:
+        with new_directory(path) as new:
+            (new / "file").write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+    path.mkdir()
+    (path / "file").write_text("old")
+    with pytest.raises(FileNotFoundError), new_directory(path) as new:
+        shutil.rmtree(new)  # the last step, putting the new one in its place, fails
+    assert [file.read_text() for file in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path) -> None:
+    (tmp_path / ".x.partial").mkdir()
+    (tmp_path / ".x.partial" / "half").write_text("half")
+    with new_directory(tmp_path / "x") as new:
+        (new / "file").write_text("new")
+    assert [file.name for file in tmp_path.rglob("*")] == ["x", "file"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[1e999]", '"\\ud800"', "[" * 100_000, b"\xff", "9" * 10_000])
+def test_what_is_not_json_or_could_not_be_written_again_is_refused(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(text)
+
+
+def test_json_comes_as_it_is() -> None:
+    assert parse_json('{"a": [1, 2.5, "\\u00e4", null, true]}') == {"a": [1, 2.5, "ä", None, True]}

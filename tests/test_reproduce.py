@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from datacondense import InputError
-from datacondense.data import DATASETS
-from datacondense.driver import Progress
+from datacondense.data import DATASETS, load
 from datacondense.methods import DC
 from datacondense.presets import PRESETS, Preset
 from datacondense.reproduce import EVALUATION, plan, reproduce
+from datacondense.session import Progress
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(
@@ -45,13 +45,14 @@ class Watch:
 def small(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(PRESETS, "small", SMALL)
-    monkeypatch.setitem(DATASETS, "toy", lambda _: (toy(), toy(draw=1)))
-    monkeypatch.setitem(DATASETS, "other", lambda _: (toy(side=12), toy(side=12, draw=1)))
+    monkeypatch.setitem(DATASETS, "toy", lambda *_: (toy(), toy(draw=1)))
+    monkeypatch.setitem(DATASETS, "other", lambda *_: (toy(side=12), toy(side=12, draw=1)))
 
 
 def run(watch: Watch | None = None, **changes: Any) -> dict[str, Any]:
     watch = watch or Watch()
-    return reproduce(plan("small", **changes), compile="off", observers=[watch], on_epoch=watch.on_epoch)
+    planned = plan("small", **changes)
+    return reproduce(planned, *load(planned.data), compile="off", observers=[watch], on_epoch=watch.on_epoch)
 
 
 def records(name: str = "small") -> list[dict[str, Any]]:
@@ -185,7 +186,9 @@ def test_a_damaged_evaluation_is_made_again_and_overwriting_condenses_again() ->
         path.write_text(damage)
         assert run(sets=1)["scores"] == first["scores"]
     watch = Watch()
-    again = reproduce(plan("small", sets=1), compile="off", overwrite=True, observers=[watch], on_epoch=watch.on_epoch)
+    again = reproduce(
+        plan("small", sets=1), *load("toy"), compile="off", overwrite=True, observers=[watch], on_epoch=watch.on_epoch
+    )
     assert (watch.iterations, watch.epochs) == (3, 0)  # the same images, of which the scores are known
     assert again["scores"] == first["scores"]
 
@@ -210,12 +213,11 @@ def test_as_published_nothing_is_changed() -> None:
         (lambda: plan("small", sets=0), "--seeds 0 --nets 2: both must be at least 1"),
         (lambda: plan("small", nets=-1), "--seeds 2 --nets -1: both must be at least 1"),
         (lambda: run(ipc=0), "--ipc 0: at least 1 image"),
-        (lambda: run(ipc=50), "--ipc 50 is more than class '0' has: 40 images"),
-        (lambda: run(data="absent"), "unknown data 'absent'"),
         (
-            lambda: reproduce(plan("dm/cifar10/10")),
-            "dm/cifar10/10 needs cifar10, which cannot be loaded yet: run it on other data by --data",
+            lambda: run(ipc=50),
+            "--ipc 50 is more than 3 of 3 classes have training images: '0' (40)",
         ),
+        (lambda: run(data="absent"), "unknown data 'absent'"),
     ],
 )
 def test_what_cannot_be_run_is_refused(refused: Callable[[], object], message: str) -> None:

@@ -4,11 +4,13 @@ from . import methods
 from ._version import __version__
 from .artifact import SyntheticSet, load_set
 from .data import from_torch, image_set, load
-from .driver import Observer, Progress, condense
+from .driver import condense
 from .errors import Diverged, InputError
 from .evaluate import Protocol, evaluate
+from .exchange import export, import_sets
 from .methods import METHODS, Method
 from .networks import NETWORKS, Network
+from .session import Observer, Progress
 from .types import ImageSet, Scores, Spec
 
 __all__ = [
@@ -28,8 +30,10 @@ __all__ = [
     "__version__",
     "condense",
     "evaluate",
+    "export",
     "from_torch",
     "image_set",
+    "import_sets",
     "load",
     "load_set",
     "methods",

@@ -8,13 +8,23 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from .data.build import naming
 from .errors import InputError
 from .files import read_tensors, write_tensors
 from .types import Spec
 
 FORMAT = 1
 FILE_NAME = "synthetic.safetensors"
+_EXPECTED: dict[str, type | tuple[type, ...]] = {
+    "method": str,
+    "settings": dict,
+    "seed": int,
+    "source": (dict, type(None)),
+    "imported": dict,
+}
+"""What is read of a provenance, and the JSON type that it has."""
 
 
 @final
@@ -39,6 +49,19 @@ class SyntheticSet:
         index = index.to(self.labels.device)
         return self.images[index], self.labels[index]
 
+    def as_dataset(self, *, normalised: bool = True) -> "Dataset[tuple[Tensor, int]]":
+        """The set as a map-style dataset of (image, label), for any DataLoader.
+
+        An image is float32 (C, H, W) as networks train on it; not `normalised`, it is uint8 (C, H, W), what a picture
+        of it shows: [0, 1] scaled to 0..255, clipped and rounded.
+        """
+        images = self.images if normalised else self.spec.pixels(self.images)
+        return _Labelled(images.cpu(), self.labels.tolist())
+
+    def header(self) -> dict[str, Any]:
+        """All but the tensors as JSON values: format, spec, provenance."""
+        return {"format": FORMAT, "spec": self.spec.to_json(), "provenance": dict(self.provenance)}
+
     def fingerprint(self) -> str:
         """sha256 over all pixels and labels: what says that two sets are the same, bit for bit."""
         digest = hashlib.sha256()
@@ -50,10 +73,24 @@ class SyntheticSet:
         return SyntheticSet(self.images.to(device), self.labels.to(device), self.spec, self.provenance)
 
 
+@final
+class _Labelled(Dataset[tuple[Tensor, int]]):
+    """Images and labels by position."""
+
+    def __init__(self, images: Tensor, labels: list[int]) -> None:
+        self.images = images
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], self.labels[index]
+
+
 def save(synthetic: SyntheticSet, path: Path) -> None:
     """Write a set as safetensors (`images`, `labels`) with a checksummed JSON header, in one step."""
-    header = {"format": FORMAT, "spec": synthetic.spec.to_json(), "provenance": dict(synthetic.provenance)}
-    write_tensors(path, {"images": synthetic.images, "labels": synthetic.labels}, header)
+    write_tensors(path, {"images": synthetic.images, "labels": synthetic.labels}, synthetic.header())
 
 
 def load_set(path: str | Path) -> SyntheticSet:
@@ -67,15 +104,68 @@ def load_set(path: str | Path) -> SyntheticSet:
     if not path.is_file():
         raise InputError(f"no synthetic set at {path}: give a run directory that `datacondense condense` has written")
     tensors, header = read_tensors(path)
+    with naming(path):
+        spec, provenance = read_header(header)
+        for name in ("images", "labels"):
+            if name not in tensors:
+                raise InputError(f"there is no tensor {name!r}: it holds no synthetic set")
+        return checked(tensors["images"], tensors["labels"], spec, provenance)
+
+
+def read_header(header: Any) -> tuple[Spec, dict[str, Any]]:
+    """Spec and provenance of the JSON that `SyntheticSet.header` gives, after every check.
+
+    Raises InputError for another format and for fields that are missing or cannot be.
+    """
+    if not isinstance(header, dict):
+        raise InputError("the header is not a JSON object")
     if header.get("format") != FORMAT:
+        raise InputError(f"format {header.get('format')!r} where this version reads {FORMAT}: update datacondense")
+    if "spec" not in header:
+        raise InputError("an incomplete header, without the description of the data set (spec)")
+    spec, provenance = Spec.from_json(header["spec"]), header.get("provenance")
+    if not isinstance(provenance, dict):
+        raise InputError("an incomplete header, whose provenance is not a JSON object")
+    for key, kind in _EXPECTED.items():
+        if key in provenance and (not isinstance(provenance[key], kind) or isinstance(provenance[key], bool)):
+            raise InputError(f"provenance.{key} is of type {type(provenance[key]).__name__}")
+    if not 0 <= provenance.get("seed", 0) < 2**63:
+        raise InputError("provenance.seed is not a seed: 0 or above, below 2**63")
+    for place, keys in (("settings", ("arch", "augment")), ("source", ("source",))):
+        for key in keys:
+            value = (provenance.get(place) or {}).get(key, "")
+            if not isinstance(value, str):
+                raise InputError(f"provenance.{place}.{key} is of type {type(value).__name__}, expected text")
+    return spec, provenance
+
+
+def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Mapping[str, Any]) -> SyntheticSet:
+    """A set whose tensors fit `spec`: finite float32 images (N, C, H, W), int64 labels (N,) in [0, K), N at least 1.
+
+    Raises InputError for all else.
+    """
+    if images.dtype != torch.float32:
+        raise InputError(f"images have dtype {_plain(images.dtype)}, expected normalised float32")
+    if labels.dtype != torch.int64:
+        raise InputError(f"labels have dtype {_plain(labels.dtype)}, expected int64")
+    if images.shape[1:] != spec.shape:
         raise InputError(
-            f"{path} has format {header.get('format')!r}, this version reads {FORMAT}: update datacondense"
+            f"images have shape {tuple(images.shape)} (N, C, H, W), which does not fit {spec.name}: expected "
+            f"{spec.shape} for each"
         )
-    try:
-        spec, provenance = Spec.from_json(header["spec"]), header["provenance"]
-        images, labels = tensors["images"], tensors["labels"]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} has an incomplete header or lacks a tensor: {error}") from None
-    if images.shape[1:] != spec.shape or images.shape[:1] != labels.shape:
-        raise InputError(f"{path} does not fit its header: images {tuple(images.shape)}, labels {tuple(labels.shape)}")
+    if labels.shape != images.shape[:1]:
+        raise InputError(f"{len(images)} images do not fit labels of shape {tuple(labels.shape)}: one for each image")
+    if not len(images):
+        raise InputError("there is no image in it")
+    if not bool(torch.isfinite(images).all()):
+        raise InputError(f"images hold {int((~torch.isfinite(images)).sum())} pixels that are NaN or infinite")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= spec.classes:
+        raise InputError(
+            f"labels go from {low} to {high}, but the {spec.classes} classes are numbered 0 to {spec.classes - 1}"
+        )
     return SyntheticSet(images, labels, spec, provenance)
+
+
+def _plain(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

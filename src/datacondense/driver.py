@@ -1,53 +1,21 @@
-"""condense(): the one loop. It owns the image optimiser, randomness, progress, budget, checkpoints and resume."""
+"""condense(): checks what it is given, settles how the run computes, and starts, resumes or replaces it."""
 
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from . import artifact, machine, picture
+from . import artifact, machine
 from .artifact import SyntheticSet
 from .engine import Engine
-from .errors import Diverged, InputError
+from .errors import InputError
 from .execution import Compile, Execution, Precision, decide
-from .interrupt import stop_signals
-from .methods import Loss, Method, Problem, differentiate, method_name
-from .rundir import Checkpoint, RunDirectory, begun, pack_state, unpack_state
-from .streams import Streams
-from .synthetic import Synthetic
+from .methods import Method, Problem, method_name
+from .rundir import RunDirectory, begun
+from .session import Observer, Session
+from .snapshots import moments
 from .types import ImageSet
 
-
-@final
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands after an iteration."""
-
-    iteration: int
-    """Iterations that are done."""
-    iterations: int
-    loss: float
-    """Mean over the updates of this iteration."""
-    seconds: float
-    """Wall time over all sessions of the run."""
-
-
-class Observer(Protocol):
-    """Is told what happens in a run. It must not change the run."""
-
-    def progress(self, progress: Progress) -> None:
-        """An iteration is done."""
-        ...
-
-    def message(self, text: str) -> None:
-        """Something that the user should read, one line."""
-        ...
+_NAMED = 5  # classes in an error
 
 
 def condense(
@@ -65,6 +33,7 @@ def condense(
     resume: bool = False,
     overwrite: bool = False,
     checkpoint_every: float = 60.0,
+    snapshots: int = 0,
     source: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
 ) -> SyntheticSet:
@@ -76,6 +45,8 @@ def condense(
     resume: go on with the run in `out`, bit for bit as if it had never stopped; a fresh run where there is none.
     overwrite: delete the run in `out` first.
     checkpoint_every: seconds between checkpoints.
+    snapshots: keep the images at the start and at this many iterations, spread evenly up to the last, in `out`, for
+    pictures of how they came about; a resumed run may ask for another number.
     source: what `real` was loaded from, the arguments of `load`; recorded, so that its test images can be found.
 
     Ctrl-C and SIGTERM stop after the update of the images, as the time budget does. A run that was stopped inside an
@@ -84,6 +55,10 @@ def condense(
     set as it stood before that update is in `out` then.
     """
     _check(method, real, ipc, time_budget, resume, overwrite)
+    if snapshots < 0:
+        raise InputError(f"--snapshots {snapshots}: must be at least 0")
+    if snapshots and out is None:
+        raise InputError(f"--snapshots {snapshots}: there is no run directory to keep them in, name one by --out")
     load = method.load(ipc)
     passes = method.iterations * real.spec.classes * load.passes
     identity = {
@@ -121,175 +96,27 @@ def condense(
     engine = Engine(execution)
     with engine.active():
         problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
-        run = _Run(method, problem, seed, {**identity, "source": source}, directory, tuple(observers))
+        at = moments(method.iterations, snapshots)
+        session = Session(method, problem, seed, {**identity, "source": source}, directory, tuple(observers), at)
         if directory and not recorded:
             directory.clear()
         here = machine.describe(engine.device), machine.versions()
         if recorded and (recorded["machine"], recorded["versions"]) != here:
             began = f"{recorded['machine']}, {recorded['versions']}"
-            run.tell(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
-        return run.go(time_budget, checkpoint_every)
-
-
-@final
-class _Run:
-    """One session of one run."""
-
-    def __init__(
-        self,
-        method: Method,
-        problem: Problem,
-        seed: int,
-        identity: dict[str, Any],
-        directory: RunDirectory | None,
-        observers: tuple[Observer, ...],
-    ) -> None:
-        self.method = method
-        self.problem = problem
-        self.streams = Streams(seed)
-        self.identity = identity
-        self.directory = directory
-        self.observers = observers
-        self.synthetic: Synthetic = method.start(problem, self.streams)
-        self.optimiser = method.optimiser(self.synthetic)
-        self.done = 0
-        self.seconds_before = 0.0
-        self.started = time.perf_counter()
-
-    @property
-    def session_seconds(self) -> float:
-        return time.perf_counter() - self.started
-
-    @property
-    def seconds(self) -> float:
-        return self.seconds_before + self.session_seconds
-
-    def go(self, time_budget: float | None, checkpoint_every: float) -> SyntheticSet:
-        self._restore()
-        self._record("running")
-        last_checkpoint = time.perf_counter()
-        with ExitStack() as stack:
-            log = stack.enter_context(self.directory.open_log()) if self.directory else None
-            interrupted = stack.enter_context(stop_signals(self.tell))
-
-            def stop() -> bool:
-                return interrupted() or (time_budget is not None and self.session_seconds >= time_budget)
-
-            while self.done < self.method.iterations:
-                before = {name: tensor.clone() for name, tensor in self._state().items()}
-                try:
-                    loss = self._iterate(stop)
-                except Diverged:
-                    self._finish("diverged", None)  # its checkpoints are from before it diverged
-                    raise
-                if loss is None:  # goes on from before this iteration
-                    return self._finish("stopped", before)
-                self.done += 1
-                if log:
-                    log.write({"iteration": self.done, "loss": loss, "seconds": round(self.seconds, 4)})
-                for observer in self.observers:
-                    observer.progress(Progress(self.done, self.method.iterations, loss, self.seconds))
-                if stop():
-                    break
-                if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
-                    log.flush()  # what a checkpoint counts as done must be in the log
-                    self._checkpoint(self._state())
-                    last_checkpoint = time.perf_counter()
-        return self._finish("complete" if self.done == self.method.iterations else "stopped", self._state())
-
-    def _iterate(self, stop: Callable[[], bool]) -> float | None:
-        """One iteration of the method: apply an update for each loss it yields.
-
-        Returns the mean loss; None, with the images as they are then, when `stop` says so between two updates.
-        """
-        total, updates = 0.0, 0
-        for loss in self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done)):
-            if updates and stop():
-                return None
-            total, updates = total + self._update(loss), updates + 1
-        assert updates, "an iteration yields at least one loss"
-        return total / updates
-
-    def _update(self, loss: Loss) -> float:
-        """Differentiate one loss, term by term, and apply the update. Returns the loss."""
-        assert self.optimiser is not None, "a method with iterations has an optimiser"
-        parameters = list(self.synthetic.parameters())
-        before = [p.detach().clone() for p in parameters]
-        self.optimiser.zero_grad()
-        value = differentiate(loss, self.synthetic)
-        self.optimiser.step()
-        if not (math.isfinite(value) and all(bool(torch.isfinite(p).all()) for p in parameters)):
-            with torch.no_grad():
-                for parameter, good in zip(parameters, before, strict=True):
-                    parameter.copy_(good)
-            raise Diverged(
-                f"the loss or the images are not finite any more at iteration {self.done + 1} (loss {value:g}): "
-                f"the likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
-                f"take a smaller one"
-            )
-        return value
-
-    def _restore(self) -> None:
-        if self.directory is None:
-            return
-        checkpoint, damaged = self.directory.load_checkpoint()
-        for text in damaged:
-            self.tell(f"{text}; going on from the checkpoint before it")
-        if checkpoint is not None:
-            self.done, self.seconds_before = checkpoint.iteration, checkpoint.seconds
-            unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
-            self.tell(f"resumed after iteration {self.done} of {self.method.iterations}")
-        self.directory.trim_log(self.done)
-
-    def _state(self) -> dict[str, Tensor]:
-        return pack_state(self.synthetic, self.optimiser)
-
-    def _checkpoint(self, tensors: dict[str, Tensor]) -> None:
-        if self.directory is not None:
-            self.directory.save_checkpoint(Checkpoint(self.done, self.seconds, tensors))
-
-    def _record(self, status: str) -> None:
-        if self.directory is not None:
-            self.directory.record({"status": status, **self._provenance()})
-
-    def _provenance(self) -> dict[str, Any]:
-        return {
-            **self.identity,
-            "iterations_done": self.done,
-            "wall_seconds": round(self.seconds, 3),
-            "execution": self.problem.engine.execution.to_json(),
-            "versions": machine.versions(),
-            "machine": machine.describe(self.problem.engine.device),
-        }
-
-    def _finish(self, status: str, checkpoint: dict[str, Tensor] | None) -> SyntheticSet:
-        """Write the images as they are, and what a resumed run goes on from."""
-        with torch.no_grad():
-            images = self.synthetic().detach().cpu().contiguous()  # (K, M, C, H, W)
-        labels = torch.arange(images.shape[0]).repeat_interleave(images.shape[1])
-        result = SyntheticSet(images.flatten(0, 1), labels, self.problem.spec, self._provenance())
-        if self.directory is not None:
-            if checkpoint is not None:
-                self._checkpoint(checkpoint)
-            artifact.save(result, self.directory.path / artifact.FILE_NAME)
-            self._record(status)
-            picture.save_grid(result, self.directory.path / picture.FILE_NAME)
-        return result
-
-    def tell(self, text: str) -> None:
-        for observer in self.observers:
-            observer.message(text)
+            session.tell(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
+        return session.go(time_budget, checkpoint_every)
 
 
 def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, resume: bool, overwrite: bool) -> None:
     method.check()
     if ipc < 1:
         raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
-    smallest = int(real.counts.argmin())
-    if ipc > int(real.counts[smallest]):
+    small = [(name, n) for name, n in zip(real.spec.class_names, real.counts.tolist(), strict=True) if n < ipc]
+    if small:
+        named = ", ".join(f"{name!r} ({count})" for name, count in small[:_NAMED]) + ", ..." * (len(small) > _NAMED)
         raise InputError(
-            f"--ipc {ipc} is more than class {real.spec.class_names[smallest]!r} has: {int(real.counts[smallest])} "
-            f"images; take a smaller --ipc"
+            f"--ipc {ipc} is more than {len(small)} of {real.spec.classes} classes have training images: {named}; "
+            f"take a smaller --ipc, or leave these classes out by --drop-small-classes"
         )
     if time_budget is not None and time_budget <= 0:
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 class InputError(ValueError):
     """Something the user gave cannot be used. The message is one line: what is wrong and what to do."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))  # what a file calls its own parts may have line breaks
+
 
 class Diverged(RuntimeError):
     """An optimisation stopped being finite. The message names the setting that is the likely cause."""

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from .errors import InputError
@@ -37,6 +40,33 @@ def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """A directory to fill, beside `path`, which takes the place of `path` when the block ends well.
+
+    What was at `path` is deleted then, and not before. After an error or Ctrl-C in the block it is still there, and
+    nothing is left of the new one. Parents of `path` are made.
+    """
+    path = path.resolve()
+    partial, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in (partial, old):  # by a process that was killed
+        if left.exists():
+            shutil.rmtree(left)
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+    finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        for left in (partial, old):
+            if left.exists():
+                shutil.rmtree(left)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON value, indented, in one step."""
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
@@ -53,9 +83,23 @@ def append_line(path: Path, text: str) -> None:
 def read_json(path: Path) -> Any:
     """The JSON value in `path`. Raises InputError when it is not JSON."""
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except ValueError as error:
         raise InputError(f"{path} is damaged: not JSON ({error})") from None
+
+
+def parse_json(data: bytes | str) -> Any:
+    """The JSON value in `data`.
+
+    Raises ValueError for what is not JSON or could not be written again: NaN, infinities and text that is no Unicode,
+    all of which Python's parser lets pass, and nesting deeper than it takes.
+    """
+    try:
+        value = json.loads(data)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
 
 
 def write_tensors(
@@ -66,8 +110,8 @@ def write_tensors(
     keep: as for `write_bytes`.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(header, sort_keys=True)
-    data = safetensors.torch.save(plain, {_HEADER: text, _DIGEST: _digest(text, plain)})
+    text = header_text(header)
+    data = safetensors.torch.save(plain, {_HEADER: text, _DIGEST: checksum(text, plain)})
     write_bytes(path, data, keep=keep)
 
 
@@ -80,20 +124,33 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except safetensors.SafetensorError as error:
-        raise InputError(f"{path} is damaged or not a safetensors file ({error})") from None
+    except OSError:
+        raise
+    except Exception as error:  # of a dtype that PyTorch does not know it raises others than its own
+        raise InputError(f"{path} is damaged or not a safetensors file ({' '.join(str(error).split())})") from None
     if _HEADER not in metadata or _DIGEST not in metadata:
         raise InputError(f"{path} was not written by datacondense: its header has no {_HEADER!r} entry")
-    if _digest(metadata[_HEADER], tensors) != metadata[_DIGEST]:
+    if checksum(metadata[_HEADER], tensors) != metadata[_DIGEST]:
         raise InputError(f"{path} is damaged: its content does not match its checksum")
-    return tensors, json.loads(metadata[_HEADER])
+    try:
+        header = parse_json(metadata[_HEADER])
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: its header is not JSON ({error})") from None
+    if not isinstance(header, dict):
+        raise InputError(f"{path} is damaged: its header is not a JSON object")
+    return tensors, header
 
 
-def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over the header and, by name, each tensor's name, dtype, shape and bytes."""
-    digest = hashlib.sha256(header.encode())
+def header_text(header: Mapping[str, Any]) -> str:
+    """The JSON of a header as it is written and checksummed: keys sorted."""
+    return json.dumps(header, sort_keys=True)
+
+
+def checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over the JSON of a header and, by name, each tensor's name, dtype, shape and bytes."""
+    digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
-        tensor = tensors[name]
+        tensor = tensors[name].contiguous()
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.numpy().tobytes())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)  # NumPy has no bfloat16
     return digest.hexdigest()

@@ -1,20 +1,20 @@
 """Run a published experiment by name, and record ours beside the published number."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 from .artifact import SyntheticSet
-from .data import DATASETS, absolute, load
-from .driver import Observer, condense
+from .driver import condense
 from .errors import InputError, unknown
 from .evaluate import Protocol, evaluate_by, join, protocol_for
 from .execution import Compile, Precision
 from .files import append_line, read_json, write_json
 from .methods import method_name
 from .presets import PRESETS, Preset
+from .session import Observer
 from .types import ImageSet, Scores
 
 EVALUATION = "evaluation.json"
@@ -97,8 +97,10 @@ def plan(
 
 def reproduce(
     plan: Plan,
+    train: ImageSet,
+    test: ImageSet,
     *,
-    data_dir: Path | None = None,
+    source: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     runs: Path = Path("runs/reproduce"),
     results: Path = Path("results"),
@@ -110,6 +112,7 @@ def reproduce(
 ) -> dict[str, Any]:
     """Condense each set and train networks on it; go on with what an earlier call has left in `runs`.
 
+    train, test: the images of `plan.data`. source: what they were loaded from, the arguments of `load`; recorded.
     overwrite: condense all sets anew, whatever is there.
     on_epoch: told how many training epochs on the current set are done, of how many. Returns the record that was
     appended to `results`: scores by network in percent, the published ones, and all that is needed to repeat it. A
@@ -117,11 +120,7 @@ def reproduce(
     """
     if results.exists() and not results.is_dir():
         raise InputError(f"--results {results} is a file: name a directory")
-    if plan.data == PRESETS[plan.name].data and plan.data not in DATASETS:
-        raise InputError(f"{plan.name} needs {plan.data}, which cannot be loaded yet: run it on other data by --data")
-    train, test = load(plan.data, data_dir=data_dir)
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
-    source = absolute(plan.data, data_dir)
     made, scores = [], []
     for seed in range(plan.preset.sets):
         for observer in observers:

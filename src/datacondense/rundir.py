@@ -10,7 +10,7 @@ from typing import Any, TextIO, final
 import torch
 from torch import Tensor
 
-from . import artifact, picture
+from . import artifact, picture, snapshots
 from .errors import InputError
 from .execution import Execution, check
 from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
@@ -19,7 +19,7 @@ from .synthetic import Synthetic
 RUN, LOG = "run.json", "log.jsonl"
 _CHECKPOINT, _PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 SCORES = "scores.jsonl"
-_OURS = (RUN, LOG, _CHECKPOINT, _PREVIOUS, SCORES, artifact.FILE_NAME, picture.FILE_NAME)
+_OURS = (RUN, LOG, _CHECKPOINT, _PREVIOUS, SCORES, artifact.FILE_NAME, *picture.FILE_NAMES)
 
 
 @final
@@ -69,7 +69,7 @@ class RunDirectory:
 
     def occupied(self) -> bool:
         """Whether files named as those of a run are there."""
-        return any((self.path / name).exists() for name in _OURS)
+        return any((self.path / name).exists() for name in _OURS) or bool(snapshots.paths(self.path))
 
     def has_run(self) -> bool:
         """Whether a run has been recorded here."""
@@ -89,6 +89,7 @@ class RunDirectory:
 
     def clear(self) -> None:
         """Delete the files of an earlier run, and nothing else; `run.json`, which says that they are ours, last."""
+        snapshots.delete(self.path)
         for name in reversed(_OURS):
             (self.path / name).unlink(missing_ok=True)
 

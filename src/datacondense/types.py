@@ -9,13 +9,18 @@ import hashlib
 import json
 import statistics
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor
+
+from .errors import InputError
+
+_NAME_LENGTH = 1000
+"""Characters of a class name that are taken from a file: it is drawn beside its images."""
 
 
 @final
@@ -40,12 +45,17 @@ class Spec:
     def normalise(self, images: Tensor) -> Tensor:
         """uint8 (..., C, H, W) -> float32 with mean 0 and standard deviation 1 per channel."""
         mean, std = self._statistics(images.device)
-        return (images.float() / 255 - mean) / std
+        values = images.to(torch.float32, copy=True)
+        return values.div_(255).sub_(mean).div_(std)  # in place: a batch of real images may be large
 
     def denormalise(self, images: Tensor) -> Tensor:
         """Normalised (..., C, H, W) -> float32 in [0, 1], clipped: what a picture of it shows."""
         mean, std = self._statistics(images.device)
         return (images * std + mean).clamp(0, 1)
+
+    def pixels(self, images: Tensor) -> Tensor:
+        """Normalised (..., C, H, W) -> uint8, clipped and rounded: the inverse of `normalise` on real images."""
+        return (self.denormalise(images) * 255).round().to(torch.uint8)
 
     def _statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
         mean, std = torch.tensor([self.mean, self.std], device=device)[:, :, None, None]  # each (C, 1, 1)
@@ -57,15 +67,58 @@ class Spec:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Spec":
-        """The inverse of `to_json`. Raises KeyError and TypeError for fields that are missing or of the wrong kind."""
-        return cls(
-            name=fields["name"],
-            class_names=tuple(fields["class_names"]),
-            shape=tuple(fields["shape"]),
-            mean=tuple(fields["mean"]),
-            std=tuple(fields["std"]),
-            flip=fields["flip"],
-        )
+        """The inverse of `to_json`. Raises InputError for a field that is missing or cannot be."""
+        checks: dict[str, tuple[Callable[[Any], bool], str]] = {
+            "name": (_is_name, "text"),
+            "class_names": (lambda names: _is_list(names) and len(names) > 0 and all(map(_is_name, names)), "names"),
+            "shape": (_is_shape, "[channels, height, width] with 1 or 3 channels"),
+            "mean": (lambda mean: _is_list(mean) and all(map(_is_number, mean)), "a number for each channel"),
+            "std": (
+                lambda std: _is_list(std) and all(_is_number(value) and value > 0 for value in std),
+                "a number above 0 for each channel",
+            ),
+            "flip": (lambda flip: isinstance(flip, bool), "true or false"),
+        }
+        if not isinstance(fields, Mapping):
+            raise InputError("the description of the data set (spec) is not a JSON object")
+        for key, (valid, expected) in checks.items():
+            if key not in fields:
+                raise InputError(f"the description of the data set (spec) lacks {key!r}")
+            if not valid(fields[key]):
+                raise InputError(f"spec.{key} is {_short(fields[key])}, expected {expected}")
+        c, h, w = fields["shape"]
+        mean, std = (tuple(float(value) for value in fields[key]) for key in ("mean", "std"))
+        if len(mean) != c or len(std) != c:
+            raise InputError(f"spec.mean and spec.std have {len(mean)} and {len(std)} numbers for {c} channels")
+        return cls(fields["name"], tuple(fields["class_names"]), (c, h, w), mean, std, fields["flip"])
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | tuple)
+
+
+def _is_name(value: object) -> bool:
+    """Text that can be drawn in one line."""
+    return isinstance(value, str) and 0 < len(value) <= _NAME_LENGTH and all(ord(letter) >= 32 for letter in value)
+
+
+def _is_number(value: object) -> bool:
+    """A number that float32 can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e38 and value == value
+
+
+def _is_shape(value: Any) -> bool:
+    return (
+        _is_list(value)
+        and len(value) == 3
+        and all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in value)
+        and value[0] in (1, 3)
+    )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 class Examples(Protocol):
@@ -126,7 +179,7 @@ class ImageSet:
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
-        images = self.images[index.to(self.images.device)].to(self.labels.device)
+        images = self.images.index_select(0, index.to(self.images.device)).to(self.labels.device)
         return self.spec.normalise(images), self.labels[index.to(self.labels.device)]
 
     @cached_property

@@ -14,8 +14,11 @@ def test_an_unknown_name_is_told_with_all_that_is_known(source: str) -> None:
         load(source)
     said = str(caught.value)
     assert said.startswith(f"unknown data {source!r}: ")
-    assert said.endswith("known are digits, fashion-mnist, arrays:FILE.npz, folder:PATH, hub:OWNER/NAME")
-    assert len([*DATASETS, *SOURCES]) == 5
+    assert said.endswith(
+        "known are digits, mnist, fashion-mnist, svhn, cifar10, cifar100, tiny-imagenet, arrays:FILE.npz, "
+        "folder:PATH, hub:OWNER/NAME"
+    )
+    assert len([*DATASETS, *SOURCES]) == 10
 
 
 @pytest.mark.parametrize(
@@ -26,8 +29,8 @@ def test_a_prefix_without_a_place_is_refused(source: str, usage: str) -> None:
         load(source)
 
 
-def test_importing_the_registry_does_not_import_scikit_learn() -> None:
-    code = "import sys, datacondense.data; sys.exit('sklearn' in sys.modules)"
+def test_importing_the_registry_does_not_import_scikit_learn_and_scipy() -> None:
+    code = "import sys, datacondense.data; sys.exit(bool({'sklearn', 'scipy.io'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -13,10 +13,12 @@ import tyro
 from .. import __version__
 from ..errors import Diverged, InputError
 from ..methods import METHODS, Method, method_class
-from .commands import Condense, List, Show
+from .commands import Condense, List
 from .display import ERR, say, summary
 from .evaluating import Evaluate
+from .exchanging import Export, Import
 from .reproducing import Reproduce, Results
+from .showing import Show
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ Command = Union[  # noqa: UP007 (tyro reads the annotations)
     Annotated[CondenseWith, tyro.conf.subcommand("condense")],
     Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
     Annotated[Show, tyro.conf.subcommand("show")],
+    Annotated[Export, tyro.conf.subcommand("export")],
+    Annotated[Import, tyro.conf.subcommand("import")],
     Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
     Annotated[Results, tyro.conf.subcommand("results")],
     Annotated[List, tyro.conf.subcommand("list")],

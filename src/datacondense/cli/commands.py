@@ -1,16 +1,14 @@
-"""What each command does: condense, evaluate, show, list. A command is a dataclass of its options."""
+"""The commands `condense` and `list`. A command is a dataclass of its options."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import tyro
 from rich.table import Table
 
-from .. import picture
-from ..artifact import load_set
-from ..data import DATASETS, SOURCES, absolute, load
+from ..data import DATASETS, SOURCES, absolute
 from ..driver import condense
 from ..errors import InputError
 from ..execution import Compile, Precision
@@ -18,6 +16,7 @@ from ..methods import METHODS, Method, method_name
 from ..networks import NETWORKS, POOLS
 from ..presets import PRESETS
 from .display import OUT, RunDisplay, duration, say, summary
+from .reading import Reading, read
 
 M = TypeVar("M", bound=Method)
 
@@ -27,9 +26,10 @@ class Condense(Generic[M]):
     """Condense a dataset into a few synthetic images per class."""
 
     data: str = "digits"
-    """What to condense: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH."""
-    data_dir: Path | None = None
-    """Where the files of a named dataset are."""
+    """What to condense: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
+    reading: Reading = field(default_factory=Reading)
+    drop_small_classes: bool = False
+    """Leave out classes with fewer training images than --ipc."""
     ipc: int = 10
     """Synthetic images of each class."""
     out: Path | None = None
@@ -45,6 +45,8 @@ class Condense(Generic[M]):
     """Replace the run in the run directory."""
     checkpoint_every: str = "1m"
     """Time between checkpoints."""
+    snapshots: int = 0
+    """Keep the images at the start and at this many iterations, spread evenly up to the last, for `show --process`."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "fp32"
@@ -56,7 +58,9 @@ class Condense(Generic[M]):
     of the memory of a GPU). Methods that need all classes in one forward (dm with BatchNorm) take all."""
 
     def run(self) -> None:
-        train, _ = load(self.data, data_dir=self.data_dir)
+        least = {"min_per_class": self.ipc} if self.drop_small_classes else {}
+        source = {"source": self.data, **self.reading.given(), **least}
+        train, _ = read(source)
         name = method_name(self.method)
         out = self.out or Path("runs") / f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}"
         budget = parse_duration("--time-budget", self.time_budget) if self.time_budget else None
@@ -76,7 +80,8 @@ class Condense(Generic[M]):
                 resume=self.resume,
                 overwrite=self.overwrite,
                 checkpoint_every=every,
-                source=absolute(self.data, self.data_dir),
+                snapshots=self.snapshots,
+                source=absolute(**source),
                 observers=[display],
             )
         made = result.provenance
@@ -87,27 +92,6 @@ class Condense(Generic[M]):
         if made["iterations_done"] < self.method.iterations:
             say("stopped early with a valid set; the same command with --resume goes on")
         say(f"next: datacondense evaluate {out}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Show:
-    """Draw a condensed set as a picture, one labelled row for each class."""
-
-    run_dir: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
-    """Run directory of `datacondense condense`, or a synthetic.safetensors."""
-    per_class: int = 10
-    """How many images of each class to draw."""
-    out: Path | None = None
-    """Picture to write; by default images.png beside the set."""
-
-    def run(self) -> None:
-        synthetic = load_set(self.run_dir)
-        if self.per_class < 1:
-            raise InputError(f"--per-class {self.per_class}: at least 1 image per class is needed")
-        folder = self.run_dir if self.run_dir.is_dir() else self.run_dir.parent
-        path = self.out or folder / picture.FILE_NAME
-        picture.save_grid(synthetic, path, per_class=self.per_class)
-        say(str(path))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from ..driver import Progress
+from ..session import Progress
 from ..types import Scores
 
 OUT = Console(highlight=False)

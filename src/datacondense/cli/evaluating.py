@@ -1,25 +1,25 @@
 """The command `evaluate`."""
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from ..artifact import SyntheticSet, load_set
-from ..data import load
 from ..driver import condense
 from ..errors import InputError
 from ..evaluate import Protocol, evaluate_by, join, protocol_for
+from ..exchange import runs_in
 from ..execution import Compile, Precision
 from ..files import append_line, write_json
 from ..methods import Random
 from ..rundir import SCORES
 from ..types import ImageSet, Scores
 from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
+from .reading import Reading, real_images
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Evaluate:
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
-    """Run directories of `datacondense condense`, or synthetic.safetensors files."""
+    """Run directories of `condense` and `import`, or synthetic.safetensors files; a directory of runs stands for all
+    of them."""
     archs: tuple[str, ...] = ()
     """Networks to train; by default the one each set was made with."""
     pool: str | None = None
@@ -67,8 +68,7 @@ class Evaluate:
     """Draw the scores as PNG: bars, or a heat map for several sets on several networks."""
     data: str | None = None
     """Where the test images come from; by default what the set was made from."""
-    data_dir: Path | None = None
-    """Where the files of a named dataset are."""
+    reading: Reading = field(default_factory=Reading)
     out: Path | None = None
     """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
     device: str = "auto"
@@ -81,18 +81,19 @@ class Evaluate:
     def run(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run: datacondense evaluate RUN")
-        sets = [load_set(path) for path in self.run_dirs]
+        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        sets = [load_set(path) for path in runs]
         prints = [synthetic.fingerprint() for synthetic in sets]
-        for path, fingerprint in zip(self.run_dirs, prints, strict=True):
+        for path, fingerprint in zip(runs, prints, strict=True):
             if prints.count(fingerprint) > 1:
                 raise InputError(f"{path} holds the same set as another run that was named: name it once")
-        train, test = self._images(sets)
+        train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test")
         if self.whole_epochs < 1:
             raise InputError(f"--whole-epochs {self.whole_epochs}: must be at least 1")
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
             if path is not None and not path.parent.is_dir():
                 raise InputError(f"{flag} {path}: there is no directory {path.parent}")
-        rows = self._rows(sets, train)
+        rows = self._rows(sets, runs, train)
         of_row = self._train(rows, test)
         scores = {
             label: join([s for row, s in of_row if row.label == label])
@@ -107,24 +108,11 @@ class Evaluate:
 
             (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
             say(str(self.figure))
-        _keep(of_row, self.run_dirs)
+        _keep(of_row, runs)
         if self.out is not None:
             write_json(self.out, {label: score.to_json() for label, score in scores.items()})
 
-    def _images(self, sets: Sequence[SyntheticSet]) -> tuple[ImageSet, ImageSet]:
-        """Training and test images that the sets were made from."""
-        made = sets[0].provenance
-        source = {**(made.get("source") or {}), **({"source": self.data} if self.data else {})}
-        if not source:
-            raise InputError(f"{self.run_dirs[0]} does not say what it was made from: name the test images by --data")
-        train, test = load(**{**source, **({"data_dir": self.data_dir} if self.data_dir else {})})
-        fingerprint = train.fingerprint()
-        for path, synthetic in zip(self.run_dirs, sets, strict=True):
-            if synthetic.provenance.get("data_sha256") != fingerprint:
-                warnings.warn(f"{source['source']} does not hold the images that {path} was made from", stacklevel=1)
-        return train, test
-
-    def _rows(self, sets: Sequence[SyntheticSet], train: ImageSet) -> list[_Row]:
+    def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[_Row]:
         def protocol(examples: SyntheticSet, seed: int) -> Protocol:
             return protocol_for(
                 examples,
@@ -138,7 +126,7 @@ class Evaluate:
 
         names = labels([synthetic.provenance for synthetic in sets])
         rows: list[_Row] = []
-        for name, synthetic, path in zip(names, sets, self.run_dirs, strict=True):
+        for name, synthetic, path in zip(names, sets, runs, strict=True):
             alike = [row for row in rows if row.label == name]
             rows.append(_Row(name, synthetic, protocol(synthetic, seed=self.seed + len(alike)), path))
         first = rows[0].protocol
@@ -190,6 +178,7 @@ def labels(made: Sequence[Any]) -> list[str]:
                 **settings,
                 "iterations_done": one.get("iterations_done"),
                 "data_sha256": one.get("data_sha256"),
+                "file": (one.get("imported") or {}).get("file") if one.get("method") == "imported" else None,
             }
         )
     kinds = {json.dumps(fact, sort_keys=True) for fact in facts}

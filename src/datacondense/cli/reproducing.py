@@ -1,18 +1,20 @@
 """The commands `reproduce` and `results`: published experiments by name, ours beside the published numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.table import Table
 
+from ..data import absolute
 from ..errors import InputError
 from ..execution import Compile, Precision
 from ..files import write_bytes
 from ..reproduce import plan, reproduce
 from ..results import page, row
 from .display import OUT, RunDisplay, duration, say
+from .reading import Reading, read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +35,9 @@ class Reproduce:
     iterations: int | None = None
     """Run it with this many iterations and all else as published."""
     data: str | None = None
-    """Run the experiment on other data: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH."""
-    data_dir: Path | None = None
-    """Where the files of a named dataset are."""
+    """Run the experiment on other data: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or
+    arrays:FILE.npz."""
+    reading: Reading = field(default_factory=Reading)
     ipc: int | None = None
     """Run it with another number of images per class."""
     runs: Path = Path("runs/reproduce")
@@ -62,10 +64,14 @@ class Reproduce:
             ipc=self.ipc,
         )
         say(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
+        source = {"source": planned.data, **self.reading.given()}
+        train, test = read(source)
         with RunDisplay(planned.variant) as display:
             record = reproduce(
                 planned,
-                data_dir=self.data_dir,
+                train,
+                test,
+                source=absolute(**source),
                 overwrite=self.overwrite,
                 runs=self.runs,
                 results=self.results,

@@ -1,20 +1,22 @@
 """Real image sets by name, or from a file or folder of one's own."""
 
 from collections.abc import Callable
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, unknown
-from ..types import ImageSet
-from . import arrays, digits, folder, hub, idx
+from ..types import ImageSet, Spec
+from . import arrays, digits, finding, folder, hub
 from .build import drop_small, image_set
+from .named import NAMED
 from .options import Options, Progress, silent
 from .torch_set import from_torch
 
-DATASETS: dict[str, Callable[[Path | None], tuple[ImageSet, ImageSet]]] = {
+DATASETS: dict[str, Callable[[Path | None, Progress], tuple[ImageSet, ImageSet]]] = {
     "digits": digits.load,
-    "fashion-mnist": idx.FASHION_MNIST,
+    **{name: partial(finding.load, name) for name in NAMED},
 }
 """Name -> reader of the train and test set; it is given the data folder, None for the usual places."""
 
@@ -58,7 +60,7 @@ def load(
 def _read(source: str, data_dir: str | Path | None, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
     if source in DATASETS:
         options.refuse(source)
-        return DATASETS[source](None if data_dir is None else Path(data_dir).expanduser())
+        return DATASETS[source](None if data_dir is None else Path(data_dir).expanduser(), progress)
     prefix, colon, place = source.partition(":")
     if not colon or prefix not in SOURCES:
         raise unknown("data", source, [*DATASETS, *(f"{name}:{what}" for name, (what, _) in SOURCES.items())])
@@ -66,6 +68,11 @@ def _read(source: str, data_dir: str | Path | None, options: Options, progress: 
     if not place:
         raise InputError(f"data {source!r} names no place: write {prefix}:{what}")
     return read(place, options, progress)
+
+
+def known_spec(source: str) -> Spec | None:
+    """The Spec of a named set, as far as it is known without its files; None otherwise."""
+    return NAMED[source].spec() if source in NAMED else None
 
 
 def absolute(source: str, data_dir: str | Path | None = None, **options: Any) -> dict[str, Any]:
@@ -83,4 +90,4 @@ def absolute(source: str, data_dir: str | Path | None = None, **options: Any) ->
     return {**given, **{name: value for name, value in options.items() if value != defaults[name]}}
 
 
-__all__ = ["DATASETS", "SOURCES", "absolute", "from_torch", "image_set", "load"]
+__all__ = ["DATASETS", "SOURCES", "absolute", "from_torch", "image_set", "known_spec", "load"]

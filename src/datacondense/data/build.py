@@ -29,11 +29,14 @@ def image_set(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     flip: bool = True,
+    copy: bool = True,
 ) -> ImageSet: ...
 
 
 @overload
-def image_set(images: np.ndarray | Tensor, labels: np.ndarray | Tensor, *, spec: Spec) -> ImageSet: ...
+def image_set(
+    images: np.ndarray | Tensor, labels: np.ndarray | Tensor, *, spec: Spec, copy: bool = True
+) -> ImageSet: ...
 
 
 def image_set(
@@ -46,6 +49,7 @@ def image_set(
     std: Sequence[float] | None = None,
     flip: bool = True,
     spec: Spec | None = None,
+    copy: bool = True,
 ) -> ImageSet:
     """A checked copy of images and labels, on the CPU: a training set called `name`, or a test set sharing `spec`.
 
@@ -53,12 +57,13 @@ def image_set(
     with C 1 or 3, where (N, 3, H, 3) and the like are read as (N, C, H, W). labels: integers (N,) in [0, K).
     class_names: K names, "0" to "K-1" unless given. mean, std: per channel, of pixels scaled to [0, 1]; measured on
     the images unless given. flip: whether an image keeps its class when mirrored.
+    copy: False keeps images where they are that are writable and in order already, as those mapped from a file.
     With `spec` (a training set's) all of these come from it. Only a test set may lack images of a class.
     Raises InputError for anything else.
     """
     if (name is None) == (spec is None) or (spec and any(given is not None for given in (class_names, mean, std))):
         raise InputError("image_set needs a name for a training set or, alone, the spec that a test set shares")
-    pixels = torch.from_numpy(_pixels(_numpy("images", images)))
+    pixels = torch.from_numpy(_pixels(_numpy("images", images), copy))
     targets = _targets(_numpy("labels", labels), len(pixels))
     shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
     if spec is None:
@@ -148,7 +153,7 @@ def single_image(image: np.ndarray | Tensor) -> np.ndarray:
     """One image as `image_set` takes them, uint8 (C, H, W). Raises InputError for what it does not take."""
     array = _numpy("images", image)
     try:
-        return _pixels(array[None])[0]
+        return _pixels(array[None], copy=True)[0]
     except InputError as error:
         hint = ""
         if array.dtype.kind == "f" and array.size and np.isfinite(array).all() and array.min() < 0:
@@ -165,15 +170,16 @@ def _numpy(what: str, array: np.ndarray | Tensor) -> np.ndarray:
     return array
 
 
-def _pixels(images: np.ndarray) -> np.ndarray:
-    """uint8 (N, C, H, W) in memory of its own."""
+def _pixels(images: np.ndarray, copy: bool) -> np.ndarray:
+    """uint8 (N, C, H, W), C-ordered and writable; with `copy`, in memory of its own."""
     if images.size == 0:
         raise InputError(f"images have shape {images.shape}: there is no pixel in them")
     if images.dtype.kind == "f":
         images = _quantise(images)
     elif images.dtype != np.uint8:
         raise InputError(f"images have dtype {images.dtype}, expected uint8, or floats in [0, 1]")
-    return np.array(_channels_first(images), order="C")
+    ordered = _channels_first(images)
+    return np.array(ordered, order="C") if copy else np.require(ordered, requirements=["C", "W"])
 
 
 def _channels_first(images: np.ndarray) -> np.ndarray:

@@ -6,9 +6,10 @@ import numpy as np
 
 from ..types import ImageSet
 from .build import image_set
+from .options import Progress
 
 
-def load(_data_dir: Path | None) -> tuple[ImageSet, ImageSet]:
+def load(_data_dir: Path | None, _progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train (1437) and test (360) set of 1 channel; the split is fixed and keeps the share of every class.
 
     The 17 grey values are spread over 0 to 255; mean and std are measured on the training images.

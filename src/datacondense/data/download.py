@@ -1,6 +1,8 @@
 """Tables of images from the Hugging Face hub, or from a folder, as its library reads them."""
 
+import hashlib
 import logging
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from . import store, tree
 
 _SECONDS = 5  # that the hub has to answer
 
@@ -21,8 +24,20 @@ def is_local(repo: str) -> bool:
     return bool(repo) and Path(repo).expanduser().is_dir()
 
 
+def state(repo: str) -> str:
+    """What is another if a file of a folder may have changed; empty of a set on the hub, which has versions."""
+    if not is_local(repo):
+        return ""
+    paths = sorted(str(path) for path in Path(repo).expanduser().absolute().rglob("*") if path.is_file())
+    listing = "\n".join(f"{path}\0{tree.stamp(path)}" for path in paths)
+    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
+
+
 def download(repo: str, config: str | None) -> Mapping[Any, Any]:
     """Every split by name, of OWNER/NAME on the hub or of a folder; no code that comes with it is run.
+
+    Of a folder the library would take tables that it has made earlier for those of today, if the folder says in
+    a README how it is configured: so each state of a folder has a cache of its own.
 
     Raises Absent, and InputError for what is damaged or lacks the configuration.
     """
@@ -30,12 +45,17 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
 
     local = is_local(repo)
     reached = local or _reached(repo)
+    place = store.folder() / "tables" / state(repo)
     try:
         with _undisturbed(), _offline(not reached):
-            return load_dataset(str(Path(repo).expanduser().absolute()) if local else repo, config)
+            if local:
+                return load_dataset(str(Path(repo).expanduser().absolute()), config, cache_dir=str(place))
+            return load_dataset(repo, config)
     except exceptions.DatasetNotFoundError as error:
         raise Absent(f"{_reason(error)} Look for its name on huggingface.co/datasets") from None
     except Exception as error:  # of many types, from the library and the readers below it
+        if local:
+            shutil.rmtree(place, ignore_errors=True)
         reason = _reason(error)
         if not reached or isinstance(error, ConnectionError):
             raise Absent(f"the hub cannot be reached, and no earlier download is there ({reason})") from None

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..types import ImageSet
+from . import store
 from .build import naming
 from .collection import Collection, fetch
 from .columns import classes, find
-from .download import Absent, download, is_local
+from .download import Absent, download, is_local, state
 from .options import Options, Progress
 from .tree import most
 from .tree import read as read_file
@@ -47,7 +48,7 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
         splits = download(repo, config)
         train, test, class_names, notes = _choose(splits, options)
         name = Path(repo).expanduser().resolve().name if is_local(repo) else repo.rpartition("/")[2]
-        stamp = [splits[part.name]._fingerprint for part in (train, *([test] if test else []))]
+        stamp = [splits[part.name]._fingerprint for part in (train, *([test] if test else []))] + [state(repo)]
     collection = _collection(place, name, class_names, train, test, [*stamp, config], notes)
     return fetch(collection, options, progress)
 
@@ -89,7 +90,7 @@ def read(
         ]
         for part in parts:
             _check(part, len(names))
-        stamp = [splits[split]._fingerprint for split in (train, test)]
+        stamp = [*(splits[split]._fingerprint for split in (train, test)), state(repo)]
     collection = _collection(
         place,
         name,
@@ -174,7 +175,7 @@ def _collection(
 
     splits = [train] if test is None else [train, test]
     rows = [(split, row) for split in splits for row in range(len(split.labels))]
-    roots = [Path(config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE)]
+    roots = [Path(config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE), store.folder() / "tables"]
     if is_local(repo := _address(place)[0]):
         roots.append(Path(repo).expanduser().absolute())
     identity = "\n".join(map(str, [place, *stamp, *(split.name for split in splits)]))

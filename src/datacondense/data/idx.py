@@ -1,20 +1,21 @@
-"""The IDX format of the MNIST family (http://yann.lecun.com/exdb/mnist), and the sets that come in it."""
+"""The IDX format of the MNIST family (http://yann.lecun.com/exdb/mnist)."""
 
 import gzip
 import math
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import InputError
-from ..types import ImageSet
-from . import places
-from .build import image_set, naming
+from .places import Arrays, Layout
 
 _UINT8 = 0x08
-_FILES = {
+_LARGEST = 2 << 30
+"""Bytes of an array; the largest that is published has 376 million."""
+FILES = {
     "train-images-idx3-ubyte": 3,
     "train-labels-idx1-ubyte": 1,
     "t10k-images-idx3-ubyte": 3,
@@ -23,88 +24,51 @@ _FILES = {
 """Name -> number of dimensions."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class IdxSet:
-    """A published set in four IDX files. Calling it reads the train and the test set."""
-
-    name: str
-    folders: tuple[str, ...]
-    """Subfolders of a data folder in which its files may lie."""
-    system: Path
-    """Where a package of the operating system puts them."""
-    obtain: str
-    """What someone who does not have the files can do."""
-    class_names: tuple[str, ...]
-    mean: float
-    std: float
-    flip: bool
-
-    def __call__(self, data_dir: Path | None) -> tuple[ImageSet, ImageSet]:
-        """Train and test set of 1 channel. Raises InputError when files are missing or damaged."""
-        paths = places.find(
-            self.name, list(_FILES), folders=self.folders, system=self.system, obtain=self.obtain, data_dir=data_dir
-        )
-        arrays = (read(path, dimensions) for path, dimensions in zip(paths, _FILES.values(), strict=True))
-        images, labels, test_images, test_labels = arrays
-        with naming(paths[0].parent):
-            train = image_set(
-                images,
-                labels,
-                name=self.name,
-                class_names=self.class_names,
-                mean=(self.mean,),
-                std=(self.std,),
-                flip=self.flip,
-            )
-            return train, image_set(test_images, test_labels, spec=train.spec)
+def layout(*folders: str) -> Layout:
+    """The four files of a set, packed by gzip or not, in one of `folders`. All sets of the family share their names."""
+    return Layout(files=tuple(FILES), endings=(".gz", ""), folders=folders, loose=False, read=_read_set)
 
 
-FASHION_MNIST = IdxSet(
-    name="fashion-mnist",
-    folders=("FashionMNIST/raw", "fashion-mnist"),
-    system=Path("/usr/share/datasets/fashion-mnist"),
-    obtain="install it (apt-get install dataset-fashion-mnist) or name its folder with --data-dir",
-    class_names=(
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
-    ),
-    mean=0.2861,
-    std=0.3530,
-    flip=True,
-)
+def _read_set(paths: Sequence[Path]) -> Arrays:
+    images, labels, test_images, test_labels = map(read, paths, FILES.values())
+    return Arrays(images, labels, test_images, test_labels)
 
 
 def read(path: Path, dimensions: int) -> np.ndarray:
     """The uint8 array of so many dimensions in an IDX file, which is unpacked if its name ends in .gz.
 
-    Raises InputError for anything but one whole array.
+    No more is unpacked than the header declares. Raises InputError for anything but one whole array.
     """
-    data = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise InputError(f"{path} is damaged or not a gzip file ({error})") from None
+    if path.suffix != ".gz":
+        with path.open("rb") as file:
+            return _read(file, path, dimensions)
+    try:
+        with gzip.open(path) as file:
+            return _read(file, path, dimensions)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is damaged or not a gzip file ({error})") from None
+
+
+def _read(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int) -> np.ndarray:
     magic = bytes([0, 0, _UINT8, dimensions])
-    if data[:4] != magic:
+    start = file.read(4)
+    if start != magic:
         raise InputError(
-            f"{path} starts with the bytes {data[:4].hex(' ') or '(none)'}, "
+            f"{path} starts with the bytes {start.hex(' ') or '(none)'}, "
             f"expected {magic.hex(' ')}: IDX, uint8, {dimensions} dimensions"
         )
-    start = 4 + 4 * dimensions
-    if len(data) < start:
+    header = file.read(4 * dimensions)
+    if len(header) < 4 * dimensions:
         raise InputError(f"{path} is cut short: it ends within its header")
-    shape = np.frombuffer(data, ">u4", dimensions, offset=4).tolist()
-    if len(data) - start != math.prod(shape):
-        raise InputError(
-            f"{path} is damaged: {len(data) - start} bytes of data, expected {math.prod(shape)} for the shape {shape}"
-        )
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+    shape = np.frombuffer(header, ">u4").tolist()
+    size = math.prod(shape)
+    if not 0 < size <= _LARGEST:
+        raise InputError(f"{path} is damaged: it declares the shape {shape}, which is empty or more than 2 GiB")
+    try:
+        data = file.read(size + 1)
+    except MemoryError:
+        raise InputError(f"{path} declares the shape {shape}, for which there is no memory") from None
+    if len(data) != size:
+        found = len(data) if len(data) < size else f"more than {size}"
+        raise InputError(f"{path} is damaged: {found} bytes of data, expected {size} for the shape {shape}")
+    return np.frombuffer(data, np.uint8).reshape(shape)

@@ -1,39 +1,99 @@
-"""Where the files of a named data set may lie."""
+"""Where the files of a named data set may lie, and in which layouts."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from ..errors import InputError
+import numpy as np
 
 VARIABLE = "DATACONDENSE_DATA"
 """The environment variable that names the folder of data sets."""
 
 
-def find(
-    dataset: str, files: Sequence[str], *, folders: Sequence[str], system: Path, obtain: str, data_dir: Path | None
-) -> list[Path]:
-    """The paths of `files`, each as it is named or with .gz added, from the first place that has them all.
+class Arrays(NamedTuple):
+    """A data set as it was read: images and labels as `data.image_set` takes them."""
 
-    Places, in this order: `data_dir`, and nothing else when it is given; the folder in $DATACONDENSE_DATA; ./data;
-    `system`. In a folder its subfolders `folders` come before itself, and in ./data only those count, because sets
-    share file names. Raises InputError that lists every place and says how to `obtain` the set.
+    images: np.ndarray
+    labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    class_names: tuple[str, ...] | None = None
+    """Where the files say them."""
+
+
+class Listing(NamedTuple):
+    """A data set of image files that are still to be decoded."""
+
+    class_names: tuple[str, ...]
+    train: list[tuple[Path, int]]
+    """Every file with its label."""
+    test: list[tuple[Path, int]]
+
+
+class Lack(NamedTuple):
+    """A folder that was looked in, and what it lacks of a data set."""
+
+    folder: Path
+    missing: tuple[str, ...]
+    some: bool
+    """Whether it has the rest."""
+
+    def __str__(self) -> str:
+        if self.some:
+            return f"{self.folder} (which lacks {', '.join(self.missing)})"
+        return str(self.folder / self.missing[0] if len(self.missing) == 1 else self.folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """One of the forms in which a data set is published or left on disk."""
+
+    files: tuple[str, ...]
+    """Relative to the folder that holds them; those that end in / are folders."""
+    read: Callable[[Sequence[Path]], Arrays | Listing]
+    """From the paths of `files`, in their order. Raises InputError for what is damaged."""
+    folders: tuple[str, ...] = ()
+    """Subfolders of a data folder in which they may lie, besides itself."""
+    loose: bool = True
+    """Whether no other set has files of these names, so that those found anywhere are of this set."""
+    endings: tuple[str, ...] = ("",)
+    """What may follow the name of each file, the preferred first."""
+
+    def find(self, folder: Path) -> list[Path] | Lack:
+        """The paths of `files` in `folder`, or which of them it lacks."""
+        paths = [self._path(folder, file) for file in self.files]
+        found = [path for path in paths if path]
+        if len(found) == len(paths):
+            return found
+        missing = (file for file, path in zip(self.files, paths, strict=True) if not path)
+        return Lack(folder, tuple(missing), bool(found))
+
+    def _path(self, folder: Path, file: str) -> Path | None:
+        is_there = Path.is_dir if file.endswith("/") else Path.is_file
+        return next((path for end in self.endings if is_there(path := folder / f"{file}{end}")), None)
+
+
+def candidates(
+    layouts: Sequence[Layout], system: Sequence[Path], data_dir: Path | None
+) -> Iterator[tuple[Layout, Path]]:
+    """Every layout with every folder that may hold it, in the order in which they are looked at.
+
+    `data_dir`, and nothing else when it is given; the folder in $DATACONDENSE_DATA; ./data; `system`. In each, the
+    subfolders of a layout come before the folder itself, which in ./data counts only for files that no other set
+    shares the names of.
     """
-    looked = []
-    for place in _places(folders, system, data_dir):
-        found = {file: path for file in files for path in (place / f"{file}.gz", place / file) if path.is_file()}
-        if len(found) == len(files):
-            return list(found.values())
-        lacking = [file for file in files if file not in found]
-        looked.append(f"{place} (which lacks {', '.join(lacking)})" if found else str(place))
-    raise InputError(f"{dataset} not found: looked in {', '.join(looked)}; {obtain}")
-
-
-def _places(folders: Sequence[str], system: Path, data_dir: Path | None) -> Iterator[Path]:
-    root = data_dir or (Path(os.environ[VARIABLE]).expanduser() if os.environ.get(VARIABLE) else None)
-    if root:
-        yield from (root / folder for folder in folders)
-        yield root
+    named = os.environ.get(VARIABLE)
+    given = data_dir or (Path(named).expanduser() if named else None)
+    if given:
+        for layout in layouts:
+            yield from ((layout, given / folder) for folder in layout.folders)
+            yield layout, given
     if not data_dir:
-        yield from (Path("data") / folder for folder in folders)
-        yield system
+        shared = Path("data")
+        for layout in layouts:
+            yield from ((layout, shared / folder) for folder in layout.folders)
+            if layout.loose:
+                yield layout, shared
+        yield from ((layout, place) for place in system for layout in layouts)

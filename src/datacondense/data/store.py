@@ -91,12 +91,16 @@ def fetch(key: str, make: Callable[[], Source]) -> tuple[ImageSet, ImageSet]:
 
 
 def _open(place: Path) -> tuple[ImageSet, ImageSet, list[str]] | None:
-    """An entry; None where it is not there or not whole. What is small beside the free memory is read and checked."""
+    """An entry; None where it is not there or not whole.
+
+    Training images, which are read in random order, are brought into memory and checked if they take at most half of
+    what is free; otherwise they are mapped. Test images, which are read in order and seldom, are always mapped.
+    """
     try:
         entry = read_json(place / "set.json")
         spec = Spec.from_json(entry["spec"])
-        resident = sum(entry[part]["bytes"] for part in _PARTS) <= machine.available_memory() / 2
-        train, test = (_part(place, part, entry[part], spec, resident) for part in _PARTS)
+        resident = entry["train"]["bytes"] <= machine.available_memory() / 2
+        train, test = (_part(place, part, entry[part], spec, part == "train" and resident) for part in _PARTS)
         return train, test, entry["notes"]
     except FileNotFoundError:
         return None

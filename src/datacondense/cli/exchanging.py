@@ -1,0 +1,76 @@
+"""The commands `export` and `import`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ..artifact import load_set
+from ..data import absolute, known_spec
+from ..errors import InputError
+from ..exchange import Format, export, import_sets, runs_in
+from ..exchange.scores import known
+from .display import say
+from .reading import Reading, read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write condensed sets in a format that others read.
+
+    folder: PNG images, a folder for each class. npz: NumPy arrays. hf: a Hugging Face dataset with its card. pt: the
+    authors' layout, all runs in one file; in the other formats several runs become exp0, exp1, ... in DEST.
+    """
+
+    run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
+    """Run directories, or synthetic.safetensors files; a directory of runs stands for all of them."""
+    dest: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="DEST")]] = None
+    """What to write: a directory, or for npz of one run and for pt a file."""
+    to: Format
+    """Format to write."""
+    licence: str = "unknown"
+    """Licence in the card of hf, as the hub names it, such as cc-by-4.0."""
+    overwrite: bool = False
+    """Replace what an earlier export has written to DEST."""
+
+    def run(self) -> None:
+        *places, dest = (*self.run_dirs, *([] if self.dest is None else [self.dest]))  # DEST may follow --to
+        if not places:
+            raise InputError(f"name runs and then what to write: datacondense export RUN --to {self.to} DEST")
+        runs = [run for place in places for run in runs_in(place)]
+        sets = [load_set(run) for run in runs]
+        told = self.to in ("hf", "pt")
+        scores = [known(one, run if run.is_dir() else run.parent) for one, run in zip(sets, runs, strict=True) if told]
+        export(sets, self.to, dest, scores=scores or None, licence=self.licence, overwrite=self.overwrite)
+        say(f"{'1 set' if len(sets) == 1 else f'{len(sets)} sets'}: {dest}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """Read synthetic sets of others into run directories; nothing in the file is run.
+
+    Reads the authors' .pt files (several sets become exp0, exp1, ... in DEST), those of class-incremental learning, and
+    what `export` writes.
+    """
+
+    file: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE")]]
+    """A .pt or .npz file, a folder of PNG images, or a Hugging Face dataset directory."""
+    dest: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DEST")]]
+    """Run directory to write."""
+    data: str | None = None
+    """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. What `export`
+    writes to folder, npz and hf says it by itself."""
+    reading: Reading = field(default_factory=Reading)
+    overwrite: bool = False
+    """Replace the runs in DEST."""
+
+    def run(self) -> None:
+        source = {"source": self.data, **self.reading.given()} if self.data else None
+        spec = (known_spec(source["source"]) or read(source)[0].spec) if source else None
+        runs = import_sets(
+            self.file, spec, self.dest, source=absolute(**source) if source else None, overwrite=self.overwrite
+        )
+        images = sum(len(load_set(run)) for run in runs)
+        say(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
+        say(f"next: datacondense evaluate {self.dest}")

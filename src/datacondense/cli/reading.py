@@ -1,0 +1,67 @@
+"""Reading real images, as several commands do it."""
+
+import inspect
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..artifact import SyntheticSet
+from ..data import load
+from ..errors import InputError
+from ..types import ImageSet
+from .display import RunDisplay
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How images are read that have not been brought into shape."""
+
+    data_dir: Path | None = None
+    """Where the files of a named dataset are."""
+    image_size: int | None = None
+    """Resize the short side of each image of folder: or hub: to this many pixels, and crop the middle square."""
+    skip_broken: bool = False
+    """Leave out images that cannot be read, and list them."""
+    image_column: str | None = None
+    """Column of the images in a hub set; by default the only one of images."""
+    label_column: str | None = None
+    """Column of the labels in a hub set; by default the only one of classes."""
+
+    def given(self) -> dict[str, Any]:
+        """The arguments of `load` that were given."""
+        return {name: value for name, value in vars(self).items() if value not in (None, False)}
+
+
+def read(source: dict[str, Any]) -> tuple[ImageSet, ImageSet]:
+    """`load` with these arguments, and a display of its progress."""
+    with RunDisplay("reading images") as display:
+        return load(
+            **source, progress=lambda what, done, total: display.step(done, total, f"{what} {done}/{total}", "images/s")
+        )
+
+
+def real_images(
+    paths: Sequence[Path], sets: Sequence[SyntheticSet], *, data: str | None, reading: Reading, which: str
+) -> tuple[ImageSet, ImageSet]:
+    """Training and test images that the first of `sets`, read from `paths`, says it was made from.
+
+    data, reading: where they are instead, and how they are read. which: the images that are needed, in words. A warning
+    names each set that was made from others. Raises InputError when the set does not say and `data` is not given.
+    """
+    source = {**(sets[0].provenance.get("source") or {}), **({"source": data} if data else {})}
+    if not source:
+        raise InputError(f"{paths[0]} does not say what it was made from: name the {which} images by --data")
+    arguments = {**source, **reading.given()}
+    try:
+        inspect.signature(load).bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"{paths[0]} names its data in a way that is not known ({error}): use --data") from None
+    train, test = read(arguments)
+    fingerprint = train.fingerprint()
+    for path, synthetic in zip(paths, sets, strict=True):
+        made_from = synthetic.provenance.get("data_sha256")
+        if made_from not in (None, fingerprint):
+            warnings.warn(f"{source['source']} does not hold the images that {path} was made from", stacklevel=1)
+    return train, test

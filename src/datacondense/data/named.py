@@ -1,0 +1,227 @@
+"""The published sets by name: what is known of each, where its files are looked for, and how they are read."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+from ..types import ImageSet, Spec
+from . import cifar, idx, svhn, tiny
+from .build import image_set, naming
+from .places import Arrays, Lack, Layout, Listing, candidates
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubName:
+    """Where a set is found on the Hugging Face hub."""
+
+    repo: str
+    config: str | None = None
+    image_column: str = "image"
+    label_column: str = "label"
+    train: str = "train"
+    """The split to condense."""
+    test: str = "test"
+    """The split to test on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A published set."""
+
+    name: str
+    class_names: tuple[str, ...] | None
+    """None where the files say them."""
+    shape: tuple[int, int, int]
+    """(C, H, W) of one image."""
+    mean: tuple[float, ...]
+    """Per channel, of pixels scaled to [0, 1], as published."""
+    std: tuple[float, ...]
+    flip: bool = True
+    """Whether an image keeps its class when mirrored: false of digits, which are then other digits or none."""
+    layouts: tuple[Layout, ...]
+    system: tuple[Path, ...] = ()
+    """Where a package of the operating system puts the files."""
+    obtain: str
+    """What someone who does not have the set can do."""
+    hub: HubName | None = None
+
+    def spec(self) -> Spec | None:
+        """What is known of the set without its files; None where they say the class names."""
+        return None if self.class_names is None else self._spec(self.class_names)
+
+    def find(self, data_dir: Path | None) -> "Found | NotFound":
+        """The files in the first place that has them all, in the order of `places.candidates`.
+
+        data_dir: the only folder that is looked in, when given. Raises InputError for a folder that may not be read.
+        """
+        lacks: list[Lack] = []
+        with _readable():
+            for layout, folder in candidates(self.layouts, self.system, data_dir):
+                found = layout.find(folder)
+                if not isinstance(found, Lack):
+                    return Found(self, layout, folder, tuple(found))
+                lacks.append(found)
+        return NotFound(self, tuple(lacks))
+
+    def build(self, arrays: Arrays) -> tuple[ImageSet, ImageSet]:
+        """Train and test set of arrays that were read or decoded, with every check of `data.image_set`.
+
+        Raises InputError for arrays that do not fit together, and for images of another shape than the set's.
+        """
+        spec = self._spec(arrays.class_names or self.class_names or ())
+        train = image_set(
+            arrays.images,
+            arrays.labels,
+            name=self.name,
+            class_names=spec.class_names,
+            mean=self.mean,
+            std=self.std,
+            flip=self.flip,
+            copy=False,
+        )
+        if train.spec != spec:
+            raise InputError(f"images have shape {train.spec.shape} (C, H, W), but {self.name} has {self.shape}")
+        return train, image_set(arrays.test_images, arrays.test_labels, spec=train.spec, copy=False)
+
+    def _spec(self, class_names: tuple[str, ...]) -> Spec:
+        return Spec(self.name, class_names, self.shape, self.mean, self.std, self.flip)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of a named set."""
+
+    named: Named
+    layout: Layout
+    folder: Path
+    paths: tuple[Path, ...]
+    """Of `layout.files`, in their order."""
+
+    def contents(self) -> Arrays | Listing:
+        """What the files hold: arrays, or a list of image files to decode. Raises InputError for what is damaged."""
+        with _readable():
+            return self.layout.read(self.paths)
+
+    def build(self, arrays: Arrays) -> tuple[ImageSet, ImageSet]:
+        """Train and test set of the arrays in the files, or of those that were decoded. Raises InputError."""
+        with naming(self.folder):
+            return self.named.build(arrays)
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """A named set that no place has."""
+
+    named: Named
+    lacks: tuple[Lack, ...]
+    """Every folder that was looked in, once for each layout."""
+
+    def places(self) -> str:
+        """Every place, with what it lacks, for a message."""
+        return ", ".join(dict.fromkeys(map(str, self.lacks)))
+
+    def error(self, also: Sequence[str] = ()) -> InputError:
+        """The error that names every place and says what to do. also: what else was tried, such as the hub."""
+        places = ", ".join([self.places(), *also])
+        return InputError(f"{self.named.name} not found: looked in {places}; {self.named.obtain}")
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"a file or folder of the data cannot be read ({error}): check its permissions") from None
+
+
+_DIGITS = tuple("0123456789")
+_CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+_IDX_FILES = ", ".join(f"{name}.gz" for name in idx.FILES)
+
+NAMED: dict[str, Named] = {
+    named.name: named
+    for named in (
+        Named(
+            name="mnist",
+            class_names=_DIGITS,
+            shape=(1, 28, 28),
+            mean=(0.1307,),
+            std=(0.3081,),
+            flip=False,
+            layouts=(idx.layout("MNIST/raw", "mnist"),),
+            obtain=f"download {_IDX_FILES} and name their folder with --data-dir; torchvision leaves them in MNIST/raw",
+            hub=HubName(repo="ylecun/mnist"),
+        ),
+        Named(
+            name="fashion-mnist",
+            class_names=_CLOTHES,
+            shape=(1, 28, 28),
+            mean=(0.2861,),
+            std=(0.3530,),
+            layouts=(idx.layout("FashionMNIST/raw", "fashion-mnist"),),
+            system=(Path("/usr/share/datasets/fashion-mnist"),),
+            obtain="install it (apt-get install dataset-fashion-mnist), or "
+            f"download {_IDX_FILES} and name their folder with --data-dir; torchvision leaves them in FashionMNIST/raw",
+            hub=HubName(repo="zalando-datasets/fashion_mnist"),
+        ),
+        Named(
+            name="svhn",
+            class_names=_DIGITS,
+            shape=(3, 32, 32),
+            mean=(0.4377, 0.4438, 0.4728),
+            std=(0.1980, 0.2010, 0.1970),
+            flip=False,
+            layouts=(svhn.LAYOUT,),
+            obtain="download train_32x32.mat and test_32x32.mat from http://ufldl.stanford.edu/housenumbers "
+            "and name their folder with --data-dir, as torchvision leaves them",
+            hub=HubName(repo="ufldl-stanford/svhn", config="cropped_digits"),
+        ),
+        Named(
+            name="cifar10",
+            class_names=cifar.CIFAR10.class_names,
+            shape=(3, 32, 32),
+            mean=(0.4914, 0.4822, 0.4465),
+            std=(0.2023, 0.1994, 0.2010),
+            layouts=cifar.CIFAR10.layouts(),
+            obtain="download cifar-10-python.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html and name its "
+            "folder with --data-dir, packed or, as torchvision leaves it, unpacked to cifar-10-batches-py",
+            hub=HubName(repo="uoft-cs/cifar10", image_column="img"),
+        ),
+        Named(
+            name="cifar100",
+            class_names=cifar.CIFAR100.class_names,
+            shape=(3, 32, 32),
+            mean=(0.5071, 0.4866, 0.4409),
+            std=(0.2673, 0.2564, 0.2762),
+            layouts=cifar.CIFAR100.layouts(),
+            obtain="download cifar-100-python.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html and name its "
+            "folder with --data-dir, packed or, as torchvision leaves it, unpacked to cifar-100-python",
+            hub=HubName(repo="uoft-cs/cifar100", image_column="img", label_column="fine_label"),
+        ),
+        Named(
+            name="tiny-imagenet",
+            class_names=None,
+            shape=(3, 64, 64),
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            layouts=tiny.LAYOUTS,
+            obtain="download tiny-imagenet-200.zip from http://cs231n.stanford.edu/tiny-imagenet-200.zip, unpack it "
+            "and name its folder with --data-dir, or that of the published tinyimagenet.pt",
+            hub=HubName(repo="zh-plus/tiny-imagenet", test="valid"),
+        ),
+    )
+}
+"""Name -> the set."""

@@ -1,0 +1,236 @@
+"""Pickled data read without running any code: the batches of CIFAR, and what torch.save wrote.
+
+A pickle is a program for a stack machine, and what it names it can call. Here every operation is looked at before one
+is carried out, and a name stands for something of this file or for nothing: `Unpickler.find_class` and torch's
+`weights_only` never look up what a file asks for.
+"""
+
+import io
+import pickle
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from . import operations
+
+_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
+"""The module of NumPy before and since version 2."""
+_STORAGES = ("Byte", "Char", "Short", "Int", "Long", "Half", "BFloat16", "Float", "Double", "Bool")
+_TORCH = frozenset(
+    {
+        "collections.OrderedDict",
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_parameter",
+        "_codecs.encode",
+        "numpy.dtype",
+        *(f"{module}.scalar" for module in _MULTIARRAY),
+        *(f"torch.{kind}Storage" for kind in _STORAGES),
+    }
+)
+_DEEPEST = 20
+
+
+def read_pickle(file: BinaryIO, what: object) -> object:
+    """The object in a pickle of plain values and NumPy arrays, such as a CIFAR batch written by Python 2.
+
+    file: can be sought in, and is read from where it stands. The strings of Python 2 are read as Latin-1. Arrays of
+    booleans, integers and floats are handed out where they are the values of the outermost dict. what: names the
+    file in messages. Raises InputError for anything else, above all for a name that is no part of an array.
+    """
+    start = file.tell()
+    try:
+        operations.check(file, what, None)
+        file.seek(start)
+        found = _Unpickler(file, what).load()
+    except InputError:
+        raise
+    except Exception as error:  # a damaged pickle makes the machine raise errors of any type
+        raise operations.damaged(what, "a pickle", error) from None
+    if isinstance(found, dict):
+        return {key: value.array if isinstance(value, _Array) else value for key, value in found.items()}
+    return found
+
+
+def read_torch(path: Path, *, mmap: bool = False) -> Any:
+    """What torch.save wrote: dicts, lists and tuples of numbers, strings, NumPy scalars and dense tensors on the CPU.
+
+    mmap: leave the tensors on disk, from where they are read when used; it has no effect on files in the format that
+    torch wrote before version 1.6. Checksums are verified where the format has them. Raises InputError for a file
+    that is damaged, packed again, or holds anything else, and for tensors that claim more than the file has.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    if not size:
+        raise InputError(f"{path} is not a file of torch.save: it is missing or empty")
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(4) == b"PK\3\4"
+            file.seek(0)
+            if zipped:
+                _check_archive(file, path, size)
+            else:
+                for _ in range(5):  # a magic number, version, system, the object, and the keys of its storages
+                    operations.check(file, path, _TORCH)
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_safe_globals()):
+            warnings.simplefilter("ignore")  # of what torch deprecates in its own classes
+            # Mapped, as torch then cuts a storage to the file; torch 2.6 trusts the number of elements otherwise.
+            found = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipped)
+    except InputError:
+        raise
+    except Exception as error:  # torch raises errors of any type on bytes it does not understand
+        raise operations.damaged(path, "a file of torch.save", error) from None
+    return _Plain(path, size, copy=zipped and not mmap).of(found, 0)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the few names that a pickled array consists of, and has something inert for each."""
+
+    def __init__(self, file: BinaryIO, what: object) -> None:
+        super().__init__(file, encoding="latin1")
+        self._what = what
+
+    def find_class(self, module_name: str, global_name: str, /) -> object:
+        name = f"{module_name}.{global_name}"
+        if name not in _ARRAY:
+            raise operations.refused(self._what, name)
+        return _ARRAY[name]
+
+
+class _Dtype:
+    """Stands for numpy.dtype, whose own __setstate__ trusts what it is given."""
+
+    __slots__ = ("code", "order")
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
+        self.code = code
+        self.order = "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+    def real(self) -> np.dtype[Any]:
+        if not re.fullmatch("[biuf][0-9]{1,2}", self.code) or self.order not in ("<", ">", "|", "="):
+            raise ValueError(f"a NumPy type {self.order}{self.code} is no boolean, integer or float")
+        return np.dtype(self.code).newbyteorder(self.order)
+
+
+class _Array:
+    """Stands for numpy.ndarray: empty, until it is given a state that was checked."""
+
+    __slots__ = ("array",)
+
+    def __init__(self) -> None:
+        self.array = np.empty((0,), np.uint8)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, fortran, data = state
+        if not isinstance(dtype, _Dtype):
+            raise TypeError("an array has no type")
+        raw = data.encode("latin1") if isinstance(data, str) else data
+        self.array = np.frombuffer(raw, dtype.real()).reshape(shape, order="F" if fortran else "C")
+
+
+class _Reconstruct:
+    """Stands for the function that makes an empty array. Not itself a function, as a pickle may alter their fields."""
+
+    __slots__ = ()
+
+    def __call__(self, subtype: object, shape: object, code: object) -> _Array:
+        if subtype is not _NDARRAY or shape != (0,):
+            raise ValueError("an array does not start empty")
+        return _Array()
+
+
+class _Encode:
+    """Stands for codecs.encode, by which pickles of protocol 2 hold bytes."""
+
+    __slots__ = ()
+
+    def __call__(self, text: object, encoding: object = None) -> bytes:
+        if not isinstance(text, str) or encoding != "latin1":
+            raise ValueError("bytes are not in Latin-1")
+        return text.encode("latin1")
+
+
+_NDARRAY = "numpy.ndarray"
+"""What the class is handed out as: it cannot be called."""
+_ARRAY: dict[str, object] = {
+    "numpy.ndarray": _NDARRAY,
+    "numpy.dtype": _Dtype,
+    "_codecs.encode": _Encode(),
+    **{f"{module}._reconstruct": _Reconstruct() for module in _MULTIARRAY},
+}
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
+    """Stands for numpy.core.multiarray.scalar."""
+    (value,) = np.frombuffer(data, dtype.real())
+    return value
+
+
+def _safe_globals() -> list[Any]:
+    return [(_Dtype, "numpy.dtype"), *((_scalar, f"{module}.scalar") for module in _MULTIARRAY)]
+
+
+def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
+    """Refuse a zip file that torch.save did not write, before torch sees it."""
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise InputError(f"{path} has packed records, which torch.save does not write: load it and save it again")
+        if len({entry.filename for entry in entries}) < len(entries) or sum(e.file_size for e in entries) > size:
+            raise InputError(f"{path} is damaged: its records are more than the file holds")
+        pickles = [entry for entry in entries if entry.filename.split("/")[-1] == "data.pkl"]
+        if len(pickles) != 1:
+            raise InputError(f"{path} is not a file of torch.save: it is a zip file without data.pkl")
+        operations.check(io.BytesIO(archive.read(pickles[0])), path, _TORCH)
+        broken = archive.testzip()
+    if broken:
+        raise InputError(f"{path} is damaged: the checksum of its record {broken[:80]!r} is wrong")
+
+
+class _Plain:
+    """Copies what torch.load returned, and lets through only what `read_torch` promises."""
+
+    def __init__(self, path: Path, size: int, *, copy: bool) -> None:
+        self._path = path
+        self._left = size
+        self._copy = copy
+        self._done: dict[int, object] = {}
+
+    def of(self, value: Any, depth: int) -> Any:
+        """The copy of `value`; of what occurs twice there is one copy."""
+        if value is None or isinstance(value, bool | int | float | str | bytes | np.generic):
+            return value
+        if depth > _DEEPEST:
+            raise InputError(f"{self._path} is nested more than {_DEEPEST} deep")
+        if id(value) not in self._done:
+            self._done[id(value)] = self._new(value, depth + 1)
+        return self._done[id(value)]
+
+    def _new(self, value: Any, depth: int) -> object:
+        if isinstance(value, Tensor):
+            return self._tensor(value)
+        if isinstance(value, dict):
+            return {self.of(key, depth): self.of(item, depth) for key, item in value.items()}
+        if type(value) is list:
+            return [self.of(item, depth) for item in value]
+        if type(value) is tuple:
+            return tuple(self.of(item, depth) for item in value)
+        raise InputError(
+            f"{self._path} holds a {type(value).__name__}: expected tensors, numbers, strings, dicts, lists"
+        )
+
+    def _tensor(self, tensor: Tensor) -> Tensor:
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_neg():
+            raise InputError(f"{self._path} holds a tensor that is not dense or not on the CPU")
+        self._left -= tensor.numel() * tensor.element_size()
+        if self._left < 0:
+            raise InputError(f"{self._path} is damaged: its tensors claim more than the file holds")
+        return tensor.detach().clone() if self._copy else tensor.detach()

@@ -1,0 +1,111 @@
+"""The card of an exported Hugging Face dataset: README.md with its YAML header."""
+
+import json
+import re
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from ..artifact import SyntheticSet
+from ..errors import InputError
+from .scores import Accuracies
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_SHOWN = ("method", "data", "ipc", "seed", "iterations_done", "wall_seconds", "machine", "data_sha256")
+
+
+def check_licence(licence: str) -> None:
+    """Raise InputError for what is not written like one of the hub's licence names, such as mit or cc-by-4.0."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", licence):
+        raise InputError(f"--licence {licence!r}: give a name such as mit, cc-by-4.0, other or unknown")
+
+
+def card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence: str) -> str:
+    """The text of README.md: what the set is, how it was made, what it scores, how to load it."""
+    spec, made = synthetic.spec, synthetic.provenance
+    size = next((name for limit, name in _SIZES if len(synthetic) < limit), "n>1M")
+    method = str(made.get("method", "an unknown method"))
+    facts = {key: made[key] for key in _SHOWN if made.get(key) is not None} | dict(made.get("settings") or {})
+    front = [
+        f"license: {licence.lower()}",
+        "task_categories:",
+        "- image-classification",
+        "size_categories:",
+        f"- {size}",
+        f"pretty_name: {_quoted(f'{spec.name}, condensed by {method}')}",
+        "tags:",
+        "- dataset-condensation",
+        "- dataset-distillation",
+        "- synthetic",
+        "configs:",
+        "- config_name: default",
+        "  data_files:",
+        "  - split: train",
+        "    path: data/train-*.parquet",
+    ]
+    return "\n".join(
+        [
+            "---",
+            *front,
+            "---",
+            "",
+            f"# {_cell(spec.name)}, condensed by {_cell(method)}",
+            "",
+            f"{len(synthetic)} synthetic images of {spec.classes} classes, written by `datacondense`. They "
+            f"stand for the training set of `{_cell(spec.name)}`: networks are trained on them alone.",
+            "",
+            "## Scores",
+            "",
+            *_scores(accuracies),
+            "",
+            "## How it was made",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {_cell(key)} | {_cell(value)} |" for key, value in facts.items()),
+            "",
+            "`datacondense.json` holds the whole provenance, and a checksum.",
+            "",
+            "## Columns",
+            "",
+            "- `image`: the image as a picture, 8 bits per channel, clipped to what can be shown.",
+            f"- `label`: one of {spec.classes} classes.",
+            f"- `pixels`: the same image exactly, float32 {list(spec.shape)} (channels, height, width), normalised per "
+            f"channel: (x - mean) / std of x in [0, 1], with mean {list(spec.mean)} and std {list(spec.std)}. Train on "
+            "this column, and test on real images normalised alike.",
+            "",
+            "```python",
+            "from datasets import load_dataset",
+            "",
+            'train = load_dataset("PATH", split="train").with_format("torch")',
+            'images, labels = train["pixels"][:], train["label"][:]',
+            "```",
+            "",
+        ]
+    )
+
+
+def _scores(accuracies: Mapping[str, Accuracies]) -> list[str]:
+    if not accuracies:
+        return ["None were measured."]
+    rows = [
+        f"| {_cell(arch)} | {_percent(one.values)} | {len(one.values)} | {_cell(one.how)} |"
+        for arch, one in accuracies.items()
+        if one.values
+    ]
+    head = ["Test accuracy on real images in percent, mean +- standard deviation over networks.", ""]
+    return [*head, "| network | accuracy % | n | training |", "|---|---|---|---|", *rows]
+
+
+def _percent(values: list[float]) -> str:
+    mean = f"{100 * statistics.fmean(values):.2f}"
+    return f"{mean} +- {100 * statistics.stdev(values):.2f}" if len(values) > 1 else mean
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)  # which YAML reads, too
+
+
+def _cell(value: Any) -> str:
+    """A value in one cell of a table, whatever is in it."""
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")

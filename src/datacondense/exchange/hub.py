@@ -1,0 +1,163 @@
+"""A directory that `datasets.load_dataset` reads: a Parquet file and a card."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..artifact import SyntheticSet, checked, read_header
+from ..data.build import naming
+from ..errors import InputError
+from ..files import checksum, header_text, write_json
+from ..types import Spec
+from .card import card
+from .folder import MARKER, read_marker
+from .limits import affordable
+from .pictures import from_png, to_png
+from .scores import Accuracies
+
+_FILE = "data/train-00000-of-00001.parquet"
+_ROWS = 64
+"""Images read at a time: a small file may unpack to much, and only what fits is kept."""
+
+
+def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, Accuracies], licence: str) -> None:
+    """Fill `directory` with data/train-*.parquet (image, label, pixels), the card README.md and the header."""
+    pa, parquet = _arrow()
+    spec = synthetic.spec
+    names = [f"{index:06}.png" for index in range(len(synthetic))]
+    pictures = [to_png(image) for image in spec.pixels(synthetic.images)]
+    features = {
+        "image": {"_type": "Image"},
+        "label": {"names": list(spec.class_names), "_type": "ClassLabel"},
+        "pixels": {"shape": list(spec.shape), "dtype": "float32", "_type": "Array3D"},
+    }
+    table = pa.table(
+        {
+            "image": pa.array(
+                [{"bytes": data, "path": name} for data, name in zip(pictures, names, strict=True)],
+                pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+            ),
+            "label": pa.array(synthetic.labels.tolist(), pa.int64()),
+            "pixels": _nested(pa, synthetic.images),
+        }
+    ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    (directory / _FILE).parent.mkdir()
+    parquet.write_table(table, directory / _FILE, write_page_checksum=True)
+    (directory / "README.md").write_text(card(synthetic, accuracies, licence), encoding="utf-8")
+    header = synthetic.header()
+    tensors = {"images": synthetic.images.cpu(), "labels": synthetic.labels.cpu()}
+    digest = checksum(header_text(header), tensors)
+    write_json(directory / MARKER, {"layout": "hf", "header": header, "sha256": digest})
+
+
+def is_hub(path: Path) -> bool:
+    """Whether a directory is laid out as `write` leaves it."""
+    return any(path.glob("data/*.parquet"))
+
+
+def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
+    """The training split in data/, and the files it was read from.
+
+    With a header of ours the images are those of the column `pixels`, bit for bit; else the PNG images of the column
+    `image`, and `spec` says what the data are. Raises InputError for anything that does not fit.
+    """
+    record = read_marker(path)
+    provenance: dict[str, Any] = {}
+    if record is not None:
+        with naming(path / MARKER):
+            spec, provenance = read_header(record.get("header"))
+    if spec is None:
+        raise InputError(f"{path} has no {MARKER} that says what its images are: name the data by --data")
+    files = sorted(path.glob("data/train*.parquet"))
+    if not files:
+        raise InputError(f"{path} has no data/train*.parquet")
+    parts = [_read_file(file, spec, exact=record is not None) for file in files]
+    images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    if record is not None:
+        digest = checksum(header_text(record["header"]), {"images": images, "labels": labels})
+        if digest != record.get("sha256"):
+            raise InputError(f"{path} is damaged or was changed: its content does not match its checksum")
+        files.append(path / MARKER)
+    with naming(path):
+        return [checked(images, labels, spec, provenance)], files
+
+
+def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
+    """Normalised images and labels of one Parquet file."""
+    pa, parquet = _arrow()
+    column = "pixels" if exact else "image"
+    c, h, w = spec.shape
+    parts = []
+    with naming(file):
+        try:
+            with parquet.ParquetFile(file, page_checksum_verification=True) as opened:
+                columns = opened.schema_arrow.names
+                affordable(opened.metadata.num_rows * c * h * w * 4, "its images")
+                if not {column, "label"} <= set(columns):
+                    raise InputError(f"it has the columns {', '.join(columns)}; needed are {column} and label")
+                for batch in opened.iter_batches(_ROWS, columns=[column, "label"]):
+                    labels = _labels(pa, batch.column("label"))
+                    images = (_exact if exact else _pictures)(pa, batch.column(column), spec)
+                    parts.append((images, labels))
+        except (InputError, FileNotFoundError, PermissionError):
+            raise
+        except Exception as error:  # Arrow raises errors of many types on wrong bytes
+            raise InputError(f"it is damaged or no table of images ({' '.join(str(error).split())})") from None
+        if not parts:
+            raise InputError("there is no image in it")
+    images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    return images, labels
+
+
+def _labels(pa: ModuleType, column: Any) -> Tensor:
+    if not pa.types.is_integer(column.type) or column.null_count:
+        raise InputError(f"labels are {column.type} with {column.null_count} missing, expected integers")
+    return torch.from_numpy(column.to_numpy().astype(np.int64))
+
+
+def _exact(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
+    """The tensor (N, C, H, W) in a column of nested lists."""
+    rows, values = len(column), column
+    for _ in spec.shape:
+        values = values.flatten()
+    if not pa.types.is_float32(values.type) or len(values) != rows * torch.Size(spec.shape).numel():
+        raise InputError(f"pixels are {len(values)} values of {values.type} for {rows} images of shape {spec.shape}")
+    return torch.from_numpy(values.to_numpy(zero_copy_only=False).copy()).reshape(rows, *spec.shape)
+
+
+def _pictures(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
+    """The tensor (N, C, H, W) of a column of PNG images, which the hub stores as {bytes, path}."""
+    if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
+        raise InputError(f"images are {column.type}, expected the bytes of pictures")
+    pixels = []
+    for data in column.field("bytes").to_pylist():
+        if not isinstance(data, bytes):
+            raise InputError("its images are not stored in the file")
+        pixels.append(from_png(data, spec))
+    return spec.normalise(torch.stack(pixels))
+
+
+def _nested(pa: ModuleType, images: Tensor) -> Any:
+    """(N, C, H, W) as a column of lists of lists of lists."""
+    values = pa.array(images.cpu().contiguous().numpy().reshape(-1), pa.float32())
+    count = len(values)
+    for length in reversed(images.shape[1:]):
+        count //= length
+        values = pa.ListArray.from_arrays(pa.array(np.arange(count + 1, dtype=np.int32) * length), values)
+    return values
+
+
+def _arrow() -> tuple[ModuleType, ModuleType]:
+    """pyarrow and its reader of Parquet, which take a while to import."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError("this needs pyarrow: pip install pyarrow") from None
+    return pyarrow, pyarrow.parquet

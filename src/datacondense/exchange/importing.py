@@ -1,0 +1,117 @@
+"""Read synthetic sets of others, and our own exports, into run directories."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import picture
+from ..artifact import FILE_NAME, SyntheticSet, save
+from ..errors import InputError
+from ..files import new_directory
+from ..rundir import RunDirectory
+from ..types import Spec
+from . import folder, hub, npz, published
+
+
+def import_sets(
+    path: str | Path,
+    spec: Spec | None,
+    dest: str | Path,
+    *,
+    source: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Read the sets in `path` and write a run directory for each: `dest`, or dest/exp0, dest/exp1, ... for several.
+
+    path: a file of the authors (.pt, also of class-incremental learning), or an export of ours (npz, folder, hf).
+    spec: what the data are, needed where the file does not say it; where it does, it must agree.
+    source: the arguments of `data.load` for these data, so that `evaluate` finds the test images.
+    overwrite: replace what an earlier import, or a run, has left in `dest`.
+    Returns the run directories. `dest` is written whole or left as it was. Raises InputError for anything that
+    cannot be used; nothing in a file is ever run.
+    """
+    path, dest = Path(path), Path(dest)
+    _check_dest(path, dest, overwrite)
+    sets, files = _read(path, spec)
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    record = {"file": path.name, "sha256": digest.hexdigest(), "sets": len(sets)}
+    with new_directory(dest) as new:
+        for synthetic, place in zip(sets, _places(new, len(sets)), strict=True):
+            if spec is not None:
+                _check_fit(path, synthetic.spec, spec)
+            _write_run(_with_provenance(synthetic, record, source), place)
+    return _places(dest, len(sets))
+
+
+def _read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
+    """The sets in `path`, and the files they were read from."""
+    if path.is_dir():
+        return hub.read(path, spec) if hub.is_hub(path) else folder.read(path, spec)
+    if not path.exists():
+        raise InputError(f"{path} does not exist: name a file or directory with synthetic sets")
+    if npz.is_npz(path):
+        return npz.read(path)
+    if spec is None:
+        raise InputError(f"{path} does not say what its images are: name the data by --data")
+    return published.read(path, spec)
+
+
+def _places(directory: Path, sets: int) -> list[Path]:
+    return [directory] if sets == 1 else [directory / f"exp{index}" for index in range(sets)]
+
+
+def _with_provenance(
+    synthetic: SyntheticSet, record: Mapping[str, Any], source: Mapping[str, Any] | None
+) -> SyntheticSet:
+    """What the file says of the set, filled up by what is known of any imported one."""
+    unknown = {
+        "method": "imported",
+        "settings": {},
+        "data": synthetic.spec.name,
+        "data_sha256": None,
+        "ipc": int(synthetic.labels.bincount().max()),
+        "source": None,
+        "imported": dict(record),
+    }
+    named = {} if source is None else {"source": dict(source)}
+    return SyntheticSet(
+        synthetic.images, synthetic.labels, synthetic.spec, {**unknown, **synthetic.provenance, **named}
+    )
+
+
+def _write_run(synthetic: SyntheticSet, directory: Path) -> None:
+    directory.mkdir(exist_ok=True)
+    save(synthetic, directory / FILE_NAME)
+    picture.save_grid(synthetic, directory / picture.FILE_NAME)
+    RunDirectory(directory).record({"status": "imported", **synthetic.provenance})
+
+
+def _check_fit(path: Path, ours: Spec, named: Spec) -> None:
+    for what in ("shape", "class_names", "mean", "std"):
+        if getattr(ours, what) != getattr(named, what):
+            raise InputError(
+                f"{path} was made from {ours.name!r}, which is not --data {named.name!r}: {what} is "
+                f"{getattr(ours, what)} there and {getattr(named, what)} here"
+            )
+
+
+def _check_dest(path: Path, dest: Path, overwrite: bool) -> None:
+    """--overwrite deletes a whole directory: only one of runs, and never the file that is to be read."""
+    if dest.exists() and not dest.is_dir():
+        raise InputError(f"{dest} is a file: name a directory")
+    if not dest.exists() or not any(dest.iterdir()):
+        return
+    if not overwrite:
+        raise InputError(f"{dest} is not empty: replace it by --overwrite, or name another directory")
+    here = dest.resolve()
+    if here in (path.resolve(), *path.resolve().parents):
+        raise InputError(f"{dest} holds {path}, which --overwrite would delete: name another directory")
+    if not _are_runs(list(dest.iterdir()), dest):
+        raise InputError(f"{dest} holds other files than a run's, which --overwrite would delete: name another")
+
+
+def _are_runs(children: Sequence[Path], dest: Path) -> bool:
+    return RunDirectory(dest).has_run() or all(RunDirectory(child).has_run() for child in children)

@@ -1,0 +1,133 @@
+"""One .npz file of NumPy arrays."""
+
+import io
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib import format as npy
+from torch import Tensor
+
+from ..artifact import SyntheticSet, checked, read_header
+from ..data.build import naming
+from ..errors import InputError
+from ..files import checksum, header_text, parse_json, write_bytes
+from .limits import affordable
+
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_NEEDED = ("images", "labels", "header", "sha256")
+
+
+def write(synthetic: SyntheticSet, path: Path) -> None:
+    """Write the arrays images (normalised float32), pixels (uint8), labels, class_names, mean, std, header, sha256."""
+    text = header_text(synthetic.header())
+    tensors = {"images": synthetic.images.cpu(), "labels": synthetic.labels.cpu()}
+    spec = synthetic.spec
+    arrays: dict[str, Any] = {
+        **{name: tensor.numpy() for name, tensor in tensors.items()},
+        "pixels": spec.pixels(synthetic.images).cpu().numpy(),
+        "class_names": np.array(spec.class_names),
+        "mean": np.array(spec.mean),
+        "std": np.array(spec.std),
+        "header": np.array(text),
+        "sha256": np.array(checksum(text, tensors)),
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def is_npz(path: Path) -> bool:
+    """Whether a file looks like one of NumPy's archives, by its name or by what is in it."""
+    if path.suffix.lower() == ".npz":
+        return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "images.npy" in archive.namelist()
+    except Exception:  # zipfile raises errors of many types on wrong bytes; others read the file then, and say so
+        return False
+
+
+def read(path: Path) -> tuple[list[SyntheticSet], list[Path]]:
+    """The set in a file that `write` wrote, and the files it was read from.
+
+    Nothing pickled is read, nothing outside the file is touched, and no more is allocated than the file can hold.
+    Raises InputError when it is not such a file, is damaged, or does not match its checksum.
+    """
+    arrays = _arrays(path)
+    with naming(path):
+        text, digest = (_text(arrays, name) for name in ("header", "sha256"))
+        try:
+            header = parse_json(text)
+        except ValueError as error:
+            raise InputError(f"its header is not JSON ({error})") from None
+        spec, provenance = read_header(header)
+        images, labels = _tensor(arrays, "images", np.float32), _tensor(arrays, "labels", np.int64)
+        if checksum(text, {"images": images, "labels": labels}) != digest:
+            raise InputError("it is damaged: its content does not match its checksum")
+        return [checked(images, labels, spec, provenance)], [path]
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The needed arrays of an archive, each checked before it is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            with naming(path):
+                for member in members:
+                    _check_name(member.filename)
+                found = {member.filename.removesuffix(".npy"): member for member in members}
+                if len(found) < len(members):
+                    raise InputError("two of its arrays have the same name")
+                lacking = [name for name in _NEEDED if name not in found]
+                if lacking:
+                    raise InputError(
+                        f"it has no array {lacking[0]!r}: only what `datacondense export --to npz` writes is read"
+                    )
+                affordable(sum(found[name].file_size for name in _NEEDED), "its arrays")
+                return {name: _array(archive, found[name]) for name in _NEEDED}
+    except (InputError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy raise errors of many types on wrong bytes
+        raise InputError(f"{path} is damaged or not an .npz file ({' '.join(str(error).split())})") from None
+
+
+def _check_name(name: str) -> None:
+    if len(PurePosixPath(name).parts) != 1 or "\\" in name or ":" in name or name in (".", ".."):
+        raise InputError(f"it has a member {name!r}, a path that leaves the archive: it was not written by NumPy")
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    with archive.open(member) as file:
+        version = npy.read_magic(file)
+        if version not in _HEADERS:
+            raise InputError(f"array {member.filename!r} has NumPy format {version}")
+        shape, _, dtype = _HEADERS[version](file)
+        size = dtype.itemsize
+        for length in shape:
+            size *= length
+        declared = member.file_size - file.tell()
+    if dtype.hasobject:
+        raise InputError(f"array {member.filename!r} holds Python objects, which are not read")
+    if min(shape, default=1) < 0 or size != declared:
+        raise InputError(
+            f"array {member.filename!r} is damaged: its header says shape {shape} of {dtype}, {size} bytes, but "
+            f"{declared} follow"
+        )
+    return npy.read_array(io.BytesIO(archive.read(member)), allow_pickle=False)
+
+
+def _tensor(arrays: dict[str, np.ndarray], name: str, dtype: type[np.generic]) -> Tensor:
+    array = arrays[name]
+    if array.dtype != np.dtype(dtype):
+        raise InputError(f"array {name!r} has dtype {array.dtype}, expected {np.dtype(dtype)}")
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _text(arrays: dict[str, np.ndarray], name: str) -> str:
+    array = arrays[name]
+    if array.dtype.kind != "U" or array.ndim:
+        raise InputError(f"array {name!r} has dtype {array.dtype} and shape {array.shape}, expected one string")
+    return str(array)

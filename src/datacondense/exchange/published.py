@@ -1,0 +1,145 @@
+"""The files that the authors of DC, DSA and DM released: torch.save of sets and of their accuracies."""
+
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..artifact import SyntheticSet, checked
+from ..data.build import naming
+from ..data.pickles import read_torch
+from ..errors import InputError
+from ..files import write_bytes
+from ..networks import NETWORKS
+from ..types import Spec
+from .scores import PUBLISHED
+
+_LAYOUT = "expected {'data': [[images, labels], ...], 'accs_all_exps': {...}} as the authors' code writes it"
+_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
+
+def write(sets: Sequence[SyntheticSet], accuracies: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Write {'data': [[images, labels] of each set], 'accs_all_exps': {network: accuracies of all sets}}.
+
+    Images normalised float32, labels int64, accuracies fractions. A set that was imported from a file of
+    class-incremental learning is written as it came: an entry for each step, and no accuracies.
+    """
+    steps = len(sets) == 1 and _steps(sets[0])
+    entries = steps or [(one.images, one.labels) for one in sets]
+    content: dict[str, Any] = {"data": [[images.cpu().clone(), labels.cpu().clone()] for images, labels in entries]}
+    if not steps:
+        content["accs_all_exps"] = {arch: list(values) for arch, values in accuracies.items()}
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def read(path: Path, spec: Spec) -> tuple[list[SyntheticSet], list[Path]]:
+    """The sets in a file of the authors, and the files they were read from; no code in it is run.
+
+    Several entries without a class in common are the steps of class-incremental learning: one set, in the order of
+    the steps. Otherwise each entry is a set. Accuracies are kept with the set they belong to, as the authors append
+    the same number for each; those of a file in which they do not divide evenly, all with the first.
+    Raises InputError, naming the experiment, for anything that does not fit `spec`.
+    """
+    content = read_torch(path)
+    if not isinstance(content, dict) or not isinstance(content.get("data"), list | tuple) or not content["data"]:
+        raise InputError(f"{path} is not a file of synthetic sets: {_LAYOUT}")
+    entries = [_entry(path, index, entry, spec) for index, entry in enumerate(content["data"])]
+    with naming(path):
+        accuracies = _accuracies(content.get("accs_all_exps", {}))
+    settings = {"settings": _settings(path, accuracies)}
+    if len(entries) > 1 and _disjoint(labels for _, labels in entries):
+        images, labels = (torch.cat(tensors) for tensors in zip(*entries, strict=True))
+        steps = [[spec.class_names[label] for label in _order(labels)] for _, labels in entries]
+        made = {**settings, "steps": steps} | ({PUBLISHED: accuracies} if accuracies else {})
+        return [checked(images, labels, spec, made)], [path]
+    sets = []
+    for index, (images, labels) in enumerate(entries):
+        made = {**settings, "seed": index}
+        if accuracies:
+            made[PUBLISHED] = _share(accuracies, index, len(entries))
+        sets.append(checked(images, labels, spec, made))
+    return sets, [path]
+
+
+def _entry(path: Path, index: int, entry: object, spec: Spec) -> tuple[Tensor, Tensor]:
+    with naming(f"{path}, experiment {index}"):
+        if not isinstance(entry, list | tuple) or len(entry) != 2 or not all(isinstance(t, Tensor) for t in entry):
+            raise InputError(f"it is not [images, labels]: {_LAYOUT}")
+        images, labels = entry
+        if not images.dtype.is_floating_point:
+            raise InputError(f"images have dtype {images.dtype}, expected normalised float32")
+        if labels.dtype not in _INTEGERS:
+            raise InputError(f"labels have dtype {labels.dtype}, expected integers")
+        one = checked(images.float().contiguous(), labels.long().contiguous(), spec, {})
+        return one.images, one.labels
+
+
+def _accuracies(value: object) -> dict[str, list[float]]:
+    """Network -> accuracies, whatever kind of number they are."""
+    if not isinstance(value, dict):
+        raise InputError(f"its accuracies are of type {type(value).__name__}, expected a dict by network")
+    found = {}
+    for arch, accuracies in value.items():
+        if isinstance(accuracies, Tensor):
+            accuracies = accuracies.flatten().tolist()
+        if not isinstance(arch, str) or not isinstance(accuracies, list | tuple):
+            raise InputError(f"its accuracies of {arch!r} are no list by network")
+        numbers = [one.item() if isinstance(one, Tensor) and one.numel() == 1 else one for one in accuracies]
+        if not all(isinstance(one, Real) and math.isfinite(one) for one in numbers):
+            raise InputError(f"its accuracies of {arch!r} are not all numbers")
+        found[arch] = [float(one) for one in numbers]
+    return found
+
+
+def _share(accuracies: Mapping[str, list[float]], index: int, entries: int) -> dict[str, list[float]]:
+    """The accuracies of one experiment."""
+    if any(len(values) % entries for values in accuracies.values()):
+        return dict(accuracies) if index == 0 else {}
+    sizes = {arch: len(values) // entries for arch, values in accuracies.items()}
+    return {arch: values[index * sizes[arch] : (index + 1) * sizes[arch]] for arch, values in accuracies.items()}
+
+
+def _settings(path: Path, accuracies: Mapping[str, object]) -> dict[str, str]:
+    """What the authors' name of the file says, res_METHOD_DATA_NETWORK_Nipc.pt: the network, and DC's lack of
+    augmentation, under which its sets are to be evaluated; without such a name the only network that was tested."""
+    named = re.match(r"(?:cl_)?res_([^_]+)_[^_]+_(.+?)_\d+ipc", path.name)
+    arch = named[2] if named else next(iter(accuracies)) if len(accuracies) == 1 else ""
+    settings = {"arch": arch} if arch in NETWORKS else {}
+    return {**settings, "augment": "none"} if named and named[1] == "DC" else settings
+
+
+def _disjoint(all_labels: Iterable[Tensor]) -> bool:
+    seen: set[int] = set()
+    for labels in all_labels:
+        classes = set(labels.tolist())
+        if classes & seen:
+            return False
+        seen |= classes
+    return True
+
+
+def _order(labels: Tensor) -> list[int]:
+    """The classes in the order in which they come first."""
+    return list(dict.fromkeys(labels.tolist()))
+
+
+def _steps(synthetic: SyntheticSet) -> list[tuple[Tensor, Tensor]]:
+    """The parts of a set that was joined from steps; none when it was not, or when its steps do not fit its labels."""
+    steps = synthetic.provenance.get("steps")
+    if not isinstance(steps, list) or not all(isinstance(step, list) for step in steps):
+        return []
+    order = [synthetic.spec.class_names[label] for label in _order(synthetic.labels)]
+    if order != [name for step in steps for name in step]:
+        return []
+    of_class = {label: index for index, label in enumerate(_order(synthetic.labels))}
+    ends = torch.tensor([len(step) for step in steps]).cumsum(0)
+    of_image = torch.bucketize(torch.tensor([of_class[label] for label in synthetic.labels.tolist()]), ends, right=True)
+    return [(synthetic.images[of_image == index], synthetic.labels[of_image == index]) for index in range(len(steps))]

@@ -1,0 +1,55 @@
+"""A condensed set as a picture: its images class by class, beside the class's name and, if asked, real images."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..artifact import SyntheticSet
+from ..errors import InputError
+from ..files import write_bytes
+from ..types import ImageSet
+from .layout import Layout, arrange, class_labels
+from .nearest import nearest
+
+_IN_A_ROW = 20  # images of a class, synthetic and real
+_PER_CLASS = 10
+
+
+def save_grid(
+    synthetic: SyntheticSet,
+    path: Path,
+    *,
+    classes: Sequence[int] | None = None,
+    per_class: int | None = None,
+    real: ImageSet | None = None,
+) -> None:
+    """Write the first images of every class as PNG, denormalised, enlarged by a whole factor without smoothing.
+
+    classes: the classes to draw, in that order; by default all.
+    per_class: how many images of each; by default 10, and fewer, down to 1, where the picture would have more than 25
+    million pixels. Where each class has few, classes stand in several columns, to be read downwards.
+    real: draw beside the synthetic images the real one of their class that each is nearest to, as pixels are drawn.
+    Raises InputError when `real` has other classes, or images of another shape.
+    """
+    spec = synthetic.spec
+    if real is not None and (real.spec.shape, real.spec.classes) != (spec.shape, spec.classes):
+        raise InputError(
+            f"{real.spec.name} has {real.spec.classes} classes of {real.spec.shape} images, not "
+            f"{spec.classes} of {spec.shape} as the set: name by --data what the set was made from"
+        )
+    chosen = range(spec.classes) if classes is None else classes
+    members = [(synthetic.labels == k).nonzero()[:, 0] for k in chosen]
+    headings = [""] if real is None else ["synthetic", "nearest real"]
+    names = class_labels(spec, chosen)
+
+    def layout(count: int) -> Layout:
+        return arrange(names, count, spec.shape, headings=headings, in_a_row=_IN_A_ROW // len(headings))
+
+    count = min(per_class or _PER_CLASS, max(map(len, members)))
+    while per_class is None and count > 1 and not layout(count).fits:
+        count -= 1
+    drawn = [spec.pixels(synthetic.images[positions[:count]]) for positions in members]
+    beside = [] if real is None else [[nearest(real, pixels, k) for k, pixels in zip(chosen, drawn, strict=True)]]
+    buffer = io.BytesIO()
+    layout(count).draw([drawn, *beside]).save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,210 @@
+"""One session of one run: the loop, its checkpoints, whom it tells, and what it writes at the end."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import torch
+from torch import Tensor
+
+from . import artifact, machine, picture, snapshots
+from .artifact import SyntheticSet
+from .errors import Diverged
+from .interrupt import stop_signals
+from .methods import Loss, Method, Problem, differentiate
+from .rundir import Checkpoint, RunDirectory, pack_state, unpack_state
+from .snapshots import Snapshot
+from .streams import Streams
+from .synthetic import Synthetic
+
+
+@final
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after an iteration."""
+
+    iteration: int
+    """Iterations that are done."""
+    iterations: int
+    loss: float
+    """Mean over the updates of this iteration."""
+    seconds: float
+    """Wall time over all sessions of the run."""
+
+
+class Observer(Protocol):
+    """Is told what happens in a run. It must not change the run."""
+
+    def progress(self, progress: Progress) -> None:
+        """An iteration is done."""
+        ...
+
+    def message(self, text: str) -> None:
+        """Something that the user should read, one line."""
+        ...
+
+
+@final
+class Session:
+    """One session of one run."""
+
+    def __init__(
+        self,
+        method: Method,
+        problem: Problem,
+        seed: int,
+        identity: dict[str, Any],
+        directory: RunDirectory | None,
+        observers: tuple[Observer, ...],
+        moments: frozenset[int],
+    ) -> None:
+        self.method = method
+        self.problem = problem
+        self.streams = Streams(seed)
+        self.identity = identity
+        self.directory = directory
+        self.observers = observers
+        self.moments = moments
+        self.synthetic: Synthetic = method.start(problem, self.streams)
+        self.optimiser = method.optimiser(self.synthetic)
+        self.done = 0
+        self.seconds_before = 0.0
+        self.started = time.perf_counter()
+
+    @property
+    def session_seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    @property
+    def seconds(self) -> float:
+        return self.seconds_before + self.session_seconds
+
+    def go(self, time_budget: float | None, checkpoint_every: float) -> SyntheticSet:
+        """Iterate to the end, to the time budget or to a signal. Raises Diverged as `condense` does."""
+        self._restore()
+        self._record("running")
+        self._snapshot()
+        last_checkpoint = time.perf_counter()
+        with ExitStack() as stack:
+            log = stack.enter_context(self.directory.open_log()) if self.directory else None
+            interrupted = stack.enter_context(stop_signals(self.tell))
+
+            def stop() -> bool:
+                return interrupted() or (time_budget is not None and self.session_seconds >= time_budget)
+
+            while self.done < self.method.iterations:
+                before = {name: tensor.clone() for name, tensor in self._state().items()}
+                try:
+                    loss = self._iterate(stop)
+                except Diverged:
+                    self._finish("diverged", None)  # its checkpoints are from before it diverged
+                    raise
+                if loss is None:  # goes on from before this iteration
+                    return self._finish("stopped", before)
+                self.done += 1
+                if log:
+                    log.write({"iteration": self.done, "loss": loss, "seconds": round(self.seconds, 4)})
+                for observer in self.observers:
+                    observer.progress(Progress(self.done, self.method.iterations, loss, self.seconds))
+                self._snapshot()
+                if stop():
+                    break
+                if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
+                    log.flush()  # what a checkpoint counts as done must be in the log
+                    self._checkpoint(self._state())
+                    last_checkpoint = time.perf_counter()
+        return self._finish("complete" if self.done == self.method.iterations else "stopped", self._state())
+
+    def _iterate(self, stop: Callable[[], bool]) -> float | None:
+        """One iteration of the method: apply an update for each loss it yields.
+
+        Returns the mean loss; None, with the images as they are then, when `stop` says so between two updates.
+        """
+        total, updates = 0.0, 0
+        for loss in self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done)):
+            if updates and stop():
+                return None
+            total, updates = total + self._update(loss), updates + 1
+        assert updates, "an iteration yields at least one loss"
+        return total / updates
+
+    def _update(self, loss: Loss) -> float:
+        """Differentiate one loss, term by term, and apply the update. Returns the loss."""
+        assert self.optimiser is not None, "a method with iterations has an optimiser"
+        parameters = list(self.synthetic.parameters())
+        before = [p.detach().clone() for p in parameters]
+        self.optimiser.zero_grad()
+        value = differentiate(loss, self.synthetic)
+        self.optimiser.step()
+        if not (math.isfinite(value) and all(bool(torch.isfinite(p).all()) for p in parameters)):
+            with torch.no_grad():
+                for parameter, good in zip(parameters, before, strict=True):
+                    parameter.copy_(good)
+            raise Diverged(
+                f"the loss or the images are not finite any more at iteration {self.done + 1} (loss {value:g}): "
+                f"the likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
+                f"take a smaller one"
+            )
+        return value
+
+    def _restore(self) -> None:
+        if self.directory is None:
+            return
+        checkpoint, damaged = self.directory.load_checkpoint()
+        for text in damaged:
+            self.tell(f"{text}; going on from the checkpoint before it")
+        if checkpoint is not None:
+            self.done, self.seconds_before = checkpoint.iteration, checkpoint.seconds
+            unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
+            self.tell(f"resumed after iteration {self.done} of {self.method.iterations}")
+        self.directory.trim_log(self.done)
+
+    def _state(self) -> dict[str, Tensor]:
+        return pack_state(self.synthetic, self.optimiser)
+
+    def _checkpoint(self, tensors: dict[str, Tensor]) -> None:
+        if self.directory is not None:
+            self.directory.save_checkpoint(Checkpoint(self.done, self.seconds, tensors))
+
+    def _images(self) -> tuple[Tensor, Tensor]:
+        """The images (N, C, H, W) as they are, class by class, and their labels (N,), on the CPU."""
+        with torch.no_grad():
+            images = self.synthetic().detach().cpu().contiguous()  # (K, M, C, H, W)
+        return images.flatten(0, 1), torch.arange(images.shape[0]).repeat_interleave(images.shape[1])
+
+    def _snapshot(self) -> None:
+        if self.directory is not None and self.done in self.moments:
+            images, labels = self._images()
+            snapshots.save(self.directory.path, Snapshot(self.done, self.problem.spec.pixels(images), labels))
+
+    def _record(self, status: str) -> None:
+        if self.directory is not None:
+            self.directory.record({"status": status, **self._provenance()})
+
+    def _provenance(self) -> dict[str, Any]:
+        return {
+            **self.identity,
+            "iterations_done": self.done,
+            "wall_seconds": round(self.seconds, 3),
+            "execution": self.problem.engine.execution.to_json(),
+            "versions": machine.versions(),
+            "machine": machine.describe(self.problem.engine.device),
+        }
+
+    def _finish(self, status: str, checkpoint: dict[str, Tensor] | None) -> SyntheticSet:
+        """Write the images as they are, and what a resumed run goes on from."""
+        result = SyntheticSet(*self._images(), self.problem.spec, self._provenance())
+        if self.directory is not None:
+            if checkpoint is not None:
+                self._checkpoint(checkpoint)
+            artifact.save(result, self.directory.path / artifact.FILE_NAME)
+            self._record(status)
+            picture.save_grid(result, self.directory.path / picture.FILE_NAME)
+        return result
+
+    def tell(self, text: str) -> None:
+        for observer in self.observers:
+            observer.message(text)

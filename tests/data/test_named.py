@@ -1,0 +1,212 @@
+import dataclasses
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datacondense.data import load
+from datacondense.data.named import NAMED, Found, HubName, Named, NotFound
+from datacondense.data.places import VARIABLE, Arrays
+from datacondense.errors import InputError
+
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+def encode(array: np.ndarray) -> bytes:
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
+
+
+def write_set(folder: Path, value: int, suffix: str = "") -> Path:
+    """The four files, of 20 train and 5 test images that all have `value`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pack = gzip.compress if suffix else bytes
+    for name, array in (
+        (TRAIN_IMAGES, np.full((20, 28, 28), value)),
+        (TRAIN_LABELS, np.arange(20) % 10),
+        (TEST_IMAGES, np.full((5, 28, 28), value)),
+        (TEST_LABELS, np.arange(5)),
+    ):
+        (folder / f"{name}{suffix}").write_bytes(pack(encode(array)))
+    return folder
+
+
+def refusal(function: Callable[..., object], *args: object, **kwargs: object) -> str:
+    with pytest.raises(InputError) as caught:
+        function(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of this machine is found but what a test puts there, and Debian's folder under its own name."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def fashion(tmp_path: Path) -> Named:
+    return dataclasses.replace(NAMED["fashion-mnist"], system=(tmp_path / "debian",))
+
+
+def value_of(named: Named, data_dir: Path | None) -> int:
+    """The value that all pixels of the set found have."""
+    found = named.find(data_dir)
+    assert isinstance(found, Found)
+    arrays = found.contents()
+    assert isinstance(arrays, Arrays)
+    train, test = found.build(arrays)
+    (value,) = {*train.images.unique().tolist(), *test.images.unique().tolist()}
+    return value
+
+
+def error_of(named: Named, data_dir: Path | None) -> str:
+    found = named.find(data_dir)
+    assert isinstance(found, NotFound)
+    return str(found.error())
+
+
+def test_fashion_mnist_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "env"))
+    places = [
+        "mine/FashionMNIST/raw",
+        "mine/fashion-mnist",
+        "mine",
+        "env/FashionMNIST/raw",
+        "env/fashion-mnist",
+        "env",
+        "data/FashionMNIST/raw",
+        "data/fashion-mnist",
+        "debian",
+    ]
+    for value, place in reversed(list(enumerate(places))):
+        write_set(tmp_path / place, value, ".gz" if value % 2 else "")
+        data_dir = tmp_path / "mine" if place.startswith("mine") else None
+        assert value_of(fashion(tmp_path), data_dir) == value, place
+
+
+def test_a_packed_file_comes_before_one_that_is_not(tmp_path: Path) -> None:
+    write_set(tmp_path / "mine", 1)
+    write_set(tmp_path / "mine", 2, ".gz")
+    assert value_of(fashion(tmp_path), tmp_path / "mine") == 2
+
+
+def test_a_given_folder_is_the_only_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_set(tmp_path / "debian", 1)
+    monkeypatch.setenv(VARIABLE, str(write_set(tmp_path / "env", 2)))
+    write_set(tmp_path / "data/FashionMNIST/raw", 3)
+    mine = tmp_path / "mine"
+    said = error_of(fashion(tmp_path), mine)
+    assert said.startswith(
+        f"fashion-mnist not found: looked in {mine}/FashionMNIST/raw, {mine}/fashion-mnist, {mine}; "
+        "install it (apt-get install dataset-fashion-mnist), or download train-images-idx3-ubyte.gz, "
+    )
+    assert "--data-dir" in said
+
+
+def test_an_absent_set_is_told_with_every_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = tmp_path / "env"
+    monkeypatch.setenv(VARIABLE, str(env))
+    found = fashion(tmp_path).find(None)
+    assert isinstance(found, NotFound)
+    places = [f"{env}/FashionMNIST/raw", f"{env}/fashion-mnist", f"{env}", "data/FashionMNIST/raw"]
+    every = ", ".join([*places, "data/fashion-mnist", str(tmp_path / "debian")])
+    assert f"looked in {every}; install it" in str(found.error())
+    assert f"looked in {every}, the hub; install it" in str(found.error(["the hub"]))
+
+
+def test_files_of_a_namesake_in_the_data_folder_are_not_taken(tmp_path: Path) -> None:
+    write_set(tmp_path / "data", 1)  # MNIST's files have the same names
+    assert "not found" in error_of(fashion(tmp_path), None)
+    assert "not found" in error_of(NAMED["mnist"], None)
+
+
+def test_a_place_that_has_part_of_the_set_is_told(tmp_path: Path) -> None:
+    mine = write_set(tmp_path / "mine", 1, ".gz")
+    (mine / f"{TEST_LABELS}.gz").unlink()
+    assert f"{mine} (which lacks {TEST_LABELS}), the Hugging Face hub (" in refusal(load, "mnist", data_dir=mine)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_files_that_lie_directly_in_the_given_folder_are_taken_for_either(tmp_path: Path, name: str) -> None:
+    train, _ = load(name, data_dir=write_set(tmp_path / "mine", 3))
+    assert train.spec == NAMED[name].spec()
+
+
+def test_mnist(tmp_path: Path) -> None:
+    write_set(tmp_path / "root/MNIST/raw", 5)
+    write_set(tmp_path / "root/FashionMNIST/raw", 6)
+    train, test = load("mnist", data_dir=tmp_path / "root")
+    assert int(train.images.max()) == 5
+    assert (train.spec.mean, train.spec.std, train.spec.flip) == ((0.1307,), (0.3081,), False)
+    assert train.spec.class_names == tuple("0123456789")
+    assert test.spec is train.spec
+
+
+def test_images_of_another_shape_are_not_the_set(tmp_path: Path) -> None:
+    mine = write_set(tmp_path / "mine", 1)
+    (mine / TRAIN_IMAGES).write_bytes(encode(np.zeros((20, 32, 32))))
+    said = refusal(load, "mnist", data_dir=mine)
+    assert said == f"{mine}: images have shape (1, 32, 32) (C, H, W), but mnist has (1, 28, 28)"
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+    mine = write_set(tmp_path / "mine", 1)
+    found = NAMED["mnist"].find(mine)
+    assert isinstance(found, Found)
+    (mine / TEST_LABELS).unlink()
+    said = refusal(found.contents)
+    assert "cannot be read" in said
+    assert str(mine / TEST_LABELS) in said
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("mnist", ["data/MNIST/raw", "data/mnist"]),
+        ("svhn", ["data/svhn", "data/SVHN", "data"]),
+        ("cifar10", ["data/cifar-10-batches-py", "data/cifar-10-python.tar.gz"]),
+        ("cifar100", ["data/cifar-100-python", "data/cifar-100-python.tar.gz"]),
+        ("tiny-imagenet", ["data/tiny-imagenet-200", "data/tinyimagenet.pt"]),
+    ],
+)
+def test_every_set_says_where_it_was_looked_for_and_how_to_get_it(name: str, files: list[str]) -> None:
+    said = error_of(NAMED[name], None)
+    assert said.startswith(f"{name} not found: looked in {', '.join(files)}; download ")
+    assert "--data-dir" in said
+
+
+PUBLISHED = {
+    "mnist": ((0.1307,), (0.3081,)),
+    "fashion-mnist": ((0.2861,), (0.3530,)),
+    "svhn": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+    "cifar100": ((0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "tiny-imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def test_what_is_known_without_files() -> None:
+    assert {name: (named.mean, named.std) for name, named in NAMED.items()} == PUBLISHED
+    assert {name for name, named in NAMED.items() if not named.flip} == {"mnist", "svhn"}
+    assert NAMED["tiny-imagenet"].spec() is None
+    spec = NAMED["cifar100"].spec()
+    assert spec is not None
+    assert (spec.name, spec.classes, spec.shape, spec.flip) == ("cifar100", 100, (3, 32, 32), True)
+
+
+def test_the_names_on_the_hub() -> None:
+    assert {name: named.hub for name, named in NAMED.items()} == {
+        "mnist": HubName(repo="ylecun/mnist"),
+        "fashion-mnist": HubName(repo="zalando-datasets/fashion_mnist"),
+        "svhn": HubName(repo="ufldl-stanford/svhn", config="cropped_digits"),
+        "cifar10": HubName(repo="uoft-cs/cifar10", image_column="img"),
+        "cifar100": HubName(repo="uoft-cs/cifar100", image_column="img", label_column="fine_label"),
+        "tiny-imagenet": HubName(repo="zh-plus/tiny-imagenet", test="valid"),
+    }
