@@ -100,7 +100,7 @@ def check(source: str, **options) -> None:
     sets = store.folder() / "sets"
     if sets.exists():
         assert not [path for path in sets.iterdir() if path.suffix == ".partial"]
-        shutil.rmtree(store.folder())
+    shutil.rmtree(store.folder(), ignore_errors=True)
 
 
 def fuzz(path: Path, read: Callable[[], None]) -> None:
