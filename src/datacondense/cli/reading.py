@@ -50,7 +50,10 @@ def real_images(
     data, reading: where they are instead, and how they are read. which: the images that are needed, in words. A warning
     names each set that was made from others. Raises InputError when the set does not say and `data` is not given.
     """
-    source = {**(sets[0].provenance.get("source") or {}), **({"source": data} if data else {})}
+    recorded = dict(sets[0].provenance.get("source") or {})
+    if data and _kind(data) != _kind(str(recorded.get("source"))):
+        recorded = {}  # how those images are read is of no use to others
+    source = {**recorded, **({"source": data} if data else {})}
     if not source:
         raise InputError(f"{paths[0]} does not say what it was made from: name the {which} images by --data")
     arguments = {**source, **reading.given()}
@@ -65,3 +68,8 @@ def real_images(
         if made_from not in (None, fingerprint):
             warnings.warn(f"{source['source']} does not hold the images that {path} was made from", stacklevel=1)
     return train, test
+
+
+def _kind(source: str) -> str:
+    """What tells how a source is read: its prefix, or its name."""
+    return source.partition(":")[0]
