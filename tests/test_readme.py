@@ -2,14 +2,17 @@
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from datacondense import load_set
 from datacondense.cli import main
+from datacondense.data.named import NAMED
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 SMALLER = ["--iterations", "2", "--whole-epochs", "1", "--epochs", "2"]
@@ -57,18 +60,64 @@ def test_the_tour_runs_at_a_smaller_scale(tmp_path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "runs/demo/images.png").exists()
 
 
+def at_toy_scale(command: list[str]) -> list[str]:
+    """The command with as little to do as can be."""
+    small = {"--time-budget": "0.2s", "--iterations": "2", "--snapshots": "2", "--nets": "1", "--ipc": "2"}
+    words = [small.get(flag, word) for flag, word in zip(["", *command], command, strict=False)]
+    scale = {"condense": ["--compile", "off"], "evaluate": ["--epochs", "1"]}
+    return [*words, *scale.get(command[0], [])]
+
+
 @pytest.mark.filterwarnings("ignore:a batch of 256 images per class:UserWarning")
-def test_own_images_run_within_a_smaller_budget(toy, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_images_become_a_folder_of_others(toy, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    real = toy(sizes=(20, 20))
-    np.savez("mine.npz", images=real.images.numpy(), labels=real.labels.numpy())
+    real = toy(sizes=(20, 20), side=40)
     for index, (image, label) in enumerate(zip(real.images.numpy(), real.labels.tolist(), strict=True)):
         Path(f"photos/{label}").mkdir(parents=True, exist_ok=True)
         Image.fromarray(image[0]).save(f"photos/{label}/{index}.png")
-    own = [command for command in commands("condense") if "--time-budget" in command]
-    assert [command[command.index("--data") + 1] for command in own] == ["folder:photos", "arrays:mine.npz"]
+    own = [command for command in commands("") if any("photos" in word for word in command)]
+    assert [command[0] for command in own] == ["condense", "export"]
     for command in own:
-        command[command.index("5m")] = "0.2s"
-        assert main([*command, "--compile", "off"]) == 0
-    for name in ("photos", "mine"):
-        assert len(load_set(f"runs/dm-{name}-ipc10-seed0")) == 20
+        assert main(at_toy_scale(command)) == 0
+    assert load_set("runs/photos").spec.shape == (1, 32, 32)
+    assert sorted(str(path) for path in Path("photos-condensed").rglob("*.png")) == [
+        f"photos-condensed/0{k}_{k}/000{i}.png" for k in range(2) for i in range(2)
+    ]
+
+
+def section(title: str) -> list[list[str]]:
+    """The commands of a section."""
+    text = README[README.index(f"## {title}\n") :].split("\n## ")[0]
+    return [shlex.split(line)[1:] for line in re.findall(r"^datacondense .*", text, re.MULTILINE)]
+
+
+def clothes() -> None:
+    """FashionMNIST as the hub has it, in a folder of that name, which its library takes first."""
+    import datasets
+
+    named = NAMED["fashion-mnist"]
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(named.class_names or ()))}
+    rows = {"image": [Image.new("L", (28, 28), 2 * i) for i in range(100)], "label": [i % 10 for i in range(100)]}
+    for split in ("train", "test"):
+        table = datasets.Dataset.from_dict(rows, features=datasets.Features(features))
+        table.to_parquet(f"zalando-datasets/fashion_mnist/{split}.parquet")
+
+
+@pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning")
+def test_sets_are_given_away_taken_and_looked_at(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(NAMED, "fashion-mnist", replace(NAMED["fashion-mnist"], system=()))
+    monkeypatch.setitem(NAMED, "cifar10", replace(NAMED["fashion-mnist"], name="cifar10"))
+    Path("zalando-datasets/fashion_mnist").mkdir(parents=True)
+    clothes()
+    assert main("condense random --data fashion-mnist --ipc 2 --out runs/fm10".split()) == 0
+    sets = [[torch.randn(20, 1, 28, 28), torch.arange(10).repeat_interleave(2)] for _ in range(2)]
+    torch.save({"data": sets, "accs_all_exps": {"ConvNet": [np.float64(0.5)] * 4}}, "res_DM_CIFAR10_ConvNet_10ipc.pt")
+    for title in ("Giving a set away, and taking others'", "Looking at it"):
+        for command in section(title):
+            assert main(at_toy_scale(command)) == 0
+    assert (tmp_path / "fashion-condensed/README.md").exists()
+    assert (tmp_path / "runs/process/process.gif").exists()
+    assert "2 x 1" in capsys.readouterr().out  # two sets, a network each

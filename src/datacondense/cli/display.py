@@ -23,10 +23,14 @@ _SPEED_OVER = 30.0  # seconds that speed and ETA look back
 
 @final
 class RunDisplay:
-    """Shows steps of known number. It observes `condense`, and counts the training images of `evaluate`."""
+    """Shows steps of known number. It observes `condense`, and counts the training images of `evaluate`.
 
-    def __init__(self, title: str) -> None:
+    brief: without a terminal, say nothing of work that is done within seconds.
+    """
+
+    def __init__(self, title: str, *, brief: bool = False) -> None:
         self.title = title
+        self.brief = brief
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -73,7 +77,7 @@ class RunDisplay:
             detail += f"  {rate:,.{1 if rate < 100 else 0}f} {unit}  ETA {duration((total - done) / rate)}"
         if OUT.is_terminal:
             self.bar.update(self.task, completed=done, total=total, detail=detail)
-        elif now - self.printed >= _PLAIN_EVERY or done == total:
+        elif now - self.printed >= _PLAIN_EVERY or (done == total and not self.brief):
             self.printed = now
             say(f"{self.title}: {detail}")
 

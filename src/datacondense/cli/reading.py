@@ -36,7 +36,7 @@ class Reading:
 
 def read(source: dict[str, Any]) -> tuple[ImageSet, ImageSet]:
     """`load` with these arguments, and a display of its progress."""
-    with RunDisplay("reading images") as display:
+    with RunDisplay("reading images", brief=True) as display:
         return load(
             **source, progress=lambda what, done, total: display.step(done, total, f"{what} {done}/{total}", "images/s")
         )
