@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .data.build import naming
-from .errors import InputError
+from .errors import InputError, naming
 from .files import read_tensors, write_tensors
 from .types import Spec
 

@@ -1,7 +1,8 @@
 """What users are told when something they gave cannot be used."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
@@ -26,3 +27,12 @@ def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") 
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     all_names = f"`{listed_by}` lists them" if listed_by else f"known are {', '.join(names)}"
     return InputError(f"unknown {kind} {name!r}: {hint}{all_names}")
+
+
+@contextmanager
+def naming(place: object) -> Iterator[None]:
+    """Put `place`, such as a file, in front of the message of an InputError raised inside."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{place}: {error}") from None

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datacondense.data import image_set
-from datacondense.data.build import drop_small, split
+from datacondense.data.division import drop_small, split
 from datacondense.errors import InputError
 
 LABELS = np.arange(6) % 3

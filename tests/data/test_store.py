@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from datacondense import ImageSet, InputError, Spec, machine
-from datacondense.data import build, store
+from datacondense.data import build, division, store
 from datacondense.data.store import Source, fetch, key
 
 
@@ -58,7 +58,7 @@ def test_what_is_stored_is_not_made_again() -> None:
 def test_a_fifth_is_set_aside_as_split_does() -> None:
     train, test = fetch("a", lambda: source(split=False))
     values = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, 3, 4, 5)
-    expected = build.split(
+    expected = division.split(
         build.image_set(values, torch.arange(20) % 2, name="mine", class_names=["class 0", "class 1"])
     )
     for ours, theirs in zip((train, test), expected, strict=True):

@@ -9,7 +9,8 @@ from typing import Any
 from ..errors import InputError, unknown
 from ..types import ImageSet, Spec
 from . import arrays, digits, finding, folder, hub
-from .build import drop_small, image_set
+from .build import image_set
+from .division import drop_small
 from .named import NAMED
 from .options import Options, Progress, silent
 from .torch_set import from_torch

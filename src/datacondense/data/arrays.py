@@ -7,9 +7,10 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from .. import machine
-from ..errors import InputError
+from ..errors import InputError, naming
 from ..types import ImageSet
-from .build import image_set, naming, split
+from .build import image_set
+from .division import split
 from .options import Options, Progress
 
 _EXPECTED = "expected images, labels and, if there are any, test_images, test_labels, class_names"
@@ -19,7 +20,7 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
     """Train and test set of an .npz file with the arrays `images` and `labels`, as `data.image_set` takes them.
 
     Optional: `test_images` and `test_labels`, without which a fixed fifth of every class is set aside
-    (`build.split`), and `class_names`, an array of K strings. Nothing pickled is read.
+    (`division.split`), and `class_names`, an array of K strings. Nothing pickled is read.
     Raises InputError for a file that is missing or damaged and for arrays that cannot be used.
     """
     path = Path(place).expanduser()  # a shell leaves the ~ of arrays:~/mine.npz as it is

@@ -9,11 +9,10 @@ from typing import Any, final
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, naming
 from ..files import read_json, write_json
 from ..types import ImageSet
 from . import parallel, store
-from .build import naming
 from .decode import VERSION, Size, decode, inspect, quiet
 from .options import Options, Progress
 

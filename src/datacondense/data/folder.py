@@ -21,7 +21,7 @@ File = tuple[str, int, bool | None]
 
 
 def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """Train and test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*, split as `build.split` says.
+    """Train and test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*, divided by `division.split`.
 
     PATH is a folder, or a zip file of one, which is read in place. A folder `val`, `valid` or `validation` beside
     `train` is for testing where there is no `test`. Classes are in the order of their names; images, at any depth

@@ -8,9 +8,8 @@ from typing import Any, final
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, naming
 from ..types import ImageSet
-from .build import naming
 from .collection import Collection, fetch
 from .columns import classes, find
 from .download import Absent, download, is_local, state

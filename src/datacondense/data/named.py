@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, naming
 from ..types import ImageSet, Spec
 from . import cifar, idx, svhn, tiny
-from .build import image_set, naming
+from .build import image_set
 from .places import Arrays, Lack, Layout, Listing, candidates
 
 

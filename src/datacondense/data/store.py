@@ -28,7 +28,8 @@ from .. import machine
 from ..errors import InputError
 from ..files import read_json, write_json
 from ..types import ImageSet, Spec
-from .build import Statistics, check_classes, testing
+from .build import Statistics, check_classes
+from .division import testing
 
 VARIABLE = "DATACONDENSE_CACHE"
 """The environment variable that names the folder of the cache."""

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from ..errors import InputError
+from ..errors import InputError, naming
 from ..types import ImageSet
-from .build import image_set, naming, single_image, split
+from .build import image_set, single_image
 from .decode import pixels, quiet
+from .division import split
 from .options import Options
 
 _Item: TypeAlias = "tuple[np.ndarray, int] | str"

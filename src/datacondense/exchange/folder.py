@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
-from ..data.build import naming
-from ..errors import InputError
+from ..errors import InputError, naming
 from ..files import checksum, header_text, read_json, write_json
 from ..types import Spec
 from .limits import affordable

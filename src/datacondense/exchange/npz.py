@@ -11,8 +11,7 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
-from ..data.build import naming
-from ..errors import InputError
+from ..errors import InputError, naming
 from ..files import checksum, header_text, parse_json, write_bytes
 from .limits import affordable
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from ..artifact import SyntheticSet, checked
-from ..data.build import naming
 from ..data.pickles import read_torch
-from ..errors import InputError
+from ..errors import InputError, naming
 from ..files import write_bytes
 from ..networks import NETWORKS
 from ..types import Spec

@@ -1,0 +1,74 @@
+"""Sets taken apart: some images of every class for testing, and classes that are too small left out."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..types import ImageSet
+from .build import Statistics
+
+_SPLIT_SEED = 2018
+"""Not the seed of a run: all runs on the same data must be tested on the same images."""
+
+
+def split(whole: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """A training and a test set out of one, as `testing` says; mean and std are measured on the training images.
+
+    Raises InputError when nothing is left to test on.
+    """
+    test = torch.from_numpy(testing(whole.labels.numpy(), whole.spec.classes))
+    images = whole.images[~test]
+    mean, std = Statistics.of(images)
+    spec = replace(whole.spec, mean=mean, std=std)
+    return ImageSet(images, whole.labels[~test], spec), ImageSet(whole.images[test], whole.labels[test], spec)
+
+
+def testing(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Which images to set aside for testing, (N,): of n images of a class n/5, rounded, but at least one.
+
+    The only image of a class stays in the training set. The draw is fixed: it depends on the labels alone, never on
+    the seed of a run. Raises InputError when every class has a single image.
+    """
+    tested = np.zeros(len(labels), dtype=bool)
+    for k in range(classes):
+        members = np.flatnonzero(labels == k)
+        size = max(1, round(len(members) / 5)) if len(members) > 1 else 0
+        # RandomState, since NumPy has frozen its numbers; those of default_rng may change with a release.
+        tested[np.random.RandomState([_SPLIT_SEED, k]).permutation(members)[:size]] = True
+    if not tested.any():
+        raise InputError("every class has a single image, so none is left to test on: give test images as well")
+    return tested
+
+
+def drop_small(train: ImageSet, test: ImageSet, least: int) -> tuple[ImageSet, ImageSet]:
+    """Both sets without the classes of which fewer than `least` images are for training; a warning names those.
+
+    The classes left are numbered anew; mean and std are measured on their images. Raises InputError when fewer than
+    two classes are left.
+    """
+    names, counts = train.spec.class_names, train.counts.tolist()
+    kept = [k for k, count in enumerate(counts) if count >= least]
+    if len(kept) == len(names):
+        return train, test
+    if len(kept) < 2:
+        raise InputError(f"only {len(kept)} of {len(names)} classes have {least} training images or more")
+    dropped = ", ".join(f"{names[k]} ({count})" for k, count in enumerate(counts) if count < least)
+    warnings.warn(f"left out classes with fewer than {least} training images: {dropped}", stacklevel=3)
+    numbers = torch.full((len(names),), -1)
+    numbers[kept] = torch.arange(len(kept))
+    (images, labels), (test_images, test_labels) = (_of_classes(part, numbers) for part in (train, test))
+    if not len(test_labels):
+        raise InputError("no test image is of a class that is left: give more images of each class")
+    mean, std = Statistics.of(images)
+    spec = replace(train.spec, class_names=tuple(names[k] for k in kept), mean=mean, std=std)
+    return ImageSet(images, labels, spec), ImageSet(test_images, test_labels, spec)
+
+
+def _of_classes(part: ImageSet, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Images and labels of the classes with a number in `numbers` (K,), -1 for those to leave out."""
+    labels = numbers[part.labels]
+    return part.images[labels >= 0], labels[labels >= 0]
