@@ -12,7 +12,7 @@ from PIL import Image
 
 from datacondense import InputError, Spec, SyntheticSet, load_set
 from datacondense.artifact import save
-from datacondense.exchange import FORMATS, Format, export, import_sets, runs_in
+from datacondense.exchange import FORMATS, Format, export, folder, hub, import_sets, npz, published, runs_in
 from datacondense.exchange.names import folder_names
 from datacondense.exchange.scores import Accuracies, known
 
@@ -91,15 +91,15 @@ def test_the_authors_layout_comes_back_bit_for_bit() -> None:
     scores = [{"ConvNet": Accuracies([0.1 * seed, 0.5], "")} for seed in range(3)]
     export(sets, "pt", "out.pt", scores=scores)
     plain = torch.load("out.pt", weights_only=True)
-    assert list(plain) == ["data", "accs_all_exps"]
+    assert list(plain) == ["data", "accs_all_exps", "datacondense"]
     assert plain["accs_all_exps"] == {"ConvNet": [0.0, 0.5, 0.1, 0.5, 0.2, 0.5]}
-    runs = import_sets("out.pt", sets[0].spec, "back", source={"source": "digits", "data_dir": None})
+    runs = import_sets("out.pt", None, "back")
     assert runs == [Path("back/exp0"), Path("back/exp1"), Path("back/exp2")] == runs_in(Path("back"))
     backs = [load_set(run) for run in runs]
     for seed, (back, made) in enumerate(zip(backs, sets, strict=True)):
         assert back.fingerprint() == made.fingerprint()
-        assert (back.provenance["method"], back.provenance["seed"], back.provenance["ipc"]) == ("imported", seed, 2)
-        assert back.provenance["settings"] == {"arch": "ConvNet"}
+        assert back.spec == made.spec
+        assert back.provenance.items() >= made.provenance.items()
         assert back.provenance["published"] == {"ConvNet": [0.1 * seed, 0.5]}
     export(backs, "pt", "again.pt", scores=[known(back) for back in backs])
     again = torch.load("again.pt", weights_only=True)
@@ -107,6 +107,66 @@ def test_the_authors_layout_comes_back_bit_for_bit() -> None:
     for (images, labels), (images2, labels2) in zip(plain["data"], again["data"], strict=True):
         assert torch.equal(images, images2)
         assert torch.equal(labels, labels2)
+    with pytest.raises(InputError, match=r"out\.pt was made from 'pets', which is not --data 'pets': class_names"):
+        import_sets("out.pt", make(names=("a", "b", "c")).spec, "other")
+
+
+def test_accuracies_that_a_reader_would_give_to_another_set_are_left_out() -> None:
+    scores = [{"ConvNet": Accuracies([0.25], "")}, {"ConvNet": Accuracies([0.5] * 3, ""), "MLP": Accuracies([0.5], "")}]
+    with pytest.warns(UserWarning, match="they are left out, as the file cannot say which is whose") as told:
+        export([make(seed=0), make(seed=1)], "pt", "out.pt", scores=scores)
+    assert [str(one.message).partition(":")[0] for one in told] == [
+        "the sets have 1, 3 accuracies of ConvNet",
+        "the sets have 0, 1 accuracies of MLP",
+    ]
+    assert torch.load("out.pt", weights_only=True)["accs_all_exps"] == {}
+
+
+def test_sets_without_a_class_in_common_stay_apart() -> None:
+    one = make()
+    halves = [SyntheticSet(one.images[part], one.labels[part], one.spec, {}) for part in (slice(2), slice(2, None))]
+    export(halves, "pt", "out.pt")
+    backs = [load_set(run) for run in import_sets("out.pt", None, "back")]
+    assert [back.fingerprint() for back in backs] == [half.fingerprint() for half in halves]
+
+
+def test_where_the_real_images_are_stays_on_this_machine() -> None:
+    made = make()
+    named = {"source": "digits", "data_dir": "/home/me"}
+    sources = ({"source": "folder:/home/me/photos"}, {"source": "hub:/home/me/x"}, named)
+    for to in FORMATS:
+        for number, source in enumerate(sources):
+            provenance = {**made.provenance, "source": source}
+            dest = Path(f"{to}{number}")
+            export([SyntheticSet(made.images, made.labels, made.spec, provenance)], to, dest)
+            files = [dest] if dest.is_file() else [path for path in dest.rglob("*") if path.is_file()]
+            assert not any(b"/home/me" in path.read_bytes() for path in files)
+            import_sets(dest, None, f"back-{to}{number}")
+            found = load_set(f"back-{to}{number}").provenance["source"]
+            assert found == ({"source": "digits"} if number == 2 else None)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_a_file_of_others_does_not_decide_what_is_opened(to: Format) -> None:
+    made = make()
+    source = {"source": "digits", "data_dir": "/etc"}
+    lying = SyntheticSet(made.images, made.labels, made.spec, {**made.provenance, "source": source})
+    if to in ("folder", "hf"):
+        Path("out").mkdir()
+    match to:
+        case "folder":
+            folder.write(lying, Path("out"))
+        case "hf":
+            hub.write(lying, Path("out"), accuracies={}, licence="mit")
+        case "npz":
+            npz.write(lying, Path("out"))
+        case "pt":
+            published.write([lying], {}, Path("out"))
+    import_sets("out", None, "back")
+    assert load_set("back").provenance["source"] == {"source": "digits"}
+    assert json.loads(Path("back/run.json").read_text())["source"] == {"source": "digits"}
+    import_sets("out", None, "named", source={"source": "folder:/home/me", "image_size": 8})
+    assert load_set("named").provenance["source"] == {"source": "folder:/home/me", "image_size": 8}
 
 
 @pytest.mark.parametrize("to", ["folder", "npz", "hf"])
@@ -221,7 +281,7 @@ def test_what_is_there_is_not_overwritten_unasked(to: Format) -> None:
 def test_overwrite_never_deletes_what_no_export_has_written(to: Format) -> None:
     Path("photos").mkdir()
     Path("photos/mine.jpg").write_bytes(b"x")
-    with pytest.raises(InputError, match="photos holds other files"):
+    with pytest.raises(InputError, match="photos is no export"):
         export([make()], to, "photos", overwrite=True)
     Path("file").write_bytes(b"x")
     with pytest.raises(InputError, match="file is a file"):
@@ -229,25 +289,99 @@ def test_overwrite_never_deletes_what_no_export_has_written(to: Format) -> None:
     export([make()], to, "out")
     Path("out/run").mkdir()
     save(make(), Path("out/run/synthetic.safetensors"))
-    with pytest.raises(InputError, match="out holds other files"):
+    with pytest.raises(InputError, match=r"out holds other files, such as out/run/synthetic\.safetensors"):
         export([make()], to, "out", overwrite=True)
     assert Path("photos/mine.jpg").read_bytes() == Path("file").read_bytes() == b"x"
+    Path("out/run").rename("run")
+    export([make()], to, "out", overwrite=True)
+    Path("out/.git").mkdir()
+    Path("out/.git/config").write_text("of a clone of the hub")
+    with pytest.raises(InputError, match=r"out holds other files, such as out/\.git/config"):
+        export([make()], to, "out", overwrite=True)
+    with pytest.raises(InputError, match="out holds out/set, which is read"):
+        export([make()], to, "out", overwrite=True, read_from=["out/set"])
 
 
-def test_overwriting_an_import_spares_everything_but_runs() -> None:
+@pytest.mark.parametrize("to", ["npz", "pt"])
+def test_overwrite_replaces_a_file_of_its_own_format_only(to: Format) -> None:
+    save(make(), Path("synthetic.safetensors"))
+    Path("text").write_text("mine")
+    torch.save({"data": [[make().images, make().labels]]}, "authors.pt")
+    np.savez("arrays.npz", images=np.zeros(3))
+    export([make()], "pt" if to == "npz" else "npz", "other")
+    for name in ("synthetic.safetensors", "text", "authors.pt", "arrays.npz", "other"):
+        before = Path(name).read_bytes()
+        with pytest.raises(InputError, match=f"{name} is no export of this format"):
+            export([make()], to, name, overwrite=True)
+        assert Path(name).read_bytes() == before
+    export([make()], to, "out")
+    with pytest.raises(InputError, match="out holds out, which is read"):
+        export([make()], to, "out", overwrite=True, read_from=["out"])
+
+
+def test_overwriting_an_import_spares_everything_else() -> None:
     export([make()], "npz", "out.npz")
+    export([make(seed=seed) for seed in range(2)], "pt", "out.pt")
     import_sets("out.npz", None, "back")
     with pytest.raises(InputError, match="back is not empty: replace it by --overwrite"):
         import_sets("out.npz", None, "back")
+    Path("back/scores.jsonl").write_text("")
+    import_sets("out.npz", None, "back", overwrite=True)
+    import_sets("out.pt", None, "back", overwrite=True)
+    assert sorted(path.name for path in Path("back").iterdir()) == ["exp0", "exp1"]
     import_sets("out.npz", None, "back", overwrite=True)
     Path("photos").mkdir()
     Path("photos/mine.jpg").write_bytes(b"x")
     with pytest.raises(InputError, match="photos holds other files"):
         import_sets("out.npz", None, "photos", overwrite=True)
     Path("out.npz").rename("back/out.npz")
-    with pytest.raises(InputError, match="which --overwrite would delete"):
+    with pytest.raises(InputError, match="which is read and --overwrite would delete"):
         import_sets("back/out.npz", None, "back", overwrite=True)
+    with pytest.raises(InputError, match=r"back holds other files, such as back/out\.npz"):
+        import_sets("out.pt", None, "back", overwrite=True)
     assert Path("back/out.npz").exists()
+
+
+def test_overwriting_an_import_spares_runs_of_ones_own() -> None:
+    export([make()], "npz", "out.npz")
+    import_sets("out.npz", None, "runs/exp0")
+    for name in ("runs/exp1", "runs/mine"):
+        import_sets("out.npz", None, name)
+        Path(name, "run.json").write_text('{"status": "done"}')
+    with pytest.raises(InputError, match="runs/exp1 was not imported"):
+        import_sets("out.npz", None, "runs", overwrite=True)
+    Path("runs/exp1").rename("exp1")
+    with pytest.raises(InputError, match="runs holds other files, such as runs/mine"):
+        import_sets("out.npz", None, "runs", overwrite=True)
+    with pytest.raises(InputError, match="exp1 was not imported"):
+        import_sets("out.npz", None, "exp1", overwrite=True)
+    assert len(list(Path().rglob("synthetic.safetensors"))) == 3
+
+
+def test_the_current_directory_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    export([make()], "npz", "out.npz")
+    Path("here/below").mkdir(parents=True)
+    monkeypatch.chdir("here/below")
+    for dest in (".", "..", Path.cwd()):
+        with pytest.raises(InputError, match="is the current directory or holds it"):
+            export([make()], "folder", dest, overwrite=True)
+        with pytest.raises(InputError, match="is the current directory or holds it"):
+            import_sets("../../out.npz", None, dest, overwrite=True)
+
+
+def test_a_destination_inside_what_is_imported_is_refused() -> None:
+    export([make()], "folder", "out")
+    with pytest.raises(InputError, match="out/back lies inside out"):
+        import_sets("out", None, "out/back")
+    assert not Path("out/back").exists()
+
+
+def test_what_a_killed_process_moved_aside_needs_overwrite_to_be_replaced() -> None:
+    export([make()], "folder", "out")
+    Path("out").rename(".out.old")
+    with pytest.raises(InputError, match="out is not empty"):
+        export([make(seed=1)], "folder", "out")
+    assert [path.name for path in Path().iterdir()] == ["out"]
 
 
 def test_an_empty_directory_may_be_filled() -> None:

@@ -63,26 +63,38 @@ def test_a_file_of_the_authors_imports_and_leaves_as_it_came() -> None:
 
 def test_steps_of_class_incremental_learning_become_one_set_and_leave_as_they_came() -> None:
     steps = [experiment(0, (2, 0)), experiment(1, (3, 1))]
-    torch.save({"data": steps}, "cl_res_DM_toy_ConvNet_2ipc_2steps_seed0.pt")
+    accuracies = {"ConvNet": [0.25, 0.5, 0.75], "MLP": []}
+    torch.save({"data": steps, "accs_all_exps": accuracies}, "cl_res_DM_toy_ConvNet_2ipc_2steps_seed0.pt")
     assert import_sets("cl_res_DM_toy_ConvNet_2ipc_2steps_seed0.pt", SPEC, "back") == [Path("back")]
     back = load_set("back")
     assert back.labels.tolist() == [2, 2, 0, 0, 3, 3, 1, 1]
     assert back.provenance["steps"] == [["c", "a"], ["d", "b"]]
     assert back.provenance["settings"] == {"arch": "ConvNet"}
-    export([back], "pt", "again.pt")
+    export([back], "pt", "again.pt", scores=[known(back)])
     again = torch.load("again.pt", weights_only=True)
-    assert list(again) == ["data"]
+    assert list(again) == ["data", "accs_all_exps", "datacondense"]
+    assert again["accs_all_exps"] == {"ConvNet": [0.25, 0.5, 0.75]}
     for (images, labels), (images2, labels2) in zip(steps, again["data"], strict=True):
         assert torch.equal(images, images2)
         assert torch.equal(labels, labels2)
+    assert import_sets("again.pt", None, "twice") == [Path("twice")]
+    assert load_set("twice").fingerprint() == back.fingerprint()
+    assert load_set("twice").provenance["steps"] == back.provenance["steps"]
 
 
-def test_accuracies_that_do_not_divide_evenly_are_kept_too() -> None:
-    content = {"data": [experiment(0), experiment(1)], "accs_all_exps": {"ConvNet": [0.1, 0.2, 0.3]}}
-    torch.save(content, "odd.pt")
-    sets = [load_set(run) for run in import_sets("odd.pt", SPEC, "back")]
-    export(sets, "pt", "again.pt", scores=[known(one) for one in sets])
-    assert torch.load("again.pt", weights_only=True)["accs_all_exps"] == content["accs_all_exps"]
+def test_accuracies_that_do_not_divide_evenly_are_left_out_and_the_others_kept() -> None:
+    accuracies = {"ConvNet": [0.1, 0.2, 0.3], "MLP": [0.4, 0.5]}
+    torch.save({"data": [experiment(0), experiment(1)], "accs_all_exps": accuracies}, "odd.pt")
+    with pytest.warns(UserWarning, match=r"odd\.pt: its 3 accuracies of ConvNet do not divide among 2 experiments"):
+        runs = import_sets("odd.pt", SPEC, "back")
+    assert [load_set(run).provenance["published"] for run in runs] == [{"MLP": [0.4]}, {"MLP": [0.5]}]
+
+
+def test_an_experiment_claims_no_seed() -> None:
+    authors_file()
+    sets = [load_set(run) for run in import_sets("res_DC_toy_ConvNet_2ipc.pt", SPEC, "back")]
+    assert [one.provenance["experiment"] for one in sets] == list(range(5))
+    assert not any("seed" in one.provenance for one in sets)
 
 
 class Malicious:
@@ -114,6 +126,7 @@ def changed(index: int = 0, **tensors: torch.Tensor) -> dict[str, Any]:
 
 
 IMAGES, LABELS = experiment(1)
+HEADER = json.dumps(SyntheticSet(IMAGES, LABELS, SPEC, {}).header())
 BAD = {
     "a number": (3, "is not a file of synthetic sets"),
     "no data": ({"datas": []}, "is not a file of synthetic sets"),
@@ -133,6 +146,17 @@ BAD = {
     "infinite": (changed(images=IMAGES / 0), "experiment 0: images hold 128 pixels that are NaN or infinite"),
     "accuracies a list": ({**changed(), "accs_all_exps": [0.5]}, "accuracies are of type list"),
     "accuracies text": ({**changed(), "accs_all_exps": {"MLP": ["x"]}}, "accuracies of 'MLP' are not all numbers"),
+    "accuracies bool": ({**changed(), "accs_all_exps": {"MLP": [True]}}, "accuracies of 'MLP' are not all numbers"),
+    "percent": ({**changed(), "accs_all_exps": {"MLP": [52.5, 0.5]}}, "divide percentages by 100"),
+    "negative": ({**changed(), "accs_all_exps": {"MLP": [-0.5]}}, "accuracies of 'MLP' are not all fractions"),
+    "headers a number": ({**changed(), "datacondense": 3}, "'datacondense' is no list of headers"),
+    "a header no JSON": ({**changed(), "datacondense": ["{"]}, "one of its headers is not JSON"),
+    "a header of another format": ({**changed(), "datacondense": ['{"format": 9}'] * 2}, "format 9 where this"),
+    "too few headers": (
+        {"data": [experiment(0)] * 3, "datacondense": [HEADER] * 2},
+        r"bad\.pt is damaged: it has 2 headers for 3 sets",
+    ),
+    "headers of two sets": ({**changed(), "datacondense": [HEADER, HEADER.replace("toy", "boy")]}, "different data"),
     "accuracies nan": ({**changed(), "accs_all_exps": {"MLP": [float("nan")]}}, "accuracies of 'MLP' are not all"),
 }
 
@@ -285,9 +309,10 @@ def test_what_is_no_export_is_refused() -> None:
     for place, message in {"absent": "absent does not exist", "empty": r"has no datacondense\.json"}.items():
         with pytest.raises(InputError, match=message):
             import_sets(place, None, "back")
+    torch.save({"data": [experiment(0)]}, "plain.pt")
+    with pytest.raises(InputError, match=r"plain\.pt does not say what its images are: name the data by --data"):
+        import_sets("plain.pt", None, "back")
     Path("text.pt").write_text("hello")
-    with pytest.raises(InputError, match=r"text\.pt does not say what its images are: name the data by --data"):
-        import_sets("text.pt", None, "back")
     with pytest.raises(InputError, match=r"text\.pt"):
         import_sets("text.pt", SPEC, "back")
 

@@ -8,15 +8,13 @@ from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
 from ..errors import InputError, naming
-from ..files import checksum, header_text, read_json, write_json
+from ..files import checksum, header_text, write_json
 from ..types import Spec
 from .limits import affordable
+from .marker import MARKER, read_marker
 from .names import folder_names
 from .pictures import from_png, to_png
 from .runs import natural
-
-MARKER = "datacondense.json"
-"""The header of an exported directory. ImageFolder readers pass over files in the root."""
 
 
 def write(synthetic: SyntheticSet, directory: Path) -> None:
@@ -82,17 +80,6 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
         files.append(marker)
     with naming(path):
         return [checked(spec.normalise(stacked), labels, spec, provenance)], files
-
-
-def read_marker(path: Path) -> dict[str, Any] | None:
-    """What the header of an exported directory says; None where there is none. Raises InputError when damaged."""
-    marker = path / MARKER
-    if not marker.is_file():
-        return None
-    record = read_json(marker)
-    if not isinstance(record, dict):
-        raise InputError(f"{marker} is damaged: not a JSON object")
-    return record
 
 
 def _by_class(images: Tensor, labels: Tensor, spec: Spec) -> list[Tensor]:

@@ -15,8 +15,8 @@ from ..errors import InputError, naming
 from ..files import checksum, header_text, write_json
 from ..types import Spec
 from .card import card
-from .folder import MARKER, read_marker
 from .limits import affordable
+from .marker import MARKER, read_marker
 from .pictures import from_png, to_png
 from .scores import Accuracies
 

@@ -39,14 +39,24 @@ def write(synthetic: SyntheticSet, path: Path) -> None:
 
 
 def is_npz(path: Path) -> bool:
-    """Whether a file looks like one of NumPy's archives, by its name or by what is in it."""
-    if path.suffix.lower() == ".npz":
-        return True
+    """Whether a file looks like one of NumPy's archives, by what is in it, or by its name where that does not tell."""
+    names = _members(path)
+    if any(name.split("/")[-1] == "data.pkl" for name in names):  # of torch.save
+        return False
+    return "images.npy" in names or path.suffix.lower() == ".npz"
+
+
+def is_ours(path: Path) -> bool:
+    """Whether `write` wrote a file."""
+    return {"header.npy", "sha256.npy"} <= _members(path)
+
+
+def _members(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return "images.npy" in archive.namelist()
+            return set(archive.namelist())
     except Exception:  # zipfile raises errors of many types on wrong bytes; others read the file then, and say so
-        return False
+        return set()
 
 
 def read(path: Path) -> tuple[list[SyntheticSet], list[Path]]:
