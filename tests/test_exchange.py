@@ -4,7 +4,9 @@ import json
 import unicodedata
 from pathlib import Path
 
+import datasets
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -176,9 +178,14 @@ def test_several_sets_become_one_export_each(to: Format) -> None:
     for seed in (0, 1):
         import_sets(f"out/exp{seed}{suffix}", None, f"back{seed}")
         assert load_set(f"back{seed}").provenance["seed"] == seed
+    assert import_sets("out", None, "all") == [Path("all/exp0"), Path("all/exp1")]
+    assert [load_set(f"all/exp{seed}").provenance["seed"] for seed in (0, 1)] == [0, 1]
     export([make(seed=2)] * 2, to, "out", overwrite=True)
     import_sets(f"out/exp0{suffix}", None, "new")
     assert load_set("new").provenance["seed"] == 2
+    Path(f"out/exp0{suffix}").rename("gone")
+    with pytest.raises(InputError, match=r"out is damaged: datacondense\.json tells of 2 sets, and 1 are there"):
+        import_sets("out", None, "all", overwrite=True)
 
 
 def test_folder_names_are_safe_unique_and_in_the_order_of_the_labels() -> None:
@@ -191,6 +198,7 @@ def test_folder_names_are_safe_unique_and_in_the_order_of_the_labels() -> None:
         assert len(name.encode()) < 128
         assert not name.endswith((".", " "))
     assert sorted(folder_names(["x"] * 1001)) == folder_names(["x"] * 1001)
+    assert folder_names(["a._", "हिन्दी", "x" * 99 + " y"]) == ["00_a", "01_हिन्दी", f"02_{'x' * 99}"]
 
 
 def test_odd_class_names_survive_every_format() -> None:
@@ -253,6 +261,27 @@ def test_an_image_that_was_changed_is_noticed() -> None:
     Image.fromarray(np.zeros((5, 7, 3), np.uint8)).save("out/00_cat/0001.png")
     with pytest.raises(InputError, match="out was changed after it was exported"):
         import_sets("out", None, "back")
+
+
+def test_classes_of_the_same_name_can_be_loaded_by_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(Path("hf-home").absolute()))
+    export(make(names=("a", "b", "a", "a (2)")), "hf", "out")
+    features = datasets.Features.from_arrow_schema(pq.read_schema("out/data/train-00000-of-00001.parquet"))
+    label = features["label"]
+    assert isinstance(label, datasets.ClassLabel)
+    assert label.names == ["a (0)", "b (1)", "a (2)", "a (2) (3)"]
+    assert features["pixels"] == datasets.List(datasets.List(datasets.List(datasets.Value("float32"))))
+    import_sets("out", None, "back")
+    assert load_set("back").spec.class_names == ("a", "b", "a", "a (2)")
+
+
+@pytest.mark.parametrize("licence", ["no", "null", "1.0", "mit"])
+def test_the_front_of_the_card_is_text_for_yaml(licence: str) -> None:
+    spec = Spec('p\U0001f600\x85\u2028\ufeff: "\\', ("a",), (1, 1, 1), (0.5,), (0.25,))
+    export(SyntheticSet(torch.zeros(1, 1, 1, 1), torch.zeros(1).long(), spec, {}), "hf", "out", licence=licence)
+    fields = yaml.safe_load(Path("out/README.md").read_text().split("---\n")[1])
+    assert fields["license"] == licence
+    assert fields["pretty_name"] == f"{spec.name}, condensed by an unknown method"
 
 
 def test_the_card_says_what_there_is_to_say() -> None:

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from datacondense import InputError, Spec, SyntheticSet, load_set
+from datacondense import InputError, Spec, SyntheticSet, load_set, machine
 from datacondense.cli import main
 from datacondense.exchange import export, import_sets
+from datacondense.exchange.pictures import to_png
 from datacondense.exchange.scores import known
 
 SPEC = Spec("toy", ("a", "b", "c", "d"), (1, 4, 4), (0.5,), (0.25,))
@@ -228,9 +229,9 @@ BAD_NPZ = {
     "a path of Windows": ({"..\\x.npy": b"x"}, "a path that leaves"),
     "no labels": ({"labels.npy": None}, "it has no array 'labels': only what"),
     "a pickle": ({"labels.npy": npy(np.array([Malicious()]), pickled=True)}, "holds Python objects"),
-    "a shape too large": ({"images.npy": lying((10**6, 1, 4, 4))}, "its header says shape"),
-    "a shape beyond counting": ({"images.npy": lying((2**40, 2**40, 4, 4))}, "its header says shape"),
-    "a negative shape": ({"images.npy": lying((-1, -4, 4, 1))}, "its header says shape"),
+    "a shape too large": ({"images.npy": lying((10**6, 1, 4, 4))}, "its header tells of"),
+    "a shape beyond counting": ({"images.npy": lying((2**40, 2**40, 4, 4))}, "its header tells of"),
+    "a negative shape": ({"images.npy": lying((-1, -4, 4, 1))}, "its header tells of"),
     "not an array": ({"images.npy": b"nothing"}, r"bad\.npz is damaged"),
     "float labels": ({"labels.npy": npy(np.zeros(8))}, "array 'labels' has dtype float64, expected int64"),
     "a header of numbers": ({"header.npy": npy(np.zeros(8))}, "array 'header' has dtype"),
@@ -252,11 +253,26 @@ def test_an_archive_that_lies_is_refused(what: str) -> None:
     assert not Path("executed").exists()
 
 
+def test_a_file_of_the_authors_is_known_whatever_its_name() -> None:
+    torch.save({"data": [experiment(0)]}, "x.npz")
+    import_sets("x.npz", SPEC, "back")
+    assert torch.equal(load_set("back").images, experiment(0)[0])
+
+
+def test_a_run_is_not_imported_again() -> None:
+    export([a_set()], "npz", "out.npz")
+    import_sets("out.npz", None, "runs/one")
+    for place in ("runs", "runs/one", "runs/one/synthetic.safetensors"):
+        with pytest.raises(
+            InputError, match=f"{place} is a run already, not an export: evaluate, show and export take"
+        ):
+            import_sets(place, SPEC, "back")
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     rewritten({"images.npy": npy(np.zeros((2**20, 1, 4, 4), np.float32))}, pack=zipfile.ZIP_DEFLATED)
     assert Path("bad.npz").stat().st_size < 2**17, "64 MiB in 128 KiB"
-    small = {"SC_PHYS_PAGES": 2**12, "SC_PAGE_SIZE": 2**12}  # a machine of 16 MiB
-    monkeypatch.setattr("os.sysconf", small.__getitem__)
+    monkeypatch.setattr(machine, "available_memory", lambda: 2**27)  # of which a quarter may be taken
     tracemalloc.start()
     with pytest.raises(InputError, match=r"bad\.npz: its arrays would take 0\.1 GiB of memory"):
         import_sets("bad.npz", None, "back")
@@ -302,6 +318,56 @@ def test_a_table_of_others_that_does_not_fit_is_refused(columns: dict[str, Any],
     pq.write_table(pa.table(columns), "hf/data/train-00000-of-00001.parquet")
     with pytest.raises(InputError, match=message):
         import_sets("hf", SPEC, "back")
+
+
+def table(names: list[str] | None, labels: list[int], metadata: bytes | None = None) -> None:
+    """hf/ as others write it, with a picture of its own grey for each label."""
+    Path("hf/data").mkdir(parents=True, exist_ok=True)
+    images = [{"bytes": to_png(torch.full((1, 4, 4), 10 * label, dtype=torch.uint8)), "path": None} for label in labels]
+    features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+    told = metadata or json.dumps({"info": {"features": features}}).encode()
+    content = pa.table({"image": images, "label": labels})
+    content = content.replace_schema_metadata({} if names is None and metadata is None else {"huggingface": told})
+    pq.write_table(content, "hf/data/train-00000-of-00001.parquet")
+
+
+def test_labels_of_others_are_told_by_the_names_of_their_classes() -> None:
+    labels = [0, 1, 2, 3, 0]
+    for names, expected in ((None, labels), (["a", "b", "c", "d"], labels), (["c", "a", "d", "b"], [2, 0, 3, 1, 2])):
+        table(names, labels)
+        import_sets("hf", SPEC, "back", overwrite=True)
+        back = load_set("back")
+        assert back.labels.tolist() == expected
+        assert SPEC.pixels(back.images)[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 0]
+    for names in (["a", "b", "c"], ["a", "b", "c", "x"], ["a", "b", "c", "d", "e"]):
+        table(names, labels)
+        with pytest.raises(InputError, match=f"its classes are not those of toy: {', '.join(names)} there, a, b, c, d"):
+            import_sets("hf", SPEC, "other")
+    table(["b", "a", "c", "d"], [0, 4])
+    with pytest.raises(InputError, match="labels go from 0 to 4 for 4 classes"):
+        import_sets("hf", SPEC, "other")
+    table(None, labels, b"{")
+    with pytest.raises(InputError, match="is damaged or no table"):
+        import_sets("hf", SPEC, "other")
+    for odd in (b"[]", b'{"info": 3}', b'{"info": {"features": {"label": null}}}'):
+        table(None, labels, odd)
+        import_sets("hf", SPEC, "back", overwrite=True)
+
+
+def test_no_picture_of_a_folder_is_left_out_unnoticed() -> None:
+    for number, name in enumerate(("a/1.png", "a/2.PNG", "b/x.Png", "c/.hidden", "c/1.png")):
+        Path("in", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("in", name).write_bytes(to_png(torch.full((1, 4, 4), number, dtype=torch.uint8)))
+    with pytest.warns(UserWarning, match="in has no folder for 1 classes of toy: d"):
+        import_sets("in", SPEC, "back")
+    back = load_set("back")
+    assert back.labels.tolist() == [0, 0, 1, 2]
+    assert SPEC.pixels(back.images)[:, 0, 0, 0].tolist() == [0, 1, 2, 4]
+    for name in ("b/photo.jpg", "c/notes"):
+        Path("in", name).write_bytes(b"")
+        with pytest.raises(InputError, match=rf"in/{name} is no \.png file"):
+            import_sets("in", SPEC, "other")
+        Path("in", name).unlink()
 
 
 def test_what_is_no_export_is_refused() -> None:

@@ -11,7 +11,7 @@ from ..files import header_text, new_directory, parents, parse_json, write_json
 from ..types import Scores
 from . import destination, folder, hub, npz, published
 from .card import check_licence
-from .marker import MARKER
+from .marker import MARKER, SEVERAL
 from .provenance import public
 from .scores import Accuracies, measured
 
@@ -74,7 +74,7 @@ def export(
                 else:
                     (new / f"exp{index}").mkdir()
                     _write_directory(synthetic, to, new / f"exp{index}", accuracies, licence)
-            write_json(new / MARKER, {"layout": f"several {to}", "sets": len(sets)})
+            write_json(new / MARKER, {"layout": f"{SEVERAL}{to}", "sets": len(sets)})
 
 
 def _write_directory(

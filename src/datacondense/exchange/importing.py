@@ -12,7 +12,9 @@ from ..files import new_directory
 from ..rundir import RunDirectory
 from ..types import Spec
 from . import destination, folder, hub, npz, published
+from .marker import MARKER, SEVERAL, read_marker
 from .provenance import public
+from .runs import natural, runs_in
 
 
 def import_sets(
@@ -25,7 +27,7 @@ def import_sets(
 ) -> list[Path]:
     """Read the sets in `path` and write a run directory for each: `dest`, or dest/exp0, dest/exp1, ... for several.
 
-    path: a file of the authors (.pt, also of class-incremental learning), or an export of ours (npz, folder, hf).
+    path: a file of the authors (.pt, also of class-incremental learning), or an export of ours, of one set or several.
     spec: what the data are, needed where the file does not say it; where it does, it must agree.
     source: the arguments of `data.load` for these data, so that `evaluate` finds the test images.
     overwrite: replace what an earlier import has left in `dest`; nothing else is ever replaced.
@@ -49,13 +51,27 @@ def import_sets(
 
 def _read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
     """The sets in `path`, and the files they were read from."""
+    if path.suffix == ".safetensors" or (path.is_dir() and runs_in(path) != [path]) or (path / FILE_NAME).exists():
+        raise InputError(f"{path} is a run already, not an export: evaluate, show and export take it as it is")
     if path.is_dir():
+        record = read_marker(path) or {}
+        if str(record.get("layout")).startswith(SEVERAL):
+            return _read_several(path, record.get("sets"), spec)
         return hub.read(path, spec) if hub.is_hub(path) else folder.read(path, spec)
     if not path.exists():
         raise InputError(f"{path} does not exist: name a file or directory with synthetic sets")
     if npz.is_npz(path):
         return npz.read(path)
     return published.read(path, spec)
+
+
+def _read_several(path: Path, count: object, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
+    """The sets exp0, exp1, ... in a directory to which several were exported."""
+    found = sorted((child for child in path.glob("exp*") if child.stem[3:].isdecimal()), key=natural)
+    if [int(child.stem[3:]) for child in found] != list(range(len(found))) or len(found) != count or not found:
+        raise InputError(f"{path} is damaged: {MARKER} tells of {count} sets, and {len(found)} are there")
+    parts = [_read(child, spec) for child in found]
+    return [one for sets, _ in parts for one in sets], [path / MARKER, *(file for _, files in parts for file in files)]
 
 
 def _places(directory: Path, sets: int) -> list[Path]:

@@ -8,6 +8,8 @@ from ..files import read_json
 
 MARKER = "datacondense.json"
 """Its name. ImageFolder readers pass over files in the root."""
+SEVERAL = "several "
+"""How the layout begins that the header of a directory of several exports has; their format follows."""
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
