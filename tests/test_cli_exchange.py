@@ -65,6 +65,14 @@ def test_experiments_of_one_file_are_one_row(capsys) -> None:
     assert len(again["accs_all_exps"]["ConvNetD1"]) == 6
 
 
+def test_a_set_with_fewer_images_than_classes_has_no_random_images_of_the_same_number(capsys) -> None:
+    train, _ = load("digits")
+    export(SyntheticSet(torch.zeros(3, *train.spec.shape), torch.arange(3), train.spec, {}), "npz", "out.npz")
+    assert main("import out.npz run --data digits".split()) == 0
+    assert main("evaluate run --beside random".split()) == 2
+    assert "--beside random: a set has fewer images than classes" in capsys.readouterr().err
+
+
 def test_a_run_that_is_taken_for_the_destination_survives(capsys) -> None:
     spec = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
     export(SyntheticSet(torch.zeros(2, 1, 4, 4), torch.arange(2), spec, {}), "npz", "out.npz")

@@ -12,7 +12,7 @@ import torch
 import yaml
 from PIL import Image
 
-from datacondense import InputError, Spec, SyntheticSet, load_set
+from datacondense import InputError, Scores, Spec, SyntheticSet, load_set
 from datacondense.artifact import save
 from datacondense.exchange import FORMATS, Format, export, folder, hub, import_sets, npz, published, runs_in
 from datacondense.exchange.names import folder_names
@@ -273,6 +273,9 @@ def test_classes_of_the_same_name_can_be_loaded_by_datasets(monkeypatch: pytest.
     assert features["pixels"] == datasets.List(datasets.List(datasets.List(datasets.Value("float32"))))
     import_sets("out", None, "back")
     assert load_set("back").spec.class_names == ("a", "b", "a", "a (2)")
+    Path("out/datacondense.json").unlink()
+    import_sets("out", load_set("back").spec, "again")
+    assert torch.equal(load_set("again").labels, load_set("back").labels)
 
 
 @pytest.mark.parametrize("licence", ["no", "null", "1.0", "mit"])
@@ -385,6 +388,48 @@ def test_overwriting_an_import_spares_runs_of_ones_own() -> None:
     with pytest.raises(InputError, match="exp1 was not imported"):
         import_sets("out.npz", None, "exp1", overwrite=True)
     assert len(list(Path().rglob("synthetic.safetensors"))) == 3
+
+
+def test_only_what_could_be_read_again_is_written() -> None:
+    made = make()
+    images = made.images.clone().requires_grad_()
+    export(SyntheticSet(images, made.labels, made.spec, {"numbers": (1, 2)}), "npz", "out.npz")
+    import_sets("out.npz", None, "back")
+    assert load_set("back").fingerprint() == made.fingerprint()
+    assert load_set("back").provenance["numbers"] == [1, 2]
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    bad = {
+        "pixels that are NaN": (made.images / 0, made.labels, {}),
+        "images have dtype float64": (made.images.double(), made.labels, {}),
+        "labels go from 1 to 3": (made.images, made.labels + 1, {}),
+        "is no JSON": (made.images, made.labels, {"made": Path("x")}),
+        "it cannot be written": (made.images, made.labels, {"loss": float("nan")}),
+        "recorded of the set is no": (made.images, made.labels, {"deep": deep}),
+        "provenance.seed": (made.images, made.labels, {"seed": -1}),
+    }
+    for to in FORMATS:
+        for message, (images, labels, provenance) in bad.items():
+            with pytest.raises(InputError, match=message):
+                export(SyntheticSet(images, labels, made.spec, provenance), to, "bad/out")
+    assert not Path("bad").exists()
+
+
+def test_scores_are_taken_as_evaluate_returns_them() -> None:
+    recipe = {"epochs": 300, "augment": "dsa"}
+    scores = Scores({"MLP": [0.25, 0.5]}, {"MLP": []}, 1.0, {"recipes": {"MLP": recipe}}, {})
+    export(make(), "hf", "one", scores=scores)
+    assert "| MLP | 37.50 +- 17.68 | 2 | 300 epochs, augmentation dsa |" in Path("one/README.md").read_text()
+    export([make(), make(seed=1)], "hf", "two", scores=[scores, None])
+    assert "None were measured" in Path("two/exp1/README.md").read_text()
+    export(make(), "pt", "one.pt", scores=scores)
+    assert torch.load("one.pt", weights_only=True)["accs_all_exps"] == {"MLP": [0.25, 0.5]}
+    with pytest.raises(InputError, match="there are 1 scores for 2 sets"):
+        export([make(), make()], "pt", "new", scores=[scores])
+    with pytest.raises(InputError, match="the scores of MLP are not all fractions"):
+        export(make(), "pt", "new", scores={"MLP": Accuracies([52.5], "")})
+    assert not Path("new").exists()
 
 
 def test_the_current_directory_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,11 @@ from . import destination, folder, hub, npz, published
 from .card import check_licence
 from .marker import MARKER, SEVERAL
 from .provenance import public
-from .scores import Accuracies, measured
+from .scores import Accuracies, check_fractions, measured
 
 Format = Literal["folder", "npz", "hf", "pt"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+_Known = Scores | Mapping[str, Accuracies]
 
 
 def export(
@@ -24,16 +25,16 @@ def export(
     to: Format,
     dest: str | Path,
     *,
-    scores: Sequence[Scores | Mapping[str, Accuracies] | None] | None = None,
+    scores: Sequence[_Known | None] | _Known | None = None,
     licence: str = "unknown",
     overwrite: bool = False,
     read_from: Sequence[str | Path] = (),
 ) -> None:
     """Write `sets` to `dest`: a directory of PNG images (folder) or for `datasets` (hf), or a file (npz, pt).
 
-    pt holds all sets, as experiments in the authors' layout. In another format several sets become exp0, exp1, ... in
-    the directory `dest`. scores: of each set what `evaluate` returns, or network -> accuracies, or None, for hf's card
-    and for pt. licence: for hf's card.
+    sets: several, or one alone. pt holds all, as experiments in the authors' layout; in another format several become
+    exp0, exp1, ... in the directory `dest`. scores: of each set, or of the one, what `evaluate` returns, or network ->
+    accuracies, or None; for hf's card and for pt. licence: for hf's card.
     overwrite: replace what an earlier export has written to `dest`, for a file one of this format; nothing else is
     ever replaced. read_from: the files or directories that the sets come from, which are not replaced either.
     What is written does not say where on this machine the real images are.
@@ -86,22 +87,25 @@ def _write_directory(
         hub.write(synthetic, directory, accuracies=accuracies, licence=licence)
 
 
-def _known(
-    scores: Sequence[Scores | Mapping[str, Accuracies] | None] | None, sets: int
-) -> list[Mapping[str, Accuracies]]:
+def _known(scores: Sequence[_Known | None] | _Known | None, sets: int) -> list[Mapping[str, Accuracies]]:
     """Network -> accuracies of each set."""
     if scores is None:
         return [{} for _ in range(sets)]
-    if isinstance(scores, Scores | Mapping) or len(scores) != sets:
-        raise InputError(f"scores is no list with an entry for each of {sets} sets: give None for one without")
-    return [measured(one) if isinstance(one, Scores) else one or {} for one in scores]
+    listed = [scores] if isinstance(scores, Scores | Mapping) else scores
+    if len(listed) != sets:
+        raise InputError(f"there are {len(listed)} scores for {sets} sets: give None for a set without")
+    known = [measured(one) if isinstance(one, Scores) else one or {} for one in listed]
+    for one in known:
+        for arch, accuracies in one.items():
+            check_fractions(accuracies.values, f"the scores of {arch}")
+    return known
 
 
 def _fit_to_leave(synthetic: SyntheticSet) -> SyntheticSet:
     """The set on the CPU, checked as a reader will check it, without what concerns this machine alone."""
     try:
         header = parse_json(header_text(synthetic.header()))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"what is recorded of the set is no JSON ({error}): it cannot be written") from None
     spec, provenance = read_header(header)
     images, labels = (tensor.detach().cpu().contiguous() for tensor in (synthetic.images, synthetic.labels))
