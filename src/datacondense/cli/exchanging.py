@@ -68,7 +68,7 @@ class Import:
     """Run directory to write."""
     data: str | None = None
     """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. What `export`
-    writes to folder, npz and hf says it by itself."""
+    writes says it by itself."""
     reading: Reading = field(default_factory=Reading)
     overwrite: bool = False
     """Replace what an earlier import has written to DEST."""
