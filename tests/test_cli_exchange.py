@@ -8,7 +8,7 @@ import torch
 
 from datacondense import Spec, SyntheticSet, load
 from datacondense.cli import main
-from datacondense.exchange import export, import_sets
+from datacondense.exchange import FORMATS, export, import_sets
 
 
 @pytest.fixture(autouse=True)
@@ -17,24 +17,21 @@ def in_tmp_path(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
 
 
-def accuracy(run: str, *more: str) -> list[float]:
-    options = "--archs ConvNetD1 --nets 2 --epochs 3 --augment none --out scores.json".split()
-    assert main(["evaluate", run, *options, *more]) == 0
+def accuracy(run: str) -> list[float]:
+    """Of the networks that the set itself asks for, trained as it asks for."""
+    assert main(["evaluate", run, *"--nets 2 --epochs 3 --out scores.json".split()]) == 0
     (score,) = json.loads(Path("scores.json").read_text()).values()
-    return score["accuracy"]["ConvNetD1"]
+    assert score["protocol"]["recipes"]["MLP"]["augment"] == "none"
+    return score["accuracy"]["MLP"]
 
 
 def test_exported_and_imported_a_set_scores_the_same_to_the_last_digit(capsys) -> None:
-    assert (
-        main("condense dm --data digits --ipc 2 --iterations 20 --batch-real 16 --arch ConvNetD1 --out run".split())
-        == 0
-    )
+    assert main("condense dc --data digits --ipc 2 --iterations 2 --batch-real 16 --arch MLP --out run".split()) == 0
     expected = accuracy("run")
-    data = {"pt": ["--data", "digits"], "folder": [], "npz": [], "hf": []}
-    for to, named in data.items():
+    for to in FORMATS:
         before = ["export", "run", "--to", to, f"out-{to}"]
         assert main(before if to != "pt" else ["export", "run", f"out-{to}", "--to", to, "--overwrite"]) == 0
-        assert main(["import", f"out-{to}", *named, f"back-{to}"]) == 0
+        assert main(["import", f"out-{to}", f"back-{to}"]) == 0
         capsys.readouterr()
         if to != "folder":
             assert accuracy(f"back-{to}") == expected
@@ -42,8 +39,8 @@ def test_exported_and_imported_a_set_scores_the_same_to_the_last_digit(capsys) -
             assert len(accuracy(f"back-{to}")) == 2
         assert capsys.readouterr().err == "", "a warning that the images are others"
     written = torch.load("out-pt", weights_only=True)
-    assert written["accs_all_exps"] == {"ConvNetD1": expected}
-    assert "| ConvNetD1 |" in Path("out-hf/README.md").read_text()
+    assert written["accs_all_exps"] == {"MLP": expected}
+    assert "| MLP |" in Path("out-hf/README.md").read_text()
 
 
 def test_experiments_of_one_file_are_one_row(capsys) -> None:
@@ -66,6 +63,31 @@ def test_experiments_of_one_file_are_one_row(capsys) -> None:
     again = torch.load("again.pt", weights_only=True)
     assert [torch.equal(new[0], old[0]) for new, old in zip(again["data"], data, strict=True)] == [True] * 3
     assert len(again["accs_all_exps"]["ConvNetD1"]) == 6
+
+
+def test_a_set_with_fewer_images_than_classes_has_no_random_images_of_the_same_number(capsys) -> None:
+    train, _ = load("digits")
+    export(SyntheticSet(torch.zeros(3, *train.spec.shape), torch.arange(3), train.spec, {}), "npz", "out.npz")
+    assert main("import out.npz run --data digits".split()) == 0
+    assert main("evaluate run --beside random".split()) == 2
+    assert "--beside random: a set has fewer images than classes" in capsys.readouterr().err
+
+
+def test_a_run_that_is_taken_for_the_destination_survives(capsys) -> None:
+    spec = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
+    export(SyntheticSet(torch.zeros(2, 1, 4, 4), torch.arange(2), spec, {}), "npz", "out.npz")
+    for name in ("a", "b"):
+        import_sets("out.npz", None, f"dl/{name}")
+    last = Path("dl/b/synthetic.safetensors")
+    before = last.read_bytes()
+    for to in ("pt", "npz"):
+        assert main(f"export dl/a/synthetic.safetensors {last} --to {to} --overwrite".split()) == 2
+        assert f"{last} is no export of this format" in capsys.readouterr().err
+    for to in ("folder", "hf", "pt"):
+        assert main(f"export dl/a dl/b --to {to} --overwrite".split()) == 2
+    assert main("export dl --to folder dl --overwrite".split()) == 2
+    assert main("import out.npz . --overwrite".split()) == 2
+    assert last.read_bytes() == before
 
 
 BAD_COMMANDS = {

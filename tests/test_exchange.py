@@ -4,15 +4,17 @@ import json
 import unicodedata
 from pathlib import Path
 
+import datasets
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 from PIL import Image
 
-from datacondense import InputError, Spec, SyntheticSet, load_set
+from datacondense import InputError, Scores, Spec, SyntheticSet, load_set
 from datacondense.artifact import save
-from datacondense.exchange import FORMATS, Format, export, import_sets, runs_in
+from datacondense.exchange import FORMATS, Format, export, folder, hub, import_sets, npz, published, runs_in
 from datacondense.exchange.names import folder_names
 from datacondense.exchange.scores import Accuracies, known
 
@@ -91,15 +93,15 @@ def test_the_authors_layout_comes_back_bit_for_bit() -> None:
     scores = [{"ConvNet": Accuracies([0.1 * seed, 0.5], "")} for seed in range(3)]
     export(sets, "pt", "out.pt", scores=scores)
     plain = torch.load("out.pt", weights_only=True)
-    assert list(plain) == ["data", "accs_all_exps"]
+    assert list(plain) == ["data", "accs_all_exps", "datacondense"]
     assert plain["accs_all_exps"] == {"ConvNet": [0.0, 0.5, 0.1, 0.5, 0.2, 0.5]}
-    runs = import_sets("out.pt", sets[0].spec, "back", source={"source": "digits", "data_dir": None})
+    runs = import_sets("out.pt", None, "back")
     assert runs == [Path("back/exp0"), Path("back/exp1"), Path("back/exp2")] == runs_in(Path("back"))
     backs = [load_set(run) for run in runs]
     for seed, (back, made) in enumerate(zip(backs, sets, strict=True)):
         assert back.fingerprint() == made.fingerprint()
-        assert (back.provenance["method"], back.provenance["seed"], back.provenance["ipc"]) == ("imported", seed, 2)
-        assert back.provenance["settings"] == {"arch": "ConvNet"}
+        assert back.spec == made.spec
+        assert back.provenance.items() >= made.provenance.items()
         assert back.provenance["published"] == {"ConvNet": [0.1 * seed, 0.5]}
     export(backs, "pt", "again.pt", scores=[known(back) for back in backs])
     again = torch.load("again.pt", weights_only=True)
@@ -107,6 +109,66 @@ def test_the_authors_layout_comes_back_bit_for_bit() -> None:
     for (images, labels), (images2, labels2) in zip(plain["data"], again["data"], strict=True):
         assert torch.equal(images, images2)
         assert torch.equal(labels, labels2)
+    with pytest.raises(InputError, match=r"out\.pt was made from 'pets', which is not --data 'pets': class_names"):
+        import_sets("out.pt", make(names=("a", "b", "c")).spec, "other")
+
+
+def test_accuracies_that_a_reader_would_give_to_another_set_are_left_out() -> None:
+    scores = [{"ConvNet": Accuracies([0.25], "")}, {"ConvNet": Accuracies([0.5] * 3, ""), "MLP": Accuracies([0.5], "")}]
+    with pytest.warns(UserWarning, match="they are left out, as the file cannot say which is whose") as told:
+        export([make(seed=0), make(seed=1)], "pt", "out.pt", scores=scores)
+    assert [str(one.message).partition(":")[0] for one in told] == [
+        "the sets have 1, 3 accuracies of ConvNet",
+        "the sets have 0, 1 accuracies of MLP",
+    ]
+    assert torch.load("out.pt", weights_only=True)["accs_all_exps"] == {}
+
+
+def test_sets_without_a_class_in_common_stay_apart() -> None:
+    one = make()
+    halves = [SyntheticSet(one.images[part], one.labels[part], one.spec, {}) for part in (slice(2), slice(2, None))]
+    export(halves, "pt", "out.pt")
+    backs = [load_set(run) for run in import_sets("out.pt", None, "back")]
+    assert [back.fingerprint() for back in backs] == [half.fingerprint() for half in halves]
+
+
+def test_where_the_real_images_are_stays_on_this_machine() -> None:
+    made = make()
+    named = {"source": "digits", "data_dir": "/home/me"}
+    sources = ({"source": "folder:/home/me/photos"}, {"source": "hub:/home/me/x"}, named)
+    for to in FORMATS:
+        for number, source in enumerate(sources):
+            provenance = {**made.provenance, "source": source}
+            dest = Path(f"{to}{number}")
+            export([SyntheticSet(made.images, made.labels, made.spec, provenance)], to, dest)
+            files = [dest] if dest.is_file() else [path for path in dest.rglob("*") if path.is_file()]
+            assert not any(b"/home/me" in path.read_bytes() for path in files)
+            import_sets(dest, None, f"back-{to}{number}")
+            found = load_set(f"back-{to}{number}").provenance["source"]
+            assert found == ({"source": "digits"} if number == 2 else None)
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_a_file_of_others_does_not_decide_what_is_opened(to: Format) -> None:
+    made = make()
+    source = {"source": "digits", "data_dir": "/etc"}
+    lying = SyntheticSet(made.images, made.labels, made.spec, {**made.provenance, "source": source})
+    if to in ("folder", "hf"):
+        Path("out").mkdir()
+    match to:
+        case "folder":
+            folder.write(lying, Path("out"))
+        case "hf":
+            hub.write(lying, Path("out"), accuracies={}, licence="mit")
+        case "npz":
+            npz.write(lying, Path("out"))
+        case "pt":
+            published.write([lying], {}, Path("out"))
+    import_sets("out", None, "back")
+    assert load_set("back").provenance["source"] == {"source": "digits"}
+    assert json.loads(Path("back/run.json").read_text())["source"] == {"source": "digits"}
+    import_sets("out", None, "named", source={"source": "folder:/home/me", "image_size": 8})
+    assert load_set("named").provenance["source"] == {"source": "folder:/home/me", "image_size": 8}
 
 
 @pytest.mark.parametrize("to", ["folder", "npz", "hf"])
@@ -116,9 +178,14 @@ def test_several_sets_become_one_export_each(to: Format) -> None:
     for seed in (0, 1):
         import_sets(f"out/exp{seed}{suffix}", None, f"back{seed}")
         assert load_set(f"back{seed}").provenance["seed"] == seed
+    assert import_sets("out", None, "all") == [Path("all/exp0"), Path("all/exp1")]
+    assert [load_set(f"all/exp{seed}").provenance["seed"] for seed in (0, 1)] == [0, 1]
     export([make(seed=2)] * 2, to, "out", overwrite=True)
     import_sets(f"out/exp0{suffix}", None, "new")
     assert load_set("new").provenance["seed"] == 2
+    Path(f"out/exp0{suffix}").rename("gone")
+    with pytest.raises(InputError, match=r"out is damaged: datacondense\.json tells of 2 sets, and 1 are there"):
+        import_sets("out", None, "all", overwrite=True)
 
 
 def test_folder_names_are_safe_unique_and_in_the_order_of_the_labels() -> None:
@@ -131,6 +198,7 @@ def test_folder_names_are_safe_unique_and_in_the_order_of_the_labels() -> None:
         assert len(name.encode()) < 128
         assert not name.endswith((".", " "))
     assert sorted(folder_names(["x"] * 1001)) == folder_names(["x"] * 1001)
+    assert folder_names(["a._", "हिन्दी", "x" * 99 + " y"]) == ["00_a", "01_हिन्दी", f"02_{'x' * 99}"]
 
 
 def test_odd_class_names_survive_every_format() -> None:
@@ -195,6 +263,30 @@ def test_an_image_that_was_changed_is_noticed() -> None:
         import_sets("out", None, "back")
 
 
+def test_classes_of_the_same_name_can_be_loaded_by_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(Path("hf-home").absolute()))
+    export(make(names=("a", "b", "a", "a (2)")), "hf", "out")
+    features = datasets.Features.from_arrow_schema(pq.read_schema("out/data/train-00000-of-00001.parquet"))
+    label = features["label"]
+    assert isinstance(label, datasets.ClassLabel)
+    assert label.names == ["a (0)", "b (1)", "a (2)", "a (2) (3)"]
+    assert features["pixels"] == datasets.List(datasets.List(datasets.List(datasets.Value("float32"))))
+    import_sets("out", None, "back")
+    assert load_set("back").spec.class_names == ("a", "b", "a", "a (2)")
+    Path("out/datacondense.json").unlink()
+    import_sets("out", load_set("back").spec, "again")
+    assert torch.equal(load_set("again").labels, load_set("back").labels)
+
+
+@pytest.mark.parametrize("licence", ["no", "null", "1.0", "mit"])
+def test_the_front_of_the_card_is_text_for_yaml(licence: str) -> None:
+    spec = Spec('p\U0001f600\x85\u2028\ufeff: "\\', ("a",), (1, 1, 1), (0.5,), (0.25,))
+    export(SyntheticSet(torch.zeros(1, 1, 1, 1), torch.zeros(1).long(), spec, {}), "hf", "out", licence=licence)
+    fields = yaml.safe_load(Path("out/README.md").read_text().split("---\n")[1])
+    assert fields["license"] == licence
+    assert fields["pretty_name"] == f"{spec.name}, condensed by an unknown method"
+
+
 def test_the_card_says_what_there_is_to_say() -> None:
     made = make(names=("a: b", "- c", "'d\""))
     export([made], "hf", "out", scores=[{"ConvNet": Accuracies([0.5, 0.6], "300 epochs")}], licence="CC-BY-4.0")
@@ -221,7 +313,7 @@ def test_what_is_there_is_not_overwritten_unasked(to: Format) -> None:
 def test_overwrite_never_deletes_what_no_export_has_written(to: Format) -> None:
     Path("photos").mkdir()
     Path("photos/mine.jpg").write_bytes(b"x")
-    with pytest.raises(InputError, match="photos holds other files"):
+    with pytest.raises(InputError, match="photos is no export"):
         export([make()], to, "photos", overwrite=True)
     Path("file").write_bytes(b"x")
     with pytest.raises(InputError, match="file is a file"):
@@ -229,25 +321,141 @@ def test_overwrite_never_deletes_what_no_export_has_written(to: Format) -> None:
     export([make()], to, "out")
     Path("out/run").mkdir()
     save(make(), Path("out/run/synthetic.safetensors"))
-    with pytest.raises(InputError, match="out holds other files"):
+    with pytest.raises(InputError, match=r"out holds other files, such as out/run/synthetic\.safetensors"):
         export([make()], to, "out", overwrite=True)
     assert Path("photos/mine.jpg").read_bytes() == Path("file").read_bytes() == b"x"
+    Path("out/run").rename("run")
+    export([make()], to, "out", overwrite=True)
+    Path("out/.git").mkdir()
+    Path("out/.git/config").write_text("of a clone of the hub")
+    with pytest.raises(InputError, match=r"out holds other files, such as out/\.git/config"):
+        export([make()], to, "out", overwrite=True)
+    with pytest.raises(InputError, match="out holds out/set, which is read"):
+        export([make()], to, "out", overwrite=True, read_from=["out/set"])
 
 
-def test_overwriting_an_import_spares_everything_but_runs() -> None:
+@pytest.mark.parametrize("to", ["npz", "pt"])
+def test_overwrite_replaces_a_file_of_its_own_format_only(to: Format) -> None:
+    save(make(), Path("synthetic.safetensors"))
+    Path("text").write_text("mine")
+    torch.save({"data": [[make().images, make().labels]]}, "authors.pt")
+    np.savez("arrays.npz", images=np.zeros(3))
+    export([make()], "pt" if to == "npz" else "npz", "other")
+    for name in ("synthetic.safetensors", "text", "authors.pt", "arrays.npz", "other"):
+        before = Path(name).read_bytes()
+        with pytest.raises(InputError, match=f"{name} is no export of this format"):
+            export([make()], to, name, overwrite=True)
+        assert Path(name).read_bytes() == before
+    export([make()], to, "out")
+    with pytest.raises(InputError, match="out holds out, which is read"):
+        export([make()], to, "out", overwrite=True, read_from=["out"])
+
+
+def test_overwriting_an_import_spares_everything_else() -> None:
     export([make()], "npz", "out.npz")
+    export([make(seed=seed) for seed in range(2)], "pt", "out.pt")
     import_sets("out.npz", None, "back")
     with pytest.raises(InputError, match="back is not empty: replace it by --overwrite"):
         import_sets("out.npz", None, "back")
+    Path("back/scores.jsonl").write_text("")
+    import_sets("out.npz", None, "back", overwrite=True)
+    import_sets("out.pt", None, "back", overwrite=True)
+    assert sorted(path.name for path in Path("back").iterdir()) == ["exp0", "exp1"]
     import_sets("out.npz", None, "back", overwrite=True)
     Path("photos").mkdir()
     Path("photos/mine.jpg").write_bytes(b"x")
     with pytest.raises(InputError, match="photos holds other files"):
         import_sets("out.npz", None, "photos", overwrite=True)
     Path("out.npz").rename("back/out.npz")
-    with pytest.raises(InputError, match="which --overwrite would delete"):
+    with pytest.raises(InputError, match="which is read and --overwrite would delete"):
         import_sets("back/out.npz", None, "back", overwrite=True)
+    with pytest.raises(InputError, match=r"back holds other files, such as back/out\.npz"):
+        import_sets("out.pt", None, "back", overwrite=True)
     assert Path("back/out.npz").exists()
+
+
+def test_overwriting_an_import_spares_runs_of_ones_own() -> None:
+    export([make()], "npz", "out.npz")
+    import_sets("out.npz", None, "runs/exp0")
+    for name in ("runs/exp1", "runs/mine"):
+        import_sets("out.npz", None, name)
+        Path(name, "run.json").write_text('{"status": "done"}')
+    with pytest.raises(InputError, match="runs/exp1 was not imported"):
+        import_sets("out.npz", None, "runs", overwrite=True)
+    Path("runs/exp1").rename("exp1")
+    with pytest.raises(InputError, match="runs holds other files, such as runs/mine"):
+        import_sets("out.npz", None, "runs", overwrite=True)
+    with pytest.raises(InputError, match="exp1 was not imported"):
+        import_sets("out.npz", None, "exp1", overwrite=True)
+    assert len(list(Path().rglob("synthetic.safetensors"))) == 3
+
+
+def test_only_what_could_be_read_again_is_written() -> None:
+    made = make()
+    images = made.images.clone().requires_grad_()
+    export(SyntheticSet(images, made.labels, made.spec, {"numbers": (1, 2)}), "npz", "out.npz")
+    import_sets("out.npz", None, "back")
+    assert load_set("back").fingerprint() == made.fingerprint()
+    assert load_set("back").provenance["numbers"] == [1, 2]
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    bad = {
+        "pixels that are NaN": (made.images / 0, made.labels, {}),
+        "images have dtype float64": (made.images.double(), made.labels, {}),
+        "labels go from 1 to 3": (made.images, made.labels + 1, {}),
+        "is no JSON": (made.images, made.labels, {"made": Path("x")}),
+        "it cannot be written": (made.images, made.labels, {"loss": float("nan")}),
+        "recorded of the set is no": (made.images, made.labels, {"deep": deep}),
+        "provenance.seed": (made.images, made.labels, {"seed": -1}),
+    }
+    for to in FORMATS:
+        for message, (images, labels, provenance) in bad.items():
+            with pytest.raises(InputError, match=message):
+                export(SyntheticSet(images, labels, made.spec, provenance), to, "bad/out")
+    assert not Path("bad").exists()
+
+
+def test_scores_are_taken_as_evaluate_returns_them() -> None:
+    recipe = {"epochs": 300, "augment": "dsa"}
+    scores = Scores({"MLP": [0.25, 0.5]}, {"MLP": []}, 1.0, {"recipes": {"MLP": recipe}}, {})
+    export(make(), "hf", "one", scores=scores)
+    assert "| MLP | 37.50 +- 17.68 | 2 | 300 epochs, augmentation dsa |" in Path("one/README.md").read_text()
+    export([make(), make(seed=1)], "hf", "two", scores=[scores, None])
+    assert "None were measured" in Path("two/exp1/README.md").read_text()
+    export(make(), "pt", "one.pt", scores=scores)
+    assert torch.load("one.pt", weights_only=True)["accs_all_exps"] == {"MLP": [0.25, 0.5]}
+    with pytest.raises(InputError, match="there are 1 scores for 2 sets"):
+        export([make(), make()], "pt", "new", scores=[scores])
+    with pytest.raises(InputError, match="the scores of MLP are not all fractions"):
+        export(make(), "pt", "new", scores={"MLP": Accuracies([52.5], "")})
+    assert not Path("new").exists()
+
+
+def test_the_current_directory_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    export([make()], "npz", "out.npz")
+    Path("here/below").mkdir(parents=True)
+    monkeypatch.chdir("here/below")
+    for dest in (".", "..", Path.cwd()):
+        with pytest.raises(InputError, match="is the current directory or holds it"):
+            export([make()], "folder", dest, overwrite=True)
+        with pytest.raises(InputError, match="is the current directory or holds it"):
+            import_sets("../../out.npz", None, dest, overwrite=True)
+
+
+def test_a_destination_inside_what_is_imported_is_refused() -> None:
+    export([make()], "folder", "out")
+    with pytest.raises(InputError, match="out/back lies inside out"):
+        import_sets("out", None, "out/back")
+    assert not Path("out/back").exists()
+
+
+def test_what_a_killed_process_moved_aside_needs_overwrite_to_be_replaced() -> None:
+    export([make()], "folder", "out")
+    Path("out").rename(".out.old")
+    with pytest.raises(InputError, match="out is not empty"):
+        export([make(seed=1)], "folder", "out")
+    assert [path.name for path in Path().iterdir()] == ["out"]
 
 
 def test_an_empty_directory_may_be_filled() -> None:

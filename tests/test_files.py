@@ -97,12 +97,43 @@ def test_a_directory_that_is_not_finished_leaves_the_old_one(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path) -> None:
-    (tmp_path / ".x.partial").mkdir()
-    (tmp_path / ".x.partial" / "half").write_text("half")
+def test_what_a_killed_process_moved_aside_is_put_back_before_anything_else(tmp_path) -> None:
+    (tmp_path / ".x.old").mkdir()
+    (tmp_path / ".x.old" / "only").write_text("copy")
+
+    def interrupted() -> None:
+        with new_directory(tmp_path / "x"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*")] == ["x", "x/only"]
+
+
+def test_directories_of_others_are_never_deleted_whatever_their_name(tmp_path) -> None:
+    for name in (".x.partial", ".x.old", "x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "mine").write_text("")
+    with pytest.raises(InputError, match=r"\.x\.old is in the way"), new_directory(tmp_path / "x"):
+        pass
+    (tmp_path / ".x.old").rename(tmp_path / "other")
     with new_directory(tmp_path / "x") as new:
         (new / "file").write_text("new")
-    assert [file.name for file in tmp_path.rglob("*")] == ["x", "file"]
+    found = sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*") if file.is_file())
+    assert found == [".x.partial/mine", "other/mine", "x/file"]
+
+
+def test_a_new_directory_is_as_open_as_the_umask_says(tmp_path) -> None:
+    with new_directory(tmp_path / "x"):
+        pass
+    (tmp_path / "y").mkdir()
+    assert (tmp_path / "x").stat().st_mode == (tmp_path / "y").stat().st_mode
+
+
+def test_a_failure_leaves_no_empty_parents(tmp_path) -> None:
+    with pytest.raises(InputError), new_directory(tmp_path / "a" / "b" / "x"):
+        raise InputError("no")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "[1e999]", '"\\ud800"', "[" * 100_000, b"\xff", "9" * 10_000])

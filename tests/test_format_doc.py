@@ -1,5 +1,7 @@
 """docs/format.md: its Python runs as it is written where datacondense is not installed."""
 
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -10,13 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from datacondense import Spec, SyntheticSet
+from datacondense import Spec, SyntheticSet, load
 from datacondense.artifact import FILE_NAME, save
 from datacondense.exchange import FORMATS, export
 from datacondense.exchange.scores import Accuracies
 
 PAGE = (Path(__file__).parent.parent / "docs" / "format.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+FIELDS = ("name", "class_names", "shape", "mean", "std", "flip")
 BLOCKER = """
 import sys
 
@@ -98,3 +101,12 @@ def test_the_checksum_of_the_page_notices_a_changed_bit(place: Path) -> None:
     (place / "changed" / FILE_NAME).write_bytes(data)
     result = run(place, block.replace('"run/', '"changed/'))
     assert "AssertionError: the file is damaged" in result.stderr
+
+
+def test_the_fingerprint_is_made_as_the_page_says() -> None:
+    train, _ = load("digits")
+    digest = hashlib.sha256(json.dumps({key: train.spec.to_json()[key] for key in FIELDS}).encode())
+    digest.update(train.images.numpy().tobytes())
+    digest.update(train.labels.numpy().tobytes())
+    assert digest.hexdigest() == train.fingerprint()
+    assert ", ".join(f"`{field}`" for field in FIELDS) in PAGE

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from datacondense import InputError, Spec, SyntheticSet, load_set
+from datacondense import InputError, Spec, SyntheticSet, load_set, machine
 from datacondense.cli import main
 from datacondense.exchange import export, import_sets
+from datacondense.exchange.pictures import to_png
 from datacondense.exchange.scores import known
 
 SPEC = Spec("toy", ("a", "b", "c", "d"), (1, 4, 4), (0.5,), (0.25,))
@@ -63,26 +64,38 @@ def test_a_file_of_the_authors_imports_and_leaves_as_it_came() -> None:
 
 def test_steps_of_class_incremental_learning_become_one_set_and_leave_as_they_came() -> None:
     steps = [experiment(0, (2, 0)), experiment(1, (3, 1))]
-    torch.save({"data": steps}, "cl_res_DM_toy_ConvNet_2ipc_2steps_seed0.pt")
+    accuracies = {"ConvNet": [0.25, 0.5, 0.75], "MLP": []}
+    torch.save({"data": steps, "accs_all_exps": accuracies}, "cl_res_DM_toy_ConvNet_2ipc_2steps_seed0.pt")
     assert import_sets("cl_res_DM_toy_ConvNet_2ipc_2steps_seed0.pt", SPEC, "back") == [Path("back")]
     back = load_set("back")
     assert back.labels.tolist() == [2, 2, 0, 0, 3, 3, 1, 1]
     assert back.provenance["steps"] == [["c", "a"], ["d", "b"]]
     assert back.provenance["settings"] == {"arch": "ConvNet"}
-    export([back], "pt", "again.pt")
+    export([back], "pt", "again.pt", scores=[known(back)])
     again = torch.load("again.pt", weights_only=True)
-    assert list(again) == ["data"]
+    assert list(again) == ["data", "accs_all_exps", "datacondense"]
+    assert again["accs_all_exps"] == {"ConvNet": [0.25, 0.5, 0.75]}
     for (images, labels), (images2, labels2) in zip(steps, again["data"], strict=True):
         assert torch.equal(images, images2)
         assert torch.equal(labels, labels2)
+    assert import_sets("again.pt", None, "twice") == [Path("twice")]
+    assert load_set("twice").fingerprint() == back.fingerprint()
+    assert load_set("twice").provenance["steps"] == back.provenance["steps"]
 
 
-def test_accuracies_that_do_not_divide_evenly_are_kept_too() -> None:
-    content = {"data": [experiment(0), experiment(1)], "accs_all_exps": {"ConvNet": [0.1, 0.2, 0.3]}}
-    torch.save(content, "odd.pt")
-    sets = [load_set(run) for run in import_sets("odd.pt", SPEC, "back")]
-    export(sets, "pt", "again.pt", scores=[known(one) for one in sets])
-    assert torch.load("again.pt", weights_only=True)["accs_all_exps"] == content["accs_all_exps"]
+def test_accuracies_that_do_not_divide_evenly_are_left_out_and_the_others_kept() -> None:
+    accuracies = {"ConvNet": [0.1, 0.2, 0.3], "MLP": [0.4, 0.5]}
+    torch.save({"data": [experiment(0), experiment(1)], "accs_all_exps": accuracies}, "odd.pt")
+    with pytest.warns(UserWarning, match=r"odd\.pt: its 3 accuracies of ConvNet do not divide among 2 experiments"):
+        runs = import_sets("odd.pt", SPEC, "back")
+    assert [load_set(run).provenance["published"] for run in runs] == [{"MLP": [0.4]}, {"MLP": [0.5]}]
+
+
+def test_an_experiment_claims_no_seed() -> None:
+    authors_file()
+    sets = [load_set(run) for run in import_sets("res_DC_toy_ConvNet_2ipc.pt", SPEC, "back")]
+    assert [one.provenance["experiment"] for one in sets] == list(range(5))
+    assert not any("seed" in one.provenance for one in sets)
 
 
 class Malicious:
@@ -114,6 +127,7 @@ def changed(index: int = 0, **tensors: torch.Tensor) -> dict[str, Any]:
 
 
 IMAGES, LABELS = experiment(1)
+HEADER = json.dumps(SyntheticSet(IMAGES, LABELS, SPEC, {}).header())
 BAD = {
     "a number": (3, "is not a file of synthetic sets"),
     "no data": ({"datas": []}, "is not a file of synthetic sets"),
@@ -133,6 +147,17 @@ BAD = {
     "infinite": (changed(images=IMAGES / 0), "experiment 0: images hold 128 pixels that are NaN or infinite"),
     "accuracies a list": ({**changed(), "accs_all_exps": [0.5]}, "accuracies are of type list"),
     "accuracies text": ({**changed(), "accs_all_exps": {"MLP": ["x"]}}, "accuracies of 'MLP' are not all numbers"),
+    "accuracies bool": ({**changed(), "accs_all_exps": {"MLP": [True]}}, "accuracies of 'MLP' are not all numbers"),
+    "percent": ({**changed(), "accs_all_exps": {"MLP": [52.5, 0.5]}}, "divide percentages by 100"),
+    "negative": ({**changed(), "accs_all_exps": {"MLP": [-0.5]}}, "accuracies of 'MLP' are not all fractions"),
+    "headers a number": ({**changed(), "datacondense": 3}, "'datacondense' is no list of headers"),
+    "a header no JSON": ({**changed(), "datacondense": ["{"]}, "one of its headers is not JSON"),
+    "a header of another format": ({**changed(), "datacondense": ['{"format": 9}'] * 2}, "format 9 where this"),
+    "too few headers": (
+        {"data": [experiment(0)] * 3, "datacondense": [HEADER] * 2},
+        r"bad\.pt is damaged: it has 2 headers for 3 sets",
+    ),
+    "headers of two sets": ({**changed(), "datacondense": [HEADER, HEADER.replace("toy", "boy")]}, "different data"),
     "accuracies nan": ({**changed(), "accs_all_exps": {"MLP": [float("nan")]}}, "accuracies of 'MLP' are not all"),
 }
 
@@ -204,9 +229,9 @@ BAD_NPZ = {
     "a path of Windows": ({"..\\x.npy": b"x"}, "a path that leaves"),
     "no labels": ({"labels.npy": None}, "it has no array 'labels': only what"),
     "a pickle": ({"labels.npy": npy(np.array([Malicious()]), pickled=True)}, "holds Python objects"),
-    "a shape too large": ({"images.npy": lying((10**6, 1, 4, 4))}, "its header says shape"),
-    "a shape beyond counting": ({"images.npy": lying((2**40, 2**40, 4, 4))}, "its header says shape"),
-    "a negative shape": ({"images.npy": lying((-1, -4, 4, 1))}, "its header says shape"),
+    "a shape too large": ({"images.npy": lying((10**6, 1, 4, 4))}, "its header tells of"),
+    "a shape beyond counting": ({"images.npy": lying((2**40, 2**40, 4, 4))}, "its header tells of"),
+    "a negative shape": ({"images.npy": lying((-1, -4, 4, 1))}, "its header tells of"),
     "not an array": ({"images.npy": b"nothing"}, r"bad\.npz is damaged"),
     "float labels": ({"labels.npy": npy(np.zeros(8))}, "array 'labels' has dtype float64, expected int64"),
     "a header of numbers": ({"header.npy": npy(np.zeros(8))}, "array 'header' has dtype"),
@@ -228,11 +253,26 @@ def test_an_archive_that_lies_is_refused(what: str) -> None:
     assert not Path("executed").exists()
 
 
+def test_a_file_of_the_authors_is_known_whatever_its_name() -> None:
+    torch.save({"data": [experiment(0)]}, "x.npz")
+    import_sets("x.npz", SPEC, "back")
+    assert torch.equal(load_set("back").images, experiment(0)[0])
+
+
+def test_a_run_is_not_imported_again() -> None:
+    export([a_set()], "npz", "out.npz")
+    import_sets("out.npz", None, "runs/one")
+    for place in ("runs", "runs/one", "runs/one/synthetic.safetensors"):
+        with pytest.raises(
+            InputError, match=f"{place} is a run already, not an export: evaluate, show and export take"
+        ):
+            import_sets(place, SPEC, "back")
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     rewritten({"images.npy": npy(np.zeros((2**20, 1, 4, 4), np.float32))}, pack=zipfile.ZIP_DEFLATED)
     assert Path("bad.npz").stat().st_size < 2**17, "64 MiB in 128 KiB"
-    small = {"SC_PHYS_PAGES": 2**12, "SC_PAGE_SIZE": 2**12}  # a machine of 16 MiB
-    monkeypatch.setattr("os.sysconf", small.__getitem__)
+    monkeypatch.setattr(machine, "available_memory", lambda: 2**27)  # of which a quarter may be taken
     tracemalloc.start()
     with pytest.raises(InputError, match=r"bad\.npz: its arrays would take 0\.1 GiB of memory"):
         import_sets("bad.npz", None, "back")
@@ -280,14 +320,65 @@ def test_a_table_of_others_that_does_not_fit_is_refused(columns: dict[str, Any],
         import_sets("hf", SPEC, "back")
 
 
+def table(names: list[str] | None, labels: list[int], metadata: bytes | None = None) -> None:
+    """hf/ as others write it, with a picture of its own grey for each label."""
+    Path("hf/data").mkdir(parents=True, exist_ok=True)
+    images = [{"bytes": to_png(torch.full((1, 4, 4), 10 * label, dtype=torch.uint8)), "path": None} for label in labels]
+    features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+    told = metadata or json.dumps({"info": {"features": features}}).encode()
+    content = pa.table({"image": images, "label": labels})
+    content = content.replace_schema_metadata({} if names is None and metadata is None else {"huggingface": told})
+    pq.write_table(content, "hf/data/train-00000-of-00001.parquet")
+
+
+def test_labels_of_others_are_told_by_the_names_of_their_classes() -> None:
+    labels = [0, 1, 2, 3, 0]
+    for names, expected in ((None, labels), (["a", "b", "c", "d"], labels), (["c", "a", "d", "b"], [2, 0, 3, 1, 2])):
+        table(names, labels)
+        import_sets("hf", SPEC, "back", overwrite=True)
+        back = load_set("back")
+        assert back.labels.tolist() == expected
+        assert SPEC.pixels(back.images)[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 0]
+    for names in (["a", "b", "c"], ["a", "b", "c", "x"], ["a", "b", "c", "d", "e"]):
+        table(names, labels)
+        with pytest.raises(InputError, match=f"its classes are not those of toy: {', '.join(names)} there, a, b, c, d"):
+            import_sets("hf", SPEC, "other")
+    table(["b", "a", "c", "d"], [0, 4])
+    with pytest.raises(InputError, match="labels go from 0 to 4 for 4 classes"):
+        import_sets("hf", SPEC, "other")
+    table(None, labels, b"{")
+    with pytest.raises(InputError, match="is damaged or no table"):
+        import_sets("hf", SPEC, "other")
+    for odd in (b"[]", b'{"info": 3}', b'{"info": {"features": {"label": null}}}'):
+        table(None, labels, odd)
+        import_sets("hf", SPEC, "back", overwrite=True)
+
+
+def test_no_picture_of_a_folder_is_left_out_unnoticed() -> None:
+    for number, name in enumerate(("a/1.png", "a/2.PNG", "b/x.Png", "c/.hidden", "c/1.png")):
+        Path("in", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("in", name).write_bytes(to_png(torch.full((1, 4, 4), number, dtype=torch.uint8)))
+    with pytest.warns(UserWarning, match="in has no folder for 1 classes of toy: d"):
+        import_sets("in", SPEC, "back")
+    back = load_set("back")
+    assert back.labels.tolist() == [0, 0, 1, 2]
+    assert SPEC.pixels(back.images)[:, 0, 0, 0].tolist() == [0, 1, 2, 4]
+    for name in ("b/photo.jpg", "c/notes"):
+        Path("in", name).write_bytes(b"")
+        with pytest.raises(InputError, match=rf"in/{name} is no \.png file"):
+            import_sets("in", SPEC, "other")
+        Path("in", name).unlink()
+
+
 def test_what_is_no_export_is_refused() -> None:
     Path("empty").mkdir()
     for place, message in {"absent": "absent does not exist", "empty": r"has no datacondense\.json"}.items():
         with pytest.raises(InputError, match=message):
             import_sets(place, None, "back")
+    torch.save({"data": [experiment(0)]}, "plain.pt")
+    with pytest.raises(InputError, match=r"plain\.pt does not say what its images are: name the data by --data"):
+        import_sets("plain.pt", None, "back")
     Path("text.pt").write_text("hello")
-    with pytest.raises(InputError, match=r"text\.pt does not say what its images are: name the data by --data"):
-        import_sets("text.pt", None, "back")
     with pytest.raises(InputError, match=r"text\.pt"):
         import_sets("text.pt", SPEC, "back")
 

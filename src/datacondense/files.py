@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,26 +50,56 @@ def new_directory(path: Path) -> Iterator[Path]:
     """A directory to fill, beside `path`, which takes the place of `path` when the block ends well.
 
     What was at `path` is deleted then, and not before. After an error or Ctrl-C in the block it is still there, and
-    nothing is left of the new one. Parents of `path` are made.
+    nothing is left of the new one. Parents of `path` are made. Raises InputError when what an interrupted
+    replacement left is in the way.
     """
     path = path.resolve()
-    partial, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in (partial, old):  # by a process that was killed
-        if left.exists():
-            shutil.rmtree(left)
-    partial.mkdir()
+    put_back(path)
+    old = _moved_aside(path)
+    if old.exists():
+        raise InputError(f"{old} is in the way, as what an interrupted replacement of {path} left: delete it")
+    with parents(path):
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            new = partial / path.name
+            new.mkdir()  # inside, as only the one around it is closed to other users
+            yield new
+            if path.exists():
+                path.rename(old)
+            try:
+                new.rename(path)
+            except BaseException:
+                put_back(path)
+                raise
+            if old.exists():
+                shutil.rmtree(old)
+        finally:
+            shutil.rmtree(partial)
+
+
+def put_back(path: Path) -> None:
+    """Where a process was killed while `new_directory` replaced `path`, undo it: nothing is lost."""
+    path = path.resolve()
+    if _moved_aside(path).exists() and not path.exists():
+        _moved_aside(path).rename(path)
+
+
+def _moved_aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.old")
+
+
+@contextmanager
+def parents(path: Path) -> Iterator[None]:
+    """Make the directories above `path`; after an error in the block those that were made are gone again."""
+    missing = [parent for parent in path.parents if not parent.exists()]
     try:
-        yield partial
-        if path.exists():
-            path.rename(old)
-        partial.rename(path)
-    finally:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        for left in (partial, old):
-            if left.exists():
-                shutil.rmtree(left)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for parent in missing:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+        raise
 
 
 def write_json(path: Path, value: Any) -> None:

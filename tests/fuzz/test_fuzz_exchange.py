@@ -16,7 +16,7 @@ from datacondense import InputError, Spec, SyntheticSet, load_set
 from datacondense.artifact import FILE_NAME, save
 from datacondense.cli.evaluating import labels
 from datacondense.evaluate import protocol_for
-from datacondense.exchange import export, import_sets
+from datacondense.exchange import FORMATS, export, import_sets
 from datacondense.exchange.scores import known
 from datacondense.files import read_tensors, write_tensors
 
@@ -65,7 +65,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     one = made()
     (folder / "run").mkdir()
     save(one, folder / "run" / FILE_NAME)
-    for to in ("folder", "npz", "hf"):
+    for to in FORMATS:
         export([one], to, folder / to)
     content = {"data": [[one.images, one.labels]] * 2, "accs_all_exps": {"ConvNetD1": [np.float64(0.25), 0.5]}}
     torch.save(content, folder / "new.pt")
@@ -124,6 +124,12 @@ def test_a_damaged_set(damage: Damage, place: Path) -> None:
 @given(damage=DAMAGE)
 def test_a_damaged_npz(damage: Damage, place: Path) -> None:
     survives(place / "npz", "", damage, place)
+
+
+@CASES
+@given(damage=DAMAGE)
+def test_a_damaged_pt(damage: Damage, place: Path) -> None:
+    survives(place / "pt", "", damage, place)
 
 
 @CASES

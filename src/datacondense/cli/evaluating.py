@@ -132,6 +132,8 @@ class Evaluate:
         first = rows[0].protocol
         if "random" in self.beside:
             made = {len(one) // one.spec.classes: one.provenance.get("seed", 0) for one in reversed(sets)}
+            if 0 in made:
+                raise InputError("--beside random: a set has fewer images than classes, and so has no number for each")
             for ipc, seed in made.items():
                 name = "random real" if len(made) == 1 else f"random real ipc {ipc}"
                 baseline = condense(Random(arch=first.archs[0]), train, ipc, seed=seed, device=self.device)

@@ -42,7 +42,15 @@ class Export:
         sets = [load_set(run) for run in runs]
         told = self.to in ("hf", "pt")
         scores = [known(one, run if run.is_dir() else run.parent) for one, run in zip(sets, runs, strict=True) if told]
-        export(sets, self.to, dest, scores=scores or None, licence=self.licence, overwrite=self.overwrite)
+        export(
+            sets,
+            self.to,
+            dest,
+            scores=scores or None,
+            licence=self.licence,
+            overwrite=self.overwrite,
+            read_from=runs,
+        )
         say(f"{'1 set' if len(sets) == 1 else f'{len(sets)} sets'}: {dest}")
 
 
@@ -60,10 +68,10 @@ class Import:
     """Run directory to write."""
     data: str | None = None
     """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. What `export`
-    writes to folder, npz and hf says it by itself."""
+    writes says it by itself."""
     reading: Reading = field(default_factory=Reading)
     overwrite: bool = False
-    """Replace the runs in DEST."""
+    """Replace what an earlier import has written to DEST."""
 
     def run(self) -> None:
         source = {"source": self.data, **self.reading.given()} if self.data else None

@@ -1,6 +1,5 @@
 """A data set in one .npz file of NumPy arrays."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from ..errors import InputError, naming
 from ..types import ImageSet
 from .build import image_set
 from .division import split
+from .npy import declared_size
 from .options import Options, Progress
 
 _EXPECTED = "expected images, labels and, if there are any, test_images, test_labels, class_names"
@@ -81,15 +81,7 @@ def _fits(archive: NpzFile, key: str) -> bool:
     zipped = archive.zip
     if zipped is None:
         return False
-    with zipped.open(f"{key}.npy") as member:
-        version = np.lib.format.read_magic(member)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = header(member)
-        size, declared = member.tell() + math.prod(shape) * dtype.itemsize, zipped.getinfo(f"{key}.npy").file_size
-    if dtype.hasobject:
-        raise InputError(f"array {key!r} holds Python objects, which are not read: save plain numbers or strings")
-    if size != declared:
-        raise InputError(f"array {key!r} is damaged: its header tells of {size} bytes, its file of {declared}")
+    size = declared_size(zipped, key)
     free = machine.available_memory()
     if size > free:
         raise InputError(f"array {key!r} needs {size / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} are free")

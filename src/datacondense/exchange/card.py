@@ -27,7 +27,7 @@ def card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence:
     method = str(made.get("method", "an unknown method"))
     facts = {key: made[key] for key in _SHOWN if made.get(key) is not None} | dict(made.get("settings") or {})
     front = [
-        f"license: {licence.lower()}",
+        f"license: {_quoted(licence.lower())}",
         "task_categories:",
         "- image-classification",
         "size_categories:",
@@ -98,7 +98,9 @@ def _percent(values: list[float]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text)  # which YAML reads, too
+    """A string for YAML, which reads JSON's; but it takes no two escapes for one character, and not all as they are."""
+    text = json.dumps(text, ensure_ascii=False)
+    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _cell(value: Any) -> str:

@@ -1,53 +1,69 @@
 """Write synthetic sets in the formats that others read."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from ..artifact import FILE_NAME, SyntheticSet
+from ..artifact import SyntheticSet, checked, read_header
 from ..errors import InputError, unknown
-from ..files import new_directory, write_json
-from . import folder, hub, npz, published
+from ..files import header_text, new_directory, parents, parse_json, write_json
+from ..types import Scores
+from . import destination, folder, hub, npz, published
 from .card import check_licence
-from .scores import Accuracies
+from .marker import MARKER, SEVERAL
+from .provenance import public
+from .scores import Accuracies, check_fractions, measured
 
 Format = Literal["folder", "npz", "hf", "pt"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+_Known = Scores | Mapping[str, Accuracies]
 
 
 def export(
-    sets: Sequence[SyntheticSet],
+    sets: Sequence[SyntheticSet] | SyntheticSet,
     to: Format,
     dest: str | Path,
     *,
-    scores: Sequence[Mapping[str, Accuracies]] | None = None,
+    scores: Sequence[_Known | None] | _Known | None = None,
     licence: str = "unknown",
     overwrite: bool = False,
+    read_from: Sequence[str | Path] = (),
 ) -> None:
     """Write `sets` to `dest`: a directory of PNG images (folder) or for `datasets` (hf), or a file (npz, pt).
 
-    pt holds all sets, as experiments in the authors' layout. In another format several sets become exp0, exp1, ... in
-    the directory `dest`. scores: of each set, network -> accuracies, for hf's card and for pt. licence: for hf's card.
-    overwrite: replace what an earlier export has written to `dest`.
-    `dest` is either written whole or left as it was. Raises InputError when it exists, and for sets that the format
-    cannot hold.
+    sets: several, or one alone. pt holds all, as experiments in the authors' layout; in another format several become
+    exp0, exp1, ... in the directory `dest`. scores: of each set, or of the one, what `evaluate` returns, or network ->
+    accuracies, or None; for hf's card and for pt. licence: for hf's card.
+    overwrite: replace what an earlier export has written to `dest`, for a file one of this format; nothing else is
+    ever replaced. read_from: the files or directories that the sets come from, which are not replaced either.
+    What is written does not say where on this machine the real images are.
+    `dest` is either written whole or left as it was. Raises InputError when it exists, and for sets that cannot be, or
+    that the format cannot hold.
     """
     if to not in FORMATS:
         raise unknown("format", to, FORMATS)
+    sets = [sets] if isinstance(sets, SyntheticSet) else sets
     if not sets:
         raise InputError("there is no set to export")
     check_licence(licence)
     dest = Path(dest)
-    known = scores or [{} for _ in sets]
+    known = _known(scores, len(sets))
+    sets = [_fit_to_leave(one) for one in sets]
     single_file = to == "pt" or (to == "npz" and len(sets) == 1)
-    (_check_file if single_file else _check_directory)(dest, overwrite)
+    spared = [Path(path) for path in read_from]
     if single_file:
-        dest.parent.mkdir(parents=True, exist_ok=True)
+        is_ours = published.is_ours if to == "pt" else npz.is_ours
+        destination.check_file(dest, is_ours, spared, overwrite=overwrite)
+    else:
+        destination.check_exported(dest, spared, overwrite=overwrite)
     if to == "pt":
         _check_alike(sets)
-        published.write(sets, _joined(known), dest)
+        with parents(dest):
+            published.write(sets, _joined(known), dest)
     elif len(sets) == 1 and to == "npz":
-        npz.write(sets[0], dest)
+        with parents(dest):
+            npz.write(sets[0], dest)
     elif len(sets) == 1:
         with new_directory(dest) as new:
             _write_directory(sets[0], to, new, known[0], licence)
@@ -59,7 +75,7 @@ def export(
                 else:
                     (new / f"exp{index}").mkdir()
                     _write_directory(synthetic, to, new / f"exp{index}", accuracies, licence)
-            write_json(new / folder.MARKER, {"layout": f"several {to}", "sets": len(sets)})
+            write_json(new / MARKER, {"layout": f"{SEVERAL}{to}", "sets": len(sets)})
 
 
 def _write_directory(
@@ -71,9 +87,46 @@ def _write_directory(
         hub.write(synthetic, directory, accuracies=accuracies, licence=licence)
 
 
+def _known(scores: Sequence[_Known | None] | _Known | None, sets: int) -> list[Mapping[str, Accuracies]]:
+    """Network -> accuracies of each set."""
+    if scores is None:
+        return [{} for _ in range(sets)]
+    listed = [scores] if isinstance(scores, Scores | Mapping) else scores
+    if len(listed) != sets:
+        raise InputError(f"there are {len(listed)} scores for {sets} sets: give None for a set without")
+    known = [measured(one) if isinstance(one, Scores) else one or {} for one in listed]
+    for one in known:
+        for arch, accuracies in one.items():
+            check_fractions(accuracies.values, f"the scores of {arch}")
+    return known
+
+
+def _fit_to_leave(synthetic: SyntheticSet) -> SyntheticSet:
+    """The set on the CPU, checked as a reader will check it, without what concerns this machine alone."""
+    try:
+        header = parse_json(header_text(synthetic.header()))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"what is recorded of the set is no JSON ({error}): it cannot be written") from None
+    spec, provenance = read_header(header)
+    images, labels = (tensor.detach().cpu().contiguous() for tensor in (synthetic.images, synthetic.labels))
+    return checked(images, labels, spec, public(provenance))
+
+
 def _joined(scores: Sequence[Mapping[str, Accuracies]]) -> dict[str, list[float]]:
-    archs = dict.fromkeys(arch for one in scores for arch in one)
-    return {arch: [value for one in scores if arch in one for value in one[arch].values] for arch in archs}
+    """Network -> accuracies of one set after another: readers divide them evenly, so that each must have as many."""
+    joined = {}
+    for arch in dict.fromkeys(arch for one in scores for arch in one):
+        values = [one[arch].values if arch in one else [] for one in scores]
+        counts = [len(part) for part in values]
+        if len(set(counts)) == 1:
+            joined[arch] = [value for part in values for value in part]
+        else:
+            warnings.warn(
+                f"the sets have {', '.join(map(str, counts))} accuracies of {arch}: they are left out, as the file "
+                "cannot say which is whose",
+                stacklevel=3,
+            )
+    return joined
 
 
 def _check_alike(sets: Sequence[SyntheticSet]) -> None:
@@ -83,22 +136,3 @@ def _check_alike(sets: Sequence[SyntheticSet]) -> None:
                 f"one file cannot hold sets of {sets[0].spec.name!r} and of {one.spec.name!r} with other classes, "
                 "size or normalisation: export them one by one"
             )
-
-
-def _check_file(dest: Path, overwrite: bool) -> None:
-    if dest.is_dir():
-        raise InputError(f"{dest} is a directory: name a file")
-    if dest.exists() and not overwrite:
-        raise InputError(f"{dest} exists: replace it by --overwrite, or name another")
-
-
-def _check_directory(dest: Path, overwrite: bool) -> None:
-    """--overwrite deletes a whole directory: only one that an export has written, and none with a run inside."""
-    if dest.exists() and not dest.is_dir():
-        raise InputError(f"{dest} is a file: name a directory")
-    if not dest.exists() or not any(dest.iterdir()):
-        return
-    if not overwrite:
-        raise InputError(f"{dest} is not empty: replace it by --overwrite, or name another directory")
-    if not (dest / folder.MARKER).is_file() or any(dest.rglob(FILE_NAME)):
-        raise InputError(f"{dest} holds other files than an export's, which --overwrite would delete: name another")

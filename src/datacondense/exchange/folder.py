@@ -1,5 +1,7 @@
 """A folder of PNG images that every ImageFolder reader takes: DEST/CLASS/0000.png."""
 
+import unicodedata
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +10,13 @@ from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
 from ..errors import InputError, naming
-from ..files import checksum, header_text, read_json, write_json
+from ..files import checksum, header_text, write_json
 from ..types import Spec
 from .limits import affordable
+from .marker import MARKER, read_marker
 from .names import folder_names
 from .pictures import from_png, to_png
 from .runs import natural
-
-MARKER = "datacondense.json"
-"""The header of an exported directory. ImageFolder readers pass over files in the root."""
 
 
 def write(synthetic: SyntheticSet, directory: Path) -> None:
@@ -84,34 +84,44 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
         return [checked(spec.normalise(stacked), labels, spec, provenance)], files
 
 
-def read_marker(path: Path) -> dict[str, Any] | None:
-    """What the header of an exported directory says; None where there is none. Raises InputError when damaged."""
-    marker = path / MARKER
-    if not marker.is_file():
-        return None
-    record = read_json(marker)
-    if not isinstance(record, dict):
-        raise InputError(f"{marker} is damaged: not a JSON object")
-    return record
-
-
 def _by_class(images: Tensor, labels: Tensor, spec: Spec) -> list[Tensor]:
     return [images[labels == label] for label in range(spec.classes)]
 
 
 def _folders(path: Path, spec: Spec) -> dict[int, list[Path]]:
-    """Label -> its image files, in the order of their numbers."""
+    """Label -> its image files, in the order of their numbers. A warning names the classes without a folder.
+
+    Raises InputError, so that nothing is left out unnoticed, for what is no PNG image; hidden files are passed over.
+    """
     labels = {
-        name: label for names in (spec.class_names, folder_names(spec.class_names)) for label, name in enumerate(names)
+        _composed(name): label
+        for names in (spec.class_names, folder_names(spec.class_names))
+        for label, name in enumerate(names)
     }
     found: dict[int, list[Path]] = {}
     for child in sorted(path.iterdir()):
         if child.is_dir() and not child.name.startswith("."):
-            if child.name not in labels:
+            label = labels.get(_composed(child.name))
+            if label is None:
                 raise InputError(f"{child} is not a class of {spec.name}: {', '.join(spec.class_names[:10])}")
-            label = labels[child.name]
             if label in found:
                 raise InputError(f"{path} has two folders for class {spec.class_names[label]!r}: keep one")
-            files = (file for file in child.glob("*.png") if file.is_file() and not file.name.startswith("."))
-            found[label] = sorted(files, key=natural)
+            found[label] = sorted(_images(child), key=natural)
+    absent = [name for label, name in enumerate(spec.class_names) if label not in found]
+    if found and absent:
+        names = f"{', '.join(absent[:10])}{', ...' if len(absent) > 10 else ''}"
+        warnings.warn(f"{path} has no folder for {len(absent)} classes of {spec.name}: {names}", stacklevel=2)
     return found
+
+
+def _images(folder: Path) -> list[Path]:
+    files = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    for file in sorted(files):
+        if file.suffix.lower() != ".png" or not file.is_file():
+            raise InputError(f"{file} is no .png file: only PNG images are read, take it out of the folder")
+    return files
+
+
+def _composed(name: str) -> str:
+    """A name as we write it; some file systems hand out letters apart from their accents."""
+    return unicodedata.normalize("NFC", name)

@@ -1,7 +1,7 @@
 """A directory that `datasets.load_dataset` reads: a Parquet file and a card."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
 from ..errors import InputError, naming
-from ..files import checksum, header_text, write_json
+from ..files import checksum, header_text, parse_json, write_json
 from ..types import Spec
 from .card import card
-from .folder import MARKER, read_marker
 from .limits import affordable
+from .marker import MARKER, read_marker
 from .pictures import from_png, to_png
 from .scores import Accuracies
 
@@ -33,8 +33,8 @@ def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, 
     pictures = [to_png(image) for image in spec.pixels(synthetic.images)]
     features = {
         "image": {"_type": "Image"},
-        "label": {"names": list(spec.class_names), "_type": "ClassLabel"},
-        "pixels": {"shape": list(spec.shape), "dtype": "float32", "_type": "Array3D"},
+        "label": {"names": _unique(spec.class_names), "_type": "ClassLabel"},
+        "pixels": _lists(_lists(_lists({"dtype": "float32", "_type": "Value"}))),
     }
     table = pa.table(
         {
@@ -55,6 +55,18 @@ def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, 
     write_json(directory / MARKER, {"layout": "hf", "header": header, "sha256": digest})
 
 
+def _unique(names: Sequence[str]) -> list[str]:
+    """Names that `datasets` takes, all different: of those that are alike each has its label behind it."""
+    numbered = [f"{name} ({label})" for label, name in enumerate(names)]
+    unique = [name if names.count(name) == 1 else other for name, other in zip(names, numbered, strict=True)]
+    return unique if len(set(unique)) == len(unique) else numbered
+
+
+def _lists(feature: Mapping[str, Any]) -> dict[str, Any]:
+    """The feature of lists, spelled as every version of `datasets` since 3 reads it."""
+    return {"_type": "Sequence", "feature": feature}
+
+
 def is_hub(path: Path) -> bool:
     """Whether a directory is laid out as `write` leaves it."""
     return any(path.glob("data/*.parquet"))
@@ -64,7 +76,8 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
     """The training split in data/, and the files it was read from.
 
     With a header of ours the images are those of the column `pixels`, bit for bit; else the PNG images of the column
-    `image`, and `spec` says what the data are. Raises InputError for anything that does not fit.
+    `image`, and `spec` says what the data are. Where the file names its classes, its labels become those of the classes
+    of the same name. Raises InputError for anything that does not fit.
     """
     record = read_marker(path)
     provenance: dict[str, Any] = {}
@@ -100,8 +113,10 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
                 affordable(opened.metadata.num_rows * c * h * w * 4, "its images")
                 if not {column, "label"} <= set(columns):
                     raise InputError(f"it has the columns {', '.join(columns)}; needed are {column} and label")
+                places = None if exact else _places(opened.schema_arrow.metadata, spec)
                 for batch in opened.iter_batches(_ROWS, columns=[column, "label"]):
                     labels = _labels(pa, batch.column("label"))
+                    labels = labels if places is None else _moved(labels, places)
                     images = (_exact if exact else _pictures)(pa, batch.column(column), spec)
                     parts.append((images, labels))
         except (InputError, FileNotFoundError, PermissionError):
@@ -118,6 +133,37 @@ def _labels(pa: ModuleType, column: Any) -> Tensor:
     if not pa.types.is_integer(column.type) or column.null_count:
         raise InputError(f"labels are {column.type} with {column.null_count} missing, expected integers")
     return torch.from_numpy(column.to_numpy().astype(np.int64))
+
+
+def _places(metadata: Mapping[bytes, bytes] | None, spec: Spec) -> Tensor | None:
+    """The label of each class of a file by the order of its own, int64 (K,); None where it does not name its classes.
+
+    Raises InputError when the names are not those of `spec`.
+    """
+    if b"huggingface" not in (metadata or {}):
+        return None
+    value: Any = parse_json((metadata or {})[b"huggingface"])
+    for key in ("info", "features", "label", "names"):
+        value = value.get(key) if isinstance(value, dict) else None
+    if value is None or value in ([*spec.class_names], _unique(spec.class_names)):
+        return None
+    if not isinstance(value, list) or sorted(map(str, value)) != sorted(spec.class_names):
+        raise InputError(
+            f"its classes are not those of {spec.name}: {_some(value)} there, {_some(spec.class_names)} here"
+        )
+    if len(set(value)) < len(value):
+        raise InputError(f"two classes of {spec.name} have the same name, and the file has them in another order")
+    return torch.tensor([spec.class_names.index(name) for name in value])
+
+
+def _moved(labels: Tensor, places: Tensor) -> Tensor:
+    if int(labels.min()) < 0 or int(labels.max()) >= len(places):
+        raise InputError(f"labels go from {int(labels.min())} to {int(labels.max())} for {len(places)} classes")
+    return places[labels]
+
+
+def _some(names: Any) -> str:
+    return ", ".join(map(str, names[:10])) if isinstance(names, list | tuple) else str(names)[:60]
 
 
 def _exact(pa: ModuleType, column: Any, spec: Spec) -> Tensor:

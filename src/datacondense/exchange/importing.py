@@ -1,7 +1,7 @@
 """Read synthetic sets of others, and our own exports, into run directories."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from ..errors import InputError
 from ..files import new_directory
 from ..rundir import RunDirectory
 from ..types import Spec
-from . import folder, hub, npz, published
+from . import destination, folder, hub, npz, published
+from .marker import MARKER, SEVERAL, read_marker
+from .provenance import public
+from .runs import natural, runs_in
 
 
 def import_sets(
@@ -24,15 +27,15 @@ def import_sets(
 ) -> list[Path]:
     """Read the sets in `path` and write a run directory for each: `dest`, or dest/exp0, dest/exp1, ... for several.
 
-    path: a file of the authors (.pt, also of class-incremental learning), or an export of ours (npz, folder, hf).
+    path: a file of the authors (.pt, also of class-incremental learning), or an export of ours, of one set or several.
     spec: what the data are, needed where the file does not say it; where it does, it must agree.
     source: the arguments of `data.load` for these data, so that `evaluate` finds the test images.
-    overwrite: replace what an earlier import, or a run, has left in `dest`.
+    overwrite: replace what an earlier import has left in `dest`; nothing else is ever replaced.
     Returns the run directories. `dest` is written whole or left as it was. Raises InputError for anything that
     cannot be used; nothing in a file is ever run.
     """
     path, dest = Path(path), Path(dest)
-    _check_dest(path, dest, overwrite)
+    destination.check_imported(dest, path, overwrite=overwrite)
     sets, files = _read(path, spec)
     digest = hashlib.sha256()
     for file in files:
@@ -48,15 +51,27 @@ def import_sets(
 
 def _read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
     """The sets in `path`, and the files they were read from."""
+    if path.suffix == ".safetensors" or (path.is_dir() and runs_in(path) != [path]) or (path / FILE_NAME).exists():
+        raise InputError(f"{path} is a run already, not an export: evaluate, show and export take it as it is")
     if path.is_dir():
+        record = read_marker(path) or {}
+        if str(record.get("layout")).startswith(SEVERAL):
+            return _read_several(path, record.get("sets"), spec)
         return hub.read(path, spec) if hub.is_hub(path) else folder.read(path, spec)
     if not path.exists():
         raise InputError(f"{path} does not exist: name a file or directory with synthetic sets")
     if npz.is_npz(path):
         return npz.read(path)
-    if spec is None:
-        raise InputError(f"{path} does not say what its images are: name the data by --data")
     return published.read(path, spec)
+
+
+def _read_several(path: Path, count: object, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
+    """The sets exp0, exp1, ... in a directory to which several were exported."""
+    found = sorted((child for child in path.glob("exp*") if child.stem[3:].isdecimal()), key=natural)
+    if [int(child.stem[3:]) for child in found] != list(range(len(found))) or len(found) != count or not found:
+        raise InputError(f"{path} is damaged: {MARKER} tells of {count} sets, and {len(found)} are there")
+    parts = [_read(child, spec) for child in found]
+    return [one for sets, _ in parts for one in sets], [path / MARKER, *(file for _, files in parts for file in files)]
 
 
 def _places(directory: Path, sets: int) -> list[Path]:
@@ -78,7 +93,7 @@ def _with_provenance(
     }
     named = {} if source is None else {"source": dict(source)}
     return SyntheticSet(
-        synthetic.images, synthetic.labels, synthetic.spec, {**unknown, **synthetic.provenance, **named}
+        synthetic.images, synthetic.labels, synthetic.spec, {**unknown, **public(synthetic.provenance), **named}
     )
 
 
@@ -86,7 +101,7 @@ def _write_run(synthetic: SyntheticSet, directory: Path) -> None:
     directory.mkdir(exist_ok=True)
     save(synthetic, directory / FILE_NAME)
     picture.save_grid(synthetic, directory / picture.FILE_NAME)
-    RunDirectory(directory).record({"status": "imported", **synthetic.provenance})
+    RunDirectory(directory).record({"status": destination.IMPORTED, **synthetic.provenance})
 
 
 def _check_fit(path: Path, ours: Spec, named: Spec) -> None:
@@ -96,22 +111,3 @@ def _check_fit(path: Path, ours: Spec, named: Spec) -> None:
                 f"{path} was made from {ours.name!r}, which is not --data {named.name!r}: {what} is "
                 f"{getattr(ours, what)} there and {getattr(named, what)} here"
             )
-
-
-def _check_dest(path: Path, dest: Path, overwrite: bool) -> None:
-    """--overwrite deletes a whole directory: only one of runs, and never the file that is to be read."""
-    if dest.exists() and not dest.is_dir():
-        raise InputError(f"{dest} is a file: name a directory")
-    if not dest.exists() or not any(dest.iterdir()):
-        return
-    if not overwrite:
-        raise InputError(f"{dest} is not empty: replace it by --overwrite, or name another directory")
-    here = dest.resolve()
-    if here in (path.resolve(), *path.resolve().parents):
-        raise InputError(f"{dest} holds {path}, which --overwrite would delete: name another directory")
-    if not _are_runs(list(dest.iterdir()), dest):
-        raise InputError(f"{dest} holds other files than a run's, which --overwrite would delete: name another")
-
-
-def _are_runs(children: Sequence[Path], dest: Path) -> bool:
-    return RunDirectory(dest).has_run() or all(RunDirectory(child).has_run() for child in children)

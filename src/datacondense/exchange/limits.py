@@ -1,16 +1,15 @@
 """How much a file may make us allocate."""
 
-import os
-
+from .. import machine
 from ..errors import InputError
 
 
 def affordable(size: int, what: str) -> None:
-    """Refuse what takes more than half of this machine's memory; a synthetic set takes far less. size: bytes.
+    """Refuse what takes more than a quarter of the free memory; a synthetic set takes far less. size: bytes.
 
     Raises InputError.
     """
-    limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    limit = machine.available_memory() // 4
     if size > limit:
         raise InputError(
             f"{what} would take {size / 2**30:,.1f} GiB of memory, and this machine can spare {limit / 2**30:,.1f}: "

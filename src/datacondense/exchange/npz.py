@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
 from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
+from ..data.npy import declared_size
 from ..errors import InputError, naming
 from ..files import checksum, header_text, parse_json, write_bytes
 from .limits import affordable
 
-_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 _NEEDED = ("images", "labels", "header", "sha256")
 
 
@@ -39,14 +38,24 @@ def write(synthetic: SyntheticSet, path: Path) -> None:
 
 
 def is_npz(path: Path) -> bool:
-    """Whether a file looks like one of NumPy's archives, by its name or by what is in it."""
-    if path.suffix.lower() == ".npz":
-        return True
+    """Whether a file looks like one of NumPy's archives, by what is in it, or by its name where that does not tell."""
+    names = _members(path)
+    if any(name.split("/")[-1] == "data.pkl" for name in names):  # of torch.save
+        return False
+    return "images.npy" in names or path.suffix.lower() == ".npz"
+
+
+def is_ours(path: Path) -> bool:
+    """Whether `write` wrote a file."""
+    return {"header.npy", "sha256.npy"} <= _members(path)
+
+
+def _members(path: Path) -> set[str]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return "images.npy" in archive.namelist()
+            return set(archive.namelist())
     except Exception:  # zipfile raises errors of many types on wrong bytes; others read the file then, and say so
-        return False
+        return set()
 
 
 def read(path: Path) -> tuple[list[SyntheticSet], list[Path]]:
@@ -77,16 +86,20 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             with naming(path):
                 for member in members:
                     _check_name(member.filename)
-                found = {member.filename.removesuffix(".npy"): member for member in members}
+                found = {member.filename for member in members}
                 if len(found) < len(members):
                     raise InputError("two of its arrays have the same name")
-                lacking = [name for name in _NEEDED if name not in found]
+                lacking = [name for name in _NEEDED if f"{name}.npy" not in found]
                 if lacking:
                     raise InputError(
                         f"it has no array {lacking[0]!r}: only what `datacondense export --to npz` writes is read"
                     )
-                affordable(sum(found[name].file_size for name in _NEEDED), "its arrays")
-                return {name: _array(archive, found[name]) for name in _NEEDED}
+                affordable(sum(declared_size(archive, name) for name in _NEEDED), "its arrays")
+                read = (io.BytesIO(archive.read(f"{name}.npy")) for name in _NEEDED)
+                return {
+                    name: np.lib.format.read_array(data, allow_pickle=False)
+                    for name, data in zip(_NEEDED, read, strict=True)
+                }
     except (InputError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # zipfile, zlib and NumPy raise errors of many types on wrong bytes
@@ -96,26 +109,6 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 def _check_name(name: str) -> None:
     if len(PurePosixPath(name).parts) != 1 or "\\" in name or ":" in name or name in (".", ".."):
         raise InputError(f"it has a member {name!r}, a path that leaves the archive: it was not written by NumPy")
-
-
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    with archive.open(member) as file:
-        version = npy.read_magic(file)
-        if version not in _HEADERS:
-            raise InputError(f"array {member.filename!r} has NumPy format {version}")
-        shape, _, dtype = _HEADERS[version](file)
-        size = dtype.itemsize
-        for length in shape:
-            size *= length
-        declared = member.file_size - file.tell()
-    if dtype.hasobject:
-        raise InputError(f"array {member.filename!r} holds Python objects, which are not read")
-    if min(shape, default=1) < 0 or size != declared:
-        raise InputError(
-            f"array {member.filename!r} is damaged: its header says shape {shape} of {dtype}, {size} bytes, but "
-            f"{declared} follow"
-        )
-    return npy.read_array(io.BytesIO(archive.read(member)), allow_pickle=False)
 
 
 def _tensor(arrays: dict[str, np.ndarray], name: str, dtype: type[np.generic]) -> Tensor:

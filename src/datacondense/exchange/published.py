@@ -1,71 +1,110 @@
 """The files that the authors of DC, DSA and DM released: torch.save of sets and of their accuracies."""
 
 import io
-import math
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..artifact import SyntheticSet, checked
+from ..artifact import SyntheticSet, checked, read_header
 from ..data.pickles import read_torch
 from ..errors import InputError, naming
-from ..files import write_bytes
+from ..files import header_text, parse_json, write_bytes
 from ..networks import NETWORKS
 from ..types import Spec
-from .scores import PUBLISHED
+from .scores import PUBLISHED, check_fractions
 
 _LAYOUT = "expected {'data': [[images, labels], ...], 'accs_all_exps': {...}} as the authors' code writes it"
+HEADERS = "datacondense"
+"""The key of what `write` adds to the authors' layout: the JSON of each set's header."""
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def write(sets: Sequence[SyntheticSet], accuracies: Mapping[str, Sequence[float]], path: Path) -> None:
     """Write {'data': [[images, labels] of each set], 'accs_all_exps': {network: accuracies of all sets}}.
 
-    Images normalised float32, labels int64, accuracies fractions. A set that was imported from a file of
-    class-incremental learning is written as it came: an entry for each step, and no accuracies.
+    Images normalised float32, labels int64, accuracies fractions. A third entry, which the authors' code passes over,
+    has the header of each set. A set that was imported from a file of class-incremental learning is written as it
+    came: an entry for each step.
     """
     steps = len(sets) == 1 and _steps(sets[0])
     entries = steps or [(one.images, one.labels) for one in sets]
     content: dict[str, Any] = {"data": [[images.cpu().clone(), labels.cpu().clone()] for images, labels in entries]}
-    if not steps:
+    if accuracies or not steps:
         content["accs_all_exps"] = {arch: list(values) for arch, values in accuracies.items()}
+    content[HEADERS] = [header_text(one.header()) for one in sets]
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_bytes(path, buffer.getvalue())
 
 
-def read(path: Path, spec: Spec) -> tuple[list[SyntheticSet], list[Path]]:
-    """The sets in a file of the authors, and the files they were read from; no code in it is run.
+def is_ours(path: Path) -> bool:
+    """Whether `write` wrote a file."""
+    try:
+        content = read_torch(path)
+    except InputError:
+        return False
+    return isinstance(content, dict) and {"data", HEADERS} <= content.keys()
+
+
+def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
+    """The sets in a file of the authors or of `write`, and the files they were read from; no code in it is run.
 
     Several entries without a class in common are the steps of class-incremental learning: one set, in the order of
     the steps. Otherwise each entry is a set. Accuracies are kept with the set they belong to, as the authors append
-    the same number for each; those of a file in which they do not divide evenly, all with the first.
+    the same number for each; those of a network that do not divide evenly are left out, and a warning says so.
+    spec: what the data are, needed where the file has no headers; else what these say is taken.
     Raises InputError, naming the experiment, for anything that does not fit `spec`.
     """
     content = read_torch(path)
     if not isinstance(content, dict) or not isinstance(content.get("data"), list | tuple) or not content["data"]:
         raise InputError(f"{path} is not a file of synthetic sets: {_LAYOUT}")
-    entries = [_entry(path, index, entry, spec) for index, entry in enumerate(content["data"])]
     with naming(path):
+        headers = _headers(content[HEADERS]) if HEADERS in content else None
         accuracies = _accuracies(content.get("accs_all_exps", {}))
+    if headers:
+        spec = headers[0][0]
+    if spec is None:
+        raise InputError(f"{path} does not say what its images are: name the data by --data")
+    entries = [_entry(path, index, entry, spec) for index, entry in enumerate(content["data"])]
     settings = {"settings": _settings(path, accuracies)}
-    if len(entries) > 1 and _disjoint(labels for _, labels in entries):
-        images, labels = (torch.cat(tensors) for tensors in zip(*entries, strict=True))
+    are_steps = _disjoint(labels for _, labels in entries) if headers is None else len(headers) == 1
+    if len(entries) > 1 and are_steps:
         steps = [[spec.class_names[label] for label in _order(labels)] for _, labels in entries]
-        made = {**settings, "steps": steps} | ({PUBLISHED: accuracies} if accuracies else {})
-        return [checked(images, labels, spec, made)], [path]
+        images, labels = (torch.cat(tensors) for tensors in zip(*entries, strict=True))
+        entries, made = [(images, labels)], [{**settings, "steps": steps}]
+    else:
+        made = [{**settings, "experiment": index} for index in range(len(entries))]
+    if headers is not None:
+        if len(headers) != len(entries):
+            raise InputError(f"{path} is damaged: it has {len(headers)} headers for {len(entries)} sets")
+        made = [provenance for _, provenance in headers]
+    accuracies = _dividing(path, accuracies, len(entries))
     sets = []
-    for index, (images, labels) in enumerate(entries):
-        made = {**settings, "seed": index}
-        if accuracies:
-            made[PUBLISHED] = _share(accuracies, index, len(entries))
-        sets.append(checked(images, labels, spec, made))
+    for index, ((images, labels), provenance) in enumerate(zip(entries, made, strict=True)):
+        own = {PUBLISHED: _share(accuracies, index, len(entries))} if accuracies else {}
+        sets.append(checked(images, labels, spec, {**provenance, **own}))
     return sets, [path]
+
+
+def _headers(value: object) -> list[tuple[Spec, dict[str, Any]]]:
+    """Spec, the same for all, and provenance of each set."""
+    if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
+        raise InputError(f"it is damaged: {HEADERS!r} is no list of headers")
+    found = []
+    for text in value:
+        try:
+            header = parse_json(text)
+        except ValueError as error:
+            raise InputError(f"it is damaged: one of its headers is not JSON ({error})") from None
+        found.append(read_header(header))
+    if any(spec != found[0][0] for spec, _ in found):
+        raise InputError("it is damaged: its headers are of different data")
+    return found
 
 
 def _entry(path: Path, index: int, entry: object, spec: Spec) -> tuple[Tensor, Tensor]:
@@ -92,16 +131,26 @@ def _accuracies(value: object) -> dict[str, list[float]]:
         if not isinstance(arch, str) or not isinstance(accuracies, list | tuple):
             raise InputError(f"its accuracies of {arch!r} are no list by network")
         numbers = [one.item() if isinstance(one, Tensor) and one.numel() == 1 else one for one in accuracies]
-        if not all(isinstance(one, Real) and math.isfinite(one) for one in numbers):
-            raise InputError(f"its accuracies of {arch!r} are not all numbers")
-        found[arch] = [float(one) for one in numbers]
+        check_fractions(numbers, f"its accuracies of {arch!r}")
+        if numbers:
+            found[arch] = [float(one) for one in numbers]
     return found
+
+
+def _dividing(path: Path, accuracies: Mapping[str, list[float]], entries: int) -> dict[str, list[float]]:
+    """The accuracies that are the same number for each experiment."""
+    for arch, values in accuracies.items():
+        if len(values) % entries:
+            warnings.warn(
+                f"{path}: its {len(values)} accuracies of {arch} do not divide among {entries} experiments, and are "
+                "left out",
+                stacklevel=2,
+            )
+    return {arch: values for arch, values in accuracies.items() if not len(values) % entries}
 
 
 def _share(accuracies: Mapping[str, list[float]], index: int, entries: int) -> dict[str, list[float]]:
     """The accuracies of one experiment."""
-    if any(len(values) % entries for values in accuracies.values()):
-        return dict(accuracies) if index == 0 else {}
     sizes = {arch: len(values) // entries for arch, values in accuracies.items()}
     return {arch: values[index * sizes[arch] : (index + 1) * sizes[arch]] for arch, values in accuracies.items()}
 

@@ -1,8 +1,10 @@
 """The accuracies that are known of a set: measured here, or published with it."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, final
 
@@ -10,6 +12,7 @@ from ..artifact import SyntheticSet
 from ..errors import InputError
 from ..files import parse_json
 from ..rundir import SCORES
+from ..types import Scores
 
 PUBLISHED = "published"
 """The key of a provenance under which the accuracies stand that an imported file came with: network -> fractions."""
@@ -24,6 +27,20 @@ class Accuracies:
     """Fractions in [0, 1]."""
     how: str
     """How the networks were trained, such as "300 epochs, augmentation none"."""
+
+
+def measured(scores: Scores) -> dict[str, Accuracies]:
+    """Architecture -> accuracies in what `evaluate` returns."""
+    return _measured(scores.to_json())
+
+
+def check_fractions(values: Sequence[object], what: str) -> None:
+    """Raise InputError, with `what` for their name, unless all are finite numbers in [0, 1]."""
+    numbers = [float(one) for one in values if isinstance(one, Real) and not isinstance(one, bool)]
+    if len(numbers) < len(values) or not all(map(math.isfinite, numbers)):
+        raise InputError(f"{what} are not all numbers")
+    if not all(0 <= one <= 1 for one in numbers):
+        raise InputError(f"{what} are not all fractions in [0, 1]: divide percentages by 100")
 
 
 def known(synthetic: SyntheticSet, run: Path | None = None) -> dict[str, Accuracies]:
@@ -59,9 +76,9 @@ def _measured(score: Mapping[str, Any]) -> dict[str, Accuracies]:
 
 def _published(synthetic: SyntheticSet) -> dict[str, list[float]]:
     published = synthetic.provenance[PUBLISHED]
-    if not isinstance(published, dict) or not all(
-        isinstance(values, list) and all(isinstance(value, int | float) for value in values)
-        for values in published.values()
-    ):
-        raise InputError(f"provenance.{PUBLISHED} of a set of {synthetic.spec.name} is no accuracies by network")
-    return published
+    what = f"provenance.{PUBLISHED} of a set of {synthetic.spec.name}"
+    if not isinstance(published, dict) or not all(isinstance(values, list) for values in published.values()):
+        raise InputError(f"{what} is no accuracies by network")
+    for arch, values in published.items():
+        check_fractions(values, f"{what}: those of {arch!r}")
+    return {arch: values for arch, values in published.items() if values}
