@@ -19,7 +19,7 @@ from datacondense.exchange.scores import Accuracies
 
 PAGE = (Path(__file__).parent.parent / "docs" / "format.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-FIELDS = ("name", "class_names", "shape", "mean", "std", "flip")
+FIELDS = ("class_names", "shape", "mean", "std", "flip")
 BLOCKER = """
 import sys
 

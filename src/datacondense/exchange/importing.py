@@ -9,7 +9,7 @@ from .. import picture
 from ..artifact import FILE_NAME, SyntheticSet, save
 from ..errors import InputError
 from ..files import new_directory
-from ..rundir import RunDirectory
+from ..rundir import IMPORTED, RunDirectory
 from ..types import Spec
 from . import destination, folder, hub, npz, published
 from .marker import MARKER, SEVERAL, read_marker
@@ -105,9 +105,6 @@ def _write_run(synthetic: SyntheticSet, directory: Path) -> None:
 
 
 def _check_fit(path: Path, ours: Spec, named: Spec) -> None:
-    for what in ("shape", "class_names", "mean", "std"):
-        if getattr(ours, what) != getattr(named, what):
-            raise InputError(
-                f"{path} was made from {ours.name!r}, which is not --data {named.name!r}: {what} is "
-                f"{getattr(ours, what)} there and {getattr(named, what)} here"
-            )
+    difference = named.difference(ours)
+    if difference:
+        raise InputError(f"{path} was made from {ours.name!r}, which is not --data {named.name!r}: {difference}")
