@@ -8,11 +8,9 @@ from ..artifact import FILE_NAME
 from ..errors import InputError
 from ..files import put_back, read_json
 from ..picture import FILE_NAMES
-from ..rundir import RUN, SCORES
+from ..rundir import IMPORTED, RUN, SCORES
 from .marker import MARKER
 
-IMPORTED = "imported"
-"""The status in run.json of a run that was imported."""
 _EXPORTED = re.compile(
     r"(exp\d+/)?(datacondense\.json|README\.md|data/train-\d+-of-\d+\.parquet|\d\d+(_[^/]*)?/\d{4,}\.png)|exp\d+\.npz"
 )

@@ -101,7 +101,7 @@ def _write_run(synthetic: SyntheticSet, directory: Path) -> None:
     directory.mkdir(exist_ok=True)
     save(synthetic, directory / FILE_NAME)
     picture.save_grid(synthetic, directory / picture.FILE_NAME)
-    RunDirectory(directory).record({"status": destination.IMPORTED, **synthetic.provenance})
+    RunDirectory(directory).record({"status": IMPORTED, **synthetic.provenance})
 
 
 def _check_fit(path: Path, ours: Spec, named: Spec) -> None:
