@@ -13,6 +13,7 @@ from .build import image_set
 from .division import drop_small
 from .named import NAMED
 from .options import Options, Progress, silent
+from .places import expanded
 from .torch_set import from_torch
 
 DATASETS: dict[str, Callable[[Path | None, Progress], tuple[ImageSet, ImageSet]]] = {
@@ -61,7 +62,7 @@ def load(
 def _read(source: str, data_dir: str | Path | None, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
     if source in DATASETS:
         options.refuse(source)
-        return DATASETS[source](None if data_dir is None else Path(data_dir).expanduser(), progress)
+        return DATASETS[source](None if data_dir is None else expanded(data_dir), progress)
     prefix, colon, place = source.partition(":")
     if not colon or prefix not in SOURCES:
         raise unknown("data", source, [*DATASETS, *(f"{name}:{what}" for name, (what, _) in SOURCES.items())])
@@ -83,10 +84,10 @@ def absolute(source: str, data_dir: str | Path | None = None, **options: Any) ->
     """
     prefix, colon, place = source.partition(":")
     if colon:
-        place = hub.absolute(place) if prefix == "hub" else str(Path(place).expanduser().absolute())
+        place = hub.absolute(place) if prefix == "hub" else str(expanded(place).absolute())
     given: dict[str, Any] = {"source": f"{prefix}{colon}{place}"}
     if data_dir is not None:
-        given["data_dir"] = str(Path(data_dir).expanduser().absolute())
+        given["data_dir"] = str(expanded(data_dir).absolute())
     defaults = {name: parameter.default for name, parameter in signature(load).parameters.items()}
     return {**given, **{name: value for name, value in options.items() if value != defaults[name]}}
 

@@ -1,7 +1,6 @@
 """A data set in one .npz file of NumPy arrays."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -12,6 +11,7 @@ from ..types import ImageSet
 from .build import image_set
 from .division import split
 from .options import Options, Progress
+from .places import expanded
 
 _EXPECTED = "expected images, labels and, if there are any, test_images, test_labels, class_names"
 
@@ -23,7 +23,7 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
     (`division.split`), and `class_names`, an array of K strings. Nothing pickled is read.
     Raises InputError for a file that is missing or damaged and for arrays that cannot be used.
     """
-    path = Path(place).expanduser()  # a shell leaves the ~ of arrays:~/mine.npz as it is
+    path = expanded(place)  # a shell leaves the ~ of arrays:~/mine.npz as it is
     options.refuse(f"arrays:{place}")
     if not path.is_file():
         raise InputError(f"{path} is not a file: expected an .npz of NumPy arrays")

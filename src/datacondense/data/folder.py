@@ -10,6 +10,7 @@ from ..types import ImageSet
 from . import tree
 from .collection import Collection, fetch
 from .options import Options, Progress
+from .places import expanded
 from .tree import EXTENSIONS, Tree
 
 _TESTS = ("test", "val", "valid", "validation")
@@ -30,7 +31,7 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
     Raises InputError for images that are unreadable or of different sizes, unless `options` say what to do, and for
     classes without an image or in the test folder only.
     """
-    path = Path(place).expanduser()
+    path = expanded(place)
     options.refuse(f"folder:{place}", "image_column", "label_column")
     if not path.is_dir() and not path.is_file():
         raise InputError(f"{path} is not a folder or zip file: {_LAYOUT}")

@@ -12,8 +12,9 @@ from ..errors import InputError, naming
 from ..types import ImageSet
 from .collection import Collection, fetch
 from .columns import classes, find
-from .download import Absent, download, is_local, state
+from .download import Absent, download, is_local, root, state
 from .options import Options, Progress
+from .places import expanded
 from .tree import most
 from .tree import read as read_file
 
@@ -43,11 +44,12 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
     """
     repo, config = _address(place)
     with naming(f"hub:{place}"):
+        before = state(repo)
         splits = download(repo, config)
         train, test, class_names, notes = _choose(splits, options)
-        name = Path(repo).expanduser().resolve().name if is_local(repo) else repo.rpartition("/")[2]
-        stamp = [splits[part.name]._fingerprint for part in (train, *([test] if test else []))] + [state(repo)]
-    collection = _collection(place, name, class_names, train, test, [*stamp, config], notes)
+        name = root(repo).name if is_local(repo) else repo.rpartition("/")[2]
+        stamp = [splits[part.name]._fingerprint for part in (train, *([test] if test else []))]
+    collection = _collection(place, name, class_names, train, test, [*stamp, config], before, notes)
     return fetch(collection, options, progress)
 
 
@@ -74,6 +76,7 @@ def read(
     options = Options(image_column=image_column, label_column=label_column)
     place = f"{repo}:{config}" if config else repo
     with naming(f"hub:{place}"):
+        before = state(repo)
         splits = download(repo, config)
         for split in (train, test):
             if split not in splits:
@@ -88,7 +91,7 @@ def read(
         ]
         for part in parts:
             _check(part, len(names))
-        stamp = [*(splits[split]._fingerprint for split in (train, test)), state(repo)]
+        stamp = [splits[split]._fingerprint for split in (train, test)]
     collection = _collection(
         place,
         name,
@@ -96,6 +99,7 @@ def read(
         parts[0],
         parts[1],
         stamp,
+        before,
         (),
         mean=mean,
         std=std,
@@ -111,7 +115,7 @@ def absolute(place: str) -> str:
     repo, config = _address(place)
     if not is_local(repo):
         return place
-    return f"{Path(repo).expanduser().absolute()}{f':{config}' if config else ''}"
+    return f"{expanded(repo).absolute()}{f':{config}' if config else ''}"
 
 
 def _address(place: str) -> tuple[str, str | None]:
@@ -165,6 +169,7 @@ def _collection(
     train: _Split,
     test: _Split | None,
     stamp: Sequence[str | None],
+    before: str,
     notes: tuple[str, ...],
     **published: Any,
 ) -> Collection:
@@ -173,10 +178,14 @@ def _collection(
 
     splits = [train] if test is None else [train, test]
     rows = [(split, row) for split in splits for row in range(len(split.labels))]
-    roots = [Path(config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE)]
-    if is_local(repo := _address(place)[0]):
-        roots.append(Path(repo).expanduser().absolute())
-    identity = "\n".join(map(str, [place, *stamp, *(split.name for split in splits)]))
+    repo = _address(place)[0]
+    roots = [Path(config.HF_DATASETS_CACHE).absolute(), Path(constants.HF_HUB_CACHE).absolute()]
+    if is_local(repo):
+        roots.append(root(repo))
+
+    def identity(files: str) -> str:
+        return "\n".join(map(str, [place, *stamp, files, *(split.name for split in splits)]))
+
     return Collection(
         name=name,
         class_names=class_names,
@@ -185,8 +194,8 @@ def _collection(
         labels=[int(label) for split in splits for label in split.labels],
         tests=None if test is None else [split is test for split, _ in rows],
         read=_reader(rows, most(), roots),
-        stamp=identity,
-        restamp=lambda: identity,
+        stamp=identity(before),
+        restamp=lambda: identity(state(repo)),
         notes=tuple(f"hub:{place}: {note}" for note in notes),
         **published,
     )

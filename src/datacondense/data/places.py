@@ -8,8 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import InputError
+
 VARIABLE = "DATACONDENSE_DATA"
 """The environment variable that names the folder of data sets."""
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with the home folder for its ~ or ~user. Raises InputError where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
 
 
 class Arrays(NamedTuple):
@@ -85,7 +95,7 @@ def candidates(
     shares the names of.
     """
     named = os.environ.get(VARIABLE)
-    given = data_dir or (Path(named).expanduser() if named else None)
+    given = data_dir or (expanded(named) if named else None)
     if given:
         for layout in layouts:
             yield from ((layout, given / folder) for folder in layout.folders)

@@ -30,6 +30,7 @@ from ..files import read_json, write_json
 from ..types import ImageSet, Spec
 from .build import Statistics, check_classes
 from .division import testing
+from .places import expanded
 
 VARIABLE = "DATACONDENSE_CACHE"
 """The environment variable that names the folder of the cache."""
@@ -64,8 +65,8 @@ def folder() -> Path:
     """Where the cache is: $DATACONDENSE_CACHE, else datacondense in $XDG_CACHE_HOME, else in ~/.cache."""
     named = os.environ.get(VARIABLE)
     if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "datacondense"
+        return expanded(named)
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "datacondense"
 
 
 def key(content: Any) -> str:
