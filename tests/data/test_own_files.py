@@ -1,10 +1,12 @@
 """Folders and zip files as people have them: mixed, broken, nested, changed, large."""
 
+import errno
 import os
 import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import torch
 from PIL import Image
 
 from datacondense import InputError, load, machine
-from datacondense.data import store
+from datacondense.data import parallel, store, tree
 from datacondense.data.folder import read_files
 from datacondense.data.options import Options, silent
 
@@ -277,7 +279,7 @@ def test_names_that_are_no_text_are_refused_or_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [0, -3])
 def test_a_size_below_one_is_refused(tmp_path: Path, size: int) -> None:
-    assert refusal(birds(tmp_path), image_size=size) == f"--image-size {size}: must be at least 1"
+    assert refusal(birds(tmp_path), image_size=size) == f"--image-size {size}: must be from 1 to 4096"
 
 
 def test_columns_are_no_matter_of_folders(tmp_path: Path) -> None:
@@ -349,7 +351,7 @@ def test_a_zip_bomb_is_refused_without_unpacking_it(tmp_path: Path, monkeypatch:
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("owl/9.png", "w") as file:
         for _ in range(40):
             file.write(bytes(2**20))
-    monkeypatch.setattr(machine, "available_memory", lambda: 4 * (os.cpu_count() or 1) * 2**24)
+    monkeypatch.setattr(tree, "MOST_BYTES", 2**24)
     assert "owl/9.png has 40 MiB, more than 16: make it smaller" in refusal(path)
 
 
@@ -376,3 +378,55 @@ def test_grey_files_fill_three_channels_where_these_are_wanted(tmp_path: Path) -
     ]
     train, _ = read_files("mine", ["a", "b"], files, Options(), silent, rgb=True)
     assert train.images[:, :, 0, 0].tolist() == [[i] * 3 for i in range(4)]
+
+
+def test_little_memory_leaves_out_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    birds(tmp_path)
+    for i in range(6):
+        Image.fromarray(RANDOM.integers(0, 256, (300, 300, 3), np.uint8)).save(tmp_path / f"owl/{i}.png")
+    monkeypatch.setattr(machine, "available_memory", lambda: 2**20)
+    assert sum(map(len, load(f"folder:{tmp_path}", image_size=8, skip_broken=True))) == 12
+
+
+@pytest.mark.parametrize("skip_broken", [True, False])
+def test_a_failing_disk_makes_no_image_a_broken_one(
+    tmp_path: Path, skip_broken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    birds(tmp_path)
+
+    def failing(path: str, mode: str) -> Any:
+        if path.endswith("owl/3.png"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return Path(path).open(mode)
+
+    monkeypatch.setattr(tree, "open", failing, raising=False)
+    with pytest.raises(OSError, match="Input/output error: .*/owl/3.png"):
+        load(f"folder:{tmp_path}", skip_broken=skip_broken)
+    assert left() == []
+
+
+def test_an_image_without_memory_for_it_is_not_a_broken_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    birds(tmp_path)
+    monkeypatch.setattr(Image.Image, "convert", exhausted)
+    with pytest.raises(MemoryError):
+        load(f"folder:{tmp_path}", skip_broken=True)
+    assert left() == []
+
+
+def test_few_large_images_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_memory", lambda: 4000)
+    monkeypatch.setattr(parallel, "workers", lambda: 8)
+    for each, most in ((1, 16), (300, 3), (5000, 1)):
+        begun: list[int] = []
+        results = parallel.ordered(begun.append, range(50), "x", silent, each=each)
+        next(results)
+        del results
+        assert len(begun) <= most + 1
+
+
+def test_a_size_beyond_reason_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--image-size 5000: must be from 1 to 4096"):
+        load(f"folder:{birds(tmp_path)}", image_size=5000)

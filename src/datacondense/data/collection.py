@@ -1,5 +1,6 @@
 """Many image files, wherever they lie, as a train and a test set: looked through, decoded and cached."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,10 @@ from .options import Options, Progress
 
 _IN_ERROR = 5  # broken files that an error names
 _IN_NOTE = 20
+_BYTES_PER_PIXEL = 24
+"""While an image is decoded, of a transparent one, which takes the most."""
+_OF_THE_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
+"""Errors that say that a file cannot be read at all, and not that something else went wrong just now."""
 
 
 @final
@@ -57,6 +62,8 @@ class _Survey:
 
     key: str
     shape: tuple[int, int, int]
+    largest: int
+    """Pixels of the largest image."""
     broken: dict[int, str]
     """Position -> why the file cannot be read."""
 
@@ -112,7 +119,7 @@ def _survey(collection: Collection, options: Options, progress: Progress) -> _Su
             data = collection.read(position)
             return hashlib.sha256(data).hexdigest(), *inspect(data)
         except (InputError, OSError) as error:
-            return "", _reason(error)
+            return "", _reason(collection, position, error)
 
     digest, broken = hashlib.sha256(), {}
     sizes: dict[Size, int] = {}  # the first file of each size
@@ -130,7 +137,8 @@ def _survey(collection: Collection, options: Options, progress: Progress) -> _Su
     if not sizes:
         raise _unreadable(collection, broken) if broken else InputError("there is no image")
     key = store.key([VERSION, _settings(collection, options), digest.hexdigest()])
-    return _Survey(key, _shape(collection, sizes, grey, options.image_size), broken)
+    largest = max(width * height for width, height in sizes)
+    return _Survey(key, _shape(collection, sizes, grey, options.image_size), largest, broken)
 
 
 def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_size: int | None) -> tuple[int, int, int]:
@@ -163,7 +171,7 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
         name=collection.name,
         class_names=collection.class_names,
         shape=survey.shape,
-        images=_images(collection, survey.shape, broken, options, progress),
+        images=_images(collection, survey, broken, options, progress),
         notes=notes,
         mean=collection.mean,
         std=collection.std,
@@ -173,7 +181,7 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
 
 def _images(
     collection: Collection,
-    shape: tuple[int, int, int],
+    survey: _Survey,
     broken: dict[int, str],
     options: Options,
     progress: Progress,
@@ -184,14 +192,15 @@ def _images(
         try:
             image = decode(collection.read(position), options.image_size)
         except (InputError, OSError) as error:
-            return _reason(error)
-        if image.shape[1:] != shape[1:] or len(image) > shape[0]:
+            return _reason(collection, position, error)
+        if image.shape[1:] != survey.shape[1:] or len(image) > survey.shape[0]:
             return "has other pixels than its header says"
         return image
 
     positions = [position for position in range(len(collection.files)) if position not in broken]
     trained = np.zeros(len(collection.class_names), dtype=bool)
-    for position, image in zip(positions, parallel.ordered(picture, positions, "decoding", progress), strict=True):
+    pictures = parallel.ordered(picture, positions, "decoding", progress, each=_BYTES_PER_PIXEL * survey.largest)
+    for position, image in zip(positions, pictures, strict=True):
         if isinstance(image, str):
             broken[position] = image
         elif options.skip_broken or not broken:
@@ -233,7 +242,11 @@ def _shown(collection: Collection, position: int) -> str:
     return " ".join(collection.files[position].encode(errors="replace").decode().split())
 
 
-def _reason(error: Exception) -> str:
+def _reason(collection: Collection, position: int, error: InputError | OSError) -> str:
+    """Why a file is broken. Raises OSError, with its name, where it is not the file that is to blame."""
     if isinstance(error, OSError):
+        if error.errno not in _OF_THE_FILE:
+            place = f"{collection.place}/{_shown(collection, position)}"
+            raise OSError(error.errno, error.strerror or str(error), place) from None
         return f"cannot be read ({error.strerror or error})"
     return str(error)

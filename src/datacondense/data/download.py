@@ -109,7 +109,9 @@ def _tables(repo: str, config: str | None) -> Mapping[Any, Any]:
             if os.path.realpath(path) not in real:
                 raise InputError(f"its README names {path}, which is not in the folder: put it there, or a link to it")
         builder.download_and_prepare()
-        return builder.as_dataset()
+        tables = builder.as_dataset()
+        assert isinstance(tables, Mapping)  # as no split is named
+        return tables
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise

@@ -73,8 +73,6 @@ def read_files(
     paths = [str(path.absolute()) for path, _, _ in files]
     root = os.path.commonpath([path.rpartition("/")[0] for path in paths]) if paths else ""
 
-    limit = tree.most()
-
     def stamp() -> str:
         listing = "\n".join(f"{path}\0{tree.stamp(path)}" for path in paths)
         return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
@@ -86,7 +84,7 @@ def read_files(
         files=[os.path.relpath(path, root) for path in paths],
         labels=[label for _, label, _ in files],
         tests=None if not files or files[0][2] is None else [bool(test) for _, _, test in files],
-        read=lambda position: tree.read(paths[position], limit),
+        read=lambda position: tree.read(paths[position]),
         stamp=stamp(),
         restamp=stamp,
         mean=mean,

@@ -15,7 +15,6 @@ from .columns import classes, find
 from .download import Absent, download, is_local, root, state
 from .options import Options, Progress
 from .places import expanded
-from .tree import most
 from .tree import read as read_file
 
 _TESTS = ("test", "validation", "valid", "val")
@@ -193,7 +192,7 @@ def _collection(
         files=[f"{split.name} row {row}" for split, row in rows],
         labels=[int(label) for split in splits for label in split.labels],
         tests=None if test is None else [split is test for split, _ in rows],
-        read=_reader(rows, most(), roots),
+        read=_reader(rows, roots),
         stamp=identity(before),
         restamp=lambda: identity(state(repo)),
         notes=tuple(f"hub:{place}: {note}" for note in notes),
@@ -201,7 +200,7 @@ def _collection(
     )
 
 
-def _reader(rows: Sequence[tuple[_Split, int]], limit: int, roots: Sequence[Path]) -> Callable[[int], bytes]:
+def _reader(rows: Sequence[tuple[_Split, int]], roots: Sequence[Path]) -> Callable[[int], bytes]:
     """Content of an image at a position: in the row itself, or in a file that it names below one of `roots`."""
 
     def content(position: int) -> bytes:
@@ -214,7 +213,7 @@ def _reader(rows: Sequence[tuple[_Split, int]], limit: int, roots: Sequence[Path
         path = Path(os.path.normpath(found["path"]))
         if not any(path.is_relative_to(root) for root in roots):
             raise InputError(f"names the file {path}, which is no part of the set")
-        return read_file(str(path), limit)
+        return read_file(str(path))
 
     return content
 

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from .. import machine
 from ..errors import InputError
 from .decode import MOST_BYTES
-from .parallel import workers
 
 EXTENSIONS = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
@@ -51,8 +49,7 @@ def opened(path: Path) -> Iterator[Tree]:
     """The tree in a folder or zip file. Raises InputError for what is neither, or is a zip file not to be trusted."""
     if path.is_dir():
         files, folders, found = _walk(path)
-        limit = most()
-        yield Tree(str(path), files, folders, lambda name: read(f"{path}/{name}", limit), found, lambda: _walk(path)[2])
+        yield Tree(str(path), files, folders, lambda name: read(f"{path}/{name}"), found, lambda: _walk(path)[2])
         return
     with path.open("rb") as file:
         try:
@@ -72,24 +69,19 @@ def stamp(path: str | Path) -> str:
     return _stamp(found)
 
 
-def read(path: str, limit: int) -> bytes:
-    """Content of a file. Raises OSError, and InputError when it has more than `limit` bytes."""
+def read(path: str) -> bytes:
+    """Content of a file. Raises OSError, and InputError when it has more than MOST_BYTES."""
     with open(path, "rb") as file:  # noqa: PTH123 (a Path would take longer to make than a small file to read)
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise InputError("is not a file")
-        _bound(found.st_size, limit)
+        _bound(found.st_size)
         return file.read()
 
 
-def most() -> int:
-    """Bytes of one file, so that those which all threads hold leave memory to the rest."""
-    return min(MOST_BYTES, machine.available_memory() // (4 * workers()))
-
-
-def _bound(size: int, limit: int) -> None:
-    if size > limit:
-        raise InputError(f"has {size // 2**20} MiB, more than {limit // 2**20}: make it smaller")
+def _bound(size: int) -> None:
+    if size > MOST_BYTES:
+        raise InputError(f"has {size // 2**20} MiB, more than {MOST_BYTES // 2**20}: make it smaller")
 
 
 def _stamp(found: os.stat_result) -> str:
@@ -159,17 +151,21 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Tree:
     skipped = f"{tops.pop()}/" if wrapped else ""
     names = sorted(name.removeprefix(skipped) for name in members)
     inner = {folder.removeprefix(skipped) for folder in folders if folder.startswith(skipped)}
-    lock, limit = threading.Lock(), most()
+    lock = threading.Lock()
 
     def content(name: str) -> bytes:
         info = members[skipped + name]
-        _bound(info.file_size, limit)  # what is in it is not read any further
+        _bound(info.file_size)  # what is in it is not read any further
         try:
             with lock:
                 member = archive.open(info)
             with member:
                 return member.read()
+        except MemoryError:
+            raise
         except Exception as error:  # zipfile and zlib raise errors of many types on damaged bytes
+            if isinstance(error, OSError) and error.errno is not None:  # not of the bytes, but of the disk
+                raise
             raise InputError(f"is damaged ({' '.join(str(error).split())})") from None
 
     shallow = frozenset(folder for folder in inner if folder.count("/") < 2)
