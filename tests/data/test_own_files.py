@@ -400,7 +400,7 @@ def test_a_failing_disk_makes_no_image_a_broken_one(
         return Path(path).open(mode)
 
     monkeypatch.setattr(tree, "open", failing, raising=False)
-    with pytest.raises(OSError, match="Input/output error: .*/owl/3.png"):
+    with pytest.raises(OSError, match=r"Input/output error: .*/owl/3.png"):
         load(f"folder:{tmp_path}", skip_broken=skip_broken)
     assert left() == []
 

@@ -63,7 +63,7 @@ class _Survey:
     key: str
     shape: tuple[int, int, int]
     largest: int
-    """Pixels of the largest image."""
+    """Pixels of the largest image, as it is or as it will be."""
     broken: dict[int, str]
     """Position -> why the file cannot be read."""
 
@@ -137,8 +137,9 @@ def _survey(collection: Collection, options: Options, progress: Progress) -> _Su
     if not sizes:
         raise _unreadable(collection, broken) if broken else InputError("there is no image")
     key = store.key([VERSION, _settings(collection, options), digest.hexdigest()])
-    largest = max(width * height for width, height in sizes)
-    return _Survey(key, _shape(collection, sizes, grey, options.image_size), largest, broken)
+    shape = _shape(collection, sizes, grey, options.image_size)
+    largest = max(width * height for width, height in [*sizes, shape[1:]])
+    return _Survey(key, shape, largest, broken)
 
 
 def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_size: int | None) -> tuple[int, int, int]:

@@ -29,8 +29,8 @@ def ordered(
     """work(item) of every item, in their order; at most twice as many as there are threads are under way.
 
     each: bytes that one item may take, of which there are fewer under way where they would take a quarter of the free
-    memory; one always is. what: told to `progress` with the number of results taken. Raises what `work` raises; what has not begun is not
-    begun then.
+    memory; one always is. what: told to `progress` with the number of results taken.
+    Raises what `work` raises; what has not begun is not begun then.
     """
     every = max(len(items) // _REPORTS, 1)
     remaining = iter(items)
