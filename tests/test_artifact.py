@@ -45,6 +45,10 @@ LIES = {
     "seed negative": ({"provenance": {"seed": -1}}, r"provenance\.seed is not a seed"),
     "arch a number": ({"provenance": {"settings": {"arch": 3}}}, r"settings\.arch is of type int"),
     "source a number": ({"provenance": {"source": {"source": 3}}}, r"source\.source is of type int"),
+    "progress": ({"provenance": {"source": {"source": "digits", "progress": 1}}}, r"not known \(progress\)"),
+    "size text": ({"provenance": {"source": {"source": "digits", "image_size": "9"}}}, r"image_size is of type str"),
+    "place a number": ({"provenance": {"source": {"source": "digits", "data_dir": 5}}}, r"data_dir is of type int"),
+    "done text": ({"provenance": {"iterations_done": "many"}}, r"provenance\.iterations_done is of type str"),
     "infinite": ({"provenance": {"wall_seconds": float("inf")}}, "header is not JSON"),
     "no Unicode": ({"provenance": {"method": "\ud800"}}, "header is not JSON"),
 }

@@ -1,6 +1,10 @@
 """Images of one's own through the command line: how they were read is recorded, so that later commands read alike."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +13,7 @@ from PIL import Image
 
 from datacondense import load_set
 from datacondense.cli import main
+from datacondense.data import store
 
 pytestmark = pytest.mark.filterwarnings("default::UserWarning")  # the command line prints them as notes
 QUICK = "--iterations 1 --batch-real 2 --arch ConvNetD1 --compile off --out run"
@@ -84,6 +89,27 @@ def test_options_go_with_the_kind_of_source_only(capsys: pytest.CaptureFixture[s
     assert run("evaluate run --nets 1 --epochs 1") == 2
     assert "photos is not a folder" in capsys.readouterr().err
     assert run("evaluate run --nets 1 --epochs 1 --data folder:moved") == 0  # of 12x12 pixels again
-    assert "folder:moved does not hold the images" in capsys.readouterr().err  # whose name is another
+    assert "does not hold the images" not in capsys.readouterr().err
+    Path("moved/class 1/00.png").unlink()
+    assert run("evaluate run --nets 1 --epochs 1 --data folder:moved") == 2
+    assert "do not fit the set made from 'photos': mean is" in capsys.readouterr().err
     assert run("evaluate run --nets 1 --epochs 1 --data digits") == 2
     assert "do not fit the set made from" in capsys.readouterr().err
+
+
+def test_a_size_of_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(f"condense dm --data folder:photos --image-size 0 --ipc 1 {QUICK}") == 2
+    assert "--image-size 0" in capsys.readouterr().err
+
+
+def test_told_to_end_while_decoding_it_leaves_nothing_behind() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 1200, 3), np.uint8)
+    for index in range(40):
+        Image.fromarray(np.roll(noise, index, 0)).save(f"photos/class 8/large {index}.png", compress_level=1)
+    command = f"-m datacondense condense dm --data folder:photos --image-size 12 --ipc 1 {QUICK}"
+    process = subprocess.Popen([sys.executable, *command.split()], stderr=subprocess.DEVNULL)
+    while not list((store.folder() / "sets").glob("*/unsorted")) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 143
+    assert list((store.folder() / "sets").iterdir()) == []

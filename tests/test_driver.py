@@ -15,6 +15,7 @@ from torch import Tensor
 
 from datacondense import Diverged, InputError, Progress, condense, load_set
 from datacondense.execution import Load
+from datacondense.files import read_json, write_json
 from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
 
 METHOD = DistributionMatching(iterations=5, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
@@ -373,3 +374,13 @@ def test_observers_see_every_iteration_in_order(toy) -> None:
     condense(METHOD, toy(), ipc=1, observers=[Messages(seen.append)])
     assert [progress.iteration for progress in seen] == [1, 2, 3, 4, 5]
     assert all(a.seconds < b.seconds <= time.perf_counter() - started for a, b in itertools.pairwise(seen))
+
+
+def test_an_imported_set_is_no_run_to_go_on_with(toy, tmp_path) -> None:
+    condense(METHOD, toy(), ipc=1, out=tmp_path)
+    recorded = read_json(tmp_path / "run.json")
+    write_json(tmp_path / "run.json", {**recorded, "status": "imported"})
+    before = (tmp_path / "synthetic.safetensors").read_bytes()
+    with pytest.raises(InputError, match="was imported, so there is no run to go on with"):
+        condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
+    assert (tmp_path / "synthetic.safetensors").read_bytes() == before

@@ -113,3 +113,16 @@ def test_what_is_not_json_or_could_not_be_written_again_is_refused(text: str | b
 
 def test_json_comes_as_it_is() -> None:
     assert parse_json('{"a": [1, 2.5, "\\u00e4", null, true]}') == {"a": [1, 2.5, "ä", None, True]}
+
+
+def test_a_link_stays_a_link_and_what_is_no_file_is_not_replaced(tmp_path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    write_bytes(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        with pytest.raises(InputError, match="is not a file that can be replaced"):
+            write_bytes(path, b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "real"]

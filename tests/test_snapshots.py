@@ -101,6 +101,23 @@ def test_a_resumed_run_may_ask_for_another_number(toy, tmp_path) -> None:
     assert [int(path.stem) for path in paths(tmp_path)] == [0, 3, 4, 5, 6]
 
 
+def test_what_lies_beyond_the_last_checkpoint_is_deleted(toy, tmp_path) -> None:
+    condense(METHOD, toy(), ipc=1, out=tmp_path, snapshots=6, observers=[StopAt(1)])
+    with pytest.raises(KeyboardInterrupt):
+        condense(METHOD, toy(), ipc=1, out=tmp_path, snapshots=6, resume=True, observers=[StopAt(5, times=2)])
+    condense(METHOD, toy(), ipc=1, out=tmp_path, snapshots=6, resume=True, observers=[StopAt(2)])
+    assert [int(path.stem) for path in paths(tmp_path)] == [0, 1, 2]
+
+
+def test_a_session_that_time_ends_spreads_them_over_its_time(toy, tmp_path) -> None:
+    method = replace(METHOD, iterations=10**6)
+    result = condense(method, toy(), ipc=1, out=tmp_path, snapshots=4, time_budget=1.0, compile="off")
+    kept_at = [int(path.stem) for path in paths(tmp_path)]
+    assert kept_at[0] == 0
+    assert 3 <= len(kept_at) <= 5
+    assert kept_at[-1] <= result.provenance["iterations_done"]
+
+
 def test_a_method_without_iterations_keeps_its_start(toy, tmp_path) -> None:
     result = condense(Random(arch="ConvNetD1"), toy(), ipc=2, out=tmp_path, snapshots=10)
     (path,) = paths(tmp_path)

@@ -22,8 +22,19 @@ _EXPECTED: dict[str, type | tuple[type, ...]] = {
     "seed": int,
     "source": (dict, type(None)),
     "imported": dict,
+    "iterations_done": int,
 }
 """What is read of a provenance, and the JSON type that it has."""
+_SOURCE: dict[str, type | tuple[type, ...]] = {
+    "source": str,
+    "data_dir": (str, type(None)),
+    "image_size": int,
+    "skip_broken": bool,
+    "image_column": str,
+    "label_column": str,
+    "min_per_class": int,
+}
+"""The same for what is read of provenance.source, the arguments of `data.load`."""
 
 
 @final
@@ -125,17 +136,23 @@ def read_header(header: Any) -> tuple[Spec, dict[str, Any]]:
     spec, provenance = Spec.from_json(header["spec"]), header.get("provenance")
     if not isinstance(provenance, dict):
         raise InputError("an incomplete header, whose provenance is not a JSON object")
-    for key, kind in _EXPECTED.items():
-        if key in provenance and (not isinstance(provenance[key], kind) or isinstance(provenance[key], bool)):
-            raise InputError(f"provenance.{key} is of type {type(provenance[key]).__name__}")
+    _check_types("provenance", provenance, _EXPECTED)
+    source = provenance.get("source") or {}
+    _check_types("provenance.source", source, _SOURCE)
+    if not source.keys() <= _SOURCE.keys():
+        names = ", ".join(sorted(map(str, source.keys() - _SOURCE.keys())))
+        raise InputError(f"provenance.source names its data in a way that is not known ({names}): update datacondense")
     if not 0 <= provenance.get("seed", 0) < 2**63:
         raise InputError("provenance.seed is not a seed: 0 or above, below 2**63")
-    for place, keys in (("settings", ("arch", "augment")), ("source", ("source",))):
-        for key in keys:
-            value = (provenance.get(place) or {}).get(key, "")
-            if not isinstance(value, str):
-                raise InputError(f"provenance.{place}.{key} is of type {type(value).__name__}, expected text")
+    _check_types("provenance.settings", provenance.get("settings", {}), {"arch": str, "augment": str})
     return spec, provenance
+
+
+def _check_types(place: str, fields: Mapping[str, Any], expected: Mapping[str, type | tuple[type, ...]]) -> None:
+    for key, kind in expected.items():
+        value = fields.get(key)
+        if key in fields and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+            raise InputError(f"{place}.{key} is of type {type(value).__name__}")
 
 
 def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Mapping[str, Any]) -> SyntheticSet:

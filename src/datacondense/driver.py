@@ -12,7 +12,6 @@ from .execution import Compile, Execution, Precision, decide
 from .methods import Method, Problem, method_name
 from .rundir import RunDirectory, begun
 from .session import Observer, Session
-from .snapshots import moments
 from .types import ImageSet
 
 _NAMED = 5  # classes in an error
@@ -96,8 +95,7 @@ def condense(
     engine = Engine(execution)
     with engine.active():
         problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
-        at = moments(method.iterations, snapshots)
-        session = Session(method, problem, seed, {**identity, "source": source}, directory, tuple(observers), at)
+        session = Session(method, problem, seed, {**identity, "source": source}, directory, tuple(observers), snapshots)
         if directory and not recorded:
             directory.clear()
         here = machine.describe(engine.device), machine.versions()

@@ -183,13 +183,11 @@ def _correct(network: Network, test: ImageSet, engine: Engine) -> tuple[torch.Te
 
 
 def _check_fit(examples: SyntheticSet | ImageSet, test: ImageSet) -> None:
-    ours, theirs = examples.spec, test.spec
-    for what in ("shape", "class_names", "mean", "std"):
-        if getattr(ours, what) != getattr(theirs, what):
-            raise InputError(
-                f"the test images of {theirs.name!r} do not fit the set made from {ours.name!r}: "
-                f"{what} is {getattr(theirs, what)}, the set has {getattr(ours, what)}"
-            )
+    difference = examples.spec.difference(test.spec)
+    if difference:
+        raise InputError(
+            f"the test images of {test.spec.name!r} do not fit the set made from {examples.spec.name!r}: {difference}"
+        )
 
 
 def _description(examples: SyntheticSet | ImageSet) -> dict[str, Any]:

@@ -26,6 +26,9 @@ def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
     keep: where the old content goes; at any moment at least one of the two files is whole.
     Raises OSError, with nothing left behind, when the file cannot be written.
     """
+    path = path.resolve()  # a link stays one
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is not a file that can be replaced: name another")
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
@@ -36,8 +39,9 @@ def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
             path.replace(keep)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from .synthetic import Synthetic
 RUN, LOG = "run.json", "log.jsonl"
 _CHECKPOINT, _PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 SCORES = "scores.jsonl"
+IMPORTED = "imported"
+"""The status of a directory whose set was made elsewhere."""
 _OURS = (RUN, LOG, _CHECKPOINT, _PREVIOUS, SCORES, artifact.FILE_NAME, *picture.FILE_NAMES)
 
 
@@ -189,6 +191,8 @@ def begun(
     if not resume:
         raise InputError(f"{directory.path} holds another run: go on with it by --resume, or replace it by --overwrite")
     recorded = directory.recorded()
+    if recorded.get("status") == IMPORTED:
+        raise InputError(f"{directory.path} was imported, so there is no run to go on with: name another directory")
     try:
         before, now = _flat({key: recorded[key] for key in identity}), _flat(json.loads(json.dumps(identity)))
         check(Execution(**recorded["execution"]))

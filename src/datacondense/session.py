@@ -10,13 +10,13 @@ from typing import Any, Protocol, final
 import torch
 from torch import Tensor
 
-from . import artifact, machine, picture, snapshots
+from . import artifact, machine, picture
 from .artifact import SyntheticSet
 from .errors import Diverged
 from .interrupt import stop_signals
 from .methods import Loss, Method, Problem, differentiate
 from .rundir import Checkpoint, RunDirectory, pack_state, unpack_state
-from .snapshots import Snapshot
+from .snapshots import Snapshot, delete, moments, save
 from .streams import Streams
 from .synthetic import Synthetic
 
@@ -59,7 +59,7 @@ class Session:
         identity: dict[str, Any],
         directory: RunDirectory | None,
         observers: tuple[Observer, ...],
-        moments: frozenset[int],
+        snapshots: int,
     ) -> None:
         self.method = method
         self.problem = problem
@@ -67,11 +67,13 @@ class Session:
         self.identity = identity
         self.directory = directory
         self.observers = observers
-        self.moments = moments
+        self.moments = moments(method.iterations, snapshots)
+        self.snapshots = snapshots
         self.synthetic: Synthetic = method.start(problem, self.streams)
         self.optimiser = method.optimiser(self.synthetic)
         self.done = 0
         self.seconds_before = 0.0
+        self.shares = 0
         self.started = time.perf_counter()
 
     @property
@@ -86,7 +88,7 @@ class Session:
         """Iterate to the end, to the time budget or to a signal. Raises Diverged as `condense` does."""
         self._restore()
         self._record("running")
-        self._snapshot()
+        self._snapshot(time_budget)
         last_checkpoint = time.perf_counter()
         with ExitStack() as stack:
             log = stack.enter_context(self.directory.open_log()) if self.directory else None
@@ -109,7 +111,7 @@ class Session:
                     log.write({"iteration": self.done, "loss": loss, "seconds": round(self.seconds, 4)})
                 for observer in self.observers:
                     observer.progress(Progress(self.done, self.method.iterations, loss, self.seconds))
-                self._snapshot()
+                self._snapshot(time_budget)
                 if stop():
                     break
                 if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
@@ -161,6 +163,7 @@ class Session:
             unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
             self.tell(f"resumed after iteration {self.done} of {self.method.iterations}")
         self.directory.trim_log(self.done)
+        delete(self.directory.path, after=self.done)
 
     def _state(self) -> dict[str, Tensor]:
         return pack_state(self.synthetic, self.optimiser)
@@ -175,10 +178,13 @@ class Session:
             images = self.synthetic().detach().cpu().contiguous()  # (K, M, C, H, W)
         return images.flatten(0, 1), torch.arange(images.shape[0]).repeat_interleave(images.shape[1])
 
-    def _snapshot(self) -> None:
-        if self.directory is not None and self.done in self.moments:
+    def _snapshot(self, time_budget: float | None) -> None:
+        """Keep the images where they are due: by iteration, and by time as well in a session that time will end."""
+        shares = int(self.snapshots * self.session_seconds / time_budget) if time_budget else 0
+        if self.directory is not None and (self.done in self.moments or shares > self.shares):
             images, labels = self._images()
-            snapshots.save(self.directory.path, Snapshot(self.done, self.problem.spec.pixels(images), labels))
+            save(self.directory.path, Snapshot(self.done, self.problem.spec.pixels(images), labels))
+        self.shares = shares
 
     def _record(self, status: str) -> None:
         if self.directory is not None:

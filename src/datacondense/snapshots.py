@@ -58,10 +58,11 @@ def load(path: Path) -> Snapshot:
     return Snapshot(header["iteration"], tensors["images"], tensors["labels"])
 
 
-def delete(run: Path) -> None:
-    """Delete the snapshots in a run directory, and their folder if nothing else is in it."""
+def delete(run: Path, *, after: int = -1) -> None:
+    """Delete the snapshots of iterations past `after`, by default all; and their folder if nothing else is in it."""
     for path in paths(run):
-        path.unlink()
+        if int(path.stem) > after:
+            path.unlink()
     folder = run / FOLDER
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

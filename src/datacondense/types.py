@@ -61,6 +61,17 @@ class Spec:
         mean, std = torch.tensor([self.mean, self.std], device=device)[:, :, None, None]  # each (C, 1, 1)
         return mean, std
 
+    def difference(self, other: "Spec") -> str:
+        """What keeps images of `other` from standing for those of this Spec, in words; empty where nothing does.
+
+        The name of the data and mirroring do not count.
+        """
+        for what in ("shape", "class_names", "mean", "std"):
+            ours, theirs = getattr(self, what), getattr(other, what)
+            if ours != theirs:
+                return f"{what} is {_short(theirs)}, expected {_short(ours)}"
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
         return asdict(self)
@@ -208,9 +219,10 @@ class ImageSet:
         return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
 
     def fingerprint(self) -> str:
-        """sha256 over the Spec, all pixels and all labels: what says that two runs had the same data."""
+        """sha256 over the Spec but its name, all pixels, all labels: what says that two runs had the same data."""
         if self._sha256 is None:
-            digest = hashlib.sha256(json.dumps(self.spec.to_json()).encode())
+            fields = {key: value for key, value in self.spec.to_json().items() if key != "name"}
+            digest = hashlib.sha256(json.dumps(fields).encode())
             for tensor in (self.images, self.labels):
                 digest.update(tensor.cpu().contiguous().numpy().data)
             self._sha256 = digest.hexdigest()

@@ -1,7 +1,9 @@
 """The command line. This package is the only one that imports tyro and rich."""
 
 import io
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)  # what is half written is cleared away then, as on Ctrl-C
     if arguments == ["--version"]:
         say(__version__)
         return 0
@@ -84,6 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)
     return 0
+
+
+def _terminated(_number: int, _frame: object) -> None:
+    raise SystemExit(143)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:

@@ -32,10 +32,10 @@ def save_grid(
     Raises InputError when `real` has other classes, or images of another shape.
     """
     spec = synthetic.spec
-    if real is not None and (real.spec.shape, real.spec.classes) != (spec.shape, spec.classes):
+    difference = spec.difference(real.spec) if real is not None else ""
+    if real is not None and difference:
         raise InputError(
-            f"{real.spec.name} has {real.spec.classes} classes of {real.spec.shape} images, not "
-            f"{spec.classes} of {spec.shape} as the set: name by --data what the set was made from"
+            f"the images of {real.spec.name!r} are not what the set was made from: {difference}; name them by --data"
         )
     chosen = range(spec.classes) if classes is None else classes
     members = [(synthetic.labels == k).nonzero()[:, 0] for k in chosen]

@@ -16,7 +16,7 @@ from .layout import arrange, class_labels
 CLASSES = 20
 """How many classes are drawn unless they are chosen: an animation of more is large."""
 _IN_A_ROW = 20
-_SECONDS, _SHORTEST, _LONGEST, _LAST = 4000, 80, 500, 2000  # milliseconds: all frames, one frame, the last
+_ALL, _SHORTEST, _LONGEST, _LAST = 4000, 80, 500, 2000  # milliseconds: all frames, one frame, the last
 
 
 def save_process(
@@ -75,7 +75,7 @@ def _write_animation(path: Path, pictures: Sequence[Image.Image]) -> None:
     frames = [
         picture if picture.mode == "L" else picture.quantize(256, dither=Image.Dither.NONE) for picture in pictures
     ]
-    each = min(max(_SECONDS // len(frames), _SHORTEST), _LONGEST) // 10 * 10  # GIF counts in hundredths of a second
+    each = min(max(_ALL // len(frames), _SHORTEST), _LONGEST) // 10 * 10  # GIF counts in hundredths of a second
     buffer = io.BytesIO()
     durations = [each] * (len(frames) - 1) + [_LAST]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
