@@ -81,8 +81,8 @@ def check(file: BinaryIO, what: object, allowed: Collection[str] | None) -> None
     """Go over the operations of one pickle, up to its end, and carry out none.
 
     allowed: the names it may use, where they are not left to `find_class`. Raises InputError for another name, for
-    counts that would exhaust memory, the stack or the time, and for a pickle that is cut short; pickletools.OpcodeInfo knows
-    how long an operation is.
+    counts that would exhaust memory, the stack or the time, and for a pickle that is cut short; pickletools.OpcodeInfo
+    knows how long an operation is.
     """
     start = file.tell()
     size = file.seek(0, 2)
