@@ -53,16 +53,16 @@ def load(
     Raises InputError for an unknown name, for files that are missing, and for data that cannot be used.
     """
     options = Options(
-        image_size=image_size, skip_broken=skip_broken, image_column=image_column, label_column=label_column
+        image_size=image_size,
+        skip_broken=skip_broken,
+        image_column=image_column,
+        label_column=label_column,
+        min_per_class=min_per_class,
     )
-    train, test = _read(source, data_dir, options, progress)
-    return drop_small(train, test, min_per_class)
-
-
-def _read(source: str, data_dir: str | Path | None, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
     if source in DATASETS:
         options.refuse(source)
-        return DATASETS[source](None if data_dir is None else expanded(data_dir), progress)
+        train, test = DATASETS[source](None if data_dir is None else expanded(data_dir), progress)
+        return drop_small(train, test, min_per_class)
     prefix, colon, place = source.partition(":")
     if not colon or prefix not in SOURCES:
         raise unknown("data", source, [*DATASETS, *(f"{name}:{what}" for name, (what, _) in SOURCES.items())])

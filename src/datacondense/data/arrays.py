@@ -9,7 +9,7 @@ from .. import machine
 from ..errors import InputError, naming
 from ..types import ImageSet
 from .build import image_set
-from .division import split
+from .division import drop_small, split
 from .options import Options, Progress
 from .places import expanded
 
@@ -35,7 +35,7 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
         if not isinstance(archive, NpzFile):
             raise InputError(f"{path} is damaged or not an .npz file: write one with numpy.savez")
         with archive, naming(path):
-            return _read(archive, path.stem)
+            return drop_small(*_read(archive, path.stem), options.min_per_class)
 
 
 def _read(archive: NpzFile, name: str) -> tuple[ImageSet, ImageSet]:

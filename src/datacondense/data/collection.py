@@ -88,7 +88,7 @@ def fetch(collection: Collection, options: Options, progress: Progress) -> tuple
                 raise _changed()
             return _source(collection, found, options, progress)
 
-        sets = store.fetch(key, make)
+        sets = store.fetch(key, make, collection.place)
     if survey and collection.restamp() == collection.stamp:
         index.parent.mkdir(parents=True, exist_ok=True)
         ours = index.with_name(f"{index.name}.{os.getpid()}")  # another process may read the same files just now
@@ -165,7 +165,7 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
     broken = dict(survey.broken)
 
     def notes() -> list[str]:
-        found = f"{collection.place}: left out {len(broken)} of {len(collection.files)} images, which cannot be read: "
+        found = f"left out {len(broken)} of {len(collection.files)} images, which cannot be read: "
         return [*collection.notes, *([found + _listed(collection, broken, _IN_NOTE)] if broken else [])]
 
     return store.Source(
@@ -177,6 +177,7 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
         mean=collection.mean,
         std=collection.std,
         flip=collection.flip,
+        min_per_class=options.min_per_class,
     )
 
 

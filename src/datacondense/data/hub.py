@@ -12,13 +12,11 @@ from ..errors import InputError, naming
 from ..types import ImageSet
 from .collection import Collection, fetch
 from .columns import classes, find
+from .division import TESTS, TRAINS, parts
 from .download import Absent, download, is_local, root, state
 from .options import Options, Progress
 from .places import expanded
 from .tree import read as read_file
-
-_TESTS = ("test", "validation", "valid", "val")
-"""Splits to test on, the best first."""
 
 
 @final
@@ -37,8 +35,8 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
 
     place: with the name of one of its configurations after a colon, where it has several. Images are in the only
     column of images, labels in the only one of classes, or in a column of integers or strings with a usual name, unless
-    `options` name them. The split `test`, else one of `validation`, `valid` and `val`, is for testing if its images
-    have labels; without one, a fixed fifth of each class of `train` is set aside. No code of the set is run.
+    `options` name them. The first split of division.TESTS is for testing if its images have labels; without one, a
+    fixed fifth of each class of `train` is set aside. No code of the set is run.
     Raises Absent, and InputError for what has no such columns or is damaged.
     """
     repo, config = _address(place)
@@ -84,19 +82,19 @@ def read(
         names, numbers = classes([splits[train], splits[test]], label)
         if class_names is not None and len(class_names) != len(names):
             raise InputError(f"there are {len(names)} classes, expected {len(class_names)}: this is another set")
-        parts = [
+        both = [
             _Split(split, splits[split].data.column(image), of)
             for split, of in zip((train, test), numbers, strict=True)
         ]
-        for part in parts:
+        for part in both:
             _check(part, len(names))
         stamp = [splits[split]._fingerprint for split in (train, test)]
     collection = _collection(
         place,
         name,
         class_names or names,
-        parts[0],
-        parts[1],
+        both[0],
+        both[1],
         stamp,
         before,
         (),
@@ -132,11 +130,12 @@ def _choose(
     splits: Mapping[str, Any], options: Options
 ) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
     """Training split, test split if any, class names, notes."""
-    if "train" not in splits and len(splits) > 1:
+    trains = parts(splits, TRAINS)
+    if not trains and len(splits) > 1:
         raise InputError(f"there is no split 'train', only {', '.join(splits)}")
-    train = "train" if "train" in splits else next(iter(splits))
+    train = trains[0] if trains else next(iter(splits))
     image, label = find(splits[train].features, options)
-    candidates = [name for name in _TESTS if name in splits and name != train and label in splits[name].features]
+    candidates = [name for name in parts(splits, TESTS) if name != train and label in splits[name].features]
     names, (targets, *others) = classes([splits[name] for name in (train, *candidates)], label)
     notes, test = [], None
     for name, labels in zip(candidates, others, strict=True):
@@ -195,7 +194,7 @@ def _collection(
         read=_reader(rows, roots),
         stamp=identity(before),
         restamp=lambda: identity(state(repo)),
-        notes=tuple(f"hub:{place}: {note}" for note in notes),
+        notes=notes,
         **published,
     )
 

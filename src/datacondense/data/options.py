@@ -30,6 +30,8 @@ class Options:
     """Column of the images in a hub set; by default the only one of images."""
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
+    min_per_class: int = 1
+    """Leave out classes with fewer training images; no source refuses this one."""
 
     def __post_init__(self) -> None:
         if self.image_size is not None and not 1 <= self.image_size <= _LARGEST_SIZE:
@@ -38,7 +40,7 @@ class Options:
     def refuse(self, source: str, *unused: str) -> None:
         """Raises InputError when an option in `unused`, or any if none is named, was given to a source without use."""
         for name in self.given():
-            if name in unused or not unused:
+            if name in unused or (not unused and name != "min_per_class"):
                 raise InputError(f"--{name.replace('_', '-')} is of no use to {source}: leave it out")
 
     def given(self) -> dict[str, Any]:
