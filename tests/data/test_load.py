@@ -60,3 +60,16 @@ def test_the_home_of_nobody_in_a_variable(variable: str, tmp_path: Path, monkeyp
     (tmp_path / "set").mkdir()
     with pytest.raises(InputError, match="home folder"):
         store.folder() if variable == store.VARIABLE else load("cifar10")
+
+
+@pytest.mark.parametrize("place", ["data", "variable", "nowhere"])
+def test_the_folder_of_a_named_set_is_recorded(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if place == "variable":
+        monkeypatch.setenv("DATACONDENSE_DATA", str(tmp_path / "variable"))
+    files = tmp_path / place / "svhn"
+    files.mkdir(parents=True)
+    for name in ("train_32x32.mat", "test_32x32.mat"):
+        (files / name).touch()
+    monkeypatch.chdir(tmp_path)
+    expected = {} if place == "nowhere" else {"data_dir": str(tmp_path / place)}
+    assert absolute("svhn") == {"source": "svhn", **expected}

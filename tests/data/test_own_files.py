@@ -222,6 +222,17 @@ def test_a_note_names_the_place_that_was_read(tmp_path: Path) -> None:
             load(f"folder:{place}", skip_broken=True)
 
 
+def test_a_set_in_a_cache_that_is_read_only_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_file: int) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    birds(tmp_path / "a/birds")
+    load(f"folder:{tmp_path / 'a/birds'}")
+    shutil.copytree(tmp_path / "a/birds", tmp_path / "b/birds")
+    monkeypatch.setattr(os, "fsync", refused)
+    assert sum(map(len, load(f"folder:{tmp_path / 'b/birds'}"))) == 12
+
+
 @pytest.mark.parametrize("change", ["pixel", "name", "more", "less", "label", "option"])
 def test_a_change_is_noticed(tmp_path: Path, change: str) -> None:
     birds(tmp_path)

@@ -11,7 +11,7 @@ from ..types import ImageSet, Spec
 from . import arrays, digits, finding, folder, hub
 from .build import image_set
 from .division import drop_small
-from .named import NAMED
+from .named import NAMED, Found
 from .options import Options, Progress, silent
 from .places import expanded
 from .torch_set import from_torch
@@ -80,12 +80,16 @@ def known_spec(source: str) -> Spec | None:
 def absolute(source: str, data_dir: str | Path | None = None, **options: Any) -> dict[str, Any]:
     """The arguments of `load` for JSON, without those at their default, with paths from the root of the disk.
 
-    options: other arguments of `load`, but for `progress`. What is no path, as OWNER/NAME, stays as it is.
+    options: other arguments of `load`, but for `progress`. What is no path, as OWNER/NAME, stays as it is. For a named
+    set, data_dir is that in which its files are now, where they are in one.
     """
     prefix, colon, place = source.partition(":")
     if colon:
         place = hub.absolute(place) if prefix == "hub" else str(expanded(place).absolute())
     given: dict[str, Any] = {"source": f"{prefix}{colon}{place}"}
+    if data_dir is None and source in NAMED:
+        found = NAMED[source].find(None)
+        data_dir = found.root if isinstance(found, Found) else None
     if data_dir is not None:
         given["data_dir"] = str(expanded(data_dir).absolute())
     defaults = {name: parameter.default for name, parameter in signature(load).parameters.items()}

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -90,16 +91,18 @@ def fetch(collection: Collection, options: Options, progress: Progress) -> tuple
 
         sets = store.fetch(key, make, collection.place)
     if survey and collection.restamp() == collection.stamp:
-        index.parent.mkdir(parents=True, exist_ok=True)
-        ours = index.with_name(f"{index.name}.{os.getpid()}")  # another process may read the same files just now
-        write_json(ours, {"key": key})
-        ours.replace(index)
+        with suppress(OSError):  # a cache that has the set may be read-only: the files are then read again each time
+            index.parent.mkdir(parents=True, exist_ok=True)
+            ours = index.with_name(f"{index.name}.{os.getpid()}")  # another process may read the same files just now
+            write_json(ours, {"key": key})
+            ours.replace(index)
     return sets
 
 
 def _known(index: Path) -> str | None:
     try:
-        found = read_json(index)
+        with store.explained():
+            found = read_json(index)
     except (FileNotFoundError, InputError):
         return None
     return found.get("key") if isinstance(found, dict) else None

@@ -84,17 +84,31 @@ def fetch(key: str, make: Callable[[], Source], where: str = "") -> tuple[ImageS
     made, and OSError where the disk is full or not ours; no part of an entry is left then.
     """
     place = folder() / "sets" / key
-    found = _open(place)
-    if found is None:
-        with _replacing(place) as partial:
-            _write(partial, make())
+    with explained():
         found = _open(place)
+        if found is None:
+            with _replacing(place) as partial:
+                _write(partial, make())
+            found = _open(place)
         if found is None:
             raise InputError(f"{place} was damaged while it was written: check the disk, or name another by {VARIABLE}")
     train, test, notes = found
     for note in notes:
         warnings.warn(f"{where}: {note}" if where else note, stacklevel=2)
     return train, test
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """An OSError inside that is about a file of the cache, or about none that it names, says what the cache is."""
+    try:
+        yield
+    except OSError as error:
+        place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else folder()
+        if not place.is_relative_to(folder()):
+            raise
+        reason = f"{error.strerror or error} in the cache of decoded images ({VARIABLE} names another folder)"
+        raise OSError(error.errno, reason, str(place)) from None
 
 
 def _open(place: Path) -> tuple[ImageSet, ImageSet, list[str]] | None:
@@ -155,24 +169,30 @@ def _mapped(path: Path) -> tuple[np.ndarray, Callable[[Tensor], None]]:
 
 @contextmanager
 def _replacing(place: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `place` if the work in it succeeds, and goes if it does not."""
+    """A new folder that takes the place of `place` if the work in it succeeds, and goes if it does not.
+
+    An entry that another process has finished since is left as it is.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
     ours = f".{os.getpid()}.{socket.gethostname()}."
     for left in place.parent.glob(f".*.{socket.gethostname()}.*{_PARTIAL}"):
         if not _alive(int(left.name.split(".")[1])):  # of a process that was killed
             shutil.rmtree(left, ignore_errors=True)
-    if place.exists():
-        shutil.rmtree(place)
     partial = Path(tempfile.mkdtemp(prefix=ours, suffix=_PARTIAL, dir=place.parent))
+    damaged = partial.with_name(f"{ours}damaged.{place.name}{_PARTIAL}")
     try:
         yield partial
         try:
             partial.rename(place)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster with the same images
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            if _open(place) is None:  # else another process was faster with the same images
+                place.rename(damaged)
+                partial.rename(place)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        for left in (partial, damaged):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:
