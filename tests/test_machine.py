@@ -33,3 +33,17 @@ def test_a_container_bounds_it(
     assert machine.available_memory() == 500_000
     (group / limit).write_text("max\n" if not folder else "9223372036854771712\n")
     assert machine.available_memory() > 2**20
+
+
+@pytest.mark.parametrize("bound", ["", "a", "a/b", "a/b/c"])
+def test_every_group_around_it_bounds_it(bound: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("", "a", "a/b", "a/b/c"):
+        group = tmp_path / "root" / name
+        group.mkdir()
+        (group / "memory.max").write_text("1000000\n" if name == bound else "max\n")
+        (group / "memory.current").write_text("700000\n")
+        (group / "memory.stat").write_text("inactive_file 200000\n")
+    monkeypatch.setattr(machine, "_CONTROL", tmp_path / "root")
+    monkeypatch.setattr(machine, "_OWN", tmp_path / "own")
+    (tmp_path / "own").write_text("0::/a/b/c\n")
+    assert machine.available_memory() == 500_000

@@ -4,8 +4,9 @@ import math
 import pytest
 import torch
 
-from datacondense import Scores, Spec
+from datacondense import InputError, Scores, Spec
 from datacondense.streams import Streams
+from datacondense.types import check_names
 
 
 def test_spec_survives_json(toy) -> None:
@@ -62,3 +63,15 @@ def test_scores_mean_and_sample_deviation() -> None:
     assert scores.mean("a") == pytest.approx(0.6)
     assert scores.std("a") == pytest.approx(math.sqrt(0.02))
     assert math.isnan(scores.std("b"))
+
+
+@pytest.mark.parametrize("name", ["", "a\tb", "a\n", "\x7f", "\u2028", "\ud800", "x" * 1001])
+def test_names_that_cannot_be_drawn_are_refused(name: str) -> None:
+    check_names(["owl", "é 日本"])
+    with pytest.raises(InputError, match="is not one line of 1 to 1000 letters"):
+        check_names(["owl", name])
+
+
+def test_a_name_twice_is_refused() -> None:
+    with pytest.raises(InputError, match="class name 'owl' is there twice"):
+        check_names(["owl", "wren", "owl"])

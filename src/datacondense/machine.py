@@ -4,7 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 
@@ -48,7 +48,8 @@ def _control_groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
             root = _CONTROL / "memory" if controllers else _CONTROL
             names = _FIRST_VERSION if controllers else _SECOND_VERSION
             # Inside a container its own group is the root, though it may be known by its path outside.
-            yield from ((group, names) for group in {root, root / path.lstrip("/")})
+            own = PurePosixPath(path.lstrip("/"))
+            yield from ((root / group, names) for group in (own, *own.parents))  # the last of which is the root
 
 
 def _left(group: Path, names: tuple[str, str, str]) -> int:

@@ -8,8 +8,10 @@ width, S networks trained side by side, G groups that share one augmentation dra
 import hashlib
 import json
 import statistics
+import unicodedata
 import warnings
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Protocol, final
@@ -21,6 +23,8 @@ from .errors import InputError
 
 _NAME_LENGTH = 1000
 """Characters of a class name that are taken from a file: it is drawn beside its images."""
+_UNDRAWN = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of control characters, halves of characters, and ends of lines."""
 
 
 @final
@@ -110,7 +114,21 @@ def _is_list(value: object) -> bool:
 
 def _is_name(value: object) -> bool:
     """Text that can be drawn in one line."""
-    return isinstance(value, str) and 0 < len(value) <= _NAME_LENGTH and all(ord(letter) >= 32 for letter in value)
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= _NAME_LENGTH
+        and all(unicodedata.category(letter) not in _UNDRAWN for letter in value)
+    )
+
+
+def check_names(names: Sequence[str], what: str = "class name") -> None:
+    """Raises InputError for a name that no artefact can hold: empty, too long, or not one line; and for one twice."""
+    for name in names:
+        if not _is_name(name):
+            raise InputError(f"{what} {_short(name)} is not one line of 1 to {_NAME_LENGTH} letters: give another name")
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise InputError(f"{what} {_short(twice)} is there twice: give another name")
 
 
 def _is_number(value: object) -> bool:

@@ -62,13 +62,13 @@ def test_defaults_and_given_fields_of_the_spec() -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ">f4"])
 def test_floats_are_the_bytes_they_were_made_from(dtype: Any) -> None:
     steps = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
-    real = image_set((steps / 255).astype(dtype), np.zeros(4, int), name="toy")
+    real = image_set((steps / 255).astype(dtype), np.array([0, 1, 0, 1]), name="toy")
     assert np.array_equal(real.images[:, 0], steps)
 
 
 def test_floats_between_two_bytes_become_the_nearer_one() -> None:
     images = np.array([100.4, 100.6, 254.6, 0.4])[:, None, None] / 255
-    assert image_set(images, np.zeros(4, int), name="toy").images.flatten().tolist() == [100, 101, 255, 0]
+    assert image_set(images, np.array([0, 1, 0, 1]), name="toy").images.flatten().tolist() == [100, 101, 255, 0]
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16])
@@ -244,3 +244,21 @@ def test_small_classes_are_left_out_and_named() -> None:
 def test_fewer_than_two_classes_are_refused() -> None:
     train, test = split(image_set(*numbered([40, 3, 20]), name="toy"))
     assert refusal(drop_small, train, test, 20) == "only 1 of 3 classes have 20 training images or more"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"class_names": ["a", "b\n", "c"]}, "class name 'b\\\\n' is not one line"),
+        ({"class_names": ["a", "b", "a"]}, "class name 'a' is there twice"),
+        ({"name": "a\tb"}, "name of the data 'a\\\\tb' is not one line"),
+    ],
+)
+def test_names_that_no_artefact_can_hold_are_refused(given: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        image_set(pixels(6, 4, 5), LABELS, **{"name": "toy", **given})
+
+
+def test_one_class_is_refused() -> None:
+    with pytest.raises(InputError, match="one class only"):
+        image_set(pixels(6, 4, 5), np.zeros(6, int), name="toy")

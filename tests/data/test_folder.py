@@ -48,6 +48,7 @@ def test_pixels_are_those_of_the_file(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
     path = write(tmp_path / "train/owl/a.png")
     Image.fromarray(pixels).save(path)
+    write(tmp_path / "train/wren/a.png")
     write(tmp_path / "test/owl/a.png")
     assert np.array_equal(read(tmp_path)[0].images[0], pixels.transpose(2, 0, 1))
 
@@ -67,28 +68,30 @@ def test_class_folders_alone_are_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_every_extension_is_read_in_any_case(tmp_path: Path, extension: str) -> None:
     colour, mode = (80, "L") if extension == ".pgm" else ((80, 80, 80), "RGB")
-    for name in (f"train/owl/a{extension}", f"test/owl/a{extension.upper()}"):
+    for name in (f"train/owl/a{extension}", f"train/wren/a{extension}", f"test/owl/a{extension.upper()}"):
         write(tmp_path / name, colour, mode)
     train, test = read(tmp_path)
-    assert (len(train), len(test)) == (1, 1)
+    assert (len(train), len(test)) == (2, 1)
     assert (train.images.int() - 80).abs().max() <= 2  # JPEG and WebP lose a little
 
 
 def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
     for part in ("train", "test"):
         write(tmp_path / part / "owl/a.png")
+        write(tmp_path / part / "wren/a.png")
         (tmp_path / part / "owl/.b.png").write_bytes(b"")
         (tmp_path / part / "owl/notes.txt").write_bytes(b"")
         (tmp_path / part / "owl/folder.png").mkdir()
         (tmp_path / part / ".cache").mkdir()
         (tmp_path / part / "notes.txt").write_bytes(b"")
     train, test = read(tmp_path)
-    assert (len(train), len(test), train.spec.class_names) == (1, 1, ("owl",))
+    assert (len(train), len(test), train.spec.class_names) == (2, 2, ("owl", "wren"))
 
 
 @pytest.mark.parametrize("mode", ["1", "L"])
 def test_grey_folders_have_one_channel(tmp_path: Path, mode: str) -> None:
     write(tmp_path / "train/owl/a.png", 255, mode)
+    write(tmp_path / "train/wren/a.png", 255, mode)
     write(tmp_path / "test/owl/a.png", 0, "L")
     train, test = read(tmp_path)
     assert train.spec.shape == (1, 4, 6)
@@ -102,6 +105,7 @@ def test_grey_folders_have_one_channel(tmp_path: Path, mode: str) -> None:
 )
 def test_one_image_in_colour_makes_all_three_channels(tmp_path: Path, mode: str, colour: tuple[int, ...]) -> None:
     write(tmp_path / "train/owl/a.png", 77, "L")
+    write(tmp_path / "train/wren/a.png", 77, "L")
     write(tmp_path / "test/owl/a.tif", colour, mode)
     train, test = read(tmp_path)
     assert train.spec.shape == test.spec.shape == (3, 4, 6)
@@ -111,8 +115,8 @@ def test_one_image_in_colour_makes_all_three_channels(tmp_path: Path, mode: str,
 def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -> None:
     image = Image.new("P", (6, 4), 1)
     image.putpalette([0, 0, 0, 10, 20, 30])
-    for part in ("train", "test"):
-        path = write(tmp_path / part / "owl/a.png")
+    for folder in ("train/owl", "train/wren", "test/owl"):
+        path = write(tmp_path / folder / "a.png")
         image.save(path, transparency=bytes([255, 40]))
     assert read(tmp_path)[0].images[0, :, 0, 0].tolist() == [217, 218, 220]  # over white
 
@@ -120,6 +124,7 @@ def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path: Path) -
 @pytest.mark.parametrize(("mode", "name"), [("I", "a.tif"), ("F", "a.tif")])
 def test_32_bits_are_refused(tmp_path: Path, mode: str, name: str) -> None:
     write(tmp_path / "owl" / name, 300, mode)
+    write(tmp_path / "wren/a.png")
     assert refusal(tmp_path).startswith(f"{tmp_path}: owl/{name} has 32 bits per channel (mode {mode})")
 
 
@@ -127,6 +132,7 @@ def test_32_bits_are_refused(tmp_path: Path, mode: str, name: str) -> None:
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.9])
 def test_a_truncated_image_is_refused_by_name(tmp_path: Path, name: str, part: float) -> None:
     path = write(tmp_path / "owl" / name)
+    write(tmp_path / "wren/a.png", size=(60, 40))
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(path)
     data = path.read_bytes()
     path.write_bytes(data[: int(part * len(data))])
@@ -135,6 +141,7 @@ def test_a_truncated_image_is_refused_by_name(tmp_path: Path, name: str, part: f
 
 def test_a_file_that_is_no_image_of_the_named_formats_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "owl/a.png")
+    write(tmp_path / "wren/a.png")
     for data in (b"not an image", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 4\n%%EndComments\n"):
         path.write_bytes(data)
         assert refusal(tmp_path).startswith(f"{tmp_path}: owl/a.png cannot be read as an image (of no known format)")
@@ -143,6 +150,7 @@ def test_a_file_that_is_no_image_of_the_named_formats_is_refused(tmp_path: Path)
 @pytest.mark.parametrize("side", [10_000, 30_000])
 def test_a_decompression_bomb_is_refused_by_name(tmp_path: Path, side: int) -> None:
     path = write(tmp_path / "owl/a.png")
+    write(tmp_path / "wren/a.png")
     header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     data = path.read_bytes()
     path.write_bytes(data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:])
@@ -153,6 +161,7 @@ def test_a_decompression_bomb_is_refused_by_name(tmp_path: Path, side: int) -> N
 
 def test_different_sizes_are_refused_with_two_examples(tmp_path: Path) -> None:
     write(tmp_path / "train/owl/a.png")
+    write(tmp_path / "train/wren/a.png")
     write(tmp_path / "test/owl/b.png", size=(5, 4))
     assert refusal(tmp_path) == (
         f"{tmp_path}: train/owl/a.png has 6x4 pixels and test/owl/b.png has 5x4: "

@@ -330,3 +330,50 @@ def test_places_for_the_record(tmp_path: Path) -> None:
 def test_the_library_is_imported_only_where_it_is_needed() -> None:
     code = "import sys, datacondense; sys.exit('datasets' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def readme(folder: Path, path: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    text = f'---\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: "{path}"\n---\n'
+    (folder / "README.md").write_text(text)
+    return folder
+
+
+def test_a_change_behind_a_link_is_noticed(tmp_path: Path) -> None:
+    write(tmp_path / "real", labels=[0, 1] * 3)
+    readme(tmp_path / "birds", "data/*.parquet").joinpath("data").symlink_to(tmp_path / "real/data")
+    (tmp_path / "birds/again").symlink_to(tmp_path / "birds")
+    assert sum(map(len, load("hub:birds"))) == 6
+    write(tmp_path / "real", labels=[0, 1] * 4)
+    assert sum(map(len, load("hub:birds"))) == 8
+
+
+@pytest.mark.parametrize("path", ["../real/data/*.parquet", "data/../../real/data/*.parquet"])
+def test_tables_outside_of_the_folder_are_refused(tmp_path: Path, path: str) -> None:
+    write(tmp_path / "real")
+    write(tmp_path / "birds", "other")
+    readme(tmp_path / "birds", path)
+    assert "real/data/train-00000-of-00001.parquet, which is not in the folder" in refusal("birds")
+
+
+def test_a_folder_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "birds")
+
+    def change(what: str, done: int, total: int) -> None:
+        if what == "decoding" and done == total:
+            path.with_name("train-00001-of-00002.parquet").write_bytes(path.read_bytes())
+
+    with pytest.raises(InputError, match="changed while they were read"):
+        load("hub:birds", progress=change)
+
+
+@pytest.mark.parametrize("place", ["../birds", "../link"])
+def test_a_folder_of_images_is_found_by_any_path(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        for i in range(3):
+            (tmp_path / "birds" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (6, 4), i).save(tmp_path / "birds" / name / f"{i}.png")
+    (tmp_path / "link").symlink_to(tmp_path / "birds")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert sum(map(len, load(f"hub:{place}"))) == 6

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datacondense.data import DATASETS, SOURCES, absolute, load
+from datacondense.data import DATASETS, SOURCES, absolute, load, store
 from datacondense.errors import InputError
 
 
@@ -45,3 +45,31 @@ def test_arguments_for_the_record_are_those_that_were_given(tmp_path: Path, monk
     }
     assert absolute("arrays:~/a.npz") == {"source": f"arrays:{Path('~/a.npz').expanduser()}"}
     assert absolute("hub:owner/name") == {"source": "hub:owner/name"}
+
+
+@pytest.mark.parametrize("source", ["folder:~nosuchuser/a", "arrays:~nosuchuser/a.npz", "hub:~nosuchuser/a", "mnist"])
+def test_the_home_of_nobody_is_an_error_of_one_line(source: str) -> None:
+    with pytest.raises(InputError, match=r"~nosuchuser/a.* starts with the home folder of a user who is not known"):
+        load(source, data_dir="~nosuchuser/a")
+
+
+@pytest.mark.parametrize("variable", ["DATACONDENSE_CACHE", "DATACONDENSE_DATA"])
+def test_the_home_of_nobody_in_a_variable(variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "~nosuchuser/a")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
+    with pytest.raises(InputError, match="home folder"):
+        store.folder() if variable == store.VARIABLE else load("cifar10")
+
+
+@pytest.mark.parametrize("place", ["data", "variable", "nowhere"])
+def test_the_folder_of_a_named_set_is_recorded(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if place == "variable":
+        monkeypatch.setenv("DATACONDENSE_DATA", str(tmp_path / "variable"))
+    files = tmp_path / place / "svhn"
+    files.mkdir(parents=True)
+    for name in ("train_32x32.mat", "test_32x32.mat"):
+        (files / name).touch()
+    monkeypatch.chdir(tmp_path)
+    expected = {} if place == "nowhere" else {"data_dir": str(tmp_path / place)}
+    assert absolute("svhn") == {"source": "svhn", **expected}

@@ -80,7 +80,6 @@ def test_fashion_mnist_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytes
         "mine",
         "env/FashionMNIST/raw",
         "env/fashion-mnist",
-        "env",
         "data/FashionMNIST/raw",
         "data/fashion-mnist",
         "debian",
@@ -115,7 +114,7 @@ def test_an_absent_set_is_told_with_every_place(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv(VARIABLE, str(env))
     found = fashion(tmp_path).find(None)
     assert isinstance(found, NotFound)
-    places = [f"{env}/FashionMNIST/raw", f"{env}/fashion-mnist", f"{env}", "data/FashionMNIST/raw"]
+    places = [f"{env}/FashionMNIST/raw", f"{env}/fashion-mnist", "data/FashionMNIST/raw"]
     every = ", ".join([*places, "data/fashion-mnist", str(tmp_path / "debian")])
     assert f"looked in {every}; install it" in str(found.error())
     assert f"looked in {every}, the hub; install it" in str(found.error(["the hub"]))
@@ -210,3 +209,28 @@ def test_the_names_on_the_hub() -> None:
         "cifar100": HubName(repo="uoft-cs/cifar100", image_column="img", label_column="fine_label"),
         "tiny-imagenet": HubName(repo="zh-plus/tiny-imagenet", test="valid"),
     }
+
+
+def test_the_files_of_another_set_in_the_folder_of_the_variable_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(write_set(tmp_path / "fashion-mnist", 1)))
+    assert isinstance(NAMED["mnist"].find(None), NotFound)
+
+
+@pytest.mark.parametrize(
+    ("folder", "refused"),
+    [
+        ("fashion-mnist", "mnist"),
+        ("FashionMNIST/raw", "mnist"),
+        ("mnist/fashion-mnist", "mnist"),
+        ("MNIST/raw", "fashion-mnist"),
+        ("mnist", "fashion-mnist"),
+    ],
+)
+def test_a_folder_with_the_name_of_another_set_is_refused(tmp_path: Path, folder: str, refused: str) -> None:
+    other = "fashion-mnist" if refused == "mnist" else "mnist"
+    place = write_set(tmp_path / folder, 1)
+    assert isinstance(NAMED[other].find(place), Found)
+    with pytest.raises(InputError, match=f"{folder} has the name of {other}, not {refused}: name another"):
+        NAMED[refused].find(place)

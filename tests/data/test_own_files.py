@@ -1,18 +1,20 @@
 """Folders and zip files as people have them: mixed, broken, nested, changed, large."""
 
+import errno
 import os
 import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from datacondense import InputError, load, machine
-from datacondense.data import store
+from datacondense import InputError, image_set, load, machine
+from datacondense.data import parallel, store, tree
 from datacondense.data.folder import read_files
 from datacondense.data.options import Options, silent
 
@@ -98,7 +100,7 @@ def test_grey_of_all_kinds_stays_grey(tmp_path: Path) -> None:
     for part in ("train", "test"):
         picture(tmp_path / part / "a/1.png", 100 * 257, "I;16")
         picture(tmp_path / part / "a/2.png", (9, 255), "LA")
-        picture(tmp_path / part / "a/3.png", 1, "1")
+        picture(tmp_path / part / "b/3.png", 1, "1")
     assert load(f"folder:{tmp_path}")[0].images[:, :, 0, 0].tolist() == [[100], [9], [255]]
 
 
@@ -127,7 +129,8 @@ def test_deeper_folders_are_read_in_order(tmp_path: Path) -> None:
     for i, name in enumerate(["a/images/1.png", "a/images/more/1.png", "a/z.png", "a/.git/1.png"]):
         picture(tmp_path / "train" / name, (i, 0, 0))
         picture(tmp_path / "test" / name)
-    assert load(f"folder:{tmp_path}")[0].images[:, 0, 0, 0].tolist() == [0, 1, 2]
+    picture(tmp_path / "train/b/1.png", (9, 0, 0))
+    assert load(f"folder:{tmp_path}")[0].images[:, 0, 0, 0].tolist() == [0, 1, 2, 9]
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
@@ -210,6 +213,26 @@ def test_the_same_images_elsewhere_are_not_decoded_again(tmp_path: Path) -> None
     assert told.last == {"reading": (12, 12)}
 
 
+def test_a_note_names_the_place_that_was_read(tmp_path: Path) -> None:
+    birds(tmp_path / "a/birds")
+    (tmp_path / "a/birds/owl/0.png").write_bytes(b"")
+    shutil.copytree(tmp_path / "a/birds", tmp_path / "b/birds")
+    for place in (tmp_path / "a/birds", tmp_path / "b/birds"):
+        with pytest.warns(UserWarning, match=f"{place}: left out 1 of 12 images"):
+            load(f"folder:{place}", skip_broken=True)
+
+
+def test_a_set_in_a_cache_that_is_read_only_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_file: int) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    birds(tmp_path / "a/birds")
+    load(f"folder:{tmp_path / 'a/birds'}")
+    shutil.copytree(tmp_path / "a/birds", tmp_path / "b/birds")
+    monkeypatch.setattr(os, "fsync", refused)
+    assert sum(map(len, load(f"folder:{tmp_path / 'b/birds'}"))) == 12
+
+
 @pytest.mark.parametrize("change", ["pixel", "name", "more", "less", "label", "option"])
 def test_a_change_is_noticed(tmp_path: Path, change: str) -> None:
     birds(tmp_path)
@@ -272,12 +295,12 @@ def test_names_that_are_no_text_are_refused_or_shown(tmp_path: Path) -> None:
     assert "owl/? .png cannot be read" in refusal(tmp_path)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")).mkdir()
     picture(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff/1.png")))
-    assert r"a class folder '\udcff' that is not UTF-8" in refusal(tmp_path)
+    assert r"class folder '\udcff' is not one line of 1 to 1000 letters" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, -3])
 def test_a_size_below_one_is_refused(tmp_path: Path, size: int) -> None:
-    assert refusal(birds(tmp_path), image_size=size) == f"--image-size {size}: must be at least 1"
+    assert refusal(birds(tmp_path), image_size=size) == f"--image-size {size}: must be from 1 to 4096"
 
 
 def test_columns_are_no_matter_of_folders(tmp_path: Path) -> None:
@@ -349,7 +372,7 @@ def test_a_zip_bomb_is_refused_without_unpacking_it(tmp_path: Path, monkeypatch:
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("owl/9.png", "w") as file:
         for _ in range(40):
             file.write(bytes(2**20))
-    monkeypatch.setattr(machine, "available_memory", lambda: 4 * (os.cpu_count() or 1) * 2**24)
+    monkeypatch.setattr(tree, "MOST_BYTES", 2**24)
     assert "owl/9.png has 40 MiB, more than 16: make it smaller" in refusal(path)
 
 
@@ -376,3 +399,161 @@ def test_grey_files_fill_three_channels_where_these_are_wanted(tmp_path: Path) -
     ]
     train, _ = read_files("mine", ["a", "b"], files, Options(), silent, rgb=True)
     assert train.images[:, :, 0, 0].tolist() == [[i] * 3 for i in range(4)]
+
+
+def test_little_memory_leaves_out_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    birds(tmp_path)
+    for i in range(6):
+        Image.fromarray(RANDOM.integers(0, 256, (300, 300, 3), np.uint8)).save(tmp_path / f"owl/{i}.png")
+    monkeypatch.setattr(machine, "available_memory", lambda: 2**20)
+    assert sum(map(len, load(f"folder:{tmp_path}", image_size=8, skip_broken=True))) == 12
+
+
+@pytest.mark.parametrize("skip_broken", [True, False])
+def test_a_failing_disk_makes_no_image_a_broken_one(
+    tmp_path: Path, skip_broken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    birds(tmp_path)
+
+    def failing(path: str, mode: str) -> Any:
+        if path.endswith("owl/3.png"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return Path(path).open(mode)
+
+    monkeypatch.setattr(tree, "open", failing, raising=False)
+    with pytest.raises(OSError, match=r"Input/output error: .*/owl/3.png"):
+        load(f"folder:{tmp_path}", skip_broken=skip_broken)
+    assert left() == []
+
+
+def test_an_image_without_memory_for_it_is_not_a_broken_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object) -> None:
+        raise MemoryError
+
+    birds(tmp_path)
+    monkeypatch.setattr(Image.Image, "convert", exhausted)
+    with pytest.raises(MemoryError):
+        load(f"folder:{tmp_path}", skip_broken=True)
+    assert left() == []
+
+
+def test_few_large_images_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "available_memory", lambda: 4000)
+    monkeypatch.setattr(parallel, "workers", lambda: 8)
+    for each, most in ((1, 16), (300, 3), (5000, 1)):
+        begun: list[int] = []
+        results = parallel.ordered(begun.append, range(50), "x", silent, each=each)
+        next(results)
+        del results
+        assert len(begun) <= most + 1
+
+
+def test_a_size_beyond_reason_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--image-size 5000: must be from 1 to 4096"):
+        load(f"folder:{birds(tmp_path)}", image_size=5000)
+
+
+@pytest.mark.parametrize("stray", ["preview.png", "root/preview.png"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_an_image_beside_the_classes_merges_none(tmp_path: Path, stray: str, zipped: bool) -> None:
+    birds(tmp_path / "set/root")
+    picture(tmp_path / "set" / stray)
+    place = packed(tmp_path / "set", tmp_path / "set.zip") if zipped else tmp_path / "set"
+    with pytest.warns(UserWarning, match="passed over 1 images outside of the class folders"):
+        train, test = load(f"folder:{place}")
+    assert (train.spec.class_names, len(train) + len(test)) == (("owl", "wren"), 12)
+
+
+def test_one_class_is_refused_with_the_layout_that_was_expected(tmp_path: Path) -> None:
+    picture(tmp_path / "owl/1.png")
+    said = refusal(tmp_path)
+    assert said.startswith(f"{tmp_path} has one class only, 'owl': expected PATH/CLASS/*.png, or both ")
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [("Train", "Test"), ("train", "testing"), ("TRAINING", "dev"), ("train", "eval")]
+)
+def test_parts_have_several_names_in_any_case(tmp_path: Path, train: str, test: str) -> None:
+    birds(tmp_path / train, 3)
+    birds(tmp_path / test, 2)
+    assert [len(part) for part in load(f"folder:{tmp_path}")] == [6, 4]
+
+
+@pytest.mark.parametrize("parts", [["Train", "train", "test"], ["test", "val"], ["training", "train"]])
+def test_what_looks_like_parts_and_is_none_is_refused(tmp_path: Path, parts: list[str]) -> None:
+    for part in parts:
+        birds(tmp_path / part, 2)
+    assert "expected PATH/CLASS/*.png, or both PATH/train/CLASS/*.png" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("val", [True, False])
+def test_test_images_without_classes_are_left_out(tmp_path: Path, val: bool) -> None:
+    birds(tmp_path / "train", 5)
+    picture(tmp_path / "test/1.png")
+    if val:
+        birds(tmp_path / "val", 2)
+    with pytest.warns(UserWarning, match="test is left out"):
+        assert [len(part) for part in load(f"folder:{tmp_path}")] == ([10, 4] if val else [8, 2])
+
+
+def test_what_is_passed_over_is_counted_each_time(tmp_path: Path) -> None:
+    birds(tmp_path / "train")
+    birds(tmp_path / "test")
+    birds(tmp_path / "unlabelled")
+    picture(tmp_path / "1.png")
+    picture(tmp_path / "train/2.png")
+    for name in (
+        "train/owl/3.heic",
+        "test/owl/more/4.HEIC",
+        "train/owl/5",
+        "train/owl/6.txt",
+        "train/owl/.7.raw",
+        "8.pdf",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="passed over") as caught:
+            assert [len(part) for part in load(f"folder:{tmp_path}")] == [12, 12]
+        assert [str(warning.message) for warning in caught] == [
+            f"{tmp_path}: passed over 3 files that are not known to be images (.heic, no suffix), "
+            "2 images outside of the class folders, the folders unlabelled"
+        ]
+
+
+@pytest.mark.parametrize("base", ["", "root/", "train/", "root/train/"])
+def test_a_link_inside_a_class_doubles_no_image(tmp_path: Path, base: str) -> None:
+    for name in ("owl", "wren"):
+        for i in range(3):
+            picture(tmp_path / base / name / f"deep/{i}.png")
+    (tmp_path / base / "owl/again").symlink_to(tmp_path / base / "owl/deep")
+    (tmp_path / base / "wren/owls").symlink_to(tmp_path / base / "owl/deep")
+    if "train" in base:
+        birds(tmp_path / base / "../test", 1)
+    train, test = load(f"folder:{tmp_path}")
+    assert len(train) + len(test) == 9 + ("train" in base) * 2
+
+
+@pytest.mark.parametrize("name", ["a\tb", "a\nb", "a\x7f"])
+def test_names_that_no_set_can_be_saved_under_are_refused_first(tmp_path: Path, name: str) -> None:
+    birds(tmp_path / name)
+    assert "name of the data" in refusal(tmp_path / name)
+    birds(tmp_path / "set").joinpath("owl").rename(tmp_path / "set" / name)
+    assert "class folder" in refusal(tmp_path / "set")
+
+
+def test_small_classes_are_left_out_of_what_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    birds(tmp_path / "birds", 10)
+    for i in range(3):
+        picture(tmp_path / "birds/tit" / f"{i}.png")
+    whole, _ = load(f"folder:{tmp_path / 'birds'}")
+    monkeypatch.setattr(machine, "available_memory", lambda: 2**10)  # as for images that do not fit
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"birds: left out classes with fewer than 3 training images: tit \(2\)"):
+            train, test = load(f"folder:{tmp_path / 'birds'}", min_per_class=3)
+        assert train.spec.class_names == ("owl", "wren")
+        assert (train.counts.tolist(), test.counts.tolist()) == ([8, 8], [2, 2])
+    assert torch.equal(train.images, whole.images[whole.labels != 1])
+    assert train.fingerprint() == image_set(train.images, train.labels, spec=train.spec).fingerprint()
+    with pytest.raises(InputError, match="birds: only 0 of 3 classes have 9 training images or more"):
+        load(f"folder:{tmp_path / 'birds'}", min_per_class=9)

@@ -269,3 +269,28 @@ def test_a_wrong_bit_among_the_pixels_is_noticed(tmp_path: Path) -> None:
         said = refusal(read_torch, path, mmap=mmap)
         assert said.startswith(f"{path} is damaged")
         assert "checksum" in said
+
+
+def _doubled(times: int) -> bytes:
+    """A pickle of a dict whose key is a tuple that holds the one before twice, and so on."""
+    return b"\x80\x02}q\x01K\x01\x85q\x00" + b"h\x00h\x00\x86q\x00" * times + b"h\x01h\x00K\x01s."
+
+
+@pytest.mark.parametrize("bomb", [_doubled(60), b"\x80\x02}K\x01\x85" + b"2\x86" * 60 + b"K\x01s."])
+def test_tuples_that_would_be_hashed_for_ever_are_refused(tmp_path: Path, bomb: bytes) -> None:
+    assert "its tuples would never be unpacked" in refusal(from_bytes, bomb)
+    path = tmp_path / "a.pt"
+    torch.save({"a": torch.zeros(2)}, path)
+    with zipfile.ZipFile(path) as whole:
+        parts = {entry: whole.read(entry) for entry in whole.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for entry, data in parts.items():
+            archive.writestr(entry, bomb if entry.filename.endswith("data.pkl") else data)
+    assert "its tuples would never be unpacked" in refusal(read_torch, path)
+
+
+def test_tuples_as_keys_that_share_a_little_are_read() -> None:
+    shared = (1, (2, 3))
+    value = {(shared, i): (shared, shared) for i in range(1000)}
+    for protocol in PROTOCOLS:
+        assert from_bytes(pickle.dumps(value, protocol)) == value

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -175,3 +177,36 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert store.folder() == tmp_path / "datacondense"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert store.folder() == Path("~/.cache/datacondense").expanduser()
+
+
+def test_what_another_process_has_mended_meanwhile_is_left() -> None:
+    fetch("a", source)
+    images = store.folder() / "sets/a/train.images.npy"
+    images.write_bytes(b"")
+
+    def slow() -> Source:
+        fetch("a", source)  # another one mends it first
+        seen.append(images.stat().st_ino)
+        return source()
+
+    seen: list[int] = []
+    fetch("a", slow)
+    assert [images.stat().st_ino] == seen
+    assert left() == ["a"]
+
+
+def test_a_cache_that_is_no_folder_is_told_with_the_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DATACONDENSE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OSError, match=f"the cache of decoded images .DATACONDENSE_CACHE names.*{tmp_path}/file/sets"):
+        fetch("a", source)
+
+
+def test_a_full_disk_is_told_with_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device in the cache of decoded images"):
+        fetch("a", source)
+    assert left() == []

@@ -87,7 +87,7 @@ def test_pictures_go_through_the_same_rules_as_files() -> None:
     exif[0x112] = 6
     turned = Image.fromarray(np.array([[0, 99]] * 4, np.uint8).repeat(2, 1))
     turned.info["exif"] = exif.tobytes()
-    dataset = Listed([(image, 0) for image in [*images, turned]])
+    dataset = Listed([(image, i % 2) for i, image in enumerate([*images, turned])])
     train, _ = from_torch(dataset, name="mine", test=dataset)
     assert train.images[:3, :, 0, 0].tolist() == [[255] * 3, [7] * 3, [1] * 3]
     assert train.images[3, 0, :, 0].tolist() == [0, 0, 99, 99]

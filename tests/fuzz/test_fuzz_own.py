@@ -86,7 +86,9 @@ def check(source: str, **options) -> None:
     """Loading gives a sound set or one line; the cache holds whole entries only."""
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r".* (is|left) left out|.*: left out", category=UserWarning)
+            warnings.filterwarnings(
+                "ignore", message=r".* (is|left) left out|.*: (left out|passed over)", category=UserWarning
+            )
             train, test = load(source, **options)
     except InputError as error:
         if not is_one_line(error):

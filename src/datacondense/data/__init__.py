@@ -11,8 +11,9 @@ from ..types import ImageSet, Spec
 from . import arrays, digits, finding, folder, hub
 from .build import image_set
 from .division import drop_small
-from .named import NAMED
+from .named import NAMED, Found
 from .options import Options, Progress, silent
+from .places import expanded
 from .torch_set import from_torch
 
 DATASETS: dict[str, Callable[[Path | None, Progress], tuple[ImageSet, ImageSet]]] = {
@@ -52,16 +53,16 @@ def load(
     Raises InputError for an unknown name, for files that are missing, and for data that cannot be used.
     """
     options = Options(
-        image_size=image_size, skip_broken=skip_broken, image_column=image_column, label_column=label_column
+        image_size=image_size,
+        skip_broken=skip_broken,
+        image_column=image_column,
+        label_column=label_column,
+        min_per_class=min_per_class,
     )
-    train, test = _read(source, data_dir, options, progress)
-    return drop_small(train, test, min_per_class)
-
-
-def _read(source: str, data_dir: str | Path | None, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
     if source in DATASETS:
         options.refuse(source)
-        return DATASETS[source](None if data_dir is None else Path(data_dir).expanduser(), progress)
+        train, test = DATASETS[source](None if data_dir is None else expanded(data_dir), progress)
+        return drop_small(train, test, min_per_class)
     prefix, colon, place = source.partition(":")
     if not colon or prefix not in SOURCES:
         raise unknown("data", source, [*DATASETS, *(f"{name}:{what}" for name, (what, _) in SOURCES.items())])
@@ -79,14 +80,18 @@ def known_spec(source: str) -> Spec | None:
 def absolute(source: str, data_dir: str | Path | None = None, **options: Any) -> dict[str, Any]:
     """The arguments of `load` for JSON, without those at their default, with paths from the root of the disk.
 
-    options: other arguments of `load`, but for `progress`. What is no path, as OWNER/NAME, stays as it is.
+    options: other arguments of `load`, but for `progress`. What is no path, as OWNER/NAME, stays as it is. For a named
+    set, data_dir is that in which its files are now, where they are in one.
     """
     prefix, colon, place = source.partition(":")
     if colon:
-        place = hub.absolute(place) if prefix == "hub" else str(Path(place).expanduser().absolute())
+        place = hub.absolute(place) if prefix == "hub" else str(expanded(place).absolute())
     given: dict[str, Any] = {"source": f"{prefix}{colon}{place}"}
+    if data_dir is None and source in NAMED:
+        found = NAMED[source].find(None)
+        data_dir = found.root if isinstance(found, Found) else None
     if data_dir is not None:
-        given["data_dir"] = str(Path(data_dir).expanduser().absolute())
+        given["data_dir"] = str(expanded(data_dir).absolute())
     defaults = {name: parameter.default for name, parameter in signature(load).parameters.items()}
     return {**given, **{name: value for name, value in options.items() if value != defaults[name]}}
 

@@ -1,7 +1,5 @@
 """A data set in one .npz file of NumPy arrays."""
 
-from pathlib import Path
-
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
@@ -9,9 +7,10 @@ from .. import machine
 from ..errors import InputError, naming
 from ..types import ImageSet
 from .build import image_set
-from .division import split
+from .division import drop_small, split
 from .npy import declared_size
 from .options import Options, Progress
+from .places import expanded
 
 _EXPECTED = "expected images, labels and, if there are any, test_images, test_labels, class_names"
 
@@ -23,7 +22,7 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
     (`division.split`), and `class_names`, an array of K strings. Nothing pickled is read.
     Raises InputError for a file that is missing or damaged and for arrays that cannot be used.
     """
-    path = Path(place).expanduser()  # a shell leaves the ~ of arrays:~/mine.npz as it is
+    path = expanded(place)  # a shell leaves the ~ of arrays:~/mine.npz as it is
     options.refuse(f"arrays:{place}")
     if not path.is_file():
         raise InputError(f"{path} is not a file: expected an .npz of NumPy arrays")
@@ -35,7 +34,7 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
         if not isinstance(archive, NpzFile):
             raise InputError(f"{path} is damaged or not an .npz file: write one with numpy.savez")
         with archive, naming(path):
-            return _read(archive, path.stem)
+            return drop_small(*_read(archive, path.stem), options.min_per_class)
 
 
 def _read(archive: NpzFile, name: str) -> tuple[ImageSet, ImageSet]:

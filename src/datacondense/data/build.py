@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..types import ImageSet, Spec
+from ..types import ImageSet, Spec, check_names
 
 _PIXELS_COUNTED = 2**22  # at a time, by `Statistics`
 
@@ -62,6 +62,7 @@ def image_set(
     targets = _targets(_numpy("labels", labels), len(pixels))
     shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
     if spec is None:
+        check_names([str(name)], "name of the data")
         names = _class_names(targets, class_names)
         if mean is None or std is None:
             measured = Statistics.of(pixels)
@@ -145,14 +146,21 @@ def _targets(labels: np.ndarray, count: int) -> np.ndarray:
 
 def _class_names(targets: np.ndarray, class_names: Sequence[str] | None) -> tuple[str, ...]:
     """The names of all classes, each of which has an image."""
-    classes = int(targets.max()) + 1 if class_names is None else len(class_names)
-    check_classes(targets, classes, class_names)
-    return tuple(str(name) for name in (range(classes) if class_names is None else class_names))
+    if class_names is None:
+        classes = int(targets.max()) + 1
+        check_classes(targets, classes)
+        return tuple(map(str, range(classes)))
+    names = tuple(map(str, class_names))
+    check_names(names)
+    check_classes(targets, len(names), names)
+    return names
 
 
 def check_classes(labels: np.ndarray, classes: int, class_names: Sequence[str] | None = None) -> None:
-    """Raises InputError unless labels (N,) are in [0, classes), and each class has an image to train on."""
+    """Raises InputError unless labels (N,) are in [0, classes), and each of two or more has an image to train on."""
     _check_range(labels, classes)
+    if classes < 2:
+        raise InputError("there is one class only, and nothing can be told from it: give images of two or more")
     present = np.unique(labels).tolist()
     if len(present) < classes:
         missing = next(k for k, label in enumerate([*present, classes]) if k < label)

@@ -1,8 +1,10 @@
 """Many image files, wherever they lie, as a train and a test set: looked through, decoded and cached."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -18,6 +20,10 @@ from .options import Options, Progress
 
 _IN_ERROR = 5  # broken files that an error names
 _IN_NOTE = 20
+_BYTES_PER_PIXEL = 24
+"""While an image is decoded, of a transparent one, which takes the most."""
+_OF_THE_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
+"""Errors that say that a file cannot be read at all, and not that something else went wrong just now."""
 
 
 @final
@@ -57,6 +63,8 @@ class _Survey:
 
     key: str
     shape: tuple[int, int, int]
+    largest: int
+    """Pixels of the largest image, as it is or as it will be."""
     broken: dict[int, str]
     """Position -> why the file cannot be read."""
 
@@ -81,18 +89,20 @@ def fetch(collection: Collection, options: Options, progress: Progress) -> tuple
                 raise _changed()
             return _source(collection, found, options, progress)
 
-        sets = store.fetch(key, make)
+        sets = store.fetch(key, make, collection.place)
     if survey and collection.restamp() == collection.stamp:
-        index.parent.mkdir(parents=True, exist_ok=True)
-        ours = index.with_name(f"{index.name}.{os.getpid()}")  # another process may read the same files just now
-        write_json(ours, {"key": key})
-        ours.replace(index)
+        with suppress(OSError):  # a cache that has the set may be read-only: the files are then read again each time
+            index.parent.mkdir(parents=True, exist_ok=True)
+            ours = index.with_name(f"{index.name}.{os.getpid()}")  # another process may read the same files just now
+            write_json(ours, {"key": key})
+            ours.replace(index)
     return sets
 
 
 def _known(index: Path) -> str | None:
     try:
-        found = read_json(index)
+        with store.explained():
+            found = read_json(index)
     except (FileNotFoundError, InputError):
         return None
     return found.get("key") if isinstance(found, dict) else None
@@ -112,7 +122,7 @@ def _survey(collection: Collection, options: Options, progress: Progress) -> _Su
             data = collection.read(position)
             return hashlib.sha256(data).hexdigest(), *inspect(data)
         except (InputError, OSError) as error:
-            return "", _reason(error)
+            return "", _reason(collection, position, error)
 
     digest, broken = hashlib.sha256(), {}
     sizes: dict[Size, int] = {}  # the first file of each size
@@ -130,7 +140,9 @@ def _survey(collection: Collection, options: Options, progress: Progress) -> _Su
     if not sizes:
         raise _unreadable(collection, broken) if broken else InputError("there is no image")
     key = store.key([VERSION, _settings(collection, options), digest.hexdigest()])
-    return _Survey(key, _shape(collection, sizes, grey, options.image_size), broken)
+    shape = _shape(collection, sizes, grey, options.image_size)
+    largest = max(width * height for width, height in [*sizes, shape[1:]])
+    return _Survey(key, shape, largest, broken)
 
 
 def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_size: int | None) -> tuple[int, int, int]:
@@ -156,24 +168,25 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
     broken = dict(survey.broken)
 
     def notes() -> list[str]:
-        found = f"{collection.place}: left out {len(broken)} of {len(collection.files)} images, which cannot be read: "
+        found = f"left out {len(broken)} of {len(collection.files)} images, which cannot be read: "
         return [*collection.notes, *([found + _listed(collection, broken, _IN_NOTE)] if broken else [])]
 
     return store.Source(
         name=collection.name,
         class_names=collection.class_names,
         shape=survey.shape,
-        images=_images(collection, survey.shape, broken, options, progress),
+        images=_images(collection, survey, broken, options, progress),
         notes=notes,
         mean=collection.mean,
         std=collection.std,
         flip=collection.flip,
+        min_per_class=options.min_per_class,
     )
 
 
 def _images(
     collection: Collection,
-    shape: tuple[int, int, int],
+    survey: _Survey,
     broken: dict[int, str],
     options: Options,
     progress: Progress,
@@ -184,14 +197,15 @@ def _images(
         try:
             image = decode(collection.read(position), options.image_size)
         except (InputError, OSError) as error:
-            return _reason(error)
-        if image.shape[1:] != shape[1:] or len(image) > shape[0]:
+            return _reason(collection, position, error)
+        if image.shape[1:] != survey.shape[1:] or len(image) > survey.shape[0]:
             return "has other pixels than its header says"
         return image
 
     positions = [position for position in range(len(collection.files)) if position not in broken]
     trained = np.zeros(len(collection.class_names), dtype=bool)
-    for position, image in zip(positions, parallel.ordered(picture, positions, "decoding", progress), strict=True):
+    pictures = parallel.ordered(picture, positions, "decoding", progress, each=_BYTES_PER_PIXEL * survey.largest)
+    for position, image in zip(positions, pictures, strict=True):
         if isinstance(image, str):
             broken[position] = image
         elif options.skip_broken or not broken:
@@ -233,7 +247,11 @@ def _shown(collection: Collection, position: int) -> str:
     return " ".join(collection.files[position].encode(errors="replace").decode().split())
 
 
-def _reason(error: Exception) -> str:
+def _reason(collection: Collection, position: int, error: InputError | OSError) -> str:
+    """Why a file is broken. Raises OSError, with its name, where it is not the file that is to blame."""
     if isinstance(error, OSError):
+        if error.errno not in _OF_THE_FILE:
+            place = f"{collection.place}/{_shown(collection, position)}"
+            raise OSError(error.errno, error.strerror or str(error), place) from None
         return f"cannot be read ({error.strerror or error})"
     return str(error)

@@ -32,7 +32,8 @@ def decode(data: bytes, image_size: int | None = None) -> np.ndarray:
 
     image_size: resized and cropped to a square of this side. Large JPEGs are decoded at a fraction of their size then,
     at least twice that of the result.
-    Raises InputError for what is no whole image, has more pixels than Pillow deems safe, or has 32 bits per channel.
+    Raises InputError for what is no whole image, has more pixels than Pillow deems safe, or has 32 bits per channel,
+    and MemoryError where there is not enough of it.
     """
     with _opened(data) as image:
         size = image.size
@@ -88,7 +89,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
             _check(image)
             yield image
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Image.UnidentifiedImageError:
         raise InputError("cannot be read as an image (of no known format)") from None

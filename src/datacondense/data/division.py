@@ -1,6 +1,7 @@
 """Sets taken apart: some images of every class for testing, and classes that are too small left out."""
 
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,17 @@ from ..errors import InputError
 from ..types import ImageSet
 from .build import Statistics
 
+TRAINS = ("train", "training")
+"""Names, in lower case, of the part to train on."""
+TESTS = ("test", "testing", "validation", "valid", "val", "eval", "dev")
+"""Of the part to test on, the best first."""
 _SPLIT_SEED = 2018
 """Not the seed of a run: all runs on the same data must be tested on the same images."""
+
+
+def parts(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
+    """Those of `names` that are in `wanted` but for their case, in its order."""
+    return sorted((name for name in names if name.lower() in wanted), key=lambda name: wanted.index(name.lower()))
 
 
 def split(whole: ImageSet) -> tuple[ImageSet, ImageSet]:
@@ -50,22 +60,39 @@ def drop_small(train: ImageSet, test: ImageSet, least: int) -> tuple[ImageSet, I
     The classes left are numbered anew; mean and std are measured on their images. Raises InputError when fewer than
     two classes are left.
     """
-    names, counts = train.spec.class_names, train.counts.tolist()
-    kept = [k for k, count in enumerate(counts) if count >= least]
-    if len(kept) == len(names):
+    names = train.spec.class_names
+    kept, note = large(names, train.counts.tolist(), least)
+    if not note:
         return train, test
-    if len(kept) < 2:
-        raise InputError(f"only {len(kept)} of {len(names)} classes have {least} training images or more")
-    dropped = ", ".join(f"{names[k]} ({count})" for k, count in enumerate(counts) if count < least)
-    warnings.warn(f"left out classes with fewer than {least} training images: {dropped}", stacklevel=3)
-    numbers = torch.full((len(names),), -1)
-    numbers[kept] = torch.arange(len(kept))
+    warnings.warn(note, stacklevel=3)
+    numbers = torch.from_numpy(renumbered(kept, len(names)))
     (images, labels), (test_images, test_labels) = (_of_classes(part, numbers) for part in (train, test))
     if not len(test_labels):
         raise InputError("no test image is of a class that is left: give more images of each class")
     mean, std = Statistics.of(images)
     spec = replace(train.spec, class_names=tuple(names[k] for k in kept), mean=mean, std=std)
     return ImageSet(images, labels, spec), ImageSet(test_images, test_labels, spec)
+
+
+def large(names: Sequence[str], counts: Sequence[int], least: int) -> tuple[list[int], str]:
+    """The classes with `least` training images or more, and which were left out, in words if there are any.
+
+    counts: training images of each. Raises InputError when fewer than two classes are left.
+    """
+    kept = [k for k, count in enumerate(counts) if count >= least]
+    if len(kept) == len(names):
+        return kept, ""
+    if len(kept) < 2:
+        raise InputError(f"only {len(kept)} of {len(names)} classes have {least} training images or more")
+    dropped = ", ".join(f"{names[k]} ({count})" for k, count in enumerate(counts) if count < least)
+    return kept, f"left out classes with fewer than {least} training images: {dropped}"
+
+
+def renumbered(kept: Sequence[int], classes: int) -> np.ndarray:
+    """The new number of each class, (classes,), -1 for those that are not kept."""
+    numbers = np.full(classes, -1, np.int64)
+    numbers[kept] = np.arange(len(kept))
+    return numbers
 
 
 def _of_classes(part: ImageSet, numbers: Tensor) -> tuple[Tensor, Tensor]:

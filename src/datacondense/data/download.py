@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 from ..errors import InputError
 from . import tree
+from .places import expanded
 
 _SECONDS = 5  # that the hub has to answer
 
@@ -21,15 +23,45 @@ class Absent(InputError):
 
 def is_local(repo: str) -> bool:
     """Whether a set is a folder on this machine, rather than on the hub."""
-    return bool(repo) and Path(repo).expanduser().is_dir()
+    return bool(repo) and expanded(repo).is_dir()
+
+
+def root(repo: str) -> Path:
+    """The folder of a set on this machine, without any link: what the library is given, and finds files below."""
+    return expanded(repo).resolve()
 
 
 def state(repo: str) -> str:
     """What is another if a file of a folder may have changed; empty of a set on the hub, which has versions."""
     if not is_local(repo):
         return ""
-    paths = sorted(str(path) for path in Path(repo).expanduser().absolute().rglob("*") if path.is_file())
-    listing = "\n".join(f"{path}\0{tree.stamp(path)}" for path in paths)
+    return _state(_files(root(repo)))
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Path below `folder` -> what it is without any link, of every file and linked folder. Links are followed."""
+    found: dict[str, str] = {}
+    seen = {os.path.realpath(folder)}
+    for base, folders, files in os.walk(folder, followlinks=True):
+        here = os.path.realpath(base)
+        for name in files:
+            linked = Path(base, name).is_symlink()
+            found[f"{base}/{name}"] = os.path.realpath(f"{base}/{name}") if linked else f"{here}/{name}"
+        new = []
+        for name in sorted(folders):
+            path = f"{base}/{name}"
+            real = os.path.realpath(path)
+            if Path(path).is_symlink():
+                found[path] = real
+            if real not in seen:  # else a link leads back, or to what is looked at elsewhere
+                seen.add(real)
+                new.append(name)
+        folders[:] = new
+    return found
+
+
+def _state(files: Mapping[str, str]) -> str:
+    listing = "\n".join(f"{path}\0{files[path]}\0{tree.stamp(path)}" for path in sorted(files))
     return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
 
 
@@ -37,7 +69,8 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
     """Every split by name, of OWNER/NAME on the hub or of a folder; no code that comes with it is run.
 
     Of a folder the library would take tables that it has made earlier for those of today, if the folder says in
-    a README how it is configured: so each state of a folder has a cache of its own.
+    a README how it is configured: so each state of a folder has a cache of its own. What that README names outside of
+    the folder is refused, as no state tells when it changes.
 
     Raises Absent, and InputError for what is damaged or lacks the configuration.
     """
@@ -50,6 +83,8 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
             return _tables(repo, config) if local else load_dataset(repo, config)
     except exceptions.DatasetNotFoundError as error:
         raise Absent(f"{_reason(error)} Look for its name on huggingface.co/datasets") from None
+    except InputError:
+        raise
     except Exception as error:  # of many types, from the library and the readers below it
         reason = _reason(error)
         if not reached or isinstance(error, ConnectionError):
@@ -62,11 +97,21 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
 def _tables(repo: str, config: str | None) -> Mapping[Any, Any]:
     """Every split of a folder; nothing is left of what cannot be read."""
     from datasets import config as library
-    from datasets import load_dataset
+    from datasets import load_dataset_builder
 
-    place = Path(library.HF_DATASETS_CACHE) / "datacondense" / state(repo)
+    folder = root(repo)
+    files = _files(folder)
+    place = Path(library.HF_DATASETS_CACHE) / "datacondense" / _state(files)
     try:
-        return load_dataset(str(Path(repo).expanduser().absolute()), config, cache_dir=str(place))
+        builder = load_dataset_builder(str(folder), config, cache_dir=str(place))
+        real = set(files.values())
+        for path in (path for paths in (builder.config.data_files or {}).values() for path in paths):
+            if os.path.realpath(path) not in real:
+                raise InputError(f"its README names {path}, which is not in the folder: put it there, or a link to it")
+        builder.download_and_prepare()
+        tables = builder.as_dataset()
+        assert isinstance(tables, Mapping)  # as no split is named
+        return tables
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise

@@ -2,18 +2,19 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
-from ..errors import InputError
-from ..types import ImageSet
+from ..errors import InputError, naming
+from ..types import ImageSet, check_names
 from . import tree
 from .collection import Collection, fetch
+from .division import TESTS, TRAINS, parts
 from .options import Options, Progress
+from .places import expanded
 from .tree import EXTENSIONS, Tree
 
-_TESTS = ("test", "val", "valid", "validation")
-"""Folders of test images beside `train`, the best first."""
+_IN_NOTE = 5  # kinds of files, and folders
 _LAYOUT = "expected PATH/CLASS/*.png, or both PATH/train/CLASS/*.png and PATH/test/CLASS/*.png"
 
 File = tuple[str, int, bool | None]
@@ -23,14 +24,16 @@ File = tuple[str, int, bool | None]
 def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train and test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*, divided by `division.split`.
 
-    PATH is a folder, or a zip file of one, which is read in place. A folder `val`, `valid` or `validation` beside
-    `train` is for testing where there is no `test`. Classes are in the order of their names; images, at any depth
-    below a class, in that of their paths. Hidden files and those without one of EXTENSIONS are passed over, links
-    are followed. Images are decoded as `decode.decode` says; one channel if every one is grey, otherwise three for all.
+    PATH is a folder, or a zip file of one, which is read in place; a single folder around everything is looked through.
+    `train` and `test` may have any name in division.TRAINS and TESTS, in any case; a folder for testing without class
+    folders is passed over. Classes are in the order of their names; images, at any depth below a class, in that of
+    their paths. Files that are hidden, are without one of EXTENSIONS, or lie elsewhere are passed over, and a note
+    counts them; links are followed. Images are decoded as `decode.decode` says; one channel if every one is grey,
+    otherwise three for all.
     Raises InputError for images that are unreadable or of different sizes, unless `options` say what to do, and for
-    classes without an image or in the test folder only.
+    fewer than two classes, classes without an image and those in the test folder only.
     """
-    path = Path(place).expanduser()
+    path = expanded(place)
     options.refuse(f"folder:{place}", "image_column", "label_column")
     if not path.is_dir() and not path.is_file():
         raise InputError(f"{path} is not a folder or zip file: {_LAYOUT}")
@@ -72,8 +75,6 @@ def read_files(
     paths = [str(path.absolute()) for path, _, _ in files]
     root = os.path.commonpath([path.rpartition("/")[0] for path in paths]) if paths else ""
 
-    limit = tree.most()
-
     def stamp() -> str:
         listing = "\n".join(f"{path}\0{tree.stamp(path)}" for path in paths)
         return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
@@ -85,7 +86,7 @@ def read_files(
         files=[os.path.relpath(path, root) for path in paths],
         labels=[label for _, label, _ in files],
         tests=None if not files or files[0][2] is None else [bool(test) for _, _, test in files],
-        read=lambda position: tree.read(paths[position], limit),
+        read=lambda position: tree.read(paths[position]),
         stamp=stamp(),
         restamp=stamp,
         mean=mean,
@@ -99,46 +100,77 @@ def read_files(
 
 def _layout(found: Tree) -> tuple[tuple[str, ...], list[File], tuple[str, ...]]:
     """Class names, files, and what the user should know."""
-    tests = [name for name in _TESTS if name in found.folders]
-    if "train" not in found.folders or not tests:
-        if {folder for folder in found.folders if "/" not in folder} == {"train"}:
+    tops = [folder for folder in found.folders if "/" not in folder]
+    trains, tests = parts(tops, TRAINS), parts(tops, TESTS)
+    divided = len(trains) == 1 and len(tests) > 0
+    if not divided and len(trains) + len(tests) == len(tops) > 0:
+        if len(tops) == len(trains) == 1:
             raise InputError(
-                f"{found.place}/train has no test folder beside it: name {found.place}/train itself, of which a "
-                f"fifth is set aside, or {_LAYOUT}"
+                f"{found.place}/{tops[0]} has no test folder beside it: name {found.place}/{tops[0]} itself, of which "
+                f"a fifth is set aside, or {_LAYOUT}"
             )
-        classes = _classes(found, "")
-        names = tuple(classes)
-        return names, [(name, label, None) for label, k in enumerate(names) for name in classes[k]], ()
-    train, test = _classes(found, "train/"), _classes(found, f"{tests[0]}/")
+        raise InputError(f"{found.place} has the folders {', '.join(sorted(tops))} and no train or no test: {_LAYOUT}")
+    train = _classes(found, f"{trains[0]}/" if divided else "")
     names = tuple(train)
+    usable = [name for name in tests if any(folder.startswith(f"{name}/") for folder in found.folders)]
+    test = _classes(found, f"{usable[0]}/") if divided and usable else {}
     for extra in test:
         if extra not in train:
-            raise InputError(f"{found.place}: {tests[0]}/{extra} is a class that train does not have")
+            raise InputError(f"{found.place}: {usable[0]}/{extra} is a class that train does not have")
+    if len(names) < 2:
+        raise InputError(f"{found.place} has one class only, {min(names)!r}: {_LAYOUT}")
     numbers = {name: label for label, name in enumerate(names)}
-    files: list[File] = [
-        (file, numbers[k], part is test) for part in (train, test) for k, inside in part.items() for file in inside
-    ]
-    notes = [f"{found.place}: {other} is left out: {tests[0]} is the test set" for other in tests[1:]]
-    return names, files, tuple(notes)
+    files: list[File] = [(file, numbers[k], False if test else None) for k, inside in train.items() for file in inside]
+    files += [(file, numbers[k], True) for k, inside in test.items() for file in inside]
+    return names, files, tuple(_notes(found, [*trains, *usable[:1]] if divided else [], tests if divided else []))
+
+
+def _notes(found: Tree, bases: Sequence[str], tests: Sequence[str]) -> Iterator[str]:
+    """What is in the tree and in no class, in words.
+
+    bases: the folders in which the classes are, none where they are in the root. tests: all that may be for testing.
+    """
+    for name in tests:
+        if name not in bases and len(bases) > 1:
+            yield f"{name} is left out: {bases[1]} is the test set"
+        elif name not in bases:
+            yield f"{name} is left out: its images are in no class folders"
+    read = tuple(f"{base}/" for base in bases) or ("",)
+    depth = 2 if bases else 1
+    passed = []
+    unknown = [file for file in found.others if file.count("/") >= depth and file.startswith(read)]
+    if unknown:
+        kinds = sorted({PurePosixPath(file).suffix.lower() or "no suffix" for file in unknown})[:_IN_NOTE]
+        passed.append(f"{len(unknown)} files that are not known to be images ({', '.join(kinds)})")
+    stray = [file for file in found.files if file.count("/") < depth and ("/" not in file or file.startswith(read))]
+    if outside := len(stray) + found.outside:
+        passed.append(f"{outside} images outside of the class folders")
+    unused = sorted(f for f in found.folders if bases and "/" not in f and f not in (*bases, *tests))
+    if unused:
+        passed.append(f"the folders {', '.join(unused[:_IN_NOTE])}{' and others' if len(unused) > _IN_NOTE else ''}")
+    if passed:
+        yield f"passed over {', '.join(passed)}"
 
 
 def _classes(found: Tree, base: str) -> dict[str, list[str]]:
-    """Class name -> its image files, below folder `base`, which is "" or ends in "/"."""
+    """Class name -> its image files, below folder `base`, which is "" or ends in "/".
+
+    What lies in a folder that two paths of a class lead to is taken once.
+    """
     below = (folder.removeprefix(base) for folder in found.folders if folder.startswith(base))
     classes: dict[str, list[str]] = {name: [] for name in sorted(below) if "/" not in name}
     if not classes:
         raise InputError(f"{Path(found.place, base)} has no class folders: {_LAYOUT}")
+    paths: dict[tuple[str, object], str] = {}
     for file in found.files:
         name, slash, _ = file.removeprefix(base).partition("/")
         if slash and file.startswith(base):
-            classes[name].append(file)
+            folder = file.rpartition("/")[0]
+            if paths.setdefault((name, found.identities.get(folder, folder)), folder) == folder:
+                classes[name].append(file)
     for name, files in classes.items():
         if not files:
             raise InputError(f"{found.place}: {base}{name} has no image ({' '.join(EXTENSIONS)}): {_LAYOUT}")
-        if not _writable(name):
-            raise InputError(f"{Path(found.place, base)} has a class folder {name!a} that is not UTF-8: rename it")
+    with naming(Path(found.place, base)):
+        check_names(list(classes), "class folder")
     return classes
-
-
-def _writable(name: str) -> bool:
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)

@@ -12,13 +12,11 @@ from ..errors import InputError, naming
 from ..types import ImageSet
 from .collection import Collection, fetch
 from .columns import classes, find
-from .download import Absent, download, is_local, state
+from .division import TESTS, TRAINS, parts
+from .download import Absent, download, is_local, root, state
 from .options import Options, Progress
-from .tree import most
+from .places import expanded
 from .tree import read as read_file
-
-_TESTS = ("test", "validation", "valid", "val")
-"""Splits to test on, the best first."""
 
 
 @final
@@ -37,17 +35,18 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
 
     place: with the name of one of its configurations after a colon, where it has several. Images are in the only
     column of images, labels in the only one of classes, or in a column of integers or strings with a usual name, unless
-    `options` name them. The split `test`, else one of `validation`, `valid` and `val`, is for testing if its images
-    have labels; without one, a fixed fifth of each class of `train` is set aside. No code of the set is run.
+    `options` name them. The first split of division.TESTS is for testing if its images have labels; without one, a
+    fixed fifth of each class of `train` is set aside. No code of the set is run.
     Raises Absent, and InputError for what has no such columns or is damaged.
     """
     repo, config = _address(place)
     with naming(f"hub:{place}"):
+        before = state(repo)
         splits = download(repo, config)
         train, test, class_names, notes = _choose(splits, options)
-        name = Path(repo).expanduser().resolve().name if is_local(repo) else repo.rpartition("/")[2]
-        stamp = [splits[part.name]._fingerprint for part in (train, *([test] if test else []))] + [state(repo)]
-    collection = _collection(place, name, class_names, train, test, [*stamp, config], notes)
+        name = root(repo).name if is_local(repo) else repo.rpartition("/")[2]
+        stamp = [splits[part.name]._fingerprint for part in (train, *([test] if test else []))]
+    collection = _collection(place, name, class_names, train, test, [*stamp, config], before, notes)
     return fetch(collection, options, progress)
 
 
@@ -74,6 +73,7 @@ def read(
     options = Options(image_column=image_column, label_column=label_column)
     place = f"{repo}:{config}" if config else repo
     with naming(f"hub:{place}"):
+        before = state(repo)
         splits = download(repo, config)
         for split in (train, test):
             if split not in splits:
@@ -82,20 +82,21 @@ def read(
         names, numbers = classes([splits[train], splits[test]], label)
         if class_names is not None and len(class_names) != len(names):
             raise InputError(f"there are {len(names)} classes, expected {len(class_names)}: this is another set")
-        parts = [
+        both = [
             _Split(split, splits[split].data.column(image), of)
             for split, of in zip((train, test), numbers, strict=True)
         ]
-        for part in parts:
+        for part in both:
             _check(part, len(names))
-        stamp = [*(splits[split]._fingerprint for split in (train, test)), state(repo)]
+        stamp = [splits[split]._fingerprint for split in (train, test)]
     collection = _collection(
         place,
         name,
         class_names or names,
-        parts[0],
-        parts[1],
+        both[0],
+        both[1],
         stamp,
+        before,
         (),
         mean=mean,
         std=std,
@@ -111,7 +112,7 @@ def absolute(place: str) -> str:
     repo, config = _address(place)
     if not is_local(repo):
         return place
-    return f"{Path(repo).expanduser().absolute()}{f':{config}' if config else ''}"
+    return f"{expanded(repo).absolute()}{f':{config}' if config else ''}"
 
 
 def _address(place: str) -> tuple[str, str | None]:
@@ -129,11 +130,12 @@ def _choose(
     splits: Mapping[str, Any], options: Options
 ) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
     """Training split, test split if any, class names, notes."""
-    if "train" not in splits and len(splits) > 1:
+    trains = parts(splits, TRAINS)
+    if not trains and len(splits) > 1:
         raise InputError(f"there is no split 'train', only {', '.join(splits)}")
-    train = "train" if "train" in splits else next(iter(splits))
+    train = trains[0] if trains else next(iter(splits))
     image, label = find(splits[train].features, options)
-    candidates = [name for name in _TESTS if name in splits and name != train and label in splits[name].features]
+    candidates = [name for name in parts(splits, TESTS) if name != train and label in splits[name].features]
     names, (targets, *others) = classes([splits[name] for name in (train, *candidates)], label)
     notes, test = [], None
     for name, labels in zip(candidates, others, strict=True):
@@ -165,6 +167,7 @@ def _collection(
     train: _Split,
     test: _Split | None,
     stamp: Sequence[str | None],
+    before: str,
     notes: tuple[str, ...],
     **published: Any,
 ) -> Collection:
@@ -173,10 +176,14 @@ def _collection(
 
     splits = [train] if test is None else [train, test]
     rows = [(split, row) for split in splits for row in range(len(split.labels))]
-    roots = [Path(config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE)]
-    if is_local(repo := _address(place)[0]):
-        roots.append(Path(repo).expanduser().absolute())
-    identity = "\n".join(map(str, [place, *stamp, *(split.name for split in splits)]))
+    repo = _address(place)[0]
+    roots = [Path(config.HF_DATASETS_CACHE).absolute(), Path(constants.HF_HUB_CACHE).absolute()]
+    if is_local(repo):
+        roots.append(root(repo))
+
+    def identity(files: str) -> str:
+        return "\n".join(map(str, [place, *stamp, files, *(split.name for split in splits)]))
+
     return Collection(
         name=name,
         class_names=class_names,
@@ -184,15 +191,15 @@ def _collection(
         files=[f"{split.name} row {row}" for split, row in rows],
         labels=[int(label) for split in splits for label in split.labels],
         tests=None if test is None else [split is test for split, _ in rows],
-        read=_reader(rows, most(), roots),
-        stamp=identity,
-        restamp=lambda: identity,
-        notes=tuple(f"hub:{place}: {note}" for note in notes),
+        read=_reader(rows, roots),
+        stamp=identity(before),
+        restamp=lambda: identity(state(repo)),
+        notes=notes,
         **published,
     )
 
 
-def _reader(rows: Sequence[tuple[_Split, int]], limit: int, roots: Sequence[Path]) -> Callable[[int], bytes]:
+def _reader(rows: Sequence[tuple[_Split, int]], roots: Sequence[Path]) -> Callable[[int], bytes]:
     """Content of an image at a position: in the row itself, or in a file that it names below one of `roots`."""
 
     def content(position: int) -> bytes:
@@ -205,7 +212,7 @@ def _reader(rows: Sequence[tuple[_Split, int]], limit: int, roots: Sequence[Path
         path = Path(os.path.normpath(found["path"]))
         if not any(path.is_relative_to(root) for root in roots):
             raise InputError(f"names the file {path}, which is no part of the set")
-        return read_file(str(path), limit)
+        return read_file(str(path))
 
     return content
 

@@ -54,14 +54,17 @@ class Named:
     def find(self, data_dir: Path | None) -> "Found | NotFound":
         """The files in the first place that has them all, in the order of `places.candidates`.
 
-        data_dir: the only folder that is looked in, when given. Raises InputError for a folder that may not be read.
+        data_dir: the only folder that is looked in, when given. Raises InputError for a folder that may not be read,
+        and for one that has the name of another set with files of the same names.
         """
         lacks: list[Lack] = []
         with _readable():
-            for layout, folder in candidates(self.layouts, self.system, data_dir):
+            for layout, folder, root in candidates(self.layouts, self.system, data_dir):
                 found = layout.find(folder)
                 if not isinstance(found, Lack):
-                    return Found(self, layout, folder, tuple(found))
+                    if folder == data_dir and not layout.loose:
+                        self._refuse_other(folder)
+                    return Found(self, layout, folder, tuple(found), root)
                 lacks.append(found)
         return NotFound(self, tuple(lacks))
 
@@ -85,6 +88,18 @@ class Named:
             raise InputError(f"images have shape {train.spec.shape} (C, H, W), but {self.name} has {self.shape}")
         return train, image_set(arrays.test_images, arrays.test_labels, spec=train.spec, copy=False)
 
+    def _refuse_other(self, folder: Path) -> None:
+        for part in reversed(folder.absolute().parts[-2:]):
+            names = [named.name for named in NAMED.values() if part.lower() in named.folder_names()]
+            if names and self.name not in names:
+                raise InputError(f"{folder} has the name of {names[0]}, not {self.name}: name another by --data-dir")
+            if names:
+                return
+
+    def folder_names(self) -> set[str]:
+        """Names, in lower case, of folders that hold this set."""
+        return {self.name, *(folder.split("/")[0].lower() for layout in self.layouts for folder in layout.folders)}
+
     def _spec(self, class_names: tuple[str, ...]) -> Spec:
         return Spec(self.name, class_names, self.shape, self.mean, self.std, self.flip)
 
@@ -98,6 +113,8 @@ class Found:
     folder: Path
     paths: tuple[Path, ...]
     """Of `layout.files`, in their order."""
+    root: Path | None = None
+    """The data folder below which they are; None in the places of the operating system."""
 
     def contents(self) -> Arrays | Listing:
         """What the files hold: arrays, or a list of image files to decode. Raises InputError for what is damaged."""

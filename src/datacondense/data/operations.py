@@ -12,20 +12,84 @@ _LARGEST = 16 << 20
 """Bytes of the structure around the tensors in a file of torch.save, in which every tensor takes some hundred."""
 _MOST_TUPLES = 20_000
 """Python hashes a tuple inside a tuple by recursion in C, which some ten thousand levels would crash."""
+_MOST_HASHED = 100
+"""Values that are hashed for each operation. Fewer than one, unless the same tuples are used many times."""
+_KEEPING = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD")
+"""Operations that alter an object and leave it where it is."""
+_HASHING = ("SETITEM", "SETITEMS", "DICT", "ADDITEMS", "FROZENSET")
+
+
+class _Stack:
+    """How large every value is that a pickle has made so far: a tuple as large as all that is hashed with it.
+
+    Tuples may share their items. Thirty that hold the one before twice have 2^30, and Python hashes each of them.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: list[int | None] = []
+        """Of the values on the stack; None is a mark."""
+        self._memo: dict[int, int] = {}
+        self.hashed = 0
+        """Values that were hashed, at most."""
+
+    def carry_out(self, operation: pickletools.OpcodeInfo, index: int) -> None:
+        """Take from the stack what an operation takes, and put there what it makes.
+
+        index: the number of its place in the memo, if it has one. Raises what lists do when it takes what is not there.
+        """
+        name, sizes = operation.name, self._sizes
+        if name.endswith("PUT") or name == "MEMOIZE":
+            self._memo[len(self._memo) if name == "MEMOIZE" else index] = self._value(sizes[-1])
+        elif name.endswith("GET"):
+            sizes.append(self._memo[index])
+        elif name == "DUP":
+            sizes.append(self._value(sizes[-1]))
+        elif name == "POP":
+            sizes.pop()
+        elif name == "MARK":
+            sizes.append(None)
+        else:
+            taken = self._taken(operation)
+            if name in _HASHING:
+                self.hashed += sum(taken)
+            if name in _KEEPING:
+                sizes.append(taken[0])
+            else:
+                whole = 1 + sum(taken) if name.startswith("TUPLE") or name == "FROZENSET" else 1
+                sizes += [whole] * len(operation.stack_after)
+
+    def _taken(self, operation: pickletools.OpcodeInfo) -> list[int]:
+        """Sizes of what an operation takes from the stack, the lowest first."""
+        before, sizes = operation.stack_before, self._sizes
+        count = len(before)
+        taken: list[int] = []
+        if pickletools.markobject in before:
+            count = before.index(pickletools.markobject)
+            while (size := sizes.pop()) is not None:
+                taken.append(size)
+        taken += [self._value(sizes.pop()) for _ in range(count)]
+        return taken[::-1]
+
+    @staticmethod
+    def _value(size: int | None) -> int:
+        if size is None:
+            raise ValueError("a mark is where a value should be")
+        return size
 
 
 def check(file: BinaryIO, what: object, allowed: Collection[str] | None) -> None:
     """Go over the operations of one pickle, up to its end, and carry out none.
 
     allowed: the names it may use, where they are not left to `find_class`. Raises InputError for another name, for
-    counts that would exhaust memory or the stack, and for a pickle that is cut short; pickletools.OpcodeInfo knows
-    how long an operation is.
+    counts that would exhaust memory, the stack or the time, and for a pickle that is cut short; pickletools.OpcodeInfo
+    knows how long an operation is.
     """
     start = file.tell()
     size = file.seek(0, 2)
     file.seek(start)
     count = tuples = 0
     strings = ["", ""]
+    stack = _Stack()
     name = ""
     while name != "STOP":
         code = file.read(1)
@@ -34,9 +98,12 @@ def check(file: BinaryIO, what: object, allowed: Collection[str] | None) -> None
             raise InputError(f"{what} is damaged or not a pickle ({'byte ' + code.hex() if code else 'it ends early'})")
         name, count, argument = operation.name, count + 1, _argument(file, operation, size)
         tuples += name.startswith("TUPLE")
-        index = _number(name, argument) if name.endswith("PUT") else 0
+        index = _number(name, argument) if name.endswith(("PUT", "GET")) else 0
         if index > count or tuples > _MOST_TUPLES or (name == "FRAME" and _number(name, argument) > size):
             raise InputError(f"{what} is damaged or not a data file: its pickle claims more than it holds")
+        stack.carry_out(operation, index)
+        if stack.hashed > _MOST_HASHED * count:
+            raise InputError(f"{what} is damaged or not a data file: its tuples would never be unpacked")
         if "UNICODE" in name:
             strings = [strings[1], argument.decode("utf-8", "replace")]
         wanted = argument.decode("utf-8", "replace") if name in ("GLOBAL", "INST") else ".".join(strings)
@@ -78,7 +145,7 @@ def _line(file: BinaryIO) -> bytes:
 
 
 def _number(name: str, argument: bytes) -> int:
-    return int(argument) if name == "PUT" else int.from_bytes(argument, "little")
+    return int(argument) if name in ("PUT", "GET") else int.from_bytes(argument, "little")
 
 
 def refused(what: object, name: str) -> InputError:

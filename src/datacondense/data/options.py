@@ -6,6 +6,9 @@ from typing import Any, TypeAlias, final
 
 from ..errors import InputError
 
+_LARGEST_SIZE = 4096
+"""Of a side in pixels. Of networks that condense, none is for a tenth of it."""
+
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
 
@@ -27,15 +30,17 @@ class Options:
     """Column of the images in a hub set; by default the only one of images."""
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
+    min_per_class: int = 1
+    """Leave out classes with fewer training images; no source refuses this one."""
 
     def __post_init__(self) -> None:
-        if self.image_size is not None and self.image_size < 1:
-            raise InputError(f"--image-size {self.image_size}: must be at least 1")
+        if self.image_size is not None and not 1 <= self.image_size <= _LARGEST_SIZE:
+            raise InputError(f"--image-size {self.image_size}: must be from 1 to {_LARGEST_SIZE}")
 
     def refuse(self, source: str, *unused: str) -> None:
         """Raises InputError when an option in `unused`, or any if none is named, was given to a source without use."""
         for name in self.given():
-            if name in unused or not unused:
+            if name in unused or (not unused and name != "min_per_class"):
                 raise InputError(f"--{name.replace('_', '-')} is of no use to {source}: leave it out")
 
     def given(self) -> dict[str, Any]:

@@ -8,8 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import InputError
+
 VARIABLE = "DATACONDENSE_DATA"
 """The environment variable that names the folder of data sets."""
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with the home folder for its ~ or ~user. Raises InputError where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
 
 
 class Arrays(NamedTuple):
@@ -77,23 +87,18 @@ class Layout:
 
 def candidates(
     layouts: Sequence[Layout], system: Sequence[Path], data_dir: Path | None
-) -> Iterator[tuple[Layout, Path]]:
-    """Every layout with every folder that may hold it, in the order in which they are looked at.
+) -> Iterator[tuple[Layout, Path, Path | None]]:
+    """Every layout with every folder that may hold it, in the order in which they are looked at, and its data folder.
 
-    `data_dir`, and nothing else when it is given; the folder in $DATACONDENSE_DATA; ./data; `system`. In each, the
-    subfolders of a layout come before the folder itself, which in ./data counts only for files that no other set
-    shares the names of.
+    `data_dir`, and nothing else when it is given; the folder in $DATACONDENSE_DATA; ./data; `system`, which are no data
+    folders. In each, the subfolders of a layout come before the folder itself, which counts only for files that no
+    other set shares the names of, unless it is `data_dir`.
     """
     named = os.environ.get(VARIABLE)
-    given = data_dir or (Path(named).expanduser() if named else None)
-    if given:
+    for root in [data_dir] if data_dir else [*([expanded(named)] if named else []), Path("data")]:
         for layout in layouts:
-            yield from ((layout, given / folder) for folder in layout.folders)
-            yield layout, given
+            yield from ((layout, root / folder, root) for folder in layout.folders)
+            if layout.loose or data_dir:
+                yield layout, root, root
     if not data_dir:
-        shared = Path("data")
-        for layout in layouts:
-            yield from ((layout, shared / folder) for folder in layout.folders)
-            if layout.loose:
-                yield layout, shared
-        yield from ((layout, place) for place in system for layout in layouts)
+        yield from ((layout, place, None) for place in system for layout in layouts)

@@ -27,14 +27,15 @@ from torch import Tensor
 from .. import machine
 from ..errors import InputError
 from ..files import read_json, write_json
-from ..types import ImageSet, Spec
+from ..types import ImageSet, Spec, check_names
 from .build import Statistics, check_classes
-from .division import testing
+from .division import large, renumbered, testing
+from .places import expanded
 
 VARIABLE = "DATACONDENSE_CACHE"
 """The environment variable that names the folder of the cache."""
 
-_FORMAT = 1
+_FORMAT = 2
 _PARTS = ("train", "test")
 _PARTIAL = ".partial"
 _BLOCK = 2**22  # bytes handled at a time when an entry is written
@@ -58,14 +59,16 @@ class Source:
     """Published mean and standard deviation; measured on the training images unless given."""
     std: tuple[float, ...] | None = None
     flip: bool = True
+    min_per_class: int = 1
+    """Classes with fewer training images are left out; a note names them."""
 
 
 def folder() -> Path:
     """Where the cache is: $DATACONDENSE_CACHE, else datacondense in $XDG_CACHE_HOME, else in ~/.cache."""
     named = os.environ.get(VARIABLE)
     if named:
-        return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "datacondense"
+        return expanded(named)
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "datacondense"
 
 
 def key(content: Any) -> str:
@@ -73,24 +76,39 @@ def key(content: Any) -> str:
     return hashlib.sha256(json.dumps([_FORMAT, content], sort_keys=True).encode()).hexdigest()
 
 
-def fetch(key: str, make: Callable[[], Source]) -> tuple[ImageSet, ImageSet]:
+def fetch(key: str, make: Callable[[], Source], where: str = "") -> tuple[ImageSet, ImageSet]:
     """The train and the test set stored under `key`, made and stored first where there are none.
 
+    where: where the images lie, in front of each note.
     A damaged entry is made anew. Raises what `make` and its images raise, InputError for images of which no set can be
     made, and OSError where the disk is full or not ours; no part of an entry is left then.
     """
     place = folder() / "sets" / key
-    found = _open(place)
-    if found is None:
-        with _replacing(place) as partial:
-            _write(partial, make())
+    with explained():
         found = _open(place)
+        if found is None:
+            with _replacing(place) as partial:
+                _write(partial, make())
+            found = _open(place)
         if found is None:
             raise InputError(f"{place} was damaged while it was written: check the disk, or name another by {VARIABLE}")
     train, test, notes = found
     for note in notes:
-        warnings.warn(note, stacklevel=2)
+        warnings.warn(f"{where}: {note}" if where else note, stacklevel=2)
     return train, test
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """An OSError inside that is about a file of the cache, or about none that it names, says what the cache is."""
+    try:
+        yield
+    except OSError as error:
+        place = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else folder()
+        if not place.is_relative_to(folder()):
+            raise
+        reason = f"{error.strerror or error} in the cache of decoded images ({VARIABLE} names another folder)"
+        raise OSError(error.errno, reason, str(place)) from None
 
 
 def _open(place: Path) -> tuple[ImageSet, ImageSet, list[str]] | None:
@@ -151,24 +169,30 @@ def _mapped(path: Path) -> tuple[np.ndarray, Callable[[Tensor], None]]:
 
 @contextmanager
 def _replacing(place: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `place` if the work in it succeeds, and goes if it does not."""
+    """A new folder that takes the place of `place` if the work in it succeeds, and goes if it does not.
+
+    An entry that another process has finished since is left as it is.
+    """
     place.parent.mkdir(parents=True, exist_ok=True)
     ours = f".{os.getpid()}.{socket.gethostname()}."
     for left in place.parent.glob(f".*.{socket.gethostname()}.*{_PARTIAL}"):
         if not _alive(int(left.name.split(".")[1])):  # of a process that was killed
             shutil.rmtree(left, ignore_errors=True)
-    if place.exists():
-        shutil.rmtree(place)
     partial = Path(tempfile.mkdtemp(prefix=ours, suffix=_PARTIAL, dir=place.parent))
+    damaged = partial.with_name(f"{ours}damaged.{place.name}{_PARTIAL}")
     try:
         yield partial
         try:
             partial.rename(place)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another process was faster with the same images
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            if _open(place) is None:  # else another process was faster with the same images
+                place.rename(damaged)
+                partial.rename(place)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        for left in (partial, damaged):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:
@@ -183,6 +207,8 @@ def _alive(process: int) -> bool:
 
 def _write(partial: Path, source: Source) -> None:
     """Write all files of an entry. Images go to disk as they come, so that few are in memory."""
+    check_names([source.name], "name of the data")
+    check_names(source.class_names)
     unsorted = partial / "unsorted"
     labels, tests = [], []
     with unsorted.open("wb") as file:
@@ -196,27 +222,34 @@ def _write(partial: Path, source: Source) -> None:
     given = tests[0] is not None
     tested = np.array(tests) if given else testing(targets, len(source.class_names))
     check_classes(targets[~tested], len(source.class_names), source.class_names)
-    if not tested.any():
-        raise InputError("there is no image to test on")
+    kept, note = large(source.class_names, np.bincount(targets[~tested]).tolist(), source.min_per_class)
+    targets = renumbered(kept, len(source.class_names))[targets]
+    if not (tested & (targets >= 0)).any():
+        raise InputError("there is no image to test on" + (" of a class that is left" if note else ""))
     statistics = _sort(unsorted, partial, targets, tested, source.shape)
     unsorted.unlink()
     mean, std = statistics.result()
-    spec = Spec(source.name, source.class_names, source.shape, source.mean or mean, source.std or std, source.flip)
+    names = tuple(source.class_names[k] for k in kept)
+    spec = Spec(source.name, names, source.shape, source.mean or mean, source.std or std, source.flip)
     recorded = {part: _describe(partial, part, spec) for part in _PARTS}
-    write_json(partial / "set.json", {"spec": spec.to_json(), "notes": source.notes(), **recorded})
+    notes = [*source.notes(), *([note] if note else [])]
+    write_json(partial / "set.json", {"spec": spec.to_json(), "notes": notes, **recorded})
 
 
 def _sort(
     unsorted: Path, partial: Path, labels: np.ndarray, tested: np.ndarray, shape: tuple[int, int, int]
 ) -> Statistics:
-    """Write each part's images and labels, in the order in which they came; count the training pixels."""
+    """Write each part's images and labels, in the order in which they came; count the training pixels.
+
+    labels: (N,), -1 of images that are left out.
+    """
     statistics = Statistics(shape[0])
     size = math.prod(shape)
     rows = max(_BLOCK // size, 1)
     with ExitStack() as stack:
         images = stack.enter_context(unsorted.open("rb"))
         files = []
-        for part, chosen in zip(_PARTS, (~tested, tested), strict=True):
+        for part, chosen in zip(_PARTS, (~tested & (labels >= 0), tested & (labels >= 0)), strict=True):
             np.save(partial / f"{part}.labels.npy", labels[chosen])
             file = stack.enter_context((partial / f"{part}.images.npy").open("wb"))
             header = {"descr": "|u1", "fortran_order": False, "shape": (int(chosen.sum()), *shape)}
@@ -224,10 +257,10 @@ def _sort(
             files.append(file)
         for first in range(0, len(labels), rows):
             block = np.frombuffer(images.read(rows * size), np.uint8).reshape(-1, *shape)
-            test = tested[first : first + rows]
-            for file, chosen in zip(files, (block[~test], block[test]), strict=True):
+            kept, test = (which[first : first + rows] for which in (labels >= 0, tested))
+            for file, chosen in zip(files, (block[kept & ~test], block[kept & test]), strict=True):
                 file.write(chosen.tobytes())
-            statistics.add(torch.from_numpy(block[~test]))
+            statistics.add(torch.from_numpy(block[kept & ~test]))
         for file in files:
             file.flush()
             os.fsync(file.fileno())

@@ -1,21 +1,21 @@
 """What lies in a folder or in a zip file: the names of its images, and their content when it is asked for."""
 
+import errno
 import hashlib
 import os
 import re
 import stat
 import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from .. import machine
 from ..errors import InputError
 from .decode import MOST_BYTES
-from .parallel import workers
+from .division import TESTS, TRAINS, parts
 
 EXTENSIONS = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
@@ -23,8 +23,12 @@ EXTENSIONS = (
 )
 """Files with one of these, in any case, are images."""
 
+_LEVELS = 3
+"""In which there may be folders of classes: in a part of the set, in a folder around both."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OTHER_SYSTEMS = "__MACOSX"
+_TEXT = (".txt", ".csv", ".json", ".md", ".db", ".ini", ".xml")
+"""Files with one of these lie beside images, and nobody takes them for one."""
 
 
 @final
@@ -36,8 +40,14 @@ class Tree:
     """What the root is called, where a user is told of it."""
     files: list[str]
     """Paths of all images, sorted."""
+    others: list[str]
+    """Paths of all files that are neither images nor text."""
     folders: frozenset[str]
-    """Paths of all folders at the first two levels."""
+    """Paths of all folders at the first levels, in which there are the classes."""
+    identities: Mapping[str, tuple[int, int]]
+    """Path of a folder -> what tells whether it is the same as another, by a link; empty without links."""
+    outside: int
+    """Images that are not in the single folder that was looked through."""
     read: Callable[[str], bytes]
     """Content of an image. Raises OSError, and InputError for what is damaged or too large."""
     stamp: str
@@ -48,11 +58,12 @@ class Tree:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Tree]:
-    """The tree in a folder or zip file. Raises InputError for what is neither, or is a zip file not to be trusted."""
+    """The tree in a folder or zip file; a single folder around class folders is looked through.
+
+    Raises InputError for what is neither, or is a zip file not to be trusted.
+    """
     if path.is_dir():
-        files, folders, found = _walk(path)
-        limit = most()
-        yield Tree(str(path), files, folders, lambda name: read(f"{path}/{name}", limit), found, lambda: _walk(path)[2])
+        yield _unwrapped(_walk(path))
         return
     with path.open("rb") as file:
         try:
@@ -60,7 +71,7 @@ def opened(path: Path) -> Iterator[Tree]:
         except Exception as error:  # of many types, on bytes that are no such file
             raise InputError(f"{path} is damaged or not a zip file ({' '.join(str(error).split())})") from None
         with archive:
-            yield _members(path, archive)
+            yield _unwrapped(_members(path, archive))
 
 
 def stamp(path: str | Path) -> str:
@@ -72,65 +83,100 @@ def stamp(path: str | Path) -> str:
     return _stamp(found)
 
 
-def read(path: str, limit: int) -> bytes:
-    """Content of a file. Raises OSError, and InputError when it has more than `limit` bytes."""
+def read(path: str) -> bytes:
+    """Content of a file. Raises OSError, and InputError when it has more than MOST_BYTES."""
     with open(path, "rb") as file:  # noqa: PTH123 (a Path would take longer to make than a small file to read)
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise InputError("is not a file")
-        _bound(found.st_size, limit)
+        _bound(found.st_size)
         return file.read()
 
 
-def most() -> int:
-    """Bytes of one file, so that those which all threads hold leave memory to the rest."""
-    return min(MOST_BYTES, machine.available_memory() // (4 * workers()))
-
-
-def _bound(size: int, limit: int) -> None:
-    if size > limit:
-        raise InputError(f"has {size // 2**20} MiB, more than {limit // 2**20}: make it smaller")
+def _bound(size: int) -> None:
+    if size > MOST_BYTES:
+        raise InputError(f"has {size // 2**20} MiB, more than {MOST_BYTES // 2**20}: make it smaller")
 
 
 def _stamp(found: os.stat_result) -> str:
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
-def _walk(root: Path) -> tuple[list[str], frozenset[str], str]:
-    """Files, folders and stamp of a folder. Links are followed, but within a class into each folder once."""
+def _unwrapped(found: Tree) -> Tree:
+    """The tree in the single folder of a tree, if that holds folders of images and is no part to train or test on."""
+    tops = [folder for folder in found.folders if "/" not in folder]
+    if len(tops) != 1 or parts(tops, (*TRAINS, *TESTS)) or not any(file.count("/") >= 2 for file in found.files):
+        return found
+    base = f"{tops[0]}/"
+
+    def inside(paths: Iterable[str]) -> list[str]:
+        return [path.removeprefix(base) for path in paths if path.startswith(base)]
+
+    files = inside(found.files)
+    return replace(
+        found,
+        files=files,
+        others=inside(found.others),
+        folders=frozenset(inside(found.folders)),
+        identities={path.removeprefix(base): identity for path, identity in found.identities.items()},
+        outside=len(found.files) - len(files),
+        read=lambda name: found.read(base + name),
+    )
+
+
+def _walk(root: Path) -> Tree:
+    """The tree in a folder. Links are followed, but below each folder of the third level to the same folder once."""
     files: dict[str, str] = {}
-    folders: set[str] = set()
+    others: list[str] = []
+    identities: dict[str, tuple[int, int]] = {}
     seen: dict[tuple[str, ...], set[tuple[int, int]]] = {}
     waiting: list[tuple[str, tuple[str, ...], frozenset[tuple[int, int]]]] = []
     waiting.append((str(root), (), frozenset({_identity(root.stat())})))
     while waiting:
-        folder, parts, above = waiting.pop()
-        base = "".join(f"{part}/" for part in parts)
+        folder, above, around = waiting.pop()
+        base = "".join(f"{step}/" for step in above)
         with os.scandir(folder) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    identity = _identity(entry.stat())
-                    inside = (*parts, name)
-                    visited = seen.setdefault(inside[:2], set())
-                    if identity not in above and identity not in visited:
-                        visited.add(identity)
-                        waiting.append((entry.path, inside, above | {identity}))
-                    if len(inside) <= 2:
-                        folders.add(base + name)
-                elif _is_image(name):
-                    try:
-                        found = entry.stat()
-                    except OSError as error:  # a link to nothing: reading it will say so
-                        files[base + name] = str(error.strerror)
-                    else:
-                        if stat.S_ISREG(found.st_mode):
-                            files[base + name] = _stamp(found)
+            listed = sorted(entries, key=lambda entry: entry.name)
+        for entry in listed:
+            name = entry.name
+            if _hidden(name):
+                continue
+            if entry.is_dir():
+                identity = _identity(entry.stat())
+                inside = (*above, name)
+                visited = seen.setdefault(inside[:_LEVELS], set())
+                if identity not in around and identity not in visited:
+                    visited.add(identity)
+                    waiting.append((entry.path, inside, around | {identity}))
+                identities[base + name] = identity
+            elif _is_image(name):
+                try:
+                    found = entry.stat()
+                except OSError as error:  # a link to nothing: reading it will say so
+                    files[base + name] = str(error.strerror)
+                else:
+                    if stat.S_ISREG(found.st_mode):
+                        files[base + name] = _stamp(found)
+            elif not name.lower().endswith(_TEXT):
+                others.append(base + name)
     names = sorted(files)
+    folders = frozenset(path for path in identities if path.count("/") < _LEVELS)
     text = "\n".join([str(root.absolute()), *sorted(folders), *(f"{name}\0{files[name]}" for name in names)])
-    return names, frozenset(folders), hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+    return Tree(
+        place=str(root),
+        files=names,
+        others=others,
+        folders=folders,
+        identities=identities,
+        outside=0,
+        read=lambda name: read(f"{root}/{name}"),
+        stamp=hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest(),
+        restamp=lambda: _walk(root).stamp,
+    )
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == _OTHER_SYSTEMS
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
@@ -142,50 +188,61 @@ def _is_image(name: str) -> bool:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> Tree:
-    """The tree in a zip file; a single folder around everything is looked through."""
+    """The tree in a zip file."""
     members: dict[str, zipfile.ZipInfo] = {}
+    others: list[str] = []
     folders: set[str] = set()
     for info in archive.infolist():
-        parts = _parts(path, info.filename)
-        if any(part.startswith(".") for part in parts) or _OTHER_SYSTEMS in parts:
+        steps = _parts(path, info.filename)
+        if not steps or any(map(_hidden, steps)):
             continue
-        inside = parts if info.is_dir() else parts[:-1]
-        folders |= {"/".join(inside[: level + 1]) for level in range(len(inside))}
-        if not info.is_dir() and _is_image(parts[-1]):
+        name = "/".join(steps)
+        inside = steps if info.is_dir() else steps[:-1]
+        folders |= {"/".join(inside[: level + 1]) for level in range(min(len(inside), _LEVELS))}
+        if not info.is_dir() and _is_image(name):
             _check(path, info)
-            members["/".join(parts)] = info
-    tops = {name.split("/")[0] for name in members}
-    wrapped = len(tops) == 1 and all(name.count("/") >= 2 for name in members)
-    skipped = f"{tops.pop()}/" if wrapped else ""
-    names = sorted(name.removeprefix(skipped) for name in members)
-    inner = {folder.removeprefix(skipped) for folder in folders if folder.startswith(skipped)}
-    lock, limit = threading.Lock(), most()
+            members[name] = info
+        elif not info.is_dir() and not name.lower().endswith(_TEXT):
+            others.append(name)
+    lock = threading.Lock()
 
     def content(name: str) -> bytes:
-        info = members[skipped + name]
-        _bound(info.file_size, limit)  # what is in it is not read any further
+        info = members[name]
+        _bound(info.file_size)  # what is in it is not read any further
         try:
             with lock:
                 member = archive.open(info)
             with member:
                 return member.read()
+        except MemoryError:
+            raise
         except Exception as error:  # zipfile and zlib raise errors of many types on damaged bytes
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # of the disk, not of the bytes
+                raise
             raise InputError(f"is damaged ({' '.join(str(error).split())})") from None
-
-    shallow = frozenset(folder for folder in inner if folder.count("/") < 2)
 
     def listing() -> str:
         return f"{path.absolute()}\n{stamp(path)}"
 
-    return Tree(str(path), names, shallow, content, listing(), listing)
+    return Tree(
+        place=str(path),
+        files=sorted(members),
+        others=others,
+        folders=frozenset(folders),
+        identities={},
+        outside=0,
+        read=content,
+        stamp=listing(),
+        restamp=listing,
+    )
 
 
 def _parts(path: Path, name: str) -> list[str]:
     """Of a member's path. Raises InputError when it leads out of the folder into which one would unpack it."""
-    parts = name.replace("\\", "/").rstrip("/").split("/")
-    if parts[0] == "" or ".." in parts or re.match("[A-Za-z]:", name):
+    steps = name.replace("\\", "/").rstrip("/").split("/")
+    if steps[0] == "" or ".." in steps or re.match("[A-Za-z]:", name):
         raise InputError(f"{path} holds a member {name!r} whose path leaves the folder: do not trust this file")
-    return [part for part in parts if part not in ("", ".")]
+    return [step for step in steps if step not in ("", ".")]
 
 
 def _check(path: Path, info: zipfile.ZipInfo) -> None:
