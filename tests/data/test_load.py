@@ -73,3 +73,9 @@ def test_the_folder_of_a_named_set_is_recorded(tmp_path: Path, place: str, monke
     monkeypatch.chdir(tmp_path)
     expected = {} if place == "nowhere" else {"data_dir": str(tmp_path / place)}
     assert absolute("svhn") == {"source": "svhn", **expected}
+
+
+@pytest.mark.parametrize("source", ["digits", "folder:photos", "arrays:mine.npz", "hub:a/b"])
+def test_a_data_folder_is_of_no_use_to_what_has_a_place_of_its_own(source: str) -> None:
+    with pytest.raises(InputError, match=f"^--data-dir is of no use to {source}: leave it out"):
+        load(source, data_dir="somewhere")

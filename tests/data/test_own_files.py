@@ -548,6 +548,7 @@ def test_small_classes_are_left_out_of_what_is_stored(tmp_path: Path, monkeypatc
         picture(tmp_path / "birds/tit" / f"{i}.png")
     whole, _ = load(f"folder:{tmp_path / 'birds'}")
     monkeypatch.setattr(machine, "available_memory", lambda: 2**10)  # as for images that do not fit
+    train = test = whole
     for _ in range(2):
         with pytest.warns(UserWarning, match=r"birds: left out classes with fewer than 3 training images: tit \(2\)"):
             train, test = load(f"folder:{tmp_path / 'birds'}", min_per_class=3)

@@ -45,8 +45,7 @@ def load(
 
     source: a name in DATASETS; `arrays:FILE.npz`; `folder:PATH` of a folder or zip file; `hub:OWNER/NAME`,
     `hub:OWNER/NAME:CONFIG` or `hub:PATH`: see `load` of `arrays`, `folder` and `hub` for what is read there.
-    data_dir: the only folder in which the files of a named set are then looked for; what needs no such files ("digits",
-    and the sources with a path of their own) does not read it.
+    data_dir: the only folder in which the files of a named set are then looked for; of no use to other sources.
     image_size, skip_broken, image_column, label_column: as in `Options`.
     min_per_class: classes with fewer training images are left out; a warning names them.
     progress: told how reading goes on, where it may take long.
@@ -59,6 +58,8 @@ def load(
         label_column=label_column,
         min_per_class=min_per_class,
     )
+    if data_dir is not None and source not in NAMED and (source in DATASETS or ":" in source):
+        raise InputError(f"--data-dir is of no use to {source}: leave it out")
     if source in DATASETS:
         options.refuse(source)
         train, test = DATASETS[source](None if data_dir is None else expanded(data_dir), progress)
