@@ -29,6 +29,11 @@ def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") 
     return InputError(f"unknown {kind} {name!r}: {hint}{all_names}")
 
 
+def reason(error: BaseException) -> str:
+    """What an exception of another library says, on one line; its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 @contextmanager
 def naming(place: object) -> Iterator[None]:
     """Put `place`, such as a file, in front of the message of an InputError raised inside."""

@@ -262,3 +262,26 @@ def test_names_that_no_artefact_can_hold_are_refused(given: dict, message: str) 
 def test_one_class_is_refused() -> None:
     with pytest.raises(InputError, match="one class only"):
         image_set(pixels(6, 4, 5), np.zeros(6, int), name="toy")
+
+
+def test_floats_that_arithmetic_has_brought_a_little_beyond_are_clipped() -> None:
+    images = np.array([1 + 1e-7, -1e-7, 0.5, 1]).reshape(4, 1, 1)
+    assert image_set(images, np.array([0, 1, 0, 1]), name="toy").images.flatten().tolist() == [255, 0, 128, 255]
+    assert "expected [0, 1]" in refusal(image_set, images * 1.001, np.array([0, 1, 0, 1]), name="toy")
+
+
+def test_many_floats_are_brought_to_bytes_in_parts() -> None:
+    images = np.random.default_rng(0).random((40, 3, 300, 300), np.float32).transpose(0, 2, 3, 1)
+    real = image_set(images, np.arange(40) % 2, name="toy").images.numpy()
+    assert np.array_equal(real, np.rint(images * 255).astype(np.uint8).transpose(0, 3, 1, 2))
+
+
+def test_a_split_of_many_images_takes_each_once() -> None:
+    images = np.arange(5000, dtype=np.uint16).view(np.uint8).reshape(5000, 1, 1, 2)
+    train, test = split(image_set(images, np.arange(5000) % 3, name="toy"))
+    both = np.concatenate([part.images.numpy().reshape(-1, 2).view(np.uint16).ravel() for part in (train, test)])
+    assert sorted(both.tolist()) == list(range(5000))
+    for part in (train, test):
+        values = part.images.numpy().reshape(-1, 2).view(np.uint16).ravel()
+        assert (values % 3).tolist() == part.labels.tolist()
+        assert (np.diff(values.astype(int)) > 0).all()

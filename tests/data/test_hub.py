@@ -377,3 +377,18 @@ def test_a_folder_of_images_is_found_by_any_path(tmp_path: Path, place: str, mon
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     assert sum(map(len, load(f"hub:{place}"))) == 6
+
+
+def test_truth_values_are_two_classes(tmp_path: Path) -> None:
+    write(tmp_path / "birds", labels=[True, False] * 3, kind=datasets.Value("bool"))
+    assert load("hub:birds")[0].spec.class_names == ("False", "True")
+
+
+def test_training_images_of_class_minus_one_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "birds", labels=[-1, 0, 1] * 2, kind=datasets.Value("int64"))
+    assert "'label' has rows of class -1, which stands for none" in refusal("birds")
+
+
+def test_only_an_error_about_configurations_asks_for_one(tmp_path: Path) -> None:
+    write(tmp_path / "config").write_bytes(b"x")
+    assert "CONFIG" not in refusal("config")

@@ -162,3 +162,15 @@ def test_errors_of_the_test_set_name_it() -> None:
 def test_an_error_in_a_worker_is_told_as_well() -> None:
     dataset = Listed([(IMAGE, 0), OSError("gone")])
     assert refusal(dataset, workers=1) == "mine: item 1 of dataset cannot be read (OSError: gone)"
+
+
+@pytest.mark.parametrize("names", [np.array(["a", "b"]), (name for name in "ab"), ["a", "b"]])
+def test_class_names_of_any_kind(names: Any) -> None:
+    items = Listed([(np.full((4, 4), i, np.uint8), i % 2) for i in range(10)])
+    assert from_torch(items, name="mine", class_names=names)[0].spec.class_names == ("a", "b")
+
+
+def test_no_class_names_at_all_are_refused() -> None:
+    items = Listed([(np.full((4, 4), i, np.uint8), i % 2) for i in range(10)])
+    with pytest.raises(InputError, match="class_names is empty"):
+        from_torch(items, name="mine", class_names=[])

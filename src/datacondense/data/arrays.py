@@ -4,11 +4,11 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from .. import machine
-from ..errors import InputError, naming
+from ..errors import InputError, naming, reason
 from ..types import ImageSet
 from .build import image_set
 from .division import drop_small, split
-from .npy import declared_size
+from .npy import declared
 from .options import Options, Progress
 from .places import expanded
 
@@ -42,12 +42,12 @@ def _read(archive: NpzFile, name: str) -> tuple[ImageSet, ImageSet]:
         if ".." in file or "/" in file or "\\" in file:
             raise InputError(f"it holds a member {file!r}, which is a path: write one with numpy.savez")
     names = _strings(archive) if "class_names" in archive else None
-    train = image_set(_array(archive, "images"), _array(archive, "labels"), name=name, class_names=names)
+    train = image_set(_array(archive, "images"), _array(archive, "labels"), name=name, class_names=names, copy=False)
     if "test_images" not in archive and "test_labels" not in archive:
         return split(train)
     images, labels = _array(archive, "test_images"), _array(archive, "test_labels")
     with naming("test_images, test_labels"):
-        return train, image_set(images, labels, spec=train.spec)
+        return train, image_set(images, labels, spec=train.spec, copy=False)
 
 
 def _strings(archive: NpzFile) -> list[str]:
@@ -65,8 +65,9 @@ def _array(archive: NpzFile, key: str) -> np.ndarray:
     except InputError:
         raise
     except Exception as error:  # of many types, as above
-        reason = " ".join(str(error).split())
-        raise InputError(f"array {key!r} is damaged or holds Python objects, which are not read ({reason})") from None
+        raise InputError(
+            f"array {key!r} is damaged or holds Python objects, which are not read ({reason(error)})"
+        ) from None
     if not isinstance(array, np.ndarray):  # NumPy hands out the raw bytes of what has another format
         raise InputError(f"array {key!r} is damaged or not a NumPy array")
     return array
@@ -80,8 +81,10 @@ def _fits(archive: NpzFile, key: str) -> bool:
     zipped = archive.zip
     if zipped is None:
         return False
-    size = declared_size(zipped, key)
-    free = machine.available_memory()
-    if size > free:
-        raise InputError(f"array {key!r} needs {size / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} are free")
+    shape, dtype, needed = declared(zipped, key)
+    if dtype.kind == "f" or (len(shape) == 4 and shape[1] not in (1, 3)):
+        needed += math.prod(shape)  # for the bytes that they are turned or brought into
+    free, gib = machine.available_memory(), 2**30
+    if needed > free:
+        raise InputError(f"array {key!r} needs {needed / gib:.1f} GiB of memory, but only {free / gib:.1f} are free")
     return True

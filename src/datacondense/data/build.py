@@ -11,7 +11,9 @@ from torch import Tensor
 from ..errors import InputError
 from ..types import ImageSet, Spec, check_names
 
-_PIXELS_COUNTED = 2**22  # at a time, by `Statistics`
+_PIXELS_COUNTED = 2**22  # at a time
+_ROUNDING = 1e-6
+"""How far beyond 0 and 1 arithmetic may have brought floats."""
 
 
 @overload
@@ -103,10 +105,12 @@ def _pixels(images: np.ndarray, copy: bool) -> np.ndarray:
     if images.size == 0:
         raise InputError(f"images have shape {images.shape}: there is no pixel in them")
     if images.dtype.kind == "f":
-        images = _quantise(images)
+        _check_floats(images)
     elif images.dtype != np.uint8:
         raise InputError(f"images have dtype {images.dtype}, expected uint8, or floats in [0, 1]")
     ordered = _channels_first(images)
+    if images.dtype.kind == "f":
+        return _quantise(ordered)
     return np.array(ordered, order="C") if copy else np.require(ordered, requirements=["C", "W"])
 
 
@@ -122,18 +126,26 @@ def _channels_first(images: np.ndarray) -> np.ndarray:
     )
 
 
-def _quantise(images: np.ndarray) -> np.ndarray:
-    wrong = ~np.isfinite(images)
-    if wrong.any():
+def _check_floats(images: np.ndarray) -> None:
+    if not np.isfinite([images.min(), images.max()]).all():
+        wrong = ~np.isfinite(images)
         first = tuple(int(i) for i in np.unravel_index(wrong.argmax(), wrong.shape))
         raise InputError(f"images hold {wrong.sum()} pixels that are NaN or infinite, the first at index {first}")
     low, high = float(images.min()), float(images.max())
-    if low < 0 or high > 1:
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise InputError(
             f"images are floats from {low:g} to {high:g}, expected [0, 1]: scale them, or give 0 to 255 as uint8"
         )
-    scaled = images * 255
-    return np.rint(scaled, out=scaled).astype(np.uint8)
+
+
+def _quantise(images: np.ndarray) -> np.ndarray:
+    """uint8 (N, C, H, W) of floats in [0, 1]."""
+    result = np.empty(images.shape, np.uint8)
+    rows = max(_PIXELS_COUNTED // images[0].size, 1)
+    for first in range(0, len(images), rows):  # a whole copy of floats would take four to eight times the result
+        scaled = images[first : first + rows].clip(0, 1) * 255
+        result[first : first + rows] = np.rint(scaled, out=scaled)
+    return result
 
 
 def _targets(labels: np.ndarray, count: int) -> np.ndarray:
@@ -151,6 +163,8 @@ def _class_names(targets: np.ndarray, class_names: Sequence[str] | None) -> tupl
         check_classes(targets, classes)
         return tuple(map(str, range(classes)))
     names = tuple(map(str, class_names))
+    if not names:
+        raise InputError("class_names is empty: give the name of each class, or none at all")
     check_names(names)
     check_classes(targets, len(names), names)
     return names

@@ -26,9 +26,9 @@ def find(features: Mapping[str, Any], options: Options) -> tuple[str, str]:
 
 
 def _is_plain(feature: Any) -> bool:
-    """Whether a column is of integers or strings."""
+    """Whether a column is of integers, strings or truth values."""
     kind = str(getattr(feature, "dtype", ""))
-    return type(feature).__name__ == "Value" and kind.startswith(("int", "uint", "string", "large_string"))
+    return type(feature).__name__ == "Value" and kind.startswith(("int", "uint", "string", "large_string", "bool"))
 
 
 def _column(
@@ -63,6 +63,8 @@ def classes(splits: Sequence[Any], column: str) -> tuple[tuple[str, ...], list[n
         return tuple(feature.names), [np.array([-1 if v is None else v for v in some], np.int64) for some in values]
     if any(value is None for value in values[0]):
         raise InputError(f"column {column!r} has rows without a value: every training image needs a label")
+    if -1 in values[0]:
+        raise InputError(f"column {column!r} has rows of class -1, which stands for none: leave them out of training")
     known = {value: label for label, value in enumerate(sorted(set(values[0])))}
     for split, some in zip(splits, values, strict=True):
         for value in some:

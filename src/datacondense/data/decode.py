@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin
 
-from ..errors import InputError
+from ..errors import InputError, reason
 
 VERSION = 1
 """Part of every cache key: goes up when `decode` gives other pixels."""
@@ -94,8 +94,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     except Image.UnidentifiedImageError:
         raise InputError("cannot be read as an image (of no known format)") from None
     except Exception as error:  # Pillow's readers raise errors of any type on bytes they do not understand
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"cannot be read as an image ({reason})") from None
+        raise InputError(f"cannot be read as an image ({reason(error)})") from None
 
 
 @cache

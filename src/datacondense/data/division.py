@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..types import ImageSet
 from .build import Statistics
 
+_AT_ONCE = 1024  # images
 TRAINS = ("train", "training")
 """Names, in lower case, of the part to train on."""
 TESTS = ("test", "testing", "validation", "valid", "val", "eval", "dev")
@@ -28,13 +29,19 @@ def parts(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
 def split(whole: ImageSet) -> tuple[ImageSet, ImageSet]:
     """A training and a test set out of one, as `testing` says; mean and std are measured on the training images.
 
+    The images of `whole` are used up: those to train on stay where they are in memory, in the same order.
     Raises InputError when nothing is left to test on.
     """
     test = torch.from_numpy(testing(whole.labels.numpy(), whole.spec.classes))
-    images = whole.images[~test]
+    tested = whole.images[test]
+    kept = torch.nonzero(~test).flatten()
+    for first in range(0, len(kept), _AT_ONCE):  # each moves to the front, so that all are not there twice
+        some = kept[first : first + _AT_ONCE]
+        whole.images[first : first + len(some)] = whole.images[some]
+    images = whole.images[: len(kept)]
     mean, std = Statistics.of(images)
     spec = replace(whole.spec, mean=mean, std=std)
-    return ImageSet(images, whole.labels[~test], spec), ImageSet(whole.images[test], whole.labels[test], spec)
+    return ImageSet(images, whole.labels[~test], spec), ImageSet(tested, whole.labels[test], spec)
 
 
 def testing(labels: np.ndarray, classes: int) -> np.ndarray:

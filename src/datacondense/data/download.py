@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, reason
 from . import tree
 from .places import expanded
 
@@ -86,12 +87,12 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
     except InputError:
         raise
     except Exception as error:  # of many types, from the library and the readers below it
-        reason = _reason(error)
+        said = _reason(error)
         if not reached or isinstance(error, ConnectionError):
-            raise Absent(f"the hub cannot be reached, and no earlier download is there ({reason})") from None
-        if "config" in reason.lower():
-            raise InputError(f"{reason} (write hub:{repo}:CONFIG)") from None
-        raise InputError(f"cannot be read ({reason})") from None
+            raise Absent(f"the hub cannot be reached, and no earlier download is there ({said})") from None
+        if re.match("Config name is missing|BuilderConfig .* not found", said):
+            raise InputError(f"{said} (write hub:{repo}:CONFIG)") from None
+        raise InputError(f"cannot be read ({said})") from None
 
 
 def _tables(repo: str, config: str | None) -> Mapping[Any, Any]:
@@ -168,4 +169,4 @@ def _reason(error: BaseException) -> str:
     """The first cause of an error, on one line."""
     while (cause := error.__cause__) is not None:
         error = cause
-    return " ".join(str(error).split()) or type(error).__name__
+    return reason(error)

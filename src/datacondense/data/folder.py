@@ -130,11 +130,10 @@ def _notes(found: Tree, bases: Sequence[str], tests: Sequence[str]) -> Iterator[
 
     bases: the folders in which the classes are, none where they are in the root. tests: all that may be for testing.
     """
-    for name in tests:
-        if name not in bases and len(bases) > 1:
-            yield f"{name} is left out: {bases[1]} is the test set"
-        elif name not in bases:
-            yield f"{name} is left out: its images are in no class folders"
+    for name in (name for name in tests if name not in bases):
+        has_classes = any(folder.startswith(f"{name}/") for folder in found.folders)
+        reason = f"{bases[1]} is the test set" if has_classes else "its images are in no class folders"
+        yield f"{name} is left out: {reason}"
     read = tuple(f"{base}/" for base in bases) or ("",)
     depth = 2 if bases else 1
     passed = []

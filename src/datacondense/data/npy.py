@@ -2,7 +2,9 @@
 
 import math
 import zipfile
+from typing import NamedTuple
 
+import numpy as np
 from numpy.lib import format as npy
 
 from ..errors import InputError
@@ -10,8 +12,17 @@ from ..errors import InputError
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-def declared_size(archive: zipfile.ZipFile, name: str) -> int:
-    """Bytes of the array `name`, of which its header and the directory of the archive tell alike.
+class Declared(NamedTuple):
+    """What is told of an array."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    size: int
+    """Bytes, its header included."""
+
+
+def declared(archive: zipfile.ZipFile, name: str) -> Declared:
+    """What the header of array `name` and the directory of the archive tell alike.
 
     Raises InputError where they do not, and for Python objects; what zipfile and NumPy raise on wrong bytes, too.
     """
@@ -28,4 +39,4 @@ def declared_size(archive: zipfile.ZipFile, name: str) -> int:
         raise InputError(f"array {name!r} is damaged: its header tells of shape {shape}")
     if told != size:
         raise InputError(f"array {name!r} is damaged: its header tells of {told} bytes, its file of {size}")
-    return size
+    return Declared(shape, dtype, size)

@@ -4,7 +4,7 @@ import pickletools
 from collections.abc import Collection
 from typing import BinaryIO
 
-from ..errors import InputError
+from ..errors import InputError, reason
 
 _OPERATIONS = {operation.code: operation for operation in pickletools.opcodes}
 _LONGEST_LINE = 4096
@@ -156,5 +156,4 @@ def refused(what: object, name: str) -> InputError:
 
 def damaged(what: object, kind: str, error: Exception) -> InputError:
     """The error for a file that is not `kind`, with the reason that a parser gave."""
-    reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return InputError(f"{what} is damaged or not {kind} ({reason})")
+    return InputError(f"{what} is damaged or not {kind} ({reason(error)[:200]})")

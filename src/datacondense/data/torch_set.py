@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from ..errors import InputError, naming
+from ..errors import InputError, naming, reason
 from ..types import ImageSet
 from .build import image_set, single_image
 from .decode import pixels, quiet
@@ -25,7 +25,7 @@ def from_torch(
     *,
     name: str,
     test: Any = None,
-    class_names: Sequence[str] | None = None,
+    class_names: Iterable[str] | None = None,
     image_size: int | None = None,
     flip: bool = True,
     workers: int = 0,
@@ -41,10 +41,10 @@ def from_torch(
     Raises InputError, with the position of the item, for items that cannot be read or are of another kind.
     """
     options = Options(image_size=image_size)
-    names = class_names or _class_names(dataset)
+    names = _class_names(dataset) if class_names is None else [str(name) for name in class_names]
     with naming(name):
         images, labels = _read("dataset", dataset, options.image_size, workers)
-        train = image_set(images, labels, name=name, class_names=names, flip=flip)
+        train = image_set(images, labels, name=name, class_names=names, flip=flip, copy=False)
         if test is None:
             return split(train)
         images, labels = _read("test", test, image_size, workers)
@@ -52,9 +52,9 @@ def from_torch(
             images = images.repeat(train.spec.shape[0], axis=1)
         elif images.shape[1] > train.spec.shape[0]:
             whole = train.images.repeat(1, images.shape[1], 1, 1)
-            train = image_set(whole, train.labels, name=name, class_names=train.spec.class_names, flip=flip)
+            train = image_set(whole, train.labels, name=name, class_names=train.spec.class_names, flip=flip, copy=False)
         with naming("test"):
-            return train, image_set(images, labels, spec=train.spec)
+            return train, image_set(images, labels, spec=train.spec, copy=False)
 
 
 @final
@@ -72,7 +72,7 @@ class _Items(Dataset):
         try:
             item = self.dataset[index]
         except Exception as error:  # the user's code raises errors of any type
-            return f"cannot be read ({type(error).__name__}: {' '.join(str(error).split())})"
+            return f"cannot be read ({type(error).__name__}: {reason(error)})"
         try:
             if not isinstance(item, (tuple, list)) or len(item) != 2:
                 raise InputError(f"is a {type(item).__name__}, expected a pair (image, label)")
@@ -139,7 +139,7 @@ def _image(image: Any, image_size: int | None) -> np.ndarray:
         except InputError:
             raise
         except Exception as error:  # Pillow decodes some images only now, and raises errors of any type
-            raise InputError(f"cannot be read as an image ({' '.join(str(error).split())})") from None
+            raise InputError(f"cannot be read as an image ({reason(error)})") from None
     if not isinstance(image, (torch.Tensor, np.ndarray)):
         raise InputError(f"has an image of type {type(image).__name__}, expected Pillow's, a tensor or an array")
     array = single_image(image)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
-from ..data.npy import declared_size
+from ..data.npy import declared
 from ..errors import InputError, naming
 from ..files import checksum, header_text, parse_json, write_bytes
 from .limits import affordable
@@ -94,7 +94,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
                     raise InputError(
                         f"it has no array {lacking[0]!r}: only what `datacondense export --to npz` writes is read"
                     )
-                affordable(sum(declared_size(archive, name) for name in _NEEDED), "its arrays")
+                affordable(sum(declared(archive, name).size for name in _NEEDED), "its arrays")
                 read = (io.BytesIO(archive.read(f"{name}.npy")) for name in _NEEDED)
                 return {
                     name: np.lib.format.read_array(data, allow_pickle=False)
