@@ -280,7 +280,7 @@ def test_classes_of_the_same_name_can_be_loaded_by_datasets(monkeypatch: pytest.
 
 @pytest.mark.parametrize("licence", ["no", "null", "1.0", "mit"])
 def test_the_front_of_the_card_is_text_for_yaml(licence: str) -> None:
-    spec = Spec('p\U0001f600\x85\u2028\ufeff: "\\', ("a",), (1, 1, 1), (0.5,), (0.25,))
+    spec = Spec('p\U0001f600\ufeff: "\\', ("a",), (1, 1, 1), (0.5,), (0.25,))
     export(SyntheticSet(torch.zeros(1, 1, 1, 1), torch.zeros(1).long(), spec, {}), "hf", "out", licence=licence)
     fields = yaml.safe_load(Path("out/README.md").read_text().split("---\n")[1])
     assert fields["license"] == licence

@@ -1,5 +1,7 @@
 """A data set in one .npz file of NumPy arrays."""
 
+import math
+
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
