@@ -117,7 +117,10 @@ class List:
                 numbers = ", ".join(f"{arch} {mean}" for arch, (mean, _) in preset.published.items())
                 say(f"{name}: {preset.title}" + (f"; published {numbers}" if numbers else ""))
             return
-        names = {"data": [*DATASETS, *(f"{prefix}:{place}" for prefix, (place, _) in SOURCES.items())], "archs": list(NETWORKS)}
+        names = {
+            "data": [*DATASETS, *(f"{prefix}:{place}" for prefix, (place, _) in SOURCES.items())],
+            "archs": list(NETWORKS),
+        }
         for name in names[self.what]:
             say(name)
 
