@@ -10,7 +10,8 @@ import pytest
 from datacondense import ImageSet, image_set
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when its library is imported: no test asks the network
-os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="datacondense-hf-")
+_HUB = tempfile.TemporaryDirectory(prefix="datacondense-hf-")  # gone when the tests are
+os.environ["HF_HOME"] = _HUB.name
 
 Toy = Callable[..., ImageSet]
 
