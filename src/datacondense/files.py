@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from .errors import InputError
+from .errors import InputError, reason
 
 _HEADER = "datacondense"
 _DIGEST = "sha256"
@@ -162,7 +162,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except OSError:
         raise
     except Exception as error:  # of a dtype that PyTorch does not know it raises others than its own
-        raise InputError(f"{path} is damaged or not a safetensors file ({' '.join(str(error).split())})") from None
+        raise InputError(f"{path} is damaged or not a safetensors file ({reason(error)})") from None
     if _HEADER not in metadata or _DIGEST not in metadata:
         raise InputError(f"{path} was not written by datacondense: its header has no {_HEADER!r} entry")
     if checksum(metadata[_HEADER], tensors) != metadata[_DIGEST]:

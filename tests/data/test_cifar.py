@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from readers import refusal
 
 from datacondense.data import cifar, load
-from datacondense.errors import InputError
 
 
 def text(value: bytes) -> bytes:
@@ -66,13 +66,6 @@ def pack(path: Path, members: dict[str, bytes]) -> Path:
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
     return path
-
-
-def refusal(function: Callable[..., object], *args: object, **kwargs: object) -> str:
-    with pytest.raises(InputError) as caught:
-        function(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def test_batches_mean_to_python_2_what_they_mean_here() -> None:

@@ -1,47 +1,15 @@
 import gzip
 import resource
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from readers import TRAIN_LABELS, encode, refusal, write_set
 
 from datacondense.data import idx, load
 from datacondense.data.named import NAMED
-from datacondense.errors import InputError
 
-IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 (DEBIAN,) = NAMED["fashion-mnist"].system
-
-
-def encode(array: np.ndarray) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
-
-
-def write_set(folder: Path, value: int, suffix: str = "") -> Path:
-    """The four files, of 20 train and 5 test images that all have `value`."""
-    folder.mkdir(parents=True)
-    pack = gzip.compress if suffix else bytes
-    for name, array in (
-        (IMAGES, np.full((20, 28, 28), value)),
-        (LABELS, np.arange(20) % 10),
-        (TEST_IMAGES, np.full((5, 28, 28), value)),
-        (TEST_LABELS, np.arange(5)),
-    ):
-        (folder / f"{name}{suffix}").write_bytes(pack(encode(array)))
-    return folder
-
-
-def refusal(function: Callable[..., object], *args: object, **kwargs: object) -> str:
-    with pytest.raises(InputError) as caught:
-        function(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -101,11 +69,11 @@ def test_the_set_has_its_published_spec(tmp_path: Path) -> None:
 
 def test_files_that_do_not_fit_together_are_refused_by_place(tmp_path: Path) -> None:
     mine = write_set(tmp_path / "mine", 1)
-    (mine / LABELS).write_bytes(encode(np.arange(19) % 10))
+    (mine / TRAIN_LABELS).write_bytes(encode(np.arange(19) % 10))
     assert refusal(load, "fashion-mnist", data_dir=mine) == (
         f"{mine}: labels have shape (19,), expected (20,): one for each image"
     )
-    (mine / LABELS).write_bytes(encode(np.arange(20) % 9))
+    (mine / TRAIN_LABELS).write_bytes(encode(np.arange(20) % 9))
     assert f"{mine}: class 'Ankle boot' (label 9) has no image" in refusal(load, "fashion-mnist", data_dir=mine)
 
 
@@ -143,7 +111,7 @@ def test_a_header_that_declares_more_than_two_gigabytes_or_lies_is_refused(tmp_p
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_cut_anywhere_a_file_is_refused(tmp_path: Path, name: str) -> None:
     mine = write_set(tmp_path / name, 7, ".gz")
-    whole = (mine / f"{LABELS}.gz").read_bytes()
+    whole = (mine / f"{TRAIN_LABELS}.gz").read_bytes()
     for end in range(len(whole)):
-        (mine / f"{LABELS}.gz").write_bytes(whole[:end])
-        assert f"{mine / LABELS}.gz " in refusal(load, name, data_dir=mine)
+        (mine / f"{TRAIN_LABELS}.gz").write_bytes(whole[:end])
+        assert f"{mine / TRAIN_LABELS}.gz " in refusal(load, name, data_dir=mine)

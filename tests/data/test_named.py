@@ -1,47 +1,14 @@
 import dataclasses
-import gzip
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from readers import TEST_LABELS, TRAIN_IMAGES, encode, refusal, write_set
 
 from datacondense.data import load
 from datacondense.data.named import NAMED, Found, HubName, Named, NotFound
 from datacondense.data.places import VARIABLE, Arrays
 from datacondense.errors import InputError
-
-TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-
-
-def encode(array: np.ndarray) -> bytes:
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
-
-
-def write_set(folder: Path, value: int, suffix: str = "") -> Path:
-    """The four files, of 20 train and 5 test images that all have `value`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    pack = gzip.compress if suffix else bytes
-    for name, array in (
-        (TRAIN_IMAGES, np.full((20, 28, 28), value)),
-        (TRAIN_LABELS, np.arange(20) % 10),
-        (TEST_IMAGES, np.full((5, 28, 28), value)),
-        (TEST_LABELS, np.arange(5)),
-    ):
-        (folder / f"{name}{suffix}").write_bytes(pack(encode(array)))
-    return folder
-
-
-def refusal(function: Callable[..., object], *args: object, **kwargs: object) -> str:
-    with pytest.raises(InputError) as caught:
-        function(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,14 @@
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.io
+from readers import refusal
 
 from datacondense.data import load, svhn
-from datacondense.errors import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32)).astype(np.uint8)
 DIGITS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
@@ -21,13 +20,6 @@ def write(path: Path, *, packed: bool = True, **variables: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     scipy.io.savemat(path, {"X": X, "y": LABELS, **variables}, do_compression=packed)
     return path
-
-
-def refusal(function: Callable[..., object], *args: object, **kwargs: object) -> str:
-    with pytest.raises(InputError) as caught:
-        function(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from readers import refusal
 
 from datacondense.data import tiny
 from datacondense.data.named import NAMED, Found
 from datacondense.data.places import Arrays, Listing
-from datacondense.errors import InputError
 
 WNIDS = ("n01443537", "n01629819", "n02002724")
 SET = NAMED["tiny-imagenet"]
@@ -32,13 +32,6 @@ def write_folder(root: Path) -> Path:
         lines.append(f"val_{i}.JPEG\t{wnid}\t0\t32\t44\t62\n")
     (root / "val/val_annotations.txt").write_text("".join(lines))
     return root
-
-
-def refusal(function: Callable[..., object], *args: object, **kwargs: object) -> str:
-    with pytest.raises(InputError) as caught:
-        function(*args, **kwargs)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def contents(data_dir: Path) -> Arrays | Listing:

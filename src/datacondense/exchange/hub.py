@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
-from ..errors import InputError, naming
+from ..errors import InputError, naming, reason
 from ..files import checksum, header_text, parse_json, write_json
 from ..types import Spec
 from .card import card
@@ -122,7 +122,7 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
         except (InputError, FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # Arrow raises errors of many types on wrong bytes
-            raise InputError(f"it is damaged or no table of images ({' '.join(str(error).split())})") from None
+            raise InputError(f"it is damaged or no table of images ({reason(error)})") from None
         if not parts:
             raise InputError("there is no image in it")
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
 from ..data.npy import declared
-from ..errors import InputError, naming
+from ..errors import InputError, naming, reason
 from ..files import checksum, header_text, parse_json, write_bytes
 from .limits import affordable
 
@@ -103,7 +103,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     except (InputError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # zipfile, zlib and NumPy raise errors of many types on wrong bytes
-        raise InputError(f"{path} is damaged or not an .npz file ({' '.join(str(error).split())})") from None
+        raise InputError(f"{path} is damaged or not an .npz file ({reason(error)})") from None
 
 
 def _check_name(name: str) -> None:

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, reason
+from ..picture import to_image
 from ..types import Spec
 
 _MODES = {1: ("L", "1"), 3: ("RGB", "L", "1")}
@@ -17,9 +18,8 @@ _MODES = {1: ("L", "1"), 3: ("RGB", "L", "1")}
 
 def to_png(pixels: Tensor) -> bytes:
     """uint8 (C, H, W), C 1 or 3, as a PNG file."""
-    array = pixels.permute(1, 2, 0).cpu().numpy()
     buffer = io.BytesIO()
-    Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(buffer, "PNG")
+    to_image(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -37,7 +37,7 @@ def from_png(data: bytes, spec: Spec) -> Tensor:
                 else:
                     array = None
     except Exception as error:  # Pillow's readers raise errors of any type on bytes they do not understand
-        raise InputError(f"cannot be read as a PNG image ({' '.join(str(error).split())})") from None
+        raise InputError(f"cannot be read as a PNG image ({reason(error)})") from None
     if array is None:
         raise InputError(f"an image of {size[0]}x{size[1]} pixels, mode {mode}, expected {w}x{h}, {_MODES[c][0]}")
     return torch.from_numpy(array).permute(2, 0, 1).contiguous()

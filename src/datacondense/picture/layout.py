@@ -140,8 +140,13 @@ def arrange(
     return layout
 
 
+def to_image(pixels: Tensor) -> Image.Image:
+    """uint8 (C, H, W), C 1 or 3, as a grey or an RGB image."""
+    array = pixels.permute(1, 2, 0).cpu().numpy()  # (H, W, C)
+    return Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array)
+
+
 def _enlarged(pixels: Tensor, zoom: int) -> Image.Image:
     """uint8 (C, H, W) -> an image of H * zoom times W * zoom pixels."""
-    array = pixels.permute(1, 2, 0).cpu().numpy()  # (H, W, C)
-    image = Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array)
+    image = to_image(pixels)
     return image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
