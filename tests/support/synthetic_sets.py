@@ -1,0 +1,15 @@
+"""Synthetic sets that no run has made."""
+
+import torch
+
+from datacondense import Spec, SyntheticSet
+
+
+def make(*, channels: int = 3, names: tuple[str, ...] = ("cat", "T-shirt/top", "dog"), seed: int = 0) -> SyntheticSet:
+    """Two images of each class, of 5x7 pixels, some of whose values no picture can show."""
+    generator = torch.Generator().manual_seed(seed)
+    k = len(names)
+    spec = Spec("pets", names, (channels, 5, 7), (0.4914, 0.4822, 0.4465)[:channels], (0.2, 0.19, 0.21)[:channels])
+    images = torch.randn(2 * k, *spec.shape, generator=generator) * 3  # beyond what a picture can show
+    made = {"method": "dm", "settings": {"arch": "ConvNet"}, "seed": seed, "ipc": 2, "data_sha256": "0" * 64}
+    return SyntheticSet(images, torch.arange(k).repeat_interleave(2), spec, {**made, "source": {"source": "digits"}})
