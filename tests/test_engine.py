@@ -186,7 +186,7 @@ def test_class_means_at_every_class_size_around_the_chunk(n: int) -> None:
 def test_more_networks_than_pytorch_compiles_by_default_are_all_compiled() -> None:
     """Past 8 compilations of one piece of code PyTorch goes on uncompiled; networks share their forward's code."""
     compiled = Execution(**{**EAGER.to_json(), "compile": True})
-    for arch in ("ConvNetW32", "ConvNetD1", "ConvNetD2"):
+    for arch in ("ConvNetAS", "ConvNetMP", "ConvNetGN"):
         engine = Engine(compiled)
         network = network_for(engine, arch).requires_grad_(True)
         graphs = counters["stats"]["unique_graphs"]

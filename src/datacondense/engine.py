@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import reduce
 from typing import Any, final
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .execution import Execution
-from .networks import Network
+from .networks import Network, plain
 
 _CLASSES_SIDE_BY_SIDE = {"cpu": False, "cuda": True}  # batched weight gradients of convolutions cost a CPU twice a loop
 
@@ -61,7 +61,7 @@ class Engine:
         at a time. A network with batch statistics sees all images in a single forward, so that its statistics mix the
         classes (Zhao & Bilen 2023). `differentiable` keeps the graph back to the images; otherwise none is built.
         """
-        with torch.set_grad_enabled(differentiable):
+        with torch.set_grad_enabled(differentiable), plain() if differentiable else nullcontext():
             classes, n = images.shape[:2]
             if network.batch_statistics:
                 return self._run(network.embed, images.flatten(0, 1)).unflatten(0, (classes, n)).mean(1)
@@ -86,6 +86,8 @@ class Engine:
         Normalised images (K, n, C, H, W) with labels (K,) -> {weight: (K, *shape)}. Networks with batch statistics must
         be in evaluation mode, for classes and chunks pass apart. `differentiable` keeps the graph back to the images.
         """
+        if not (differentiable or _CLASSES_SIDE_BY_SIDE[self.device.type]):
+            return self._gradients_one_by_one(network, images, labels)
         classes, n = images.shape[:2]
         weights = {name: weight.detach() for name, weight in network.named_parameters()}
         most = max(self.execution.chunk // 2, 1)  # backward keeps as much again
@@ -100,12 +102,28 @@ class Engine:
         share = F.pad(images.new_full((n,), 1 / n), (0, padding))  # what each image counts; padding nothing
         function = self._weight_gradients[key]
         blocks = []
-        with torch.set_grad_enabled(differentiable):
+        with torch.set_grad_enabled(differentiable), plain():
             for block, of_block in zip(images.split(together), labels.split(together), strict=True):
                 parts = zip(block.split(size, dim=1), share.split(size), strict=True)
                 chunks = (self._call(function, some, of_block, part, weights) for some, part in parts)
                 blocks.append(reduce(_sum, chunks))
             return {name: torch.cat([block[name] for block in blocks]) for name in weights}
+
+    def _gradients_one_by_one(self, network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """`class_gradients` without a graph, one class after the other: what training runs, compiled once for both."""
+        weights = dict(network.named_parameters())
+        size = equal_part(images.shape[1], self.execution.chunk)
+        sums = {name: weight.new_zeros(len(images), *weight.shape) for name, weight in weights.items()}
+        with _trained(network):
+            for k, (of_class, label) in enumerate(zip(images, labels, strict=True)):
+                for some in of_class.split(size):
+                    logits = self._run_padded(network, some, size)
+                    loss = F.cross_entropy(logits, label.expand(len(some)), reduction="sum") / len(of_class)
+                    # a bias before a norm may have no part in the compiled loss
+                    parts = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
+                    for total, part in zip(sums.values(), parts, strict=True):
+                        total[k] += part
+        return sums
 
     def predict(self, network: Network, images: Tensor) -> Tensor:
         """Predicted class of each normalised image (N, C, H, W) -> (N,). Call `network.eval()` before."""
@@ -147,6 +165,18 @@ class Engine:
             return function(images, *rest)
         with torch.autocast(self.device.type, torch.bfloat16):
             return function(images, *rest)
+
+
+@contextmanager
+def _trained(network: Network) -> Iterator[None]:
+    """All weights of a network require gradients inside; as before on leaving."""
+    before = [weight.requires_grad for weight in network.parameters()]
+    network.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for weight, required in zip(network.parameters(), before, strict=True):
+            weight.requires_grad_(required)
 
 
 def _weight_gradients(network: Network, side_by_side: bool) -> Callable[..., dict[str, Tensor]]:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from ..types import Spec
 from .base import Network
-from .layers import NORMS, Norm, first_padding, require_side
+from .first_block import first_block, serves
+from .layers import NORMS, InstanceNorm, Norm, first_padding, require_side
 
 Activation = Literal["relu", "sigmoid", "leaky_relu", "swish"]
 Pooling = Literal["average", "max", "none"]
@@ -68,4 +69,15 @@ class ConvNet(Network):
         self.head = nn.Linear(width * h * w, spec.classes)
 
     def embed(self, images: Tensor) -> Tensor:
+        convolution, norm, activation, pooling = self.features[:4]
+        if (
+            isinstance(convolution, nn.Conv2d)
+            and isinstance(norm, InstanceNorm)
+            and isinstance(activation, nn.ReLU)
+            and isinstance(pooling, nn.AvgPool2d)
+            and serves(images, convolution.weight)
+        ):
+            padding = int(convolution.padding[0])
+            block = first_block(images, convolution.weight, norm.weight, norm.bias, padding, norm.eps)
+            return self.features[4:](block).flatten(1)
         return self.features(images).flatten(1)  # (N, width*H'*W')

@@ -1,0 +1,171 @@
+"""The first block of a ConvNet in one pass over its images: convolution, InstanceNorm, ReLU, average pooling by 2.
+
+On images of one or three channels the first convolution is little arithmetic, but its result is the widest of the
+network: written to memory and read again by the norm, forward and backward, it takes as long as all that follows. Here
+it is computed where it is needed and never stored. With the patch p of an image under the kernel, m and V the mean and
+covariance of p over the image's P pixels, and w the kernel of an output channel:
+
+    w.p has mean w.m and variance w'Vw, so the norm's result is z = a (w.p - w.m) + shift, a = scale / sqrt(w'Vw + eps)
+    dw = sum over images of a (G - S m - X Vw / (w'Vw + eps)),  G = sum_p dz p,  S = sum_p dz,  X = w.G - S w.m
+
+so that a backward needs the sums G and S of one pass only. A bias of the convolution has no effect on z. Agrees with
+the layers themselves to float accuracy; the order of sums differs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_CHANNELS = 3
+"""Above, recomputing the convolution costs more than storing it."""
+
+
+_plain = False
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Networks run layer by layer inside, as is needed to differentiate in the images or twice."""
+    global _plain
+    before, _plain = _plain, True
+    try:
+        yield
+    finally:
+        _plain = before
+
+
+def serves(images: Tensor, kernel: Tensor) -> bool:
+    """Whether `first_block` may take these images: compiling for a CPU, few channels, float32, not inside `plain`."""
+    if _plain or not torch.compiler.is_compiling():
+        return False
+    return (
+        images.device.type == "cpu" and images.shape[1] <= _CHANNELS and images.dtype == kernel.dtype == torch.float32
+    )
+
+
+@torch.library.custom_op("datacondense::first_block", mutates_args=(), device_types="cpu")
+def first_block(images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float) -> Tensor:
+    """Images (N, C, H, W), kernel (K, C, 3, 3), norm's scale and shift (K,) -> (N, K, H'//2, W'//2), channels last.
+
+    H' = H + 2 padding - 2. Differentiable once, and not in the images. Compiles on first use.
+    """
+    padded = F.pad(images, (padding,) * 4)
+    kernels, offset, *_ = _compiled(_folded, padded, kernel, scale, shift, eps)
+    return _compiled(_pooled, padded, kernels, offset).contiguous().permute(0, 3, 1, 2)
+
+
+@first_block.register_fake
+def _(images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float) -> Tensor:
+    n, _, h, w = images.shape
+    rows, columns = (h + 2 * padding - 2) // 2, (w + 2 * padding - 2) // 2
+    return images.new_empty(n, rows, columns, len(kernel)).permute(0, 3, 1, 2)
+
+
+@torch.library.custom_op("datacondense::first_block_backward", mutates_args=(), device_types="cpu")
+def _backward(
+    gradient: Tensor, images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of kernel, scale and shift."""
+    padded = F.pad(images, (padding,) * 4)
+    kernels, offset, mean, covariance, deviation = _compiled(_folded, padded, kernel, scale, shift, eps)
+    sums = _compiled(_sums, padded, kernels, offset, gradient.permute(0, 2, 3, 1).contiguous())  # (N, 1 + T, K)
+    s, g = sums[:, 0], sums[:, 1:]  # (N, K), (N, T, K)
+    w = kernel.flatten(1)  # (K, T)
+    x = ((w.T * g).sum(1) - s * (mean @ w.T)) / deviation  # sum over pixels of dz times the normalised w.p
+    spread = (covariance @ w.T) / deviation[:, None]  # (N, T, K)
+    of_kernel = (scale / deviation)[:, None] * (g - s[:, None] * mean[:, :, None] - x[:, None] * spread)
+    return of_kernel.sum(0).T.reshape(kernel.shape).contiguous(), x.sum(0), s.sum(0)
+
+
+@_backward.register_fake
+def _(
+    gradient: Tensor, images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    return kernel.new_empty(kernel.shape), torch.empty_like(scale), torch.empty_like(shift)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:4])
+    ctx.constants = inputs[4:]
+
+
+def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    assert not ctx.needs_input_grad[0], "the first block is not differentiable in its images: use `plain`"
+    return (None, *_backward(gradient, *ctx.saved_tensors, *ctx.constants), None, None)
+
+
+torch.library.register_autograd("datacondense::first_block", _differentiate, setup_context=_keep)
+
+
+def _taps(padded: Tensor, kernel: int = 3) -> list[tuple[int, int, int]]:
+    return [(c, i, j) for c in range(padded.shape[1]) for i in range(kernel) for j in range(kernel)]
+
+
+def _folded(
+    padded: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The norm folded into a kernel and an offset for each image, (N, T, K) and (N, K); T taps of a kernel.
+
+    And what it took: mean (N, T) and covariance (N, T, T) of the patches, deviation (N, K) of the convolution.
+    """
+    h, w = padded.shape[2] - 2, padded.shape[3] - 2
+    patches = torch.stack([padded[:, c, i : i + h, j : j + w].flatten(1) for c, i, j in _taps(padded)], 1)  # (N, T, P)
+    mean = patches.mean(2)
+    centred = patches - mean[:, :, None]
+    covariance = centred @ centred.transpose(1, 2) / (h * w)
+    kernels = kernel.flatten(1).T  # (T, K)
+    deviation = ((covariance @ kernels) * kernels).sum(1).add(eps).sqrt()
+    factor = scale / deviation
+    return (factor[:, None] * kernels).contiguous(), shift - factor * (mean @ kernels), mean, covariance, deviation
+
+
+def _corners(padded: Tensor) -> list[list[Tensor]]:
+    """The pixels under each tap, for each of the four pixels that are pooled into one: 4 x T x (N, H'//2, W'//2, 1)."""
+    rows, columns = (padded.shape[2] - 2) // 2, (padded.shape[3] - 2) // 2
+    return [
+        [
+            padded[:, c, down + i : down + i + 2 * rows - 1 : 2, right + j : right + j + 2 * columns - 1 : 2, None]
+            for c, i, j in _taps(padded)
+        ]
+        for down in (0, 1)
+        for right in (0, 1)
+    ]
+
+
+def _normed(pixels: list[Tensor], kernels: Tensor, offset: Tensor) -> Tensor:
+    z = offset[:, None, None]
+    for tap, pixel in enumerate(pixels):
+        z = z + pixel * kernels[:, tap, None, None]
+    return z
+
+
+def _pooled(padded: Tensor, kernels: Tensor, offset: Tensor) -> Tensor:
+    """Mean over the corners of relu(z), (N, H'//2, W'//2, K)."""
+    total = torch.zeros(())
+    for pixels in _corners(padded):
+        total = total + _normed(pixels, kernels, offset).relu()
+    return total / 4
+
+
+def _sums(padded: Tensor, kernels: Tensor, offset: Tensor, gradient: Tensor) -> Tensor:
+    """S and G of all taps: (N, 1 + T, K)."""
+    corners = _corners(padded)
+    sums = [torch.zeros(())] * (1 + len(corners[0]))
+    for pixels in corners:
+        dz = torch.where(_normed(pixels, kernels, offset) > 0, gradient, 0.0)  # (N, H'//2, W'//2, K)
+        sums = [before + dz * pixel for before, pixel in zip(sums, [torch.ones(()), *pixels], strict=True)]
+    return torch.stack([value.sum((1, 2)) for value in sums], 1) / 4
+
+
+_COMPILED = {function: torch.compile(function) for function in (_folded, _pooled, _sums)}
+
+
+def _compiled(function: Any, padded: Tensor, *rest: Any) -> Any:
+    for argument in (padded, *rest):
+        if isinstance(argument, Tensor) and len(argument) == len(padded):
+            torch._dynamo.maybe_mark_dynamic(argument, 0)  # once for any number of images
+    return _COMPILED[function](padded, *rest)

@@ -1,0 +1,80 @@
+import shutil
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from datacondense.networks import first_block as module
+from datacondense.networks.first_block import first_block, plain, serves
+
+
+def layer_by_layer(images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float) -> Tensor:
+    maps = F.conv2d(images, kernel, padding=padding)
+    return F.avg_pool2d(F.group_norm(maps, len(kernel), scale, shift, eps).relu(), 2)
+
+
+def arguments(n: int, channels: int, h: int, w: int) -> tuple[Tensor, list[Tensor]]:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(n, channels, h, w, generator=generator) * 2 + 0.5
+    kernel = torch.randn(8, channels, 3, 3, generator=generator) / 3
+    scale, shift = torch.rand(8, generator=generator) + 0.5, torch.randn(8, generator=generator) / 3
+    return images, [weight.requires_grad_() for weight in (kernel, scale, shift)]
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("n", "channels", "h", "w", "padding"), [(5, 1, 8, 8, 3), (3, 3, 9, 12, 1), (1, 2, 4, 5, 1)])
+def test_it_is_the_layers_in_double_precision(
+    n: int, channels: int, h: int, w: int, padding: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if compiled and not shutil.which("g++"):
+        pytest.skip("no compiler")
+    if not compiled:
+        monkeypatch.setattr(module, "_COMPILED", {function: function for function in module._COMPILED})
+    images, weights = arguments(n, channels, h, w)
+    exact = [weight.detach().double().requires_grad_() for weight in weights]
+    expected = layer_by_layer(images.double(), *exact, padding, 1e-5)  # pyright: ignore (three weights)
+    made = first_block(images, *weights, padding, 1e-5)
+    torch.testing.assert_close(made.double(), expected, rtol=1e-5, atol=1e-5)
+    gradient = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
+    ours = torch.autograd.grad(made, weights, gradient)
+    theirs = torch.autograd.grad(expected, exact, gradient.double())
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))
+
+
+def test_pytorch_finds_no_fault_with_the_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_COMPILED", {function: function for function in module._COMPILED})
+    images, weights = arguments(2, 1, 8, 8)
+    for tests in ("test_schema", "test_autograd_registration", "test_faketensor"):
+        torch.library.opcheck(first_block, (images, *weights, 1, 1e-5), test_utils=tests)
+    output = torch.rand(2, 8, 4, 4)
+    torch.library.opcheck(module._backward, (output, images, *weights, 1, 1e-5), test_utils="test_faketensor")
+
+
+def test_it_is_for_compiled_code_that_needs_no_gradient_of_the_images() -> None:
+    images, (kernel, *_) = arguments(2, 3, 8, 8)
+    seen = []
+
+    def look(images: Tensor) -> Tensor:
+        seen.append(serves(images, kernel))
+        return images * 2
+
+    look(images)
+    assert seen == [False]  # not compiled
+    for expected, few in ((True, images), (False, images.repeat(1, 2, 1, 1)), (False, images.double())):
+        seen.clear()
+        torch.compile(look, backend="eager", dynamic=False)(few)
+        assert seen == [expected]
+    with plain():
+        seen.clear()
+        torch.compile(look, backend="eager", dynamic=False)(images)
+        assert seen == [False]
+
+
+def test_a_gradient_of_the_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_COMPILED", {function: function for function in module._COMPILED})
+    images, weights = arguments(2, 1, 8, 8)
+    made = first_block(images.requires_grad_(), *weights, 1, 1e-5)
+    with pytest.raises(AssertionError, match="plain"):
+        made.sum().backward()
