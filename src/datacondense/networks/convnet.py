@@ -69,7 +69,7 @@ class ConvNet(Network):
         self.head = nn.Linear(width * h * w, spec.classes)
 
     def embed(self, images: Tensor) -> Tensor:
-        convolution, norm, activation, pooling = self.features[:4]
+        convolution, norm, activation, pooling = list(self.features)[:4]
         if (
             isinstance(convolution, nn.Conv2d)
             and isinstance(norm, InstanceNorm)
