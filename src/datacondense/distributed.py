@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .errors import InputError, LostProcess
+from .errors import InputError, LostProcess, reason
 
 T = TypeVar("T")
 
@@ -107,5 +107,4 @@ def _collective() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:  # what PyTorch raises when a connection breaks
-        reason = str(error).partition("\n")[0]
-        raise LostProcess(f"another process has ended, so this one cannot go on ({reason})") from error
+        raise LostProcess(f"another process that shares the work was lost ({reason(error)})") from error

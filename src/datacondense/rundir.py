@@ -85,9 +85,10 @@ class RunDirectory:
         return run
 
     def record(self, run: Mapping[str, Any]) -> None:
-        """Write `run.json`, with the launch of torchrun that it was written under, if any."""
+        """Write `run.json`, with the mark of a launch of several processes."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / RUN, {**run, **({"launch": launch.name()} if launch.name() else {})})
+        mark = launch.mark()
+        write_json(self.path / RUN, {**run, "launch": mark} if mark else run)
 
     def clear(self) -> None:
         """Delete the files of an earlier run, and nothing else; `run.json`, which says that they are ours, last."""
@@ -176,7 +177,7 @@ def begun(
 ) -> dict[str, Any] | None:
     """What the run to be resumed has recorded of how it computes; None for a fresh run.
 
-    A process that torchrun has started again goes on with the run that it has begun, whatever was asked.
+    A process that torchrun has started again goes on with the run that was begun before, whatever was asked.
     Raises InputError where two runs would mix: another run is there, or `identity` is not that of the run to resume.
     """
     if directory.path.exists() and not directory.path.is_dir():
@@ -187,7 +188,7 @@ def begun(
         raise InputError(
             f"{directory.path} has files named like those of a run, but no run.json: name another directory"
         )
-    again = launch.restarted() and directory.recorded().get("launch") == launch.name()
+    again = launch.mark() is not None and launch.restarted(directory.recorded().get("launch"))
     if overwrite and not again:
         return None
     if not resume and not again:

@@ -63,8 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminated)  # what is half written is cleared away then, as on Ctrl-C
     try:
         with joined(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -88,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str], *, leads: bool) -> None:
     """leads: whether to print; what all processes would print alike, one does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)  # what is half written is cleared away then, as on Ctrl-C
     OUT.quiet = not leads
     if arguments == ["--version"]:
         say(__version__)
