@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import tyro
-from rich.table import Table
+from rich.table import Column, Table
 
 from ..cells import keeping_last, names, run_all
 from ..data import absolute
@@ -93,7 +93,8 @@ class Reproduce:
             results=self.results,
             anew=self.overwrite,
         )
-        table = Table("experiment", "tested on", "ours", "published", "difference", "n = sets x networks")
+        name = Column("experiment", overflow="fold")
+        table = Table(name, "tested on", "ours", "published", "difference", "n = sets x networks")
         for record in (outcome.record for outcome in outcomes if outcome.record):
             for arch in record["scores"]:
                 table.add_row(record["variant"], arch, *row(record, arch), _count(record))
