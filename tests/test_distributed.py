@@ -23,6 +23,7 @@ from datacondense.training import Recipe
 FILES = {"synthetic.safetensors", "run.json", "log.jsonl", "images.png", "checkpoint.safetensors"}
 QUICK = "--data digits --ipc 3 --iterations 20 --batch-real 16 --compile off"
 GRADIENTS = f"{QUICK} --arch ConvNetD1 --updates 2 --epochs 2"
+SMALL_STEPS = "--lr 0.01 --seed 1"  # under large ones rounding grows, for one process on another number of threads too
 
 
 @pytest.fixture(autouse=True)
@@ -90,14 +91,14 @@ def test_the_epochs_of_the_leading_process_stand_for_all(nets: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "command", [f"dm {QUICK}", f"dm {QUICK} --arch ConvNetBN", f"dc {GRADIENTS} --init real", f"dsa {GRADIENTS}"]
+    "command", [f"dm {QUICK}", f"dm {QUICK} --arch ConvNetBN", f"dc {GRADIENTS} {SMALL_STEPS}", f"dsa {GRADIENTS}"]
 )
 def test_two_processes_make_the_set_of_one(command: str) -> None:
     for processes in (1, 2):
         output = run(processes, f"condense {command} --out of{processes}")
         assert output.count("next: datacondense evaluate") == 1
         assert {path.name for path in Path(f"of{processes}").iterdir()} == FILES
-    assert losses("of2") == pytest.approx(losses("of1"), rel=1e-4)  # from noise, dc blows up rounding further
+    assert losses("of2") == pytest.approx(losses("of1"), rel=1e-4)
     assert len(losses("of2")) == 20
     one, two = (load_set(f"of{processes}") for processes in (1, 2))
     assert torch.allclose(one.images, two.images, atol=1e-3)
