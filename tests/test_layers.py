@@ -11,7 +11,7 @@ import datacondense
 PACKAGE = Path(datacondense.__file__).parent
 LAYERS = [  # a module may import those of its own layer's unit (package) and of the layers above it
     {"errors", "_version"},
-    {"types", "streams", "files", "machine", "interrupt"},
+    {"types", "streams", "files", "machine", "interrupt", "distributed", "launch"},
     {"augment", "distances", "synthetic", "networks", "data"},
     {"execution"},
     {"engine"},
@@ -23,6 +23,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"session"},
     {"driver", "evaluate", "presets", "exchange"},
     {"reproduce", "results"},
+    {"cells"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from . import artifact, machine
 from .artifact import SyntheticSet
+from .distributed import Processes, all_processes
 from .engine import Engine
 from .errors import InputError
 from .execution import Compile, Execution, Precision, decide
@@ -35,6 +36,7 @@ def condense(
     snapshots: int = 0,
     source: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
+    processes: Processes | None = None,
 ) -> SyntheticSet:
     """Condense `real` into `ipc` synthetic images of each class.
 
@@ -47,12 +49,15 @@ def condense(
     snapshots: keep the images at the start and at this many iterations, spread evenly up to the last, in `out`, for
     pictures of how they came about; a resumed run may ask for another number.
     source: what `real` was loaded from, the arguments of `load`; recorded, so that its test images can be found.
+    processes: who shares the work, each with the same arguments; by default all of PyTorch's process group where there
+    is one. The first of them alone writes and tells the observers; the set is returned by all.
 
     Ctrl-C and SIGTERM stop after the update of the images, as the time budget does. A run that was stopped inside an
     iteration of several updates repeats that iteration when it is resumed.
     Raises InputError for anything that cannot be used, and Diverged when the loss or the images are not finite; the
     set as it stood before that update is in `out` then.
     """
+    processes = all_processes() if processes is None else processes
     _check(method, real, ipc, time_budget, resume, overwrite)
     if snapshots < 0:
         raise InputError(f"--snapshots {snapshots}: must be at least 0")
@@ -72,12 +77,20 @@ def condense(
         "compile": compile,
         "classes_at_once": classes_at_once,
     }
-    directory = RunDirectory(Path(out)) if out is not None else None
-    recorded = begun(directory, identity, resume=resume, overwrite=overwrite) if directory else None
-    execution = (
-        Execution(**recorded["execution"])
-        if recorded
-        else decide(
+    directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
+    observers = observers if processes.leads else ()
+
+    def settle() -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
+        """What a run to be resumed has recorded; how this one computes, or its set where nothing is left to compute."""
+        recorded = begun(directory, identity, resume=resume, overwrite=overwrite) if directory else None
+        if directory and recorded and recorded["status"] == "complete":
+            finished = artifact.load_set(directory.path)
+            for observer in observers:
+                observer.message(f"{directory.path} is complete: there is nothing to resume")
+            return recorded, finished
+        if recorded:
+            return recorded, Execution(**recorded["execution"])
+        decided = decide(
             method.arch,
             real.spec,
             passes,
@@ -87,18 +100,18 @@ def condense(
             compile=compile,
             classes_at_once=classes_at_once,
         )
-    )
-    if directory and recorded and recorded["status"] == "complete":
-        for observer in observers:
-            observer.message(f"{directory.path} is complete: there is nothing to resume")
-        return artifact.load_set(directory.path)
-    engine = Engine(execution)
+        return None, decided
+
+    recorded, execution = processes.agreed(settle)
+    if isinstance(execution, SyntheticSet):
+        return execution
+    engine = Engine(execution, processes)
     with engine.active():
         problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
         session = Session(method, problem, seed, {**identity, "source": source}, directory, tuple(observers), snapshots)
-        if directory and not recorded:
-            directory.clear()
-        here = machine.describe(engine.device), machine.versions()
+        if not recorded:
+            processes.agreed(lambda: directory.clear() if directory else None)
+        here = machine.describe(engine.device, processes.size), machine.versions()
         if recorded and (recorded["machine"], recorded["versions"]) != here:
             began = f"{recorded['machine']}, {recorded['versions']}"
             session.tell(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")

@@ -1,7 +1,7 @@
 """The hot primitives: embeddings and gradients of many images by class, in chunks, compiled where that pays."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import reduce
 from typing import Any, final
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .distributed import ALONE, Processes
 from .execution import Execution
 from .networks import Network, plain
 
@@ -18,10 +19,15 @@ _CLASSES_SIDE_BY_SIDE = {"cpu": False, "cuda": True}  # batched weight gradients
 
 @final
 class Engine:
-    """Runs networks over images as an Execution says. Networks given to it must have gone through `prepare`."""
+    """Runs networks over images as an Execution says. Networks given to it must have gone through `prepare`.
 
-    def __init__(self, execution: Execution) -> None:
+    processes: who shares the training of each network, and the classes of a problem that this engine works on; each of
+    them makes the same calls. By default nobody.
+    """
+
+    def __init__(self, execution: Execution, processes: Processes = ALONE) -> None:
         self.execution = execution
+        self.processes = processes
         self.device = torch.device(execution.device)
         self._compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._weight_gradients: dict[tuple[Network, bool], Callable[..., dict[str, Tensor]]] = {}
@@ -135,12 +141,21 @@ class Engine:
         """Add to each weight's `.grad` the gradient of the mean cross-entropy of one batch (N, C, H, W), (N,).
 
         Chunk by chunk, forward and backward, so that activations stay in the cache; networks with batch statistics
-        see the whole batch.
+        see the whole batch. Processes that share work take a part of the batch each, if it can be parted; there must be
+        no gradient yet then.
         """
-        size = len(images) if network.batch_statistics else equal_part(len(images), self.execution.chunk)
-        for some_images, some_labels in zip(images.split(size), labels.split(size), strict=True):
-            logits = self._run_padded(network, some_images, size)
-            (F.cross_entropy(logits, some_labels, reduction="sum") / len(images)).backward()
+        batch = len(images)
+        shared = self.processes.size > 1 and not network.batch_statistics
+        if shared:
+            mine = self.processes.shard(batch)
+            images, labels = images[mine], labels[mine]
+        size = batch if network.batch_statistics else equal_part(max(len(images), 1), self.execution.chunk)
+        if len(images):
+            for some_images, some_labels in zip(images.split(size), labels.split(size), strict=True):
+                logits = self._run_padded(network, some_images, size)
+                (F.cross_entropy(logits, some_labels, reduction="sum") / batch).backward()
+        if shared:
+            self.processes.all_sum(gradients(network.parameters()))
 
     def _run_padded(self, function: Callable[[Tensor], Tensor], images: Tensor, size: int) -> Tensor:
         """`_run`, on images filled up to `size` where compiled code would otherwise be compiled for their number."""
@@ -207,6 +222,16 @@ def _weight_gradients(network: Network, side_by_side: bool) -> Callable[..., dic
 
 def _sum(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value + other[name] for name, value in one.items()}
+
+
+def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """The gradient of each parameter; zeros where there is none yet."""
+    found = []
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        found.append(parameter.grad)
+    return found
 
 
 def equal_part(count: int, most: int) -> int:

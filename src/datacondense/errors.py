@@ -16,6 +16,10 @@ class Diverged(RuntimeError):
     """An optimisation stopped being finite. The message names the setting that is the likely cause."""
 
 
+class LostProcess(RuntimeError):
+    """A process that shared the work has ended before it was done."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") -> InputError:
     """The error for a name that is in no registry, with the nearest known name.
 

@@ -11,6 +11,7 @@ import torch
 from . import machine, networks
 from .artifact import SyntheticSet
 from .augment import parse_training
+from .distributed import Processes, all_processes
 from .engine import Engine
 from .errors import InputError
 from .execution import Compile, Precision, decide
@@ -102,16 +103,20 @@ def evaluate(
     precision: Precision = "fp32",
     compile: Compile = "auto",
     on_epoch: Callable[[], None] = lambda: None,
+    processes: Processes | None = None,
 ) -> Scores:
     """Train `nets` fresh networks of each architecture on `examples`; test each after its last epoch.
 
     examples: a synthetic set, or real images for comparison. test: real images of the same classes.
     archs, pool, epochs, augment: as `protocol_for` fills them in. Nothing is chosen by test accuracy.
     on_epoch: called after every epoch of every network.
+    processes: who shares the networks, each with the same arguments; by default all of PyTorch's process group where
+    there is one. All get the scores, which are those of one process; the first alone calls on_epoch.
     Raises InputError when the test images do not fit the set, and for anything `protocol_for` refuses.
     """
     protocol = protocol_for(examples, archs=archs, pool=pool, nets=nets, epochs=epochs, augment=augment, seed=seed)
-    return evaluate_by(protocol, examples, test, device=device, precision=precision, compile=compile, on_epoch=on_epoch)
+    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
+    return evaluate_by(protocol, examples, test, on_epoch=on_epoch, processes=processes, **how)
 
 
 def evaluate_by(
@@ -123,29 +128,40 @@ def evaluate_by(
     precision: Precision = "fp32",
     compile: Compile = "auto",
     on_epoch: Callable[[], None] = lambda: None,
+    processes: Processes | None = None,
 ) -> Scores:
     """`evaluate` under a protocol that is settled."""
+    processes = all_processes() if processes is None else processes
     _check_fit(examples, test)
     started = time.perf_counter()
-    accuracy: dict[str, list[float]] = {arch: [] for arch in protocol.archs}
-    per_class: dict[str, list[list[float | None]]] = {arch: [] for arch in protocol.archs}
     executions = {}  # all of them first: what cannot run must not be found out after hours
     for arch, recipe in protocol.recipes.items():
         passes = protocol.nets * recipe.epochs * len(examples) * 3  # backward costs twice a forward
         executions[arch] = decide(arch, test.spec, passes, device=device, precision=precision, compile=compile)
-    for arch, recipe in protocol.recipes.items():
-        engine = Engine(executions[arch])
+    everything = [(arch, index) for arch in protocol.archs for index in range(protocol.nets)]
+    mine = everything[processes.rank :: processes.size]
+    told = _standing_for_all(on_epoch, mine, protocol) if processes.leads else lambda: None
+    results: dict[tuple[str, int], tuple[float, list[float | None]]] = {}
+    for arch in dict.fromkeys(arch for arch, _ in mine):
+        recipe = protocol.recipes[arch]
+        engine = Engine(executions[arch])  # each process trains networks of its own
         with engine.active():
             network = engine.prepare(networks.build(arch, test.spec))
             here, there = examples.to(engine.device), test.to(engine.device)
             augmentation = parse_training(recipe.augment, test.spec, arch)
-            for index in range(protocol.nets):
+            for index in (index for one, index in mine if one == arch):
                 # apart from the networks the set was condensed under
                 streams = Streams(protocol.seed).at("evaluate", index)
-                train(network, here, streams, engine, recipe, augment=augmentation, on_epoch=on_epoch)
+                train(network, here, streams, engine, recipe, augment=augmentation, on_epoch=told)
                 right, counts = _correct(network, there, engine)
-                accuracy[arch].append(float(right.sum() / counts.sum()))
-                per_class[arch].append([float(r / n) if n else None for r, n in zip(right, counts, strict=True)])
+                of_classes = [float(r / n) if n else None for r, n in zip(right, counts, strict=True)]
+                results[arch, index] = float(right.sum() / counts.sum()), of_classes
+    results = {net: result for part in processes.gathered(results) for net, result in part.items()}
+    accuracy: dict[str, list[float]] = {arch: [] for arch in protocol.archs}
+    per_class: dict[str, list[list[float | None]]] = {arch: [] for arch in protocol.archs}
+    for arch, index in everything:
+        accuracy[arch].append(results[arch, index][0])
+        per_class[arch].append(results[arch, index][1])
     return Scores(
         accuracy=accuracy,
         per_class=per_class,
@@ -154,7 +170,7 @@ def evaluate_by(
             **protocol.to_json(),
             "execution": {arch: execution.to_json() for arch, execution in executions.items()},
             "versions": machine.versions(),
-            "machine": machine.describe(torch.device(next(iter(executions.values())).device)),
+            "machine": machine.describe(torch.device(next(iter(executions.values())).device), processes.size),
         },
         trained_on=_description(examples),
     )
@@ -170,6 +186,22 @@ def join(scores: Sequence[Scores]) -> Scores:
         protocol={**first.protocol, "sets": len(scores)},
         trained_on=first.trained_on,
     )
+
+
+def _standing_for_all(
+    on_epoch: Callable[[], None], mine: Sequence[tuple[str, int]], protocol: Protocol
+) -> Callable[[], None]:
+    """What the leading process calls after its epochs, so that its share stands for all: they progress alike."""
+    own, done, told = sum(protocol.recipes[arch].epochs for arch, _ in mine), 0, 0
+
+    def epoch() -> None:
+        nonlocal done, told
+        done += 1
+        while told < protocol.epochs * done // own:
+            told += 1
+            on_epoch()
+
+    return epoch
 
 
 def _correct(network: Network, test: ImageSet, engine: Engine) -> tuple[torch.Tensor, torch.Tensor]:

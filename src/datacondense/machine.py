@@ -20,11 +20,12 @@ def versions() -> dict[str, str]:
     return {"datacondense": __version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
-def describe(device: torch.device) -> str:
-    """One line that names the processor, such as "AMD EPYC, 2 cores"."""
+def describe(device: torch.device, processes: int = 1) -> str:
+    """One line that names the processor, such as "AMD EPYC, 2 cores", and how many processes share the work."""
+    shared = f", {processes} processes" if processes > 1 else ""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {os.cpu_count()} cores"
+        return torch.cuda.get_device_name(device) + shared
+    return f"{_processor()}, {os.cpu_count()} cores{shared}"
 
 
 def available_memory() -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, final
 
 from .artifact import SyntheticSet
+from .distributed import Processes, all_processes
 from .driver import condense
 from .errors import InputError, unknown
 from .evaluate import Protocol, evaluate_by, join, protocol_for
@@ -18,7 +19,11 @@ from .session import Observer
 from .types import ImageSet, Scores
 
 EVALUATION = "evaluation.json"
-_BY = ("machine", "versions", "execution")
+
+
+@final
+class Stopped(InputError):
+    """The user has stopped a run before it was done."""
 
 
 @final
@@ -109,6 +114,7 @@ def reproduce(
     compile: Compile = "auto",
     observers: Sequence[Observer] = (),
     on_epoch: Callable[[int, int], None] = lambda done, total: None,
+    processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Condense each set and train networks on it; go on with what an earlier call has left in `runs`.
 
@@ -117,13 +123,15 @@ def reproduce(
     on_epoch: told how many training epochs on the current set are done, of how many. Returns the record that was
     appended to `results`: scores by network in percent, the published ones, and all that is needed to repeat it. A
     record equal to the last one is not written twice.
+    processes: who shares the work, as in `condense` and `evaluate`.
     """
+    processes = all_processes() if processes is None else processes
     if results.exists() and not results.is_dir():
         raise InputError(f"--results {results} is a file: name a directory")
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
     made, scores = [], []
     for seed in range(plan.preset.sets):
-        for observer in observers:
+        for observer in observers if processes.leads else ():
             observer.message(f"set {seed + 1} of {plan.preset.sets}")
         run = runs / plan.variant / f"seed{seed}"
         synthetic = condense(
@@ -136,21 +144,31 @@ def reproduce(
             overwrite=overwrite,
             source=source,
             observers=observers,
+            processes=processes,
             **how,
         )
         done = synthetic.provenance["iterations_done"]
         if done < plan.preset.method.iterations:
-            raise InputError(f"stopped after iteration {done} in {run}: the same command goes on")
+            raise Stopped(f"stopped after iteration {done} in {run}: the same command goes on")
         made.append(synthetic)
-        scores.append(_evaluate(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how))
+        scores.append(_evaluate(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how, processes))
     record = _record(plan, made, scores)
-    path = results / f"{plan.variant.replace('/', '-')}.jsonl"
+    if processes.leads:
+        _append(record, record_path(plan, results))
+    return record
+
+
+def record_path(plan: Plan, results: Path) -> Path:
+    """The file of the records of an experiment: each has one of its own."""
+    return results / f"{plan.variant.replace('/', '-')}.jsonl"
+
+
+def _append(record: Mapping[str, Any], path: Path) -> None:
     line = json.dumps(record, allow_nan=False, sort_keys=True)
     before = path.read_text().splitlines() if path.exists() else []
     if before[-1:] != [line]:
-        results.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         append_line(path, line)
-    return record
 
 
 def _evaluate(
@@ -160,18 +178,15 @@ def _evaluate(
     run: Path,
     on_epoch: Callable[[int, int], None],
     how: dict[str, Any],
+    processes: Processes,
 ) -> Scores:
     """Evaluate a set, or read the scores that an earlier call has left in its run directory."""
     sets = {"set_sha256": synthetic.fingerprint(), "test_sha256": test.fingerprint()}
     asked = json.loads(json.dumps({"protocol": protocol.to_json(), **sets, **how}))
     path = run / EVALUATION
-    if path.exists():
-        try:
-            kept = read_json(path)
-            if kept["asked"] == asked:
-                return Scores(**kept["scores"])
-        except (InputError, KeyError, TypeError):  # damaged, or of another version: it is only worth its time
-            path.unlink()
+    kept = processes.agreed(lambda: _kept(path, asked))
+    if kept is not None:
+        return kept
     done = 0
 
     def count() -> None:
@@ -179,9 +194,22 @@ def _evaluate(
         done += 1
         on_epoch(done, protocol.epochs)
 
-    scores = evaluate_by(protocol, synthetic, test, on_epoch=count, **how)
-    write_json(path, {"asked": asked, "scores": scores.to_json()})
+    scores = evaluate_by(protocol, synthetic, test, on_epoch=count, processes=processes, **how)
+    if processes.leads:
+        write_json(path, {"asked": asked, "scores": scores.to_json()})
     return scores
+
+
+def _kept(path: Path, asked: Mapping[str, Any]) -> Scores | None:
+    """The scores in `path`, if they are those that are asked for."""
+    if path.exists():
+        try:
+            kept = read_json(path)
+            if kept["asked"] == asked:
+                return Scores(**kept["scores"])
+        except (InputError, KeyError, TypeError):  # damaged, or of another version: it is only worth its time
+            path.unlink()
+    return None
 
 
 def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) -> dict[str, Any]:

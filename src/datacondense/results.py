@@ -25,13 +25,14 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """
     best = []
     for path in sorted(folder.glob("*.jsonl")):
-        records = [_record(path, line) for line in path.read_text(errors="replace").splitlines()]
+        records = [parse(path, line) for line in path.read_text(errors="replace").splitlines()]
         if records:
             best.append(max(reversed(records), key=lambda record: len(record["seeds"]) * record["nets"]))
     return best
 
 
-def _record(path: Path, line: str) -> dict[str, Any]:
+def parse(path: Path, line: str) -> dict[str, Any]:
+    """A record, of which `path` has the line. Raises InputError when it is none."""
     try:
         record = json.loads(line)
     except ValueError:

@@ -10,7 +10,7 @@ from typing import Any, TextIO, final
 import torch
 from torch import Tensor
 
-from . import artifact, picture, snapshots
+from . import artifact, launch, picture, snapshots
 from .errors import InputError
 from .execution import Execution, check
 from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
@@ -85,9 +85,10 @@ class RunDirectory:
         return run
 
     def record(self, run: Mapping[str, Any]) -> None:
-        """Write `run.json`."""
+        """Write `run.json`, with the mark of a launch of several processes."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / RUN, run)
+        mark = launch.mark()
+        write_json(self.path / RUN, {**run, "launch": mark} if mark else run)
 
     def clear(self) -> None:
         """Delete the files of an earlier run, and nothing else; `run.json`, which says that they are ours, last."""
@@ -176,6 +177,7 @@ def begun(
 ) -> dict[str, Any] | None:
     """What the run to be resumed has recorded of how it computes; None for a fresh run.
 
+    A process that torchrun has started again goes on with the run that was begun before, whatever was asked.
     Raises InputError where two runs would mix: another run is there, or `identity` is not that of the run to resume.
     """
     if directory.path.exists() and not directory.path.is_dir():
@@ -186,9 +188,10 @@ def begun(
         raise InputError(
             f"{directory.path} has files named like those of a run, but no run.json: name another directory"
         )
-    if overwrite:
+    again = launch.mark() is not None and launch.restarted(directory.recorded().get("launch"))
+    if overwrite and not again:
         return None
-    if not resume:
+    if not resume and not again:
         raise InputError(f"{directory.path} holds another run: go on with it by --resume, or replace it by --overwrite")
     recorded = directory.recorded()
     if recorded.get("status") == IMPORTED:

@@ -49,7 +49,11 @@ class Observer(Protocol):
 
 @final
 class Session:
-    """One session of one run."""
+    """One session of one run.
+
+    Over several processes all of them hold the same images and make the same updates. The directory and the observers
+    are those of the leading one; to the others it is a run without.
+    """
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class Session:
     ) -> None:
         self.method = method
         self.problem = problem
+        self.processes = problem.engine.processes
         self.streams = Streams(seed)
         self.identity = identity
         self.directory = directory
@@ -87,7 +92,7 @@ class Session:
     def go(self, time_budget: float | None, checkpoint_every: float) -> SyntheticSet:
         """Iterate to the end, to the time budget or to a signal. Raises Diverged as `condense` does."""
         self._restore()
-        self._record("running")
+        self.processes.agreed(lambda: self._record("running"))
         self._snapshot(time_budget)
         last_checkpoint = time.perf_counter()
         with ExitStack() as stack:
@@ -95,7 +100,8 @@ class Session:
             interrupted = stack.enter_context(stop_signals(self.tell))
 
             def stop() -> bool:
-                return interrupted() or (time_budget is not None and self.session_seconds >= time_budget)
+                late = time_budget is not None and self.session_seconds >= time_budget
+                return self.processes.any(late or interrupted())
 
             while self.done < self.method.iterations:
                 before = {name: tensor.clone() for name, tensor in self._state().items()}
@@ -139,7 +145,7 @@ class Session:
         parameters = list(self.synthetic.parameters())
         before = [p.detach().clone() for p in parameters]
         self.optimiser.zero_grad()
-        value = differentiate(loss, self.synthetic)
+        value = differentiate(loss, self.synthetic, self.processes)
         self.optimiser.step()
         if not (math.isfinite(value) and all(bool(torch.isfinite(p).all()) for p in parameters)):
             with torch.no_grad():
@@ -153,17 +159,23 @@ class Session:
         return value
 
     def _restore(self) -> None:
-        if self.directory is None:
-            return
-        checkpoint, damaged = self.directory.load_checkpoint()
-        for text in damaged:
-            self.tell(f"{text}; going on from the checkpoint before it")
+        checkpoint = self.processes.agreed(self._tidy)
         if checkpoint is not None:
             self.done, self.seconds_before = checkpoint.iteration, checkpoint.seconds
             unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
             self.tell(f"resumed after iteration {self.done} of {self.method.iterations}")
-        self.directory.trim_log(self.done)
-        delete(self.directory.path, after=self.done)
+
+    def _tidy(self) -> Checkpoint | None:
+        """What to go on from; what was written after it is gone."""
+        if self.directory is None:
+            return None
+        checkpoint, damaged = self.directory.load_checkpoint()
+        for text in damaged:
+            self.tell(f"{text}; going on from the checkpoint before it")
+        done = checkpoint.iteration if checkpoint else 0
+        self.directory.trim_log(done)
+        delete(self.directory.path, after=done)
+        return checkpoint
 
     def _state(self) -> dict[str, Tensor]:
         return pack_state(self.synthetic, self.optimiser)
@@ -197,7 +209,7 @@ class Session:
             "wall_seconds": round(self.seconds, 3),
             "execution": self.problem.engine.execution.to_json(),
             "versions": machine.versions(),
-            "machine": machine.describe(self.problem.engine.device),
+            "machine": machine.describe(self.problem.engine.device, self.processes.size),
         }
 
     def _finish(self, status: str, checkpoint: dict[str, Tensor] | None) -> SyntheticSet:

@@ -13,10 +13,12 @@ import torch
 import tyro
 
 from .. import __version__
-from ..errors import Diverged, InputError
+from ..distributed import all_processes
+from ..errors import Diverged, InputError, LostProcess
+from ..launch import joined, said_first, several
 from ..methods import METHODS, Method, method_class
 from .commands import Condense, List
-from .display import ERR, say, summary
+from .display import ERR, OUT, say, summary
 from .evaluating import Evaluate
 from .exchanging import Export, Import
 from .reproducing import Reproduce, Results
@@ -52,31 +54,23 @@ Command = Union[  # noqa: UP007 (tyro reads the annotations)
 ]
 
 
+SHARED = (CondenseWith, Evaluate, Reproduce)  # by several processes; other commands are run by the leading one alone
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code: 0, or 2 after one line on stderr for anything the user can mend."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminated)  # what is half written is cleared away then, as on Ctrl-C
-    if arguments == ["--version"]:
-        say(__version__)
-        return 0
     try:
-        with warnings.catch_warnings():
+        with joined(), warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            if arguments[:1] == ["condense"] and arguments[1:2] and not arguments[1].startswith("-"):
-                method_class(arguments[1])  # tyro's own error does not say which method is near
-            command = tyro.cli(
-                Command,
-                prog="datacondense",
-                args=arguments,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-            )
-            (command.job if isinstance(command, CondenseWith) else command).run()
+            _run(arguments, leads=all_processes().leads)
     except (InputError, Diverged) as error:
         return _fail(str(error))
+    except LostProcess as error:
+        return _fail(str(error), code=1)
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except (torch.OutOfMemoryError, MemoryError) as error:
@@ -90,12 +84,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _run(arguments: list[str], *, leads: bool) -> None:
+    """leads: whether to print; what all processes would print alike, one does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)  # what is half written is cleared away then, as on Ctrl-C
+    OUT.quiet = not leads
+    if arguments == ["--version"]:
+        say(__version__)
+        return
+    if arguments[:1] == ["condense"] and arguments[1:2] and not arguments[1].startswith("-"):
+        method_class(arguments[1])  # tyro's own error does not say which method is near
+    command = tyro.cli(
+        Command,
+        prog="datacondense",
+        args=arguments,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+        console_outputs=leads,
+    )
+    if leads or isinstance(command, SHARED):
+        (command.job if isinstance(command, CondenseWith) else command).run()
+
+
 def _terminated(_number: int, _frame: object) -> None:
     raise SystemExit(143)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:
-    ERR.print(f"datacondense: note: {message}", markup=False, soft_wrap=True)
+    text = f"datacondense: note: {message}"
+    if said_first(text):
+        ERR.print(text, markup=False, soft_wrap=True)
 
 
 def _out_of_memory(error: BaseException) -> int:
@@ -104,5 +121,10 @@ def _out_of_memory(error: BaseException) -> int:
 
 
 def _fail(text: str, code: int = 2) -> int:
-    ERR.print(f"datacondense: error: {text}", markup=False, soft_wrap=True)
+    if several():
+        # torchrun ends the others once one has failed, and none is to go between being the first and saying it.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    line = f"datacondense: error: {text}"
+    if said_first(line):
+        ERR.print(line, markup=False, soft_wrap=True)
     return code

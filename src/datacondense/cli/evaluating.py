@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ..artifact import SyntheticSet, load_set
+from ..distributed import all_processes
 from ..driver import condense
 from ..errors import InputError
 from ..evaluate import Protocol, evaluate_by, join, protocol_for
@@ -99,6 +100,8 @@ class Evaluate:
             label: join([s for row, s in of_row if row.label == label])
             for label in dict.fromkeys(r.label for r in rows)
         }
+        if not all_processes().leads:
+            return
         several = len(scores) > 1 and any(len(score.accuracy) > 1 for score in scores.values())
         OUT.print(cross_table(scores) if several else score_table(scores))
         if self.per_class:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..artifact import SyntheticSet
 from ..data import load
+from ..distributed import Processes, all_processes
 from ..errors import InputError
 from ..types import ImageSet
 from .display import RunDisplay
@@ -35,12 +36,26 @@ class Reading:
         }
 
 
-def read(source: dict[str, Any]) -> tuple[ImageSet, ImageSet]:
-    """`load` with these arguments, and a display of its progress."""
+def read(source: dict[str, Any], processes: Processes | None = None) -> tuple[ImageSet, ImageSet]:
+    """`load` with these arguments, and a display of its progress.
+
+    processes: who reads at once, by default all there are. The others wait for the leading one, and then find in the
+    cache what it has decoded.
+    """
+    processes = all_processes() if processes is None else processes
     with RunDisplay("reading images", brief=True) as display:
-        return load(
-            **source, progress=lambda what, done, total: display.step(done, total, f"{what} {done}/{total}", "images/s")
-        )
+
+        def reading() -> tuple[ImageSet, ImageSet]:
+            return load(
+                **source,
+                progress=lambda what, done, total: display.step(done, total, f"{what} {done}/{total}", "images/s"),
+            )
+
+        if processes.size == 1:
+            return reading()
+        first: list[tuple[ImageSet, ImageSet]] = []
+        processes.agreed(lambda: first.append(reading()))
+        return first[0] if first else reading()
 
 
 def real_images(

@@ -1,20 +1,26 @@
 """The commands `reproduce` and `results`: published experiments by name, ours beside the published numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 import tyro
-from rich.table import Table
+from rich.table import Column, Table
 
+from ..cells import keeping_last, names, run_all
 from ..data import absolute
+from ..distributed import ALONE, Processes, all_processes
 from ..errors import InputError
 from ..execution import Compile, Precision
 from ..files import write_bytes
-from ..reproduce import plan, reproduce
+from ..reproduce import Plan, plan, reproduce
 from ..results import page, row
+from ..types import ImageSet
 from .display import OUT, RunDisplay, duration, say
 from .reading import Reading, read
+
+_Images: TypeAlias = tuple[ImageSet, ImageSet, dict[str, Any]]  # training, test, and what they were loaded from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +30,11 @@ class Reproduce:
     Every part that is done stays done: the same command goes on where it was stopped.
     """
 
-    preset: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="NAME")]]
-    """A name of `datacondense list presets`, such as dc/fashion-mnist/1."""
+    presets: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")]] = ()
+    """A name of `datacondense list presets`, such as dc/fashion-mnist/1; with --all any number of names and patterns,
+    such as 'dm/fashion-mnist/*'."""
+    all: bool = False
+    """Run all published experiments, or all that were named, one after the other; torchrun's processes share them."""
     seeds: int | None = None
     """Sets that are condensed, under seeds 0, 1, ...; by default as published."""
     nets: int | None = None
@@ -54,8 +63,52 @@ class Reproduce:
     """torch.compile: auto compiles where the work is long enough to pay for it."""
 
     def run(self) -> None:
-        planned = plan(
-            self.preset,
+        if self.all:
+            self._run_all()
+            return
+        if len(self.presets) != 1:
+            raise InputError("name one experiment of `datacondense list presets`, or take several by --all")
+        planned = self._plan(self.presets[0])
+        say(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
+        processes = all_processes()
+        record = self._reproduce(planned, self._read(planned.data, processes), processes)
+        table = Table("tested on", "ours", "published", "difference", "n = sets x networks")
+        for arch in record["scores"]:
+            table.add_row(arch, *row(record, arch), _count(record))
+        OUT.print(table)
+        spent = {part: duration(sum(seconds)) for part, seconds in record["seconds"].items()}
+        say(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
+        if record["source"]:
+            say(f"published in {record['source']}")
+        if planned.changed:
+            say(f"a quick look, not the published experiment: {planned.variant}")
+
+    def _run_all(self) -> None:
+        plans = [self._plan(name) for name in names(self.presets)]
+        data = keeping_last(lambda source: self._read(source, ALONE))
+        outcomes = run_all(
+            plans,
+            lambda planned: self._reproduce(planned, data(planned.data), ALONE),
+            all_processes(),
+            results=self.results,
+            anew=self.overwrite,
+        )
+        name = Column("experiment", overflow="fold")
+        table = Table(name, "tested on", "ours", "published", "difference", "n = sets x networks")
+        for record in (outcome.record for outcome in outcomes if outcome.record):
+            for arch in record["scores"]:
+                table.add_row(record["variant"], arch, *row(record, arch), _count(record))
+        if table.row_count:
+            OUT.print(table)
+        failed = [outcome for outcome in outcomes if outcome.record is None]
+        for outcome in failed:
+            say(f"{outcome.variant}: {outcome.reason}")
+        if failed:
+            raise InputError(f"{len(failed)} of {len(plans)} experiments could not be run, for the reasons above")
+
+    def _plan(self, name: str) -> Plan:
+        return plan(
+            name,
             sets=self.seeds,
             nets=self.nets,
             scale=self.scale,
@@ -63,15 +116,19 @@ class Reproduce:
             data=self.data,
             ipc=self.ipc,
         )
-        say(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
-        source = {"source": planned.data, **self.reading.given()}
-        train, test = read(source)
+
+    def _read(self, data: str, processes: Processes) -> _Images:
+        source = {"source": data, **self.reading.given()}
+        return *read(source, processes), absolute(**source)
+
+    def _reproduce(self, planned: Plan, images: _Images, processes: Processes) -> Mapping[str, Any]:
+        train, test, source = images
         with RunDisplay(planned.variant) as display:
-            record = reproduce(
+            return reproduce(
                 planned,
                 train,
                 test,
-                source=absolute(**source),
+                source=source,
                 overwrite=self.overwrite,
                 runs=self.runs,
                 results=self.results,
@@ -80,17 +137,12 @@ class Reproduce:
                 compile=self.compile,
                 observers=[display],
                 on_epoch=lambda done, total: display.step(done, total, f"networks {done}/{total}", "epochs/s"),
+                processes=processes,
             )
-        table = Table("tested on", "ours", "published", "difference", "n = sets x networks")
-        for arch in record["scores"]:
-            table.add_row(arch, *row(record, arch), f"{len(record['seeds'])} x {record['nets']}")
-        OUT.print(table)
-        spent = {part: duration(sum(seconds)) for part, seconds in record["seconds"].items()}
-        say(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
-        if record["source"]:
-            say(f"published in {record['source']}")
-        if planned.changed:
-            say(f"a quick look, not the published experiment: {planned.variant}")
+
+
+def _count(record: Mapping[str, Any]) -> str:
+    return f"{len(record['seeds'])} x {record['nets']}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from .. import augment, networks
 from ..augment import Siamese
-from ..engine import Engine, equal_part
+from ..distributed import ALONE, Processes
+from ..engine import Engine, equal_part, gradients
 from ..errors import InputError
 from ..execution import Load
 from ..networks import Network
@@ -25,12 +26,22 @@ Loss: TypeAlias = Tensor | Iterable[Tensor]
 Updates: TypeAlias = Generator[Loss, None, None]
 
 
-def differentiate(loss: Loss, synthetic: Synthetic) -> float:
-    """Add the gradient of a loss to that of the synthetic images, term by term. Returns the loss."""
+def differentiate(loss: Loss, synthetic: Synthetic, processes: Processes = ALONE) -> float:
+    """Add the gradient of a loss to that of the synthetic images, term by term. Returns the loss.
+
+    Over several processes, between which there must be no gradient yet, the terms of all are summed; of a loss in one
+    term, which all of them have, that of the leading process counts.
+    """
     parameters, value = list(synthetic.parameters()), 0.0
-    for term in [loss] if isinstance(loss, Tensor) else loss:
+    if isinstance(loss, Tensor):
+        loss = [loss] if processes.leads else []
+    for term in loss:
         term.backward(inputs=parameters)
         value += float(term.detach())
+    if processes.size > 1:
+        total = parameters[0].new_tensor([value])
+        processes.all_sum([*gradients(parameters), total])
+        value = float(total)
     return value
 
 
@@ -64,11 +75,15 @@ class Problem:
     def groups(self, network: Network) -> Sequence[slice]:
         """The classes, in groups of equal size that are compared one after the other to bound memory.
 
-        Classes that share batch statistics, in a network in training mode, cannot be parted.
+        Of processes that share the work each has the groups of its own classes, and adds nothing to the loss if it has
+        none. Classes that share batch statistics, in a network in training mode, cannot be parted: one process has all.
         """
-        mixed = network.training and network.batch_statistics
-        size = equal_part(self.classes, self.classes if mixed else self.engine.execution.classes_at_once)
-        return [slice(first, first + size) for first in range(0, self.classes, size)]
+        processes = self.engine.processes
+        if network.training and network.batch_statistics:
+            return [slice(0, self.classes)] if processes.leads else []
+        mine = processes.shard(self.classes)
+        size = equal_part(max(mine.stop - mine.start, 1), self.engine.execution.classes_at_once)
+        return [slice(first, min(first + size, mine.stop)) for first in range(mine.start, mine.stop, size)]
 
     @torch.no_grad()
     def set_statistics(self, network: Network, batch: int, generator: torch.Generator) -> None:
@@ -110,8 +125,8 @@ class Method(ABC):
     def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
         """One iteration: yield one loss per update of the images; on return from `yield` it is applied.
 
-        A loss is a scalar, or an iterable of scalars whose sum it is: each is differentiated before the next is asked
-        for, so that a sum over classes needs the memory of one term.
+        A loss is a scalar, or an iterable of scalars whose sum it is, one for each of `Problem.groups`: each is
+        differentiated before the next is asked for, so that a sum over classes needs the memory of one term.
         """
 
     def check(self) -> None:
