@@ -16,6 +16,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"execution"},
     {"engine"},
     {"training"},
+    {"stacked"},
     {"methods"},
     {"artifact", "snapshots"},
     {"picture", "figures"},

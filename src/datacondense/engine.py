@@ -111,7 +111,7 @@ class Engine:
         with torch.set_grad_enabled(differentiable), plain():
             for block, of_block in zip(images.split(together), labels.split(together), strict=True):
                 parts = zip(block.split(size, dim=1), share.split(size), strict=True)
-                chunks = (self._call(function, some, of_block, part, weights) for some, part in parts)
+                chunks = (self.call(function, some, of_block, part, weights) for some, part in parts)
                 blocks.append(reduce(_sum, chunks))
             return {name: torch.cat([block[name] for block in blocks]) for name in weights}
 
@@ -165,10 +165,10 @@ class Engine:
         return self._run(function, torch.cat([images, filling]))[: len(images)]
 
     def _run(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        output = self._call(function, images)
+        output = self.call(function, images)
         return output.float() if output.dtype == torch.bfloat16 else output
 
-    def _call(self, function: Callable[..., Any], images: Tensor, *rest: Any) -> Any:
+    def call(self, function: Callable[..., Any], images: Tensor, *rest: Any) -> Any:
         """Compiled where the Execution says so, in its precision."""
         if self.execution.compile:
             if function not in self._compiled:

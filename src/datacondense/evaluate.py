@@ -7,15 +7,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 import torch
+from torch import Tensor
 
 from . import machine, networks
 from .artifact import SyntheticSet
-from .augment import parse_training
+from .augment import Augmentation, parse_training
 from .distributed import Processes, all_processes
 from .engine import Engine
 from .errors import InputError
-from .execution import Compile, Precision, decide
+from .execution import Compile, Precision, decide, networks_at_once
 from .networks import Network, pool_archs, serving
+from .stacked import train_side_by_side
 from .streams import Streams
 from .training import Recipe, train
 from .types import ImageSet, Scores
@@ -149,13 +151,16 @@ def evaluate_by(
             network = engine.prepare(networks.build(arch, test.spec))
             here, there = examples.to(engine.device), test.to(engine.device)
             augmentation = parse_training(recipe.augment, test.spec, arch)
-            for index in (index for one, index in mine if one == arch):
+            indices = [index for one, index in mine if one == arch]
+            together = networks_at_once(engine.execution, arch, test.spec, recipe.batch)
+            for some in (indices[first : first + together] for first in range(0, len(indices), together)):
                 # apart from the networks the set was condensed under
-                streams = Streams(protocol.seed).at("evaluate", index)
-                train(network, here, streams, engine, recipe, augment=augmentation, on_epoch=told)
-                right, counts = _correct(network, there, engine)
-                of_classes = [float(r / n) if n else None for r, n in zip(right, counts, strict=True)]
-                results[arch, index] = float(right.sum() / counts.sum()), of_classes
+                streams = [Streams(protocol.seed).at("evaluate", index) for index in some]
+                predict = _train(network, here, streams, engine, recipe, augmentation, told)
+                right, counts = _correct(predict, len(some), there)
+                for index, of_net in zip(some, right, strict=True):
+                    of_classes = [float(r / n) if n else None for r, n in zip(of_net, counts, strict=True)]
+                    results[arch, index] = float(of_net.sum() / counts.sum()), of_classes
     results = {net: result for part in processes.gathered(results) for net, result in part.items()}
     accuracy: dict[str, list[float]] = {arch: [] for arch in protocol.archs}
     per_class: dict[str, list[list[float | None]]] = {arch: [] for arch in protocol.archs}
@@ -204,13 +209,30 @@ def _standing_for_all(
     return epoch
 
 
-def _correct(network: Network, test: ImageSet, engine: Engine) -> tuple[torch.Tensor, torch.Tensor]:
-    """Correctly classified test images of each class, and test images of each class; both float64 (K,)."""
-    right = torch.zeros(test.spec.classes, dtype=torch.float64)
+def _train(
+    network: Network,
+    examples: SyntheticSet | ImageSet,
+    streams: Sequence[Streams],
+    engine: Engine,
+    recipe: Recipe,
+    augment: Augmentation,
+    on_epoch: Callable[[], None],
+) -> Callable[[Tensor], Tensor]:
+    """Train a network for each of `streams`. What is returned gives their classes of images (N, C, H, W), (S, N)."""
+    if len(streams) == 1:
+        train(network, examples, streams[0], engine, recipe, augment=augment, on_epoch=on_epoch)
+        return lambda images: engine.predict(network, images)[None]
+    return train_side_by_side(network, examples, streams, engine, recipe, augment=augment, on_epoch=on_epoch).predict
+
+
+def _correct(predict: Callable[[Tensor], Tensor], nets: int, test: ImageSet) -> tuple[Tensor, Tensor]:
+    """Correctly classified test images of each class by each network, (S, K); images of each (K,); float64."""
+    classes = test.spec.classes
+    right = torch.zeros(nets, classes, dtype=torch.float64)
     for index in torch.arange(len(test)).split(_TEST_BATCH):
         images, labels = test.batch(index)
-        hits = labels[engine.predict(network, images) == labels]
-        right += torch.bincount(hits.cpu(), minlength=test.spec.classes)
+        hits = (predict(images) == labels).cpu()
+        right += torch.stack([torch.bincount(labels.cpu()[of_net], minlength=classes) for of_net in hits])
     return right, test.counts.double()
 
 

@@ -23,6 +23,7 @@ Compile = Literal["auto", "on", "off"]
 _HELD_BYTES = 2**30  # on a CPU, for all classes that are compared together: their images, activations and gradients
 _CHUNK_BYTES = 2**24  # on a CPU, of the widest layer of all images of a chunk: what stays in the cache
 _HELD_SHARE, _CHUNK_SHARE = 8, 64  # on a GPU, the same as parts of its memory
+_NETWORKS_SIDE_BY_SIDE = {"cpu": False, "cuda": True}
 _COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about half a minute of eager work
 
 
@@ -84,7 +85,7 @@ def decide(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     kind = _kind(device)
     _check_device(device)
-    memory = torch.cuda.get_device_properties(device).total_memory if kind == "cuda" else None
+    memory = _memory(device) if kind == "cuda" else None
     with torch.device("meta"):
         network = build(arch, spec)
         flops, widest, layers = _cost(network, spec)
@@ -107,6 +108,22 @@ def decide(
     )
     check(execution)
     return execution
+
+
+def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) -> int:
+    """How many networks train side by side on batches of `batch` images: on a GPU what an eighth of its memory holds.
+
+    On a CPU one: it is busy with each alone, whose activations stay in the cache.
+    """
+    kind = _kind(execution.device)
+    if not _NETWORKS_SIDE_BY_SIDE[kind]:
+        return 1
+    with torch.device("meta"):
+        network = build(arch, spec)
+        _, _, layers = _cost(network, spec)
+    weights = 4 * sum(weight.numel() for weight in network.parameters())
+    of_network = 2 * layers * batch + 4 * weights  # backward keeps as much again; gradient, momentum and a copy
+    return max(_memory(execution.device) // _HELD_SHARE // of_network, 1)
 
 
 def check(execution: Execution) -> None:
@@ -141,6 +158,11 @@ def _check_device(device: str) -> None:
         index = torch.device(device).index or 0
         if index >= torch.cuda.device_count():
             raise InputError(f"--device {device}: PyTorch sees {torch.cuda.device_count()} CUDA devices")
+
+
+def _memory(device: str) -> int:
+    """Bytes of a GPU."""
+    return torch.cuda.get_device_properties(device).total_memory
 
 
 def _kind(device: str) -> str:
