@@ -159,6 +159,7 @@ def test_auto_compiles_long_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     assert decide("ConvNet", SPEC, 10_000_000).compile
     assert not decide("ConvNet", SPEC, 10_000_000, compile="off").compile
+    assert decide("ConvNet", SPEC, 1).precision == "fp32"
 
 
 def test_without_a_compiler_auto_runs_eager_and_on_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def condense(
     seed: int = 0,
     out: str | Path | None = None,
     device: str = "auto",
-    precision: Precision = "fp32",
+    precision: Precision = "auto",
     compile: Compile = "auto",
     classes_at_once: int | None = None,
     time_budget: float | None = None,

@@ -17,12 +17,13 @@ from .errors import InputError
 from .networks import Network, build
 from .types import Spec
 
-Precision = Literal["fp32", "tf32", "bf16"]
+Precision = Literal["auto", "fp32", "tf32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 
 _HELD_BYTES = 2**30  # on a CPU, for all classes that are compared together: their images, activations and gradients
 _CHUNK_BYTES = 2**24  # on a CPU, of the widest layer of all images of a chunk: what stays in the cache
 _HELD_SHARE, _CHUNK_SHARE = 8, 64  # on a GPU, the same as parts of its memory
+_PRECISION: dict[str, Literal["fp32", "tf32"]] = {"cpu": "fp32", "cuda": "tf32"}
 _NETWORKS_SIDE_BY_SIDE = {"cpu": False, "cuda": True}
 _COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about half a minute of eager work
 
@@ -48,7 +49,7 @@ class Execution:
     """How a run computes. Everything here may change the last bits of a result, so a resumed run keeps it."""
 
     device: str
-    precision: Precision
+    precision: Literal["fp32", "tf32", "bf16"]
     compile: bool
     chunk: int
     """Images in one forward."""
@@ -67,14 +68,14 @@ def decide(
     *,
     load: Load | None = None,
     device: str = "auto",
-    precision: Precision = "fp32",
+    precision: Precision = "auto",
     compile: Compile = "auto",
     classes_at_once: int | None = None,
 ) -> Execution:
     """Settle what was left to us, by rules that give the same answer each time on one machine.
 
     passes: how many images the whole run will pass forward. `compile="auto"` compiles when the arithmetic on them is
-    long enough to pay for compiling and a compiler is there.
+    long enough to pay for compiling and a compiler is there. `precision="auto"` is tf32 on a GPU and fp32 on a CPU.
     load: what is held in memory; without `classes_at_once`, as many classes are compared together as fit 1 GiB (an
     eighth of the memory of a GPU), at least one, and all without a load.
     Raises InputError as `check` does, and for a number of classes below 1.
@@ -100,7 +101,7 @@ def decide(
     chunk_bytes = memory // _CHUNK_SHARE if memory else _CHUNK_BYTES
     execution = Execution(
         device=device,
-        precision=precision,
+        precision=_PRECISION[kind] if precision == "auto" else precision,
         compile=compile == "on" or (compile == "auto" and pays),
         chunk=_power_of_two(chunk_bytes // widest, 8, 256 if kind == "cpu" else 8192),
         classes_at_once=min(max(classes_at_once, 1), spec.classes),

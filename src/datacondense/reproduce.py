@@ -110,7 +110,7 @@ def reproduce(
     runs: Path = Path("runs/reproduce"),
     results: Path = Path("results"),
     device: str = "auto",
-    precision: Precision = "fp32",
+    precision: Precision = "auto",
     compile: Compile = "auto",
     observers: Sequence[Observer] = (),
     on_epoch: Callable[[int, int], None] = lambda done, total: None,

@@ -49,8 +49,8 @@ class Condense(Generic[M]):
     """Keep the images at the start and at this many iterations, spread evenly up to the last, for `show --process`."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-    precision: Precision = "fp32"
-    """Arithmetic of the networks; tf32 needs an NVIDIA GPU."""
+    precision: Precision = "auto"
+    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
     compile: Compile = "auto"
     """torch.compile: auto compiles where the run is long enough to pay for it."""
     classes_at_once: int | None = None

@@ -74,8 +74,8 @@ class Evaluate:
     """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-    precision: Precision = "fp32"
-    """Arithmetic of the networks; tf32 needs an NVIDIA GPU."""
+    precision: Precision = "auto"
+    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
     compile: Compile = "auto"
     """torch.compile: auto compiles where the training is long enough to pay for it."""
 

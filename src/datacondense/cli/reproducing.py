@@ -57,8 +57,8 @@ class Reproduce:
     """Condense all sets anew."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
-    precision: Precision = "fp32"
-    """Arithmetic of the networks; tf32 needs an NVIDIA GPU."""
+    precision: Precision = "auto"
+    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
     compile: Compile = "auto"
     """torch.compile: auto compiles where the work is long enough to pay for it."""
 
