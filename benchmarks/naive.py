@@ -47,7 +47,7 @@ def dm_loss(
     augment: Sequence[Callable[[Tensor], Tensor]],
 ) -> Tensor:
     """sum_k | mean embed(A_k(real_k)) - mean embed(A_k(synthetic_k)) |^2 over classes k, images (n_k, C, H, W) each."""
-    loss = torch.zeros(())
+    loss = real[0].new_zeros(())
     for real_k, synthetic_k, augment_k in zip(real, synthetic, augment, strict=True):
         output_real = embed(augment_k(real_k)).detach()
         output_synthetic = embed(augment_k(synthetic_k))
@@ -87,7 +87,7 @@ def dm_iteration(
     augment(images, seed): Siamese augmentation that draws the same parameters for the same seed.
     """
     classes, (channels, side) = len(indices_class), images_all.shape[1:3]
-    network = NaiveConvNet(channels, side, classes).train()
+    network = NaiveConvNet(channels, side, classes).to(images_all.device).train()
     for parameter in network.parameters():
         parameter.requires_grad = False
     loss = dm_loss(network.embed, *class_batches(images_all, indices_class, images_synthetic, batch_real, augment))
@@ -99,7 +99,7 @@ def dm_iteration(
 
 def gradient_distance(real: Sequence[Tensor], synthetic: Sequence[Tensor], metric: str) -> Tensor:
     """Distance between the gradients of one class, a tensor for each parameter."""
-    distance = torch.zeros(())
+    distance = real[0].new_zeros(())
     if metric == "ours":
         for a, b in zip(real, synthetic, strict=True):
             if a.dim() < 2:
@@ -123,11 +123,13 @@ def dc_loss(
 ) -> Tensor:
     """sum_k D(grad CE(A_k(real_k)), grad CE(A_k(synthetic_k))) over classes k, images (n_k, C, H, W) each."""
     parameters = list(network.parameters())
-    loss = torch.zeros(())
+    loss = real[0].new_zeros(())
     for k, (real_k, synthetic_k, augment_k) in enumerate(zip(real, synthetic, augment, strict=True)):
-        loss_real = F.cross_entropy(network(augment_k(real_k)), torch.full((len(real_k),), k))
+        loss_real = F.cross_entropy(network(augment_k(real_k)), torch.full((len(real_k),), k, device=real_k.device))
         gradient_real = [g.detach().clone() for g in torch.autograd.grad(loss_real, parameters)]
-        loss_synthetic = F.cross_entropy(network(augment_k(synthetic_k)), torch.full((len(synthetic_k),), k))
+        loss_synthetic = F.cross_entropy(
+            network(augment_k(synthetic_k)), torch.full((len(synthetic_k),), k, device=real_k.device)
+        )
         gradient_synthetic = torch.autograd.grad(loss_synthetic, parameters, create_graph=True)
         loss = loss + gradient_distance(gradient_real, gradient_synthetic, metric)
     return loss
@@ -142,16 +144,18 @@ def dc_iteration(
     augment: Callable[[Tensor, int], Tensor],
     updates: int = 1,
     epochs: int = 0,
+    augment_training: Callable[[Tensor, int], Tensor] = lambda images, _seed: images,
 ) -> float:
     """One published iteration: a fresh network, `updates` steps on the images, `epochs` of training between them.
 
-    Arguments as for `dm_iteration`; the network trains without augmentation, as in DC. Returns the last loss.
+    Arguments as for `dm_iteration`; the network trains under `augment_training`, which in DSA draws for each image.
+    Returns the last loss.
     """
     classes, (channels, side) = len(indices_class), images_all.shape[1:3]
-    network = NaiveConvNet(channels, side, classes).train()
+    network = NaiveConvNet(channels, side, classes).to(images_all.device).train()
     sgd = torch.optim.SGD(network.parameters(), lr=0.01)
     ipc = len(images_synthetic) // classes
-    labels = torch.arange(classes).repeat_interleave(ipc)
+    labels = torch.arange(classes, device=images_all.device).repeat_interleave(ipc)
     loss = torch.zeros(())
     for update in range(updates):
         batches = class_batches(images_all, indices_class, images_synthetic, batch_real, augment)
@@ -162,11 +166,23 @@ def dc_iteration(
         if update == updates - 1:
             break
         for _ in range(epochs):
-            for index in torch.randperm(len(labels)).split(256):
-                sgd.zero_grad()
-                F.cross_entropy(network(images_synthetic.detach()[index]), labels[index]).backward()
-                sgd.step()
+            train_epoch(network, images_synthetic.detach(), labels, sgd, augment_training)
     return float(loss.detach())
+
+
+def train_epoch(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    sgd: torch.optim.Optimizer,
+    augment: Callable[[Tensor, int], Tensor],
+) -> None:
+    """One pass over the images (N, C, H, W) in batches of 256, each augmented by a draw of its own."""
+    for index in torch.randperm(len(labels)).split(256):
+        batch = augment(images[index], int(torch.randint(100_000, (1,))))
+        sgd.zero_grad()
+        F.cross_entropy(network(batch), labels[index]).backward()
+        sgd.step()
 
 
 def augment_color(x: Tensor, brightness: float, saturation: float, contrast: float) -> Tensor:

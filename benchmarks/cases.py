@@ -1,0 +1,213 @@
+"""The work that is measured: each case once as published, once by the package, and its arithmetic."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from naive import dc_iteration, dm_iteration, train_epoch
+from torch.utils.flop_counter import FlopCounterMode
+
+from datacondense import image_set, networks
+from datacondense.artifact import SyntheticSet
+from datacondense.augment import parse, parse_training
+from datacondense.engine import Engine
+from datacondense.evaluate import Protocol, evaluate_by
+from datacondense.execution import decide
+from datacondense.methods import DC, DSA, DistributionMatching, Matching, Problem, differentiate
+from datacondense.streams import Streams
+from datacondense.training import Recipe
+from datacondense.training import train_epoch as our_epoch
+from datacondense.types import ImageSet, LabelledImages
+
+Step = Callable[[], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One piece of work."""
+
+    name: str
+    group: str
+    """Cases of a group differ in one number, by which a plot orders them."""
+    x: int
+    naive: Step
+    ours: Step
+    flops: int
+    """Of the convolutions and linear layers, forward and backward, as counted in the eager code of `ours`."""
+
+
+def images(classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), per_class: int = 200) -> ImageSet:
+    """Random images: for time their content does not matter."""
+    c, h, w = shape
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (classes * per_class, h, w, c), dtype=np.uint8)
+    return image_set(pixels.squeeze(3) if c == 1 else pixels, np.arange(len(pixels)) % classes, name="random")
+
+
+def condensing(name: str, method: Matching, real: ImageSet, ipc: int, group: str, x: int, device: str) -> Case:
+    """One iteration of a method, with its updates of the images."""
+    steps = [_iterations(method, real, ipc, device, compile) for compile in ("on", "off")]
+    return Case(
+        name=name,
+        group=group,
+        x=x,
+        naive=_published(method, real, ipc, device),
+        ours=steps[0],
+        flops=_count(steps[1]),
+    )
+
+
+def _iterations(method: Matching, real: ImageSet, ipc: int, device: str, compile: str) -> Step:
+    execution = decide(method.arch, real.spec, 0, load=method.load(ipc), device=device, compile=compile)  # pyright: ignore
+    engine = Engine(execution)
+    problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
+    synthetic = method.start(problem, Streams(0))
+    optimiser = method.optimiser(synthetic)
+    iteration = iter(range(1_000_000))
+
+    def step() -> None:
+        with engine.active():
+            for loss in method.iterate(synthetic, problem, Streams(0).at(next(iteration))):
+                optimiser.zero_grad()
+                differentiate(loss, synthetic)
+                optimiser.step()
+
+    return step
+
+
+def _published(method: Matching, real: ImageSet, ipc: int, device: str) -> Step:
+    images_all = real.spec.normalise(real.images).to(device)
+    indices = [torch.nonzero(real.labels == k).flatten() for k in range(real.spec.classes)]
+    synthetic = torch.cat([images_all[index[:ipc]] for index in indices]).requires_grad_(True)
+    optimiser = torch.optim.SGD([synthetic], lr=method.lr, momentum=method.momentum)
+    siamese = parse(method.augment, real.spec)
+
+    def augment(batch: torch.Tensor, seed: int) -> torch.Tensor:
+        return siamese.draw(torch.Generator().manual_seed(seed), 1)(batch[None])[0]
+
+    def per_image(batch: torch.Tensor, seed: int) -> torch.Tensor:
+        return siamese.per_image(torch.Generator().manual_seed(seed), len(batch))(batch)
+
+    arguments = images_all, indices, synthetic, optimiser, method.batch_real, augment
+    if isinstance(method, DistributionMatching):
+        return lambda: dm_iteration(*arguments)
+    assert isinstance(method, DC | DSA)
+    updates, epochs = method.loops(ipc)
+    return lambda: dc_iteration(*arguments, updates=updates, epochs=epochs, augment_training=per_image)
+
+
+def training(real: ImageSet, ipc: int, epochs: int, device: str) -> Case:
+    """Epochs of a network on a synthetic set of `ipc` images per class under DSA's augmentation."""
+    spec = real.spec
+    batch, labels = real.sample(ipc, Streams(0)("real")).flatten(0, 1), torch.arange(spec.classes)
+    examples = LabelledImages(batch.to(device), labels.repeat_interleave(ipc).to(device), spec)
+    steps = [_epochs(examples, epochs, device, compile) for compile in ("on", "off")]
+    return Case(
+        name=f"training, {epochs} epochs",
+        group="training, images per class",
+        x=ipc,
+        naive=_published_epochs(examples, epochs),
+        ours=steps[0],
+        flops=_count(steps[1]),
+    )
+
+
+def _epochs(examples: LabelledImages, epochs: int, device: str, compile: str) -> Step:
+    engine = Engine(decide("ConvNet", examples.spec, 0, device=device, compile=compile))  # pyright: ignore
+    network = engine.prepare(networks.build("ConvNet", examples.spec))
+    network.reset(Streams(0)("network"))
+    sgd = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    augment = parse_training("auto", examples.spec, "ConvNet")
+
+    def step() -> None:
+        with engine.active():
+            for epoch in range(epochs):
+                our_epoch(network, examples, Streams(0).at(epoch), engine, sgd, augment=augment)
+
+    return step
+
+
+def _published_epochs(examples: LabelledImages, epochs: int, nets: int = 1) -> Step:
+    siamese = parse("auto", examples.spec)
+
+    def augment(batch: torch.Tensor, seed: int) -> torch.Tensor:
+        return siamese.per_image(torch.Generator().manual_seed(seed), len(batch))(batch)
+
+    def step() -> None:
+        for _ in range(nets):
+            network, sgd = _fresh(examples)
+            for _ in range(epochs):
+                train_epoch(network, examples.images, examples.labels, sgd, augment)
+
+    return step
+
+
+def _fresh(examples: LabelledImages) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    from naive import NaiveConvNet
+
+    network = NaiveConvNet(*examples.spec.shape[:2], examples.spec.classes).to(examples.images.device).train()
+    return network, torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+
+
+def evaluation(real: ImageSet, ipc: int, nets: int, epochs: int, device: str) -> Case:
+    """Networks trained on a synthetic set, a few epochs each, and asked about as many test images."""
+    spec = real.spec
+    batch, labels = real.sample(ipc, Streams(0)("real")).flatten(0, 1), torch.arange(spec.classes)
+    synthetic = SyntheticSet(batch, labels.repeat_interleave(ipc), spec, {})
+    test = ImageSet(real.images[: len(batch)], real.labels[: len(batch)], spec)
+    protocol = Protocol(recipes={"ConvNet": Recipe(epochs=epochs, augment="auto")}, nets=nets, seed=0)
+    examples = LabelledImages(batch.to(device), synthetic.labels.to(device), spec)
+    one = Protocol(recipes=protocol.recipes, nets=1, seed=0)
+    return Case(
+        name=f"evaluation, {nets} networks x {epochs} epochs",
+        group="evaluation, images per class",
+        x=ipc,
+        naive=_published_epochs(examples, epochs, nets),
+        ours=lambda: evaluate_by(protocol, synthetic, test, device=device, compile="on"),
+        flops=nets * _count(lambda: evaluate_by(one, synthetic, test, device=device, compile="off")),
+    )
+
+
+def main_cases(device: str, only: str = "") -> Iterator[Callable[[], Case]]:
+    """The table: one row each. only: what the names begin with."""
+    real = images(per_class=6000)
+    for name, methods in (
+        ("dm", {1: DistributionMatching(), 10: DistributionMatching()}),
+        ("dc, one update", {1: DC(updates=1), 10: DC(updates=1)}),
+        ("dsa, one update", {1: DSA(updates=1)}),
+        ("dsa, two updates, 50 epochs between", {10: DSA(updates=2, epochs=50)}),
+    ):
+        for ipc, method in methods.items() if name.startswith(only) else ():
+            yield lambda name=name, ipc=ipc, method=method: condensing(name, method, real, ipc, "", ipc, device)
+    if "training".startswith(only):
+        for ipc, epochs in ((1, 20), (10, 4), (50, 1)):
+            yield lambda ipc=ipc, epochs=epochs: training(real, ipc, epochs, device)
+    if "evaluation".startswith(only):
+        yield lambda: evaluation(real, 10, nets=20, epochs=3, device=device)
+
+
+def scaling_cases(device: str, only: str = "") -> Iterator[Callable[[], Case]]:
+    """One DM iteration of 64 real images per class, in classes, in images per class, and in their size."""
+    if only and not only.startswith("scaling"):
+        return
+    method = dataclasses.replace(DistributionMatching(), batch_real=64)
+    for classes in (10, 100, 200):
+        yield lambda classes=classes: condensing(
+            "dm, 3x32x32, ipc 1", method, images(classes, (3, 32, 32)), 1, "classes", classes, device
+        )
+    for ipc in (1, 3, 10, 30, 100):
+        yield lambda ipc=ipc: condensing(
+            "dm, 10 classes 1x28x28", method, images(), ipc, "images per class", ipc, device
+        )
+    for shape in ((1, 28, 28), (3, 32, 32), (3, 64, 64)):
+        yield lambda shape=shape: condensing(
+            "dm, 10 classes, ipc 10", method, images(10, shape), 10, "size of images", shape[1], device
+        )
+
+
+def _count(step: Step) -> int:
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()

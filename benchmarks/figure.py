@@ -1,0 +1,30 @@
+"""The plot of `make bench`: how many times faster, and how time grows with the work."""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+_NAIVE, _OURS = "#9aa0a6", "#1a66b0"
+
+
+def draw(rows: list[dict[str, Any]], scaling: list[dict[str, Any]], path: Path) -> None:
+    """Bars of the ratio for each row; for each group of `scaling` both times over its number."""
+    groups = list(dict.fromkeys(row["group"] for row in scaling))
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(1.2, 1))
+    axes = above.subplots()
+    labels = [f"{row['name']}, ipc {row['x']}" for row in rows]
+    bars = axes.barh(labels[::-1], [row["ratio"] for row in rows][::-1], color=_OURS)
+    axes.bar_label(bars, labels=[f"{row['ratio']:.1f}x" for row in rows][::-1], padding=3)
+    axes.axvline(1, color=_NAIVE)
+    axes.set_xlabel("times as fast as the published algorithm")
+    for axes, group in zip(below.subplots(1, max(len(groups), 1), squeeze=False)[0], groups, strict=False):
+        part = [row for row in scaling if row["group"] == group]
+        for key, color, label in (("naive", _NAIVE, "published"), ("ours", _OURS, "ours"), ("floor", "black", "floor")):
+            style = ":" if key == "floor" else "o-"
+            axes.loglog([row["x"] for row in part], [row[key] for row in part], style, color=color, label=label)
+        axes.set_xlabel(group)
+        axes.set_ylabel("seconds per dm iteration")
+        axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
