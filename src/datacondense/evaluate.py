@@ -4,20 +4,23 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, final
 
 import torch
 
 from . import machine, networks
 from .artifact import SyntheticSet
-from .augment import parse_training
+from .augment import Augmentation, parse_training
+from .effort import effort
 from .engine import Engine
 from .errors import InputError
-from .execution import Compile, Precision, decide
+from .execution import Compile, Precision, decide, settled
+from .memory import fitting
 from .networks import Network, pool_archs, serving
 from .streams import Streams
 from .training import Recipe, train
-from .types import ImageSet, Scores
+from .types import Examples, ImageSet, Scores
 
 _TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk of a forward
 
@@ -142,10 +145,15 @@ def evaluate_by(
             for index in range(protocol.nets):
                 # apart from the networks the set was condensed under
                 streams = Streams(protocol.seed).at("evaluate", index)
-                train(network, here, streams, engine, recipe, augment=augmentation, on_epoch=on_epoch)
-                right, counts = _correct(network, there, engine)
+                epochs = _Epochs(on_epoch)
+                attempt = partial(_score, network, here, there, streams, engine, recipe, augmentation, epochs)
+                right, counts = fitting(attempt, engine, epochs.restart)
                 accuracy[arch].append(float(right.sum() / counts.sum()))
                 per_class[arch].append([float(r / n) if n else None for r, n in zip(right, counts, strict=True)])
+            if engine.execution != executions[arch]:
+                now = f"networks {arch} in chunks of {engine.execution.chunk} images ({executions[arch].chunk} before)"
+                warnings.warn(f"out of memory: {now}", stacklevel=2)
+                executions[arch] = engine.execution
     return Scores(
         accuracy=accuracy,
         per_class=per_class,
@@ -160,6 +168,24 @@ def evaluate_by(
     )
 
 
+def milestones(
+    protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, *, device: str = "auto"
+) -> tuple[list[float], float]:
+    """The work done when each epoch of `evaluate_by` ends, in order, and all of it with the last test.
+
+    In floating-point operations, so that epochs of different networks can be added up.
+    """
+    done, ends = 0.0, []
+    for arch, recipe in protocol.recipes.items():
+        work = effort(arch, test.spec, settled(device))
+        for _ in range(protocol.nets):
+            for _ in range(recipe.epochs):
+                done += work.epoch(len(examples), recipe.batch)
+                ends.append(done)
+            done += len(test) * work.image
+    return ends, done
+
+
 def join(scores: Sequence[Scores]) -> Scores:
     """Scores of several sets that were made alike as those of one: n = sets x networks. The first says how."""
     first = scores[0]
@@ -170,6 +196,40 @@ def join(scores: Sequence[Scores]) -> Scores:
         protocol={**first.protocol, "sets": len(scores)},
         trained_on=first.trained_on,
     )
+
+
+@final
+class _Epochs:
+    """Tells of each epoch of one network once, though it may begin anew because memory did not suffice."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self.tell = tell
+        self.done = 0
+        self.told = 0
+
+    def restart(self) -> None:
+        self.done = 0
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.done > self.told:
+            self.told = self.done
+            self.tell()
+
+
+def _score(
+    network: Network,
+    examples: Examples,
+    test: ImageSet,
+    streams: Streams,
+    engine: Engine,
+    recipe: Recipe,
+    augmentation: Augmentation,
+    on_epoch: Callable[[], None],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Train the network from fresh weights, then test it: as `_correct`."""
+    train(network, examples, streams, engine, recipe, augment=augmentation, on_epoch=on_epoch)
+    return _correct(network, test, engine)
 
 
 def _correct(network: Network, test: ImageSet, engine: Engine) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ from typing import Any, final
 from .artifact import SyntheticSet
 from .driver import condense
 from .errors import InputError, unknown
-from .evaluate import Protocol, evaluate_by, join, protocol_for
+from .evaluate import Protocol, evaluate_by, join, milestones, protocol_for
 from .execution import Compile, Precision
 from .files import append_line, read_json, write_json
 from .methods import method_name
@@ -108,15 +108,15 @@ def reproduce(
     precision: Precision = "fp32",
     compile: Compile = "auto",
     observers: Sequence[Observer] = (),
-    on_epoch: Callable[[int, int], None] = lambda done, total: None,
+    on_epoch: Callable[[float, float], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Condense each set and train networks on it; go on with what an earlier call has left in `runs`.
 
     train, test: the images of `plan.data`. source: what they were loaded from, the arguments of `load`; recorded.
     overwrite: condense all sets anew, whatever is there.
-    on_epoch: told how many training epochs on the current set are done, of how many. Returns the record that was
-    appended to `results`: scores by network in percent, the published ones, and all that is needed to repeat it. A
-    record equal to the last one is not written twice.
+    on_epoch: told after each training epoch how much work on the current set is done, of how much, as `milestones` has
+    it. Returns the record that was appended to `results`: scores by network in percent, the published ones, and all
+    that is needed to repeat it. A record equal to the last one is not written twice.
     """
     if results.exists() and not results.is_dir():
         raise InputError(f"--results {results} is a file: name a directory")
@@ -158,7 +158,7 @@ def _evaluate(
     synthetic: SyntheticSet,
     test: ImageSet,
     run: Path,
-    on_epoch: Callable[[int, int], None],
+    on_epoch: Callable[[float, float], None],
     how: dict[str, Any],
 ) -> Scores:
     """Evaluate a set, or read the scores that an earlier call has left in its run directory."""
@@ -172,12 +172,11 @@ def _evaluate(
                 return Scores(**kept["scores"])
         except (InputError, KeyError, TypeError):  # damaged, or of another version: it is only worth its time
             path.unlink()
-    done = 0
+    ends, total = milestones(protocol, synthetic, test, device=how["device"])
+    left = iter(ends)
 
     def count() -> None:
-        nonlocal done
-        done += 1
-        on_epoch(done, protocol.epochs)
+        on_epoch(next(left), total)
 
     scores = evaluate_by(protocol, synthetic, test, on_epoch=count, **how)
     write_json(path, {"asked": asked, "scores": scores.to_json()})

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Union
 
-import torch
 import tyro
 
 from .. import __version__
 from ..errors import Diverged, InputError
+from ..memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class
 from .commands import Condense, List
 from .display import ERR, say, summary
@@ -79,10 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        return _out_of_memory(error)
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):  # what PyTorch says on a CPU
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
         return _out_of_memory(error)
     except KeyboardInterrupt:
