@@ -11,18 +11,18 @@ import datacondense
 PACKAGE = Path(datacondense.__file__).parent
 LAYERS = [  # a module may import those of its own layer's unit (package) and of the layers above it
     {"errors", "_version"},
-    {"types", "streams", "files", "machine", "interrupt"},
+    {"types", "streams", "files", "machine", "interrupt", "pace"},
     {"augment", "distances", "synthetic", "networks", "data"},
     {"execution"},
-    {"engine"},
-    {"training"},
+    {"engine", "effort"},
+    {"training", "memory"},
     {"methods"},
     {"artifact", "snapshots"},
     {"picture", "figures"},
     {"rundir"},
     {"session"},
     {"driver", "evaluate", "presets", "exchange"},
-    {"reproduce", "results"},
+    {"reproduce", "results", "estimate"},
     {"cli"},
     {"__init__", "__main__"},
 ]

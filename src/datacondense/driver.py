@@ -12,7 +12,7 @@ from .execution import Compile, Execution, Precision, decide
 from .methods import Method, Problem, method_name
 from .rundir import RunDirectory, begun
 from .session import Observer, Session
-from .types import ImageSet
+from .types import ImageSet, Spec
 
 _NAMED = 5  # classes in an error
 
@@ -53,13 +53,15 @@ def condense(
     Raises InputError for anything that cannot be used, and Diverged when the loss or the images are not finite; the
     set as it stood before that update is in `out` then.
     """
-    _check(method, real, ipc, time_budget, resume, overwrite)
+    check(method, real, ipc)
+    if time_budget is not None and time_budget <= 0:
+        raise InputError(f"--time-budget {time_budget:g}s: must be positive")
+    if resume and overwrite:
+        raise InputError("--resume and --overwrite exclude each other: take one")
     if snapshots < 0:
         raise InputError(f"--snapshots {snapshots}: must be at least 0")
     if snapshots and out is None:
         raise InputError(f"--snapshots {snapshots}: there is no run directory to keep them in, name one by --out")
-    load = method.load(ipc)
-    passes = method.iterations * real.spec.classes * load.passes
     identity = {
         "method": method_name(method),
         "settings": method.settings(),
@@ -77,11 +79,10 @@ def condense(
     execution = (
         Execution(**recorded["execution"])
         if recorded
-        else decide(
-            method.arch,
+        else settle(
+            method,
             real.spec,
-            passes,
-            load=load,
+            ipc,
             device=device,
             precision=precision,
             compile=compile,
@@ -105,7 +106,32 @@ def condense(
         return session.go(time_budget, checkpoint_every)
 
 
-def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, resume: bool, overwrite: bool) -> None:
+def settle(
+    method: Method,
+    spec: Spec,
+    ipc: int,
+    *,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    compile: Compile = "auto",
+    classes_at_once: int | None = None,
+) -> Execution:
+    """How a fresh run computes that was asked for so."""
+    load = method.load(ipc)
+    return decide(
+        method.arch,
+        spec,
+        method.iterations * spec.classes * load.passes,
+        load=load,
+        device=device,
+        precision=precision,
+        compile=compile,
+        classes_at_once=classes_at_once,
+    )
+
+
+def check(method: Method, real: ImageSet, ipc: int) -> None:
+    """Raises InputError for what no run can make of `real`."""
     method.check()
     if ipc < 1:
         raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
@@ -116,7 +142,3 @@ def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, 
             f"--ipc {ipc} is more than {len(small)} of {real.spec.classes} classes have training images: {named}; "
             f"take a smaller --ipc, or leave these classes out by --drop-small-classes"
         )
-    if time_budget is not None and time_budget <= 0:
-        raise InputError(f"--time-budget {time_budget:g}s: must be positive")
-    if resume and overwrite:
-        raise InputError("--resume and --overwrite exclude each other: take one")
