@@ -12,7 +12,8 @@ def draw(rows: list[dict[str, Any]], scaling: list[dict[str, Any]], path: Path) 
     """Bars of the ratio for each row; for each group of `scaling` both times over its number."""
     groups = list(dict.fromkeys(row["group"] for row in scaling))
     figure = Figure(figsize=(11, 7), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(1.2, 1))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1.2, 1))
+    above, below = parts
     axes = above.subplots()
     labels = [f"{row['name']}, ipc {row['x']}" for row in rows]
     bars = axes.barh(labels[::-1], [row["ratio"] for row in rows][::-1], color=_OURS)

@@ -36,7 +36,7 @@ class Watch:
     def message(self, text: str) -> None:
         self.messages.append(text)
 
-    def on_epoch(self, done: int, total: int) -> None:
+    def on_epoch(self, done: float, total: float) -> None:
         assert 1 <= done <= total
         self.epochs += 1
 
@@ -121,7 +121,7 @@ def test_each_set_has_networks_and_images_of_its_own() -> None:
 
 def test_stopped_while_networks_train_it_goes_on_after_the_set_that_is_done() -> None:
     class Stop(Watch):
-        def on_epoch(self, done: int, total: int) -> None:
+        def on_epoch(self, done: float, total: float) -> None:
             super().on_epoch(done, total)
             if self.epochs == 2 * 300 + 5:
                 raise KeyboardInterrupt

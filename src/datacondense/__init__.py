@@ -6,17 +6,19 @@ from .artifact import SyntheticSet, load_set
 from .data import from_torch, image_set, load
 from .driver import condense
 from .errors import Diverged, InputError
+from .estimate import Estimate, estimate
 from .evaluate import Protocol, evaluate
 from .exchange import export, import_sets
 from .methods import METHODS, Method
 from .networks import NETWORKS, Network
-from .session import Observer, Progress
+from .session import Observer, Progress, UpdateObserver
 from .types import ImageSet, Scores, Spec
 
 __all__ = [
     "METHODS",
     "NETWORKS",
     "Diverged",
+    "Estimate",
     "ImageSet",
     "InputError",
     "Method",
@@ -27,8 +29,10 @@ __all__ = [
     "Scores",
     "Spec",
     "SyntheticSet",
+    "UpdateObserver",
     "__version__",
     "condense",
+    "estimate",
     "evaluate",
     "export",
     "from_torch",

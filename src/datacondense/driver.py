@@ -13,7 +13,7 @@ from .execution import Compile, Execution, Precision, decide
 from .methods import Method, Problem, method_name
 from .rundir import RunDirectory, begun
 from .session import Observer, Session
-from .types import ImageSet
+from .types import ImageSet, Spec
 
 _NAMED = 5  # classes in an error
 
@@ -58,13 +58,15 @@ def condense(
     set as it stood before that update is in `out` then.
     """
     processes = all_processes() if processes is None else processes
-    _check(method, real, ipc, time_budget, resume, overwrite)
+    check(method, real, ipc)
+    if time_budget is not None and time_budget <= 0:
+        raise InputError(f"--time-budget {time_budget:g}s: must be positive")
+    if resume and overwrite:
+        raise InputError("--resume and --overwrite exclude each other: take one")
     if snapshots < 0:
         raise InputError(f"--snapshots {snapshots}: must be at least 0")
     if snapshots and out is None:
         raise InputError(f"--snapshots {snapshots}: there is no run directory to keep them in, name one by --out")
-    load = method.load(ipc)
-    passes = method.iterations * real.spec.classes * load.passes
     identity = {
         "method": method_name(method),
         "settings": method.settings(),
@@ -80,7 +82,7 @@ def condense(
     directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
     observers = observers if processes.leads else ()
 
-    def settle() -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
+    def agree() -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
         """What a run to be resumed has recorded; how this one computes, or its set where nothing is left to compute."""
         recorded = begun(directory, identity, resume=resume, overwrite=overwrite) if directory else None
         if directory and recorded and recorded["status"] == "complete":
@@ -90,11 +92,10 @@ def condense(
             return recorded, finished
         if recorded:
             return recorded, Execution(**recorded["execution"])
-        decided = decide(
-            method.arch,
+        decided = settle(
+            method,
             real.spec,
-            passes,
-            load=load,
+            ipc,
             device=device,
             precision=precision,
             compile=compile,
@@ -102,7 +103,7 @@ def condense(
         )
         return None, decided
 
-    recorded, execution = processes.agreed(settle)
+    recorded, execution = processes.agreed(agree)
     if isinstance(execution, SyntheticSet):
         return execution
     engine = Engine(execution, processes)
@@ -118,7 +119,32 @@ def condense(
         return session.go(time_budget, checkpoint_every)
 
 
-def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, resume: bool, overwrite: bool) -> None:
+def settle(
+    method: Method,
+    spec: Spec,
+    ipc: int,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
+    classes_at_once: int | None = None,
+) -> Execution:
+    """How a fresh run computes that was asked for so."""
+    load = method.load(ipc)
+    return decide(
+        method.arch,
+        spec,
+        method.iterations * spec.classes * load.passes,
+        load=load,
+        device=device,
+        precision=precision,
+        compile=compile,
+        classes_at_once=classes_at_once,
+    )
+
+
+def check(method: Method, real: ImageSet, ipc: int) -> None:
+    """Raises InputError for what no run can make of `real`."""
     method.check()
     if ipc < 1:
         raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
@@ -129,7 +155,3 @@ def _check(method: Method, real: ImageSet, ipc: int, time_budget: float | None, 
             f"--ipc {ipc} is more than {len(small)} of {real.spec.classes} classes have training images: {named}; "
             f"take a smaller --ipc, or leave these classes out by --drop-small-classes"
         )
-    if time_budget is not None and time_budget <= 0:
-        raise InputError(f"--time-budget {time_budget:g}s: must be positive")
-    if resume and overwrite:
-        raise InputError("--resume and --overwrite exclude each other: take one")

@@ -53,6 +53,11 @@ class Engine:
                 )
             yield
 
+    def shrink(self) -> bool:
+        """Hold half as much in memory at a time from now on. False where that was at its least already."""
+        before, self.execution = self.execution, self.execution.halved()
+        return self.execution != before
+
     def prepare(self, network: Network) -> Network:
         """Move to the device, in the memory layout that the compiled code runs fastest in."""
         network = network.to(self.device)

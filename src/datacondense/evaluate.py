@@ -7,22 +7,20 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 import torch
-from torch import Tensor
 
 from . import machine, networks
 from .artifact import SyntheticSet
-from .augment import Augmentation, parse_training
+from .augment import parse_training
 from .distributed import Processes, all_processes
+from .effort import effort
 from .engine import Engine
 from .errors import InputError
-from .execution import Compile, Precision, decide, networks_at_once
-from .networks import Network, pool_archs, serving
-from .stacked import train_side_by_side
+from .execution import Compile, Precision, decide, settled
+from .networks import pool_archs, serving
+from .scoring import Scoring
 from .streams import Streams
-from .training import Recipe, train
+from .training import Recipe
 from .types import ImageSet, Scores
-
-_TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk of a forward
 
 
 @final
@@ -152,15 +150,24 @@ def evaluate_by(
             here, there = examples.to(engine.device), test.to(engine.device)
             augmentation = parse_training(recipe.augment, test.spec, arch)
             indices = [index for one, index in mine if one == arch]
-            together = networks_at_once(engine.execution, arch, test.spec, recipe.batch)
-            for some in (indices[first : first + together] for first in range(0, len(indices), together)):
-                # apart from the networks the set was condensed under
-                streams = [Streams(protocol.seed).at("evaluate", index) for index in some]
-                predict = _train(network, here, streams, engine, recipe, augmentation, told)
-                right, counts = _correct(predict, len(some), there)
-                for index, of_net in zip(some, right, strict=True):
-                    of_classes = [float(r / n) if n else None for r, n in zip(of_net, counts, strict=True)]
-                    results[arch, index] = float(of_net.sum() / counts.sum()), of_classes
+            # apart from the networks the set was condensed under
+            streams = [Streams(protocol.seed).at("evaluate", index) for index in indices]
+            scoring = Scoring(
+                arch=arch,
+                network=network,
+                examples=here,
+                test=there,
+                engine=engine,
+                recipe=recipe,
+                augment=augmentation,
+            )
+            for index, right in zip(indices, scoring.right(streams, told), strict=True):
+                of_classes = [float(r / n) if n else None for r, n in zip(right, test.counts, strict=True)]
+                results[arch, index] = float(right.sum() / len(test)), of_classes
+            if engine.execution != executions[arch]:
+                now = f"networks {arch} in chunks of {engine.execution.chunk} images ({executions[arch].chunk} before)"
+                warnings.warn(f"out of memory: {now}", stacklevel=2)
+                executions[arch] = engine.execution
     results = {net: result for part in processes.gathered(results) for net, result in part.items()}
     accuracy: dict[str, list[float]] = {arch: [] for arch in protocol.archs}
     per_class: dict[str, list[list[float | None]]] = {arch: [] for arch in protocol.archs}
@@ -179,6 +186,24 @@ def evaluate_by(
         },
         trained_on=_description(examples),
     )
+
+
+def milestones(
+    protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, *, device: str = "auto"
+) -> tuple[list[float], float]:
+    """The work done when each epoch of `evaluate_by` ends, in order, and all of it with the last test.
+
+    In floating-point operations, so that epochs of different networks can be added up.
+    """
+    done, ends = 0.0, []
+    for arch, recipe in protocol.recipes.items():
+        work = effort(arch, test.spec, settled(device))
+        for _ in range(protocol.nets):
+            for _ in range(recipe.epochs):
+                done += work.epoch(len(examples), recipe.batch)
+                ends.append(done)
+            done += len(test) * work.image
+    return ends, done
 
 
 def join(scores: Sequence[Scores]) -> Scores:
@@ -207,33 +232,6 @@ def _standing_for_all(
             on_epoch()
 
     return epoch
-
-
-def _train(
-    network: Network,
-    examples: SyntheticSet | ImageSet,
-    streams: Sequence[Streams],
-    engine: Engine,
-    recipe: Recipe,
-    augment: Augmentation,
-    on_epoch: Callable[[], None],
-) -> Callable[[Tensor], Tensor]:
-    """Train a network for each of `streams`. What is returned gives their classes of images (N, C, H, W), (S, N)."""
-    if len(streams) == 1:
-        train(network, examples, streams[0], engine, recipe, augment=augment, on_epoch=on_epoch)
-        return lambda images: engine.predict(network, images)[None]
-    return train_side_by_side(network, examples, streams, engine, recipe, augment=augment, on_epoch=on_epoch).predict
-
-
-def _correct(predict: Callable[[Tensor], Tensor], nets: int, test: ImageSet) -> tuple[Tensor, Tensor]:
-    """Correctly classified test images of each class by each network, (S, K); images of each (K,); float64."""
-    classes = test.spec.classes
-    right = torch.zeros(nets, classes, dtype=torch.float64)
-    for index in torch.arange(len(test)).split(_TEST_BATCH):
-        images, labels = test.batch(index)
-        hits = (predict(images) == labels).cpu()
-        right += torch.stack([torch.bincount(labels.cpu()[of_net], minlength=classes) for of_net in hits])
-    return right, test.counts.double()
 
 
 def _check_fit(examples: SyntheticSet | ImageSet, test: ImageSet) -> None:

@@ -4,7 +4,7 @@ import math
 import os
 import shutil
 import sysconfig
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, final
@@ -41,6 +41,10 @@ class Load:
     """Synthetic images whose activations are held at a time."""
     gradients: int = 0
     """Gradients of all weights held at a time."""
+    updates: int = 1
+    """Updates of the images in one iteration."""
+    epochs: int = 0
+    """Epochs that a network trains on the synthetic images between two updates."""
 
 
 @final
@@ -59,6 +63,10 @@ class Execution:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def halved(self) -> "Execution":
+        """The one that holds half as much at a time; itself where that is least."""
+        return replace(self, chunk=max(self.chunk // 2, 1), classes_at_once=max(self.classes_at_once // 2, 1))
 
 
 def decide(
@@ -82,14 +90,13 @@ def decide(
     """
     if classes_at_once is not None and classes_at_once < 1:
         raise InputError(f"--classes-at-once {classes_at_once}: must be at least 1")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = settled(device)
     kind = _kind(device)
     _check_device(device)
     memory = _memory(device) if kind == "cuda" else None
     with torch.device("meta"):
         network = build(arch, spec)
-        flops, widest, layers = _cost(network, spec)
+        flops, widest, layers = cost(network, spec)
     if classes_at_once is None and load is not None:
         weights = 4 * sum(weight.numel() for weight in network.parameters())
         images = 4 * 4 * math.prod(spec.shape) * load.real  # as sampled, augmented, and twice in between
@@ -121,10 +128,17 @@ def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) ->
         return 1
     with torch.device("meta"):
         network = build(arch, spec)
-        _, _, layers = _cost(network, spec)
+        _, _, layers = cost(network, spec)
     weights = 4 * sum(weight.numel() for weight in network.parameters())
     of_network = 2 * layers * batch + 4 * weights  # backward keeps as much again; gradient, momentum and a copy
     return max(_memory(execution.device) // _HELD_SHARE // of_network, 1)
+
+
+def settled(device: str) -> str:
+    """The device that is meant by one that was asked for, which may be auto."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
 
 
 def check(execution: Execution) -> None:
@@ -138,8 +152,11 @@ def check(execution: Execution) -> None:
         raise InputError(f"torch.compile cannot work here: {missing}; install it or take --compile off")
 
 
-def _cost(network: Network, spec: Spec) -> tuple[int, int, int]:
-    """Of one image: floating-point operations forward, bytes of the widest layer, and bytes of all layers (float32)."""
+def cost(network: Network, spec: Spec) -> tuple[int, int, int]:
+    """Of one image: floating-point operations forward, bytes of the widest layer, and bytes of all layers (float32).
+
+    The network must be on the meta device.
+    """
     layers: list[int] = []
 
     def measure(module: nn.Module, _args: Any, output: Tensor) -> None:

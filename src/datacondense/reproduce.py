@@ -10,7 +10,7 @@ from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .driver import condense
 from .errors import InputError, unknown
-from .evaluate import Protocol, evaluate_by, join, protocol_for
+from .evaluate import Protocol, evaluate_by, join, milestones, protocol_for
 from .execution import Compile, Precision
 from .files import append_line, read_json, write_json
 from .methods import method_name
@@ -113,16 +113,16 @@ def reproduce(
     precision: Precision = "auto",
     compile: Compile = "auto",
     observers: Sequence[Observer] = (),
-    on_epoch: Callable[[int, int], None] = lambda done, total: None,
+    on_epoch: Callable[[float, float], None] = lambda done, total: None,
     processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Condense each set and train networks on it; go on with what an earlier call has left in `runs`.
 
     train, test: the images of `plan.data`. source: what they were loaded from, the arguments of `load`; recorded.
     overwrite: condense all sets anew, whatever is there.
-    on_epoch: told how many training epochs on the current set are done, of how many. Returns the record that was
-    appended to `results`: scores by network in percent, the published ones, and all that is needed to repeat it. A
-    record equal to the last one is not written twice.
+    on_epoch: told after each training epoch how much work on the current set is done, of how much, as `milestones` has
+    it. Returns the record that was appended to `results`: scores by network in percent, the published ones, and all
+    that is needed to repeat it. A record equal to the last one is not written twice.
     processes: who shares the work, as in `condense` and `evaluate`.
     """
     processes = all_processes() if processes is None else processes
@@ -176,7 +176,7 @@ def _evaluate(
     synthetic: SyntheticSet,
     test: ImageSet,
     run: Path,
-    on_epoch: Callable[[int, int], None],
+    on_epoch: Callable[[float, float], None],
     how: dict[str, Any],
     processes: Processes,
 ) -> Scores:
@@ -187,12 +187,11 @@ def _evaluate(
     kept = processes.agreed(lambda: _kept(path, asked))
     if kept is not None:
         return kept
-    done = 0
+    ends, total = milestones(protocol, synthetic, test, device=how["device"])
+    left = iter(ends)
 
     def count() -> None:
-        nonlocal done
-        done += 1
-        on_epoch(done, protocol.epochs)
+        on_epoch(next(left), total)
 
     scores = evaluate_by(protocol, synthetic, test, on_epoch=count, processes=processes, **how)
     if processes.leads:

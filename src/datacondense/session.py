@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,7 +13,9 @@ from torch import Tensor
 from . import artifact, machine, picture
 from .artifact import SyntheticSet
 from .errors import Diverged
+from .execution import Execution
 from .interrupt import stop_signals
+from .memory import fitting
 from .methods import Loss, Method, Problem, differentiate
 from .rundir import Checkpoint, RunDirectory, pack_state, unpack_state
 from .snapshots import Snapshot, delete, moments, save
@@ -44,6 +46,15 @@ class Observer(Protocol):
 
     def message(self, text: str) -> None:
         """Something that the user should read, one line."""
+        ...
+
+
+@runtime_checkable
+class UpdateObserver(Observer, Protocol):
+    """Is told of updates inside an iteration too, where a method makes several in one."""
+
+    def update(self, done: float, iterations: int) -> None:
+        """An update is done, but not yet its iteration. done: iterations, with a fraction."""
         ...
 
 
@@ -105,11 +116,18 @@ class Session:
 
             while self.done < self.method.iterations:
                 before = {name: tensor.clone() for name, tensor in self._state().items()}
+                execution = self.problem.engine.execution
                 try:
-                    loss = self._iterate(stop)
+                    loss = self._iterate_in_memory(before, stop)
                 except Diverged:
                     self._finish("diverged", None)  # its checkpoints are from before it diverged
                     raise
+                if self.problem.engine.execution != execution:
+                    self._tell_smaller(execution)
+                    if log:
+                        log.flush()
+                    self._checkpoint(before)  # a resumed run repeats no iteration otherwise than it was done here
+                    self._record("running")
                 if loss is None:  # goes on from before this iteration
                     return self._finish("stopped", before)
                 self.done += 1
@@ -126,16 +144,41 @@ class Session:
                     last_checkpoint = time.perf_counter()
         return self._finish("complete" if self.done == self.method.iterations else "stopped", self._state())
 
+    def _iterate_in_memory(self, before: dict[str, Tensor], stop: Callable[[], bool]) -> float | None:
+        """`_iterate`; once more from `before`, with smaller chunks, where memory does not suffice.
+
+        Among several processes the others would go on meanwhile: there the error goes up.
+        """
+        if self.processes.size > 1:
+            return self._iterate(stop)
+
+        def restore() -> None:
+            state = {name: tensor.clone() for name, tensor in before.items()}  # the optimiser takes it as its own
+            unpack_state(state, self.synthetic, self.optimiser)
+            self.synthetic.zero_grad()
+
+        return fitting(lambda: self._iterate(stop), self.problem.engine, restore)
+
+    def _tell_smaller(self, before: Execution) -> None:
+        now = self.problem.engine.execution
+        self.tell(
+            f"out of memory in iteration {self.done + 1}: going on with {now.classes_at_once} classes at once "
+            f"(before: {before.classes_at_once}) in chunks of {now.chunk} images ({before.chunk})"
+        )
+
     def _iterate(self, stop: Callable[[], bool]) -> float | None:
         """One iteration of the method: apply an update for each loss it yields.
 
         Returns the mean loss; None, with the images as they are then, when `stop` says so between two updates.
         """
-        total, updates = 0.0, 0
+        total, updates, of = 0.0, 0, self.method.load(self.problem.ipc).updates
         for loss in self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done)):
             if updates and stop():
                 return None
             total, updates = total + self._update(loss), updates + 1
+            for observer in self.observers:
+                if updates < of and isinstance(observer, UpdateObserver):
+                    observer.update(self.done + updates / of, self.method.iterations)
         assert updates, "an iteration yields at least one loss"
         return total / updates
 

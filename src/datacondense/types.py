@@ -208,6 +208,11 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def resident(self) -> bool:
+        """Whether the images are in memory, and not mapped from a file."""
+        return self._prefetch is None
+
     def to(self, device: torch.device | str) -> "ImageSet":
         """The same set with its labels on `device`, where its batches are then.
 

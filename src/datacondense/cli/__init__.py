@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Union
 
-import torch
 import tyro
 
 from .. import __version__
 from ..distributed import all_processes
 from ..errors import Diverged, InputError, LostProcess
 from ..launch import joined, said_first, several
+from ..memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class
 from .commands import Condense, List
 from .display import ERR, OUT, say, summary
@@ -73,10 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), code=1)
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        return _out_of_memory(error)
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):  # what PyTorch says on a CPU
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
         return _out_of_memory(error)
     except KeyboardInterrupt:

@@ -11,11 +11,15 @@ from rich.table import Table
 from ..data import DATASETS, SOURCES, absolute
 from ..driver import condense
 from ..errors import InputError
+from ..estimate import estimate
 from ..execution import Compile, Precision
 from ..methods import METHODS, Method, method_name
 from ..networks import NETWORKS, POOLS
 from ..presets import PRESETS
+from ..rundir import RunDirectory
+from ..types import ImageSet
 from .display import OUT, RunDisplay, duration, say, summary
+from .foretelling import foretelling
 from .reading import Reading, read
 
 M = TypeVar("M", bound=Method)
@@ -43,6 +47,8 @@ class Condense(Generic[M]):
     """Go on with the run in the run directory, if there is one."""
     overwrite: bool = False
     """Replace the run in the run directory."""
+    dry_run: bool = False
+    """Say what the whole run would take, time and memory, and write nothing."""
     checkpoint_every: str = "1m"
     """Time between checkpoints."""
     snapshots: int = 0
@@ -65,7 +71,10 @@ class Condense(Generic[M]):
         out = self.out or Path("runs") / f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}"
         budget = parse_duration("--time-budget", self.time_budget) if self.time_budget else None
         every = parse_duration("--checkpoint-every", self.checkpoint_every)
-        with RunDisplay(f"{name} {train.spec.name} ipc {self.ipc}") as display:
+        if self.dry_run:
+            self._foretell(train, out, budget)
+            return
+        with RunDisplay(f"{name} {train.spec.name} ipc {self.ipc}", time_budget=budget) as display:
             result = condense(
                 self.method,
                 train,
@@ -92,6 +101,22 @@ class Condense(Generic[M]):
         if made["iterations_done"] < self.method.iterations:
             say("stopped early with a valid set; the same command with --resume goes on")
         say(f"next: datacondense evaluate {out}")
+
+    def _foretell(self, train: ImageSet, out: Path, budget: float | None) -> None:
+        foretold = estimate(
+            self.method,
+            train,
+            self.ipc,
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+            compile=self.compile,
+            classes_at_once=self.classes_at_once,
+        )
+        for line in foretelling(foretold, budget):
+            say(line)
+        taken = RunDirectory(out).occupied()
+        say(f"would be written to {out}" + (", which holds files of a run already" if taken else ""))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import final
@@ -12,13 +11,15 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from ..pace import Pace
 from ..session import Progress
 from ..types import Scores
 
 OUT = Console(highlight=False)
 ERR = Console(stderr=True, highlight=False)
 _PLAIN_EVERY = 10.0  # seconds between plain lines
-_SPEED_OVER = 30.0  # seconds that speed and ETA look back
+_DRAWN_EVERY = 0.1  # seconds between two states of the bar
+_APART = 3  # iterations after which updates inside one no longer count for the ETA
 
 
 @final
@@ -26,11 +27,13 @@ class RunDisplay:
     """Shows steps of known number. It observes `condense`, and counts the training images of `evaluate`.
 
     brief: without a terminal, say nothing of work that is done within seconds.
+    time_budget: seconds from now after which the work stops.
     """
 
-    def __init__(self, title: str, *, brief: bool = False) -> None:
+    def __init__(self, title: str, *, brief: bool = False, time_budget: float | None = None) -> None:
         self.title = title
         self.brief = brief
+        self.ends = None if time_budget is None else time.perf_counter() + time_budget
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -41,7 +44,10 @@ class RunDisplay:
         )
         self.task = self.bar.add_task(title, total=None, detail="")
         self.printed = time.perf_counter()
-        self.past: deque[tuple[float, int]] = deque()
+        self.drawn = float("-inf")
+        self.speed, self.work = Pace(), Pace()
+        self.iterations = self.updates = 0
+        self.loss = ""
 
     def __enter__(self) -> "RunDisplay":
         if OUT.is_terminal:
@@ -56,30 +62,52 @@ class RunDisplay:
 
     def progress(self, progress: Progress) -> None:
         """One iteration of `condense` is done."""
+        self.iterations += 1
+        self.loss = f"  loss {progress.loss:.4g}"
         count = f"{progress.iteration}/{progress.iterations}"
-        self.step(progress.iteration, progress.iterations, f"{count}  loss {progress.loss:.4g}", "it/s")
+        self.step(progress.iteration, progress.iterations, f"{count}{self.loss}", "it/s")
+
+    def update(self, done: float, iterations: int) -> None:
+        """An update inside an iteration of `condense` is done."""
+        self.updates += 1
+        if self.updates > 1 and self.iterations < _APART:  # what runs before the second may have to be compiled
+            self.step(done, iterations, f"{done:.1f}/{iterations}{self.loss}", "it/s")
 
     def message(self, text: str) -> None:
         """A line that stays."""
         say(text)
 
-    def step(self, done: int, total: int, detail: str, unit: str) -> None:
-        """`done` of `total` units are done; speed and ETA are those of the last half minute."""
+    def step(
+        self, done: float, total: float, detail: str, unit: str = "", *, work: tuple[float, float] | None = None
+    ) -> None:
+        """`done` of `total` units are done; unit: what speed is told in, if at all.
+
+        work: how much work is done and is to do, where units differ in what they cost.
+        """
         now = time.perf_counter()
-        if self.past and done < self.past[-1][1]:
-            self.past.clear()  # other work has begun
-        self.past.append((now, done))
-        while now - self.past[0][0] > _SPEED_OVER and len(self.past) > 2:
-            self.past.popleft()
-        then, done_then = self.past[0]
-        if done > done_then:
-            rate = (done - done_then) / (now - then)
-            detail += f"  {rate:,.{1 if rate < 100 else 0}f} {unit}  ETA {duration((total - done) / rate)}"
+        self.speed.step(now, done)
+        worked, to_do = work or (done, total)
+        self.work.step(now, worked)
+        plain = now - self.printed >= _PLAIN_EVERY or (done == total and not self.brief)
+        if not (now - self.drawn >= _DRAWN_EVERY or done == total if OUT.is_terminal else plain):
+            return
+        self.drawn = self.printed = now
+        pace, left = self.speed.seconds_per_unit, self.work.left(to_do)
+        detail += f"  {_speed(pace, unit)}" if pace and unit else ""
+        if left is not None:
+            left = left if self.ends is None else max(min(left, self.ends - now), 0)
+            detail += f"  ETA {duration(left)}"
         if OUT.is_terminal:
-            self.bar.update(self.task, completed=done, total=total, detail=detail)
-        elif now - self.printed >= _PLAIN_EVERY or (done == total and not self.brief):
-            self.printed = now
+            self.bar.update(self.task, completed=worked, total=to_do, detail=detail)
+        else:
             say(f"{self.title}: {detail}")
+
+
+def _speed(pace: float, unit: str) -> str:
+    """A pace in seconds per unit as a speed in `unit`, such as it/s, or turned round where that is below 1."""
+    if pace > 1:
+        return f"{pace:.1f} s/{unit.removesuffix('/s')}"
+    return f"{1 / pace:,.{1 if pace > 0.01 else 0}f} {unit}"
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from ..artifact import SyntheticSet, load_set
 from ..distributed import all_processes
 from ..driver import condense
 from ..errors import InputError
-from ..evaluate import Protocol, evaluate_by, join, protocol_for
+from ..evaluate import Protocol, evaluate_by, join, milestones, protocol_for
 from ..exchange import runs_in
 from ..execution import Compile, Precision
 from ..files import append_line, write_json
@@ -147,22 +148,24 @@ class Evaluate:
         return rows
 
     def _train(self, rows: Sequence[_Row], test: ImageSet) -> list[tuple[_Row, Scores]]:
-        total = sum(row.protocol.epochs * len(row.examples) for row in rows)
-        done = 0
+        works = [milestones(row.protocol, row.examples, test, device=self.device) for row in rows]
+        before = list(accumulate((work for _, work in works), initial=0.0))
         scores = []
         with RunDisplay("training networks") as display:
 
-            def counter(row: _Row) -> Callable[[], None]:
+            def counter(label: str, ends: Sequence[float], done: float) -> Callable[[], None]:
+                left = iter(ends)
+
                 def on_epoch() -> None:
-                    nonlocal done
-                    done += len(row.examples)
-                    display.step(done, total, f"{row.label}  {done / total:.0%}", "images/s")
+                    now = done + next(left)
+                    display.step(now, before[-1], f"{label}  {now / before[-1]:.0%}")
 
                 return on_epoch
 
-            for row in rows:
-                how: dict[str, Any] = {"device": self.device, "precision": self.precision, "compile": self.compile}
-                scores.append((row, evaluate_by(row.protocol, row.examples, test, on_epoch=counter(row), **how)))
+            how: dict[str, Any] = {"device": self.device, "precision": self.precision, "compile": self.compile}
+            for row, (ends, _), done in zip(rows, works, before, strict=False):
+                on_epoch = counter(row.label, ends, done)
+                scores.append((row, evaluate_by(row.protocol, row.examples, test, on_epoch=on_epoch, **how)))
         return scores
 
 

@@ -136,7 +136,7 @@ class Reproduce:
                 precision=self.precision,
                 compile=self.compile,
                 observers=[display],
-                on_epoch=lambda done, total: display.step(done, total, f"networks {done}/{total}", "epochs/s"),
+                on_epoch=lambda done, total: display.step(done, total, f"networks {done / total:.0%}"),
                 processes=processes,
             )
 

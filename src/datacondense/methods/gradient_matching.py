@@ -74,6 +74,8 @@ class GradientMatching(Matching, ABC):
             real=self.batch_real,
             synthetic=3 * ipc,
             gradients=6,  # of real and synthetic images, both as they are put together, and what the distance keeps
+            updates=updates,
+            epochs=epochs,
         )
 
     def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:

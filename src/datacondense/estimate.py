@@ -1,0 +1,187 @@
+"""estimate(): what a run would take on this machine, by a short calibration that writes nothing."""
+
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from .driver import check, settle
+from .engine import Engine, equal_part
+from .execution import Compile, Execution, Precision
+from .memory import fitting, peak_memory
+from .methods import Method, Problem, differentiate
+from .rundir import pack_state
+from .streams import Streams
+from .synthetic import Synthetic
+from .types import ImageSet
+
+_TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
+
+
+@final
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take on this machine."""
+
+    start_seconds: float
+    """Before iterations run at their pace: moving the images, the first images, compilation. An earlier run, or the
+    calibration itself, may have left compiled code behind, with which it takes less."""
+    iteration_seconds: float
+    iterations: int
+    peak_bytes: int
+    """On a GPU, of what PyTorch holds there; otherwise resident memory of the whole process, see `peak_memory`."""
+    real_bytes: int
+    """Of it, the real images; 0 where they stay on disk, or beside the GPU."""
+    images: int
+    """Synthetic images."""
+    images_bytes: int
+    augment: str
+    """Augmentation that is meant by auto."""
+    execution: Execution
+    """What was decided; where memory did not suffice for it, what did fit."""
+
+    @property
+    def seconds(self) -> float:
+        """The whole run."""
+        return self.start_seconds + self.iterations * self.iteration_seconds
+
+
+def estimate(
+    method: Method,
+    real: ImageSet,
+    ipc: int,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
+    classes_at_once: int | None = None,
+) -> Estimate:
+    """Foretell what `condense` with these arguments would take, and write nothing.
+
+    Runs the method itself for some seconds after compilation, in memory. An iteration is put together from the median
+    update and the median epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E e.
+    Where the terms of an update (groups of classes) take longer than these seconds, some of them stand for all.
+    Raises InputError as `condense` does.
+    """
+    check(method, real, ipc)
+    asked: dict[str, Any] = {
+        "device": device,
+        "precision": precision,
+        "compile": compile,
+        "classes_at_once": classes_at_once,
+    }
+    engine = Engine(settle(method, real.spec, ipc, **asked))
+    with engine.active(), peak_memory(engine.device) as peak:
+        calibration = fitting(lambda: _calibrate(method, real, ipc, seed, engine), engine, lambda: None)
+    there = calibration.problem.real
+    held = there.resident and there.images.device.type == engine.device.type
+    return Estimate(
+        start_seconds=calibration.start,
+        iteration_seconds=calibration.iteration,
+        iterations=method.iterations,
+        peak_bytes=peak.bytes,
+        real_bytes=there.images.nbytes if held else 0,
+        images=real.spec.classes * ipc,
+        images_bytes=sum(tensor.nbytes for tensor in calibration.synthetic.state_dict().values()),
+        augment=str(calibration.problem.augment),
+        execution=engine.execution,
+    )
+
+
+def _calibrate(method: Method, real: ImageSet, ipc: int, seed: int, engine: Engine) -> "_Calibration":
+    """Begin a run, and time it where it has iterations."""
+    began = time.perf_counter()
+    problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
+    calibration = _Calibration(method, problem, method.start(problem, Streams(seed)), Streams(seed))
+    calibration.run(began)
+    return calibration
+
+
+@final
+class _Calibration:
+    """Times the parts of a run."""
+
+    def __init__(self, method: Method, problem: Problem, synthetic: Synthetic, streams: Streams) -> None:
+        self.method = method
+        self.problem = problem
+        self.synthetic = synthetic
+        self.streams = streams
+        self.optimiser = method.optimiser(synthetic)
+        self.load = method.load(problem.ipc)
+        self.start = 0.0
+        self.iteration = 0.0
+
+    def run(self, began: float) -> None:
+        """Find out the seconds before iterations run at their pace, counted from `began`, and those of each."""
+        if not self.method.iterations:
+            self.start = self._clock() - began
+            return
+        kept = [tensor.clone() for tensor in pack_state(self.synthetic, self.optimiser).values()]  # as a session does
+        kept += [parameter.detach().clone() for parameter in self.synthetic.parameters()]
+        _, part = self._update(0, seconds=0.0)  # compiles
+        ready = self._clock()
+        updates = [self._whole_update(1)]
+        while self._clock() - ready + updates[-1] < _TIMED:
+            updates.append(self._whole_update(len(updates) + 1))
+        update, first, epoch = statistics.median(updates), 0.0, 0.0
+        if self.load.epochs and self.load.updates > 1:
+            first, *epochs = self._epochs()
+            epoch = statistics.median(epochs)
+        del kept
+        self.start = max(ready - began - part * update, 0.0) + max(first - epoch, 0.0)
+        self.iteration = self.load.updates * update + (self.load.updates - 1) * self.load.epochs * epoch
+
+    def _whole_update(self, iteration: int) -> float:
+        seconds, part = self._update(iteration, seconds=_TIMED)
+        return seconds / part
+
+    def _update(self, iteration: int, *, seconds: float) -> tuple[float, float]:
+        """Make the first update of an iteration, of its terms as many as begin within `seconds`, and at least two.
+
+        Returns how long it took, and which part of all terms that was.
+        """
+        assert self.optimiser is not None, "a method with iterations has an optimiser"
+        began = self._clock()
+        loss = next(self.method.iterate(self.synthetic, self.problem, self.streams.at(iteration)))
+        terms, done, cut = iter([loss] if isinstance(loss, Tensor) else loss), 0, False
+
+        def first_terms() -> Iterator[Tensor]:
+            nonlocal done, cut
+            for term in terms:
+                yield term
+                done += 1
+                cut = done >= 2 and self._clock() - began >= seconds
+                if cut:
+                    return
+
+        self.optimiser.zero_grad()
+        differentiate(first_terms(), self.synthetic)
+        self.optimiser.step()
+        classes = self.problem.classes
+        groups = math.ceil(classes / equal_part(classes, self.problem.engine.execution.classes_at_once))
+        return self._clock() - began, done / groups if cut else 1.0
+
+    def _epochs(self) -> list[float]:
+        """Seconds of epochs of a network on the images, at least two; the first compiles."""
+        network = self.problem.fresh_network(self.streams("network"))
+        sgd = torch.optim.SGD(network.parameters(), lr=0.01)
+        times: list[float] = []
+        began = self._clock()
+        ends = math.inf
+        while len(times) < 2 or self._clock() < ends:
+            self.problem.train_epoch(network, self.synthetic, self.streams.at(len(times)), sgd)
+            times.append(self._clock() - began)
+            began = self._clock()
+            ends = began + _TIMED if len(times) == 1 else ends
+        return times
+
+    def _clock(self) -> float:
+        if self.problem.engine.device.type == "cuda":
+            torch.cuda.synchronize(self.problem.engine.device)
+        return time.perf_counter()

@@ -1,0 +1,102 @@
+"""Memory: the peak of some work, and going on with smaller pieces where it does not suffice."""
+
+import ctypes
+import gc
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar, final
+
+import torch
+
+from .engine import Engine
+
+T = TypeVar("T")
+
+_SAID = (
+    "can't allocate memory",  # PyTorch on a CPU
+    "std::bad_alloc",  # C++
+    "could not create a primitive",  # oneDNN, which runs convolutions on a CPU
+    "STATUS_ALLOC_FAILED",  # libraries of CUDA
+)
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory did not suffice, on whatever device, by whatever name PyTorch gives it."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SAID)
+
+
+def fitting(attempt: Callable[[], T], engine: Engine, restore: Callable[[], None]) -> T:
+    """What `attempt` returns; where memory does not suffice, that of a later attempt, which holds half as much.
+
+    restore: puts back what an attempt has changed. The engine keeps what fitted; the error goes up where it is at its
+    least already.
+    """
+    while True:
+        try:
+            return attempt()
+        except (RuntimeError, MemoryError) as error:
+            if not (is_out_of_memory(error) and engine.shrink()):
+                raise
+        restore()  # here the error is gone, and with its traceback all that the attempt held
+        hand_back(engine.device)
+
+
+def hand_back(device: torch.device) -> None:
+    """Give freed memory, which allocators keep in pieces of the sizes that did not fit, back to the system."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+        if trim is not None:
+            trim(0)
+
+
+@final
+class Peak:
+    """The most bytes held at a time: now, and after the work that `peak_memory` encloses."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[Peak]:
+    """Measure the peak of what is held while the block runs; it is there when the block has ended.
+
+    On a GPU, bytes that PyTorch has allocated there. On a CPU, resident memory of the whole process, with all that it
+    held before: its peak is counted from here where Linux can forget an earlier one, and otherwise since the process
+    began.
+    """
+    peak = Peak()
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        _forget_peak()
+    yield peak
+    peak.bytes = torch.cuda.max_memory_allocated(device) if on_gpu else _resident_peak()
+
+
+def _forget_peak() -> None:
+    if _RESET.exists():
+        try:
+            _RESET.write_text("5")
+        except OSError:  # a container may forbid it; the peak is that since the process began then
+            return
+
+
+def _resident_peak() -> int:
+    found = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE) if _STATUS.exists() else None
+    if found:
+        return int(found.group(1)) * 1024
+    import resource  # only here: it is not on every system
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

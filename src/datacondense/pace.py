@@ -1,0 +1,61 @@
+"""How fast work goes, and how long what is left of it will take."""
+
+from collections.abc import Sequence
+from typing import final
+
+_LOOK_BACK = 60.0  # seconds that are looked back on at least; later on half of all
+_STALL = 5.0  # a step so many times slower than the median is a compilation, or another wait that is none of the work
+_MOST = 256  # steps that are kept apart
+
+
+@final
+class Pace:
+    """Seconds per unit of work, from the times at which work was done.
+
+    The first time told is where it begins to measure: what went before it, such as a compilation, does not count. The
+    mean over the last half of the time, at least over a minute, without steps that are stalls.
+    """
+
+    def __init__(self) -> None:
+        self._at: tuple[float, float] | None = None
+        self._steps: list[tuple[float, float]] = []  # seconds, work
+
+    def step(self, now: float, done: float) -> None:
+        """At `now`, in seconds, `done` units of work are done. Less than before: other work has begun."""
+        if self._at is None or done < self._at[1]:
+            self._steps = []
+        elif done > self._at[1]:
+            self._steps.append((now - self._at[0], done - self._at[1]))
+            if len(self._steps) > _MOST:
+                self._steps = [_joined(self._steps[i : i + 2]) for i in range(0, len(self._steps), 2)]
+        else:
+            return
+        self._at = now, done
+
+    @property
+    def seconds_per_unit(self) -> float | None:
+        """None as long as there is nothing to tell it from."""
+        recent = self._recent()
+        if not recent:
+            return None
+        median = sorted(seconds / work for seconds, work in recent)[(len(recent) - 1) // 2]
+        seconds, work = _joined([step for step in recent if step[0] <= _STALL * median * step[1]])
+        return seconds / work
+
+    def left(self, total: float) -> float | None:
+        """Seconds until `total` units are done, counted from the last step."""
+        pace = self.seconds_per_unit
+        return None if pace is None or self._at is None else max(total - self._at[1], 0) * pace
+
+    def _recent(self) -> Sequence[tuple[float, float]]:
+        window = max(_LOOK_BACK, sum(seconds for seconds, _ in self._steps) / 2)
+        count, looked = 0, 0.0
+        for seconds, _ in reversed(self._steps):
+            if looked >= window:
+                break
+            looked, count = looked + seconds, count + 1
+        return self._steps[len(self._steps) - count :]
+
+
+def _joined(steps: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return sum(seconds for seconds, _ in steps), sum(work for _, work in steps)

@@ -1,0 +1,101 @@
+"""Train fresh networks on a set and count what they get right: side by side where that is faster, as memory allows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from .augment import Augmentation
+from .engine import Engine
+from .execution import networks_at_once
+from .memory import fitting, hand_back, is_out_of_memory
+from .networks import Network
+from .stacked import train_side_by_side
+from .streams import Streams
+from .training import Recipe, train
+from .types import Examples, ImageSet
+
+_TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk of a forward
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How networks of one architecture are trained on a set, and tested."""
+
+    arch: str
+    network: Network
+    """Lends its form and its compiled code to all."""
+    examples: Examples
+    test: ImageSet
+    engine: Engine
+    recipe: Recipe
+    augment: Augmentation
+
+    def right(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
+        """For each of `streams` a network: its correctly classified test images of each class, float64 (K,).
+
+        on_epoch: called after each epoch, once for each network. Where memory does not suffice, fewer networks train
+        at a time, then in smaller chunks; the epochs of a network that begins anew are told once.
+        """
+        engine = self.engine
+        most = networks_at_once(engine.execution, self.arch, self.test.spec, self.recipe.batch)
+        return [counts for some in _parts(streams, most) for counts in self._right(some, _Epochs(on_epoch))]
+
+    def _right(self, streams: Sequence[Streams], epochs: "_Epochs") -> list[Tensor]:
+        if len(streams) == 1:
+            return fitting(lambda: self._attempt(streams, epochs), self.engine, epochs.restart)
+        try:
+            return self._attempt(streams, epochs)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        epochs.restart()
+        hand_back(self.engine.device)
+        halves = _parts(streams, (len(streams) + 1) // 2)
+        return [counts for half in halves for counts in self._right(half, epochs)]
+
+    def _attempt(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
+        arguments = self.engine, self.recipe
+        if len(streams) == 1:
+            train(self.network, self.examples, streams[0], *arguments, augment=self.augment, on_epoch=on_epoch)
+            return self._count(lambda images: self.engine.predict(self.network, images)[None], 1)
+        stack = train_side_by_side(
+            self.network, self.examples, streams, *arguments, augment=self.augment, on_epoch=on_epoch
+        )
+        return self._count(stack.predict, len(streams))
+
+    def _count(self, predict: Callable[[Tensor], Tensor], nets: int) -> list[Tensor]:
+        """predict: images (N, C, H, W) -> the class that each network says, (S, N)."""
+        classes = self.test.spec.classes
+        right = torch.zeros(nets, classes, dtype=torch.float64)
+        for index in torch.arange(len(self.test)).split(_TEST_BATCH):
+            images, labels = self.test.batch(index)
+            hits = (predict(images) == labels).cpu()
+            right += torch.stack([torch.bincount(labels.cpu()[of_net], minlength=classes) for of_net in hits])
+        return list(right)
+
+
+@final
+class _Epochs:
+    """Tells of each epoch once, though networks may begin anew because memory did not suffice."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self.tell = tell
+        self.done = 0
+        self.told = 0
+
+    def restart(self) -> None:
+        self.done = 0
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.done > self.told:
+            self.told = self.done
+            self.tell()
+
+
+def _parts(streams: Sequence[Streams], most: int) -> list[Sequence[Streams]]:
+    return [streams[first : first + most] for first in range(0, len(streams), most)]

@@ -1,0 +1,51 @@
+"""What is shown of a run while it goes on, on a clock of our own."""
+
+import re
+import time
+
+import pytest
+
+from datacondense import Progress
+from datacondense.cli.display import RunDisplay
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "perf_counter", clock)
+    return clock
+
+
+def shown(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("budget", "eta"), [(None, "32:58"), (300.0, "4:00")])
+def test_the_first_iteration_does_not_count_and_a_budget_does(budget, eta: str, clock: Clock, capsys) -> None:
+    with RunDisplay("dm", time_budget=budget) as run:
+        clock.now += 40
+        run.progress(Progress(1, 1000, 0.5, 40.0))
+        assert shown(capsys) == "dm: 1/1000  loss 0.5"
+        for iteration in range(2, 12):
+            clock.now += 2
+            run.progress(Progress(iteration, 1000, 0.25, clock.now - 1000))
+    assert shown(capsys) == f"dm: 11/1000  loss 0.25  2.0 s/it  ETA {eta}"
+
+
+def test_iterations_of_minutes_are_foretold_from_the_updates_inside_the_first(clock: Clock, capsys) -> None:
+    with RunDisplay("dc") as run:
+        for update, seconds in enumerate([50, 30, 18, 18, 18, 18], start=1):
+            clock.now += seconds
+            run.update(update / 10, 100)
+    found = re.search(r"dc: 0\.6/100  180\.0 s/it  ETA (\d+):(\d+):(\d+)$", shown(capsys))
+    assert found is not None
+    hours, minutes, seconds = map(int, found.groups())
+    assert 3600 * hours + 60 * minutes + seconds == pytest.approx(99.4 * 180, abs=1)
