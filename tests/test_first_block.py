@@ -43,6 +43,27 @@ def test_it_is_the_layers_in_double_precision(
         torch.testing.assert_close(one.double(), other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))
 
 
+def test_smooth_images_cost_little_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_COMPILED", {function: function for function in module._COMPILED})
+    _, weights = arguments(1, 1, 16, 16)
+    ramp = torch.linspace(-2, 2, 16).expand(1, 1, 16, 16)
+    with torch.no_grad():
+        weights[0] -= weights[0].mean((1, 2, 3), keepdim=True)  # edge filters, which nearly vanish on a ramp
+        made = first_block(ramp, *weights, 1, 1e-5)
+        exact = layer_by_layer(ramp.double(), *(weight.double() for weight in weights), 1, 1e-5)  # pyright: ignore
+    torch.testing.assert_close(made.double(), exact, rtol=2e-3, atol=2e-3)
+
+
+def test_overlapping_threads_leave_nothing_switched_off() -> None:
+    one, other = plain(), plain()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert module._plain
+    other.__exit__(None, None, None)
+    assert not module._plain
+
+
 def test_pytorch_finds_no_fault_with_the_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_COMPILED", {function: function for function in module._COMPILED})
     images, weights = arguments(2, 1, 8, 8)

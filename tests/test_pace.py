@@ -94,3 +94,16 @@ def test_epochs_of_dear_and_cheap_networks_count_as_the_work_they_are() -> None:
         left = pace.left(total)
         if 60 <= now <= 0.75 * whole:
             assert left == pytest.approx(whole - now, rel=0.2)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_steps_told_in_bursts_count_with_the_time_they_took(size: int) -> None:
+    """Networks that train side by side end their epochs together."""
+    pace, now = Pace(), 0.0
+    pace.step(now, 0)
+    for burst in range(100):
+        now += 1
+        for one in range(size):
+            now += 1e-6
+            pace.step(now, burst * size + one + 1)
+    assert pace.left(200 * size) == pytest.approx(100, rel=0.03)

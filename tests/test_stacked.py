@@ -5,7 +5,7 @@ from datacondense import evaluate, execution, networks
 from datacondense.augment import parse_training
 from datacondense.engine import Engine
 from datacondense.execution import Execution, networks_at_once
-from datacondense.stacked import train_side_by_side
+from datacondense.stacked import Form, train_side_by_side
 from datacondense.streams import Streams
 from datacondense.training import Recipe, train
 from datacondense.types import ImageSet, LabelledImages, Spec
@@ -44,7 +44,7 @@ def compare(engine: Engine, arch: str, augment: str, tolerance: float) -> None:
     network = engine.prepare(networks.build(arch, SPEC))
     epochs: list[int] = []
     stack = train_side_by_side(
-        network, examples, streams, engine, recipe, augment=augmentation, on_epoch=lambda: epochs.append(1)
+        Form(network), examples, streams, engine, recipe, augment=augmentation, on_epoch=lambda: epochs.append(1)
     )
     together = stack.predict(images)
     assert len(epochs) == 9

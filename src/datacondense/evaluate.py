@@ -191,7 +191,9 @@ def evaluate_by(
 def milestones(
     protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, *, device: str = "auto"
 ) -> tuple[list[float], float]:
-    """The work done when each epoch of `evaluate_by` ends, in order, and all of it with the last test.
+    """The work done when each epoch of `evaluate_by` ends, in order, and all of it.
+
+    The last epoch of a network stands for its test too.
 
     In floating-point operations, so that epochs of different networks can be added up.
     """
@@ -203,6 +205,7 @@ def milestones(
                 done += work.epoch(len(examples), recipe.batch)
                 ends.append(done)
             done += len(test) * work.image
+            ends[-1] = done
     return ends, done
 
 

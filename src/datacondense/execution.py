@@ -92,7 +92,6 @@ def decide(
         raise InputError(f"--classes-at-once {classes_at_once}: must be at least 1")
     device = settled(device)
     kind = _kind(device)
-    _check_device(device)
     memory = _memory(device) if kind == "cuda" else None
     with torch.device("meta"):
         network = build(arch, spec)
@@ -135,9 +134,10 @@ def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) ->
 
 
 def settled(device: str) -> str:
-    """The device that is meant by one that was asked for, which may be auto."""
+    """The device that is meant by one that was asked for, which may be auto. Raises InputError for an unknown one."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    _check_device(device)
     return device
 
 

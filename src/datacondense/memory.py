@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 _SAID = (
     "can't allocate memory",  # PyTorch on a CPU
+    "not enough memory",  # the same on Windows
+    "CUDA error: out of memory",  # CUDA's own
     "std::bad_alloc",  # C++
     "could not create a primitive",  # oneDNN, which runs convolutions on a CPU
     "STATUS_ALLOC_FAILED",  # libraries of CUDA

@@ -5,6 +5,9 @@ from typing import final
 
 _LOOK_BACK = 60.0  # seconds that are looked back on at least; later on half of all
 _STALL = 5.0  # a step so many times slower than the median is a compilation, or another wait that is none of the work
+_BURST = (
+    0.1  # seconds; shorter steps are joined with the next, for several may be told at once that took as long as one
+)
 _MOST = 256  # steps that are kept apart
 
 
@@ -25,7 +28,11 @@ class Pace:
         if self._at is None or done < self._at[1]:
             self._steps = []
         elif done > self._at[1]:
-            self._steps.append((now - self._at[0], done - self._at[1]))
+            step = now - self._at[0], done - self._at[1]
+            if self._steps and self._steps[-1][0] < _BURST:
+                self._steps[-1] = _joined([self._steps[-1], step])
+            else:
+                self._steps.append(step)
             if len(self._steps) > _MOST:
                 self._steps = [_joined(self._steps[i : i + 2]) for i in range(0, len(self._steps), 2)]
         else:

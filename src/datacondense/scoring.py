@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor
 from .augment import Augmentation
 from .engine import Engine
 from .execution import networks_at_once
-from .memory import fitting, hand_back, is_out_of_memory
+from .memory import hand_back, is_out_of_memory
 from .networks import Network
-from .stacked import train_side_by_side
+from .stacked import Form, train_side_by_side
 from .streams import Streams
 from .training import Recipe, train
 from .types import Examples, ImageSet
@@ -40,22 +41,27 @@ class Scoring:
         on_epoch: called after each epoch, once for each network. Where memory does not suffice, fewer networks train
         at a time, then in smaller chunks; the epochs of a network that begins anew are told once.
         """
-        engine = self.engine
-        most = networks_at_once(engine.execution, self.arch, self.test.spec, self.recipe.batch)
-        return [counts for some in _parts(streams, most) for counts in self._right(some, _Epochs(on_epoch))]
+        engine, epochs = self.engine, _Epochs(on_epoch)
+        batch = min(self.recipe.batch, len(self.examples))
+        most = networks_at_once(engine.execution, self.arch, self.test.spec, batch)
+        results: list[Tensor] = []
+        while len(results) < len(streams):
+            some = streams[len(results) : len(results) + most]
+            epochs.begin(len(results) * self.recipe.epochs)
+            try:
+                results += self._attempt(some, epochs)
+                continue
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or (len(some) == 1 and not self._shrink()):
+                    raise
+            most = (len(some) + 1) // 2
+            hand_back(engine.device)
+        return results
 
-    def _right(self, streams: Sequence[Streams], epochs: "_Epochs") -> list[Tensor]:
-        if len(streams) == 1:
-            return fitting(lambda: self._attempt(streams, epochs), self.engine, epochs.restart)
-        try:
-            return self._attempt(streams, epochs)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        epochs.restart()
-        hand_back(self.engine.device)
-        halves = _parts(streams, (len(streams) + 1) // 2)
-        return [counts for half in halves for counts in self._right(half, epochs)]
+    def _shrink(self) -> bool:
+        """Take smaller chunks from now on. False where they are at their least, or training takes the whole batch."""
+        before = self.engine.execution.chunk
+        return not self.network.batch_statistics and self.engine.shrink() and self.engine.execution.chunk < before
 
     def _attempt(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
         arguments = self.engine, self.recipe
@@ -63,9 +69,13 @@ class Scoring:
             train(self.network, self.examples, streams[0], *arguments, augment=self.augment, on_epoch=on_epoch)
             return self._count(lambda images: self.engine.predict(self.network, images)[None], 1)
         stack = train_side_by_side(
-            self.network, self.examples, streams, *arguments, augment=self.augment, on_epoch=on_epoch
+            self._form, self.examples, streams, *arguments, augment=self.augment, on_epoch=on_epoch
         )
         return self._count(stack.predict, len(streams))
+
+    @cached_property
+    def _form(self) -> Form:
+        return Form(self.network)
 
     def _count(self, predict: Callable[[Tensor], Tensor], nets: int) -> list[Tensor]:
         """predict: images (N, C, H, W) -> the class that each network says, (S, N)."""
@@ -87,15 +97,12 @@ class _Epochs:
         self.done = 0
         self.told = 0
 
-    def restart(self) -> None:
-        self.done = 0
+    def begin(self, done: int) -> None:
+        """Go on, or back, to where so many were done."""
+        self.done = done
 
     def __call__(self) -> None:
         self.done += 1
         if self.done > self.told:
             self.told = self.done
             self.tell()
-
-
-def _parts(streams: Sequence[Streams], most: int) -> list[Sequence[Streams]]:
-    return [streams[first : first + most] for first in range(0, len(streams), most)]

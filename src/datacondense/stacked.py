@@ -16,22 +16,11 @@ from .types import Examples
 
 
 @final
-class Stack:
-    """S networks as one: weights and running statistics stacked along a new first dimension, (S, *shape)."""
+class Form:
+    """What a stack of networks computes, made once from one of them: what is compiled for one stack serves the next."""
 
-    def __init__(self, network: Network, engine: Engine, streams: Sequence[Streams]) -> None:
-        """Draws the weights of each network from its streams, as `training.train` does. `network` lends its form."""
+    def __init__(self, network: Network) -> None:
         self.network = network
-        self.engine = engine
-        self.size = len(streams)
-        states = []
-        for one in streams:
-            network.reset(one("network"))
-            states.append({name: tensor.detach().clone() for name, tensor in network.state_dict().items()})
-        stacked = {name: torch.stack([state[name] for state in states]) for name in states[0]}
-        names = {name for name, _ in network.named_parameters()}
-        self.weights = {name: tensor.requires_grad_() for name, tensor in stacked.items() if name in names}
-        self.buffers = {name: tensor for name, tensor in stacked.items() if name not in names}
         batched = torch.func.vmap(self._logits, randomness="error")
         shared = torch.func.vmap(self._logits, in_dims=(None, 0, 0), randomness="error")
 
@@ -41,10 +30,29 @@ class Stack:
         def classes(images: Tensor, weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
             return shared(images, weights, buffers).argmax(2)
 
-        self._losses, self._classes = losses, classes
+        self.losses, self.classes = losses, classes
 
     def _logits(self, images: Tensor, weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
         return torch.func.functional_call(self.network, {**weights, **buffers}, (images,))
+
+
+@final
+class Stack:
+    """S networks as one: weights and running statistics stacked along a new first dimension, (S, *shape)."""
+
+    def __init__(self, form: Form, engine: Engine, streams: Sequence[Streams]) -> None:
+        """Draws the weights of each network from its streams, as `training.train` does."""
+        self.form = form
+        self.engine = engine
+        self.size = len(streams)
+        states = []
+        for one in streams:
+            form.network.reset(one("network"))
+            states.append({name: tensor.detach().clone() for name, tensor in form.network.state_dict().items()})
+        stacked = {name: torch.stack([state[name] for state in states]) for name in states[0]}
+        names = {name for name, _ in form.network.named_parameters()}
+        self.weights = {name: tensor.requires_grad_() for name, tensor in stacked.items() if name in names}
+        self.buffers = {name: tensor for name, tensor in stacked.items() if name not in names}
 
     def add_gradients(self, images: Tensor, labels: Tensor) -> None:
         """Add to each weight's `.grad` the gradient of each network's mean cross-entropy on a batch of its own.
@@ -52,7 +60,7 @@ class Stack:
         Images (S, N, C, H, W), labels (S, N).
         """
         with plain():
-            loss = self.engine.call(self._losses, images, labels, self.weights, self.buffers)
+            loss = self.engine.call(self.form.losses, images, labels, self.weights, self.buffers)
         (loss / images.shape[1]).backward()
 
     @torch.no_grad()
@@ -60,12 +68,14 @@ class Stack:
         """Class of each normalised image (N, C, H, W) as each network sees it, (S, N). In evaluation mode."""
         size = equal_part(len(images), max(self.engine.execution.chunk // self.size, 1))
         with plain():
-            parts = [self.engine.call(self._classes, some, self.weights, self.buffers) for some in images.split(size)]
+            parts = [
+                self.engine.call(self.form.classes, some, self.weights, self.buffers) for some in images.split(size)
+            ]
         return torch.cat(parts, dim=1)
 
 
 def train_side_by_side(
-    network: Network,
+    form: Form,
     examples: Examples,
     streams: Sequence[Streams],
     engine: Engine,
@@ -76,11 +86,10 @@ def train_side_by_side(
 ) -> Stack:
     """Networks as `training.train` makes them one by one from the same streams, to float accuracy, all at once.
 
-    on_epoch: called after each epoch once for every network. `network`, which lends its form, is left in evaluation
-    mode.
+    on_epoch: called after each epoch once for every network. The network of `form` is left in evaluation mode.
     """
-    stack = Stack(network, engine, streams)
-    network.train()
+    stack = Stack(form, engine, streams)
+    form.network.train()
 
     def optimiser(rate: float) -> torch.optim.Optimizer:
         weights = list(stack.weights.values())
@@ -103,5 +112,5 @@ def train_side_by_side(
             sgd = optimiser(recipe.lr / 10)
         for _ in streams:
             on_epoch()
-    network.eval()
+    form.network.eval()
     return stack

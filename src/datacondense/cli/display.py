@@ -24,7 +24,7 @@ _APART = 3  # iterations after which updates inside one no longer count for the 
 
 @final
 class RunDisplay:
-    """Shows steps of known number. It observes `condense`, and counts the training images of `evaluate`.
+    """Shows steps of known number, or work of a known amount. It observes `condense`.
 
     brief: without a terminal, say nothing of work that is done within seconds.
     time_budget: seconds from now after which the work stops.
@@ -45,7 +45,8 @@ class RunDisplay:
         self.task = self.bar.add_task(title, total=None, detail="")
         self.printed = time.perf_counter()
         self.drawn = float("-inf")
-        self.speed, self.work = Pace(), Pace()
+        self.total = 0.0
+        self.pace = Pace()
         self.iterations = self.updates = 0
         self.loss = ""
 
@@ -77,28 +78,23 @@ class RunDisplay:
         """A line that stays."""
         say(text)
 
-    def step(
-        self, done: float, total: float, detail: str, unit: str = "", *, work: tuple[float, float] | None = None
-    ) -> None:
-        """`done` of `total` units are done; unit: what speed is told in, if at all.
-
-        work: how much work is done and is to do, where units differ in what they cost.
-        """
+    def step(self, done: float, total: float, detail: str, unit: str = "") -> None:
+        """`done` of `total` units are done; unit: what speed is told in, if at all. Another total is other work."""
         now = time.perf_counter()
-        self.speed.step(now, done)
-        worked, to_do = work or (done, total)
-        self.work.step(now, worked)
+        if total != self.total:
+            self.total, self.pace = total, Pace()
+        self.pace.step(now, done)
         plain = now - self.printed >= _PLAIN_EVERY or (done == total and not self.brief)
         if not (now - self.drawn >= _DRAWN_EVERY or done == total if OUT.is_terminal else plain):
             return
         self.drawn = self.printed = now
-        pace, left = self.speed.seconds_per_unit, self.work.left(to_do)
+        pace, left = self.pace.seconds_per_unit, self.pace.left(total)
         detail += f"  {_speed(pace, unit)}" if pace and unit else ""
         if left is not None:
             left = left if self.ends is None else max(min(left, self.ends - now), 0)
             detail += f"  ETA {duration(left)}"
         if OUT.is_terminal:
-            self.bar.update(self.task, completed=worked, total=to_do, detail=detail)
+            self.bar.update(self.task, completed=done, total=total, detail=detail)
         else:
             say(f"{self.title}: {detail}")
 

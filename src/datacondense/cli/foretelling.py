@@ -16,8 +16,9 @@ def foretelling(estimate: Estimate, time_budget: float | None) -> Iterator[str]:
     iterations = f"{duration(pace * estimate.iterations)} for {estimate.iterations} iterations of {each}"
     yield f"time: about {duration(estimate.seconds)}: {duration(estimate.start_seconds)} to start, {iterations}"
     if time_budget is not None and time_budget < estimate.seconds:
-        done = int(max(time_budget - estimate.start_seconds, 0) / pace)
-        yield f"--time-budget stops it after {duration(time_budget)}: after about {max(done, 1)} iterations"
+        done = int(max(time_budget - estimate.start_seconds, 0) / pace) if pace else 0
+        where = f"after about {done} iterations" if done else "before the first iteration ends"
+        yield f"--time-budget stops it after {duration(time_budget)}: {where}"
     rest = max(estimate.peak_bytes - estimate.real_bytes, 0)
     whose = "of the GPU" if how.device.startswith("cuda") else "of the process"
     real = f"{size(estimate.real_bytes)} real images" if estimate.real_bytes else "real images are read as needed"
