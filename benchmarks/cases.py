@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from naive import dc_iteration, dm_iteration, train_epoch
+from naive import NaiveConvNet, dc_iteration, dm_iteration, train_epoch
 from torch.utils.flop_counter import FlopCounterMode
 
 from datacondense import image_set, networks
-from datacondense.artifact import SyntheticSet
 from datacondense.augment import parse, parse_training
 from datacondense.engine import Engine
-from datacondense.evaluate import Protocol, evaluate_by
-from datacondense.execution import decide
+from datacondense.execution import Compile, decide
 from datacondense.methods import DC, DSA, DistributionMatching, Matching, Problem, differentiate
+from datacondense.scoring import Scoring
 from datacondense.streams import Streams
 from datacondense.training import Recipe
 from datacondense.training import train_epoch as our_epoch
@@ -48,7 +47,7 @@ def images(classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), per_cla
 
 def condensing(name: str, method: Matching, real: ImageSet, ipc: int, group: str, x: int, device: str) -> Case:
     """One iteration of a method, with its updates of the images."""
-    steps = [_iterations(method, real, ipc, device, compile) for compile in ("on", "off")]
+    steps = [_iterations(method, real, ipc, device, "on"), _iterations(method, real, ipc, device, "off")]
     return Case(
         name=name,
         group=group,
@@ -59,8 +58,8 @@ def condensing(name: str, method: Matching, real: ImageSet, ipc: int, group: str
     )
 
 
-def _iterations(method: Matching, real: ImageSet, ipc: int, device: str, compile: str) -> Step:
-    execution = decide(method.arch, real.spec, 0, load=method.load(ipc), device=device, compile=compile)  # pyright: ignore
+def _iterations(method: Matching, real: ImageSet, ipc: int, device: str, compile: Compile) -> Step:
+    execution = decide(method.arch, real.spec, 0, load=method.load(ipc), device=device, compile=compile)
     engine = Engine(execution)
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     synthetic = method.start(problem, Streams(0))
@@ -103,7 +102,7 @@ def training(real: ImageSet, ipc: int, epochs: int, device: str) -> Case:
     spec = real.spec
     batch, labels = real.sample(ipc, Streams(0)("real")).flatten(0, 1), torch.arange(spec.classes)
     examples = LabelledImages(batch.to(device), labels.repeat_interleave(ipc).to(device), spec)
-    steps = [_epochs(examples, epochs, device, compile) for compile in ("on", "off")]
+    steps = [_epochs(examples, epochs, device, "on"), _epochs(examples, epochs, device, "off")]
     return Case(
         name=f"training, {epochs} epochs",
         group="training, images per class",
@@ -114,8 +113,8 @@ def training(real: ImageSet, ipc: int, epochs: int, device: str) -> Case:
     )
 
 
-def _epochs(examples: LabelledImages, epochs: int, device: str, compile: str) -> Step:
-    engine = Engine(decide("ConvNet", examples.spec, 0, device=device, compile=compile))  # pyright: ignore
+def _epochs(examples: LabelledImages, epochs: int, device: str, compile: Compile) -> Step:
+    engine = Engine(decide("ConvNet", examples.spec, 0, device=device, compile=compile))
     network = engine.prepare(networks.build("ConvNet", examples.spec))
     network.reset(Streams(0)("network"))
     sgd = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
@@ -129,7 +128,7 @@ def _epochs(examples: LabelledImages, epochs: int, device: str, compile: str) ->
     return step
 
 
-def _published_epochs(examples: LabelledImages, epochs: int, nets: int = 1) -> Step:
+def _published_epochs(examples: LabelledImages, epochs: int, nets: int = 1, asked: int = 0) -> Step:
     siamese = parse("auto", examples.spec)
 
     def augment(batch: torch.Tensor, seed: int) -> torch.Tensor:
@@ -140,13 +139,14 @@ def _published_epochs(examples: LabelledImages, epochs: int, nets: int = 1) -> S
             network, sgd = _fresh(examples)
             for _ in range(epochs):
                 train_epoch(network, examples.images, examples.labels, sgd, augment)
+            with torch.no_grad():
+                for part in examples.images[:asked].split(256):
+                    network(part).argmax(1)
 
     return step
 
 
 def _fresh(examples: LabelledImages) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-    from naive import NaiveConvNet
-
     network = NaiveConvNet(*examples.spec.shape[:2], examples.spec.classes).to(examples.images.device).train()
     return network, torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
@@ -155,18 +155,38 @@ def evaluation(real: ImageSet, ipc: int, nets: int, epochs: int, device: str) ->
     """Networks trained on a synthetic set, a few epochs each, and asked about as many test images."""
     spec = real.spec
     batch, labels = real.sample(ipc, Streams(0)("real")).flatten(0, 1), torch.arange(spec.classes)
-    synthetic = SyntheticSet(batch, labels.repeat_interleave(ipc), spec, {})
+    examples = LabelledImages(batch.to(device), labels.repeat_interleave(ipc).to(device), spec)
     test = ImageSet(real.images[: len(batch)], real.labels[: len(batch)], spec)
-    protocol = Protocol(recipes={"ConvNet": Recipe(epochs=epochs, augment="auto")}, nets=nets, seed=0)
-    examples = LabelledImages(batch.to(device), synthetic.labels.to(device), spec)
-    one = Protocol(recipes=protocol.recipes, nets=1, seed=0)
+    augment = parse_training("auto", spec, "ConvNet")
+    recipe = Recipe(epochs=epochs, augment=str(augment))
+
+    def ours(nets: int, compile: Compile) -> Step:
+        engine = Engine(decide("ConvNet", spec, 0, device=device, compile=compile))
+        network = engine.prepare(networks.build("ConvNet", spec))
+        here = test.to(engine.device)
+        scoring = Scoring(
+            arch="ConvNet",
+            network=network,
+            examples=examples,
+            test=here,
+            engine=engine,
+            recipe=recipe,
+            augment=augment,
+        )
+
+        def step() -> None:
+            with engine.active():
+                scoring.right([Streams(0).at(index) for index in range(nets)], lambda: None)
+
+        return step
+
     return Case(
         name=f"evaluation, {nets} networks x {epochs} epochs",
         group="evaluation, images per class",
         x=ipc,
-        naive=_published_epochs(examples, epochs, nets),
-        ours=lambda: evaluate_by(protocol, synthetic, test, device=device, compile="on"),
-        flops=nets * _count(lambda: evaluate_by(one, synthetic, test, device=device, compile="off")),
+        naive=_published_epochs(examples, epochs, nets, asked=len(test)),
+        ours=ours(nets, "on"),
+        flops=nets * _count(ours(1, "off")),
     )
 
 
