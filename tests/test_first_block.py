@@ -3,10 +3,13 @@ import shutil
 import pytest
 import torch
 from torch import Tensor
+from torch._dynamo.utils import counters
 from torch.nn import functional as F
 
 from datacondense.networks import first_block as module
 from datacondense.networks.first_block import first_block, plain, serves
+
+EAGER = {function: function for function in (module._folded, module._pooled, module._sums)}
 
 
 def layer_by_layer(images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float) -> Tensor:
@@ -22,15 +25,25 @@ def arguments(n: int, channels: int, h: int, w: int) -> tuple[Tensor, list[Tenso
     return images, [weight.requires_grad_() for weight in (kernel, scale, shift)]
 
 
-@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("n", "channels", "h", "w", "padding"), [(5, 1, 8, 8, 3), (3, 3, 9, 12, 1), (1, 2, 4, 5, 1)])
 def test_it_is_the_layers_in_double_precision(
-    n: int, channels: int, h: int, w: int, padding: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+    n: int, channels: int, h: int, w: int, padding: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if compiled and not shutil.which("g++"):
-        pytest.skip("no compiler")
-    if not compiled:
-        monkeypatch.setattr(module, "_COMPILED", {function: function for function in module._COMPILED})
+    monkeypatch.setattr(module, "_COMPILED", EAGER)
+    compare(n, channels, h, w, padding)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
+def test_so_it_is_compiled_once_for_any_number_of_images() -> None:
+    graphs = []
+    for n in (5, 7, 8):  # as many images as channels, too
+        compare(n, 1, 9, 12, 3)
+        graphs.append(counters["stats"]["unique_graphs"])
+    assert len(set(graphs)) == 1
+
+
+def compare(n: int, channels: int, h: int, w: int, padding: int) -> None:
     images, weights = arguments(n, channels, h, w)
     exact = [weight.detach().double().requires_grad_() for weight in weights]
     expected = layer_by_layer(images.double(), *exact, padding, 1e-5)  # pyright: ignore (three weights)
@@ -44,7 +57,7 @@ def test_it_is_the_layers_in_double_precision(
 
 
 def test_smooth_images_cost_little_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_COMPILED", {function: function for function in module._COMPILED})
+    monkeypatch.setattr(module, "_COMPILED", EAGER)
     _, weights = arguments(1, 1, 16, 16)
     ramp = torch.linspace(-2, 2, 16).expand(1, 1, 16, 16)
     with torch.no_grad():
@@ -65,7 +78,7 @@ def test_overlapping_threads_leave_nothing_switched_off() -> None:
 
 
 def test_pytorch_finds_no_fault_with_the_operation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_COMPILED", {function: function for function in module._COMPILED})
+    monkeypatch.setattr(module, "_COMPILED", EAGER)
     images, weights = arguments(2, 1, 8, 8)
     for tests in ("test_schema", "test_autograd_registration", "test_faketensor"):
         torch.library.opcheck(first_block, (images, *weights, 1, 1e-5), test_utils=tests)
@@ -94,7 +107,7 @@ def test_it_is_for_compiled_code_that_needs_no_gradient_of_the_images() -> None:
 
 
 def test_a_gradient_of_the_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_COMPILED", {function: function for function in module._COMPILED})
+    monkeypatch.setattr(module, "_COMPILED", EAGER)
     images, weights = arguments(2, 1, 8, 8)
     made = first_block(images.requires_grad_(), *weights, 1, 1e-5)
     with pytest.raises(AssertionError, match="plain"):

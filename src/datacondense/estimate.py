@@ -64,8 +64,8 @@ def estimate(
 ) -> Estimate:
     """Foretell what `condense` with these arguments would take, and write nothing.
 
-    Runs the method itself for some seconds after compilation, in memory. An iteration is put together from the median
-    update and the median epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E e.
+    Runs the method itself for some seconds after compilation, in memory. An iteration is put together from the mean
+    update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E e.
     Where the terms of an update (groups of classes) take longer than these seconds, some of them stand for all.
     Raises InputError as `condense` does.
     """
@@ -129,12 +129,10 @@ class _Calibration:
         updates = [self._whole_update(1)]
         while self._clock() - ready + updates[-1] < _TIMED:
             updates.append(self._whole_update(len(updates) + 1))
-        update, first, epoch = statistics.median(updates), 0.0, 0.0
-        if self.load.epochs and self.load.updates > 1:
-            first, *epochs = self._epochs()
-            epoch = statistics.median(epochs)
+        epochs = self._epochs() if self.load.epochs and self.load.updates > 1 else [0.0]
+        update, epoch = statistics.fmean(updates), statistics.fmean(epochs[1:] or epochs)
         del kept
-        self.start = max(ready - began - part * update, 0.0) + max(first - epoch, 0.0)
+        self.start = max(ready - began - part * update, 0.0) + max(epochs[0] - epoch, 0.0)
         self.iteration = self.load.updates * update + (self.load.updates - 1) * self.load.epochs * epoch
 
     def _whole_update(self, iteration: int) -> float:
@@ -168,17 +166,18 @@ class _Calibration:
         return self._clock() - began, done / groups if cut else 1.0
 
     def _epochs(self) -> list[float]:
-        """Seconds of epochs of a network on the images, at least two; the first compiles."""
+        """Seconds of epochs of a network on the images. The first compiles; without compilation one may be all."""
         network = self.problem.fresh_network(self.streams("network"))
         sgd = torch.optim.SGD(network.parameters(), lr=0.01)
+        compiled = self.problem.engine.execution.compile
         times: list[float] = []
-        began = self._clock()
-        ends = math.inf
-        while len(times) < 2 or self._clock() < ends:
+        ends = now = self._clock()
+        while len(times) <= compiled or now < ends:
             self.problem.train_epoch(network, self.synthetic, self.streams.at(len(times)), sgd)
-            times.append(self._clock() - began)
-            began = self._clock()
-            ends = began + _TIMED if len(times) == 1 else ends
+            before, now = now, self._clock()
+            times.append(now - before)
+            if len(times) == 1:
+                ends = _TIMED + (now if compiled else before)
         return times
 
     def _clock(self) -> float:

@@ -174,13 +174,13 @@ def _sums(padded: Tensor, kernels: Tensor, offset: Tensor, gradient: Tensor) -> 
     return torch.stack([value.sum((1, 2)) for value in sums], 1) / 4
 
 
-_COMPILED: dict[Callable[..., Any], Callable[..., Any]] = {
-    function: torch.compile(function, dynamic=False) for function in (_folded, _pooled, _sums)
-}
+_COMPILED: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 def _compiled(function: Callable[..., Any], batched: Sequence[Tensor], *rest: Any) -> Any:
     """batched: arguments whose first dimension is the images; one piece of code serves any number of them."""
+    if function not in _COMPILED:
+        _COMPILED[function] = torch.compile(function, dynamic=False)
     for argument in batched:
         torch._dynamo.maybe_mark_dynamic(argument, 0)
     return _COMPILED[function](*batched, *rest)
