@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/demo
 
-.PHONY: demo test fuzz check bench bench-memory clean
+.PHONY: demo test test-processes fuzz check bench bench-memory clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,8 +16,11 @@ demo: $(VENV)/installed  ## condense the embedded digits to 1 image per class, a
 	$(BIN)/datacondense evaluate $(RUN) --nets 3 --epochs 300 --beside random whole --whole-epochs 60
 	$(BIN)/datacondense show $(RUN)
 
-test: $(VENV)/installed  ## all tests but those of `make fuzz`
-	$(BIN)/python -m pytest --ignore tests/fuzz
+test: $(VENV)/installed  ## all tests but those of `make fuzz` and most of `make test-processes`
+	$(BIN)/python -m pytest --ignore tests/fuzz -m "not processes"
+
+test-processes: $(VENV)/installed  ## several processes under torchrun: shared work, ends, restarts
+	$(BIN)/python -m pytest tests/test_distributed.py
 
 fuzz: $(VENV)/installed  ## damaged files of every kind, thousands of each, through every reader
 	$(BIN)/python -m pytest tests/fuzz

@@ -1,17 +1,21 @@
 """Many experiments in one go, by one process."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from datacondense import InputError
-from datacondense.cells import keeping_last, names, recorded
+from datacondense.cells import keeping_last, names, recorded, run_all
 from datacondense.cli import main
 from datacondense.data import DATASETS
+from datacondense.distributed import ALONE
 from datacondense.methods import DC
 from datacondense.presets import PRESETS, Preset
-from datacondense.reproduce import plan
+from datacondense.reproduce import Plan, asked, plan, record_path
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=2, batch_real=8, init="real")
 SMALL = Preset(title="Small", data="toy", ipc=1, method=METHOD, sets=1, nets=1)
@@ -82,11 +86,74 @@ def test_what_is_recorded_is_not_read_nor_run_again(reads: list[str], capsys) ->
 def test_a_record_of_another_experiment_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main("reproduce --all tiny/a --scale 0.01".split()) == 0
     planned, results = plan("tiny/a", scale=0.01), Path("results")
-    assert recorded(planned, results) is not None
-    assert recorded(plan("tiny/a", scale=0.01, sets=2), results) is None
-    assert recorded(plan("tiny/c", scale=0.01), results) is None
+    default = asked({}, "auto")
+    assert recorded(planned, results, default) is not None
+    assert recorded(planned, results, asked({"data_dir": "elsewhere"}, "auto")) is not None
+    assert recorded(planned, results, asked({}, "bf16")) is None
+    assert recorded(planned, results, asked({"image_size": 8}, "auto")) is None
+    assert recorded(plan("tiny/a", scale=0.01, sets=2), results, default) is None
+    assert recorded(plan("tiny/c", scale=0.01), results, default) is None
     monkeypatch.setitem(PRESETS, "tiny/a", replace(SMALL, method=replace(METHOD, lr=0.02)))
-    assert recorded(plan("tiny/a", scale=0.01), results) is None
+    assert recorded(plan("tiny/a", scale=0.01), results, default) is None
+
+
+def test_a_record_of_files_that_have_changed_does_not_count(toy) -> None:
+    command = "reproduce --all tiny/a --scale 0.01 --data arrays:own.npz".split()
+    path = Path("results/tiny-a@arrays_own.npz@scale0.01.jsonl")
+    for draw, records in ((0, 1), (0, 1), (1, 2)):
+        train, test = toy(draw=draw), toy(draw=draw + 5)
+        np.savez(
+            "own.npz",
+            images=train.images.numpy(),
+            labels=train.labels.numpy(),
+            test_images=test.images.numpy(),
+            test_labels=test.labels.numpy(),
+        )
+        if draw:
+            shutil.rmtree("runs")  # of the other images
+        assert main(command) == 0
+        assert len(path.read_text().splitlines()) == records
+
+
+def test_a_damaged_line_is_told_of_its_experiment_alone_and_an_old_one_not_at_all(capsys) -> None:
+    command = "reproduce --all tiny/[ab] --scale 0.01".split()
+    assert main(command) == 0
+    path = record_path(plan("tiny/a", scale=0.01), Path("results"))
+    good = path.read_text()
+    path.write_text("{ol\n" + good)
+    assert main(command) == 0
+    path.write_text(good + "{new\n")
+    capsys.readouterr()
+    assert main(command) == 2
+    captured = capsys.readouterr()
+    assert "tiny/b@scale0.01" in captured.out
+    assert "has a line that is no record of `datacondense reproduce`: remove '{new'" in captured.out
+    assert "1 of 2 experiments could not be run" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FileNotFoundError(2, "No such file", "gone.npz"), "No such file: gone.npz"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory (CUDA out of memory)"),
+        (MemoryError(), "out of memory (MemoryError)"),
+    ],
+)
+def test_what_fails_for_files_or_memory_fails_alone(error: Exception, told: str) -> None:
+    def run(planned: Plan) -> dict[str, str]:
+        if planned.name == "tiny/a":
+            raise error
+        return {"variant": planned.variant}
+
+    plans = [plan(name) for name in ("tiny/a", "tiny/b")]
+    outcomes = run_all(plans, run, lambda _: "", ALONE, results=Path("results"), asked={}, anew=True)
+    assert [outcome.reason for outcome in outcomes] == [told, ""]
+    with pytest.raises(RuntimeError, match="a mistake"):
+        run_all(plans, failing, lambda _: "", ALONE, results=Path("results"), asked={}, anew=True)
+
+
+def failing(_planned: Plan) -> dict[str, str]:
+    raise RuntimeError("a mistake of ours")
 
 
 def test_one_or_all(capsys) -> None:

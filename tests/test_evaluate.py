@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from datacondense import ImageSet, InputError, Network, condense, evaluate
 from datacondense.augment import Siamese
+from datacondense.distributed import ALONE, Processes
 from datacondense.engine import Engine
-from datacondense.evaluate import join, protocol_for
+from datacondense.evaluate import join, protocol_for, together, train_share
 from datacondense.execution import Execution
 from datacondense.methods import DistributionMatching, Random
 from datacondense.networks import build
@@ -179,3 +180,36 @@ def test_test_images_of_another_dataset_are_refused(toy) -> None:
 def test_an_unknown_network_is_refused(toy) -> None:
     with pytest.raises(InputError, match="unknown arch"):
         evaluate(toy(), toy(), archs=["Conv"], epochs=1)
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_each_network_is_trained_by_one_process(toy, size: int) -> None:
+    """Among more processes than networks some have none; over the sets each process has as many as any other."""
+    train_set, test = toy(), toy(draw=1)
+    protocol = protocol_for(train_set, archs=["MLP", "ConvNetD1"], nets=2, epochs=1)
+    of_one = train_share(protocol, train_set, test, ALONE).results
+    trained = [0] * size
+    for first in (0, 4, 8, 12, 16):
+        shares = [train_share(protocol, train_set, test, Processes(rank, size), first=first) for rank in range(size)]
+        keys = [net for share in shares for net in share.results]
+        assert len(keys) == 4
+        assert {net: result for share in shares for net, result in share.results.items()} == of_one
+        trained = [n + len(share.results) for n, share in zip(trained, shares, strict=True)]
+    assert max(trained) == min(trained)
+
+
+def test_scores_tell_of_the_smallest_chunk_of_any_process(toy) -> None:
+    train_set, test = toy(), toy(draw=1)
+    protocol = protocol_for(train_set, archs=["MLP"], nets=2, epochs=1)
+    one, other = (train_share(protocol, train_set, test, Processes(rank, 2)) for rank in range(2))
+    smaller = replace(other, executions={"MLP": other.executions["MLP"].halved()})
+
+    class Gathering:
+        size = 2
+
+        def gathered(self, _share):
+            return [one, smaller]
+
+    scores = together(one, Gathering())  # pyright: ignore[reportArgumentType]
+    assert scores.protocol["execution"]["MLP"]["chunk"] == smaller.executions["MLP"].chunk < one.executions["MLP"].chunk
+    assert len(scores.accuracy["MLP"]) == 2

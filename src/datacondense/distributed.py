@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar, final
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.distributed as dist
@@ -12,6 +14,18 @@ from torch import Tensor
 from .errors import InputError, LostProcess, reason
 
 T = TypeVar("T")
+
+_LONG = timedelta(days=30)  # one process may wait hours for another's networks; one that has ended is noticed at once
+_BROKEN = (  # what Gloo says where a connection breaks
+    "Connection closed by peer",
+    "Connection reset",
+    "Read error",
+    "Broken pipe",
+    "Timed out",
+    "Socket closed",
+    "pair closure",
+    "connectFullMesh failed",
+)
 
 
 @final
@@ -39,10 +53,10 @@ class Processes:
         if self.size == 1:
             return
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
-        carried = flat.to(_served(flat.device))
         with _collective():
-            dist.all_reduce(carried)
-        parts = carried.to(flat.device).split([tensor.numel() for tensor in tensors])
+            carries = f"{flat.device.type}:" in dist.get_backend_config()  # NCCL carries nothing that is on the CPU
+            dist.all_reduce(flat, group=None if carries else _control())
+        parts = flat.split([tensor.numel() for tensor in tensors])
         with torch.no_grad():
             for tensor, part in zip(tensors, parts, strict=True):
                 tensor.copy_(part.view_as(tensor))
@@ -51,9 +65,9 @@ class Processes:
         """Whether one of the processes wishes it."""
         if self.size == 1:
             return wish
-        wishes = torch.tensor([int(wish)], device=_served(torch.device("cpu")))
+        wishes = torch.tensor([int(wish)])
         with _collective():
-            dist.all_reduce(wishes, dist.ReduceOp.MAX)
+            dist.all_reduce(wishes, dist.ReduceOp.MAX, group=_control())
         return bool(wishes.item())
 
     def agreed(self, decide: Callable[[], T]) -> T:
@@ -70,7 +84,7 @@ class Processes:
             except (InputError, OSError) as error:
                 answer[1] = error
         with _collective():
-            dist.broadcast_object_list(answer, src=0)
+            dist.broadcast_object_list(answer, src=0, group=_control())
         if answer[1] is not None:
             raise answer[1]
         return answer[0]
@@ -81,7 +95,7 @@ class Processes:
             return [value]
         values: list[Any] = [None] * self.size
         with _collective():
-            dist.all_gather_object(values, value)
+            dist.all_gather_object(values, value, group=_control())
         return values
 
 
@@ -95,16 +109,23 @@ def all_processes() -> Processes:
     return ALONE
 
 
-def _served(device: torch.device) -> torch.device:
-    """`device`, or a GPU for what is on the CPU where NCCL alone carries messages."""
-    return device if f"{device.type}:" in dist.get_backend_config() else torch.device("cuda")
+_controls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # process group -> its own for small messages
+
+
+def _control() -> Any:
+    """A group of all processes for small messages on the CPU, which waits long, whatever theirs carries and waits."""
+    world = dist.group.WORLD
+    if world not in _controls:
+        _controls[world] = dist.new_group(backend="gloo", timeout=_LONG)
+    return _controls[world]
 
 
 @contextmanager
 def _collective() -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:  # what PyTorch raises when a connection breaks
+    except RuntimeError as error:
+        lost = isinstance(error, dist.DistNetworkError | dist.DistBackendError)
+        if not lost and not any(words in str(error) for words in _BROKEN):
+            raise
         raise LostProcess(f"another process that shares the work was lost ({reason(error)})") from error

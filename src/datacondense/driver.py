@@ -1,6 +1,7 @@
 """condense(): checks what it is given, settles how the run computes, and starts, resumes or replaces it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .engine import Engine
 from .errors import InputError
-from .execution import Compile, Execution, Precision, decide
+from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .methods import Method, Problem, method_name
 from .rundir import RunDirectory, begun
 from .session import Observer, Session
@@ -59,6 +60,7 @@ def condense(
     """
     processes = all_processes() if processes is None else processes
     check(method, real, ipc)
+    check_shared(device, processes)
     if time_budget is not None and time_budget <= 0:
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")
     if resume and overwrite:
@@ -106,6 +108,8 @@ def condense(
     recorded, execution = processes.agreed(agree)
     if isinstance(execution, SyntheticSet):
         return execution
+    # each its own device; alone, what a run to be resumed has recorded
+    execution = replace(execution, device=settled(device)) if processes.size > 1 else execution
     engine = Engine(execution, processes)
     with engine.active():
         problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)

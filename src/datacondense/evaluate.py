@@ -15,7 +15,7 @@ from .distributed import Processes, all_processes
 from .effort import effort
 from .engine import Engine
 from .errors import InputError
-from .execution import Compile, Precision, decide, settled
+from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .networks import pool_archs, serving
 from .scoring import Scoring
 from .streams import Streams
@@ -132,6 +132,40 @@ def evaluate_by(
 ) -> Scores:
     """`evaluate` under a protocol that is settled."""
     processes = all_processes() if processes is None else processes
+    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
+    return together(train_share(protocol, examples, test, processes, on_epoch=on_epoch, **how), processes)
+
+
+@final
+@dataclass(frozen=True)
+class Share:
+    """What one process has found out of an evaluation: of the networks it has trained."""
+
+    results: Mapping[tuple[str, int], tuple[float, list[float | None]]]
+    """Architecture and index of a network -> its accuracy, and that on each class."""
+    executions: Mapping[str, Execution]
+    protocol: Protocol
+    seconds: float
+    trained_on: Mapping[str, Any]
+
+
+def train_share(
+    protocol: Protocol,
+    examples: SyntheticSet | ImageSet,
+    test: ImageSet,
+    processes: Processes,
+    *,
+    first: int = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
+    on_epoch: Callable[[], None] = lambda: None,
+) -> Share:
+    """Train the networks that are this process's, every W-th of W processes. Waits for no other.
+
+    first: the process that trains the first network; in an evaluation of several sets the next takes the next set's.
+    """
+    check_shared(device, processes)
     _check_fit(examples, test)
     started = time.perf_counter()
     executions = {}  # all of them first: what cannot run must not be found out after hours
@@ -139,7 +173,7 @@ def evaluate_by(
         passes = protocol.nets * recipe.epochs * len(examples) * 3  # backward costs twice a forward
         executions[arch] = decide(arch, test.spec, passes, device=device, precision=precision, compile=compile)
     everything = [(arch, index) for arch in protocol.archs for index in range(protocol.nets)]
-    mine = everything[processes.rank :: processes.size]
+    mine = everything[(processes.rank - first) % processes.size :: processes.size]
     told = _standing_for_all(on_epoch, mine, protocol) if processes.leads else lambda: None
     results: dict[tuple[str, int], tuple[float, list[float | None]]] = {}
     for arch in dict.fromkeys(arch for arch, _ in mine):
@@ -168,23 +202,30 @@ def evaluate_by(
                 now = f"networks {arch} in chunks of {engine.execution.chunk} images ({executions[arch].chunk} before)"
                 warnings.warn(f"out of memory: {now}", stacklevel=2)
                 executions[arch] = engine.execution
-    results = {net: result for part in processes.gathered(results) for net, result in part.items()}
-    accuracy: dict[str, list[float]] = {arch: [] for arch in protocol.archs}
-    per_class: dict[str, list[list[float | None]]] = {arch: [] for arch in protocol.archs}
-    for arch, index in everything:
-        accuracy[arch].append(results[arch, index][0])
-        per_class[arch].append(results[arch, index][1])
+    return Share(results, executions, protocol, time.perf_counter() - started, _description(examples))
+
+
+def together(share: Share, processes: Processes) -> Scores:
+    """The scores of an evaluation of which each process has a share. They tell of the smallest chunks."""
+    shares = processes.gathered(share)
+    results = {net: result for one in shares for net, result in one.results.items()}
+    protocol = share.protocol
+    nets = range(protocol.nets)
+    executions = {
+        arch: min((one.executions[arch] for one in shares), key=lambda execution: execution.chunk)
+        for arch in protocol.archs
+    }
     return Scores(
-        accuracy=accuracy,
-        per_class=per_class,
-        seconds=time.perf_counter() - started,
+        accuracy={arch: [results[arch, index][0] for index in nets] for arch in protocol.archs},
+        per_class={arch: [results[arch, index][1] for index in nets] for arch in protocol.archs},
+        seconds=max(one.seconds for one in shares),
         protocol={
             **protocol.to_json(),
             "execution": {arch: execution.to_json() for arch, execution in executions.items()},
             "versions": machine.versions(),
             "machine": machine.describe(torch.device(next(iter(executions.values())).device), processes.size),
         },
-        trained_on=_description(examples),
+        trained_on=dict(share.trained_on),
     )
 
 

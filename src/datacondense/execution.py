@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from .distributed import Processes
 from .errors import InputError
 from .networks import Network, build
 from .types import Spec
@@ -139,6 +140,12 @@ def settled(device: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     _check_device(device)
     return device
+
+
+def check_shared(device: str, processes: Processes) -> None:
+    """Raises InputError for a GPU by its number when several processes share the work: each has its own."""
+    if processes.size > 1 and device.startswith("cuda:"):
+        raise InputError(f"--device {device}: with several processes take --device cuda, which is each one's own")
 
 
 def check(execution: Execution) -> None:

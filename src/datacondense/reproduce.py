@@ -152,10 +152,20 @@ def reproduce(
             raise Stopped(f"stopped after iteration {done} in {run}: the same command goes on")
         made.append(synthetic)
         scores.append(_evaluate(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how, processes))
-    record = _record(plan, made, scores)
+    record = {**_record(plan, made, scores), "asked": asked(source or {}, precision)}
     if processes.leads:
         _append(record, record_path(plan, results))
     return record
+
+
+def asked(source: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
+    """What tells a record from another of the same plan: how its images were read, wherever they lie, and precision.
+
+    source: the arguments of `load`.
+    """
+    places = ("source", "data_dir")  # the plan names the data, and its content is recorded
+    reading = {name: value for name, value in source.items() if name not in places}
+    return {"reading": reading, "precision": precision}
 
 
 def record_path(plan: Plan, results: Path) -> Path:
@@ -182,9 +192,9 @@ def _evaluate(
 ) -> Scores:
     """Evaluate a set, or read the scores that an earlier call has left in its run directory."""
     sets = {"set_sha256": synthetic.fingerprint(), "test_sha256": test.fingerprint()}
-    asked = json.loads(json.dumps({"protocol": protocol.to_json(), **sets, **how}))
+    wanted = json.loads(json.dumps({"protocol": protocol.to_json(), **sets, **how}))
     path = run / EVALUATION
-    kept = processes.agreed(lambda: _kept(path, asked))
+    kept = processes.agreed(lambda: _kept(path, wanted))
     if kept is not None:
         return kept
     ends, total = milestones(protocol, synthetic, test, device=how["device"])
@@ -195,7 +205,7 @@ def _evaluate(
 
     scores = evaluate_by(protocol, synthetic, test, on_epoch=count, processes=processes, **how)
     if processes.leads:
-        write_json(path, {"asked": asked, "scores": scores.to_json()})
+        write_json(path, {"asked": wanted, "scores": scores.to_json()})
     return scores
 
 

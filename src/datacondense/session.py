@@ -188,7 +188,7 @@ class Session:
         parameters = list(self.synthetic.parameters())
         before = [p.detach().clone() for p in parameters]
         self.optimiser.zero_grad()
-        value = differentiate(loss, self.synthetic, self.processes)
+        value = differentiate(loss, self.synthetic, self.problem)
         self.optimiser.step()
         if not (math.isfinite(value) and all(bool(torch.isfinite(p).all()) for p in parameters)):
             with torch.no_grad():

@@ -7,14 +7,13 @@ import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import tyro
 
 from .. import __version__
-from ..distributed import all_processes
 from ..errors import Diverged, InputError, LostProcess
-from ..launch import joined, said_first, several
+from ..launch import joined, leads, said_first, several
 from ..memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class
 from .commands import Condense, List
@@ -64,9 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
     try:
-        with joined(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            _run(arguments, leads=all_processes().leads)
+            _run(arguments)
     except (InputError, Diverged) as error:
         return _fail(str(error))
     except LostProcess as error:
@@ -82,25 +81,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(arguments: list[str], *, leads: bool) -> None:
-    """leads: whether to print; what all processes would print alike, one does."""
+def _run(arguments: list[str]) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)  # what is half written is cleared away then, as on Ctrl-C
-    OUT.quiet = not leads
+    OUT.quiet = not leads()  # what all processes would print alike, one does
     if arguments == ["--version"]:
         say(__version__)
         return
+    try:
+        command = _parse(arguments)
+    except (InputError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not error.code:  # --help
+            raise
+        with joined():  # the first to end ends the others: not before the leading one has said what is wrong
+            raise
+    if isinstance(command, SHARED):
+        with joined():
+            (command.job if isinstance(command, CondenseWith) else command).run()
+    elif leads():
+        command.run()
+
+
+def _parse(arguments: list[str]) -> Any:
     if arguments[:1] == ["condense"] and arguments[1:2] and not arguments[1].startswith("-"):
         method_class(arguments[1])  # tyro's own error does not say which method is near
-    command = tyro.cli(
+    return tyro.cli(
         Command,
         prog="datacondense",
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-        console_outputs=leads,
+        console_outputs=leads(),
     )
-    if leads or isinstance(command, SHARED):
-        (command.job if isinstance(command, CondenseWith) else command).run()
 
 
 def _terminated(_number: int, _frame: object) -> None:

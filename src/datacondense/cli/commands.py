@@ -9,6 +9,7 @@ import tyro
 from rich.table import Table
 
 from ..data import DATASETS, SOURCES, absolute
+from ..distributed import all_processes
 from ..driver import condense
 from ..errors import InputError
 from ..estimate import estimate
@@ -72,7 +73,7 @@ class Condense(Generic[M]):
         budget = parse_duration("--time-budget", self.time_budget) if self.time_budget else None
         every = parse_duration("--checkpoint-every", self.checkpoint_every)
         if self.dry_run:
-            self._foretell(train, out, budget)
+            all_processes().agreed(lambda: self._foretell(train, out, budget))  # alone, as others would disturb it
             return
         with RunDisplay(f"{name} {train.spec.name} ipc {self.ipc}", time_budget=budget) as display:
             result = condense(
@@ -113,6 +114,8 @@ class Condense(Generic[M]):
             compile=self.compile,
             classes_at_once=self.classes_at_once,
         )
+        if all_processes().size > 1:
+            say("for one process; several share the work")
         for line in foretelling(foretold, budget):
             say(line)
         taken = RunDirectory(out).occupied()

@@ -13,7 +13,7 @@ from ..artifact import SyntheticSet, load_set
 from ..distributed import all_processes
 from ..driver import condense
 from ..errors import InputError
-from ..evaluate import Protocol, evaluate_by, join, milestones, protocol_for
+from ..evaluate import Protocol, Share, join, milestones, protocol_for, together, train_share
 from ..exchange import runs_in
 from ..execution import Compile, Precision
 from ..files import append_line, write_json
@@ -150,7 +150,8 @@ class Evaluate:
     def _train(self, rows: Sequence[_Row], test: ImageSet) -> list[tuple[_Row, Scores]]:
         works = [milestones(row.protocol, row.examples, test, device=self.device) for row in rows]
         before = list(accumulate((work for _, work in works), initial=0.0))
-        scores = []
+        processes, first = all_processes(), 0
+        shares: list[Share] = []
         with RunDisplay("training networks") as display:
 
             def counter(label: str, ends: Sequence[float], done: float) -> Callable[[], None]:
@@ -164,9 +165,12 @@ class Evaluate:
 
             how: dict[str, Any] = {"device": self.device, "precision": self.precision, "compile": self.compile}
             for row, (ends, _), done in zip(rows, works, before, strict=False):
-                on_epoch = counter(row.label, ends, done)
-                scores.append((row, evaluate_by(row.protocol, row.examples, test, on_epoch=on_epoch, **how)))
-        return scores
+                on_epoch = counter(row.label, ends, done) if processes.leads else lambda: None
+                share = train_share(row.protocol, row.examples, test, processes, first=first, on_epoch=on_epoch, **how)
+                shares.append(share)
+                first += row.protocol.nets * len(row.protocol.archs)
+            # none waits for another before all its networks are trained
+            return [(row, together(share, processes)) for row, share in zip(rows, shares, strict=True)]
 
 
 def labels(made: Sequence[Any]) -> list[str]:

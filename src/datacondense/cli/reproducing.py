@@ -12,9 +12,9 @@ from ..cells import keeping_last, names, run_all
 from ..data import absolute
 from ..distributed import ALONE, Processes, all_processes
 from ..errors import InputError
-from ..execution import Compile, Precision
+from ..execution import Compile, Precision, check_shared
 from ..files import write_bytes
-from ..reproduce import Plan, plan, reproduce
+from ..reproduce import Plan, asked, plan, reproduce
 from ..results import page, row
 from ..types import ImageSet
 from .display import OUT, RunDisplay, duration, say
@@ -84,13 +84,17 @@ class Reproduce:
             say(f"a quick look, not the published experiment: {planned.variant}")
 
     def _run_all(self) -> None:
+        processes = all_processes()
+        check_shared(self.device, processes)
         plans = [self._plan(name) for name in names(self.presets)]
         data = keeping_last(lambda source: self._read(source, ALONE))
         outcomes = run_all(
             plans,
             lambda planned: self._reproduce(planned, data(planned.data), ALONE),
-            all_processes(),
+            lambda planned: data(planned.data)[0].fingerprint(),
+            processes,
             results=self.results,
+            asked=asked(self.reading.given(), self.precision),
             anew=self.overwrite,
         )
         name = Column("experiment", overflow="fold")

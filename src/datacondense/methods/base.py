@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import augment, networks
 from ..augment import Siamese
-from ..distributed import ALONE, Processes
+from ..distributed import ALONE
 from ..engine import Engine, equal_part, gradients
 from ..errors import InputError
 from ..execution import Load
@@ -26,14 +26,19 @@ Loss: TypeAlias = Tensor | Iterable[Tensor]
 Updates: TypeAlias = Generator[Loss, None, None]
 
 
-def differentiate(loss: Loss, synthetic: Synthetic, processes: Processes = ALONE) -> float:
+def differentiate(loss: Loss, synthetic: Synthetic, problem: "Problem | None" = None) -> float:
     """Add the gradient of a loss to that of the synthetic images, term by term. Returns the loss.
 
-    Over several processes, between which there must be no gradient yet, the terms of all are summed; of a loss in one
-    term, which all of them have, that of the leading process counts.
+    Over the several processes of `problem`, between which there must be no gradient yet, the terms of all are summed;
+    of a loss in one term, which all of them have, that of the leading process counts. Such a loss must not be made of
+    `Problem.groups`, of which each process has others.
     """
+    processes = problem.engine.processes if problem else ALONE
     parameters, value = list(synthetic.parameters()), 0.0
     if isinstance(loss, Tensor):
+        assert not (problem and problem.parted), (
+            "a loss over Problem.groups must yield its terms one by one, not their sum: each process has a part only"
+        )
         loss = [loss] if processes.leads else []
     for term in loss:
         term.backward(inputs=parameters)
@@ -42,6 +47,8 @@ def differentiate(loss: Loss, synthetic: Synthetic, processes: Processes = ALONE
         total = parameters[0].new_tensor([value])
         processes.all_sum([*gradients(parameters), total])
         value = float(total)
+    if problem:
+        problem.parted = False
     return value
 
 
@@ -53,6 +60,8 @@ class Problem:
         self.real = real
         self.ipc = ipc
         self.engine = engine
+        self.parted = False
+        """Whether `groups` has handed out this process's part of the classes since the last update."""
         self.augment: Siamese = augment.parse(augmentation, real.spec)
         self._network = engine.prepare(networks.build(arch, real.spec)).requires_grad_(False)
 
@@ -79,6 +88,7 @@ class Problem:
         none. Classes that share batch statistics, in a network in training mode, cannot be parted: one process has all.
         """
         processes = self.engine.processes
+        self.parted = processes.size > 1
         if network.training and network.batch_statistics:
             return [slice(0, self.classes)] if processes.leads else []
         mine = processes.shard(self.classes)
@@ -126,7 +136,9 @@ class Method(ABC):
         """One iteration: yield one loss per update of the images; on return from `yield` it is applied.
 
         A loss is a scalar, or an iterable of scalars whose sum it is, one for each of `Problem.groups`: each is
-        differentiated before the next is asked for, so that a sum over classes needs the memory of one term.
+        differentiated before the next is asked for, so that a sum over classes needs the memory of one term. What is
+        made of `Problem.groups` must be such an iterable: each of several processes has a part of the groups, and their
+        terms are summed over all, while of a scalar the leading process's counts.
         """
 
     def check(self) -> None:
