@@ -17,7 +17,7 @@ demo: $(VENV)/installed  ## condense the embedded digits to 1 image per class, a
 	$(BIN)/datacondense show $(RUN)
 
 test: $(VENV)/installed  ## all tests but those of `make fuzz` and most of `make test-processes`
-	$(BIN)/python -m pytest --ignore tests/fuzz -m "not processes"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/fuzz -m "not processes" --numprocesses auto --dist worksteal
 
 test-processes: $(VENV)/installed  ## several processes under torchrun: shared work, ends, restarts
 	$(BIN)/python -m pytest tests/test_distributed.py

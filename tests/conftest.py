@@ -9,6 +9,7 @@ import pytest
 
 from datacondense import ImageSet, image_set
 
+os.environ["COLUMNS"] = "200"  # tables are not cut, whatever the terminal
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when its library is imported: no test asks the network
 _HUB = tempfile.TemporaryDirectory(prefix="datacondense-hf-")  # gone when the tests are
 os.environ["HF_HOME"] = _HUB.name
