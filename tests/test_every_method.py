@@ -34,6 +34,17 @@ LONG: dict[str, Method] = {
     "dsa": DSA(iterations=60, batch_real=40, lr=0.3, init="noise", arch="ConvNetD1", augment="none"),
     "dm": DistributionMatching(iterations=60, batch_real=40, lr=0.3, arch="ConvNetD1", augment="none"),
 }
+FAST = {  # what the presets `fast/` set beside the published methods
+    "dsa": {
+        "init": "kmeans",
+        "adam": True,
+        "schedule": "cosine",
+        "train_on": "real",
+        "batch_synthetic": 1,
+        "updates": 2,
+    },
+    "dm": {"init": "kmeans", "adam": True, "schedule": "cosine"},
+}
 every_method = pytest.mark.parametrize("name", METHODS)
 every_optimising_method = pytest.mark.parametrize("name", LONG)
 
@@ -114,6 +125,16 @@ def test_interrupted_and_resumed_equals_uninterrupted(name: str, toy, tmp_path) 
     losses = [[(entry["iteration"], entry["loss"]) for entry in map(json.loads, of_run)] for of_run in lines]
     assert losses[0] == losses[1]
     assert [iteration for iteration, _ in losses[0]] == list(range(1, TOY[name].iterations + 1))
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_resumed_under_a_schedule_equals_uninterrupted(name: str, toy, tmp_path) -> None:
+    method = method_class(name)(**{**TOY[name].settings(), **FAST[name], "lr": 0.05})
+    whole = condense(method, toy(), ipc=2, out=tmp_path / "whole")
+    condense(method, toy(), ipc=2, out=tmp_path / "parts", observers=[StopAfter(2)])
+    assert same(whole, condense(method, toy(), ipc=2, out=tmp_path / "parts", resume=True))
+    constant = method_class(name)(**{**method.settings(), "schedule": "constant"})
+    assert not same(whole, condense(constant, toy(), ipc=2))
 
 
 @every_optimising_method

@@ -1,5 +1,7 @@
 """What is particular to gradient matching: the published loops, training between updates, frozen statistics."""
 
+import math
+
 import naive
 import pytest
 import torch
@@ -10,6 +12,7 @@ from datacondense.augment import parse
 from datacondense.engine import Engine
 from datacondense.execution import decide
 from datacondense.methods import DC, DSA, Problem, differentiate
+from datacondense.methods.representative import representatives
 from datacondense.networks import build
 from datacondense.streams import Streams
 from datacondense.synthetic import Pixels, noise
@@ -41,8 +44,12 @@ def test_dc_and_dsa_are_one_loop_with_other_defaults() -> None:
         ({"updates": 0}, "--updates 0"),
         ({"epochs": -1}, "--epochs -1"),
         ({"lr_net": 0.0}, "--lr-net 0.0"),
-        ({"init": "Real"}, "--init Real: take real or noise"),
-        ({"distance": "l2"}, "--distance l2: take one of ours, mse, cos"),
+        ({"init": "Real"}, "--init Real: take one of real, kmeans, noise"),
+        ({"distance": "l2"}, "--distance l2: take one of ours, mse, relative, cos"),
+        ({"schedule": "linear"}, "--schedule linear: take constant or cosine"),
+        ({"train_on": "both"}, "--train-on both: take synthetic or real"),
+        ({"batch_synthetic": 0}, "--batch-synthetic 0"),
+        ({"momentum_net": 1.0}, "--momentum-net 1.0"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong, message: str) -> None:
@@ -133,3 +140,57 @@ def test_two_iterations_of_three_updates_are_those_of_the_published_loop(toy, au
                 F.cross_entropy(network(some), labels[order]).backward()
                 of_network.step()
     torch.testing.assert_close(ours.images, images.detach().flatten(0, 1), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_scale"])
+def test_networks_trained_on_real_images(toy, augment: str) -> None:
+    """The images after `condense` against plain loops over the same draws: Adam on a cosine, part of the images."""
+    real, ipc, share = toy(sizes=(12, 15, 12, 20)), 3, 2
+    method = DSA(
+        iterations=2,
+        batch_real=6,
+        updates=3,
+        arch="ConvNetD1",
+        augment=augment,
+        lr=0.05,
+        init="kmeans",
+        adam=True,
+        momentum=0.9,
+        schedule="cosine",
+        distance="relative",
+        train_on="real",
+        lr_net=0.1,
+        momentum_net=0.9,
+        batch_synthetic=share,
+    )
+    ours = condense(method, real, ipc, seed=5, classes_at_once=3)
+
+    streams, siamese = Streams(5), parse(augment, real.spec)
+    images = real.at(representatives(real, ipc, streams("init"))).requires_grad_(True)
+    adam = torch.optim.Adam([images], betas=(0.9, 0.99))
+    network = build("ConvNetD1", real.spec)
+    for iteration in range(2):
+        network.reset(streams.at(iteration)("network"))
+        of_network = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+        for update in range(3):
+            here = streams.at(iteration, update)
+            views = siamese.draw(here("augment"), 4)
+            batch, _ = real.batch(real.draw(6, here("real")).flatten())
+            of_class = [lambda x, k=k, views=views: views[k : k + 1](x[None])[0] for k in range(4)]
+            order = torch.rand(4, ipc, generator=here("synthetic")).argsort(1)[:, :share]
+            some = [images[k][order[k]] for k in range(4)]
+            loss = naive.dc_loss(network, list(batch.unflatten(0, (4, 6))), some, of_class, "relative")
+            adam.param_groups[0]["lr"] = 0.05 * (
+                0.01 + 0.99 * (1 + math.cos(math.pi * (iteration + update / 3) / 2)) / 2
+            )
+            adam.zero_grad()
+            loss.backward(inputs=[images])
+            adam.step()
+            for step in range(2 if update < 2 else 0):
+                place = here.at(step)
+                batch, labels = real.batch(torch.randint(len(real), (128,), generator=place("train")))
+                batch = siamese.per_image(place("train_augment"), 128)(batch)
+                of_network.zero_grad()
+                F.cross_entropy(network(batch), labels).backward()
+                of_network.step()
+    torch.testing.assert_close(ours.images, images.detach().flatten(0, 1), rtol=1e-3, atol=1e-3)

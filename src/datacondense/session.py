@@ -87,6 +87,7 @@ class Session:
         self.snapshots = snapshots
         self.synthetic: Synthetic = method.start(problem, self.streams)
         self.optimiser = method.optimiser(self.synthetic)
+        self.rates = [group["lr"] for group in self.optimiser.param_groups] if self.optimiser else []
         self.done = 0
         self.seconds_before = 0.0
         self.shares = 0
@@ -175,12 +176,19 @@ class Session:
         for loss in self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done)):
             if updates and stop():
                 return None
+            self._set_rates((self.done + updates / of) / self.method.iterations)
             total, updates = total + self._update(loss), updates + 1
             for observer in self.observers:
                 if updates < of and isinstance(observer, UpdateObserver):
                     observer.update(self.done + updates / of, self.method.iterations)
         assert updates, "an iteration yields at least one loss"
         return total / updates
+
+    def _set_rates(self, done: float) -> None:
+        """Set the learning rates to what they are when this part of all iterations is done."""
+        assert self.optimiser is not None, "a method with iterations has an optimiser"
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * self.method.rate(done)
 
     def _update(self, loss: Loss) -> float:
         """Differentiate one loss, term by term, and apply the update. Returns the loss."""

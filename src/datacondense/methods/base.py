@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final, get_args
 
 import torch
 from torch import Tensor
@@ -21,9 +21,18 @@ from ..streams import Streams
 from ..synthetic import Pixels, Synthetic, noise
 from ..training import train_epoch
 from ..types import ImageSet, LabelledImages, Spec
+from .representative import representatives
 
 Loss: TypeAlias = Tensor | Iterable[Tensor]
 Updates: TypeAlias = Generator[Loss, None, None]
+Init = Literal["real", "kmeans", "noise"]
+Schedule = Literal["constant", "cosine"]
+
+TRAIN_BATCH = 128
+"""Real images on which a network takes a step while a set is condensed."""
+
+_SQUARES = 0.99  # Adam's memory of squared gradients; there are hundreds of updates, not thousands
+_LAST_RATE = 0.01  # of a learning rate that falls on a cosine
 
 
 def differentiate(loss: Loss, synthetic: Synthetic, problem: "Problem | None" = None) -> float:
@@ -107,6 +116,16 @@ class Problem:
         examples = LabelledImages(images.flatten(0, 1), labels, self.spec)
         train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment)
 
+    def train_step(self, network: Network, streams: Streams, sgd: torch.optim.Optimizer) -> None:
+        """Train a network for one step on TRAIN_BATCH real images of any class, augmented one by one."""
+        index = torch.randint(len(self.real), (TRAIN_BATCH,), generator=streams("train"))
+        images, labels = self.real.batch(index)
+        images = self.augment.per_image(streams("train_augment"), len(index))(images)
+        network.train().requires_grad_(True)
+        sgd.zero_grad()
+        self.engine.add_gradients(network, images, labels)
+        sgd.step()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(ABC):
@@ -141,6 +160,10 @@ class Method(ABC):
         terms are summed over all, while of a scalar the leading process's counts.
         """
 
+    def rate(self, done: float) -> float:
+        """What the learning rate of the optimiser is multiplied by when this part of all iterations is done."""
+        return 1.0
+
     def check(self) -> None:
         """Raises InputError for a hyper-parameter that makes no sense. The driver calls it before anything else."""
         if self.iterations < 0:
@@ -153,23 +176,30 @@ class Method(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Matching(Method):
-    """A method that moves pixels by SGD until synthetic and real images look alike to networks."""
+    """A method that moves pixels by gradients until synthetic and real images look alike to networks."""
 
     iterations: int = 20_000
     """Iterations; each draws a fresh network."""
     lr: float = 1.0
     """Learning rate of the images."""
+    schedule: Schedule = "constant"
+    """Learning rate over the iterations: constant, as published, or cosine (down to a hundredth on half a cosine)."""
+    adam: bool = False
+    """Adam moves the images instead of the published SGD: each pixel by about the learning rate."""
     momentum: float = 0.5
-    """Momentum of the images."""
+    """Momentum of the images, by either."""
     batch_real: int = 256
     """Real images of each class per update, B."""
-    init: Literal["real", "noise"] = "real"
-    """What the images start from: random real images or N(0, 1) noise."""
+    init: Init = "real"
+    """What the images start from: random real images, the real images nearest to the centres of k-means, or N(0, 1)
+    noise."""
 
     def check(self) -> None:
         super().check()
-        if self.init not in ("real", "noise"):
-            raise InputError(f"--init {self.init}: take real or noise")
+        if self.init not in get_args(Init):
+            raise InputError(f"--init {self.init}: take one of {', '.join(get_args(Init))}")
+        if self.schedule not in get_args(Schedule):
+            raise InputError(f"--schedule {self.schedule}: take constant or cosine")
         if self.batch_real < 1:
             raise InputError(f"--batch-real {self.batch_real}: must be at least 1")
         if not (math.isfinite(self.lr) and self.lr > 0):
@@ -180,11 +210,23 @@ class Matching(Method):
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         if self.init == "real":
             return Pixels(problem.real.sample(problem.ipc, streams("init")))
+        if self.init == "kmeans":
+            processes = problem.engine.processes  # several might add in other orders
+            return Pixels(
+                problem.real.at(processes.agreed(lambda: representatives(problem.real, problem.ipc, streams("init"))))
+            )
         shape = (problem.classes, problem.ipc, *problem.spec.shape)
         return Pixels(noise(shape, streams("init"), problem.engine.device))
 
     def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
+        if self.adam:
+            return torch.optim.Adam(synthetic.parameters(), lr=self.lr, betas=(self.momentum, _SQUARES))
         return torch.optim.SGD(synthetic.parameters(), lr=self.lr, momentum=self.momentum)
+
+    def rate(self, done: float) -> float:
+        if self.schedule == "constant":
+            return 1.0
+        return _LAST_RATE + (1 - _LAST_RATE) * (1 + math.cos(math.pi * done)) / 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import numpy as np
 import torch
@@ -16,7 +16,9 @@ from ..execution import Load
 from ..networks import Network
 from ..streams import Streams
 from ..synthetic import Synthetic
-from .base import Matching, Problem, Updates
+from .base import Init, Matching, Problem, Updates
+
+TrainOn = Literal["synthetic", "real"]
 
 _MOST_UPDATES = 50
 _INNER = {10: 50, 20: 25, 30: 20, 40: 15, 50: 10}  # images per class -> epochs between updates, as published
@@ -32,6 +34,8 @@ class GradientMatching(Matching, ABC):
     draw per class. theta starts from fresh weights in each iteration and trains on the synthetic images between the
     updates of these. BatchNorm keeps, for each update, the running statistics that one forward of 16 real images per
     class leaves (Zhao, Mopuri & Bilen, ICLR 2021, algorithm 1; Zhao & Bilen, ICML 2021).
+
+    With `train_on="real"` theta trains on real images instead, as in Kim et al., ICML 2022.
     """
 
     iterations: int = 1000
@@ -40,7 +44,9 @@ class GradientMatching(Matching, ABC):
     """Learning rate of the images; 0.01 is published for the MLP."""
     distance: Distance = "ours"
     """Distance between gradients: the papers' sum over output units of 1 - cosine (ours), squared differences (mse),
-    or 1 - cosine of all weights joined (cos)."""
+    these relative to the squared length of the real gradient (relative), or 1 - cosine of all weights joined (cos)."""
+    batch_synthetic: int | None = None
+    """Synthetic images of each class per update, drawn at random; by default all."""
     updates: int | None = None
     """Updates of the images under each network, T; by default as published: as many as images per class, at most 50."""
     epochs: int | None = None
@@ -48,6 +54,13 @@ class GradientMatching(Matching, ABC):
     10, 20, 30, 40, 50 images per class, on straight lines between these and constant outside."""
     lr_net: float = 0.01
     """Learning rate of the network."""
+    train_on: TrainOn = "synthetic"
+    """What the network trains on between two updates: synthetic images for --epochs, as published, or real ones for
+    --steps."""
+    steps: int = 2
+    """Steps that the network trains on 128 real images between two updates."""
+    momentum_net: float = 0.0
+    """Momentum of the network."""
 
     def check(self) -> None:
         super().check()
@@ -57,22 +70,33 @@ class GradientMatching(Matching, ABC):
             raise InputError(f"--epochs {self.epochs}: must be at least 0")
         if not 0 < self.lr_net < float("inf"):
             raise InputError(f"--lr-net {self.lr_net}: must be a finite number above 0")
+        if not 0 <= self.momentum_net < 1:
+            raise InputError(f"--momentum-net {self.momentum_net}: must be at least 0 and below 1")
+        if self.steps < 0:
+            raise InputError(f"--steps {self.steps}: must be at least 0")
+        if self.train_on not in get_args(TrainOn):
+            raise InputError(f"--train-on {self.train_on}: take synthetic or real")
+        if self.batch_synthetic is not None and self.batch_synthetic < 1:
+            raise InputError(f"--batch-synthetic {self.batch_synthetic}: must be at least 1")
         if self.distance not in DISTANCES:
             raise InputError(f"--distance {self.distance}: take one of {', '.join(DISTANCES)}")
 
     def loops(self, ipc: int) -> tuple[int, int]:
-        """Updates under each network, and epochs between them, for `ipc` images per class."""
+        """Updates under each network, and epochs on the synthetic images between them, for `ipc` images per class."""
         updates = min(ipc, _MOST_UPDATES) if self.updates is None else self.updates
+        if self.train_on == "real":
+            return updates, 0
         published = round(float(np.interp(ipc, list(_INNER), list(_INNER.values()))))
         return updates, published if self.epochs is None else self.epochs
 
     def load(self, ipc: int) -> Load:
         updates, epochs = self.loops(ipc)
-        matching = updates * 3 * (self.batch_real + 3 * ipc)  # a gradient costs 3 forwards, and its gradient 6 more
+        made = min(ipc, self.batch_synthetic or ipc)
+        matching = updates * 3 * (self.batch_real + 3 * made)  # a gradient costs 3 forwards, and its gradient 6 more
         return Load(
             passes=matching + (updates - 1) * epochs * 3 * ipc,
             real=self.batch_real,
-            synthetic=3 * ipc,
+            synthetic=3 * made,
             gradients=6,  # of real and synthetic images, both as they are put together, and what the distance keeps
             updates=updates,
             epochs=epochs,
@@ -81,28 +105,49 @@ class GradientMatching(Matching, ABC):
     def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
         network = problem.fresh_network(streams("network"))
         updates, epochs = self.loops(problem.ipc)
-        sgd = torch.optim.SGD(network.parameters(), lr=self.lr_net)
+        sgd = torch.optim.SGD(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)
         for update in range(updates):
             here = streams.at(update)
             if network.batch_statistics:
                 problem.set_statistics(network, _STATISTICS, here("statistics"))
             view = problem.augment.draw(here("augment"), problem.classes)  # one draw for each class
             index = problem.real.draw(self.batch_real, here("real"))  # (K, B)
-            yield self._distances(network.eval(), synthetic, problem, view, index)
-            if update < updates - 1:
-                for epoch in range(epochs):
-                    problem.train_epoch(network, synthetic, here.at(epoch), sgd)
+            made = self._subset(problem, here)
+            yield self._distances(network.eval(), synthetic, problem, view, index, made)
+            if update == updates - 1:
+                break
+            for step in range(self.steps if self.train_on == "real" else 0):
+                problem.train_step(network, here.at(step), sgd)
+            for epoch in range(epochs):
+                problem.train_epoch(network, synthetic, here.at(epoch), sgd)
+
+    def _subset(self, problem: Problem, streams: Streams) -> Tensor | None:
+        """Which synthetic images of each class are compared, (K, m); None for all."""
+        if self.batch_synthetic is None or self.batch_synthetic >= problem.ipc:
+            return None
+        order = torch.rand(problem.classes, problem.ipc, generator=streams("synthetic")).argsort(1)
+        return order[:, : self.batch_synthetic].to(problem.engine.device)
 
     def _distances(
-        self, network: Network, synthetic: Synthetic, problem: Problem, view: View, index: Tensor
+        self,
+        network: Network,
+        synthetic: Synthetic,
+        problem: Problem,
+        view: View,
+        index: Tensor,
+        made: Tensor | None,
     ) -> Iterator[Tensor]:
-        """The loss, group of classes by group. index: positions of the real images, (K, B)."""
-        gradients = problem.engine.class_gradients
+        """The loss, group of classes by group. Of each class, index: positions of the real images, (K, B); made: those
+        of the synthetic images among its own, (K, m), None for all.
+        """
         labels = torch.arange(problem.classes, device=problem.engine.device)
         for group in problem.groups(network):
-            real = gradients(network, view[group](problem.real.at(index[group])), labels[group])
-            made = gradients(network, view[group](synthetic()[group]), labels[group], differentiable=True)
-            yield DISTANCES[self.distance](made, real)
+            real = problem.engine.class_gradients(network, view[group](problem.real.at(index[group])), labels[group])
+            images = synthetic()[group]
+            if made is not None:
+                images = torch.take_along_dim(images, made[group][:, :, None, None, None], 1)
+            of_made = problem.engine.class_gradients(network, view[group](images), labels[group], differentiable=True)
+            yield DISTANCES[self.distance](of_made, real)
 
 
 @final
@@ -113,8 +158,9 @@ class DC(GradientMatching):
     augment: str = "none"
     """Augmentation that images pass while condensing: none, auto (DSA's for the dataset), or strategies joined by "_".
     Without, evaluation follows DC's rule: none, but crop_scale_rotate on MNIST and crop_noise for ConvNetBN."""
-    init: Literal["real", "noise"] = "noise"
-    """What the images start from: random real images or N(0, 1) noise."""
+    init: Init = "noise"
+    """What the images start from: random real images, the real images nearest to the centres of k-means, or N(0, 1)
+    noise."""
 
 
 @final

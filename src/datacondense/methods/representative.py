@@ -1,0 +1,54 @@
+"""Real images that stand for their class: those nearest to the centres of k-means."""
+
+import math
+import warnings
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..types import ImageSet
+
+_CANDIDATES = 10_000
+"""Images of a class that are looked at, drawn at random where it has more."""
+_SIDE = 32
+"""Larger images are compared by their mean over pixels, at about this size."""
+
+
+def representatives(real: ImageSet, count: int, generator: torch.Generator) -> Tensor:
+    """Positions of `count` different images of every class, (K, count), on the CPU.
+
+    The pixels of a class are parted into `count` clusters by k-means (scikit-learn's, in mini-batches); each gives the
+    image nearest to its centre that is not taken yet. Every class must have `count` images.
+    """
+    return torch.stack([_of_class(real, k, count, generator) for k in range(real.spec.classes)])
+
+
+def _of_class(real: ImageSet, k: int, count: int, generator: torch.Generator) -> Tensor:
+    from sklearn.cluster import MiniBatchKMeans  # takes a second to import
+    from sklearn.exceptions import ConvergenceWarning
+
+    size = int(real.counts[k])
+    order = torch.randperm(size, generator=generator)[: max(_CANDIDATES, count)]
+    candidates = real.members[k, order]
+    points = _points(real, candidates)  # (n, P)
+    seed = int(torch.randint(2**31, (), generator=generator))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different images than clusters: some repeat
+        clusters = MiniBatchKMeans(count, n_init="auto", random_state=seed).fit(points.numpy())
+    distances = torch.cdist(torch.from_numpy(clusters.cluster_centers_).to(points), points)  # (count, n)
+    taken: list[int] = []
+    for row in distances:
+        row[taken] = math.inf
+        taken.append(int(row.argmin()))
+    return candidates[taken]
+
+
+def _points(real: ImageSet, index: Tensor) -> Tensor:
+    """Images at `index` (n,) as normalised pixels (n, P) on the CPU, made small in parts."""
+    parts = []
+    for some in index.split(1024):
+        images, _ = real.batch(some)
+        factor = math.ceil(max(images.shape[-2:]) / _SIDE)
+        parts.append(F.avg_pool2d(images, factor, ceil_mode=True).flatten(1).cpu())
+    return torch.cat(parts)
