@@ -111,8 +111,6 @@ def gradient_distance(real: Sequence[Tensor], synthetic: Sequence[Tensor], metri
     joined_synthetic = torch.cat([b.reshape(-1) for b in synthetic])
     if metric == "mse":
         return ((joined_real - joined_synthetic) ** 2).sum()
-    if metric == "relative":
-        return ((joined_real - joined_synthetic) ** 2).sum() / ((joined_real**2).sum() + 1e-6)
     return 1 - (joined_real @ joined_synthetic) / (joined_real.norm() * joined_synthetic.norm() + 1e-6)
 
 

@@ -34,7 +34,7 @@ def test_it_can_be_run(preset: Preset) -> None:
     assert method_name(preset.method) in METHODS
     assert preset.method.arch in NETWORKS
     assert preset.ipc >= 1
-    assert (preset.sets, preset.nets) in [(5, 20), (5, 5)]
+    assert (preset.sets, preset.nets) in [(5, 20), (5, 5), (1, 5)]
     assert set(pool_archs(preset.pool, preset.method.arch)) <= set(NETWORKS)
 
 
@@ -49,7 +49,7 @@ def test_a_published_number_is_of_a_network_that_is_tested(preset: Preset) -> No
 def test_a_name_begins_with_the_method_and_tells_what_varies() -> None:
     for name, preset in PRESETS.items():
         method, *rest = name.split("/")
-        assert method == method_name(preset.method)
+        assert method in ("fast", method_name(preset.method))
         settings = preset.method.settings()
         told = [preset.data, str(preset.ipc), settings["arch"], settings["augment"], settings.get("distance")]
         assert set(rest) - {"cross", "width", "depth", "activation", "pooling", "norm", "distance", "strategy"} <= set(
@@ -100,3 +100,13 @@ def test_the_published_settings_are_the_defaults() -> None:
         published = (method.lr, method.augment, method.init, method.iterations)
         assert published == (lr, augment, init, iterations)
         assert (method.momentum, method.batch_real, method.arch) == (0.5, 256, "ConvNet")
+
+
+@pytest.mark.parametrize("ipc", [1, 10, 50])
+def test_fast_presets_are_held_against_dsa_and_start_from_distribution_matching(ipc: int) -> None:
+    fast, dsa = (PRESETS[f"{name}/fashion-mnist/{ipc}"] for name in ("fast", "dsa"))
+    assert fast.published == dsa.published
+    assert fast.source == f"{dsa.source}; by another method"
+    first = fast.first or fast.method
+    assert isinstance(first, DistributionMatching)
+    assert (first.init, first.schedule) == ("kmeans", "cosine")

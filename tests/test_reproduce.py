@@ -4,14 +4,16 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from datacondense import InputError
+from datacondense import InputError, load_set
+from datacondense.cells import recorded
 from datacondense.data import DATASETS, load
-from datacondense.methods import DC
+from datacondense.methods import DC, DistributionMatching
 from datacondense.presets import PRESETS, Preset
 from datacondense.reproduce import EVALUATION, plan, reproduce
 from datacondense.session import Progress
@@ -226,3 +228,28 @@ def test_what_cannot_be_run_is_refused(refused: Callable[[], object], message: s
     assert message in str(error.value)
     assert not Path("results").exists()
     assert not Path("runs").exists()
+
+
+def test_a_set_may_start_from_that_of_another_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = DistributionMatching(arch="MLP", iterations=4, batch_real=8)
+    monkeypatch.setitem(PRESETS, "small", replace(SMALL, first=first, sets=1))
+    watch = Watch()
+    record = run(watch)
+    assert watch.iterations == 4 + 3
+    assert record["first"] == {"method": "dm", **first.settings()}
+    before, after = (load_set(f"runs/reproduce/small/seed0{stage}") for stage in ("/first", ""))
+    assert after.provenance["start"]["sha256"] == before.fingerprint()
+    seconds = before.provenance["wall_seconds"] + after.provenance["wall_seconds"]
+    assert record["seconds"]["condense"] == [pytest.approx(seconds)]
+    again = Watch()
+    assert run(again) == record
+    assert again.iterations == 0
+    assert plan("small", scale=0.5).preset.first == replace(first, iterations=3)  # 2 of 3 iterations, as of the last
+
+
+def test_a_record_counts_as_done_only_with_the_same_first_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(sets=1)
+    asked = {"reading": {}, "precision": "auto"}
+    assert recorded(plan("small", sets=1), Path("results"), asked)
+    monkeypatch.setitem(PRESETS, "small", replace(SMALL, first=DistributionMatching(arch="MLP")))
+    assert not recorded(plan("small", sets=1), Path("results"), asked)

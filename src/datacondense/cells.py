@@ -11,7 +11,7 @@ from .distributed import Processes
 from .errors import Diverged, InputError, reason, unknown
 from .memory import is_out_of_memory
 from .presets import PRESETS
-from .reproduce import Plan, Stopped, record_path
+from .reproduce import Plan, Stopped, first_settings, record_path
 from .results import parse
 
 T = TypeVar("T")
@@ -104,6 +104,7 @@ def recorded(plan: Plan, results: Path, asked: Mapping[str, Any]) -> Mapping[str
     wanted = {
         "variant": plan.variant,
         "settings": plan.preset.method.settings(),
+        "first": first_settings(plan),
         "seeds": list(range(plan.preset.sets)),
         "nets": plan.preset.nets,
         "asked": asked,

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Distance = Literal["ours", "mse", "relative", "cos"]
+Distance = Literal["ours", "mse", "cos"]
 Gradients = Mapping[str, Tensor]
 
 _EPSILON = 1e-6
@@ -31,12 +31,6 @@ def squares(one: Gradients, other: Gradients) -> Tensor:
     return (_joined(one) - _joined(other)).square().sum()
 
 
-def relative(one: Gradients, other: Gradients) -> Tensor:
-    """Squared differences of all weights over the squared length of `other`, summed over classes, "relative"."""
-    lengths = _joined(other).square().sum(1)  # (K,)
-    return ((_joined(one) - _joined(other)).square().sum(1) / (lengths + _EPSILON)).sum()
-
-
 def angle(one: Gradients, other: Gradients) -> Tensor:
     """1 - cosine of all weights joined to one vector for each class, "cos"."""
     return _angle(_joined(one), _joined(other)).sum()
@@ -45,7 +39,6 @@ def angle(one: Gradients, other: Gradients) -> Tensor:
 DISTANCES: dict[Distance, Callable[[Gradients, Gradients], Tensor]] = {
     "ours": layerwise,
     "mse": squares,
-    "relative": relative,
     "cos": angle,
 }
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from . import artifact, machine
 from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
@@ -35,6 +37,7 @@ def condense(
     overwrite: bool = False,
     checkpoint_every: float = 60.0,
     snapshots: int = 0,
+    start: SyntheticSet | None = None,
     source: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
     processes: Processes | None = None,
@@ -49,6 +52,7 @@ def condense(
     checkpoint_every: seconds between checkpoints.
     snapshots: keep the images at the start and at this many iterations, spread evenly up to the last, in `out`, for
     pictures of how they came about; a resumed run may ask for another number.
+    start: a set to start from, made by another method for instance; by default the method's own start.
     source: what `real` was loaded from, the arguments of `load`; recorded, so that its test images can be found.
     processes: who shares the work, each with the same arguments; by default all of PyTorch's process group where there
     is one. The first of them alone writes and tells the observers; the set is returned by all.
@@ -60,6 +64,7 @@ def condense(
     """
     processes = all_processes() if processes is None else processes
     check(method, real, ipc)
+    check_start(start, real, ipc)
     check_shared(device, processes)
     if time_budget is not None and time_budget <= 0:
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")
@@ -80,6 +85,7 @@ def condense(
         "precision": precision,
         "compile": compile,
         "classes_at_once": classes_at_once,
+        "start": origin(start) if start else None,
     }
     directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
     observers = observers if processes.leads else ()
@@ -113,7 +119,9 @@ def condense(
     engine = Engine(execution, processes)
     with engine.active():
         problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
-        session = Session(method, problem, seed, {**identity, "source": source}, directory, tuple(observers), snapshots)
+        session = Session(
+            method, problem, seed, {**identity, "source": source}, directory, tuple(observers), snapshots, start
+        )
         if not recorded:
             processes.agreed(lambda: directory.clear() if directory else None)
         here = machine.describe(engine.device, processes.size), machine.versions()
@@ -159,3 +167,27 @@ def check(method: Method, real: ImageSet, ipc: int) -> None:
             f"--ipc {ipc} is more than {len(small)} of {real.spec.classes} classes have training images: {named}; "
             f"take a smaller --ipc, or leave these classes out by --drop-small-classes"
         )
+
+
+def check_start(start: SyntheticSet | None, real: ImageSet, ipc: int) -> None:
+    """Raises InputError for a set that a run on `real` cannot start from."""
+    if start is None:
+        return
+    difference = real.spec.difference(start.spec)
+    if difference:
+        raise InputError(
+            f"--start: the set is of other data ({difference}): name one that was made of {real.spec.name}"
+        )
+    each = torch.arange(real.spec.classes).repeat_interleave(ipc)
+    if not torch.equal(start.labels.cpu(), each):
+        counts = sorted(set(torch.bincount(start.labels.cpu(), minlength=real.spec.classes).tolist()))
+        raise InputError(
+            f"--start: the set has {' to '.join(map(str, counts))} images of each class: take --ipc as it has"
+        )
+
+
+def origin(start: SyntheticSet) -> dict[str, Any]:
+    """What a run tells of the set that it starts from."""
+    made = start.provenance
+    kept = ("method", "settings", "seed", "iterations_done", "wall_seconds")
+    return {"sha256": start.fingerprint(), **{key: made[key] for key in kept if key in made}}

@@ -13,7 +13,7 @@ from .errors import InputError, unknown
 from .evaluate import Protocol, evaluate_by, join, milestones, protocol_for
 from .execution import Compile, Precision
 from .files import append_line, read_json, write_json
-from .methods import method_name
+from .methods import Method, method_name
 from .presets import PRESETS, Preset
 from .session import Observer
 from .types import ImageSet, Scores
@@ -54,6 +54,12 @@ class Plan:
         ]
         return self.name + "".join(changes)
 
+    @property
+    def stages(self) -> list[tuple[str, Method]]:
+        """The methods that make a set one after the other, each in a directory inside that of the set."""
+        last = [("", self.preset.method)]
+        return [("first", self.preset.first), *last] if self.preset.first else last
+
     def protocol(self, synthetic: SyntheticSet, seed: int) -> Protocol:
         """How networks train on a set: as published, with epochs scaled. Each set has networks of its own."""
         full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, seed=seed)
@@ -90,9 +96,13 @@ def plan(
     if scale == 1 and count == preset.method.iterations:
         iterations = None
     method = replace(preset.method, iterations=count)
+    first = preset.first
+    if first:
+        share = count / preset.method.iterations
+        first = replace(first, iterations=_scaled(first.iterations, share))
     return Plan(
         name=name,
-        preset=replace(preset, method=method, sets=sets, nets=nets),
+        preset=replace(preset, method=method, first=first, sets=sets, nets=nets),
         scale=scale,
         iterations=iterations,
         data=data or preset.data,
@@ -134,22 +144,26 @@ def reproduce(
         for observer in observers if processes.leads else ():
             observer.message(f"set {seed + 1} of {plan.preset.sets}")
         run = runs / plan.variant / f"seed{seed}"
-        synthetic = condense(
-            plan.preset.method,
-            train,
-            plan.ipc,
-            seed=seed,
-            out=run,
-            resume=not overwrite,
-            overwrite=overwrite,
-            source=source,
-            observers=observers,
-            processes=processes,
-            **how,
-        )
-        done = synthetic.provenance["iterations_done"]
-        if done < plan.preset.method.iterations:
-            raise Stopped(f"stopped after iteration {done} in {run}: the same command goes on")
+        synthetic = None
+        for stage, method in plan.stages:
+            synthetic = condense(
+                method,
+                train,
+                plan.ipc,
+                seed=seed,
+                out=run / stage,
+                resume=not overwrite,
+                overwrite=overwrite,
+                start=synthetic,
+                source=source,
+                observers=observers,
+                processes=processes,
+                **how,
+            )
+            done = synthetic.provenance["iterations_done"]
+            if done < method.iterations:
+                raise Stopped(f"stopped after iteration {done} in {run / stage}: the same command goes on")
+        assert synthetic is not None
         made.append(synthetic)
         scores.append(_evaluate(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how, processes))
     record = {**_record(plan, made, scores), "asked": asked(source or {}, precision)}
@@ -235,6 +249,7 @@ def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) 
         "ipc": plan.ipc,
         "method": method_name(plan.preset.method),
         "settings": plan.preset.method.settings(),
+        "first": first_settings(plan),
         "pool": plan.preset.pool,
         "recipes": joined.protocol["recipes"],
         "seeds": list(range(plan.preset.sets)),
@@ -251,7 +266,7 @@ def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) 
         "published": {} if plan.changed else {arch: list(number) for arch, number in plan.preset.published.items()},
         "source": "" if plan.changed else plan.preset.source,
         "seconds": {
-            "condense": [one.provenance["wall_seconds"] for one in made],
+            "condense": [_wall_seconds(one) for one in made],
             "evaluate": [round(score.seconds, 1) for score in scores],
         },
         "machine": first["machine"],
@@ -261,6 +276,18 @@ def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) 
             {key: score.protocol[key] for key in ("machine", "versions", "execution")} for score in scores
         ],
     }
+
+
+def first_settings(plan: Plan) -> dict[str, Any] | None:
+    """The method that makes the sets from which that of the plan starts."""
+    first = plan.preset.first
+    return {"method": method_name(first), **first.settings()} if first else None
+
+
+def _wall_seconds(made: SyntheticSet) -> float:
+    """Of a set and of what it started from."""
+    start = made.provenance.get("start") or {"wall_seconds": 0.0}
+    return made.provenance["wall_seconds"] + start["wall_seconds"]
 
 
 def _scaled(count: int, scale: float) -> int:

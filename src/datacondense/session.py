@@ -20,7 +20,7 @@ from .methods import Loss, Method, Problem, differentiate
 from .rundir import Checkpoint, RunDirectory, pack_state, unpack_state
 from .snapshots import Snapshot, delete, moments, save
 from .streams import Streams
-from .synthetic import Synthetic
+from .synthetic import Pixels, Synthetic
 
 
 @final
@@ -75,6 +75,7 @@ class Session:
         directory: RunDirectory | None,
         observers: tuple[Observer, ...],
         snapshots: int,
+        start: SyntheticSet | None = None,
     ) -> None:
         self.method = method
         self.problem = problem
@@ -85,7 +86,7 @@ class Session:
         self.observers = observers
         self.moments = moments(method.iterations, snapshots)
         self.snapshots = snapshots
-        self.synthetic: Synthetic = method.start(problem, self.streams)
+        self.synthetic: Synthetic = method.start(problem, self.streams) if start is None else taken_up(start, problem)
         self.optimiser = method.optimiser(self.synthetic)
         self.rates = [group["lr"] for group in self.optimiser.param_groups] if self.optimiser else []
         self.done = 0
@@ -277,3 +278,9 @@ class Session:
     def tell(self, text: str) -> None:
         for observer in self.observers:
             observer.message(text)
+
+
+def taken_up(start: SyntheticSet, problem: Problem) -> Pixels:
+    """The images of a finished set, as many of each class, as the first of another run."""
+    images = start.images.to(problem.engine.device, copy=True)
+    return Pixels(images.unflatten(0, (problem.classes, problem.ipc)))

@@ -8,6 +8,7 @@ from typing import Generic, Literal, TypeVar
 import tyro
 from rich.table import Table
 
+from ..artifact import load_set
 from ..data import DATASETS, SOURCES, absolute
 from ..distributed import all_processes
 from ..driver import condense
@@ -40,6 +41,8 @@ class Condense(Generic[M]):
     out: Path | None = None
     """Run directory; by default runs/METHOD-DATA-ipcN-seedN."""
     method: M
+    start: Path | None = None
+    """Run directory of a finished or imported set to start from, in place of --init."""
     seed: int = 0
     """The same seed on the same machine gives the same images, bit for bit."""
     time_budget: str | None = None
@@ -91,6 +94,7 @@ class Condense(Generic[M]):
                 overwrite=self.overwrite,
                 checkpoint_every=every,
                 snapshots=self.snapshots,
+                start=load_set(self.start) if self.start else None,
                 source=absolute(**source),
                 observers=[display],
             )

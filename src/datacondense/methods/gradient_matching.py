@@ -44,7 +44,7 @@ class GradientMatching(Matching, ABC):
     """Learning rate of the images; 0.01 is published for the MLP."""
     distance: Distance = "ours"
     """Distance between gradients: the papers' sum over output units of 1 - cosine (ours), squared differences (mse),
-    these relative to the squared length of the real gradient (relative), or 1 - cosine of all weights joined (cos)."""
+    or 1 - cosine of all weights joined (cos)."""
     batch_synthetic: int | None = None
     """Synthetic images of each class per update, drawn at random; by default all."""
     updates: int | None = None
@@ -59,6 +59,8 @@ class GradientMatching(Matching, ABC):
     --steps."""
     steps: int = 2
     """Steps that the network trains on 128 real images between two updates."""
+    warm_up: int = 10
+    """Steps on real images before the first update: fresh networks have far larger gradients than all later ones."""
     momentum_net: float = 0.0
     """Momentum of the network."""
 
@@ -72,8 +74,9 @@ class GradientMatching(Matching, ABC):
             raise InputError(f"--lr-net {self.lr_net}: must be a finite number above 0")
         if not 0 <= self.momentum_net < 1:
             raise InputError(f"--momentum-net {self.momentum_net}: must be at least 0 and below 1")
-        if self.steps < 0:
-            raise InputError(f"--steps {self.steps}: must be at least 0")
+        for flag, steps in (("--steps", self.steps), ("--warm-up", self.warm_up)):
+            if steps < 0:
+                raise InputError(f"{flag} {steps}: must be at least 0")
         if self.train_on not in get_args(TrainOn):
             raise InputError(f"--train-on {self.train_on}: take synthetic or real")
         if self.batch_synthetic is not None and self.batch_synthetic < 1:
@@ -108,6 +111,9 @@ class GradientMatching(Matching, ABC):
         sgd = torch.optim.SGD(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)
         for update in range(updates):
             here = streams.at(update)
+            if self.train_on == "real":
+                for step in range(self.steps if update else self.warm_up):
+                    problem.train_step(network, here.at(step), sgd)
             if network.batch_statistics:
                 problem.set_statistics(network, _STATISTICS, here("statistics"))
             view = problem.augment.draw(here("augment"), problem.classes)  # one draw for each class
@@ -116,8 +122,6 @@ class GradientMatching(Matching, ABC):
             yield self._distances(network.eval(), synthetic, problem, view, index, made)
             if update == updates - 1:
                 break
-            for step in range(self.steps if self.train_on == "real" else 0):
-                problem.train_step(network, here.at(step), sgd)
             for epoch in range(epochs):
                 problem.train_epoch(network, synthetic, here.at(epoch), sgd)
 
