@@ -244,9 +244,9 @@ def _fast() -> Iterator[tuple[str, Preset]]:
         updates=75,
     )
     recipes: dict[int, tuple[Method | None, Method]] = {
-        1: (None, replace(means, iterations=300)),
-        10: (replace(means, iterations=200, lr=10.0), replace(gradients, iterations=3, lr=0.05)),
-        50: (replace(means, iterations=300, lr=50.0), replace(gradients, iterations=4, lr=0.05, batch_synthetic=20)),
+        1: (None, replace(means, iterations=250)),
+        10: (replace(means, iterations=200, lr=10.0), replace(gradients, iterations=3, lr=0.03)),
+        50: (replace(means, iterations=300, lr=50.0), replace(gradients, iterations=4, lr=0.03, batch_synthetic=20)),
     }
     for ipc, (first, method) in recipes.items():
         yield (
