@@ -68,7 +68,7 @@ def at_toy_scale(command: list[str]) -> list[str]:
     return [*words, *scale.get(command[0], [])]
 
 
-@pytest.mark.filterwarnings("ignore:a batch of 256 images per class:UserWarning")
+@pytest.mark.filterwarnings("ignore:a batch of 64 images per class:UserWarning")
 def test_own_images_become_a_folder_of_others(toy, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     real = toy(sizes=(20, 20), side=40)

@@ -7,7 +7,7 @@ import torch
 
 from datacondense import InputError, condense, load_set
 from datacondense.cli import main
-from datacondense.methods import DC, DistributionMatching
+from datacondense.methods import DC, DistributionMatching, Random
 
 FIRST = DistributionMatching(iterations=3, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 NEXT = DC(iterations=2, batch_real=8, arch="ConvNetD1")
@@ -49,6 +49,8 @@ def test_a_set_that_does_not_fit_is_refused(toy) -> None:
     start = condense(FIRST, toy(), ipc=2)
     with pytest.raises(InputError, match="--start: the set has 2 images of each class"):
         condense(NEXT, toy(), ipc=3, start=start)
+    with pytest.raises(InputError, match="--start: random chooses real images"):
+        condense(Random(), toy(), ipc=2, start=start)
     with pytest.raises(InputError, match=r"--start: the set is of other data \(shape"):
         condense(NEXT, toy(side=12), ipc=2, start=start)
 

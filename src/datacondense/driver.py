@@ -13,7 +13,7 @@ from .distributed import Processes, all_processes
 from .engine import Engine
 from .errors import InputError
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
-from .methods import Method, Problem, method_name
+from .methods import Method, Problem, Selection, method_name
 from .rundir import RunDirectory, begun
 from .session import Observer, Session
 from .types import ImageSet, Spec
@@ -64,7 +64,7 @@ def condense(
     """
     processes = all_processes() if processes is None else processes
     check(method, real, ipc)
-    check_start(start, real, ipc)
+    check_start(start, method, real, ipc)
     check_shared(device, processes)
     if time_budget is not None and time_budget <= 0:
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")
@@ -169,10 +169,14 @@ def check(method: Method, real: ImageSet, ipc: int) -> None:
         )
 
 
-def check_start(start: SyntheticSet | None, real: ImageSet, ipc: int) -> None:
+def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Raises InputError for a set that a run on `real` cannot start from."""
     if start is None:
         return
+    if isinstance(method, Selection):
+        raise InputError(
+            f"--start: {method_name(method)} chooses real images, it does not move any: take another method"
+        )
     difference = real.spec.difference(start.spec)
     if difference:
         raise InputError(

@@ -77,6 +77,7 @@ class Session:
         snapshots: int,
         start: SyntheticSet | None = None,
     ) -> None:
+        self.started = time.perf_counter()
         self.method = method
         self.problem = problem
         self.processes = problem.engine.processes
@@ -92,7 +93,6 @@ class Session:
         self.done = 0
         self.seconds_before = 0.0
         self.shares = 0
-        self.started = time.perf_counter()
 
     @property
     def session_seconds(self) -> float:

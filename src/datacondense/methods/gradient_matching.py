@@ -50,13 +50,12 @@ class GradientMatching(Matching, ABC):
     updates: int | None = None
     """Updates of the images under each network, T; by default as published: as many as images per class, at most 50."""
     epochs: int | None = None
-    """Epochs that the network trains on the images between two updates; by default the published 50, 25, 20, 15, 10 at
-    10, 20, 30, 40, 50 images per class, on straight lines between these and constant outside."""
+    """Epochs that the network trains on synthetic images between two updates; by default the published 50, 25, 20, 15,
+    10 at 10, 20, 30, 40, 50 images per class, on straight lines between these and constant outside."""
     lr_net: float = 0.01
     """Learning rate of the network."""
     train_on: TrainOn = "synthetic"
-    """What the network trains on between two updates: synthetic images for --epochs, as published, or real ones for
-    --steps."""
+    """What the network trains on between two updates: the synthetic images, as published, or real ones."""
     steps: int = 2
     """Steps that the network trains on 128 real images between two updates."""
     warm_up: int = 10
