@@ -69,14 +69,20 @@ def taking(seconds: float, function: Callable[..., Any], now: list[float]) -> Ca
 
 
 @pytest.mark.parametrize(
-    ("method", "iteration"),
+    ("method", "iteration", "start"),
     [
-        (DistributionMatching(iterations=60, batch_real=32, arch="ConvNetW32"), 2 * 2 * 1.0),
-        (DC(iterations=8, batch_real=32, updates=4, epochs=6, arch="ConvNetW32"), 4 * 2 * 2 * 1.0 + 3 * 6 * 0.5),
+        (DistributionMatching(iterations=60, batch_real=32, arch="ConvNetW32"), 2 * 2 * 1.0, 0.0),
+        (DC(iterations=8, batch_real=32, updates=4, epochs=6, arch="ConvNetW32"), 4 * 2 * 2 * 1.0 + 3 * 6 * 0.5, 0.0),
+        # 4 times: 2 steps of the network, real images once and synthetic ones 3 times; at first 10 steps and one update
+        (
+            DC(iterations=8, batch_real=32, updates=4, repeats=3, train_on="real", arch="ConvNetW32"),
+            4 * (2 * 0.25 + 2 * (1 + 3) * 1.0),
+            10 * 0.25 + 2 * 2 * 1.0 - (2 * 0.25 + 2 * (1 + 3) * 1.0) / 3,
+        ),
     ],
-    ids=["dm", "dc"],
+    ids=["dm", "dc", "on real images"],
 )
-def test_the_pieces_of_time_add_up(method, iteration: float, toy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pieces_of_time_add_up(method, iteration: float, start: float, toy, monkeypatch) -> None:
     """On a clock that only the work advances: real and synthetic images of two groups, and epochs of a network."""
     now = [1000.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
@@ -84,12 +90,13 @@ def test_the_pieces_of_time_add_up(method, iteration: float, toy, monkeypatch: p
         (Engine, "class_means", 1.0),
         (Engine, "class_gradients", 1.0),
         (Problem, "train_epoch", 0.5),
+        (Problem, "train_step", 0.25),
     ):
         monkeypatch.setattr(owner, name, taking(seconds, getattr(owner, name), now))
     told = estimate(method, toy(sizes=(40,) * 6, side=16), ipc=5, classes_at_once=3)
     assert told.iteration_seconds == pytest.approx(iteration)
-    assert told.start_seconds == pytest.approx(0)  # nothing was compiled
-    assert told.seconds == pytest.approx(method.iterations * iteration)
+    assert told.start_seconds == pytest.approx(start)  # nothing was compiled
+    assert told.seconds == pytest.approx(start + method.iterations * iteration)
     assert (told.images, told.images_bytes) == (30, 30 * 16 * 16 * 4)
     assert told.execution.classes_at_once == 3
 

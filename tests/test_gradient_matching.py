@@ -50,6 +50,7 @@ def test_dc_and_dsa_are_one_loop_with_other_defaults() -> None:
         ({"train_on": "both"}, "--train-on both: take synthetic or real"),
         ({"batch_synthetic": 0}, "--batch-synthetic 0"),
         ({"steps": -1}, "--steps -1"),
+        ({"repeats": 0}, "--repeats 0"),
         ({"warm_up": -1}, "--warm-up -1"),
         ({"momentum_net": 1.0}, "--momentum-net 1.0"),
     ],
@@ -152,6 +153,7 @@ def test_networks_trained_on_real_images(toy, augment: str) -> None:
         iterations=2,
         batch_real=6,
         updates=3,
+        repeats=2,
         arch="ConvNetD1",
         augment=augment,
         lr=0.05,
@@ -186,13 +188,13 @@ def test_networks_trained_on_real_images(toy, augment: str) -> None:
             views = siamese.draw(here("augment"), 4)
             batch, _ = real.batch(real.draw(6, here("real")).flatten())
             of_class = [lambda x, k=k, views=views: views[k : k + 1](x[None])[0] for k in range(4)]
-            order = torch.rand(4, ipc, generator=here("synthetic")).argsort(1)[:, :share]
-            some = [images[k][order[k]] for k in range(4)]
-            loss = naive.dc_loss(network, list(batch.unflatten(0, (4, 6))), some, of_class, "mse")
-            adam.param_groups[0]["lr"] = 0.05 * (
-                0.01 + 0.99 * (1 + math.cos(math.pi * (iteration + update / 3) / 2)) / 2
-            )
-            adam.zero_grad()
-            loss.backward(inputs=[images])
-            adam.step()
+            for repeat in range(2):
+                order = torch.rand(4, ipc, generator=here.at(repeat)("synthetic")).argsort(1)[:, :share]
+                some = [images[k][order[k]] for k in range(4)]
+                loss = naive.dc_loss(network, list(batch.unflatten(0, (4, 6))), some, of_class, "mse")
+                done = (iteration + (2 * update + repeat) / 6) / 2
+                adam.param_groups[0]["lr"] = 0.05 * (0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2)
+                adam.zero_grad()
+                loss.backward(inputs=[images])
+                adam.step()
     torch.testing.assert_close(ours.images, images.detach().flatten(0, 1), rtol=1e-3, atol=1e-3)

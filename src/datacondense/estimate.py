@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, final
 
 import torch
@@ -126,14 +127,33 @@ class _Calibration:
         kept += [parameter.detach().clone() for parameter in self.synthetic.parameters()]
         _, part = self._update(0, seconds=0.0)  # compiles
         ready = self._clock()
-        updates = [self._whole_update(1)]
-        while self._clock() - ready + updates[-1] < _TIMED:
-            updates.append(self._whole_update(len(updates) + 1))
+        if self.load.updates > self.load.together and not self.load.epochs:
+            updates = [self._update_in_a_row()]
+        else:
+            updates = [self._whole_update(1)]
+            while self._clock() - ready + updates[-1] < _TIMED:
+                updates.append(self._whole_update(len(updates) + 1))
         epochs = self._epochs() if self.load.epochs and self.load.updates > 1 else [0.0]
         update, epoch = statistics.fmean(updates), statistics.fmean(epochs[1:] or epochs)
         del kept
         self.start = max(ready - began - part * update, 0.0) + max(epochs[0] - epoch, 0.0)
         self.iteration = self.load.updates * update + (self.load.updates - 1) * self.load.epochs * epoch
+
+    def _update_in_a_row(self) -> float:
+        """Seconds of an update, of those that share a batch of real images and with what a network trains before them.
+
+        After as many others, before which much more may be done.
+        """
+        assert self.optimiser is not None, "a method with iterations has an optimiser"
+        ends = []
+        for loss in islice(
+            self.method.iterate(self.synthetic, self.problem, self.streams.at(1)), 2 * self.load.together
+        ):
+            self.optimiser.zero_grad()
+            differentiate(loss, self.synthetic, self.problem)
+            self.optimiser.step()
+            ends.append(self._clock())
+        return (ends[-1] - ends[self.load.together - 1]) / self.load.together
 
     def _whole_update(self, iteration: int) -> float:
         seconds, part = self._update(iteration, seconds=_TIMED)

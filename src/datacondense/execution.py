@@ -44,6 +44,8 @@ class Load:
     """Gradients of all weights held at a time."""
     updates: int = 1
     """Updates of the images in one iteration."""
+    together: int = 1
+    """Updates that share the work on one batch of real images: only the first of so many does it."""
     epochs: int = 0
     """Epochs that a network trains on the synthetic images between two updates."""
 

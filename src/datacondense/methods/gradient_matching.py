@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..augment import View
-from ..distances import DISTANCES, Distance
+from ..distances import DISTANCES, Distance, Gradients
 from ..errors import InputError
 from ..execution import Load
 from ..networks import Network
@@ -48,7 +48,10 @@ class GradientMatching(Matching, ABC):
     batch_synthetic: int | None = None
     """Synthetic images of each class per update, drawn at random; by default all."""
     updates: int | None = None
-    """Updates of the images under each network, T; by default as published: as many as images per class, at most 50."""
+    """Batches of real images under each network, T, with an update of the images each; by default as published: as many
+    as images per class, at most 50."""
+    repeats: int = 1
+    """Updates of the images on one batch of real images, whose gradients are computed once for all of them."""
     epochs: int | None = None
     """Epochs that the network trains on synthetic images between two updates; by default the published 50, 25, 20, 15,
     10 at 10, 20, 30, 40, 50 images per class, on straight lines between these and constant outside."""
@@ -67,6 +70,8 @@ class GradientMatching(Matching, ABC):
         super().check()
         if self.updates is not None and self.updates < 1:
             raise InputError(f"--updates {self.updates}: must be at least 1")
+        if self.repeats < 1:
+            raise InputError(f"--repeats {self.repeats}: must be at least 1")
         if self.epochs is not None and self.epochs < 0:
             raise InputError(f"--epochs {self.epochs}: must be at least 0")
         if not 0 < self.lr_net < float("inf"):
@@ -94,13 +99,15 @@ class GradientMatching(Matching, ABC):
     def load(self, ipc: int) -> Load:
         updates, epochs = self.loops(ipc)
         made = min(ipc, self.batch_synthetic or ipc)
-        matching = updates * 3 * (self.batch_real + 3 * made)  # a gradient costs 3 forwards, and its gradient 6 more
+        # a gradient costs 3 forwards, and its gradient 6 more
+        matching = updates * 3 * (self.batch_real + 3 * made * self.repeats)
         return Load(
             passes=matching + (updates - 1) * epochs * 3 * ipc,
             real=self.batch_real,
             synthetic=3 * made,
             gradients=6,  # of real and synthetic images, both as they are put together, and what the distance keeps
-            updates=updates,
+            updates=updates * self.repeats,
+            together=self.repeats,
             epochs=epochs,
         )
 
@@ -117,8 +124,10 @@ class GradientMatching(Matching, ABC):
                 problem.set_statistics(network, _STATISTICS, here("statistics"))
             view = problem.augment.draw(here("augment"), problem.classes)  # one draw for each class
             index = problem.real.draw(self.batch_real, here("real"))  # (K, B)
-            made = self._subset(problem, here)
-            yield self._distances(network.eval(), synthetic, problem, view, index, made)
+            targets: list[Gradients] = []
+            for repeat in range(self.repeats):
+                made = self._subset(problem, here.at(repeat))
+                yield self._distances(network.eval(), synthetic, problem, view, index, made, targets)
             if update == updates - 1:
                 break
             for epoch in range(epochs):
@@ -139,13 +148,21 @@ class GradientMatching(Matching, ABC):
         view: View,
         index: Tensor,
         made: Tensor | None,
+        targets: list[Gradients],
     ) -> Iterator[Tensor]:
         """The loss, group of classes by group. Of each class, index: positions of the real images, (K, B); made: those
-        of the synthetic images among its own, (K, m), None for all.
+        of the synthetic images among its own, (K, m), None for all. targets: the real gradients of each group, kept
+        where there are repeats.
         """
         labels = torch.arange(problem.classes, device=problem.engine.device)
-        for group in problem.groups(network):
-            real = problem.engine.class_gradients(network, view[group](problem.real.at(index[group])), labels[group])
+        for number, group in enumerate(problem.groups(network)):
+            if number < len(targets):
+                real = targets[number]
+            else:
+                batch = view[group](problem.real.at(index[group]))
+                real = problem.engine.class_gradients(network, batch, labels[group])
+                if self.repeats > 1:
+                    targets.append(real)
             images = synthetic()[group]
             if made is not None:
                 images = torch.take_along_dim(images, made[group][:, :, None, None, None], 1)
