@@ -86,7 +86,7 @@ def check_record(name: str) -> None:
     assert [path.name for path in Path("runs/reproduce").rglob("seed*")] == ["seed0"]
 
 
-@pytest.mark.filterwarnings("ignore:a batch of 256 images per class:UserWarning")
+@pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning")
 @pytest.mark.parametrize("case", [parameter(case) for case in cases()])
 def test_the_commands_run(case: Case, small_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
