@@ -64,7 +64,7 @@ def condense(
     """
     processes = all_processes() if processes is None else processes
     check(method, real, ipc)
-    check_start(start, method, real, ipc)
+    _check_start(start, method, real, ipc)
     check_shared(device, processes)
     if time_budget is not None and time_budget <= 0:
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")
@@ -85,7 +85,7 @@ def condense(
         "precision": precision,
         "compile": compile,
         "classes_at_once": classes_at_once,
-        "start": origin(start) if start else None,
+        "start": _origin(start) if start else None,
     }
     directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
     observers = observers if processes.leads else ()
@@ -169,7 +169,7 @@ def check(method: Method, real: ImageSet, ipc: int) -> None:
         )
 
 
-def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
+def _check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Raises InputError for a set that a run on `real` cannot start from."""
     if start is None:
         return
@@ -190,7 +190,7 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
         )
 
 
-def origin(start: SyntheticSet) -> dict[str, Any]:
+def _origin(start: SyntheticSet) -> dict[str, Any]:
     """What a run tells of the set that it starts from."""
     made = start.provenance
     kept = ("method", "settings", "seed", "iterations_done", "wall_seconds")

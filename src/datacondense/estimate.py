@@ -15,7 +15,7 @@ from .driver import check, settle
 from .engine import Engine, equal_part
 from .execution import Compile, Execution, Precision
 from .memory import fitting, peak_memory
-from .methods import Method, Problem, differentiate
+from .methods import Loss, Method, Problem, differentiate
 from .rundir import pack_state
 from .streams import Streams
 from .synthetic import Synthetic
@@ -144,16 +144,18 @@ class _Calibration:
 
         After as many others, before which much more may be done.
         """
-        assert self.optimiser is not None, "a method with iterations has an optimiser"
+        losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(1))
         ends = []
-        for loss in islice(
-            self.method.iterate(self.synthetic, self.problem, self.streams.at(1)), 2 * self.load.together
-        ):
-            self.optimiser.zero_grad()
-            differentiate(loss, self.synthetic, self.problem)
-            self.optimiser.step()
+        for loss in islice(losses, 2 * self.load.together):
+            self._apply(loss)
             ends.append(self._clock())
         return (ends[-1] - ends[self.load.together - 1]) / self.load.together
+
+    def _apply(self, loss: Loss) -> None:
+        assert self.optimiser is not None, "a method with iterations has an optimiser"
+        self.optimiser.zero_grad()
+        differentiate(loss, self.synthetic)
+        self.optimiser.step()
 
     def _whole_update(self, iteration: int) -> float:
         seconds, part = self._update(iteration, seconds=_TIMED)
@@ -164,7 +166,6 @@ class _Calibration:
 
         Returns how long it took, and which part of all terms that was.
         """
-        assert self.optimiser is not None, "a method with iterations has an optimiser"
         began = self._clock()
         loss = next(self.method.iterate(self.synthetic, self.problem, self.streams.at(iteration)))
         terms, done, cut = iter([loss] if isinstance(loss, Tensor) else loss), 0, False
@@ -178,9 +179,7 @@ class _Calibration:
                 if cut:
                     return
 
-        self.optimiser.zero_grad()
-        differentiate(first_terms(), self.synthetic)
-        self.optimiser.step()
+        self._apply(first_terms())
         classes = self.problem.classes
         groups = math.ceil(classes / equal_part(classes, self.problem.engine.execution.classes_at_once))
         return self._clock() - began, done / groups if cut else 1.0

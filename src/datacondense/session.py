@@ -87,7 +87,7 @@ class Session:
         self.observers = observers
         self.moments = moments(method.iterations, snapshots)
         self.snapshots = snapshots
-        self.synthetic: Synthetic = method.start(problem, self.streams) if start is None else taken_up(start, problem)
+        self.synthetic: Synthetic = method.start(problem, self.streams) if start is None else _taken_up(start, problem)
         self.optimiser = method.optimiser(self.synthetic)
         self.rates = [group["lr"] for group in self.optimiser.param_groups] if self.optimiser else []
         self.done = 0
@@ -280,7 +280,7 @@ class Session:
             observer.message(text)
 
 
-def taken_up(start: SyntheticSet, problem: Problem) -> Pixels:
+def _taken_up(start: SyntheticSet, problem: Problem) -> Pixels:
     """The images of a finished set, as many of each class, as the first of another run."""
     images = start.images.to(problem.engine.device, copy=True)
     return Pixels(images.unflatten(0, (problem.classes, problem.ipc)))

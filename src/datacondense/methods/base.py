@@ -28,7 +28,7 @@ Updates: TypeAlias = Generator[Loss, None, None]
 Init = Literal["real", "kmeans", "noise"]
 Schedule = Literal["constant", "cosine"]
 
-TRAIN_BATCH = 128
+_TRAIN_BATCH = 128
 """Real images on which a network takes a step while a set is condensed."""
 
 _SQUARES = 0.99  # Adam's memory of squared gradients; there are hundreds of updates, not thousands
@@ -117,8 +117,8 @@ class Problem:
         train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment)
 
     def train_step(self, network: Network, streams: Streams, sgd: torch.optim.Optimizer) -> None:
-        """Train a network for one step on TRAIN_BATCH real images of any class, augmented one by one."""
-        index = torch.randint(len(self.real), (TRAIN_BATCH,), generator=streams("train"))
+        """Train a network for one step on 128 real images of any class, augmented one by one."""
+        index = torch.randint(len(self.real), (_TRAIN_BATCH,), generator=streams("train"))
         images, labels = self.real.batch(index)
         images = self.augment.per_image(streams("train_augment"), len(index))(images)
         network.train().requires_grad_(True)
@@ -211,10 +211,9 @@ class Matching(Method):
         if self.init == "real":
             return Pixels(problem.real.sample(problem.ipc, streams("init")))
         if self.init == "kmeans":
-            processes = problem.engine.processes  # several might add in other orders
-            return Pixels(
-                problem.real.at(processes.agreed(lambda: representatives(problem.real, problem.ipc, streams("init"))))
-            )
+            agreed = problem.engine.processes.agreed  # each might add in another order
+            index = agreed(lambda: representatives(problem.real, problem.ipc, streams("init")))
+            return Pixels(problem.real.at(index))
         shape = (problem.classes, problem.ipc, *problem.spec.shape)
         return Pixels(noise(shape, streams("init"), problem.engine.device))
 

@@ -128,10 +128,9 @@ class GradientMatching(Matching, ABC):
             for repeat in range(self.repeats):
                 made = self._subset(problem, here.at(repeat))
                 yield self._distances(network.eval(), synthetic, problem, view, index, made, targets)
-            if update == updates - 1:
-                break
-            for epoch in range(epochs):
-                problem.train_epoch(network, synthetic, here.at(epoch), sgd)
+            if update < updates - 1:
+                for epoch in range(epochs):
+                    problem.train_epoch(network, synthetic, here.at(epoch), sgd)
 
     def _subset(self, problem: Problem, streams: Streams) -> Tensor | None:
         """Which synthetic images of each class are compared, (K, m); None for all."""
