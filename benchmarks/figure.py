@@ -29,3 +29,20 @@ def draw(rows: list[dict[str, Any]], scaling: list[dict[str, Any]], path: Path) 
         axes.set_ylabel("seconds per dm iteration")
         axes.legend(frameon=False)
     figure.savefig(path, dpi=120)
+
+
+def draw_over_time(presets: dict[str, Any], path: Path) -> None:
+    """Validation accuracy over the seconds of condensing, a line for each number of images per class."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for color, (ipc, preset) in zip(("#1a66b0", "#c2571a", "#3a7d44"), presets.items(), strict=False):
+        points = preset["points"]
+        seconds = [point["seconds"] for point in points]
+        means = [sum(point["accuracy"]) / len(point["accuracy"]) for point in points]
+        axes.semilogx(seconds, means, "o-", color=color, label=f"{ipc} per class")
+        axes.axhline(preset["published"], color=color, linestyle=":", linewidth=1)
+    axes.set_xlabel("seconds of condensing (dotted: DSA's published test accuracy)")
+    axes.set_ylabel("validation accuracy %")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,138 @@
+"""Accuracy over wall time of the presets `fast/`: their sets as they come about, each tested on validation images.
+
+Condensed on 50 000 training images of FashionMNIST, tested on the 10 000 others by networks trained under DSA's
+augmentation; the test images are not read. The sets of all moments are kept in memory, so the clock counts the work of
+the preset alone, from the choice of the first images on. Writes docs/over-time.json and .png.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from figure import draw_over_time
+from torch import Tensor
+
+from datacondense import SyntheticSet, condense, load, machine
+from datacondense.evaluate import evaluate
+from datacondense.execution import Load
+from datacondense.files import write_json
+from datacondense.methods import Method, Problem
+from datacondense.methods.base import Updates
+from datacondense.presets import PRESETS
+from datacondense.streams import Streams
+from datacondense.synthetic import Synthetic
+from datacondense.types import ImageSet
+
+_VALIDATION = 10_000
+_EPOCHS = {1: 300, 10: 300, 50: 150}
+_NETS = {1: 3, 10: 1, 50: 1}
+_MOMENTS = {  # seconds
+    1: (0, 15, 30, 45, 60, 80, 110),
+    10: (0, 20, 40, 70, 100, 150, 220, 300, 400, 500),
+    50: (0, 60, 120, 200, 300, 450, 600, 750),
+}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Watched(Method):
+    """Another method, of whose images a copy is kept at the first update past each moment, and at the end."""
+
+    method: Method
+    began: float
+    """On the clock of `time.perf_counter`."""
+    moments: list[float]
+    """Seconds since then that are still to come; used up."""
+    kept: list[tuple[float, Tensor]] = field(default_factory=list)
+    """Seconds, and the images (K, M, C, H, W)."""
+
+    def load(self, ipc: int) -> Load:
+        return self.method.load(ipc)
+
+    def start(self, problem: Problem, streams: Streams) -> Synthetic:
+        synthetic = self.method.start(problem, streams)
+        self._keep(synthetic)
+        return synthetic
+
+    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer | None:
+        return self.method.optimiser(synthetic)
+
+    def rate(self, done: float) -> float:
+        return self.method.rate(done)
+
+    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+        for loss in self.method.iterate(synthetic, problem, streams):
+            yield loss
+            self._keep(synthetic)
+
+    def settings(self) -> dict[str, Any]:
+        return self.method.settings()
+
+    def _keep(self, synthetic: Synthetic) -> None:
+        seconds = time.perf_counter() - self.began
+        if self.moments and seconds >= self.moments[0]:
+            self.moments[:] = [moment for moment in self.moments if moment > seconds]
+            self.kept.append((seconds, synthetic().detach().clone()))
+
+
+def parted() -> tuple[ImageSet, ImageSet]:
+    """FashionMNIST's training images, in 50 000 to condense and 10 000 to test on."""
+    whole, _ = load("fashion-mnist")
+    order = torch.randperm(len(whole), generator=Streams(0).at("validation")("order"))
+    parts = order[_VALIDATION:], order[:_VALIDATION]
+    train, validation = (ImageSet(whole.images[part], whole.labels[part], whole.spec) for part in parts)
+    return train, validation
+
+
+def moments(train: ImageSet, ipc: int) -> list[tuple[float, SyntheticSet]]:
+    """Seconds since the preset began, and its set then."""
+    preset = PRESETS[f"fast/fashion-mnist/{ipc}"]
+    began, left, found, made = time.perf_counter(), [float(m) for m in _MOMENTS[ipc]], [], None
+    for method in filter(None, (preset.first, preset.method)):
+        watched = Watched(
+            iterations=method.iterations,
+            arch=method.arch,
+            augment=method.augment,
+            method=method,
+            began=began,
+            moments=left,
+        )
+        made = condense(watched, train, ipc, start=made)
+        for seconds, images in watched.kept:
+            found.append((seconds, SyntheticSet(images.flatten(0, 1), made.labels, made.spec, made.provenance)))
+    assert made is not None
+    return [*found, (time.perf_counter() - began, made)]
+
+
+def main(ipcs: Sequence[int], out: Path) -> None:
+    """Condense first, as the clock counts; then test."""
+    train, validation = parted()
+    sets = {ipc: moments(train, ipc) for ipc in ipcs}
+    path = out / "over-time.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"presets": {}}
+    found |= {"machine": machine.describe(torch.device("cpu"), 1), "versions": machine.versions()}
+    for ipc, kept in sets.items():
+        points = []
+        for seconds, synthetic in kept:
+            scores = evaluate(synthetic, validation, nets=_NETS[ipc], epochs=_EPOCHS[ipc], device="cpu")
+            accuracy = [round(100 * value, 2) for value in scores.accuracy["ConvNet"]]
+            points.append({"seconds": round(seconds, 1), "accuracy": accuracy})
+            print(ipc, points[-1], flush=True)
+        preset = PRESETS[f"fast/fashion-mnist/{ipc}"]
+        published, _ = preset.published["ConvNet"]
+        found["presets"][str(ipc)] = {"epochs": _EPOCHS[ipc], "published": published, "points": points}
+        write_json(path, found)
+    draw_over_time(found["presets"], out / "over-time.png")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="accuracy over wall time of the presets fast/")
+    parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs")
+    arguments = parser.parse_args()
+    main(arguments.ipc, arguments.out)
