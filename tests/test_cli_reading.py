@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datacondense import load_set
+from datacondense import cache, load_set
 from datacondense.cli import main
-from datacondense.data import store
 
 pytestmark = pytest.mark.filterwarnings("default::UserWarning")  # the command line prints them as notes
 QUICK = "--iterations 1 --batch-real 2 --arch ConvNetD1 --compile off --out run"
@@ -108,8 +107,8 @@ def test_told_to_end_while_decoding_it_leaves_nothing_behind() -> None:
         Image.fromarray(np.roll(noise, index, 0)).save(f"photos/class 8/large {index}.png", compress_level=1)
     command = f"-m datacondense condense dm --data folder:photos --image-size 12 --ipc 1 {QUICK}"
     process = subprocess.Popen([sys.executable, *command.split()], stderr=subprocess.DEVNULL)
-    while not list((store.folder() / "sets").glob("*/unsorted")) and process.poll() is None:
+    while not list((cache.folder() / "sets").glob("*/unsorted")) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 143
-    assert list((store.folder() / "sets").iterdir()) == []
+    assert list((cache.folder() / "sets").iterdir()) == []

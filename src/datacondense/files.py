@@ -21,6 +21,14 @@ _HEADER = "datacondense"
 _DIGEST = "sha256"
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with the home folder for its ~ or ~user. Raises InputError where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
+
+
 def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
     """Replace `path` by `data` in one step. After a crash or on a full disk the old content is still there.
 

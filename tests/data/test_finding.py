@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datacondense import InputError
-from datacondense.data import load, store
+from datacondense import InputError, cache
+from datacondense.data import load
 from datacondense.data.named import NAMED, HubName
 
 PER_CLASS = 2
@@ -117,7 +117,7 @@ def test_tiny_imagenet_is_decoded_from_its_folder_and_found_in_the_cache(tmp_pat
     again, _ = load("tiny-imagenet", data_dir=tmp_path / "mine", progress=lambda what, *_: told.append(what))
     assert told == []
     assert again.fingerprint() == train.fingerprint()
-    assert len(list((store.folder() / "sets").iterdir())) == 1
+    assert len(list((cache.folder() / "sets").iterdir())) == 1
 
 
 def test_disk_comes_before_the_hub(tmp_path: Path) -> None:

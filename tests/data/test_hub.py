@@ -13,8 +13,8 @@ import torch
 from datasets import config
 from PIL import Image
 
-from datacondense import InputError, load
-from datacondense.data import absolute, hub, store
+from datacondense import InputError, cache, load
+from datacondense.data import absolute, hub
 from datacondense.data.options import silent
 
 NAMES = ["owl", "wren"]
@@ -65,7 +65,7 @@ def refusal(place: object, **options: Any) -> str:
     with pytest.raises(InputError) as caught:
         load(f"hub:{place}", **options)
     assert "\n" not in str(caught.value)
-    left = [path.relative_to(store.folder()) for path in store.folder().rglob("*") if path.is_file()]
+    left = [path.relative_to(cache.folder()) for path in cache.folder().rglob("*") if path.is_file()]
     assert not [
         path for path in left if path.parts[0] != "tables" or ("incomplete" in str(path) and path.suffix != ".lock")
     ]
@@ -226,7 +226,7 @@ def test_what_the_library_cannot_read_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "cut")
     path.write_bytes(path.read_bytes()[:-100])
     assert refusal("cut").startswith("hub:cut: cannot be read (Parquet magic bytes not found in footer")
-    assert not [path for path in store.folder().rglob("*") if path.is_file()]
+    assert not [path for path in cache.folder().rglob("*") if path.is_file()]
     (tmp_path / "text").mkdir()
     (tmp_path / "text/train.csv").write_text("label,image\n1,2\n")
     assert "no column is known to be images" in refusal("text")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datacondense.data import DATASETS, SOURCES, absolute, load, store
+from datacondense import cache
+from datacondense.data import DATASETS, SOURCES, absolute, load
 from datacondense.errors import InputError
 
 
@@ -59,7 +60,7 @@ def test_the_home_of_nobody_in_a_variable(variable: str, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "set").mkdir()
     with pytest.raises(InputError, match="home folder"):
-        store.folder() if variable == store.VARIABLE else load("cifar10")
+        cache.folder() if variable == cache.VARIABLE else load("cifar10")
 
 
 @pytest.mark.parametrize("place", ["data", "variable", "nowhere"])

@@ -9,8 +9,8 @@ import pytest
 import torch
 from folders import Told, birds, packed, picture, refusal
 
-from datacondense import load
-from datacondense.data import store, tree
+from datacondense import cache, load
+from datacondense.data import tree
 
 
 @pytest.mark.parametrize("test", ["val", "valid", "validation"])
@@ -60,7 +60,7 @@ def test_special_files_are_passed_over_and_links_to_nothing_are_not(tmp_path: Pa
     birds(tmp_path)
     os.mkfifo(tmp_path / "owl/pipe.png")
     assert len(load(f"folder:{tmp_path}")[0]) == 10
-    shutil.rmtree(store.folder())
+    shutil.rmtree(cache.folder())
     (tmp_path / "owl/gone.png").symlink_to(tmp_path / "nowhere")
     assert "owl/gone.png cannot be read (No such file or directory)" in refusal(tmp_path)
 

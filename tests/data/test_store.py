@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from datacondense import ImageSet, InputError, Spec, machine
-from datacondense.data import build, division, store
+from datacondense import ImageSet, InputError, Spec, cache, machine
+from datacondense.data import build, division
 from datacondense.data.store import Source, fetch, key
 
 
@@ -29,7 +29,7 @@ def source(count: int = 20, *, channels: int = 3, split: bool = True, classes: i
 
 def left() -> list[str]:
     """Names of what is in the cache."""
-    sets = store.folder() / "sets"
+    sets = cache.folder() / "sets"
     return sorted(path.name for path in sets.iterdir()) if sets.exists() else []
 
 
@@ -73,7 +73,7 @@ def test_a_large_set_is_mapped_and_reads_the_same(monkeypatch: pytest.MonkeyPatc
     small, _ = fetch("a", source)
     monkeypatch.setattr(machine, "available_memory", lambda: 100)
     mapped, _ = fetch("a", source)
-    assert isinstance(np.load(store.folder() / "sets/a/train.images.npy", mmap_mode="c"), np.memmap)
+    assert isinstance(np.load(cache.folder() / "sets/a/train.images.npy", mmap_mode="c"), np.memmap)
     draw = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
     assert torch.equal(small.sample(3, draw[0]), mapped.sample(3, draw[1]))
     assert small.fingerprint() == mapped.fingerprint()
@@ -93,7 +93,7 @@ def test_notes_are_told_each_time() -> None:
 @pytest.mark.parametrize("harm", ["cut", "flip", "missing", "json", "shape"])
 def test_a_damaged_entry_is_made_anew(harm: str) -> None:
     before, _ = fetch("a", source)
-    place = store.folder() / "sets/a"
+    place = cache.folder() / "sets/a"
     images = place / "train.images.npy"
     data = images.read_bytes()
     if harm == "cut":
@@ -172,16 +172,16 @@ def test_keys_tell_contents_apart() -> None:
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv(store.VARIABLE)
+    monkeypatch.delenv(cache.VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert store.folder() == tmp_path / "datacondense"
+    assert cache.folder() == tmp_path / "datacondense"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert store.folder() == Path("~/.cache/datacondense").expanduser()
+    assert cache.folder() == Path("~/.cache/datacondense").expanduser()
 
 
 def test_what_another_process_has_mended_meanwhile_is_left() -> None:
     fetch("a", source)
-    images = store.folder() / "sets/a/train.images.npy"
+    images = cache.folder() / "sets/a/train.images.npy"
     images.write_bytes(b"")
 
     def slow() -> Source:

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datacondense import ImageSet, InputError, load
-from datacondense.data import store
+from datacondense import ImageSet, InputError, cache, load
 from datacondense.data.decode import decode, inspect, quiet
 
 pytestmark = pytest.mark.slow
@@ -99,10 +98,10 @@ def check(source: str, **options) -> None:
             assert part.images.shape[1:] == part.spec.shape
             assert len(part) == len(part.labels) > 0
             assert 0 <= int(part.labels.min()) <= int(part.labels.max()) < part.spec.classes
-    sets = store.folder() / "sets"
+    sets = cache.folder() / "sets"
     if sets.exists():
         assert not [path for path in sets.iterdir() if path.suffix == ".partial"]
-    shutil.rmtree(store.folder(), ignore_errors=True)
+    shutil.rmtree(cache.folder(), ignore_errors=True)
 
 
 def fuzz(path: Path, read: Callable[[], None]) -> None:

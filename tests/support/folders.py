@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datacondense import InputError, load
-from datacondense.data import store
+from datacondense import InputError, cache, load
 
 
 class Told:
@@ -51,4 +50,4 @@ def refusal(place: Path, **options) -> str:
 
 def left() -> list[Path]:
     """All files in the cache."""
-    return [path for path in store.folder().rglob("*") if path.is_file()]
+    return [path for path in cache.folder().rglob("*") if path.is_file()]

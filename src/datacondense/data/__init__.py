@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, unknown
+from ..files import expanded
 from ..types import ImageSet, Spec
 from . import arrays, digits, finding, folder, hub
 from .build import image_set
 from .division import drop_small
 from .named import NAMED, Found
 from .options import Options, Progress, silent
-from .places import expanded
 from .torch_set import from_torch
 
 DATASETS: dict[str, Callable[[Path | None, Progress], tuple[ImageSet, ImageSet]]] = {

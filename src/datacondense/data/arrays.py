@@ -7,12 +7,12 @@ from numpy.lib.npyio import NpzFile
 
 from .. import machine
 from ..errors import InputError, naming, reason
+from ..files import expanded
 from ..types import ImageSet
 from .build import image_set
 from .division import drop_small, split
 from .npy import declared
 from .options import Options, Progress
-from .places import expanded
 
 _EXPECTED = "expected images, labels and, if there are any, test_images, test_labels, class_names"
 

@@ -11,6 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
+from ..cache import folder
 from ..errors import InputError, naming
 from ..files import read_json, write_json
 from ..types import ImageSet
@@ -76,7 +77,7 @@ def fetch(collection: Collection, options: Options, progress: Progress) -> tuple
     be read. Raises InputError for files that cannot be read or differ in size, unless `options` say what to do.
     """
     identity = [VERSION, _settings(collection, options), collection.stamp]
-    index = store.folder() / "listings" / f"{store.key(identity)}.json"
+    index = folder() / "listings" / f"{store.key(identity)}.json"
     known = _known(index)
     with quiet(), naming(collection.place):
         survey = None if known else _survey(collection, options, progress)

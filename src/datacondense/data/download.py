@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, reason
+from ..files import expanded
 from . import tree
-from .places import expanded
 
 _SECONDS = 5  # that the hub has to answer
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import InputError, naming
+from ..files import expanded
 from ..types import ImageSet, check_names
 from . import tree
 from .collection import Collection, fetch
 from .division import TESTS, TRAINS, parts
 from .options import Options, Progress
-from .places import expanded
 from .tree import EXTENSIONS, Tree
 
 _IN_NOTE = 5  # kinds of files, and folders

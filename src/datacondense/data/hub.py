@@ -9,13 +9,13 @@ from typing import Any, final
 import numpy as np
 
 from ..errors import InputError, naming
+from ..files import expanded
 from ..types import ImageSet
 from .collection import Collection, fetch
 from .columns import classes, find
 from .division import TESTS, TRAINS, parts
 from .download import Absent, download, is_local, root, state
 from .options import Options, Progress
-from .places import expanded
 from .tree import read as read_file
 
 

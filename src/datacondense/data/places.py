@@ -8,18 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
+from ..files import expanded
 
 VARIABLE = "DATACONDENSE_DATA"
 """The environment variable that names the folder of data sets."""
-
-
-def expanded(path: str | Path) -> Path:
-    """The path with the home folder for its ~ or ~user. Raises InputError where there is none."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
 
 
 class Arrays(NamedTuple):

@@ -25,15 +25,12 @@ import torch
 from torch import Tensor
 
 from .. import machine
+from ..cache import VARIABLE, folder
 from ..errors import InputError
 from ..files import read_json, write_json
 from ..types import ImageSet, Spec, check_names
 from .build import Statistics, check_classes
 from .division import large, renumbered, testing
-from .places import expanded
-
-VARIABLE = "DATACONDENSE_CACHE"
-"""The environment variable that names the folder of the cache."""
 
 _FORMAT = 2
 _PARTS = ("train", "test")
@@ -61,14 +58,6 @@ class Source:
     flip: bool = True
     min_per_class: int = 1
     """Classes with fewer training images are left out; a note names them."""
-
-
-def folder() -> Path:
-    """Where the cache is: $DATACONDENSE_CACHE, else datacondense in $XDG_CACHE_HOME, else in ~/.cache."""
-    named = os.environ.get(VARIABLE)
-    if named:
-        return expanded(named)
-    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "datacondense"
 
 
 def key(content: Any) -> str:
