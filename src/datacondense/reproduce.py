@@ -10,15 +10,14 @@ from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .driver import condense
 from .errors import InputError, unknown
-from .evaluate import Protocol, evaluate_by, join, milestones, protocol_for
+from .evaluate import Protocol, join, protocol_for
+from .evaluated import evaluate_once
 from .execution import Compile, Precision
-from .files import append_line, read_json, write_json
+from .files import append_line
 from .methods import Method, method_name
 from .presets import PRESETS, Preset
 from .session import Observer
 from .types import ImageSet, Scores
-
-EVALUATION = "evaluation.json"
 
 
 @final
@@ -165,7 +164,7 @@ def reproduce(
                 raise Stopped(f"stopped after iteration {done} in {run / stage}: the same command goes on")
         assert synthetic is not None
         made.append(synthetic)
-        scores.append(_evaluate(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how, processes))
+        scores.append(evaluate_once(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how, processes))
     record = {**_record(plan, made, scores), "asked": asked(source or {}, precision)}
     if processes.leads:
         _append(record, record_path(plan, results))
@@ -193,46 +192,6 @@ def _append(record: Mapping[str, Any], path: Path) -> None:
     if before[-1:] != [line]:
         path.parent.mkdir(parents=True, exist_ok=True)
         append_line(path, line)
-
-
-def _evaluate(
-    protocol: Protocol,
-    synthetic: SyntheticSet,
-    test: ImageSet,
-    run: Path,
-    on_epoch: Callable[[float, float], None],
-    how: dict[str, Any],
-    processes: Processes,
-) -> Scores:
-    """Evaluate a set, or read the scores that an earlier call has left in its run directory."""
-    sets = {"set_sha256": synthetic.fingerprint(), "test_sha256": test.fingerprint()}
-    wanted = json.loads(json.dumps({"protocol": protocol.to_json(), **sets, **how}))
-    path = run / EVALUATION
-    kept = processes.agreed(lambda: _kept(path, wanted))
-    if kept is not None:
-        return kept
-    ends, total = milestones(protocol, synthetic, test, device=how["device"])
-    left = iter(ends)
-
-    def count() -> None:
-        on_epoch(next(left), total)
-
-    scores = evaluate_by(protocol, synthetic, test, on_epoch=count, processes=processes, **how)
-    if processes.leads:
-        write_json(path, {"asked": wanted, "scores": scores.to_json()})
-    return scores
-
-
-def _kept(path: Path, asked: Mapping[str, Any]) -> Scores | None:
-    """The scores in `path`, if they are those that are asked for."""
-    if path.exists():
-        try:
-            kept = read_json(path)
-            if kept["asked"] == asked:
-                return Scores(**kept["scores"])
-        except (InputError, KeyError, TypeError):  # damaged, or of another version: it is only worth its time
-            path.unlink()
-    return None
 
 
 def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) -> dict[str, Any]:

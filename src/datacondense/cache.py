@@ -1,0 +1,17 @@
+"""Where the cache is: what was decoded, downloaded or trained once, and can be made again."""
+
+import os
+from pathlib import Path
+
+from .files import expanded
+
+VARIABLE = "DATACONDENSE_CACHE"
+"""The environment variable that names the folder of the cache."""
+
+
+def folder() -> Path:
+    """$DATACONDENSE_CACHE, else datacondense in $XDG_CACHE_HOME, else in ~/.cache."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return expanded(named)
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "datacondense"

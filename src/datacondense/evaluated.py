@@ -1,0 +1,59 @@
+"""Scores that are kept beside a set, so that no evaluation is made twice."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .artifact import SyntheticSet
+from .distributed import Processes
+from .errors import InputError
+from .evaluate import Protocol, evaluate_by, milestones
+from .files import read_json, write_json
+from .types import ImageSet, Scores
+
+EVALUATION = "evaluation.json"
+
+
+def evaluate_once(
+    protocol: Protocol,
+    synthetic: SyntheticSet,
+    test: ImageSet,
+    run: Path,
+    on_epoch: Callable[[float, float], None],
+    how: dict[str, Any],
+    processes: Processes,
+) -> Scores:
+    """Scores of a set, evaluated by `protocol` or read from `run`, where an earlier call has left them.
+
+    on_epoch: told after each training epoch how much work is done, of how much, as `milestones` has it. how: device,
+    precision and compile, as `evaluate_by` takes them.
+    """
+    sets = {"set_sha256": synthetic.fingerprint(), "test_sha256": test.fingerprint()}
+    wanted = json.loads(json.dumps({"protocol": protocol.to_json(), **sets, **how}))
+    path = run / EVALUATION
+    kept = processes.agreed(lambda: _kept(path, wanted))
+    if kept is not None:
+        return kept
+    ends, total = milestones(protocol, synthetic, test, device=how["device"])
+    left = iter(ends)
+
+    def count() -> None:
+        on_epoch(next(left), total)
+
+    scores = evaluate_by(protocol, synthetic, test, on_epoch=count, processes=processes, **how)
+    if processes.leads:
+        write_json(path, {"asked": wanted, "scores": scores.to_json()})
+    return scores
+
+
+def _kept(path: Path, asked: Mapping[str, Any]) -> Scores | None:
+    """The scores in `path`, if they are those that are asked for."""
+    if path.exists():
+        try:
+            kept = read_json(path)
+            if kept["asked"] == asked:
+                return Scores(**kept["scores"])
+        except (InputError, KeyError, TypeError):  # damaged, or of another version: it is only worth its time
+            path.unlink()
+    return None
