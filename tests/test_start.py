@@ -49,7 +49,7 @@ def test_a_set_that_does_not_fit_is_refused(toy) -> None:
     start = condense(FIRST, toy(), ipc=2)
     with pytest.raises(InputError, match="--start: the set has 2 images of each class"):
         condense(NEXT, toy(), ipc=3, start=start)
-    with pytest.raises(InputError, match="--start: random chooses real images"):
+    with pytest.raises(InputError, match="--start: random does not move the pixels"):
         condense(Random(), toy(), ipc=2, start=start)
     with pytest.raises(InputError, match=r"--start: the set is of other data \(shape"):
         condense(NEXT, toy(side=12), ipc=2, start=start)

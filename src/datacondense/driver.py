@@ -13,10 +13,10 @@ from .distributed import Processes, all_processes
 from .engine import Engine
 from .errors import InputError
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
-from .methods import Method, Problem, Selection, method_name
+from .methods import Method, Problem, method_name
 from .rundir import RunDirectory, begun
-from .session import Observer, Session
-from .types import ImageSet, Spec
+from .session import Observer, Session, StartObserver
+from .types import ImageSet
 
 _NAMED = 5  # classes in an error
 
@@ -102,7 +102,7 @@ def condense(
             return recorded, Execution(**recorded["execution"])
         decided = settle(
             method,
-            real.spec,
+            real,
             ipc,
             device=device,
             precision=precision,
@@ -111,6 +111,11 @@ def condense(
         )
         return None, decided
 
+    def preparing(done: float, what: str) -> None:
+        for observer in observers:
+            if isinstance(observer, StartObserver):
+                observer.preparing(done, what)
+
     recorded, execution = processes.agreed(agree)
     if isinstance(execution, SyntheticSet):
         return execution
@@ -118,7 +123,7 @@ def condense(
     execution = replace(execution, device=settled(device)) if processes.size > 1 else execution
     engine = Engine(execution, processes)
     with engine.active():
-        problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
+        problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine, preparing)
         session = Session(
             method, problem, seed, {**identity, "source": source}, directory, tuple(observers), snapshots, start
         )
@@ -133,7 +138,7 @@ def condense(
 
 def settle(
     method: Method,
-    spec: Spec,
+    real: ImageSet,
     ipc: int,
     *,
     device: str = "auto",
@@ -145,8 +150,8 @@ def settle(
     load = method.load(ipc)
     return decide(
         method.arch,
-        spec,
-        method.iterations * spec.classes * load.passes,
+        real.spec,
+        method.iterations * real.spec.classes * load.passes + method.preparation(len(real)),
         load=load,
         device=device,
         precision=precision,
@@ -173,10 +178,8 @@ def _check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc
     """Raises InputError for a set that a run on `real` cannot start from."""
     if start is None:
         return
-    if isinstance(method, Selection):
-        raise InputError(
-            f"--start: {method_name(method)} chooses real images, it does not move any: take another method"
-        )
+    if not method.takes_start:
+        raise InputError(f"--start: {method_name(method)} does not move the pixels of images: take another method")
     difference = real.spec.difference(start.spec)
     if difference:
         raise InputError(

@@ -142,25 +142,41 @@ class Engine:
         with torch.no_grad():
             return torch.cat([self._run_padded(network, some, size).argmax(1) for some in images.split(size)])
 
-    def add_gradients(self, network: Network, images: Tensor, labels: Tensor) -> None:
+    def embed(self, network: Network, images: Tensor, *, differentiable: bool = False) -> Tensor:
+        """Embedding of each normalised image (N, C, H, W) -> (N, D). Call `network.eval()` before.
+
+        `differentiable` keeps the graph back to the images; otherwise none is built.
+        """
+        size = equal_part(len(images), self.execution.chunk)
+        with torch.set_grad_enabled(differentiable), plain() if differentiable else nullcontext():
+            return torch.cat([self._run_padded(network.embed, some, size) for some in images.split(size)])
+
+    def add_gradients(self, network: Network, images: Tensor, labels: Tensor) -> Tensor:
         """Add to each weight's `.grad` the gradient of the mean cross-entropy of one batch (N, C, H, W), (N,).
 
+        Returns the class that the network said for each image, (N,).
         Chunk by chunk, forward and backward, so that activations stay in the cache; networks with batch statistics
         see the whole batch. Processes that share work take a part of the batch each, if it can be parted; there must be
         no gradient yet then.
         """
         batch = len(images)
         shared = self.processes.size > 1 and not network.batch_statistics
-        if shared:
-            mine = self.processes.shard(batch)
-            images, labels = images[mine], labels[mine]
+        mine = self.processes.shard(batch) if shared else slice(0, batch)
+        images, labels = images[mine], labels[mine]
         size = batch if network.batch_statistics else equal_part(max(len(images), 1), self.execution.chunk)
+        parts = [labels[:0]]
         if len(images):
             for some_images, some_labels in zip(images.split(size), labels.split(size), strict=True):
                 logits = self._run_padded(network, some_images, size)
                 (F.cross_entropy(logits, some_labels, reduction="sum") / batch).backward()
-        if shared:
-            self.processes.all_sum(gradients(network.parameters()))
+                parts.append(logits.detach().argmax(1))
+        said = torch.cat(parts)
+        if not shared:
+            return said
+        all_said = said.new_zeros(batch, dtype=torch.float32)  # as the gradients, with which it is sent
+        all_said[mine] = said.float()
+        self.processes.all_sum([*gradients(network.parameters()), all_said])
+        return all_said.long()
 
     def _run_padded(self, function: Callable[[Tensor], Tensor], images: Tensor, size: int) -> Tensor:
         """`_run`, on images filled up to `size` where compiled code would otherwise be compiled for their number."""

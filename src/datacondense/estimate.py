@@ -77,7 +77,7 @@ def estimate(
         "compile": compile,
         "classes_at_once": classes_at_once,
     }
-    engine = Engine(settle(method, real.spec, ipc, **asked))
+    engine = Engine(settle(method, real, ipc, **asked))
     with engine.active(), peak_memory(engine.device) as peak:
         calibration = fitting(lambda: _calibrate(method, real, ipc, seed, engine), engine, lambda: None)
     there = calibration.problem.real
@@ -99,8 +99,10 @@ def _calibrate(method: Method, real: ImageSet, ipc: int, seed: int, engine: Engi
     """Begin a run, and time it where it has iterations."""
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
-    calibration = _Calibration(method, problem, method.start(problem, Streams(seed)), Streams(seed))
+    synthetic, more = method.rehearse(problem, Streams(seed))
+    calibration = _Calibration(method, problem, synthetic, Streams(seed))
     calibration.run(began)
+    calibration.start += more
     return calibration
 
 

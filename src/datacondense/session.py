@@ -58,6 +58,15 @@ class UpdateObserver(Observer, Protocol):
         ...
 
 
+@runtime_checkable
+class StartObserver(Observer, Protocol):
+    """Is told of long work before the first iteration too, where a method has some."""
+
+    def preparing(self, done: float, what: str) -> None:
+        """done: which part of it. what: in words; after another text it is other work."""
+        ...
+
+
 @final
 class Session:
     """One session of one run.
@@ -266,7 +275,11 @@ class Session:
 
     def _finish(self, status: str, checkpoint: dict[str, Tensor] | None) -> SyntheticSet:
         """Write the images as they are, and what a resumed run goes on from."""
-        result = SyntheticSet(*self._images(), self.problem.spec, self._provenance())
+        images, labels = self._images()
+        generated = self.synthetic.generated()
+        if generated is not None:
+            images = generated.images(labels)  # as they are after being stored
+        result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), generated)
         if self.directory is not None:
             if checkpoint is not None:
                 self._checkpoint(checkpoint)

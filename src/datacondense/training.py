@@ -1,16 +1,20 @@
 """The only loop that trains a network on a set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
 import torch
+from torch import Tensor
 
 from .augment import Augmentation
 from .engine import Engine
+from .kept_training import packed, part, unpack
 from .networks import Network
 from .streams import Streams
 from .types import Examples
+
+OnBatch = Callable[[Tensor, Tensor], None]
 
 
 @final
@@ -28,6 +32,73 @@ class Recipe:
     batch: int = 256
 
 
+@final
+class Training:
+    """The training of one network from fresh weights, epoch by epoch; between two it can be put down and taken up."""
+
+    def __init__(
+        self,
+        network: Network,
+        examples: Examples,
+        streams: Streams,
+        engine: Engine,
+        recipe: Recipe,
+        *,
+        augment: Augmentation,
+    ) -> None:
+        self.network = network
+        self.examples = examples
+        self.streams = streams
+        self.engine = engine
+        self.recipe = recipe
+        self.augment = augment
+        self.done = 0
+        """Epochs that are done."""
+        network.reset(streams("network"))
+        self.sgd = self._optimiser()
+
+    def epoch(self, on_batch: OnBatch = lambda index, said: None) -> None:
+        """Train for one more epoch. on_batch: as `train_epoch` has it."""
+        train_epoch(
+            self.network,
+            self.examples,
+            self.streams.at(self.done + 1),
+            self.engine,
+            self.sgd,
+            augment=self.augment,
+            batch=self.recipe.batch,
+            on_batch=on_batch,
+        )
+        self.done += 1
+        if self.done == self._first_phase:
+            self.sgd = self._optimiser()
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `restore` goes on from: epochs, weights and momenta."""
+        weights = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        return {"epochs": torch.tensor(self.done), **weights, **packed("sgd", self.sgd)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from where `state` was taken, bit for bit. The state may be shared: it is copied."""
+        self.done = int(state["epochs"])
+        self.sgd = self._optimiser()
+        unpack("sgd", self.sgd, state)
+        self.network.load_state_dict(part("network", state))
+
+    @property
+    def _first_phase(self) -> int:
+        """Epochs at the full learning rate."""
+        return self.recipe.epochs // 2 + 1
+
+    def _optimiser(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            self.network.parameters(),
+            lr=self.recipe.lr if self.done < self._first_phase else self.recipe.lr / 10,
+            momentum=self.recipe.momentum,
+            weight_decay=self.recipe.weight_decay,
+        )
+
+
 def train(
     network: Network,
     examples: Examples,
@@ -43,18 +114,9 @@ def train(
     augment: what `recipe.augment` names; it draws anew for every batch. Weights, order and augmentation come from
     `streams`; the network is left in evaluation mode.
     """
-    network.reset(streams("network"))
-
-    def optimiser(rate: float) -> torch.optim.Optimizer:
-        return torch.optim.SGD(
-            network.parameters(), lr=rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-        )
-
-    sgd = optimiser(recipe.lr)
-    for epoch in range(1, recipe.epochs + 1):
-        train_epoch(network, examples, streams.at(epoch), engine, sgd, augment=augment, batch=recipe.batch)
-        if epoch == recipe.epochs // 2 + 1:
-            sgd = optimiser(recipe.lr / 10)
+    training = Training(network, examples, streams, engine, recipe, augment=augment)
+    for _ in range(recipe.epochs):
+        training.epoch()
         on_epoch()
     network.eval()
 
@@ -68,8 +130,12 @@ def train_epoch(
     *,
     augment: Augmentation,
     batch: int = 256,
+    on_batch: OnBatch = lambda index, said: None,
 ) -> None:
-    """One pass over all examples in random order, in training mode, from the weights that the network has."""
+    """One pass over all examples in random order, in training mode, from the weights that the network has.
+
+    on_batch: told after each step which examples it was made on, (n,), and which class the network said for each, (n,).
+    """
     network.train().requires_grad_(True)
     order = torch.randperm(len(examples), generator=streams("order"))
     for step, index in enumerate(order.split(batch)):
@@ -77,5 +143,6 @@ def train_epoch(
         if augment:
             images = augment.per_image(streams.at(step)("augment"), len(index))(images)
         sgd.zero_grad()
-        engine.add_gradients(network, images, labels)
+        said = engine.add_gradients(network, images, labels)
         sgd.step()
+        on_batch(index, said)

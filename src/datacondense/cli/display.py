@@ -48,7 +48,7 @@ class RunDisplay:
         self.total = 0.0
         self.pace = Pace()
         self.iterations = self.updates = 0
-        self.loss = ""
+        self.loss = self.prepared = ""
 
     def __enter__(self) -> "RunDisplay":
         if OUT.is_terminal:
@@ -73,6 +73,13 @@ class RunDisplay:
         self.updates += 1
         if self.updates > 1 and self.iterations < _APART:  # what runs before the second may have to be compiled
             self.step(done, iterations, f"{done:.1f}/{iterations}{self.loss}", "it/s")
+
+    def preparing(self, done: float, what: str) -> None:
+        """Work before the first iteration of `condense`."""
+        if what != self.prepared:
+            self.prepared, self.total = what, 0.0
+        if done < 1:
+            self.step(done, 1.0, f"{what}  {done:.0%}")
 
     def message(self, text: str) -> None:
         """A line that stays."""

@@ -3,9 +3,9 @@
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, final, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, final, get_args
 
 import torch
 from torch import Tensor
@@ -65,7 +65,19 @@ def differentiate(loss: Loss, synthetic: Synthetic, problem: "Problem | None" = 
 class Problem:
     """What a method works on: the real images, how many to make of each class, and the means to compare."""
 
-    def __init__(self, real: ImageSet, ipc: int, arch: str, augmentation: str, engine: Engine) -> None:
+    def __init__(
+        self,
+        real: ImageSet,
+        ipc: int,
+        arch: str,
+        augmentation: str,
+        engine: Engine,
+        tell: Callable[[float, str], None] = lambda done, what: None,
+    ) -> None:
+        self.found: dict[str, Any] = {}
+        """What `Method.start` has found or made, for the iterations: it is there again when a run is resumed."""
+        self.tell = tell
+        """Told of work before the first iteration: which part of it is done, and what it is."""
         self.real = real
         self.ipc = ipc
         self.engine = engine
@@ -131,6 +143,9 @@ class Problem:
 class Method(ABC):
     """A method is its hyper-parameters, how it starts, and what it compares in each iteration."""
 
+    takes_start: ClassVar[bool] = True
+    """Whether a run may begin from the pixels of another set, in place of what `start` gives."""
+
     iterations: int
     arch: str = "ConvNet"
     """Network the set is made for; evaluation takes it when told no other."""
@@ -145,6 +160,14 @@ class Method(ABC):
     @abstractmethod
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         """The synthetic images before the first iteration."""
+
+    def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
+        """For an estimate: images such as `start` gives, and by how many seconds `start` takes longer than this."""
+        return self.start(problem, streams), 0.0
+
+    def preparation(self, images: int) -> int:
+        """Images passed forward before the first iteration on a real set of `images`; a backward counts as two."""
+        return 0
 
     @abstractmethod
     def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer | None:
@@ -212,7 +235,7 @@ class Matching(Method):
             return Pixels(problem.real.sample(problem.ipc, streams("init")))
         if self.init == "kmeans":
             agreed = problem.engine.processes.agreed  # each might add in another order
-            index = agreed(lambda: representatives(problem.real, problem.ipc, streams("init")))
+            index = agreed(lambda: representatives(problem.real, problem.ipc, streams("init"), problem.tell))
             return Pixels(problem.real.at(index))
         shape = (problem.classes, problem.ipc, *problem.spec.shape)
         return Pixels(noise(shape, streams("init"), problem.engine.device))
@@ -231,6 +254,8 @@ class Matching(Method):
 @dataclass(frozen=True, kw_only=True)
 class Selection(Method):
     """A method that chooses real images and changes none."""
+
+    takes_start: ClassVar[bool] = False
 
     iterations: int = field(default=0, init=False)
 

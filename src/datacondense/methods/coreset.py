@@ -1,12 +1,24 @@
 """Methods that choose real images."""
 
+from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from torch import Tensor
 
+from ..augment import Augmentation
+from ..engine import Engine
+from ..errors import InputError
 from ..streams import Streams
+from ..synthetic import Pixels, Synthetic
+from ..trained import Trained, seconds_left, trained_on
+from ..training import Recipe
+from ..types import ImageSet
 from .base import Problem, Selection
+
+_AT_ONCE = 1024  # images read and embedded at a time
 
 
 @final
@@ -16,3 +28,132 @@ class Random(Selection):
 
     def select(self, problem: Problem, streams: Streams) -> Tensor:
         return problem.real.draw(problem.ipc, streams("init"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedSelection(Selection):
+    """Chooses by a network that has learned all real images.
+
+    The network is kept in the cache: another such method with the same settings and seed takes it from there.
+    """
+
+    epochs: int = 10
+    """Epochs in which a network learns all real images first, under the augmentation; it is kept for the next
+    selection."""
+
+    def check(self) -> None:
+        super().check()
+        if self.epochs < 1:
+            raise InputError(f"--epochs {self.epochs}: must be at least 1")
+
+    def preparation(self, images: int) -> int:
+        return (3 * self.epochs + 1) * images  # backward costs twice a forward
+
+    def select(self, problem: Problem, streams: Streams) -> Tensor:
+        trained = trained_on(*self._learning(problem, streams), problem.tell)
+        generator = streams("init")
+        # in one process: another might round otherwise, and so choose otherwise
+        return problem.engine.processes.agreed(
+            lambda: torch.stack([self.of_class(k, problem, trained, generator) for k in range(problem.classes)])
+        )
+
+    def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
+        draw = Random().select(problem, streams)
+        return Pixels(problem.real.at(draw)), seconds_left(*self._learning(problem, streams))
+
+    @abstractmethod
+    def of_class(self, k: int, problem: Problem, trained: Trained, generator: torch.Generator) -> Tensor:
+        """Positions of the chosen images of class k, (ipc,), on the CPU."""
+
+    def _learning(
+        self, problem: Problem, streams: Streams
+    ) -> tuple[ImageSet, str, Recipe, Augmentation, Streams, Engine]:
+        recipe = Recipe(epochs=self.epochs, augment=str(problem.augment))
+        return problem.real, self.arch, recipe, problem.augment, streams, problem.engine
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Herding(LearnedSelection):
+    """Real images whose running mean embedding stays nearest to the mean of their class.
+
+    The t-th image of a class is the one among those left that minimises |mu - (e_1 + ... + e_t) / t|, where e are
+    embeddings and mu is their mean over the class (Welling 2009, as in Rebuffi et al. 2017 without normalisation).
+    """
+
+    def of_class(self, k: int, problem: Problem, trained: Trained, generator: torch.Generator) -> Tensor:
+        members = of_class(problem, k)
+        return members[herd(embeddings(problem, trained, k), problem.ipc)]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class KCenter(LearnedSelection):
+    """Real images such that none of their class is far from one of them in embedding.
+
+    The first is the one nearest to the class mean; each further one is the image farthest from those chosen, which is
+    at most twice as far as the best choice would be (Sener & Savarese 2018, greedy, in each class).
+    """
+
+    def of_class(self, k: int, problem: Problem, trained: Trained, generator: torch.Generator) -> Tensor:
+        members = of_class(problem, k)
+        return members[spread(embeddings(problem, trained, k), problem.ipc)]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Forgetting(LearnedSelection):
+    """Real images that a network forgot most often while it learned them; those it never learned come first.
+
+    A forgetting event: an image is wrong at the step made on it, and was right at the one before (Toneva et al. 2019).
+    Among images that were forgotten as often chance decides.
+    """
+
+    def of_class(self, k: int, problem: Problem, trained: Trained, generator: torch.Generator) -> Tensor:
+        members = of_class(problem, k)
+        members = members[torch.randperm(len(members), generator=generator)]
+        order = trained.forgotten[members].argsort(descending=True, stable=True)
+        return members[order[: problem.ipc]]
+
+
+def of_class(problem: Problem, k: int) -> Tensor:
+    """Positions of all images of a class, on the CPU."""
+    return problem.real.members[k, : problem.real.counts[k]]
+
+
+def embeddings(problem: Problem, trained: Trained, k: int) -> Tensor:
+    """Embeddings of all images of a class, (n, D), on the device."""
+
+    def parts() -> Iterator[Tensor]:
+        for index in of_class(problem, k).split(_AT_ONCE):
+            images, _ = problem.real.batch(index)
+            yield problem.engine.embed(trained.network, images)
+
+    found = torch.cat(list(parts()))
+    problem.tell((k + 1) / problem.classes, "embedding the real images")
+    return found
+
+
+def herd(points: Tensor, count: int) -> Tensor:
+    """Positions (count,) of the points (n, D), n at least `count`, that `Herding` chooses, on the CPU."""
+    mean, sum_, squares = points.mean(0), torch.zeros_like(points[0]), points.square().sum(1)
+    chosen: list[int] = []
+    for t in range(1, count + 1):
+        # |t mu - sum - e|^2 without what is the same for all e
+        distances = squares - 2 * points @ (t * mean - sum_)
+        distances[chosen] = torch.inf
+        chosen.append(int(distances.argmin()))
+        sum_ += points[chosen[-1]]
+    return torch.tensor(chosen)
+
+
+def spread(points: Tensor, count: int) -> Tensor:
+    """Positions (count,) of the points (n, D), n at least `count`, that `KCenter` chooses, on the CPU."""
+    distances = (points - points.mean(0)).square().sum(1)
+    chosen = [int(distances.argmin())]
+    nearest = torch.full_like(distances, torch.inf)
+    while len(chosen) < count:
+        nearest = torch.minimum(nearest, (points - points[chosen[-1]]).square().sum(1))
+        nearest[chosen] = -1  # also where all points are alike
+        chosen.append(int(nearest.argmax()))
+    return torch.tensor(chosen)

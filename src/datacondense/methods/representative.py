@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,13 +16,20 @@ _SIDE = 32
 """Larger images are compared by their mean over pixels, at about this size."""
 
 
-def representatives(real: ImageSet, count: int, generator: torch.Generator) -> Tensor:
+def representatives(
+    real: ImageSet, count: int, generator: torch.Generator, tell: Callable[[float, str], None] = lambda done, what: None
+) -> Tensor:
     """Positions of `count` different images of every class, (K, count), on the CPU.
 
     The pixels of a class are parted into `count` clusters by k-means (scikit-learn's, in mini-batches); each gives the
-    image nearest to its centre that is not taken yet. Every class must have `count` images.
+    image nearest to its centre that is not taken yet. Every class must have `count` images. tell: told which part is
+    done, and of what.
     """
-    return torch.stack([_of_class(real, k, count, generator) for k in range(real.spec.classes)])
+    chosen, classes = [], real.spec.classes
+    for k in range(classes):
+        chosen.append(_of_class(real, k, count, generator))
+        tell((k + 1) / classes, "k-means of the real images")
+    return torch.stack(chosen)
 
 
 def _of_class(real: ImageSet, k: int, count: int, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,132 @@
+"""Long training whose state lies in the cache, under everything that it depends on: done once, and taken up again."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import torch
+from torch import Tensor
+
+from . import cache
+from .distributed import Processes
+from .errors import InputError
+from .files import read_tensors, write_tensors
+
+KEPT_EVERY = 30.0  # seconds after which a training that goes on is written to the cache
+
+
+class Steps(Protocol):
+    """A training in steps that can be put down between two of them."""
+
+    done: int
+    """Steps that are done."""
+    steps: int
+    """Of so many."""
+
+    def step(self) -> None:
+        """Make one more."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `restore` goes on from, but the number of steps."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from where `state` was taken, bit for bit."""
+        ...
+
+
+@final
+class Kept:
+    """The place of a training in the cache."""
+
+    def __init__(self, folder: str, key: Mapping[str, Any], processes: Processes) -> None:
+        self.folder = folder
+        self.key = json.loads(json.dumps(key))
+        self.processes = processes
+        self.written = time.perf_counter()
+
+    @property
+    def path(self) -> Path:
+        """The file, named by a digest of the key."""
+        digest = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()
+        return cache.folder() / self.folder / f"{digest}.safetensors"
+
+    def take_up(self, training: Steps) -> None:
+        """Go on from what the cache has, on all processes from what the leading one's has."""
+        state = self.processes.agreed(self._read)
+        if state is not None:
+            training.done = int(state.pop("done"))
+            training.restore(state)
+
+    def finish(self, training: Steps, tell: Callable[[int], None]) -> None:
+        """Take a training up, and make all steps that are left. tell: told after each how many are done."""
+        self.take_up(training)
+        while training.done < training.steps:
+            training.step()
+            training.done += 1
+            due = training.done == training.steps or time.perf_counter() - self.written > KEPT_EVERY
+            if due and self.processes.leads:
+                self._write(training)
+                self.written = time.perf_counter()
+            tell(training.done)
+        if self.processes.size > 1:  # each might have rounded otherwise
+            training.restore(self.processes.agreed(training.state))
+
+    def seconds_left(self, training: Steps, seconds: float) -> float:
+        """How long `finish` would take, by making steps for `seconds`, two at least, which are not kept."""
+        self.take_up(training)
+        left = training.steps - training.done
+        if not left:
+            return 0.0
+        training.step()  # compiles
+        training.done += 1
+        began, made = time.perf_counter(), 0
+        while training.done < training.steps and (not made or time.perf_counter() - began < seconds):
+            training.step()
+            training.done += 1
+            made += 1
+        return (time.perf_counter() - began) / made * left if made else 0.0
+
+    def _read(self) -> dict[str, Tensor] | None:
+        if not self.path.exists():
+            return None
+        try:
+            state, key = read_tensors(self.path)
+        except InputError:  # damaged: it is only worth its time
+            self.path.unlink()
+            return None
+        return state if key == self.key and "done" in state else None
+
+    def _write(self, training: Steps) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)
+
+
+def packed(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers of each of its parameters, as tensors whose names begin with `name`."""
+    state = optimiser.state_dict()["state"].items()
+    return {
+        f"{name}.{index}.{key}": torch.as_tensor(value)
+        for index, values in state
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def unpack(name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `packed`, in place. The tensors may be shared: they are copied."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for full, tensor in tensors.items():
+        if full.startswith(f"{name}."):
+            index, key = full.removeprefix(f"{name}.").split(".", 1)
+            state.setdefault(int(index), {})[key] = tensor.clone()
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def part(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `name` and a dot, without it."""
+    return {full.removeprefix(f"{name}."): tensor for full, tensor in tensors.items() if full.startswith(f"{name}.")}
