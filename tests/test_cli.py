@@ -21,7 +21,7 @@ from datacondense.networks import POOLS
 from datacondense.presets import PRESETS
 
 FLAGS = Path(__file__).parent / "cli_flags.txt"
-OTHERS = ["condense", "evaluate", "show", "export", "import", "reproduce", "results", "list"]
+OTHERS = ["condense", "evaluate", "continual", "show", "export", "import", "reproduce", "results", "list"]
 COMMANDS = [[], *(["condense", name] for name in METHODS), *([name] for name in OTHERS)]
 QUICK = "--data digits --ipc 1 --iterations 3 --batch-real 8 --arch ConvNetD1".split()
 

@@ -12,9 +12,9 @@ from sklearn.datasets import load_digits
 
 from datacondense import load_set
 from datacondense.cli import main
-from datacondense.methods import DC, DSA, DistributionMatching
+from datacondense.methods import DC, DSA, DistributionMatching, Herding, Random, method_name
 from datacondense.networks import pool_archs
-from datacondense.presets import PRESETS
+from datacondense.presets import CONTINUAL, PRESETS
 
 PAGE = (Path(__file__).parent.parent / "docs/from-the-papers.md").read_text()
 CLASSES, OF_CLASS = 2, 30  # a fifth of them is for testing
@@ -73,7 +73,19 @@ def after(words: list[str], flag: str) -> str:
     return words[words.index(flag) + 1]
 
 
+def check_continual(name: str) -> None:
+    (path,) = Path("results/continual").glob("*.json")
+    record, preset = json.loads(path.read_text()), CONTINUAL[name]
+    assert record["method"] == method_name(preset.memory) == name.rsplit("/", 1)[1]
+    assert record["classes_seen"] == [1, 2]  # as many classes as there are
+    assert all(0 <= mean <= 1 for mean in record["mean"])
+    assert next(Path("runs/reproduce/continual").rglob("continual.png")).stat().st_size > 1000
+
+
 def check_record(name: str) -> None:
+    if name in CONTINUAL:
+        check_continual(name)
+        return
     (path,) = Path("results").glob("*.jsonl")
     (record,) = map(json.loads, path.read_text().splitlines())
     preset = PRESETS[name]
@@ -191,9 +203,19 @@ def test_distribution_matching_is_there() -> None:
             assert PRESETS[f"dm/{data}/{ipc}"].method == DistributionMatching(arch=arch, lr=lr, init="real")
 
 
+def test_continual_learning_is_there() -> None:
+    memories = {"random": Random(), "herding": Herding(), "dsa": DSA(), "dm": DistributionMatching()}
+    expected = [("cifar100", steps, 20, 5, 3, 1000, memory) for steps in (5, 10) for memory in memories.values()]
+    found = [(p.data, p.steps, p.per_class, p.orders, p.nets, p.epochs, p.memory) for p in CONTINUAL.values()]
+    assert found == expected
+    assert list(CONTINUAL) == [f"continual/cifar100/{steps}/{name}" for steps in (5, 10) for name in memories]
+
+
 def test_the_page_names_every_family_of_presets_and_every_module() -> None:
     listed = {command.split()[1] for case in cases() for command in case if command.startswith("reproduce")}
-    assert listed <= set(PRESETS)
+    assert listed - set(CONTINUAL) <= set(PRESETS)
+    assert set(CONTINUAL) <= listed
+    listed &= set(PRESETS)
 
     def family(name: str) -> str:
         first, second, *rest = name.split("/")

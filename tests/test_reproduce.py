@@ -13,9 +13,9 @@ import pytest
 from datacondense import InputError, load_set
 from datacondense.cells import recorded
 from datacondense.data import DATASETS, load
+from datacondense.evaluated import EVALUATION
 from datacondense.methods import DC, DistributionMatching
 from datacondense.presets import PRESETS, Preset
-from datacondense.evaluated import EVALUATION
 from datacondense.reproduce import plan, reproduce
 from datacondense.session import Progress
 

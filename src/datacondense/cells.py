@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 
 from .distributed import Processes
-from .errors import Diverged, InputError, reason, unknown
+from .errors import Diverged, InputError, Stopped, reason, unknown
 from .memory import is_out_of_memory
 from .presets import PRESETS
-from .reproduce import Plan, Stopped, first_settings, record_path
+from .reproduce import Plan, first_settings, record_path
 from .results import parse
 
 T = TypeVar("T")

@@ -12,6 +12,10 @@ class InputError(ValueError):
         super().__init__(" ".join(message.splitlines()))  # what a file calls its own parts may have line breaks
 
 
+class Stopped(InputError):
+    """The user has stopped a run before it was done."""
+
+
 class Diverged(RuntimeError):
     """An optimisation stopped being finite. The message names the setting that is the likely cause."""
 

@@ -1,8 +1,10 @@
 """Figures of scores: a bar for each network, and a heat map over networks trained with and tested on."""
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -67,6 +69,27 @@ def save_heat_map(scores: Mapping[str, Scores], path: Path) -> None:
     axes.set_xlabel("network trained and tested")
     axes.set_ylabel("set")
     figure.colorbar(shown, label="test accuracy %")
+    _save(figure, path)
+
+
+def save_steps(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Draw test accuracy in percent over the classes seen: a line for each memory, a band of +- std. Written as PNG.
+
+    records: name of a memory -> what `learn_continually` gives of it.
+    """
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, record), marker in zip(records.items(), itertools.cycle("osD^vP*X"), strict=False):
+        seen, means = record["classes_seen"], 100 * np.array(record["mean"])
+        deviations = 100 * np.array([value or 0.0 for value in record["std"]])
+        (line,) = axes.plot(seen, means, marker=marker, label=name)
+        axes.fill_between(seen, means - deviations, means + deviations, color=line.get_color(), alpha=0.15, lw=0)
+    axes.set_xticks(sorted({number for record in records.values() for number in record["classes_seen"]}))
+    axes.set_xlabel("classes seen")
+    axes.set_ylabel("test accuracy % on them")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=min(len(records), 4), frameon=False)
     _save(figure, path)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import final
 
-from .methods import DC, DSA, DistributionMatching, Method
+from .methods import DC, DSA, DistributionMatching, Herding, Method, Random
 
 Published = tuple[float, float | None]  # percent: mean, standard deviation
 
@@ -74,6 +74,21 @@ class Preset:
     """Network tested -> the number to reproduce; empty where none is known to us."""
     source: str = ""
     """Where the number is published."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ContinualPreset:
+    """One published experiment of class-incremental learning on a memory. Its numbers are drawn, not printed."""
+
+    title: str
+    data: str
+    memory: Method
+    steps: int
+    per_class: int = 20
+    orders: int = 5
+    nets: int = 3
+    epochs: int = 1000
 
 
 def _published(tables: Mapping[str, Mapping[int, Published]], data: str, ipc: int) -> dict[str, Published]:
@@ -274,3 +289,23 @@ def _strategies(data: str) -> str:
 
 
 PRESETS: dict[str, Preset] = dict(chain(_dc(), _dsa(), _dm(), _fast()))
+
+
+def _continual() -> Iterator[tuple[str, ContinualPreset]]:
+    """The eight commands of DM's continual learning."""
+    memories: dict[str, Method] = {
+        "random": Random(),
+        "herding": Herding(),
+        "dsa": DSA(),
+        "dm": DistributionMatching(),
+    }
+    for steps in (5, 10):
+        for name, memory in memories.items():
+            title = f"DM, continual learning: cifar100 in {steps} steps, 20 images per class by {name}"
+            yield (
+                f"continual/cifar100/{steps}/{name}",
+                ContinualPreset(title=title, data="cifar100", memory=memory, steps=steps),
+            )
+
+
+CONTINUAL: dict[str, ContinualPreset] = dict(_continual())

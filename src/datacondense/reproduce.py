@@ -9,7 +9,7 @@ from typing import Any, final
 from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .driver import condense
-from .errors import InputError, unknown
+from .errors import InputError, Stopped, unknown
 from .evaluate import Protocol, join, protocol_for
 from .evaluated import evaluate_once
 from .execution import Compile, Precision
@@ -18,11 +18,6 @@ from .methods import Method, method_name
 from .presets import PRESETS, Preset
 from .session import Observer
 from .types import ImageSet, Scores
-
-
-@final
-class Stopped(InputError):
-    """The user has stopped a run before it was done."""
 
 
 @final
@@ -45,13 +40,13 @@ class Plan:
     @property
     def variant(self) -> str:
         """The name, with what was changed."""
-        changes = [
-            f"@{self.data.replace('/', '_').replace(':', '_')}" if self.data != self.preset.data else "",
-            f"@ipc{self.ipc}" if self.ipc != self.preset.ipc else "",
-            f"@iterations{self.iterations}" if self.iterations is not None else "",
-            f"@scale{self.scale:g}" if self.scale != 1 else "",
-        ]
-        return self.name + "".join(changes)
+        return variant(
+            self.name,
+            data=self.data if self.data != self.preset.data else None,
+            ipc=self.ipc if self.ipc != self.preset.ipc else None,
+            iterations=self.iterations,
+            scale=self.scale,
+        )
 
     @property
     def stages(self) -> list[tuple[str, Method]]:
@@ -66,6 +61,17 @@ class Plan:
             arch: replace(recipe, epochs=_scaled(recipe.epochs, self.scale)) for arch, recipe in full.recipes.items()
         }
         return replace(full, recipes=recipes)
+
+
+def variant(name: str, *, data: str | None, ipc: int | None, iterations: int | None, scale: float) -> str:
+    """The name of an experiment with what was changed of it: None, and a scale of 1, where nothing was."""
+    changes = [
+        f"@{data.replace('/', '_').replace(':', '_')}" if data is not None else "",
+        f"@ipc{ipc}" if ipc is not None else "",
+        f"@iterations{iterations}" if iterations is not None else "",
+        f"@scale{scale:g}" if scale != 1 else "",
+    ]
+    return name + "".join(changes)
 
 
 def plan(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .continual import load_record
 from .errors import InputError
 from .presets import PRESETS
 
@@ -55,6 +56,9 @@ def page(folder: Path) -> str:
             "## Quick looks: fewer iterations, networks or epochs, or other data; not to be compared\n",
             _table(changed),
         ]
+    continual = _continual(folder / "continual")
+    if continual:
+        parts += ["## Continual learning\n", continual]
     parts += ["## Published numbers without a run of ours yet\n", _open({record["preset"] for record in published})]
     return "\n".join(parts)
 
@@ -85,6 +89,27 @@ def _table(records: Sequence[Mapping[str, Any]]) -> str:
             cells = [record["variant"], arch, ours, n, published, difference, condensing, evaluating, where]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _continual(folder: Path) -> str:
+    """A line for each record of continual learning: test accuracy after each step."""
+    lines = []
+    for path in sorted(folder.glob("*.json")):
+        record = load_record(path)
+        steps = zip(record["classes_seen"], record["mean"], record["std"], strict=True)
+        values = ", ".join(
+            f"{seen}: {_number(100 * mean, None if std is None else 100 * std)}" for seen, mean, std in steps
+        )
+        scenario = record["scenario"]
+        n = f"{scenario['orders']} x {scenario['nets']}"
+        where = f"{record['machine']}, torch {record['versions']['torch']}"
+        took = " | ".join(_minutes(record["seconds"][part]) for part in ("memory", "networks"))
+        lines.append(f"| {path.stem} | {scenario['per_class']} | {values} | {n} | {took} | {where} |")
+    head = (
+        "| experiment | images per class | classes seen: accuracy on them | n = orders x networks | memory | networks "
+        "| machine |\n|---|---|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(lines) + "\n" if lines else ""
 
 
 def _open(done: set[str]) -> str:

@@ -17,6 +17,7 @@ from ..launch import joined, leads, said_first, several
 from ..memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class
 from .commands import Condense, List
+from .continuing import Continual
 from .display import ERR, OUT, say, summary
 from .evaluating import Evaluate
 from .exchanging import Export, Import
@@ -44,6 +45,7 @@ else:
 Command = Union[  # noqa: UP007 (tyro reads the annotations)
     Annotated[CondenseWith, tyro.conf.subcommand("condense")],
     Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
+    Annotated[Continual, tyro.conf.subcommand("continual")],
     Annotated[Show, tyro.conf.subcommand("show")],
     Annotated[Export, tyro.conf.subcommand("export")],
     Annotated[Import, tyro.conf.subcommand("import")],
@@ -53,7 +55,12 @@ Command = Union[  # noqa: UP007 (tyro reads the annotations)
 ]
 
 
-SHARED = (CondenseWith, Evaluate, Reproduce)  # by several processes; other commands are run by the leading one alone
+SHARED = (
+    CondenseWith,
+    Evaluate,
+    Continual,
+    Reproduce,
+)  # by several processes; other commands are run by the leading one alone
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from ..estimate import estimate
 from ..execution import Compile, Precision
 from ..methods import METHODS, Method, method_name
 from ..networks import NETWORKS, POOLS
-from ..presets import PRESETS
+from ..presets import CONTINUAL, PRESETS
 from ..rundir import RunDirectory
 from ..types import ImageSet
 from .display import OUT, RunDisplay, duration, say, summary
@@ -148,6 +148,8 @@ class List:
             for name, preset in PRESETS.items():
                 numbers = ", ".join(f"{arch} {mean}" for arch, (mean, _) in preset.published.items())
                 say(f"{name}: {preset.title}" + (f"; published {numbers}" if numbers else ""))
+            for name, experiment in CONTINUAL.items():
+                say(f"{name}: {experiment.title}")
             return
         names = {
             "data": [*DATASETS, *(f"{prefix}:{place}" for prefix, (place, _) in SOURCES.items())],

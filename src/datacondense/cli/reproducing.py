@@ -1,7 +1,7 @@
 """The commands `reproduce` and `results`: published experiments by name, ours beside the published numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -9,14 +9,18 @@ import tyro
 from rich.table import Column, Table
 
 from ..cells import keeping_last, names, run_all
+from ..continual import Scenario
 from ..data import absolute
 from ..distributed import ALONE, Processes, all_processes
-from ..errors import InputError
+from ..errors import InputError, unknown
 from ..execution import Compile, Precision, check_shared
-from ..files import write_bytes
-from ..reproduce import Plan, asked, plan, reproduce
+from ..files import write_bytes, write_json
+from ..methods import Method
+from ..presets import CONTINUAL, ContinualPreset
+from ..reproduce import Plan, asked, plan, reproduce, variant
 from ..results import page, row
 from ..types import ImageSet
+from .continuing import FIGURE, learn, show
 from .display import OUT, RunDisplay, duration, say
 from .reading import Reading, read
 
@@ -34,7 +38,8 @@ class Reproduce:
     """A name of `datacondense list presets`, such as dc/fashion-mnist/1; with --all any number of names and patterns,
     such as 'dm/fashion-mnist/*'."""
     all: bool = False
-    """Run all published experiments, or all that were named, one after the other; torchrun's processes share them."""
+    """Run all published experiments but those of continual learning, or all that were named, one after the other;
+    torchrun's processes share them."""
     seeds: int | None = None
     """Sets that are condensed, under seeds 0, 1, ...; by default as published."""
     nets: int | None = None
@@ -68,6 +73,9 @@ class Reproduce:
             return
         if len(self.presets) != 1:
             raise InputError("name one experiment of `datacondense list presets`, or take several by --all")
+        if self.presets[0].startswith("continual/"):
+            self._run_continual(self.presets[0])
+            return
         planned = self._plan(self.presets[0])
         say(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
         processes = all_processes()
@@ -82,6 +90,60 @@ class Reproduce:
             say(f"published in {record['source']}")
         if planned.changed:
             say(f"a quick look, not the published experiment: {planned.variant}")
+
+    def _run_continual(self, name: str) -> None:
+        if name not in CONTINUAL:
+            raise unknown("preset", name, CONTINUAL, listed_by="datacondense list presets")
+        preset = CONTINUAL[name]
+        train, test, source = self._read(self.data or preset.data, all_processes())
+        method, scenario = self._scenario(preset, train.spec.classes)
+        done = variant(
+            name,
+            data=self.data if self.data != preset.data else None,
+            ipc=self.ipc if self.ipc != preset.per_class else None,
+            iterations=self.iterations,
+            scale=self.scale,
+        )
+        say(f"{preset.title}: {scenario.orders} orders x {scenario.nets} networks")
+        record = learn(
+            method,
+            train,
+            test,
+            scenario,
+            self.runs / done,
+            source=source,
+            overwrite=self.overwrite,
+            device=self.device,
+            precision=self.precision,
+            compile=self.compile,
+        )
+        if all_processes().leads:
+            folder = self.results / "continual"
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / f"{done.removeprefix('continual/').replace('/', '-')}.json", record)
+            show({record["memory"]: record}, self.runs / done / FIGURE)
+            say(f"recorded in {folder}")
+            if done != name:
+                say(f"a quick look, not the published experiment: {done}")
+
+    def _scenario(self, preset: ContinualPreset, classes: int) -> tuple[Method, Scenario]:
+        """A published experiment with the changes that were asked for; data of few classes come in fewer steps."""
+
+        def scaled(count: int) -> int:
+            return max(1, round(count * self.scale))
+
+        method = preset.memory
+        if method.iterations:
+            count = scaled(method.iterations) if self.iterations is None else self.iterations
+            method = replace(method, iterations=count)
+        scenario = Scenario(
+            steps=min(preset.steps, classes),
+            per_class=preset.per_class if self.ipc is None else self.ipc,
+            orders=scaled(preset.orders) if self.seeds is None else self.seeds,
+            nets=scaled(preset.nets) if self.nets is None else self.nets,
+            epochs=scaled(preset.epochs),
+        )
+        return method, scenario
 
     def _run_all(self) -> None:
         processes = all_processes()

@@ -1,7 +1,7 @@
 """Synthetic sets for others, and from others: export to and import from the formats that people use."""
 
 from .export import FORMATS, Format, export
-from .importing import import_sets
+from .importing import import_sets, read_sets
 from .runs import runs_in
 
-__all__ = ["FORMATS", "Format", "export", "import_sets", "runs_in"]
+__all__ = ["FORMATS", "Format", "export", "import_sets", "read_sets", "runs_in"]

@@ -36,7 +36,7 @@ def import_sets(
     """
     path, dest = Path(path), Path(dest)
     destination.check_imported(dest, path, overwrite=overwrite)
-    sets, files = _read(path, spec)
+    sets, files = read_sets(path, spec)
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
@@ -49,8 +49,8 @@ def import_sets(
     return _places(dest, len(sets))
 
 
-def _read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
-    """The sets in `path`, and the files they were read from."""
+def read_sets(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
+    """The sets in `path`, and the files they were read from. path, spec: as `import_sets` takes them."""
     if path.suffix == ".safetensors" or (path.is_dir() and runs_in(path) != [path]) or (path / FILE_NAME).exists():
         raise InputError(f"{path} is a run already, not an export: evaluate, show and export take it as it is")
     if path.is_dir():
@@ -70,7 +70,7 @@ def _read_several(path: Path, count: object, spec: Spec | None) -> tuple[list[Sy
     found = sorted((child for child in path.glob("exp*") if child.stem[3:].isdecimal()), key=natural)
     if [int(child.stem[3:]) for child in found] != list(range(len(found))) or len(found) != count or not found:
         raise InputError(f"{path} is damaged: {MARKER} tells of {count} sets, and {len(found)} are there")
-    parts = [_read(child, spec) for child in found]
+    parts = [read_sets(child, spec) for child in found]
     return [one for sets, _ in parts for one in sets], [path / MARKER, *(file for _, files in parts for file in files)]
 
 

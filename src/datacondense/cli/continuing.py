@@ -1,0 +1,197 @@
+"""The command `continual`: class-incremental learning on memories."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from ..artifact import SyntheticSet, load_set
+from ..continual import Scenario, learn_continually, load_record
+from ..data import absolute
+from ..distributed import all_processes
+from ..errors import InputError, naming
+from ..exchange import read_sets, runs_in
+from ..execution import Compile, Precision
+from ..methods import METHODS, Method
+from ..types import ImageSet, Spec
+from .display import OUT, RunDisplay, duration, say
+from .reading import Reading, read
+from .settings import with_settings
+
+FIGURE = "continual.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continual:
+    """Learn classes step by step on a memory of a few images of each, and compare memories.
+
+    At each step the memory gets images of the new classes, made from these classes' own images; fresh networks are
+    trained on the whole memory and tested on all classes seen. What is done stays done: the same command goes on.
+    """
+
+    data: str = "digits"
+    """What to learn: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
+    reading: Reading = field(default_factory=Reading)
+    memory: tuple[str, ...] = ("random", "dm")
+    """What makes the memory: methods of `datacondense list methods`; or files of the authors, or directories of them or
+    of imported ones, a file for each order of the classes."""
+    set: tuple[str, ...] = ()
+    """Settings of these methods, such as iterations=400 or dm.lr=10: of all that have it, or of one."""
+    steps: int = 5
+    """Steps in which the classes come."""
+    per_class: int = 20
+    """Images of each class in the memory."""
+    orders: int = 5
+    """Orders of the classes, as published for seeds 0, 1, ..."""
+    nets: int = 3
+    """Networks trained at each step of each order."""
+    epochs: int = 1000
+    """Training epochs."""
+    arch: str = "ConvNet"
+    """Network that is trained, and for which the memory is made."""
+    augment: str = "dsa"
+    """Augmentation in training, as `evaluate` takes it."""
+    beside: tuple[Path, ...] = ()
+    """Directories of earlier runs of this command whose memories go into the table and the figure too."""
+    out: Path | None = None
+    """Directory to write; by default runs/continual-DATA-STEPSx-perN."""
+    overwrite: bool = False
+    """Make everything anew."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+    precision: Precision = "auto"
+    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
+    compile: Compile = "auto"
+    """torch.compile: auto compiles where the work is long enough to pay for it."""
+
+    def run(self) -> None:
+        if not self.memory and not self.beside:
+            raise InputError("name at least one memory by --memory")
+        before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
+        if len({*map(_label, self.memory)}) < len(self.memory):
+            raise InputError("--memory names two memories alike: name each once")
+        methods = with_settings([name for name in self.memory if not _is_file(name)], self.set, arch=self.arch)
+        source = {"source": self.data, **self.reading.given()}
+        train, test = read(source)
+        scenario = Scenario(
+            steps=self.steps,
+            per_class=self.per_class,
+            orders=self.orders,
+            nets=self.nets,
+            epochs=self.epochs,
+            arch=self.arch,
+            augment=self.augment,
+        )
+        scenario.check(train.spec.classes)
+        out = self.out or Path("runs") / f"continual-{train.spec.name}-{self.steps}x-per{self.per_class}"
+        memories = {_label(name): methods.get(name) or _given(Path(name), train.spec) for name in self.memory}
+        records: dict[str, Mapping[str, Any]] = dict(before)
+        for name, memory in memories.items():
+            records[name] = learn(
+                memory,
+                train,
+                test,
+                scenario,
+                out / name,
+                name=name,
+                source=absolute(**source),
+                overwrite=self.overwrite,
+                device=self.device,
+                precision=self.precision,
+                compile=self.compile,
+            )
+        if all_processes().leads:
+            out.mkdir(parents=True, exist_ok=True)
+            show(records, out / FIGURE)
+
+
+def learn(
+    memory: Method | Sequence[SyntheticSet],
+    train: ImageSet,
+    test: ImageSet,
+    scenario: Scenario,
+    out: Path,
+    *,
+    name: str | None = None,
+    **options: Any,
+) -> Mapping[str, Any]:
+    """`learn_continually` with a display."""
+    with RunDisplay(name or "continual") as display:
+
+        def on_epoch(done: float, total: float) -> None:
+            display.step(done, total, f"networks {done / total:.0%}")
+
+        return learn_continually(
+            memory, train, test, scenario, out, name=name, observers=[display], on_epoch=on_epoch, **options
+        )
+
+
+def show(records: Mapping[str, Mapping[str, Any]], figure: Path) -> None:
+    """Print a table of memories and draw their figure."""
+    from .. import figures  # only here: its library takes longer to import than all else
+
+    OUT.print(_table(records))
+    for name, record in records.items():
+        spent = {part: duration(seconds) for part, seconds in record["seconds"].items()}
+        say(f"{name}: the memory took {spent['memory']}, networks {spent['networks']}")
+    figures.save_steps(records, figure)
+    say(str(figure))
+
+
+def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A row for each memory, a column for each number of classes seen: test accuracy in percent."""
+    seen = sorted({number for record in records.values() for number in record["classes_seen"]})
+    table = Table(title="test accuracy % on the classes seen", caption="mean +- standard deviation")
+    table.add_column("memory", no_wrap=True)
+    table.add_column("n = orders x networks", no_wrap=True)
+    for number in seen:
+        table.add_column(f"{number} classes", no_wrap=True)
+    for name, record in records.items():
+        values = dict(zip(record["classes_seen"], zip(record["mean"], record["std"], strict=True), strict=True))
+        count = f"{len(record['accuracy'])} x {len(record['accuracy'][0][0])}"
+        table.add_row(name, count, *(_percent(*values[number]) if number in values else "" for number in seen))
+    return table
+
+
+def _percent(mean: float, std: float | None) -> str:
+    return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} +- {100 * std:.1f}"
+
+
+def _records(place: Path) -> Sequence[Path]:
+    """The records in a directory of this command, or the one that is named."""
+    found = sorted(path.parent for path in place.glob("*/continual.json"))
+    return found or [place]
+
+
+def _place(path: Path) -> str:
+    """A name for the memory of an earlier run: its own directory and that of the run."""
+    path = path if path.is_dir() else path.parent
+    return f"{path.name} ({path.absolute().parent.name})"
+
+
+def _is_file(name: str) -> bool:
+    return name not in METHODS and Path(name).exists()
+
+
+def _label(name: str) -> str:
+    return Path(name).stem if _is_file(name) else name
+
+
+def _given(path: Path, spec: Spec) -> list[SyntheticSet]:
+    """The finished memories in a file of the authors, or in a directory of such files or of imported ones."""
+    files = sorted(path.glob("*.pt")) if path.is_dir() else [path]
+    if path.is_dir() and not files:
+        return [load_set(run) for run in runs_in(path)]
+    found = []
+    for file in files:
+        if file.suffix == ".safetensors":
+            found.append(load_set(file))
+            continue
+        sets, _ = read_sets(file, spec)
+        with naming(file):
+            if len(sets) != 1:
+                raise InputError(f"it holds {len(sets)} sets, not the steps of continual learning")
+        found += sets
+    return found
