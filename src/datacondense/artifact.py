@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from .errors import InputError, naming
 from .files import read_tensors, write_tensors
+from .generated import Generated
 from .types import Spec
 
 FORMAT = 1
@@ -50,6 +51,8 @@ class SyntheticSet:
     labels: Tensor
     spec: Spec
     provenance: Mapping[str, Any]
+    generated: Generated | None = None
+    """What the images are made of, and stored as, if not as pixels."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,7 +73,13 @@ class SyntheticSet:
 
     def header(self) -> dict[str, Any]:
         """All but the tensors as JSON values: format, spec, provenance."""
-        return {"format": FORMAT, "spec": self.spec.to_json(), "provenance": dict(self.provenance)}
+        made = {"generator": self.generated.header()} if self.generated else {}
+        return {"format": FORMAT, "spec": self.spec.to_json(), "provenance": dict(self.provenance), **made}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is stored: labels, and images or what they are made of."""
+        made = self.generated.tensors() if self.generated else {"images": self.images}
+        return {"labels": self.labels, **made}
 
     def fingerprint(self) -> str:
         """sha256 over all pixels and labels: what says that two sets are the same, bit for bit."""
@@ -80,7 +89,7 @@ class SyntheticSet:
         return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> "SyntheticSet":
-        return SyntheticSet(self.images.to(device), self.labels.to(device), self.spec, self.provenance)
+        return SyntheticSet(self.images.to(device), self.labels.to(device), self.spec, self.provenance, self.generated)
 
 
 @final
@@ -99,8 +108,11 @@ class _Labelled(Dataset[tuple[Tensor, int]]):
 
 
 def save(synthetic: SyntheticSet, path: Path) -> None:
-    """Write a set as safetensors (`images`, `labels`) with a checksummed JSON header, in one step."""
-    write_tensors(path, {"images": synthetic.images, "labels": synthetic.labels}, synthetic.header())
+    """Write a set as safetensors (`labels`, and `images` or a generator and `latents`), in one step.
+
+    With a checksummed JSON header.
+    """
+    write_tensors(path, synthetic.tensors(), synthetic.header())
 
 
 def load_set(path: str | Path) -> SyntheticSet:
@@ -116,10 +128,17 @@ def load_set(path: str | Path) -> SyntheticSet:
     tensors, header = read_tensors(path)
     with naming(path):
         spec, provenance = read_header(header)
-        for name in ("images", "labels"):
+        for name in ("latents" if "generator" in header else "images", "labels"):
             if name not in tensors:
                 raise InputError(f"there is no tensor {name!r}: it holds no synthetic set")
-        return checked(tensors["images"], tensors["labels"], spec, provenance)
+        labels = tensors["labels"]
+        if "generator" not in header:
+            return checked(tensors["images"], labels, spec, provenance)
+        if not isinstance(header["generator"], dict):
+            raise InputError("an incomplete header, whose generator is not a JSON object")
+        generated = Generated.of_tensors(tensors, header["generator"], spec)
+        _check_labels(len(generated.z), labels, spec)
+        return replace(checked(generated.images(labels), labels, spec, provenance), generated=generated)
 
 
 def read_header(header: Any) -> tuple[Spec, dict[str, Any]]:
@@ -162,25 +181,30 @@ def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Mapping[str,
     """
     if images.dtype != torch.float32:
         raise InputError(f"images have dtype {_plain(images.dtype)}, expected normalised float32")
-    if labels.dtype != torch.int64:
-        raise InputError(f"labels have dtype {_plain(labels.dtype)}, expected int64")
     if images.shape[1:] != spec.shape:
         raise InputError(
             f"images have shape {tuple(images.shape)} (N, C, H, W), which does not fit {spec.name}: expected "
             f"{spec.shape} for each"
         )
-    if labels.shape != images.shape[:1]:
-        raise InputError(f"{len(images)} images do not fit labels of shape {tuple(labels.shape)}: one for each image")
-    if not len(images):
-        raise InputError("there is no image in it")
+    _check_labels(len(images), labels, spec)
     if not bool(torch.isfinite(images).all()):
         raise InputError(f"images hold {int((~torch.isfinite(images)).sum())} pixels that are NaN or infinite")
+    return SyntheticSet(images, labels, spec, provenance)
+
+
+def _check_labels(count: int, labels: Tensor, spec: Spec) -> None:
+    """Raises InputError for labels that are not those of `count` images, at least 1."""
+    if labels.dtype != torch.int64:
+        raise InputError(f"labels have dtype {_plain(labels.dtype)}, expected int64")
+    if labels.shape != (count,):
+        raise InputError(f"{count} images do not fit labels of shape {tuple(labels.shape)}: one for each image")
+    if not count:
+        raise InputError("there is no image in it")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= spec.classes:
         raise InputError(
             f"labels go from {low} to {high}, but the {spec.classes} classes are numbered 0 to {spec.classes - 1}"
         )
-    return SyntheticSet(images, labels, spec, provenance)
 
 
 def _plain(dtype: torch.dtype) -> str:

@@ -6,6 +6,9 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from .generated import Generated, Storage
+from .generators import AT_ONCE, Generator
+
 
 class Synthetic(nn.Module, ABC):
     """M images of each of K classes, computed from the parameters that are optimised. Labels are hard."""
@@ -13,6 +16,10 @@ class Synthetic(nn.Module, ABC):
     @abstractmethod
     def forward(self) -> Tensor:
         """Normalised images (K, M, C, H, W), differentiable in the parameters."""
+
+    def generated(self) -> Generated | None:
+        """What is stored in place of the images, class by class; None where the images are."""
+        return None
 
 
 @final
@@ -25,6 +32,42 @@ class Pixels(Synthetic):
 
     def forward(self) -> Tensor:
         return self.images
+
+
+@final
+class Latents(Synthetic):
+    """Latent vectors z (K, M, d) are the parameters; a frozen generator, which is none of them, makes the images.
+
+    pairs: positions (K, M) of the real images that the latents began from. storage: how latents are stored.
+    """
+
+    pairs: Tensor
+
+    def __init__(self, generator: Generator, z: Tensor, pairs: Tensor, storage: Storage) -> None:
+        super().__init__()
+        self.z = nn.Parameter(z)
+        self.register_buffer("pairs", pairs)
+        self.storage: Storage = storage
+        self._generator = (generator,)  # in a tuple: no part of the module
+
+    @property
+    def generator(self) -> Generator:
+        return self._generator[0]
+
+    def forward(self) -> Tensor:
+        every = torch.arange(self.z.shape[1]).expand(self.z.shape[0], -1)
+        return self.at(every, slice(None))
+
+    def at(self, index: Tensor, classes: slice) -> Tensor:
+        """The images at places `index` (K, B) of each class, of some classes (G, B, C, H, W)."""
+        index = index.to(self.z.device)[classes]
+        z = self.z[classes].gather(1, index[:, :, None].expand(-1, -1, self.z.shape[2]))
+        labels = torch.arange(len(self.z), device=z.device)[classes, None].expand(index.shape)
+        parts = zip(z.flatten(0, 1).split(AT_ONCE), labels.flatten().split(AT_ONCE), strict=True)
+        return torch.cat([self.generator(some, of_some) for some, of_some in parts]).unflatten(0, index.shape)
+
+    def generated(self) -> Generated:
+        return Generated.stored(self.generator, self.z.flatten(0, 1), self.storage)
 
 
 def noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device | str) -> Tensor:

@@ -2,15 +2,20 @@
 
 from ..errors import unknown
 from .base import Loss, Matching, Method, Problem, Selection, differentiate
-from .coreset import Random
+from .coreset import Forgetting, Herding, KCenter, Random
 from .distribution_matching import DistributionMatching
 from .gradient_matching import DC, DSA, GradientMatching
+from .it_gan import ItGan
 
 METHODS: dict[str, type[Method]] = {
     "dc": DC,
     "dsa": DSA,
     "dm": DistributionMatching,
+    "it-gan": ItGan,
     "random": Random,
+    "herding": Herding,
+    "k-center": KCenter,
+    "forgetting": Forgetting,
 }
 
 
@@ -31,7 +36,11 @@ __all__ = [
     "DSA",
     "METHODS",
     "DistributionMatching",
+    "Forgetting",
     "GradientMatching",
+    "Herding",
+    "ItGan",
+    "KCenter",
     "Loss",
     "Matching",
     "Method",

@@ -1,0 +1,78 @@
+"""Images that a generator makes of latent vectors: how they are stored, and made again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor
+
+from .errors import InputError
+from .generators import AT_ONCE, Generator, build, generator_name
+from .types import Spec
+
+Storage = Literal["fp16", "int8"]
+_GENERATOR = "generator."
+
+
+@final
+@dataclass(frozen=True)
+class Generated:
+    """A frozen generator and the latents (N, d) of N images, both as they are after being stored."""
+
+    generator: Generator
+    z: Tensor
+    storage: Storage
+
+    @staticmethod
+    def stored(generator: Generator, z: Tensor, storage: Storage) -> "Generated":
+        """What is left of a generator and of latents (N, d) after they were stored: what is evaluated is what is saved.
+
+        The generator is stored as fp16, latents as fp16 or as int8 under a scale for each of the d numbers.
+        """
+        first = Generated(generator, z.detach().float().cpu(), storage)
+        tensors = {name: tensor.cpu() for name, tensor in first.tensors().items()}
+        return Generated.of_tensors(tensors, first.header(), first.spec)
+
+    @property
+    def spec(self) -> Spec:
+        return self.generator.spec
+
+    def images(self, labels: Tensor) -> Tensor:
+        """The normalised images (N, C, H, W) of classes `labels` (N,), on the CPU."""
+        with torch.no_grad():
+            parts = zip(self.z.split(AT_ONCE), labels.cpu().split(AT_ONCE), strict=True)
+            return torch.cat([self.generator(z, of_z) for z, of_z in parts])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that is stored."""
+        weights = {f"{_GENERATOR}{name}": tensor.half() for name, tensor in self.generator.state_dict().items()}
+        if self.storage == "fp16":
+            return {"latents": self.z.half(), **weights}
+        scale = self.z.abs().amax(0).clamp_min(1e-12) / 127  # (d,)
+        return {"latents": (self.z / scale).round().to(torch.int8), "scale": scale, **weights}
+
+    def header(self) -> dict[str, Any]:
+        """What the tensors are of, as JSON values."""
+        return {"name": generator_name(self.generator), "config": self.generator.config(), "latents": self.storage}
+
+    @staticmethod
+    def of_tensors(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> "Generated":
+        """The inverse of `tensors` and `header`. Raises InputError for what does not fit together."""
+        try:
+            generator = build(header["name"], spec, **header["config"])
+            weights = {
+                name.removeprefix(_GENERATOR): tensor.float()
+                for name, tensor in tensors.items()
+                if name.startswith(_GENERATOR)
+            }
+            generator.load_state_dict(weights)
+            z, storage = tensors["latents"], header["latents"]
+            z = z.float() * tensors["scale"] if storage == "int8" else z.float()
+        except InputError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            raise InputError(f"its generator is damaged ({' '.join(str(error).split())[:200]})") from None
+        if z.dim() != 2 or z.shape[1] != generator.latent or not bool(torch.isfinite(z).all()):
+            raise InputError(f"its latents of shape {tuple(z.shape)} are not {generator.latent} finite numbers each")
+        return Generated(generator.eval().requires_grad_(False), z, storage)

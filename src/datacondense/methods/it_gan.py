@@ -1,0 +1,194 @@
+"""Informative latents of a generator (IT-GAN)."""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal, final, get_args
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..execution import Load
+from ..generated import Storage
+from ..generative import GeneratorRecipe, Kind, TrainedGenerator, rehearsed_generator, trained_generator
+from ..kept_training import Kept
+from ..machine import versions
+from ..streams import Streams
+from ..synthetic import Latents, Synthetic
+from ..trained import seconds_left, trained_on
+from ..training import Recipe
+from .base import Method, Problem, Updates
+from .inversion import INVERTED_AT_ONCE, Inversion, InversionRecipe
+from .pool import Weights, pool
+
+Init = Literal["inverted", "random"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ItGan(Method):
+    """Latents whose images, made by a generator, train networks well (Zhao & Bilen 2022).
+
+    A class-conditional generator G is trained on all real images and frozen. Of each class `ipc` random real images x
+    are inverted to latents z. Then the latents alone move down the gradient of
+
+        (1 - weight) sum_k | mean psi(A(T_k)) - mean psi(A(G(Z_k))) |^2
+        + weight sum_k mean_i | psi(A(G(z_i))) - psi(A(x_i)) |^2
+
+    where psi is a network of a pool of varied accuracy without its last layer, T_k and Z_k are batches of class k, A is
+    one augmentation draw per class, and x_i is the image that z_i began from, which keeps latents diverse. What is
+    stored is the generator and the latents. Generator, pool and inverted latents are kept in the cache. Not published
+    are the weight, the numbers of iterations and of networks, and the architecture for images other than 32x32: ours.
+    """
+
+    takes_start: ClassVar[bool] = False
+
+    iterations: int = 1000
+    lr: float = 0.001
+    """Learning rate of the latents, of Adam."""
+    weight: float = 0.1
+    """What the distance of each image to the one it began from counts, 0 to 1; that of means counts the rest."""
+    batch_real: int = 64
+    """Real images of each class per update, B."""
+    batch_latents: int = 32
+    """Latents of each class per update."""
+    init: Init = "inverted"
+    """What latents begin from: inverted real images, or N(0, 1) (with --iterations 0 a baseline)."""
+    generator: Kind = "decoder"
+    """Generator: decoder (of an autoencoder, cheap) or gan (hinge loss, differentiable augmentation)."""
+    generator_steps: int = 4000
+    """Steps in which the generator is trained, on 64 real images each."""
+    latent: int = 32
+    """Numbers of a latent."""
+    width: int = 128
+    """Channels of the generator's smallest map."""
+    storage: Storage = "fp16"
+    """Latents are stored as fp16 or int8."""
+    inversion_steps: int = 100
+    """Steps in which each image is inverted."""
+    inversion_lr: float = 0.1
+    """Learning rate of the inversion."""
+    inversion_pixels: float = 1.0
+    """What pixels count against embeddings in the inversion."""
+    epochs: int = 3
+    """Epochs of the network whose embeddings the inversion compares, on all real images."""
+    networks: int = 10
+    """Networks in the pool."""
+    network_steps: int = 100
+    """Steps of the most trained network in the pool, on 128 real images each; the first is fresh."""
+
+    def check(self) -> None:
+        super().check()
+        for name in ("batch_real", "batch_latents", "generator_steps", "latent", "width", "epochs", "networks"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least 1")
+        for name in ("inversion_steps", "network_steps"):
+            if getattr(self, name) < 0:
+                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least 0")
+        for name in ("lr", "inversion_lr"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                flag = f"--{name.replace('_', '-')}"
+                raise InputError(f"{flag} {getattr(self, name)}: must be a finite number above 0")
+        if not 0 <= self.weight <= 1:
+            raise InputError(f"--weight {self.weight}: must be from 0 to 1")
+        for name, values in (("init", Init), ("generator", Kind), ("storage", Storage)):
+            if getattr(self, name) not in get_args(values):
+                raise InputError(f"--{name} {getattr(self, name)}: take one of {', '.join(get_args(values))}")
+
+    def load(self, ipc: int) -> Load:
+        made = min(self.batch_latents, ipc)
+        return Load(passes=self.batch_real + 4 * made, real=self.batch_real + made, synthetic=made)
+
+    def preparation(self, images: int) -> int:
+        return 3 * self.epochs * images
+
+    def start(self, problem: Problem, streams: Streams) -> Synthetic:
+        trained = trained_generator(
+            problem.real, self._generator_recipe(), problem.augment, streams, problem.engine, problem.tell
+        )
+        pairs = problem.real.draw(problem.ipc, streams("init"))  # (K, M); those that `random` chooses
+        if self.init == "random":
+            z = torch.randn(pairs.numel(), self.latent, generator=streams("latents")).to(problem.engine.device)
+        else:
+            z = self._inverted(problem, trained, pairs, streams)
+        if self.iterations:
+            problem.found["pool"] = pool(problem, self.arch, self.networks, self.network_steps, streams)
+        return Latents(trained.generator, z.unflatten(0, pairs.shape), pairs, self.storage)
+
+    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
+        return torch.optim.Adam(synthetic.parameters(), lr=self.lr)
+
+    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+        assert isinstance(synthetic, Latents)
+        weights: list[Weights] = problem.found["pool"]
+        chosen = int(torch.randint(len(weights), (), generator=streams("network")))
+        network = problem.fresh_network(streams("fresh"))
+        network.load_state_dict(weights[chosen])
+        network.eval()
+        view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
+        index = problem.real.draw(self.batch_real, streams("real"))  # (K, B)
+        latents = torch.rand(synthetic.pairs.shape, generator=streams("latents")).argsort(1)[:, : self.batch_latents]
+        pairs = synthetic.pairs.cpu().gather(1, latents)
+
+        def embedded(images: Tensor, group: slice, *, differentiable: bool = False) -> Tensor:
+            images = view[group](images)
+            found = problem.engine.embed(network, images.flatten(0, 1), differentiable=differentiable)
+            return found.unflatten(0, images.shape[:2])  # (G, n, D)
+
+        def distance(group: slice) -> Tensor:
+            real = embedded(problem.real.at(index[group]), group).mean(1)
+            paired = embedded(problem.real.at(pairs[group]), group)
+            made = embedded(synthetic.at(latents, group), group, differentiable=True)
+            of_means = (real - made.mean(1)).square().sum()
+            of_pairs = (made - paired).square().sum(2).mean(1).sum()
+            return (1 - self.weight) * of_means + self.weight * of_pairs
+
+        yield map(distance, problem.groups(network))
+
+    def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
+        common = problem.augment, streams, problem.engine
+        trained, more = rehearsed_generator(problem.real, self._generator_recipe(), *common)
+        pairs = problem.real.draw(problem.ipc, streams("init"))
+        network = problem.fresh_network(streams("network"))
+        problem.found["pool"] = [network.state_dict()]
+        if self.init == "inverted":
+            more += seconds_left(problem.real, self.arch, self._learning(problem), *common)
+            some = pairs.flatten()[:INVERTED_AT_ONCE]
+            recipe = InversionRecipe(steps=2, lr=self.inversion_lr, pixels=self.inversion_pixels)
+            inversion = Inversion(problem.real, some, trained, network.eval(), recipe, streams, problem.engine)
+            began = time.perf_counter()
+            inversion.step()
+            more += (time.perf_counter() - began) / 2 / len(some) * self.inversion_steps * pairs.numel()
+        z = torch.randn(*pairs.shape, self.latent, generator=streams("latents")).to(problem.engine.device)
+        return Latents(trained.generator, z, pairs, self.storage), more
+
+    def _generator_recipe(self) -> GeneratorRecipe:
+        return GeneratorRecipe(kind=self.generator, latent=self.latent, width=self.width, steps=self.generator_steps)
+
+    def _learning(self, problem: Problem) -> Recipe:
+        return Recipe(epochs=self.epochs, augment=str(problem.augment))
+
+    def _inverted(self, problem: Problem, trained: TrainedGenerator, pairs: Tensor, streams: Streams) -> Tensor:
+        """Latents (K * M, d) of the real images at `pairs` (K, M)."""
+        learned = trained_on(
+            problem.real, self.arch, self._learning(problem), problem.augment, streams, problem.engine, problem.tell
+        )
+        recipe = InversionRecipe(steps=self.inversion_steps, lr=self.inversion_lr, pixels=self.inversion_pixels)
+        inversion = Inversion(problem.real, pairs.flatten(), trained, learned.network, recipe, streams, problem.engine)
+        key = {
+            "data_sha256": problem.real.fingerprint(),
+            "generator": asdict(self._generator_recipe()),
+            "network": [self.arch, asdict(self._learning(problem))],
+            "inversion": asdict(recipe),
+            "augment": str(problem.augment),
+            "images": pairs.flatten().tolist(),
+            "seed": [streams.seed, *streams.position],
+            "execution": problem.engine.execution.to_json(),
+            "versions": versions(),
+        }
+        count = pairs.numel()
+        Kept("latents", key, problem.engine.processes).finish(
+            inversion, lambda done: problem.tell(done / inversion.steps, f"inverting {count} real images")
+        )
+        return inversion.z

@@ -1,0 +1,65 @@
+"""Networks of varied accuracy: some fresh, some trained for a while on real images."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from ..kept_training import Kept
+from ..machine import versions
+from ..streams import Streams
+from .base import Problem
+
+Weights = dict[str, Tensor]
+
+
+def pool(problem: Problem, arch: str, networks: int, steps: int, streams: Streams) -> list[Weights]:
+    """Weights of `networks`, the first fresh, the last trained for `steps` steps on real images, evenly in between.
+
+    They are kept in the cache.
+    """
+    execution = problem.engine.execution.to_json()
+    del execution["classes_at_once"]
+    key = {
+        "data_sha256": problem.real.fingerprint(),
+        "arch": arch,
+        "augment": str(problem.augment),
+        "pool": [networks, steps],
+        "seed": [streams.seed, *streams.position],
+        "execution": execution,
+        "processes": problem.engine.processes.size,
+        "versions": versions(),
+    }
+    training = _Pool(problem, networks, steps, streams.at("pool"))
+    Kept("pools", key, problem.engine.processes).finish(
+        training, lambda done: problem.tell(done / networks, f"training {networks} networks for a while")
+    )
+    return training.weights
+
+
+class _Pool:
+    """A step is the training of a network."""
+
+    def __init__(self, problem: Problem, networks: int, steps: int, streams: Streams) -> None:
+        self.problem = problem
+        self.done, self.steps = 0, networks
+        self.most = steps
+        self.streams = streams
+        self.weights: list[Weights] = []
+
+    def step(self) -> None:
+        here = self.streams.at(self.done)
+        network = self.problem.fresh_network(here("network"))
+        sgd = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+        for step in range(self.most * self.done // max(self.steps - 1, 1)):
+            self.problem.train_step(network, here.at(step), sgd)
+        self.weights.append({name: tensor.detach().clone() for name, tensor in network.state_dict().items()})
+
+    def state(self) -> dict[str, Tensor]:
+        return {f"{number}.{name}": tensor for number, one in enumerate(self.weights) for name, tensor in one.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self.weights = [{} for _ in range(self.done)]
+        for full, tensor in state.items():
+            number, name = full.split(".", 1)
+            self.weights[int(number)][name] = tensor.to(self.problem.engine.device)

@@ -1,0 +1,28 @@
+"""Every method of the registry with settings for a toy."""
+
+from datacondense.methods import DC, DSA, DistributionMatching, Forgetting, Herding, ItGan, KCenter, Method, Random
+
+TOY: dict[str, Method] = {
+    "dc": DC(iterations=6, batch_real=16, epochs=2, arch="ConvNetD1"),
+    "dsa": DSA(iterations=6, batch_real=16, epochs=2, arch="ConvNetD1", augment="crop_scale"),
+    "dm": DistributionMatching(iterations=6, batch_real=16, lr=0.3, arch="ConvNetD1", augment="crop_scale"),
+    "it-gan": ItGan(
+        iterations=6,
+        lr=0.02,
+        batch_real=16,
+        batch_latents=4,
+        generator_steps=20,
+        latent=4,
+        width=16,
+        inversion_steps=2,
+        epochs=1,
+        networks=2,
+        network_steps=2,
+        arch="ConvNetD1",
+        augment="crop_scale",
+    ),
+    "random": Random(arch="ConvNetD1"),
+    "herding": Herding(arch="ConvNetD1", epochs=2),
+    "k-center": KCenter(arch="ConvNetD1", epochs=2),
+    "forgetting": Forgetting(arch="ConvNetD1", epochs=3),
+}
