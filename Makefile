@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/demo
+SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 
-.PHONY: demo test test-processes fuzz check bench bench-memory clean
+.PHONY: demo test test-slow test-processes fuzz check bench bench-memory clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,8 +17,11 @@ demo: $(VENV)/installed  ## condense the embedded digits to 1 image per class, a
 	$(BIN)/datacondense evaluate $(RUN) --nets 3 --epochs 300 --beside random whole --whole-epochs 60
 	$(BIN)/datacondense show $(RUN)
 
-test: $(VENV)/installed  ## all tests but those of `make fuzz` and most of `make test-processes`
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/fuzz -m "not processes" --numprocesses auto --dist worksteal
+test: $(VENV)/installed  ## all tests but the long ones of the three targets below
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/fuzz -m "not (processes or slow)" $(SIDE_BY_SIDE)
+
+test-slow: $(VENV)/installed  ## compiled code, memory limits, killed runs, whole chains
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/fuzz -m "slow and not processes" $(SIDE_BY_SIDE)
 
 test-processes: $(VENV)/installed  ## several processes under torchrun: shared work, ends, restarts
 	$(BIN)/python -m pytest tests/test_distributed.py
