@@ -261,10 +261,7 @@ def _fast() -> Iterator[tuple[str, Preset]]:
     recipes: dict[int, tuple[Method | None, Method]] = {
         1: (None, replace(means, iterations=250)),
         10: (replace(means, iterations=200, lr=10.0), replace(gradients, iterations=3, lr=0.03)),
-        50: (
-            replace(means, iterations=300, lr=50.0),
-            replace(gradients, iterations=2, lr=0.03, batch_real=64, batch_synthetic=20, updates=50, repeats=2),
-        ),
+        50: (None, replace(means, iterations=300, lr=50.0)),
     }
     for ipc, (first, method) in recipes.items():
         yield (
