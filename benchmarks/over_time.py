@@ -117,16 +117,16 @@ def main(ipcs: Sequence[int], out: Path) -> None:
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"presets": {}}
     found |= {"machine": machine.describe(torch.device("cpu"), 1), "versions": machine.versions()}
     for ipc, kept in sets.items():
-        points = []
+        preset = PRESETS[f"fast/fashion-mnist/{ipc}"]
+        published, _ = preset.published["ConvNet"]
+        points: list[dict[str, Any]] = []
+        found["presets"][str(ipc)] = {"epochs": _EPOCHS[ipc], "published": published, "points": points}
         for seconds, synthetic in kept:
             scores = evaluate(synthetic, validation, nets=_NETS[ipc], epochs=_EPOCHS[ipc], device="cpu")
             accuracy = [round(100 * value, 2) for value in scores.accuracy["ConvNet"]]
             points.append({"seconds": round(seconds, 1), "accuracy": accuracy})
             print(ipc, points[-1], flush=True)
-        preset = PRESETS[f"fast/fashion-mnist/{ipc}"]
-        published, _ = preset.published["ConvNet"]
-        found["presets"][str(ipc)] = {"epochs": _EPOCHS[ipc], "published": published, "points": points}
-        write_json(path, found)
+            write_json(path, found)
     draw_over_time(found["presets"], out / "over-time.png")
 
 

@@ -13,7 +13,7 @@ from datacondense.execution import decide
 from datacondense.methods import Forgetting, Herding, KCenter, Problem
 from datacondense.methods.coreset import embeddings, herd, spread
 from datacondense.streams import Streams
-from datacondense.trained import ForgettingEvents, trained_on
+from datacondense.trained import ForgettingEvents, Learning
 from datacondense.training import Recipe, Training
 
 
@@ -59,7 +59,15 @@ def test_forgetting_counts_how_often_right_becomes_wrong() -> None:
 
 def learn(real, epochs: int = 4, tell=lambda done, what: None, arch: str = "ConvNetD1"):
     engine = Engine(decide(arch, real.spec, 1))
-    return trained_on(real, arch, Recipe(epochs=epochs), parse("none", real.spec), Streams(0), engine, tell)
+    learning = Learning(
+        real=real,
+        arch=arch,
+        recipe=Recipe(epochs=epochs),
+        augment=parse("none", real.spec),
+        streams=Streams(0),
+        engine=engine,
+    )
+    return learning.finished(tell)
 
 
 def test_the_events_are_those_of_the_epochs_and_what_was_never_learned_comes_first(toy) -> None:

@@ -46,7 +46,9 @@ class Scenario:
     nets: int = 3
     """Networks trained at each step of each order."""
     epochs: int = 1000
+    """Training epochs."""
     arch: str = "ConvNet"
+    """Network that is trained, and for which a method makes the memory."""
     augment: str = "dsa"
     """Augmentation in training, as `evaluate` takes it."""
 
@@ -165,7 +167,7 @@ class _Testing:
 
     def order(self, number: int, steps: Iterator[Kept], place: Path) -> _Tested:
         """Test each step, and write the memory after the last to `place`."""
-        parts, scores, seconds = [], [], 0.0
+        parts, scores, seconds, memory = [], [], 0.0, None
         for kept in steps:
             parts.append(kept.part)
             seconds += kept.seconds
@@ -174,9 +176,10 @@ class _Testing:
             tested = self._of_seen(memory)
             arguments = kept.place, self.on_epoch, self.how, self.processes
             scores.append(evaluate_once(protocol, memory, tested, *arguments))
+        assert memory is not None, "there is one step at least"
         if self.processes.leads:
-            artifact.save(self._joined(number, parts), place / artifact.FILE_NAME)
-            picture.save_grid(self._joined(number, parts), place / picture.FILE_NAME)
+            artifact.save(memory, place / artifact.FILE_NAME)
+            picture.save_grid(memory, place / picture.FILE_NAME)
         return _Tested(scores, seconds)
 
     def _joined(self, number: int, parts: Sequence[SyntheticSet]) -> SyntheticSet:

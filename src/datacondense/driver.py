@@ -15,7 +15,7 @@ from .errors import InputError
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .methods import Method, Problem, method_name
 from .rundir import RunDirectory, begun
-from .session import Observer, Session, StartObserver
+from .session import Observer, Session, preparing
 from .types import ImageSet
 
 _NAMED = 5  # classes in an error
@@ -111,11 +111,6 @@ def condense(
         )
         return None, decided
 
-    def preparing(done: float, what: str) -> None:
-        for observer in observers:
-            if isinstance(observer, StartObserver):
-                observer.preparing(done, what)
-
     recorded, execution = processes.agreed(agree)
     if isinstance(execution, SyntheticSet):
         return execution
@@ -123,7 +118,7 @@ def condense(
     execution = replace(execution, device=settled(device)) if processes.size > 1 else execution
     engine = Engine(execution, processes)
     with engine.active():
-        problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine, preparing)
+        problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine, preparing(observers))
         session = Session(
             method, problem, seed, {**identity, "source": source}, directory, tuple(observers), snapshots, start
         )

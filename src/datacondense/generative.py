@@ -12,8 +12,7 @@ from .augment import Siamese
 from .engine import Engine
 from .generators import Generator, build
 from .generators.opponents import Discriminator, Encoder
-from .kept_training import Kept, packed, part, unpack
-from .machine import versions
+from .kept_training import Kept, named, packed, part, unpack
 from .streams import Streams
 from .types import ImageSet
 
@@ -90,16 +89,8 @@ def _training(
     real: ImageSet, recipe: GeneratorRecipe, augment: Siamese, streams: Streams, engine: Engine
 ) -> "tuple[_Decoder | _Gan, Kept]":
     here = streams.at("generator")
-    key = {
-        "data_sha256": real.fingerprint(),
-        "recipe": asdict(recipe),
-        "augment": str(augment) if recipe.kind == "gan" else "",
-        "seed": [here.seed, *here.position],
-        "device": engine.execution.device,
-        "threads": engine.execution.threads,
-        "versions": versions(),
-    }
-    kept = Kept("generators", key, engine.processes)
+    what = {"recipe": asdict(recipe), "augment": str(augment) if recipe.kind == "gan" else ""}
+    kept = Kept("generators", real, here, engine, what, eager=True)
     if recipe.kind == "gan":
         return _Gan(real, recipe, augment, here, engine), kept
     return _Decoder(real, recipe, here, engine), kept
@@ -152,8 +143,8 @@ class _Decoder:
 
     def state(self) -> dict[str, Tensor]:
         return {
-            **_named("generator", self.generator),
-            **_named("encoder", self.encoder),
+            **named("generator", self.generator),
+            **named("encoder", self.encoder),
             **packed("adam", self.adam),
         }
 
@@ -219,9 +210,9 @@ class _Gan:
 
     def state(self) -> dict[str, Tensor]:
         return {
-            **_named("generator", self.generator),
-            **_named("average", self.average),
-            **_named("discriminator", self.discriminator),
+            **named("generator", self.generator),
+            **named("average", self.average),
+            **named("discriminator", self.discriminator),
             **packed("of_generator", self.of_generator),
             **packed("of_discriminator", self.of_discriminator),
         }
@@ -253,10 +244,6 @@ def _draw(module: nn.Module, generator: torch.Generator) -> None:
                     layer.bias.zero_()
             elif isinstance(layer, nn.Embedding):
                 layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator))
-
-
-def _named(name: str, module: nn.Module) -> dict[str, Tensor]:
-    return {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
 
 
 def _frozen(module: M) -> M:

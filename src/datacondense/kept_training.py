@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any, Protocol, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import cache
-from .distributed import Processes
+from .engine import Engine
 from .errors import InputError
 from .files import read_tensors, write_tensors
+from .machine import versions
+from .streams import Streams
+from .types import ImageSet
 
 KEPT_EVERY = 30.0  # seconds after which a training that goes on is written to the cache
 
@@ -41,12 +44,34 @@ class Steps(Protocol):
 
 @final
 class Kept:
-    """The place of a training in the cache."""
+    """The place of a training in the cache: what it learns from, its random numbers, how it computes, and `what` it is.
 
-    def __init__(self, folder: str, key: Mapping[str, Any], processes: Processes) -> None:
+    eager: nothing of it is compiled or goes through the engine in chunks, so that only device and threads count.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        real: ImageSet,
+        streams: Streams,
+        engine: Engine,
+        what: Mapping[str, Any],
+        *,
+        eager: bool = False,
+    ) -> None:
+        execution = engine.execution.to_json()
+        counting = ("device", "threads") if eager else execution.keys() - {"classes_at_once"}
+        key = {
+            **what,
+            "data_sha256": real.fingerprint(),
+            "seed": [streams.seed, *streams.position],
+            "execution": {name: execution[name] for name in sorted(counting)},
+            "processes": engine.processes.size,
+            "versions": versions(),
+        }
         self.folder = folder
         self.key = json.loads(json.dumps(key))
-        self.processes = processes
+        self.processes = engine.processes
         self.written = time.perf_counter()
 
     @property
@@ -104,6 +129,11 @@ class Kept:
     def _write(self, training: Steps) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)
+
+
+def named(name: str, module: nn.Module) -> dict[str, Tensor]:
+    """The state of a module as tensors whose names begin with `name`."""
+    return {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
 
 
 def packed(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

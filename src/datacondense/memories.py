@@ -8,6 +8,7 @@ from typing import Any, final
 import torch
 
 from .artifact import SyntheticSet
+from .data import division
 from .distributed import Processes
 from .driver import condense
 from .errors import InputError, Stopped
@@ -78,11 +79,9 @@ def of_classes(real: ImageSet, classes: Sequence[int]) -> ImageSet:
 
     Mean and standard deviation stay those of the whole set, as published.
     """
-    numbers = torch.full((real.spec.classes,), -1)
-    numbers[torch.tensor(classes)] = torch.arange(len(classes))
-    labels = numbers[real.labels.cpu()]
+    images, labels = division.of_classes(real, torch.from_numpy(division.renumbered(classes, real.spec.classes)))
     spec = replace(real.spec, class_names=tuple(real.spec.class_names[k] for k in classes))
-    return ImageSet(real.images[(labels >= 0).to(real.images.device)], labels[labels >= 0], spec)
+    return ImageSet(images, labels, spec)
 
 
 def given(one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path) -> Iterator[Kept]:

@@ -14,6 +14,7 @@ from . import artifact, launch, picture, snapshots
 from .errors import InputError
 from .execution import Execution, check
 from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
+from .kept_training import named, packed, part, unpack
 from .synthetic import Synthetic
 
 RUN, LOG = "run.json", "log.jsonl"
@@ -150,26 +151,14 @@ class RunDirectory:
 
 def pack_state(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> dict[str, Tensor]:
     """The tensors of a checkpoint: the parameters of the images, and what the optimiser remembers of each."""
-    tensors = {f"synthetic.{name}": tensor for name, tensor in synthetic.state_dict().items()}
-    if optimiser is not None:
-        for index, state in optimiser.state_dict()["state"].items():
-            for name, value in state.items():
-                if value is not None:  # a momentum of 0 keeps no buffer
-                    tensors[f"optimiser.{index}.{name}"] = torch.as_tensor(value)
-    return tensors
+    return {**named("synthetic", synthetic), **(packed("optimiser", optimiser) if optimiser else {})}
 
 
-def unpack_state(tensors: dict[str, Tensor], synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> None:
-    """The inverse of `pack_state`, in place."""
-    parts = [(name.split(".", 1), tensor) for name, tensor in tensors.items()]
-    synthetic.load_state_dict({rest: tensor for (part, rest), tensor in parts if part == "synthetic"})
+def unpack_state(tensors: Mapping[str, Tensor], synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> None:
+    """The inverse of `pack_state`, in place. The tensors are copied."""
+    synthetic.load_state_dict(part("synthetic", tensors))
     if optimiser is not None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for (part, rest), tensor in parts:
-            if part == "optimiser":
-                index, name = rest.split(".", 1)
-                state.setdefault(int(index), {})[name] = tensor
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        unpack("optimiser", optimiser, tensors)
 
 
 def begun(

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol, final, runtime_checkable
@@ -65,6 +65,17 @@ class StartObserver(Observer, Protocol):
     def preparing(self, done: float, what: str) -> None:
         """done: which part of it. what: in words; after another text it is other work."""
         ...
+
+
+def preparing(observers: Sequence[Observer]) -> Callable[[float, str], None]:
+    """What tells those of the observers that listen of work before the first iteration."""
+
+    def tell(done: float, what: str) -> None:
+        for observer in observers:
+            if isinstance(observer, StartObserver):
+                observer.preparing(done, what)
+
+    return tell
 
 
 @final
@@ -164,8 +175,7 @@ class Session:
             return self._iterate(stop)
 
         def restore() -> None:
-            state = {name: tensor.clone() for name, tensor in before.items()}  # the optimiser takes it as its own
-            unpack_state(state, self.synthetic, self.optimiser)
+            unpack_state(before, self.synthetic, self.optimiser)
             self.synthetic.zero_grad()
 
         return fitting(lambda: self._iterate(stop), self.problem.engine, restore)
@@ -245,18 +255,21 @@ class Session:
         if self.directory is not None:
             self.directory.save_checkpoint(Checkpoint(self.done, self.seconds, tensors))
 
-    def _images(self) -> tuple[Tensor, Tensor]:
-        """The images (N, C, H, W) as they are, class by class, and their labels (N,), on the CPU."""
+    def _images(self) -> Tensor:
+        """The images (N, C, H, W) as they are, class by class, on the CPU."""
         with torch.no_grad():
-            images = self.synthetic().detach().cpu().contiguous()  # (K, M, C, H, W)
-        return images.flatten(0, 1), torch.arange(images.shape[0]).repeat_interleave(images.shape[1])
+            return self.synthetic().detach().cpu().contiguous().flatten(0, 1)
+
+    def _labels(self) -> Tensor:
+        """Their labels (N,)."""
+        return torch.arange(self.problem.classes).repeat_interleave(self.problem.ipc)
 
     def _snapshot(self, time_budget: float | None) -> None:
         """Keep the images where they are due: by iteration, and by time as well in a session that time will end."""
         shares = int(self.snapshots * self.session_seconds / time_budget) if time_budget else 0
         if self.directory is not None and (self.done in self.moments or shares > self.shares):
-            images, labels = self._images()
-            save(self.directory.path, Snapshot(self.done, self.problem.spec.pixels(images), labels))
+            images = self.problem.spec.pixels(self._images())
+            save(self.directory.path, Snapshot(self.done, images, self._labels()))
         self.shares = shares
 
     def _record(self, status: str) -> None:
@@ -275,10 +288,8 @@ class Session:
 
     def _finish(self, status: str, checkpoint: dict[str, Tensor] | None) -> SyntheticSet:
         """Write the images as they are, and what a resumed run goes on from."""
-        images, labels = self._images()
-        generated = self.synthetic.generated()
-        if generated is not None:
-            images = generated.images(labels)  # as they are after being stored
+        labels, generated = self._labels(), self.synthetic.generated()
+        images = generated.images(labels) if generated else self._images()  # generated: as they are after being stored
         result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), generated)
         if self.directory is not None:
             if checkpoint is not None:

@@ -12,7 +12,6 @@ from . import networks
 from .augment import Augmentation
 from .engine import Engine
 from .kept_training import Kept
-from .machine import versions
 from .networks import Network
 from .streams import Streams
 from .training import Recipe, Training
@@ -57,69 +56,70 @@ class ForgettingEvents:
         self.right, self.ever, self.events = (state[name].clone() for name in ("right", "ever", "events"))
 
 
-def trained_on(
-    real: ImageSet,
-    arch: str,
-    recipe: Recipe,
-    augment: Augmentation,
-    streams: Streams,
-    engine: Engine,
-    tell: Callable[[float, str], None],
-) -> Trained:
-    """A network that was trained on all of `real` as `recipe` says, from the cache where it has been before.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """A network that is to learn all of `real` as `recipe` says, and what the cache has of it.
 
-    augment: what `recipe.augment` names. tell: told which part of the training is done, and what it is.
-    A training that was interrupted goes on from what the cache has of it. Processes that share the work train together.
+    augment: what `recipe.augment` names. Processes that share the work train together.
     """
-    learning = _Learning(real, arch, recipe, augment, streams, engine, tell)
-    _kept(learning, streams).finish(learning, lambda done: None)
-    forgetting = learning.forgetting
-    forgotten = torch.where(forgetting.ever, forgetting.events, recipe.epochs)
-    return Trained(learning.training.network.eval().requires_grad_(False), forgotten)
 
+    real: ImageSet
+    arch: str
+    recipe: Recipe
+    augment: Augmentation
+    streams: Streams
+    engine: Engine
 
-def seconds_left(
-    real: ImageSet, arch: str, recipe: Recipe, augment: Augmentation, streams: Streams, engine: Engine
-) -> float:
-    """How long `trained_on` would take, by training some steps that are not kept; 0 where it finds all in the cache."""
-    learning = _Learning(real, arch, recipe, augment, streams, engine, lambda done, what: None)
-    _kept(learning, streams).take_up(learning)
-    left = learning.steps - learning.done
-    if not left:
-        return 0.0
-    some = torch.arange(min(_TIMED_IMAGES, len(real)))
-    examples = LabelledImages(*real.batch(some), real.spec)
-    rehearsal = _training(examples, arch, recipe, augment, streams, engine)
-    rehearsal.epoch()  # compiles
-    began, epochs = time.perf_counter(), 0
-    while not epochs or time.perf_counter() - began < _TIMED_SECONDS:
-        rehearsal.epoch()
-        epochs += 1
-    return (time.perf_counter() - began) / (epochs * len(some)) * len(real) * left
+    def finished(self, tell: Callable[[float, str], None]) -> Trained:
+        """The network, from the cache where it has been trained before, or as far as that was interrupted.
+
+        tell: told which part of the training is done, and what it is.
+        """
+        epochs = _Epochs(self, tell)
+        self._kept().finish(epochs, lambda done: None)
+        forgetting = epochs.forgetting
+        forgotten = torch.where(forgetting.ever, forgetting.events, self.recipe.epochs)
+        return Trained(epochs.training.network.eval().requires_grad_(False), forgotten)
+
+    def seconds_left(self) -> float:
+        """How long `finished` would take, by training some steps that are not kept; 0 where all is in the cache."""
+        epochs = _Epochs(self, lambda done, what: None)
+        self._kept().take_up(epochs)
+        left = epochs.steps - epochs.done
+        if not left:
+            return 0.0
+        some = torch.arange(min(_TIMED_IMAGES, len(self.real)))
+        rehearsal = self.training(LabelledImages(*self.real.batch(some), self.real.spec))
+        rehearsal.epoch()  # compiles
+        began, rehearsed = time.perf_counter(), 0
+        while not rehearsed or time.perf_counter() - began < _TIMED_SECONDS:
+            rehearsal.epoch()
+            rehearsed += 1
+        return (time.perf_counter() - began) / (rehearsed * len(some)) * len(self.real) * left
+
+    def training(self, examples: Examples) -> Training:
+        """The training from its first epoch, on these images."""
+        network = self.engine.prepare(networks.build(self.arch, examples.spec))
+        return Training(network, examples, self.streams.at("whole"), self.engine, self.recipe, augment=self.augment)
+
+    def _kept(self) -> Kept:
+        what = {"arch": self.arch, "recipe": asdict(self.recipe)}
+        return Kept("networks", self.real, self.streams, self.engine, what)
 
 
 @final
-class _Learning:
-    """A training, a step of which is an epoch, and what the network forgets in it."""
+class _Epochs:
+    """The epochs of a training, and what the network forgets in them."""
 
-    def __init__(
-        self,
-        real: ImageSet,
-        arch: str,
-        recipe: Recipe,
-        augment: Augmentation,
-        streams: Streams,
-        engine: Engine,
-        tell: Callable[[float, str], None],
-    ) -> None:
-        self.real = real
-        self.arch = arch
-        self.engine = engine
-        self.training = _training(real, arch, recipe, augment, streams, engine)
-        self.forgetting = ForgettingEvents(len(real))
+    def __init__(self, learning: Learning, tell: Callable[[float, str], None]) -> None:
+        self.real = learning.real
+        self.what = f"{learning.arch} learns the {len(learning.real)} real images"
+        self.training = learning.training(learning.real)
+        self.forgetting = ForgettingEvents(len(learning.real))
         self.tell = tell
         self.done = 0
-        self.steps = recipe.epochs
+        self.steps = learning.recipe.epochs
 
     def step(self) -> None:
         labels, seen = self.real.labels.cpu(), self.done * len(self.real)
@@ -128,8 +128,7 @@ class _Learning:
             nonlocal seen
             self.forgetting.count(index, said.cpu() == labels[index])
             seen += len(index)
-            what = f"{self.arch} learns the {len(self.real)} real images"
-            self.tell(seen / (len(self.real) * self.steps), what)
+            self.tell(seen / (len(self.real) * self.steps), self.what)
 
         self.training.epoch(count)
 
@@ -139,25 +138,3 @@ class _Learning:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         self.training.restore(state)
         self.forgetting.restore(state)
-
-
-def _kept(learning: _Learning, streams: Streams) -> Kept:
-    execution = learning.engine.execution.to_json()
-    del execution["classes_at_once"]  # has no part in training
-    key = {
-        "data_sha256": learning.real.fingerprint(),
-        "arch": learning.arch,
-        "recipe": asdict(learning.training.recipe),
-        "seed": [streams.seed, *streams.position],
-        "execution": execution,
-        "processes": learning.engine.processes.size,
-        "versions": versions(),
-    }
-    return Kept("networks", key, learning.engine.processes)
-
-
-def _training(
-    examples: Examples, arch: str, recipe: Recipe, augment: Augmentation, streams: Streams, engine: Engine
-) -> Training:
-    network = engine.prepare(networks.build(arch, examples.spec))
-    return Training(network, examples, streams.at("whole"), engine, recipe, augment=augment)

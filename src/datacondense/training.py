@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .augment import Augmentation
 from .engine import Engine
-from .kept_training import packed, part, unpack
+from .kept_training import named, packed, part, unpack
 from .networks import Network
 from .streams import Streams
 from .types import Examples
@@ -75,8 +75,7 @@ class Training:
 
     def state(self) -> dict[str, Tensor]:
         """All that `restore` goes on from: epochs, weights and momenta."""
-        weights = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
-        return {"epochs": torch.tensor(self.done), **weights, **packed("sgd", self.sgd)}
+        return {"epochs": torch.tensor(self.done), **named("network", self.network), **packed("sgd", self.sgd)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from where `state` was taken, bit for bit. The state may be shared: it is copied."""

@@ -39,20 +39,7 @@ class Continual:
     of imported ones, a file for each order of the classes."""
     set: tuple[str, ...] = ()
     """Settings of these methods, such as iterations=400 or dm.lr=10: of all that have it, or of one."""
-    steps: int = 5
-    """Steps in which the classes come."""
-    per_class: int = 20
-    """Images of each class in the memory."""
-    orders: int = 5
-    """Orders of the classes, as published for seeds 0, 1, ..."""
-    nets: int = 3
-    """Networks trained at each step of each order."""
-    epochs: int = 1000
-    """Training epochs."""
-    arch: str = "ConvNet"
-    """Network that is trained, and for which the memory is made."""
-    augment: str = "dsa"
-    """Augmentation in training, as `evaluate` takes it."""
+    scenario: Scenario = field(default_factory=Scenario)
     beside: tuple[Path, ...] = ()
     """Directories of earlier runs of this command whose memories go into the table and the figure too."""
     out: Path | None = None
@@ -72,20 +59,12 @@ class Continual:
         before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
         if len({*map(_label, self.memory)}) < len(self.memory):
             raise InputError("--memory names two memories alike: name each once")
-        methods = with_settings([name for name in self.memory if not _is_file(name)], self.set, arch=self.arch)
+        methods = with_settings([name for name in self.memory if not _is_file(name)], self.set, arch=self.scenario.arch)
         source = {"source": self.data, **self.reading.given()}
         train, test = read(source)
-        scenario = Scenario(
-            steps=self.steps,
-            per_class=self.per_class,
-            orders=self.orders,
-            nets=self.nets,
-            epochs=self.epochs,
-            arch=self.arch,
-            augment=self.augment,
-        )
+        scenario = self.scenario
         scenario.check(train.spec.classes)
-        out = self.out or Path("runs") / f"continual-{train.spec.name}-{self.steps}x-per{self.per_class}"
+        out = self.out or Path("runs") / f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}"
         memories = {_label(name): methods.get(name) or _given(Path(name), train.spec) for name in self.memory}
         records: dict[str, Mapping[str, Any]] = dict(before)
         for name, memory in memories.items():

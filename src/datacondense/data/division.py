@@ -73,7 +73,7 @@ def drop_small(train: ImageSet, test: ImageSet, least: int) -> tuple[ImageSet, I
         return train, test
     warnings.warn(note, stacklevel=3)
     numbers = torch.from_numpy(renumbered(kept, len(names)))
-    (images, labels), (test_images, test_labels) = (_of_classes(part, numbers) for part in (train, test))
+    (images, labels), (test_images, test_labels) = (of_classes(part, numbers) for part in (train, test))
     if not len(test_labels):
         raise InputError("no test image is of a class that is left: give more images of each class")
     mean, std = Statistics.of(images)
@@ -102,7 +102,7 @@ def renumbered(kept: Sequence[int], classes: int) -> np.ndarray:
     return numbers
 
 
-def _of_classes(part: ImageSet, numbers: Tensor) -> tuple[Tensor, Tensor]:
+def of_classes(part: ImageSet, numbers: Tensor) -> tuple[Tensor, Tensor]:
     """Images and labels of the classes with a number in `numbers` (K,), -1 for those to leave out."""
     labels = numbers[part.labels]
     return part.images[labels >= 0], labels[labels >= 0]

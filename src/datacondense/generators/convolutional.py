@@ -21,6 +21,14 @@ def sides(size: int) -> list[int]:
     return found
 
 
+def pyramid(spec: Spec, width: int) -> tuple[tuple[int, int], list[int]]:
+    """Height and width of the smallest map, and the channels of it and of each twice as large as the one before."""
+    _, *size = spec.shape
+    doublings = min(len(sides(side)) for side in size) - 1
+    height, side = (side >> doublings for side in size)
+    return (height, side), [max(width >> step, width // 4, 8) for step in range(doublings + 1)]
+
+
 @final
 class ConvGenerator(Generator):
     """z and the class -> a small map, then blocks of upsampling, convolution and a norm that the class and z scale.
@@ -31,16 +39,12 @@ class ConvGenerator(Generator):
 
     def __init__(self, spec: Spec, *, latent: int, width: int) -> None:
         super().__init__(spec)
-        channels, height, side = spec.shape
-        rows, columns = sides(height), sides(side)
-        doublings = min(len(rows), len(columns)) - 1
         self.latent, self.width = latent, width
-        self.first = rows[-1 - doublings], columns[-1 - doublings]
-        widths = [max(width >> step, width // 4, 8) for step in range(doublings + 1)]
+        self.first, widths = pyramid(spec, width)
         self.classes = nn.Embedding(spec.classes, latent)
         self.linear = nn.Linear(2 * latent, widths[0] * self.first[0] * self.first[1])
         self.blocks = nn.ModuleList(_Block(before, after, 2 * latent) for before, after in pairwise(widths))
-        self.last = nn.Conv2d(widths[-1], channels, 3, padding=1)
+        self.last = nn.Conv2d(widths[-1], spec.shape[0], 3, padding=1)
 
     def pixels(self, z: Tensor, labels: Tensor) -> Tensor:
         condition = torch.cat([z, self.classes(labels)], dim=1)

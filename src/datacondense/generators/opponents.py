@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..types import Spec
-from .convolutional import sides
+from .convolutional import pyramid
 
 
 class _Trunk(nn.Module):
@@ -16,14 +16,13 @@ class _Trunk(nn.Module):
 
     def __init__(self, spec: Spec, width: int) -> None:
         super().__init__()
-        channels, height, side = spec.shape
-        halvings = min(len(sides(height)), len(sides(side))) - 1
-        widths = [max(width >> step, width // 4, 8) for step in range(halvings + 1)][::-1]
-        self.first = nn.Conv2d(channels, widths[0], 3, padding=1)
+        (height, side), widths = pyramid(spec, width)
+        widths = widths[::-1]
+        self.first = nn.Conv2d(spec.shape[0], widths[0], 3, padding=1)
         self.halvings = nn.ModuleList(
             nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in pairwise(widths)
         )
-        self.features = widths[-1] * (height >> halvings) * (side >> halvings)
+        self.features = widths[-1] * height * side
 
     def forward(self, images: Tensor) -> Tensor:
         x = F.leaky_relu(self.first(images), 0.2)

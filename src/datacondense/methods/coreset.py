@@ -8,14 +8,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..augment import Augmentation
-from ..engine import Engine
 from ..errors import InputError
 from ..streams import Streams
 from ..synthetic import Pixels, Synthetic
-from ..trained import Trained, seconds_left, trained_on
+from ..trained import Learning, Trained
 from ..training import Recipe
-from ..types import ImageSet
 from .base import Problem, Selection
 
 _AT_ONCE = 1024  # images read and embedded at a time
@@ -50,7 +47,7 @@ class LearnedSelection(Selection):
         return (3 * self.epochs + 1) * images  # backward costs twice a forward
 
     def select(self, problem: Problem, streams: Streams) -> Tensor:
-        trained = trained_on(*self._learning(problem, streams), problem.tell)
+        trained = self._learning(problem, streams).finished(problem.tell)
         generator = streams("init")
         # in one process: another might round otherwise, and so choose otherwise
         return problem.engine.processes.agreed(
@@ -59,17 +56,26 @@ class LearnedSelection(Selection):
 
     def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
         draw = Random().select(problem, streams)
-        return Pixels(problem.real.at(draw)), seconds_left(*self._learning(problem, streams))
+        return Pixels(problem.real.at(draw)), self._learning(problem, streams).seconds_left()
 
     @abstractmethod
     def of_class(self, k: int, problem: Problem, trained: Trained, generator: torch.Generator) -> Tensor:
         """Positions of the chosen images of class k, (ipc,), on the CPU."""
 
-    def _learning(
-        self, problem: Problem, streams: Streams
-    ) -> tuple[ImageSet, str, Recipe, Augmentation, Streams, Engine]:
-        recipe = Recipe(epochs=self.epochs, augment=str(problem.augment))
-        return problem.real, self.arch, recipe, problem.augment, streams, problem.engine
+    def _learning(self, problem: Problem, streams: Streams) -> Learning:
+        return learning(problem, self.arch, self.epochs, streams)
+
+
+def learning(problem: Problem, arch: str, epochs: int, streams: Streams) -> Learning:
+    """A network that is to learn all real images of a problem under its augmentation."""
+    return Learning(
+        real=problem.real,
+        arch=arch,
+        recipe=Recipe(epochs=epochs, augment=str(problem.augment)),
+        augment=problem.augment,
+        streams=streams,
+        engine=problem.engine,
+    )
 
 
 @final

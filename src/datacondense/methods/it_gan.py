@@ -13,12 +13,10 @@ from ..execution import Load
 from ..generated import Storage
 from ..generative import GeneratorRecipe, Kind, TrainedGenerator, rehearsed_generator, trained_generator
 from ..kept_training import Kept
-from ..machine import versions
 from ..streams import Streams
 from ..synthetic import Latents, Synthetic
-from ..trained import seconds_left, trained_on
-from ..training import Recipe
 from .base import Method, Problem, Updates
+from .coreset import learning
 from .inversion import INVERTED_AT_ONCE, Inversion, InversionRecipe
 from .pool import Weights, pool
 
@@ -153,7 +151,7 @@ class ItGan(Method):
         network = problem.fresh_network(streams("network"))
         problem.found["pool"] = [network.state_dict()]
         if self.init == "inverted":
-            more += seconds_left(problem.real, self.arch, self._learning(problem), *common)
+            more += learning(problem, self.arch, self.epochs, streams).seconds_left()
             some = pairs.flatten()[:INVERTED_AT_ONCE]
             recipe = InversionRecipe(steps=2, lr=self.inversion_lr, pixels=self.inversion_pixels)
             inversion = Inversion(problem.real, some, trained, network.eval(), recipe, streams, problem.engine)
@@ -166,29 +164,20 @@ class ItGan(Method):
     def _generator_recipe(self) -> GeneratorRecipe:
         return GeneratorRecipe(kind=self.generator, latent=self.latent, width=self.width, steps=self.generator_steps)
 
-    def _learning(self, problem: Problem) -> Recipe:
-        return Recipe(epochs=self.epochs, augment=str(problem.augment))
-
     def _inverted(self, problem: Problem, trained: TrainedGenerator, pairs: Tensor, streams: Streams) -> Tensor:
         """Latents (K * M, d) of the real images at `pairs` (K, M)."""
-        learned = trained_on(
-            problem.real, self.arch, self._learning(problem), problem.augment, streams, problem.engine, problem.tell
-        )
+        learned = learning(problem, self.arch, self.epochs, streams)
+        network = learned.finished(problem.tell).network
         recipe = InversionRecipe(steps=self.inversion_steps, lr=self.inversion_lr, pixels=self.inversion_pixels)
-        inversion = Inversion(problem.real, pairs.flatten(), trained, learned.network, recipe, streams, problem.engine)
-        key = {
-            "data_sha256": problem.real.fingerprint(),
+        inversion = Inversion(problem.real, pairs.flatten(), trained, network, recipe, streams, problem.engine)
+        what = {
             "generator": asdict(self._generator_recipe()),
-            "network": [self.arch, asdict(self._learning(problem))],
+            "network": [self.arch, asdict(learned.recipe)],
             "inversion": asdict(recipe),
-            "augment": str(problem.augment),
             "images": pairs.flatten().tolist(),
-            "seed": [streams.seed, *streams.position],
-            "execution": problem.engine.execution.to_json(),
-            "versions": versions(),
         }
         count = pairs.numel()
-        Kept("latents", key, problem.engine.processes).finish(
+        Kept("latents", problem.real, streams, problem.engine, what).finish(
             inversion, lambda done: problem.tell(done / inversion.steps, f"inverting {count} real images")
         )
         return inversion.z

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from ..kept_training import Kept
-from ..machine import versions
 from ..streams import Streams
 from .base import Problem
 
@@ -18,20 +17,9 @@ def pool(problem: Problem, arch: str, networks: int, steps: int, streams: Stream
 
     They are kept in the cache.
     """
-    execution = problem.engine.execution.to_json()
-    del execution["classes_at_once"]
-    key = {
-        "data_sha256": problem.real.fingerprint(),
-        "arch": arch,
-        "augment": str(problem.augment),
-        "pool": [networks, steps],
-        "seed": [streams.seed, *streams.position],
-        "execution": execution,
-        "processes": problem.engine.processes.size,
-        "versions": versions(),
-    }
+    what = {"arch": arch, "augment": str(problem.augment), "pool": [networks, steps]}
     training = _Pool(problem, networks, steps, streams.at("pool"))
-    Kept("pools", key, problem.engine.processes).finish(
+    Kept("pools", problem.real, streams, problem.engine, what).finish(
         training, lambda done: problem.tell(done / networks, f"training {networks} networks for a while")
     )
     return training.weights
