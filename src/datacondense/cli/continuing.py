@@ -124,9 +124,9 @@ def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
     seen = sorted({number for record in records.values() for number in record["classes_seen"]})
     table = Table(title="test accuracy % on the classes seen", caption="mean +- standard deviation")
     table.add_column("memory", no_wrap=True)
-    table.add_column("n = orders x networks", no_wrap=True)
+    table.add_column("n = orders x networks")
     for number in seen:
-        table.add_column(f"{number} classes", no_wrap=True)
+        table.add_column(f"{number} classes")
     for name, record in records.items():
         values = dict(zip(record["classes_seen"], zip(record["mean"], record["std"], strict=True), strict=True))
         count = f"{len(record['accuracy'])} x {len(record['accuracy'][0][0])}"
