@@ -19,8 +19,8 @@ import torch
 from datacondense import InputError, Spec, SyntheticSet, load_set, machine
 from datacondense.cli import main
 from datacondense.exchange import export, import_sets
-from datacondense.exchange.pictures import to_png
 from datacondense.exchange.scores import known
+from datacondense.picture import to_png
 
 SPEC = Spec("toy", ("a", "b", "c", "d"), (1, 4, 4), (0.5,), (0.25,))
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from datacondense import InputError, Spec, SyntheticSet, condense, image_set
 from datacondense.methods import Random
-from datacondense.picture import save_grid
+from datacondense.picture import save_grid, save_rows
 from datacondense.picture.layout import arrange, class_labels
 from datacondense.picture.nearest import nearest
 from datacondense.picture.text import label
@@ -186,3 +186,35 @@ def test_real_images_of_another_kind_are_refused(toy, tmp_path) -> None:
     with pytest.raises(InputError, match=r"shape is \(1, 4, 4\), expected \(1, 8, 8\); name them by --data"):
         save_grid(synthetic, tmp_path / "x.png", real=other)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sets_stand_one_under_the_other(tmp_path) -> None:
+    spec = made(["a", "b"]).spec
+    labels = torch.tensor([0, 0, 0, 1, 1, 1])
+    sets = {
+        name: SyntheticSet(torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(seed)), labels, spec, {})
+        for seed, name in enumerate(["real", "inverted", "informative"])
+    }
+    save_rows(sets, tmp_path / "x.png", per_class=2)
+    picture = read(tmp_path / "x.png")
+    cell = 8 * 8 + 4
+    for first in (0, 3):
+        pixels = [spec.pixels(one.images[first : first + 3]) for one in sets.values()]
+        ((y, x),) = places(picture, pixels[0][0], 8)
+        for row, of_set in enumerate(pixels):
+            found = [places(picture, image, 8) for image in of_set]
+            assert found == [[(y + row * cell, x)], [(y + row * cell, x + cell)], []]
+    save_rows(sets, tmp_path / "y.png", classes=[1])
+    assert places(read(tmp_path / "y.png"), spec.pixels(sets["real"].images[0]), 8) == []
+
+
+def test_sets_of_other_classes_do_not_stand_together(tmp_path) -> None:
+    with pytest.raises(InputError, match="second has other classes, or images of another shape, than first"):
+        save_rows({"first": made(["a"]), "second": made(["b"])}, tmp_path / "x.png")
+
+
+def test_rows_of_many_classes_fit(tmp_path) -> None:
+    many = made([f"class {number}" for number in range(200)], shape=(3, 64, 64), ipc=10)
+    save_rows({"first": many, "second": many}, tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as image:
+        assert image.width * image.height <= 25_000_000

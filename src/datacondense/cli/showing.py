@@ -1,6 +1,7 @@
 """The command `show`."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -19,10 +20,13 @@ _LISTED = 20  # class names in an error
 
 @dataclass(frozen=True, kw_only=True)
 class Show:
-    """Draw a condensed set as a picture: its images class by class, beside real ones, or as they came about."""
+    """Draw a condensed set as a picture: its images class by class, beside real ones, or as they came about.
 
-    run_dir: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="RUN")]]
-    """Run directory of `datacondense condense`, or a synthetic.safetensors."""
+    Several sets are drawn in one picture, of each class a row of images from each.
+    """
+
+    run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
+    """Run directories of `datacondense condense`, or synthetic.safetensors files."""
     classes: tuple[str, ...] = ()
     """Classes to draw, by name or number from 0, in this order; by default all, and of a process the first 20."""
     per_class: int | None = None
@@ -36,22 +40,21 @@ class Show:
     """Where the real images come from; by default what the set was made from."""
     reading: Reading = field(default_factory=Reading)
     out: Path | None = None
-    """Picture to write, a PNG; by default images.png, nearest-real.png or process.png beside the set. The GIF lies
-    beside it under the suffix .gif."""
+    """Picture to write, a PNG; by default images.png, nearest-real.png, process.png or, of several sets, compared.png
+    beside the first set. The GIF lies beside it under the suffix .gif."""
 
     def run(self) -> None:
-        if self.real and self.process:
-            raise InputError("--real and --process exclude each other: take one")
-        if self.per_class is not None and self.per_class < 1:
-            raise InputError(f"--per-class {self.per_class}: at least 1 image per class is needed")
-        if self.out is not None and not self.out.parent.is_dir():
-            raise InputError(f"--out {self.out}: there is no directory {self.out.parent}")
-        if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
-            raise InputError(f"--out {self.out}: name the PNG, the GIF lies beside it")
-        synthetic = load_set(self.run_dir)
-        folder = self.run_dir if self.run_dir.is_dir() else self.run_dir.parent
+        self._check()
+        sets = [load_set(path) for path in self.run_dirs]
+        synthetic, run = sets[0], self.run_dirs[0]
+        folder = run if run.is_dir() else run.parent
         classes = self._numbers(synthetic.spec) if self.classes else None
-        if self.process:
+        if len(sets) > 1:
+            path = self.out or folder / picture.COMPARED
+            named = dict(zip(names(self.run_dirs), sets, strict=True))
+            picture.save_rows(named, path, classes=classes, per_class=self.per_class)
+            written = [path]
+        elif self.process:
             if classes is None and synthetic.spec.classes > picture.PROCESS_CLASSES:
                 text = f"the first {picture.PROCESS_CLASSES} of {synthetic.spec.classes} classes: choose by --classes"
                 warnings.warn(text, stacklevel=1)
@@ -60,13 +63,27 @@ class Show:
         else:
             train = None
             if self.real:
-                places = [self.run_dir], [synthetic]
-                train, _ = real_images(*places, data=self.data, reading=self.reading, which="training")
+                train, _ = real_images([run], sets, data=self.data, reading=self.reading, which="training")
             path = self.out or folder / (picture.NEAREST_REAL if self.real else picture.FILE_NAME)
             picture.save_grid(synthetic, path, classes=classes, per_class=self.per_class, real=train)
             written = [path]
         for path in written:
             say(str(path))
+
+    def _check(self) -> None:
+        if not self.run_dirs:
+            raise InputError("name a run: datacondense show RUN")
+        if self.real and self.process:
+            raise InputError("--real and --process exclude each other: take one")
+        if len(self.run_dirs) > 1 and (self.real or self.process):
+            flag = "--real" if self.real else "--process"
+            raise InputError(f"{flag} draws one set, not {len(self.run_dirs)}: name one run")
+        if self.per_class is not None and self.per_class < 1:
+            raise InputError(f"--per-class {self.per_class}: at least 1 image per class is needed")
+        if self.out is not None and not self.out.parent.is_dir():
+            raise InputError(f"--out {self.out}: there is no directory {self.out.parent}")
+        if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
+            raise InputError(f"--out {self.out}: name the PNG, the GIF lies beside it")
 
     def _numbers(self, spec: Spec) -> list[int]:
         """The classes that were chosen, by name and otherwise by number, each once."""
@@ -76,6 +93,12 @@ class Show:
         for name in self.classes:
             if name not in known:
                 many = spec.classes > _LISTED
-                listed_by = f"datacondense show {self.run_dir}" if many else ""
+                listed_by = f"datacondense show {self.run_dirs[0]}" if many else ""
                 raise unknown("class", name, spec.class_names, listed_by=listed_by)
         return list(dict.fromkeys(known[name] for name in self.classes))
+
+
+def names(runs: Sequence[Path]) -> list[str]:
+    """A name for each run: that of its directory or file where this tells them apart, else the whole path."""
+    short = [path.resolve().name for path in runs]
+    return short if len(set(short)) == len(runs) else [str(path) for path in runs]

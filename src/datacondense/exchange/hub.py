@@ -13,11 +13,12 @@ from torch import Tensor
 from ..artifact import SyntheticSet, checked, read_header
 from ..errors import InputError, naming, reason
 from ..files import checksum, header_text, parse_json, write_json
+from ..picture import to_png
 from ..types import Spec
 from .card import card
 from .limits import affordable
 from .marker import MARKER, read_marker
-from .pictures import from_png, to_png
+from .pictures import from_png
 from .scores import Accuracies
 
 _FILE = "data/train-00000-of-00001.parquet"

@@ -1,4 +1,4 @@
-"""Single synthetic images as PNG."""
+"""Single synthetic images, read from PNG."""
 
 import io
 import warnings
@@ -9,18 +9,10 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import InputError, reason
-from ..picture import to_image
 from ..types import Spec
 
 _MODES = {1: ("L", "1"), 3: ("RGB", "L", "1")}
 """Pillow's modes, without loss, of images of 1 and of 3 channels."""
-
-
-def to_png(pixels: Tensor) -> bytes:
-    """uint8 (C, H, W), C 1 or 3, as a PNG file."""
-    buffer = io.BytesIO()
-    to_image(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def from_png(data: bytes, spec: Spec) -> Tensor:

@@ -1,6 +1,5 @@
 """A condensed set as a picture: its images class by class, beside the class's name and, if asked, real images."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from ..artifact import SyntheticSet
 from ..errors import InputError
 from ..files import write_bytes
 from ..types import ImageSet
-from .layout import Layout, arrange, class_labels
+from .layout import Layout, arrange, class_labels, fitting, to_png
 from .nearest import nearest
 
 _IN_A_ROW = 20  # images of a class, synthetic and real
@@ -45,11 +44,7 @@ def save_grid(
     def layout(count: int) -> Layout:
         return arrange(names, count, spec.shape, headings=headings, in_a_row=_IN_A_ROW // len(headings))
 
-    count = min(per_class or _PER_CLASS, max(map(len, members)))
-    while per_class is None and count > 1 and not layout(count).fits:
-        count -= 1
+    count = fitting(layout, min(per_class or _PER_CLASS, max(map(len, members))), fixed=per_class is not None)
     drawn = [spec.pixels(synthetic.images[positions[:count]]) for positions in members]
     beside = [] if real is None else [[nearest(real, pixels, k) for k, pixels in zip(chosen, drawn, strict=True)]]
-    buffer = io.BytesIO()
-    layout(count).draw([drawn, *beside]).save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, to_png(layout(count).draw([drawn, *beside])))

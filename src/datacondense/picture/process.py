@@ -11,7 +11,7 @@ from .. import snapshots
 from ..artifact import SyntheticSet
 from ..errors import InputError
 from ..files import write_bytes
-from .layout import arrange, class_labels
+from .layout import arrange, class_labels, to_png
 
 CLASSES = 20
 """How many classes are drawn unless they are chosen: an animation of more is large."""
@@ -35,7 +35,7 @@ def save_process(
     names = class_labels(spec, chosen)
     count = max(map(len, next(iter(frames.values()))))
     strip = arrange(names, count, spec.shape, headings=[str(iteration) for iteration in frames], in_a_row=1)
-    _write(path, strip.draw(list(frames.values())))
+    write_bytes(path, to_png(strip.draw(list(frames.values()))))
     titles = [f"iteration {iteration}" for iteration in frames]
     grid = arrange(names, count, spec.shape, in_a_row=_IN_A_ROW, title=max(titles, key=len))
     animation = path.with_suffix(".gif")
@@ -62,12 +62,6 @@ def _frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], count: in
         frames[snapshot.iteration] = choose(snapshot.images)
     frames[synthetic.provenance["iterations_done"]] = choose(synthetic.spec.pixels(synthetic.images))
     return dict(sorted(frames.items()))
-
-
-def _write(path: Path, picture: Image.Image) -> None:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    write_bytes(path, buffer.getvalue())
 
 
 def _write_animation(path: Path, pictures: Sequence[Image.Image]) -> None:
