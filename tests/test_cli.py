@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from datacondense.networks import POOLS
 from datacondense.presets import PRESETS
 
 FLAGS = Path(__file__).parent / "cli_flags.txt"
-OTHERS = ["condense", "evaluate", "continual", "show", "export", "import", "reproduce", "results", "list"]
+OTHERS = ["condense", "evaluate", "continual", "show", "storage", "export", "import", "reproduce", "results", "list"]
 COMMANDS = [[], *(["condense", name] for name in METHODS), *([name] for name in OTHERS)]
 QUICK = "--data digits --ipc 1 --iterations 3 --batch-real 8 --arch ConvNetD1".split()
 
@@ -81,6 +82,7 @@ def test_show_draws_chosen_classes_real_images_and_the_process(capsys) -> None:
     assert sorted(path.name for path in Path("run/snapshots").iterdir()) == [
         f"00000{iteration}.safetensors" for iteration in (0, 1, 3)
     ]
+    shutil.copytree("run", "other")
     capsys.readouterr()
     sizes = {}
     for command, written in {
@@ -88,6 +90,8 @@ def test_show_draws_chosen_classes_real_images_and_the_process(capsys) -> None:
         "show run --classes 7 3 7 --out two.png": ["two.png"],
         "show run --real": ["run/nearest-real.png"],
         "show run --real --data digits --classes 1 --out r.png": ["r.png"],
+        "show run other": ["run/compared.png"],
+        "show other run --classes 3 --per-class 1 --out rows.png": ["rows.png"],
         "show run --process": ["run/process.png", "run/process.gif"],
         "show run --process --classes 4 --out four.png": ["four.png", "four.gif"],
     }.items():
@@ -268,6 +272,9 @@ BAD = {
     "show good --classes 5 ten": "unknown class 'ten': known are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
     "show good --classes 10": "unknown class '10': did you mean '1'?",
     "show good --process": "good has no snapshots of its iterations: condense with --snapshots 10",
+    "show": "name a run: datacondense show RUN",
+    "show good good --real": "--real draws one set, not 2: name one run",
+    "storage": "name a run: datacondense storage RUN",
     "show good --process --real": "--real and --process exclude each other: take one",
     "show good --process --out x.gif": "--out x.gif: name the PNG, the GIF lies beside it",
     "show good --out absent/x.png": "--out absent/x.png: there is no directory absent",

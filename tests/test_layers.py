@@ -24,7 +24,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"methods"},
     {"artifact", "snapshots"},
     {"picture", "figures"},
-    {"rundir"},
+    {"rundir", "storage"},
     {"session"},
     {"driver", "evaluate", "presets", "exchange"},
     {"evaluated", "estimate", "memories"},

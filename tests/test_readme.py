@@ -112,7 +112,8 @@ def test_sets_are_given_away_taken_and_looked_at(
     monkeypatch.setitem(NAMED, "cifar10", replace(NAMED["fashion-mnist"], name="cifar10"))
     Path("zalando-datasets/fashion_mnist").mkdir(parents=True)
     clothes()
-    assert main("condense random --data fashion-mnist --ipc 2 --out runs/fm10".split()) == 0
+    for ipc, out in ((1, "fm1"), (2, "fm10")):
+        assert main(f"condense random --data fashion-mnist --ipc {ipc} --out runs/{out}".split()) == 0
     sets = [[torch.randn(20, 1, 28, 28), torch.arange(10).repeat_interleave(2)] for _ in range(2)]
     torch.save({"data": sets, "accs_all_exps": {"ConvNet": [np.float64(0.5)] * 4}}, "res_DM_CIFAR10_ConvNet_10ipc.pt")
     for title in ("Giving a set away, and taking others'", "Looking at it"):

@@ -23,6 +23,7 @@ from .evaluating import Evaluate
 from .exchanging import Export, Import
 from .reproducing import Reproduce, Results
 from .showing import Show
+from .storing import Storage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ Command = Union[  # noqa: UP007 (tyro reads the annotations)
     Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
     Annotated[Continual, tyro.conf.subcommand("continual")],
     Annotated[Show, tyro.conf.subcommand("show")],
+    Annotated[Storage, tyro.conf.subcommand("storage")],
     Annotated[Export, tyro.conf.subcommand("export")],
     Annotated[Import, tyro.conf.subcommand("import")],
     Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
