@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from published_biggan import published
 
 from datacondense import ImageSet, InputError, Spec, cache, kept_training, load
 from datacondense.augment import parse
@@ -41,34 +42,6 @@ def test_building_leaves_the_global_generator_as_it_was() -> None:
     build("conv", spec(), latent=4, width=16)
     build("biggan", spec(3, 32, 32), width=8)
     assert torch.equal(state, torch.get_rng_state())
-
-
-def published(width: int = 16, latent: int = 128, classes: int = 10) -> dict[str, torch.Tensor]:
-    """The names and shapes of the published BigGAN for CIFAR10, narrower: its width is 256."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def layer(name: str, *shape: int) -> None:
-        shapes.update({f"{name}.weight": shape, f"{name}.bias": shape[:1], f"{name}.u0": (1, shape[0])})
-        shapes[f"{name}.sv0"] = (1,)
-
-    layer("linear", width * 16, latent)
-    for block in range(3):
-        for norm in ("bn1", "bn2"):
-            for part in ("gain", "bias"):
-                shapes[f"blocks.{block}.0.{norm}.{part}.weight"] = (classes, width)
-            for part in ("stored_mean", "stored_var"):
-                shapes[f"blocks.{block}.0.{norm}.{part}"] = (width,)
-        layer(f"blocks.{block}.0.conv1", width, width, 3, 3)
-        layer(f"blocks.{block}.0.conv2", width, width, 3, 3)
-        layer(f"blocks.{block}.0.conv_sc", width, width, 1, 1)
-    for part in ("gain", "bias", "stored_mean", "stored_var"):
-        shapes[f"output_layer.0.{part}"] = (width,)
-    layer("output_layer.2", 3, width, 3, 3)
-    draw = torch.Generator().manual_seed(0)
-    return {
-        name: torch.rand(shape, generator=draw) if "var" in name else torch.randn(shape, generator=draw)
-        for name, shape in shapes.items()
-    }
 
 
 def test_published_biggan_weights_load_into_a_generator_of_that_architecture() -> None:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from ..artifact import load_set
 from ..data import absolute, known_spec
 from ..errors import InputError
-from ..exchange import Format, export, import_sets, runs_in
+from ..exchange import Format, export, import_latents, import_sets, runs_in
 from ..exchange.scores import known
 from .display import say
 from .reading import Reading, read
@@ -59,7 +59,7 @@ class Import:
     """Read synthetic sets of others into run directories; nothing in the file is run.
 
     Reads the authors' .pt files (several sets become exp0, exp1, ... in DEST), those of class-incremental learning, and
-    what `export` writes.
+    what `export` writes; and with --generator the latents of IT-GAN's authors.
     """
 
     file: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE")]]
@@ -70,11 +70,20 @@ class Import:
     """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. What `export`
     writes says it by itself."""
     reading: Reading = field(default_factory=Reading)
+    generator: Path | None = None
+    """For a file of latents, one for each image of --data: the weights (.pth) of the BigGAN that they belong to."""
+    ipc: int | None = None
+    """Of latents take the first so many of each class; by default all."""
     overwrite: bool = False
     """Replace what an earlier import has written to DEST."""
 
     def run(self) -> None:
         source = {"source": self.data, **self.reading.given()} if self.data else None
+        if self.generator is not None:
+            self._import_latents(self.generator, source)
+            return
+        if self.ipc is not None:
+            raise InputError(f"--ipc {self.ipc}: belongs to latents, whose generator is named by --generator")
         spec = (known_spec(source["source"]) or read(source)[0].spec) if source else None
         runs = import_sets(
             self.file, spec, self.dest, source=absolute(**source) if source else None, overwrite=self.overwrite
@@ -82,3 +91,13 @@ class Import:
         images = sum(len(load_set(run)) for run in runs)
         say(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
         say(f"next: datacondense evaluate {self.dest}")
+
+    def _import_latents(self, generator: Path, source: dict[str, Any] | None) -> None:
+        if source is None:
+            raise InputError("--generator: name the training images, whose classes the latents have, by --data")
+        train, _ = read(source)
+        run = import_latents(
+            self.file, generator, train, self.dest, ipc=self.ipc, source=absolute(**source), overwrite=self.overwrite
+        )
+        say(f"{len(load_set(run))} images of latents: {run}")
+        say(f"next: datacondense evaluate {run}")

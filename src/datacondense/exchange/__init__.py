@@ -2,6 +2,7 @@
 
 from .export import FORMATS, Format, export
 from .importing import import_sets, read_sets
+from .latents import import_latents
 from .runs import runs_in
 
-__all__ = ["FORMATS", "Format", "export", "import_sets", "read_sets", "runs_in"]
+__all__ = ["FORMATS", "Format", "export", "import_latents", "import_sets", "read_sets", "runs_in"]

@@ -1,7 +1,8 @@
 """Read synthetic sets of others, and our own exports, into run directories."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,12 @@ def import_sets(
     path, dest = Path(path), Path(dest)
     destination.check_imported(dest, path, overwrite=overwrite)
     sets, files = read_sets(path, spec)
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.read_bytes())
-    record = {"file": path.name, "sha256": digest.hexdigest(), "sets": len(sets)}
+    record = {"file": path.name, "sha256": sha256(files), "sets": len(sets)}
     with new_directory(dest) as new:
         for synthetic, place in zip(sets, _places(new, len(sets)), strict=True):
             if spec is not None:
                 _check_fit(path, synthetic.spec, spec)
-            _write_run(_with_provenance(synthetic, record, source), place)
+            write_run(synthetic, place, record, source)
     return _places(dest, len(sets))
 
 
@@ -78,10 +76,13 @@ def _places(directory: Path, sets: int) -> list[Path]:
     return [directory] if sets == 1 else [directory / f"exp{index}" for index in range(sets)]
 
 
-def _with_provenance(
-    synthetic: SyntheticSet, record: Mapping[str, Any], source: Mapping[str, Any] | None
-) -> SyntheticSet:
-    """What the file says of the set, filled up by what is known of any imported one."""
+def write_run(
+    synthetic: SyntheticSet, directory: Path, record: Mapping[str, Any], source: Mapping[str, Any] | None
+) -> None:
+    """Write an imported set as a run. What it says of itself is filled up by what is known of any imported one.
+
+    record: the file that it was read from; source: as `import_sets` takes it.
+    """
     unknown = {
         "method": "imported",
         "settings": {},
@@ -92,16 +93,19 @@ def _with_provenance(
         "imported": dict(record),
     }
     named = {} if source is None else {"source": dict(source)}
-    return SyntheticSet(
-        synthetic.images, synthetic.labels, synthetic.spec, {**unknown, **public(synthetic.provenance), **named}
-    )
-
-
-def _write_run(synthetic: SyntheticSet, directory: Path) -> None:
+    synthetic = replace(synthetic, provenance={**unknown, **public(synthetic.provenance), **named})
     directory.mkdir(exist_ok=True)
     save(synthetic, directory / FILE_NAME)
     picture.save_grid(synthetic, directory / picture.FILE_NAME)
     RunDirectory(directory).record({"status": IMPORTED, **synthetic.provenance})
+
+
+def sha256(files: Iterable[Path]) -> str:
+    """One digest of all that files hold."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _check_fit(path: Path, ours: Spec, named: Spec) -> None:

@@ -21,6 +21,8 @@ from .scores import PUBLISHED, check_fractions
 _LAYOUT = "expected {'data': [[images, labels], ...], 'accs_all_exps': {...}} as the authors' code writes it"
 HEADERS = "datacondense"
 """The key of what `write` adds to the authors' layout: the JSON of each set's header."""
+LATENTS = {"z_inverse_all": "inverted", "z_eff_all": "informative"}
+"""The entries of the authors' files of latents, and what these are."""
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
@@ -61,6 +63,8 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
     Raises InputError, naming the experiment, for anything that does not fit `spec`.
     """
     content = read_torch(path)
+    if isinstance(content, dict) and content.keys() & LATENTS.keys():
+        raise InputError(f"{path} holds latents: name the weights of their generator by --generator")
     if not isinstance(content, dict) or not isinstance(content.get("data"), list | tuple) or not content["data"]:
         raise InputError(f"{path} is not a file of synthetic sets: {_LAYOUT}")
     with naming(path):
