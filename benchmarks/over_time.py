@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
+import held_out
 import torch
 from figure import draw_over_time
 from torch import Tensor
 
-from datacondense import SyntheticSet, condense, load, machine
+from datacondense import SyntheticSet, condense, machine
 from datacondense.evaluate import evaluate
 from datacondense.execution import Load
 from datacondense.files import write_json
@@ -28,7 +29,6 @@ from datacondense.streams import Streams
 from datacondense.synthetic import Synthetic
 from datacondense.types import ImageSet
 
-_VALIDATION = 10_000
 _EPOCHS = {1: 300, 10: 300, 50: 150}
 _NETS = {1: 3, 10: 1, 50: 1}
 _MOMENTS = {  # seconds
@@ -80,15 +80,6 @@ class Watched(Method):
             self.kept.append((seconds, synthetic().detach().clone()))
 
 
-def parted() -> tuple[ImageSet, ImageSet]:
-    """FashionMNIST's training images, in 50 000 to condense and 10 000 to test on."""
-    whole, _ = load("fashion-mnist")
-    order = torch.randperm(len(whole), generator=Streams(0).at("validation")("order"))
-    parts = order[_VALIDATION:], order[:_VALIDATION]
-    train, validation = (ImageSet(whole.images[part], whole.labels[part], whole.spec) for part in parts)
-    return train, validation
-
-
 def moments(train: ImageSet, ipc: int) -> list[tuple[float, SyntheticSet]]:
     """Seconds since the preset began, and its set then."""
     preset = PRESETS[f"fast/fashion-mnist/{ipc}"]
@@ -111,7 +102,7 @@ def moments(train: ImageSet, ipc: int) -> list[tuple[float, SyntheticSet]]:
 
 def main(ipcs: Sequence[int], out: Path) -> None:
     """Condense first, as the clock counts; then test."""
-    train, validation = parted()
+    train, validation, _ = held_out.fashion_mnist()
     sets = {ipc: moments(train, ipc) for ipc in ipcs}
     path = out / "over-time.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"presets": {}}

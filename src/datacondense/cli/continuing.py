@@ -120,17 +120,23 @@ def show(records: Mapping[str, Mapping[str, Any]], figure: Path) -> None:
 
 
 def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row for each memory, a column for each number of classes seen: test accuracy in percent."""
-    seen = sorted({number for record in records.values() for number in record["classes_seen"]})
-    table = Table(title="test accuracy % on the classes seen", caption="mean +- standard deviation")
-    table.add_column("memory", no_wrap=True)
-    table.add_column("n = orders x networks")
-    for number in seen:
-        table.add_column(f"{number} classes")
-    for name, record in records.items():
-        values = dict(zip(record["classes_seen"], zip(record["mean"], record["std"], strict=True), strict=True))
-        count = f"{len(record['accuracy'])} x {len(record['accuracy'][0][0])}"
-        table.add_row(name, count, *(_percent(*values[number]) if number in values else "" for number in seen))
+    """A row for each number of classes seen, a column for each memory: test accuracy in percent."""
+    counts = {name: f"{len(one['accuracy'])} x {len(one['accuracy'][0][0])}" for name, one in records.items()}
+    alike = len(set(counts.values())) == 1
+    over = f"n = {next(iter(counts.values()))}" if alike else "n ="
+    table = Table(
+        title="test accuracy % on the classes seen",
+        caption=f"mean +- standard deviation over {over} orders x networks",
+    )
+    table.add_column("classes")
+    for name, count in counts.items():
+        table.add_column(name if alike else f"{name}, {count}")
+    for number in sorted({number for one in records.values() for number in one["classes_seen"]}):
+        row = []
+        for one in records.values():
+            step = one["classes_seen"].index(number) if number in one["classes_seen"] else None
+            row.append("" if step is None else _percent(one["mean"][step], one["std"][step]))
+        table.add_row(str(number), *row)
     return table
 
 

@@ -42,9 +42,9 @@ def _value(pair: str, text: str, default: Any) -> Any:
     """`text` as a value of the type that `default` has; a setting that is None by default is a whole number."""
     kind = int if default is None else type(default)
     if kind is bool:
-        if text not in ("true", "false"):
+        if text.lower() not in ("true", "false"):
             raise InputError(f"--set {pair}: give true or false")
-        return text == "true"
+        return text.lower() == "true"
     try:
         return kind(text)
     except ValueError:
