@@ -39,7 +39,7 @@ def test_continual_learning(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick = ["--orders", "1", "--nets", "1", "--epochs", "1", "--arch", "ConvNetD1"]
     for command in commands("continual.md"):
         words = smaller(command, data="digits", per_class="2")
-        words = [re.sub(r"iterations=\d+", "iterations=1", word) for word in words]
+        words = [re.sub(r"(iterations|updates)=\d+", r"\1=1", word) for word in words]
         assert main([*words, *quick]) == 0
     memories = ["random", "herding", "dsa", "dm"]
     assert [load_record(f"runs/continual/{name}")["memory"] for name in memories] == memories
