@@ -21,8 +21,8 @@ from datacondense.methods import ItGan, Method, Random
 from datacondense.storage import of_set
 from datacondense.types import ImageSet
 
-_IPC, _EPOCHS = 30, 200
-_WEIGHTS = (0.0, 0.1, 0.5, 0.9)
+_IPC, _EPOCHS = 20, 200
+_WEIGHTS = (0.0, 0.1, 0.5)
 _TO_CHOOSE, _TO_TEST = 2, 3  # networks
 _METHOD = ItGan(iterations=200, lr=0.01, batch_real=32, batch_latents=16, generator_steps=2000)
 
