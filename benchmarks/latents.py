@@ -21,10 +21,10 @@ from datacondense.methods import ItGan, Method, Random
 from datacondense.storage import of_set
 from datacondense.types import ImageSet
 
-_IPC, _EPOCHS = 20, 200
+_IPC, _EPOCHS = 10, 200
 _WEIGHTS = (0.0, 0.1, 0.5)
 _TO_CHOOSE, _TO_TEST = 2, 3  # networks
-_METHOD = ItGan(iterations=200, lr=0.01, batch_real=32, batch_latents=16, generator_steps=1500)
+_METHOD = ItGan(iterations=100, lr=0.02, batch_real=32, batch_latents=16, generator_steps=1500)
 
 
 def main(work: Path, out: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from published_biggan import published
 
-from datacondense import ImageSet, InputError, Spec, cache, kept_training, load
+from datacondense import ImageSet, InputError, Spec, cache, image_set, kept_training, load
 from datacondense.augment import parse
 from datacondense.engine import Engine
 from datacondense.execution import decide
@@ -181,3 +181,16 @@ def test_interrupted_training_goes_on_bit_for_bit(kind: Kind, toy, monkeypatch) 
     assert told[0] > 0.5
     for name, weight in whole.generator.state_dict().items():
         assert torch.equal(weight, again.generator.state_dict()[name])
+
+
+def test_images_begin_grey_where_a_sigmoid_learns() -> None:
+    """At full width too: where weights start large all pixels are black after a step, and stay so."""
+    pixels = torch.zeros(20, 28, 28)
+    pixels[:, 8:20, 8:20] = torch.rand(20, 12, 12, generator=torch.Generator().manual_seed(0))
+    real = image_set(pixels, torch.arange(20) % 2, name="squares")
+    engine = Engine(decide("ConvNetD1", real.spec, 1))
+    recipe = GeneratorRecipe(steps=12, batch=16)
+    found = trained_generator(real, recipe, parse("none", real.spec), Streams(0), engine, lambda done, what: None)
+    made = found.generator.pixels(torch.zeros(2, recipe.latent), torch.arange(2)).mean(0)[0]
+    assert made[8:20, 8:20].mean() > 0.05
+    assert made[:6].mean() < made[8:20, 8:20].mean()

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .augment import Siamese
 from .engine import Engine
-from .generators import Generator, build
+from .generators import ConvGenerator, Generator
 from .generators.opponents import Discriminator, Encoder
 from .kept_training import Kept, named, packed, part, unpack
 from .streams import Streams
@@ -228,8 +228,12 @@ class _Gan:
 
 
 def _generator(real: ImageSet, recipe: GeneratorRecipe, streams: Streams, engine: Engine) -> Generator:
-    generator = build("conv", real.spec, latent=recipe.latent, width=recipe.width)
+    generator = ConvGenerator(real.spec, latent=recipe.latent, width=recipe.width)
     _draw(generator, streams("weights"))
+    with torch.no_grad():  # images begin near grey: where the sigmoid is saturated nothing is learned
+        generator.last.weight.mul_(0.1)
+        for block in generator.blocks:
+            block.scale.weight.zero_()
     return generator.to(engine.device)
 
 
