@@ -232,8 +232,9 @@ def _generator(real: ImageSet, recipe: GeneratorRecipe, streams: Streams, engine
     _draw(generator, streams("weights"))
     with torch.no_grad():  # images begin near grey: where the sigmoid is saturated nothing is learned
         generator.last.weight.mul_(0.1)
-        for block in generator.blocks:
-            block.scale.weight.zero_()
+        for name, weight in generator.named_parameters():
+            if name.endswith("scale.weight"):
+                weight.zero_()
     return generator.to(engine.device)
 
 
