@@ -187,14 +187,15 @@ def test_each_network_is_trained_by_one_process(toy, size: int) -> None:
     """Among more processes than networks some have none; over the sets each process has as many as any other."""
     train_set, test = toy(), toy(draw=1)
     protocol = protocol_for(train_set, archs=["MLP", "ConvNetD1"], nets=2, epochs=1)
-    of_one = train_share(protocol, train_set, test, ALONE).results
+    of_one = train_share(protocol, train_set, test, ALONE).said
     trained = [0] * size
     for first in (0, 4, 8, 12, 16):
         shares = [train_share(protocol, train_set, test, Processes(rank, size), first=first) for rank in range(size)]
-        keys = [net for share in shares for net in share.results]
+        keys = [net for share in shares for net in share.said]
         assert len(keys) == 4
-        assert {net: result for share in shares for net, result in share.results.items()} == of_one
-        trained = [n + len(share.results) for n, share in zip(trained, shares, strict=True)]
+        found = {net: said.tolist() for share in shares for net, said in share.said.items()}
+        assert found == {net: said.tolist() for net, said in of_one.items()}
+        trained = [n + len(share.said) for n, share in zip(trained, shares, strict=True)]
     assert max(trained) == min(trained)
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, final
 
 import torch
+from torch import Tensor
 
 from . import machine, networks
 from .artifact import SyntheticSet
@@ -141,8 +142,8 @@ def evaluate_by(
 class Share:
     """What one process has found out of an evaluation: of the networks it has trained."""
 
-    results: Mapping[tuple[str, int], tuple[float, list[float | None]]]
-    """Architecture and index of a network -> its accuracy, and that on each class."""
+    said: Mapping[tuple[str, int], Tensor]
+    """Architecture and index of a network -> how many test images of each class it takes for each class, (K, K)."""
     executions: Mapping[str, Execution]
     protocol: Protocol
     seconds: float
@@ -175,7 +176,7 @@ def train_share(
     everything = [(arch, index) for arch in protocol.archs for index in range(protocol.nets)]
     mine = everything[(processes.rank - first) % processes.size :: processes.size]
     told = _standing_for_all(on_epoch, mine, protocol) if processes.leads else lambda: None
-    results: dict[tuple[str, int], tuple[float, list[float | None]]] = {}
+    said: dict[tuple[str, int], Tensor] = {}
     for arch in dict.fromkeys(arch for arch, _ in mine):
         recipe = protocol.recipes[arch]
         engine = Engine(executions[arch])  # each process trains networks of its own
@@ -195,20 +196,19 @@ def train_share(
                 recipe=recipe,
                 augment=augmentation,
             )
-            for index, right in zip(indices, scoring.right(streams, told), strict=True):
-                of_classes = [float(r / n) if n else None for r, n in zip(right, test.counts, strict=True)]
-                results[arch, index] = float(right.sum() / len(test)), of_classes
+            of_nets = zip(indices, scoring.said(streams, told), strict=True)
+            said.update({(arch, index): of_net for index, of_net in of_nets})
             if engine.execution != executions[arch]:
                 now = f"networks {arch} in chunks of {engine.execution.chunk} images ({executions[arch].chunk} before)"
                 warnings.warn(f"out of memory: {now}", stacklevel=2)
                 executions[arch] = engine.execution
-    return Share(results, executions, protocol, time.perf_counter() - started, _description(examples))
+    return Share(said, executions, protocol, time.perf_counter() - started, _description(examples))
 
 
 def together(share: Share, processes: Processes) -> Scores:
     """The scores of an evaluation of which each process has a share. They tell of the smallest chunks."""
     shares = processes.gathered(share)
-    results = {net: result for one in shares for net, result in one.results.items()}
+    said = {net: counts for one in shares for net, counts in one.said.items()}
     protocol = share.protocol
     nets = range(protocol.nets)
     executions = {
@@ -216,8 +216,9 @@ def together(share: Share, processes: Processes) -> Scores:
         for arch in protocol.archs
     }
     return Scores(
-        accuracy={arch: [results[arch, index][0] for index in nets] for arch in protocol.archs},
-        per_class={arch: [results[arch, index][1] for index in nets] for arch in protocol.archs},
+        accuracy={arch: [_accuracy(said[arch, index]) for index in nets] for arch in protocol.archs},
+        per_class={arch: [_per_class(said[arch, index]) for index in nets] for arch in protocol.archs},
+        confusion={arch: _added([said[arch, index].tolist() for index in nets]) for arch in protocol.archs},
         seconds=max(one.seconds for one in shares),
         protocol={
             **protocol.to_json(),
@@ -256,10 +257,26 @@ def join(scores: Sequence[Scores]) -> Scores:
     return Scores(
         accuracy={arch: [value for score in scores for value in score.accuracy[arch]] for arch in first.accuracy},
         per_class={arch: [value for score in scores for value in score.per_class[arch]] for arch in first.per_class},
+        confusion={arch: _added([score.confusion.get(arch, []) for score in scores]) for arch in first.accuracy},
         seconds=sum(score.seconds for score in scores),
         protocol={**first.protocol, "sets": len(scores)},
         trained_on=first.trained_on,
     )
+
+
+def _accuracy(said: Tensor) -> float:
+    return float(said.diagonal().sum().double() / said.sum())
+
+
+def _per_class(said: Tensor) -> list[float | None]:
+    """Accuracy on each class; None for a class without test images."""
+    pairs = zip(said.diagonal().double(), said.sum(1), strict=True)
+    return [float(right / n) if n else None for right, n in pairs]
+
+
+def _added(parts: Sequence[list[list[int]]]) -> list[list[int]]:
+    """The sum of confusions; none where one has none."""
+    return torch.tensor(parts).sum(0).tolist() if all(parts) else []
 
 
 def _standing_for_all(

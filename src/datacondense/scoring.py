@@ -1,4 +1,4 @@
-"""Train fresh networks on a set and count what they get right: side by side where that is faster, as memory allows."""
+"""Train fresh networks on a set and count what they say: side by side where that is faster, as memory allows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,8 +35,8 @@ class Scoring:
     recipe: Recipe
     augment: Augmentation
 
-    def right(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
-        """For each of `streams` a network: its correctly classified test images of each class, float64 (K,).
+    def said(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
+        """For each of `streams` a network: how many test images of each class it takes for each class, int64 (K, K).
 
         on_epoch: called after each epoch, once for each network. Where memory does not suffice, fewer networks train
         at a time, then in smaller chunks; the epochs of a network that begins anew are told once.
@@ -80,12 +80,12 @@ class Scoring:
     def _count(self, predict: Callable[[Tensor], Tensor], nets: int) -> list[Tensor]:
         """predict: images (N, C, H, W) -> the class that each network says, (S, N)."""
         classes = self.test.spec.classes
-        right = torch.zeros(nets, classes, dtype=torch.float64)
+        said = torch.zeros(nets, classes**2, dtype=torch.int64)
         for index in torch.arange(len(self.test)).split(_TEST_BATCH):
             images, labels = self.test.batch(index)
-            hits = (predict(images) == labels).cpu()
-            right += torch.stack([torch.bincount(labels.cpu()[of_net], minlength=classes) for of_net in hits])
-        return list(right)
+            pairs = (labels * classes + predict(images)).cpu()  # (S, N)
+            said += torch.stack([torch.bincount(of_net, minlength=classes**2) for of_net in pairs])
+        return list(said.unflatten(1, (classes, classes)))
 
 
 @final

@@ -12,7 +12,7 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, final
 
@@ -306,6 +306,9 @@ class Scores:
     """How the networks were trained: everything needed to repeat it."""
     trained_on: dict[str, Any]
     """What they were trained on: name, number of images, and the provenance of a synthetic set."""
+    confusion: dict[str, list[list[int]]] = field(default_factory=dict)
+    """Architecture -> class -> how many of its test images were taken for each class, over all networks. Empty in
+    scores of before there was this field."""
 
     def mean(self, arch: str) -> float:
         return statistics.fmean(self.accuracy[arch])
