@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 from torchrun import SOURCE, run, start
 
@@ -272,6 +273,15 @@ def test_a_time_budget_ends_all_processes_at_the_same_update() -> None:
     done = len(losses("run"))
     assert f"resumed after iteration {done} of" in run(2, f"{command} --time-budget 2s --resume")
     assert len(losses("run")) > done
+
+
+@pytest.mark.processes
+def test_one_process_alone_logs() -> None:
+    run(2, f"-- condense dm {QUICK} --arch ConvNetD1 --log tensorboard --out run")
+    assert len(list(Path("run/tensorboard").iterdir())) == 1
+    events = EventAccumulator("run/tensorboard").Reload()
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(losses("run"))
+    assert [event.step for event in events.Images("images")] == [0, 20]
 
 
 @pytest.mark.slow
