@@ -11,7 +11,7 @@ from ..files import expanded
 from ..types import ImageSet, Spec
 from . import arrays, digits, finding, folder, hub
 from .build import image_set
-from .division import drop_small
+from .division import drop_small, held_out
 from .named import NAMED, Found
 from .options import Options, Progress, silent
 from .torch_set import from_torch
@@ -39,6 +39,8 @@ def load(
     image_column: str | None = None,
     label_column: str | None = None,
     min_per_class: int = 1,
+    hold_out: float = 0.0,
+    validation: bool = False,
     progress: Progress = silent,
 ) -> tuple[ImageSet, ImageSet]:
     """The train and the test set of `source`, on the CPU, sharing one Spec.
@@ -48,6 +50,8 @@ def load(
     data_dir: the only folder in which the files of a named set are then looked for; of no use to other sources.
     image_size, skip_broken, image_column, label_column: as in `Options`.
     min_per_class: classes with fewer training images are left out; a warning names them.
+    hold_out: leave this share of the images of each class out of the training set, always the same ones, so that
+    settings can be chosen by them. validation: give those in place of the test set.
     progress: told how reading goes on, where it may take long.
     Raises InputError for an unknown name, for files that are missing, and for data that cannot be used.
     """
@@ -58,12 +62,23 @@ def load(
         label_column=label_column,
         min_per_class=min_per_class,
     )
+    train, test = _read(source, data_dir, options, progress)
+    if not hold_out:
+        if validation:
+            raise InputError("no training images are held out for validation: hold some out, by --hold-out 0.1")
+        return train, test
+    train, held = held_out(train, hold_out)
+    return train, held if validation else test
+
+
+def _read(source: str, data_dir: str | Path | None, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+    """All training images of a source, and its test images."""
     if data_dir is not None and source not in NAMED and (source in DATASETS or ":" in source):
         raise InputError(f"--data-dir is of no use to {source}: leave it out")
     if source in DATASETS:
         options.refuse(source)
         train, test = DATASETS[source](None if data_dir is None else expanded(data_dir), progress)
-        return drop_small(train, test, min_per_class)
+        return drop_small(train, test, options.min_per_class)
     prefix, colon, place = source.partition(":")
     if not colon or prefix not in SOURCES:
         raise unknown("data", source, [*DATASETS, *(f"{name}:{what}" for name, (what, _) in SOURCES.items())])

@@ -19,6 +19,7 @@ TESTS = ("test", "testing", "validation", "valid", "val", "eval", "dev")
 """Of the part to test on, the best first."""
 _SPLIT_SEED = 2018
 """Not the seed of a run: all runs on the same data must be tested on the same images."""
+_HELD_SEED = 2019
 
 
 def parts(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
@@ -50,15 +51,36 @@ def testing(labels: np.ndarray, classes: int) -> np.ndarray:
     The only image of a class stays in the training set. The draw is fixed: it depends on the labels alone, never on
     the seed of a run. Raises InputError when every class has a single image.
     """
-    tested = np.zeros(len(labels), dtype=bool)
-    for k in range(classes):
-        members = np.flatnonzero(labels == k)
-        size = max(1, round(len(members) / 5)) if len(members) > 1 else 0
-        # RandomState, since NumPy has frozen its numbers; those of default_rng may change with a release.
-        tested[np.random.RandomState([_SPLIT_SEED, k]).permutation(members)[:size]] = True
+    tested = _drawn(labels, classes, 1 / 5, _SPLIT_SEED)
     if not tested.any():
         raise InputError("every class has a single image, so none is left to test on: give test images as well")
     return tested
+
+
+def held_out(train: ImageSet, share: float) -> tuple[ImageSet, ImageSet]:
+    """A training set without `share` of the images of each class, and those: to choose settings by, not to test on.
+
+    Drawn as `testing` draws, but other images; mean and std stay those of all. Raises InputError for a share that is
+    not between 0 and 1, and when every class has a single image.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"--hold-out {share:g}: must be above 0 and below 1, such as 0.1")
+    held = torch.from_numpy(_drawn(train.labels.numpy(), train.spec.classes, share, _HELD_SEED))
+    if not held.any():
+        raise InputError("--hold-out: every class has a single image, so none can be held out")
+    kept, rest = (ImageSet(train.images[part], train.labels[part], train.spec) for part in (~held, held))
+    return kept, rest
+
+
+def _drawn(labels: np.ndarray, classes: int, share: float, seed: int) -> np.ndarray:
+    """A share of the images of each class, rounded, but at least one, and never all; (N,)."""
+    drawn = np.zeros(len(labels), dtype=bool)
+    for k in range(classes):
+        members = np.flatnonzero(labels == k)
+        size = min(max(1, round(len(members) * share)), len(members) - 1) if len(members) else 0
+        # RandomState, since NumPy has frozen its numbers; those of default_rng may change with a release.
+        drawn[np.random.RandomState([seed, k]).permutation(members)[:size]] = True
+    return drawn
 
 
 def drop_small(train: ImageSet, test: ImageSet, least: int) -> tuple[ImageSet, ImageSet]:
