@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,9 +19,14 @@ _DPI = 150
 
 
 def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
-    """Draw test accuracy in percent: a group of bars for each network, a bar for each set, whiskers of +- std.
+    """Write `bars` as PNG."""
+    _save(bars(scores), path)
 
-    Scores may be of different networks; a set without scores on a network has no bar there. Written as PNG.
+
+def bars(scores: Mapping[str, Scores]) -> Figure:
+    """Test accuracy in percent: a group of bars for each network, a bar for each set, whiskers of +- std.
+
+    Scores may be of different networks; a set without scores on a network has no bar there.
     """
     archs = _archs(scores)
     figure = Figure(figsize=(max(4.0, 1.5 + 0.55 * len(archs) * (len(scores) + 0.5)), 3.6), layout="constrained")
@@ -33,8 +39,10 @@ def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
         means = np.array([100 * score.mean(arch) for arch in known])
         deviations = np.nan_to_num([100 * score.std(arch) for arch in known])
         highest = max(highest, *(means + deviations))
-        bars = axes.bar(places, means, 0.92 * width, yerr=deviations, capsize=3, label=label, error_kw={"lw": 1})
-        axes.bar_label(bars, fmt="%.1f", label_type="center", color="white", fontsize=8)
+        ink: str = matplotlib.rcParams["text.color"]
+        style = {"lw": 1, "ecolor": ink}
+        drawn = axes.bar(places, means, 0.92 * width, yerr=deviations, capsize=3, label=label, error_kw=style)
+        axes.bar_label(drawn, fmt="%.1f", label_type="center", color="white", fontsize=8)
     axes.set_xticks(
         range(len(archs)), archs, rotation=25 if len(archs) > 3 else 0, ha="right" if len(archs) > 3 else "center"
     )
@@ -44,11 +52,16 @@ def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     if len(scores) > 1:
         figure.legend(loc="outside upper center", ncols=min(len(scores), 4), frameon=False)
-    _save(figure, path)
+    return figure
 
 
 def save_heat_map(scores: Mapping[str, Scores], path: Path) -> None:
-    """Draw mean test accuracy in percent as a table in colours: sets as rows, networks as columns. Written as PNG."""
+    """Write `heat_map` as PNG."""
+    _save(heat_map(scores), path)
+
+
+def heat_map(scores: Mapping[str, Scores]) -> Figure:
+    """Mean test accuracy in percent as a table in colours: sets as rows, networks as columns."""
     archs, labels = _archs(scores), list(scores)
     values = np.array([[100 * s.mean(a) if a in s.accuracy else np.nan for a in archs] for s in scores.values()])
     deviations = [[100 * s.std(a) if a in s.accuracy else np.nan for a in archs] for s in scores.values()]
@@ -69,7 +82,7 @@ def save_heat_map(scores: Mapping[str, Scores], path: Path) -> None:
     axes.set_xlabel("network trained and tested")
     axes.set_ylabel("set")
     figure.colorbar(shown, label="test accuracy %")
-    _save(figure, path)
+    return figure
 
 
 def save_steps(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:

@@ -66,3 +66,10 @@ class Pace:
 
 def _joined(steps: Sequence[tuple[float, float]]) -> tuple[float, float]:
     return sum(seconds for seconds, _ in steps), sum(work for _, work in steps)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

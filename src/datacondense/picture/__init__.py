@@ -1,7 +1,8 @@
 """Pictures of condensed sets: labelled grids, sets and real images side by side, how a run made its images."""
 
-from .grid import save_grid
+from .grid import draw_grid, save_grid
 from .layout import to_image, to_png
+from .nearest import NEIGHBOURS, first, load_neighbours, save_neighbours
 from .process import CLASSES as PROCESS_CLASSES
 from .process import save_process
 from .rows import save_rows
@@ -10,17 +11,24 @@ FILE_NAME = "images.png"
 NEAREST_REAL = "nearest-real.png"
 COMPARED = "compared.png"
 PROCESS = "process.png"
-FILE_NAMES = (FILE_NAME, NEAREST_REAL, COMPARED, PROCESS, "process.gif")
-"""What `datacondense show` writes into a run directory."""
+NEIGHBOURS_FILE = "neighbours.safetensors"
+FILE_NAMES = (FILE_NAME, NEAREST_REAL, COMPARED, PROCESS, "process.gif", NEIGHBOURS_FILE)
+"""What `condense` and `show` write into a run directory for the eye."""
 
 __all__ = [
     "COMPARED",
     "FILE_NAME",
     "FILE_NAMES",
     "NEAREST_REAL",
+    "NEIGHBOURS",
+    "NEIGHBOURS_FILE",
     "PROCESS",
     "PROCESS_CLASSES",
+    "draw_grid",
+    "first",
+    "load_neighbours",
     "save_grid",
+    "save_neighbours",
     "save_process",
     "save_rows",
     "to_image",

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from ..artifact import SyntheticSet
 from ..errors import InputError
 from ..files import write_bytes
@@ -22,7 +24,18 @@ def save_grid(
     per_class: int | None = None,
     real: ImageSet | None = None,
 ) -> None:
-    """Write the first images of every class as PNG, denormalised, enlarged by a whole factor without smoothing.
+    """Write what `draw_grid` draws as PNG."""
+    write_bytes(path, to_png(draw_grid(synthetic, classes=classes, per_class=per_class, real=real)))
+
+
+def draw_grid(
+    synthetic: SyntheticSet,
+    *,
+    classes: Sequence[int] | None = None,
+    per_class: int | None = None,
+    real: ImageSet | None = None,
+) -> Image.Image:
+    """The first images of every class, denormalised, enlarged by a whole factor without smoothing.
 
     classes: the classes to draw, in that order; by default all.
     per_class: how many images of each; by default 10, and fewer, down to 1, where the picture would have more than 25
@@ -47,4 +60,4 @@ def save_grid(
     count = fitting(layout, min(per_class or _PER_CLASS, max(map(len, members))), fixed=per_class is not None)
     drawn = [spec.pixels(synthetic.images[positions[:count]]) for positions in members]
     beside = [] if real is None else [[nearest(real, pixels, k) for k, pixels in zip(chosen, drawn, strict=True)]]
-    write_bytes(path, to_png(layout(count).draw([drawn, *beside])))
+    return layout(count).draw([drawn, *beside])

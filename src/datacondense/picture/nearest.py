@@ -1,9 +1,16 @@
 """The real image that a synthetic one is nearest to: what tells a copy from a synthesis."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
+from ..artifact import SyntheticSet
+from ..files import read_tensors, write_tensors
 from ..types import ImageSet
+
+NEIGHBOURS = 10
+"""Images of a class whose neighbours are kept with a run."""
 
 _CHUNK_BYTES = 2**26  # of real images, as float64
 
@@ -19,9 +26,38 @@ def nearest(real: ImageSet, images: Tensor, label: int) -> Tensor:
     best = torch.zeros(len(images), dtype=torch.long)
     members = real.members[label, : int(real.counts[label])]
     for positions in members.split(max(_CHUNK_BYTES // (8 * ours.shape[1]), 1)):
-        theirs = real.images[positions].flatten(1).double()
+        theirs = real.images[positions.to(real.images.device)].to(images.device).flatten(1).double()
         distances = lengths - 2 * ours @ theirs.T + theirs.square().sum(1)  # (n, chunk)
         near, index = distances.min(1)
         best = torch.where(near < least, positions[index], best)
         least = torch.minimum(near, least)
-    return real.images[best]
+    return real.images[best.to(real.images.device)].to(images.device)
+
+
+def save_neighbours(synthetic: SyntheticSet, real: ImageSet, path: Path) -> None:
+    """Write the real image nearest to each of the first 10 images of every class: for who has the set alone."""
+    index = first(synthetic.labels, NEIGHBOURS)
+    pixels, labels = synthetic.spec.pixels(synthetic.images[index]).cpu(), synthetic.labels[index].cpu()
+    found = torch.empty_like(pixels)
+    for label in labels.unique().tolist():
+        found[labels == label] = nearest(real, pixels[labels == label], label)
+    tensors = {"images": found, "index": index.cpu()}
+    write_tensors(path, tensors, {"set_sha256": synthetic.fingerprint()})
+
+
+def load_neighbours(synthetic: SyntheticSet, path: Path) -> tuple[Tensor, Tensor] | None:
+    """Positions (n,) in the set, and the real images uint8 (n, C, H, W) nearest to those there.
+
+    None where there are none of this set.
+    """
+    if not path.is_file():
+        return None
+    tensors, header = read_tensors(path)
+    if header != {"set_sha256": synthetic.fingerprint()}:
+        return None
+    return tensors["index"], tensors["images"]
+
+
+def first(labels: Tensor, count: int) -> Tensor:
+    """Positions of the first `count` images of each class, class by class."""
+    return torch.cat([(labels == k).nonzero()[:count, 0] for k in labels.unique()])

@@ -1,0 +1,186 @@
+"""The figures of a report, as Matplotlib figures whose ink is that of the page they stand on."""
+
+import io
+import itertools
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from cycler import cycler
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from ..types import Scores
+
+Chart = Callable[[], Figure]
+"""Draws a figure under Matplotlib's settings of the moment, so that it can be drawn for a page and for a file."""
+_INK = "#0a0b0c"  # stands for the colour of text where the figure is shown
+_COLOURS = ("#3b82c4", "#d9772b", "#4a9d5b", "#9467bd", "#c44e52", "#8c7a5c")
+_MOST_POINTS = 600  # of a curve
+_NAMED = 30  # classes of which each is named
+_WRITTEN = 12  # classes of whose confusions each is written
+
+
+def to_svg(chart: Chart, identity: str) -> str:
+    """An SVG element to stand in a page: its text is text, and takes the colour around it.
+
+    identity: no two figures of a page have the same.
+    """
+    with matplotlib.rc_context({**_style(_INK), "svg.hashsalt": identity}):
+        figure = chart()
+        FigureCanvasSVG(figure)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    return re.sub(r'<(g|svg)([^>]*?) id="[A-Za-z0-9.]+_\d+"', r"<\1\2", text)  # ids that other figures have too
+
+
+def to_files(chart: Chart) -> dict[str, bytes]:
+    """The same figure in black, for papers: suffix -> content of the file."""
+    found = {}
+    with matplotlib.rc_context({**_style("black"), "svg.hashsalt": "datacondense"}):
+        figure = chart()
+        for suffix, canvas in ((".svg", FigureCanvasSVG), (".png", FigureCanvasAgg)):
+            canvas(figure)
+            buffer = io.BytesIO()
+            metadata = {"Date": None} if suffix == ".svg" else {}
+            figure.savefig(buffer, format=suffix[1:], dpi=200, facecolor="white", metadata=metadata)
+            found[suffix] = buffer.getvalue()
+    return found
+
+
+def _style(ink: str) -> dict[str, object]:
+    colours = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
+    return {
+        **dict.fromkeys(colours, ink),
+        "axes.prop_cycle": cycler(color=_COLOURS),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.facecolor": "none",
+        "figure.facecolor": "none",
+        "font.family": "sans-serif",
+        "grid.alpha": 0.2,
+        "svg.fonttype": "none",
+    }
+
+
+def loss(x: Sequence[float], losses: Sequence[float], what: str) -> Figure:
+    """The loss over `x`; what: names it."""
+    figure = Figure(figsize=(4.6, 2.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(_thinned(np.array(x)), _thinned(np.array(losses)), lw=1.2)
+    axes.set_xlim(left=0)
+    if min(losses) > 0 and max(losses) > 5 * min(losses):
+        axes.set_yscale("log")
+    axes.set_xlabel(what)
+    axes.set_ylabel("loss")
+    axes.grid(visible=True)
+    return figure
+
+
+def learned(x: Sequence[float], values: Sequence[Sequence[float]], what: str, accuracy: str) -> Figure:
+    """What networks learn from the images as they were at each `x`. values: accuracies; accuracy: of what."""
+    percent = [100 * np.array(of_x) for of_x in values]
+    deviations = [of_x.std(ddof=1) if len(of_x) > 1 else 0.0 for of_x in percent]
+    figure = Figure(figsize=(4.6, 2.8), layout="constrained")
+    axes = figure.subplots()
+    axes.errorbar(x, [of_x.mean() for of_x in percent], deviations, marker="o", ms=4, capsize=2, lw=1.2)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(what)
+    axes.set_ylabel(accuracy)
+    axes.grid(visible=True)
+    return figure
+
+
+def _thinned(values: np.ndarray) -> np.ndarray:
+    """Means of neighbours, so that no more than 600 are left."""
+    parts = np.array_split(values, min(len(values), _MOST_POINTS))
+    return np.array([part.mean() for part in parts])
+
+
+def per_class(names: Sequence[str], score: Scores, arch: str) -> Figure:
+    """Test accuracy on each class, mean over networks; of many classes in the order of their accuracy."""
+    values = np.array([[math.nan if v is None else 100 * v for v in of_net] for of_net in score.per_class[arch]])
+    means, deviations = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(names))
+    few = len(names) <= _NAMED
+    figure = Figure(figsize=(4.8, 0.8 + 0.26 * len(names) if few else 2.8), layout="constrained")
+    axes = figure.subplots()
+    if few:
+        ink: str = matplotlib.rcParams["text.color"]
+        drawn = axes.barh(names, means, xerr=deviations, error_kw={"lw": 1, "ecolor": ink}, capsize=2)
+        axes.bar_label(drawn, fmt="%.0f", label_type="center", color="white", fontsize=8)
+        axes.invert_yaxis()
+        axes.set_xlabel("test accuracy %")
+        axes.set_xlim(0, 100)
+        return figure
+    order = np.argsort(means)
+    axes.fill_between(range(len(names)), means[order], step="mid")
+    axes.set_xlabel("classes, the least accurate first")
+    axes.set_ylabel("test accuracy %")
+    axes.set_ylim(0, 100)
+    return figure
+
+
+def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure:
+    """Of the test images of a class, a row, the percentage that was taken for each class."""
+    table = np.array(counts, dtype=float)
+    shares = 100 * table / np.maximum(table.sum(1, keepdims=True), 1)
+    side = 1.4 + min(0.36 * len(names), 4.6)
+    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
+    axes = figure.subplots()
+    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
+    if len(names) <= _NAMED:
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+    if len(names) <= _WRITTEN:
+        for row, column in itertools.product(range(len(names)), repeat=2):
+            if shares[row, column] >= 0.5:
+                colour = "white" if shares[row, column] > 50 else "black"
+                place = {"ha": "center", "va": "center", "fontsize": 7}
+                axes.text(column, row, f"{shares[row, column]:.0f}", color=colour, **place)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("class")
+    figure.colorbar(shown, label="% of the class", shrink=0.8)
+    return figure
+
+
+def over_ipc(lines: Mapping[str, Sequence[tuple[int, float, float]]], arch: str) -> Figure:
+    """Test accuracy over images per class. lines: name -> (images per class, mean, standard deviation), in percent."""
+    figure = Figure(figsize=(4.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for (name, points), marker in zip(lines.items(), itertools.cycle("osD^vP*X"), strict=False):
+        x, means, deviations = (np.array(column) for column in zip(*sorted(points), strict=True))
+        axes.errorbar(x, means, np.nan_to_num(deviations), marker=marker, capsize=3, label=name)
+    every = sorted({x for points in lines.values() for x, _, _ in points})
+    axes.set_xscale("log")
+    axes.set_xticks(every, [str(x) for x in every], minor=False)
+    axes.minorticks_off()
+    axes.set_xlabel("images per class")
+    axes.set_ylabel(f"test accuracy % ({arch})")
+    axes.grid(visible=True)
+    axes.legend(frameon=False)
+    return figure
+
+
+def over_time(points: Mapping[str, tuple[float, float]], levels: Mapping[str, float], arch: str) -> Figure:
+    """Test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: what takes none."""
+    figure = Figure(figsize=(4.4, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for (name, (took, mean)), marker in zip(points.items(), itertools.cycle("osD^vP*X"), strict=False):
+        axes.plot([max(took, 0.1)], [mean], marker, label=name, ms=7)
+    for (name, mean), style in zip(levels.items(), itertools.cycle((":", "--")), strict=False):
+        axes.axhline(mean, ls=style, lw=1, color=matplotlib.rcParams["text.color"], label=name)
+    seconds = [max(one, 0.1) for one, _ in points.values()]
+    if max(seconds) > 5 * min(seconds):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("seconds of condensing")
+    axes.set_ylabel(f"test accuracy % ({arch})")
+    axes.grid(visible=True)
+    axes.legend(frameon=False, fontsize=8)
+    return figure

@@ -1,0 +1,91 @@
+"""Images inside a page."""
+
+import base64
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from torch import Tensor
+
+from .. import picture
+from .reading import Run
+
+_BUDGET = 2_400_000  # bytes of all images of a report, as PNG
+_PER_CLASS = 10
+_SHOWN = 96  # CSS pixels that an image is wide
+
+
+@final
+@dataclass(frozen=True)
+class Shown:
+    """An image, and the real one nearest to it where it is known."""
+
+    number: int
+    """From 1, in its class."""
+    source: str
+    """As a data URI."""
+    neighbour: str
+    """The same, or empty."""
+
+
+@final
+@dataclass(frozen=True)
+class OfClass:
+    """The first images of a class."""
+
+    name: str
+    count: int
+    """Images of the class in the set."""
+    images: list[Shown]
+
+
+def to_uri(data: bytes, kind: str = "png") -> str:
+    """An image file as a data URI."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def by_class(runs: Sequence[Run]) -> list[list[OfClass]]:
+    """The first images of each class of each run: 10, or as many as keep the page small."""
+    each = _PER_CLASS
+    while True:
+        shown = [_of_run(run, each) for run in runs]
+        size = sum(len(one.source) + len(one.neighbour) for run in shown for k in run for one in k.images)
+        if size <= _BUDGET * 4 / 3 or each == 1:
+            return shown
+        each = max(1, min(each - 1, int(each * _BUDGET * 4 / 3 / size)))
+
+
+def _of_run(run: Run, each: int) -> list[OfClass]:
+    spec, labels = run.synthetic.spec, run.synthetic.labels
+    found = []
+    for k in labels.unique().tolist():
+        positions = (labels == k).nonzero()[:, 0]
+        pixels = spec.pixels(run.synthetic.images[positions[:each]])
+        images = [
+            Shown(number, _uri(image), _uri(run.neighbours[place]) if place in run.neighbours else "")
+            for number, (place, image) in enumerate(zip(positions.tolist(), pixels, strict=False), start=1)
+        ]
+        found.append(OfClass(spec.class_names[k], len(positions), images))
+    return found
+
+
+def _uri(pixels: Tensor) -> str:
+    return to_uri(picture.to_png(pixels.cpu()))
+
+
+def shown_size(run: Run) -> tuple[int, int]:
+    """Width and height, in CSS pixels, at which an image is shown."""
+    _, height, width = run.synthetic.spec.shape
+    return _SHOWN, round(_SHOWN * height / width)
+
+
+def process(run: Run) -> str:
+    """How the images came about, as the data URI of a strip; empty for a run without snapshots."""
+    if not run.has_process:
+        return ""
+    classes = list(range(min(10, run.synthetic.spec.classes)))
+    with tempfile.TemporaryDirectory() as folder:
+        strip, _ = picture.save_process(run.synthetic, run.path, Path(folder, "process.png"), classes=classes)
+        return to_uri(strip.read_bytes())

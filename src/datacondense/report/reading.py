@@ -1,0 +1,143 @@
+"""What the files of a run say: nothing else goes into a report."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+from torch import Tensor
+
+from .. import picture, snapshots, storage
+from ..artifact import SyntheticSet, load_set
+from ..errors import InputError
+from ..evaluated import EVALUATION
+from ..files import parse_json, read_json
+from ..rundir import LOG, PROCESS, RUN, SCORES, RunDirectory
+from ..types import Scores
+
+CONDENSED, RANDOM, WHOLE = "condensed", "random real images", "whole training set"
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """A run directory. Raises InputError, naming the file, for what is damaged in it."""
+
+    path: Path
+    name: str
+    """What tells it apart from the others of the report."""
+    synthetic: SyntheticSet
+
+    @staticmethod
+    def at(path: Path, name: str) -> "Run":
+        """Read a run directory."""
+        if not path.is_dir():
+            raise InputError(f"{path} is no run directory: name one that `datacondense condense` has written")
+        return Run(path, name, load_set(path))
+
+    @property
+    def made(self) -> Mapping[str, Any]:
+        """The provenance of its set."""
+        return self.synthetic.provenance
+
+    @cached_property
+    def status(self) -> str:
+        """complete, or how far it is."""
+        return str(RunDirectory(self.path).recorded().get("status", "")) if (self.path / RUN).exists() else ""
+
+    @cached_property
+    def log(self) -> list[tuple[int, float, float]]:
+        """Iteration, loss and seconds since the start, of each iteration."""
+        path = self.path / LOG
+        entries = []
+        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], start=1):
+            try:
+                entry = parse_json(line)
+                entries.append((int(entry["iteration"]), float(entry["loss"]), float(entry["seconds"])))
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f"{path} is damaged: line {number} is no iteration of a run ({error})") from None
+        return entries
+
+    @cached_property
+    def scores(self) -> dict[str, Scores]:
+        """CONDENSED, RANDOM or WHOLE -> the newest scores on each network, those of one evaluation or of several."""
+        made = json.loads(json.dumps(dict(self.made)))
+        found: dict[str, Scores] = {}
+        for place, scores in self._evaluations():
+            try:
+                for fields in scores:
+                    score = Scores(**fields)
+                    kind = self._kind(score, made)
+                    if kind is not None:
+                        found[kind] = _newer(found[kind], score) if kind in found else score
+            except (KeyError, TypeError, AttributeError) as error:
+                raise InputError(f"{place} is no score of `evaluate` ({error})") from None
+        return found
+
+    def _evaluations(self) -> Iterator[tuple[str, list[Any]]]:
+        """What `reproduce` and what `evaluate` have left, the oldest first, and where it stands."""
+        kept = self.path / EVALUATION
+        if kept.exists():
+            values = read_json(kept)
+            yield f"{kept} is damaged: it", [values.get("scores")] if isinstance(values, dict) else [None]
+        path = self.path / SCORES
+        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], start=1):
+            place = f"{path} is damaged: line {number}"
+            try:
+                yield place, list(parse_json(line).values())
+            except (ValueError, AttributeError) as error:
+                raise InputError(f"{place} is no score of `evaluate` ({error})") from None
+
+    @cached_property
+    def process(self) -> list[tuple[int, float, Scores]]:
+        """Iteration, seconds since the start, and what networks learn from the images as they were then."""
+        path = self.path / PROCESS
+        took = {iteration: seconds for iteration, _, seconds in self.log}
+        try:
+            entries = read_json(path) if path.exists() else []
+            found = [(int(entry["iteration"]), Scores(**entry["scores"])) for entry in entries]
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{path} is damaged: no scores of `evaluate --process` ({error})") from None
+        return [(iteration, took.get(iteration, 0.0), scores) for iteration, scores in found]
+
+    def _kind(self, score: Scores, made: Mapping[str, Any]) -> str | None:
+        """What was trained on; None for another set, or random images of another number."""
+        trained_on = score.trained_on
+        if score.protocol.get("tested_on", "test") != "test":
+            return None  # not to stand beside those on test images
+        if trained_on.items() >= made.items():
+            return CONDENSED
+        if trained_on["method"] == "random" and trained_on["images"] == len(self.synthetic):
+            return RANDOM
+        return WHOLE if trained_on["method"] == "whole set" else None
+
+    @cached_property
+    def storage(self) -> storage.Footprint:
+        """What the set takes."""
+        return storage.of_set(self.synthetic)
+
+    @cached_property
+    def neighbours(self) -> dict[int, Tensor]:
+        """Position in the set -> the nearest real image, uint8 (C, H, W), where it is known."""
+        kept = picture.load_neighbours(self.synthetic, self.path / picture.NEIGHBOURS_FILE)
+        return {} if kept is None else dict(zip(kept[0].tolist(), kept[1], strict=True))
+
+    @cached_property
+    def has_process(self) -> bool:
+        """Whether there are snapshots of how the images came about."""
+        return bool(snapshots.paths(self.path))
+
+
+def _newer(before: Scores, now: Scores) -> Scores:
+    """Scores on all networks of both, of `now` where both have one."""
+    recipes = {**before.protocol["recipes"], **now.protocol["recipes"]}
+    return Scores(
+        accuracy={**before.accuracy, **now.accuracy},
+        per_class={**before.per_class, **now.per_class},
+        confusion={**before.confusion, **now.confusion},
+        seconds=before.seconds + now.seconds,
+        protocol={**now.protocol, "recipes": recipes},
+        trained_on=now.trained_on,
+    )
