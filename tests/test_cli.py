@@ -22,7 +22,20 @@ from datacondense.networks import POOLS
 from datacondense.presets import PRESETS
 
 FLAGS = Path(__file__).parent / "cli_flags.txt"
-OTHERS = ["condense", "evaluate", "continual", "show", "storage", "export", "import", "reproduce", "results", "list"]
+OTHERS = [
+    "condense",
+    "evaluate",
+    "continual",
+    "report",
+    "show",
+    "storage",
+    "export",
+    "import",
+    "reproduce",
+    "results",
+    "list",
+    "doctor",
+]
 COMMANDS = [[], *(["condense", name] for name in METHODS), *([name] for name in OTHERS)]
 QUICK = "--data digits --ipc 1 --iterations 3 --batch-real 8 --arch ConvNetD1".split()
 
@@ -46,8 +59,9 @@ def test_help(command: list[str], capsys) -> None:
     assert " ".join(["usage: datacondense", *command]) in text
 
 
-def test_the_flags_are_those_of_the_snapshot(capsys) -> None:
+def test_the_flags_are_those_of_the_snapshot(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     """The flags are a contract. A change is made here on purpose: write the text of the failure to cli_flags.txt."""
+    monkeypatch.setenv("COLUMNS", "100")  # too few for options side by side
     lines = []
     for command in COMMANDS:
         flags = re.findall(r"^[│ ]*(--[a-z][a-z-]*)", help_text(command, capsys), re.MULTILINE)
@@ -112,6 +126,8 @@ def test_show_draws_chosen_classes_real_images_and_the_process(capsys) -> None:
         "run.json",
         "log.jsonl",
         "images.png",
+        "neighbours.safetensors",
+        "report.html",
         "checkpoint.safetensors",
     }
 
@@ -164,7 +180,7 @@ def test_several_sets_on_several_networks_make_a_cross_table_and_a_heat_map(caps
     assert main("evaluate runs/a --pool P --nets 1 --epochs 1 --figure bars.png".split()) == 0
     output = capsys.readouterr().out
     assert "n x epochs" in output
-    assert output.splitlines()[-1] == "bars.png"
+    assert output.splitlines()[-2:] == ["bars.png", "report: runs/a/report.html"]
     for name in ("heat.png", "bars.png"):
         with Image.open(name) as picture:
             assert picture.format == "PNG"
@@ -190,7 +206,8 @@ def test_reproduce_and_results(capsys) -> None:
     assert output.startswith("DC, Table 1: mnist, 1 image per class: 1 sets x 2 networks\n")
     for words in ("tested on", "ConvNet", "1 x 2", "recorded in results"):
         assert words in output
-    assert output.endswith("a quick look, not the published experiment: dc/mnist/1@digits@scale0.001\n")
+    assert "a quick look, not the published experiment: dc/mnist/1@digits@scale0.001\n" in output
+    assert output.endswith("report: runs/reproduce/dc/mnist/1@digits@scale0.001/report.html\n")
     assert main(command) == 0
     assert "is complete: there is nothing to resume" in capsys.readouterr().out
     assert main("results --out page.md".split()) == 0

@@ -19,7 +19,14 @@ from datacondense.files import read_json, write_json
 from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
 
 METHOD = DistributionMatching(iterations=5, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
-FILES = {"synthetic.safetensors", "run.json", "log.jsonl", "images.png", "checkpoint.safetensors"}
+FILES = {
+    "neighbours.safetensors",
+    "synthetic.safetensors",
+    "run.json",
+    "log.jsonl",
+    "images.png",
+    "checkpoint.safetensors",
+}
 
 
 class Messages:

@@ -51,13 +51,14 @@ def commands(words: str) -> list[list[str]]:
 def test_the_tour_runs_at_a_smaller_scale(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tour = [command for command in commands("") if any("demo" in word for word in command)]
-    assert [command[0] for command in tour] == ["condense", "evaluate", "show"]
+    assert [command[0] for command in tour] == ["condense", "evaluate", "show", "report"]
     for command in tour:
         for flag, value in zip(SMALLER[::2], SMALLER[1::2], strict=True):
             if flag in command:
                 command[command.index(flag) + 1] = value
         assert main(command) == 0
     assert (tmp_path / "runs/demo/images.png").exists()
+    assert (tmp_path / "runs/demo/report.html").exists()
 
 
 def at_toy_scale(command: list[str]) -> list[str]:

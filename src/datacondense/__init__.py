@@ -9,9 +9,10 @@ from .errors import Diverged, InputError
 from .estimate import Estimate, estimate
 from .evaluate import Protocol, evaluate
 from .exchange import export, import_sets
+from .live import TensorBoard, WeightsAndBiases
 from .methods import METHODS, Method
 from .networks import NETWORKS, Network
-from .session import Observer, Progress, UpdateObserver
+from .session import ImageObserver, Observer, Progress, UpdateObserver
 from .types import ImageSet, Scores, Spec
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "NETWORKS",
     "Diverged",
     "Estimate",
+    "ImageObserver",
     "ImageSet",
     "InputError",
     "Method",
@@ -29,7 +31,9 @@ __all__ = [
     "Scores",
     "Spec",
     "SyntheticSet",
+    "TensorBoard",
     "UpdateObserver",
+    "WeightsAndBiases",
     "__version__",
     "condense",
     "estimate",

@@ -34,6 +34,7 @@ _SOURCE: dict[str, type | tuple[type, ...]] = {
     "image_column": str,
     "label_column": str,
     "min_per_class": int,
+    "hold_out": float,
 }
 """The same for what is read of provenance.source, the arguments of `data.load`."""
 

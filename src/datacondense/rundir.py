@@ -20,9 +20,16 @@ from .synthetic import Synthetic
 RUN, LOG = "run.json", "log.jsonl"
 _CHECKPOINT, _PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 SCORES = "scores.jsonl"
+PROCESS = "process.json"
+"""What networks learn from the snapshots of a run."""
+REPORT = "report.html"
+EVENTS = "tensorboard"
+"""The folder of what TensorBoard reads."""
+WANDB = "wandb.json"
+"""Which run of Weights & Biases a run is logged as."""
 IMPORTED = "imported"
 """The status of a directory whose set was made elsewhere."""
-_OURS = (RUN, LOG, _CHECKPOINT, _PREVIOUS, SCORES, artifact.FILE_NAME, *picture.FILE_NAMES)
+_OURS = (RUN, LOG, _CHECKPOINT, _PREVIOUS, SCORES, PROCESS, REPORT, WANDB, artifact.FILE_NAME, *picture.FILE_NAMES)
 
 
 @final
@@ -72,7 +79,9 @@ class RunDirectory:
 
     def occupied(self) -> bool:
         """Whether files named as those of a run are there."""
-        return any((self.path / name).exists() for name in _OURS) or bool(snapshots.paths(self.path))
+        return any((self.path / name).exists() for name in _OURS) or bool(
+            snapshots.paths(self.path) or events(self.path)
+        )
 
     def has_run(self) -> bool:
         """Whether a run has been recorded here."""
@@ -94,6 +103,7 @@ class RunDirectory:
     def clear(self) -> None:
         """Delete the files of an earlier run, and nothing else; `run.json`, which says that they are ours, last."""
         snapshots.delete(self.path)
+        delete_events(self.path)
         for name in reversed(_OURS):
             (self.path / name).unlink(missing_ok=True)
 
@@ -147,6 +157,20 @@ class RunDirectory:
                 break
             kept.append(line)
         write_bytes(path, b"".join(kept))
+
+
+def events(run: Path) -> list[Path]:
+    """The files in a run directory that TensorBoard reads."""
+    return sorted((run / EVENTS).glob("events.out.tfevents.*"))
+
+
+def delete_events(run: Path) -> None:
+    """Delete the files in a run directory that TensorBoard reads, and their folder if nothing else is in it."""
+    for path in events(run):
+        path.unlink()
+    folder = run / EVENTS
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def pack_state(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> dict[str, Tensor]:

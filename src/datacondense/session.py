@@ -67,6 +67,15 @@ class StartObserver(Observer, Protocol):
         ...
 
 
+@runtime_checkable
+class ImageObserver(Observer, Protocol):
+    """Is shown the images too: as a session starts, at snapshots and checkpoints, and as it ends."""
+
+    def images(self, iteration: int, synthetic: SyntheticSet) -> None:
+        """The set as it is when `iteration` iterations are done; once in a session for each that is shown."""
+        ...
+
+
 def preparing(observers: Sequence[Observer]) -> Callable[[float, str], None]:
     """What tells those of the observers that listen of work before the first iteration."""
 
@@ -113,6 +122,7 @@ class Session:
         self.done = 0
         self.seconds_before = 0.0
         self.shares = 0
+        self.shown: int | None = None
 
     @property
     def session_seconds(self) -> float:
@@ -127,6 +137,7 @@ class Session:
         self._restore()
         self.processes.agreed(lambda: self._record("running"))
         self._snapshot(time_budget)
+        self._show()
         last_checkpoint = time.perf_counter()
         with ExitStack() as stack:
             log = stack.enter_context(self.directory.open_log()) if self.directory else None
@@ -153,15 +164,17 @@ class Session:
                 if loss is None:  # goes on from before this iteration
                     return self._finish("stopped", before)
                 self.done += 1
+                seconds = self.seconds
                 if log:
-                    log.write({"iteration": self.done, "loss": loss, "seconds": round(self.seconds, 4)})
+                    log.write({"iteration": self.done, "loss": loss, "seconds": round(seconds, 4)})
                 for observer in self.observers:
-                    observer.progress(Progress(self.done, self.method.iterations, loss, self.seconds))
+                    observer.progress(Progress(self.done, self.method.iterations, loss, seconds))
                 self._snapshot(time_budget)
                 if stop():
                     break
                 if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
                     log.flush()  # what a checkpoint counts as done must be in the log
+                    self._show()
                     self._checkpoint(self._state())
                     last_checkpoint = time.perf_counter()
         return self._finish("complete" if self.done == self.method.iterations else "stopped", self._state())
@@ -264,12 +277,28 @@ class Session:
         """Their labels (N,)."""
         return torch.arange(self.problem.classes).repeat_interleave(self.problem.ipc)
 
+    def _show(self, synthetic: SyntheticSet | None = None) -> None:
+        """Show the images as they are to those of the observers that look at them, each iteration once.
+
+        The last are shown as the set that the run has ended with, which may be stored less finely.
+        """
+        looking = [observer for observer in self.observers if isinstance(observer, ImageObserver)]
+        last = self.done == self.method.iterations
+        if not looking or self.shown == self.done or (last and synthetic is None):
+            return
+        self.shown = self.done
+        if synthetic is None:
+            synthetic = SyntheticSet(self._images(), self._labels(), self.problem.spec, self._provenance())
+        for observer in looking:
+            observer.images(self.done, synthetic)
+
     def _snapshot(self, time_budget: float | None) -> None:
         """Keep the images where they are due: by iteration, and by time as well in a session that time will end."""
         shares = int(self.snapshots * self.session_seconds / time_budget) if time_budget else 0
         if self.directory is not None and (self.done in self.moments or shares > self.shares):
             images = self.problem.spec.pixels(self._images())
             save(self.directory.path, Snapshot(self.done, images, self._labels()))
+            self._show()
         self.shares = shares
 
     def _record(self, status: str) -> None:
@@ -279,6 +308,7 @@ class Session:
     def _provenance(self) -> dict[str, Any]:
         return {
             **self.identity,
+            "real_images": len(self.problem.real),
             "iterations_done": self.done,
             "wall_seconds": round(self.seconds, 3),
             "execution": self.problem.engine.execution.to_json(),
@@ -291,12 +321,14 @@ class Session:
         labels, generated = self._labels(), self.synthetic.generated()
         images = generated.images(labels) if generated else self._images()  # generated: as they are after being stored
         result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), generated)
+        self._show(result)
         if self.directory is not None:
             if checkpoint is not None:
                 self._checkpoint(checkpoint)
             artifact.save(result, self.directory.path / artifact.FILE_NAME)
             self._record(status)
             picture.save_grid(result, self.directory.path / picture.FILE_NAME)
+            picture.save_neighbours(result, self.problem.real, self.directory.path / picture.NEIGHBOURS_FILE)
         return result
 
     def tell(self, text: str) -> None:

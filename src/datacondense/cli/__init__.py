@@ -6,8 +6,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Union
 
 import tyro
 
@@ -15,12 +16,14 @@ from .. import __version__
 from ..errors import Diverged, InputError, LostProcess
 from ..launch import joined, leads, said_first, several
 from ..memory import is_out_of_memory
-from ..methods import METHODS, Method, method_class
+from ..methods import METHODS, method_class, plugins
 from .commands import Condense, List
 from .continuing import Continual
+from .diagnosing import Doctor
 from .display import ERR, OUT, say, summary
 from .evaluating import Evaluate
 from .exchanging import Export, Import
+from .reporting import Report
 from .reproducing import Reproduce, Results
 from .showing import Show
 from .storing import Storage
@@ -30,31 +33,49 @@ from .storing import Storage
 class CondenseWith:
     """Condense a dataset into a few synthetic images per class, by one of the methods."""
 
-    job: "Jobs"
+    job: Any
 
 
-if TYPE_CHECKING:
-    Jobs = Condense[Method]
-else:
-    Jobs = Union[  # noqa: UP007 (built from the registry)
-        tuple(
-            Annotated[Condense[cls], tyro.conf.subcommand(name, description=summary(cls))]
-            for name, cls in METHODS.items()
-        )
+def command_type() -> Any:
+    """The union of all commands, with the methods that are registered now."""
+    methods = tuple(
+        Annotated[Condense[cls], tyro.conf.subcommand(name, description=summary(cls))] for name, cls in METHODS.items()
+    )
+    with_method = make_dataclass("Methods", [("job", Union[methods])], bases=(CondenseWith,), frozen=True, kw_only=True)  # noqa: UP007
+    with_method.__doc__ = CondenseWith.__doc__
+    return Union[  # noqa: UP007 (tyro reads the annotations)
+        Annotated[with_method, tyro.conf.subcommand("condense")],
+        Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
+        Annotated[Continual, tyro.conf.subcommand("continual")],
+        Annotated[Report, tyro.conf.subcommand("report")],
+        Annotated[Show, tyro.conf.subcommand("show")],
+        Annotated[Storage, tyro.conf.subcommand("storage")],
+        Annotated[Export, tyro.conf.subcommand("export")],
+        Annotated[Import, tyro.conf.subcommand("import")],
+        Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
+        Annotated[Results, tyro.conf.subcommand("results")],
+        Annotated[List, tyro.conf.subcommand("list")],
+        Annotated[Doctor, tyro.conf.subcommand("doctor")],
     ]
 
-Command = Union[  # noqa: UP007 (tyro reads the annotations)
-    Annotated[CondenseWith, tyro.conf.subcommand("condense")],
-    Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
-    Annotated[Continual, tyro.conf.subcommand("continual")],
-    Annotated[Show, tyro.conf.subcommand("show")],
-    Annotated[Storage, tyro.conf.subcommand("storage")],
-    Annotated[Export, tyro.conf.subcommand("export")],
-    Annotated[Import, tyro.conf.subcommand("import")],
-    Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
-    Annotated[Results, tyro.conf.subcommand("results")],
-    Annotated[List, tyro.conf.subcommand("list")],
-]
+
+_loaded: set[Path] = set()
+"""Plugins that have been loaded: another command of the same process finds their methods."""
+_NEXT = """\
+datacondense makes a few synthetic images of each class that train a network to nearly the accuracy of a whole set.
+
+A first set, in half a minute, and what networks learn from it:
+  datacondense condense dm --data digits --ipc 1 --iterations 400 --batch-real 64 --out runs/demo
+  datacondense evaluate runs/demo --nets 3 --epochs 300 --beside random
+Your own pictures, a folder for each class: how long it would take
+  datacondense condense dm --data folder:PATH --image-size 32 --ipc 10 --dry-run
+Methods, data, networks, published experiments; what this machine has:
+  datacondense list methods
+  datacondense doctor
+Every command and every option; a method of your own, in one file:
+  datacondense --help
+  datacondense condense dm --help
+  datacondense condense NAME --plugin FILE.py"""
 
 
 SHARED = (
@@ -97,6 +118,9 @@ def _run(arguments: list[str]) -> None:
     if arguments == ["--version"]:
         say(__version__)
         return
+    if not arguments:
+        say(_NEXT)
+        return
     try:
         command = _parse(arguments)
     except (InputError, SystemExit) as error:
@@ -112,15 +136,35 @@ def _run(arguments: list[str]) -> None:
 
 
 def _parse(arguments: list[str]) -> Any:
+    arguments = _with_plugins(arguments)
     if arguments[:1] == ["condense"] and arguments[1:2] and not arguments[1].startswith("-"):
         method_class(arguments[1])  # tyro's own error does not say which method is near
     return tyro.cli(
-        Command,
+        command_type(),
         prog="datacondense",
         args=arguments,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
         console_outputs=leads(),
     )
+
+
+def _with_plugins(arguments: Sequence[str]) -> list[str]:
+    """Load the methods of installed packages and of each --plugin FILE.py; the arguments without the latter."""
+    for message in plugins.load_installed(METHODS):
+        warnings.warn(message, stacklevel=1)
+    left, rest = [], iter(arguments)
+    for argument in rest:
+        if argument == "--plugin" or argument.startswith("--plugin="):
+            _, _, path = argument.partition("=")
+            path = path or next(rest, "")
+            if not path:
+                raise InputError("--plugin: name a Python file")
+            if Path(path).resolve() not in _loaded:
+                plugins.load_file(path, METHODS)
+                _loaded.add(Path(path).resolve())
+        else:
+            left.append(argument)
+    return left
 
 
 def _terminated(_number: int, _frame: object) -> None:

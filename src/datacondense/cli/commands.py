@@ -1,6 +1,7 @@
 """The commands `condense` and `list`. A command is a dataclass of its options."""
 
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
@@ -15,14 +16,17 @@ from ..driver import condense
 from ..errors import InputError
 from ..estimate import estimate
 from ..execution import Compile, Precision
+from ..live import LIVE, Live
 from ..methods import METHODS, Method, method_name
 from ..networks import NETWORKS, POOLS
+from ..pace import duration
 from ..presets import CONTINUAL, PRESETS
 from ..rundir import RunDirectory
 from ..types import ImageSet
-from .display import OUT, RunDisplay, duration, say, summary
+from .display import OUT, RunDisplay, say, summary
 from .foretelling import foretelling
 from .reading import Reading, read
+from .reporting import report_on
 
 M = TypeVar("M", bound=Method)
 
@@ -57,6 +61,8 @@ class Condense(Generic[M]):
     """Time between checkpoints."""
     snapshots: int = 0
     """Keep the images at the start and at this many iterations, spread evenly up to the last, for `show --process`."""
+    log: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Write loss, speed and images as they come, for TensorBoard in the run directory, or for Weights & Biases."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "auto"
@@ -78,7 +84,12 @@ class Condense(Generic[M]):
         if self.dry_run:
             all_processes().agreed(lambda: self._foretell(train, out, budget))  # alone, as others would disturb it
             return
-        with RunDisplay(f"{name} {train.spec.name} ipc {self.ipc}", time_budget=budget) as display:
+        live = self._live(out)
+        with ExitStack() as stack:
+            for one in live:
+                stack.enter_context(one)
+            display = RunDisplay(f"{name} {train.spec.name} ipc {self.ipc}", time_budget=budget)
+            stack.enter_context(display)
             result = condense(
                 self.method,
                 train,
@@ -96,7 +107,7 @@ class Condense(Generic[M]):
                 snapshots=self.snapshots,
                 start=load_set(self.start) if self.start else None,
                 source=absolute(**source),
-                observers=[display],
+                observers=[display, *live],
             )
         made = result.provenance
         say(
@@ -105,7 +116,20 @@ class Condense(Generic[M]):
         )
         if made["iterations_done"] < self.method.iterations:
             say("stopped early with a valid set; the same command with --resume goes on")
+        if all_processes().leads:
+            report_on(out)
         say(f"next: datacondense evaluate {out}")
+
+    def _live(self, out: Path) -> list[Live]:
+        """What --log asks for. Raises InputError, on all processes, where the one that writes cannot."""
+        live = [LIVE[name](out) for name in dict.fromkeys(self.log)]
+
+        def check() -> None:
+            for one in live:
+                one.check()
+
+        all_processes().agreed(check)
+        return live
 
     def _foretell(self, train: ImageSet, out: Path, budget: float | None) -> None:
         foretold = estimate(

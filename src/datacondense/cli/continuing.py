@@ -15,8 +15,9 @@ from ..errors import InputError, naming
 from ..exchange import read_sets, runs_in
 from ..execution import Compile, Precision
 from ..methods import METHODS, Method
+from ..pace import duration
 from ..types import ImageSet, Spec
-from .display import OUT, RunDisplay, duration, say
+from .display import OUT, RunDisplay, say
 from .reading import Reading, read
 from .settings import with_settings
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from ..pace import Pace
+from ..pace import Pace, duration
 from ..session import Progress
 from ..types import Scores
 
@@ -111,13 +111,6 @@ def _speed(pace: float, unit: str) -> str:
     if pace > 1:
         return f"{pace:.1f} s/{unit.removesuffix('/s')}"
     return f"{1 / pace:,.{1 if pace > 0.01 else 0}f} {unit}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def say(text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from .. import snapshots
 from ..artifact import SyntheticSet, load_set
 from ..distributed import all_processes
 from ..driver import condense
@@ -17,11 +18,13 @@ from ..evaluate import Protocol, Share, join, milestones, protocol_for, together
 from ..exchange import runs_in
 from ..execution import Compile, Precision
 from ..files import append_line, write_json
+from ..labels import labels
 from ..methods import Random
-from ..rundir import SCORES
+from ..rundir import PROCESS, SCORES
 from ..types import ImageSet, Scores
 from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
 from .reading import Reading, real_images
+from .reporting import report_on
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class _Row:
     protocol: Protocol
     run: Path | None
     """Where its scores are kept; None for a baseline."""
+    iteration: int = 0
+    """Of a snapshot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,10 @@ class Evaluate:
     augment: str = "auto"
     """Augmentation in training: auto takes the one the set was made under, and DC's rule for a set made without; dsa,
     dc or none; strategies of DSA joined by "_"; or of DC, such as dc:crop_noise."""
+    on: Literal["test", "validation"] = "test"
+    """Images to test on: validation takes the training images that the run left out by --hold-out."""
+    process: bool = False
+    """Test the images as they were at each snapshot of the run (made with --snapshots), for its report."""
     beside: tuple[Literal["random", "whole"], ...] = ()
     """Also train on: random real images of the same number; the whole real training set."""
     whole_epochs: int = 30
@@ -89,14 +98,15 @@ class Evaluate:
         for path, fingerprint in zip(runs, prints, strict=True):
             if prints.count(fingerprint) > 1:
                 raise InputError(f"{path} holds the same set as another run that was named: name it once")
-        train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test")
+        on = self.on == "validation"
+        train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test", validation=on)
         if self.whole_epochs < 1:
             raise InputError(f"--whole-epochs {self.whole_epochs}: must be at least 1")
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
             if path is not None and not path.parent.is_dir():
                 raise InputError(f"{flag} {path}: there is no directory {path.parent}")
-        rows = self._rows(sets, runs, train)
-        of_row = self._train(rows, test)
+        rows = self._of_process(sets, runs) if self.process else self._rows(sets, runs, train)
+        of_row = [(row, self._told(score)) for row, score in self._train(rows, test)]
         scores = {
             label: join([s for row, s in of_row if row.label == label])
             for label in dict.fromkeys(r.label for r in rows)
@@ -112,27 +122,54 @@ class Evaluate:
 
             (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
             say(str(self.figure))
-        _keep(of_row, runs)
+        if self.process:
+            entries = [{"iteration": row.iteration, "scores": score.to_json()} for row, score in of_row]
+            write_json(runs[0] / PROCESS, entries)
+        else:
+            _keep(of_row, runs)
+        for run in runs:
+            if run.is_dir():
+                report_on(run)
         if self.out is not None:
             write_json(self.out, {label: score.to_json() for label, score in scores.items()})
 
-    def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[_Row]:
-        def protocol(examples: SyntheticSet, seed: int) -> Protocol:
-            return protocol_for(
-                examples,
-                archs=self.archs,
-                pool=self.pool,
-                nets=self.nets,
-                epochs=self.epochs,
-                augment=self.augment,
-                seed=seed,
-            )
+    def _told(self, score: Scores) -> Scores:
+        """The scores, which say so where the images are not those of the test set."""
+        return score if self.on == "test" else replace(score, protocol={**score.protocol, "tested_on": self.on})
 
+    def _of_process(self, sets: Sequence[SyntheticSet], runs: Sequence[Path]) -> list[_Row]:
+        """A row for each snapshot of a run."""
+        if len(sets) > 1 or self.beside or not runs[0].is_dir():
+            raise InputError("--process is of one run directory, and without --beside")
+        paths, (synthetic,) = snapshots.paths(runs[0]), sets
+        if not paths:
+            raise InputError(f"{runs[0]} has no snapshots of its iterations: condense with --snapshots 10")
+        rows = []
+        for snapshot in map(snapshots.load, paths):
+            images = synthetic.spec.normalise(snapshot.images)
+            made = SyntheticSet(images, snapshot.labels, synthetic.spec, synthetic.provenance)
+            rows.append(
+                _Row(f"iteration {snapshot.iteration}", made, self._protocol(made), runs[0], snapshot.iteration)
+            )
+        return rows
+
+    def _protocol(self, examples: SyntheticSet, seed: int | None = None) -> Protocol:
+        return protocol_for(
+            examples,
+            archs=self.archs,
+            pool=self.pool,
+            nets=self.nets,
+            epochs=self.epochs,
+            augment=self.augment,
+            seed=self.seed if seed is None else seed,
+        )
+
+    def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[_Row]:
         names = labels([synthetic.provenance for synthetic in sets])
         rows: list[_Row] = []
         for name, synthetic, path in zip(names, sets, runs, strict=True):
             alike = [row for row in rows if row.label == name]
-            rows.append(_Row(name, synthetic, protocol(synthetic, seed=self.seed + len(alike)), path))
+            rows.append(_Row(name, synthetic, self._protocol(synthetic, self.seed + len(alike)), path))
         first = rows[0].protocol
         if "random" in self.beside:
             made = {len(one) // one.spec.classes: one.provenance.get("seed", 0) for one in reversed(sets)}
@@ -171,39 +208,6 @@ class Evaluate:
                 first += row.protocol.nets * len(row.protocol.archs)
             # none waits for another before all its networks are trained
             return [(row, together(share, processes)) for row, share in zip(rows, shares, strict=True)]
-
-
-def labels(made: Sequence[Any]) -> list[str]:
-    """A short name for each provenance: the method; arch and ipc where they differ; of the rest what tells them apart.
-
-    Sets that differ by their seed only have the same name.
-    """
-    facts = []
-    for one in made:
-        settings = one.get("settings", {})
-        facts.append(
-            {
-                "method": one.get("method", "set"),
-                "arch": settings.get("arch"),
-                "ipc": one.get("ipc"),
-                "data": one.get("data"),
-                **settings,
-                "iterations_done": one.get("iterations_done"),
-                "data_sha256": one.get("data_sha256"),
-                "file": (one.get("imported") or {}).get("file") if one.get("method") == "imported" else None,
-            }
-        )
-    kinds = {json.dumps(fact, sort_keys=True) for fact in facts}
-    varied = [
-        key for key in dict.fromkeys(key for fact in facts for key in fact) if len({str(f.get(key)) for f in facts}) > 1
-    ]
-    names = [str(fact["method"]) for fact in facts]
-    for key in varied:
-        if key == "method" or (key not in ("arch", "ipc") and len(set(names)) == len(kinds)):
-            continue
-        shown = "" if key == "arch" else f"{key} "
-        names = [f"{name} {shown}{fact.get(key)}" for name, fact in zip(names, facts, strict=True)]
-    return names
 
 
 def _keep(of_row: Sequence[tuple[_Row, Scores]], run_dirs: Sequence[Path]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ..estimate import Estimate
-from .display import duration
+from ..pace import duration
 
 _UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 

@@ -28,6 +28,9 @@ class Reading:
     """Column of the images in a hub set; by default the only one of images."""
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
+    hold_out: float = 0.0
+    """Leave this share of each class's training images out, always the same: settings are chosen by them, with
+    `evaluate --on validation`, and not by the test images."""
 
     def given(self) -> dict[str, Any]:
         """The arguments of `load` that were given."""
@@ -59,11 +62,18 @@ def read(source: dict[str, Any], processes: Processes | None = None) -> tuple[Im
 
 
 def real_images(
-    paths: Sequence[Path], sets: Sequence[SyntheticSet], *, data: str | None, reading: Reading, which: str
+    paths: Sequence[Path],
+    sets: Sequence[SyntheticSet],
+    *,
+    data: str | None,
+    reading: Reading,
+    which: str,
+    validation: bool = False,
 ) -> tuple[ImageSet, ImageSet]:
     """Training and test images that the first of `sets`, read from `paths`, says it was made from.
 
-    data, reading: where they are instead, and how they are read. which: the images that are needed, in words. A warning
+    data, reading: where they are instead, and how they are read. which: the images that are needed, in words.
+    validation: give the training images that were held out in place of the test images. A warning
     names each set that was made from others. Raises InputError when the set does not say and `data` is not given.
     """
     recorded = dict(sets[0].provenance.get("source") or {})
@@ -72,7 +82,10 @@ def real_images(
     source = {**recorded, **({"source": data} if data else {})}
     if not source:
         raise InputError(f"{paths[0]} does not say what it was made from: name the {which} images by --data")
-    train, test = read({**source, **reading.given()})
+    source |= reading.given()
+    if validation and not source.get("hold_out"):
+        raise InputError(f"{paths[0]} was made from all training images: condense with --hold-out 0.1")
+    train, test = read({**source, **({"validation": True} if validation else {})})
     fingerprint = train.fingerprint()
     for path, synthetic in zip(paths, sets, strict=True):
         made_from = synthetic.provenance.get("data_sha256")

@@ -16,12 +16,14 @@ from ..errors import InputError, unknown
 from ..execution import Compile, Precision, check_shared
 from ..files import write_bytes, write_json
 from ..methods import Method
+from ..pace import duration
 from ..presets import CONTINUAL, ContinualPreset
 from ..reproduce import Plan, asked, plan, reproduce, variant
 from ..results import page, row
+from ..rundir import REPORT
 from ..types import ImageSet
 from .continuing import FIGURE, learn, show
-from .display import OUT, RunDisplay, duration, say
+from .display import OUT, RunDisplay, say
 from .reading import Reading, read
 
 _Images: TypeAlias = tuple[ImageSet, ImageSet, dict[str, Any]]  # training, test, and what they were loaded from
@@ -90,6 +92,12 @@ class Reproduce:
             say(f"published in {record['source']}")
         if planned.changed:
             say(f"a quick look, not the published experiment: {planned.variant}")
+        if processes.leads:
+            from ..report import write_report  # only here: its library of figures takes longer to import than all else
+
+            place = self.runs / planned.variant
+            sets = [place / f"seed{seed}" for seed in range(planned.preset.sets)]
+            say(f"report: {write_report(sets, place / REPORT)[0]}")
 
     def _run_continual(self, name: str) -> None:
         if name not in CONTINUAL:

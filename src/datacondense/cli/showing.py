@@ -1,7 +1,6 @@
 """The command `show`."""
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ import tyro
 from .. import picture
 from ..artifact import load_set
 from ..errors import InputError, unknown
+from ..labels import of_paths
 from ..types import Spec
 from .display import say
 from .reading import Reading, real_images
@@ -51,7 +51,7 @@ class Show:
         classes = self._numbers(synthetic.spec) if self.classes else None
         if len(sets) > 1:
             path = self.out or folder / picture.COMPARED
-            named = dict(zip(names(self.run_dirs), sets, strict=True))
+            named = dict(zip(of_paths(self.run_dirs), sets, strict=True))
             picture.save_rows(named, path, classes=classes, per_class=self.per_class)
             written = [path]
         elif self.process:
@@ -96,9 +96,3 @@ class Show:
                 listed_by = f"datacondense show {self.run_dirs[0]}" if many else ""
                 raise unknown("class", name, spec.class_names, listed_by=listed_by)
         return list(dict.fromkeys(known[name] for name in self.classes))
-
-
-def names(runs: Sequence[Path]) -> list[str]:
-    """A name for each run: that of its directory or file where this tells them apart, else the whole path."""
-    short = [path.resolve().name for path in runs]
-    return short if len(set(short)) == len(runs) else [str(path) for path in runs]

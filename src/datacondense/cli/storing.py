@@ -10,8 +10,8 @@ from rich.table import Table
 from .. import storage
 from ..artifact import load_set
 from ..errors import InputError
+from ..labels import of_paths
 from .display import OUT
-from .showing import names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,8 @@ class Storage:
         if not self.run_dirs:
             raise InputError("name a run: datacondense storage RUN")
         kept = {
-            name: storage.of_set(load_set(path)) for name, path in zip(names(self.run_dirs), self.run_dirs, strict=True)
+            name: storage.of_set(load_set(path))
+            for name, path in zip(of_paths(self.run_dirs), self.run_dirs, strict=True)
         }
         table = Table(caption="bytes; uint8 and PNG: what the same images take as pixels of 8 bits, as a file each")
         columns = ("set", "images", "stored as", "each", "generator", "total", "uint8", "PNG", "below PNG from")

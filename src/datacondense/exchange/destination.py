@@ -8,14 +8,14 @@ from ..artifact import FILE_NAME
 from ..errors import InputError
 from ..files import put_back, read_json
 from ..picture import FILE_NAMES
-from ..rundir import IMPORTED, RUN, SCORES
+from ..rundir import IMPORTED, PROCESS, REPORT, RUN, SCORES
 from .marker import MARKER
 
 _EXPORTED = re.compile(
     r"(exp\d+/)?(datacondense\.json|README\.md|data/train-\d+-of-\d+\.parquet|\d\d+(_[^/]*)?/\d{4,}\.png)|exp\d+\.npz"
 )
 """The files of an exported directory."""
-_RUN_FILES = {RUN, FILE_NAME, SCORES, *FILE_NAMES}
+_RUN_FILES = {RUN, FILE_NAME, SCORES, PROCESS, REPORT, *FILE_NAMES}
 """The files of an imported run: those that `import` writes, and what `evaluate` and `show` add."""
 
 

@@ -1,0 +1,47 @@
+"""The command `report`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ..errors import InputError
+from ..exchange import runs_in
+from ..rundir import REPORT
+from .display import say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write one HTML page about runs: accuracies, images, loss, classes, settings; of several runs a comparison.
+
+    It is made of the files in the run directories alone, and loads nothing.
+    """
+
+    run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
+    """Run directories of `condense` and `import`; a directory of runs stands for all of them."""
+    out: Path | None = None
+    """Page to write; by default report.html in the first run directory."""
+    figures: Path | None = None
+    """Write the figures to this directory too, as SVG and PNG."""
+
+    def run(self) -> None:
+        if not self.run_dirs:
+            raise InputError("name a run: datacondense report RUN")
+        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        out = self.out or runs[0] / REPORT
+        if not out.parent.is_dir():
+            raise InputError(f"--out {out}: there is no directory {out.parent}")
+        from ..report import write_report  # only here: its library of figures takes longer to import than all else
+
+        for path in write_report(runs, out, figures_in=self.figures):
+            say(str(path))
+
+
+def report_on(run: Path) -> None:
+    """Write the page about one run into its directory, and say where."""
+    from ..report import write_report  # see above
+
+    write_report([run], run / REPORT)
+    say(f"report: {run / REPORT}")
