@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := runs/demo
 SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 
-.PHONY: demo test test-slow test-processes fuzz check bench bench-memory clean
+.PHONY: demo test test-slow test-processes fuzz check docs bench bench-memory clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,6 +16,7 @@ demo: $(VENV)/installed  ## condense the embedded digits to 1 image per class, a
 	$(BIN)/datacondense condense dm --data digits --ipc 1 --iterations 400 --batch-real 64 --out $(RUN) --overwrite
 	$(BIN)/datacondense evaluate $(RUN) --nets 3 --epochs 300 --beside random whole --whole-epochs 60
 	$(BIN)/datacondense show $(RUN)
+	$(BIN)/datacondense report $(RUN)
 
 test: $(VENV)/installed  ## all tests but the long ones of the three targets below
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/fuzz -m "not (processes or slow)" $(SIDE_BY_SIDE)
@@ -29,10 +30,14 @@ test-processes: $(VENV)/installed  ## several processes under torchrun: shared w
 fuzz: $(VENV)/installed  ## damaged files of every kind, thousands of each, through every reader
 	$(BIN)/python -m pytest tests/fuzz
 
-check: $(VENV)/installed  ## lint, format and types
+check: $(VENV)/installed  ## lint, format, types and documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir $(VENV)/site
+
+docs: $(VENV)/installed  ## the documentation as a site, at http://127.0.0.1:8000
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 bench: $(VENV)/installed  ## the published algorithm against ours, in one run
 	$(BIN)/python benchmarks/speed.py
