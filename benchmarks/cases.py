@@ -176,7 +176,7 @@ def evaluation(real: ImageSet, ipc: int, nets: int, epochs: int, device: str) ->
 
         def step() -> None:
             with engine.active():
-                scoring.right([Streams(0).at(index) for index in range(nets)], lambda: None)
+                scoring.said([Streams(0).at(index) for index in range(nets)], lambda: None)
 
         return step
 

@@ -5,6 +5,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -54,7 +55,8 @@ def to_files(chart: Chart) -> dict[str, bytes]:
     return found
 
 
-def _style(ink: str) -> dict[str, object]:
+def _style(ink: str) -> dict[Any, Any]:
+    """Matplotlib's settings; it has a type of its own for their names."""
     colours = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
     return {
         **dict.fromkeys(colours, ink),
