@@ -10,6 +10,7 @@ import torch
 
 from datacondense import InputError, load, load_set
 from datacondense.cli import main
+from datacondense.exchange.scores import known
 from datacondense.report import write_report
 
 QUICK = "--data digits --arch ConvNetD1 --ipc 1 --iterations 4 --batch-real 8 --compile off"
@@ -72,8 +73,13 @@ def test_validation_stands_apart_from_the_test(capsys) -> None:
     assert main(f"{common} --on validation".split()) == 0
     assert main(common.split()) == 0
     assert main(f"{common} --on validation --process".split()) == 0
+    told = known(made, Path("run"))["ConvNetD1"].values  # what an export tells of the set
+    assert told == json.loads(Path("run/scores.jsonl").read_text().splitlines()[1])["dm"]["accuracy"]["ConvNetD1"]
+    assert main(f"{common} --on validation".split()) == 0
+    assert known(made, Path("run"))["ConvNetD1"].values == told
     held = len(load("digits", hold_out=0.2, validation=True)[1])
-    on_validation, on_test = (json.loads(line)["dm"] for line in Path("run/scores.jsonl").read_text().splitlines())
+    lines = Path("run/scores.jsonl").read_text().splitlines()
+    on_validation, on_test, _ = (json.loads(line)["dm"] for line in lines)
     assert on_validation["protocol"]["tested_on"] == "validation"
     assert np.sum(on_validation["confusion"]["ConvNetD1"]) == 2 * held
     assert np.sum(on_test["confusion"]["ConvNetD1"]) == 2 * 360

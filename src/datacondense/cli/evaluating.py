@@ -127,11 +127,11 @@ class Evaluate:
             write_json(runs[0] / PROCESS, entries)
         else:
             _keep(of_row, runs)
+        if self.out is not None:
+            write_json(self.out, {label: score.to_json() for label, score in scores.items()})
         for run in runs:
             if run.is_dir():
                 report_on(run)
-        if self.out is not None:
-            write_json(self.out, {label: score.to_json() for label, score in scores.items()})
 
     def _told(self, score: Scores) -> Scores:
         """The scores, which say so where the images are not those of the test set."""

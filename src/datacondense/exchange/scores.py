@@ -58,11 +58,16 @@ def known(synthetic: SyntheticSet, run: Path | None = None) -> dict[str, Accurac
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             for score in parse_json(line).values():
-                if score["trained_on"].items() >= made.items():  # else it is of a baseline
+                if score["trained_on"].items() >= made.items() and on_test_images(score["protocol"]):  # else a baseline
                     found |= _measured(score)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path} is damaged: line {number} is no score of `evaluate` ({error})") from None
     return found
+
+
+def on_test_images(protocol: Mapping[str, Any]) -> bool:
+    """Whether networks were tested on test images, and not on training images that were held out."""
+    return protocol.get("tested_on", "test") == "test"
 
 
 def _measured(score: Mapping[str, Any]) -> dict[str, Accuracies]:

@@ -13,7 +13,7 @@ from .. import figures
 from ..errors import InputError
 from ..exchange.scores import known
 from ..files import write_bytes
-from ..labels import labels, of_paths
+from ..labels import of_paths
 from ..methods import METHODS
 from ..pace import duration
 from ..types import Scores
@@ -233,17 +233,17 @@ def _comparison(runs: Sequence[Run], chart: Any) -> list[dict[str, Any]]:
     common = [arch for arch in archs if all(arch in score.accuracy for score in tested.values())]
     if not common:
         return found
-    arch, names = common[0], labels([{"method": run.made.get("method")} for run in runs])
+    arch = common[0]
     lines: dict[str, list[tuple[int, float, float]]] = {}
     points: dict[str, tuple[float, float]] = {}
     levels: dict[str, float] = {}
-    for run, name in zip(runs, names, strict=True):
+    for run in runs:
         if run.name not in tested:
             continue
         score, ipc = tested[run.name], run.made.get("ipc")
         mean, std = 100 * score.mean(arch), 100 * score.std(arch)
         if isinstance(ipc, int):
-            lines.setdefault(name, []).append((ipc, mean, std))
+            lines.setdefault(str(run.made.get("method")), []).append((ipc, mean, std))
         if run.made.get("wall_seconds") is not None:
             points[run.name] = float(run.made["wall_seconds"]), mean
         whole = run.scores.get(WHOLE)

@@ -3,7 +3,7 @@
 import base64
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
@@ -48,21 +48,22 @@ def to_uri(data: bytes, kind: str = "png") -> str:
 
 def by_class(runs: Sequence[Run]) -> list[list[OfClass]]:
     """The first images of each class of each run: 10, or as many as keep the page small."""
-    each = _PER_CLASS
-    while True:
-        shown = [_of_run(run, each) for run in runs]
-        size = sum(len(one.source) + len(one.neighbour) for run in shown for k in run for one in k.images)
-        if size <= _BUDGET * 4 / 3 or each == 1:
-            return shown
-        each = max(1, min(each - 1, int(each * _BUDGET * 4 / 3 / size)))
+    shown = [_of_run(run) for run in runs]
+
+    def size(each: int) -> int:
+        images = (one for run in shown for k in run for one in k.images[:each])
+        return sum(len(one.source) + len(one.neighbour) for one in images)
+
+    each = next((each for each in range(_PER_CLASS, 1, -1) if size(each) <= _BUDGET * 4 / 3), 1)
+    return [[replace(k, images=k.images[:each]) for k in run] for run in shown]
 
 
-def _of_run(run: Run, each: int) -> list[OfClass]:
+def _of_run(run: Run) -> list[OfClass]:
     spec, labels = run.synthetic.spec, run.synthetic.labels
     found = []
     for k in labels.unique().tolist():
         positions = (labels == k).nonzero()[:, 0]
-        pixels = spec.pixels(run.synthetic.images[positions[:each]])
+        pixels = spec.pixels(run.synthetic.images[positions[:_PER_CLASS]])
         images = [
             Shown(number, _uri(image), _uri(run.neighbours[place]) if place in run.neighbours else "")
             for number, (place, image) in enumerate(zip(positions.tolist(), pixels, strict=False), start=1)

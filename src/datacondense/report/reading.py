@@ -13,6 +13,7 @@ from .. import picture, snapshots, storage
 from ..artifact import SyntheticSet, load_set
 from ..errors import InputError
 from ..evaluated import EVALUATION
+from ..exchange.scores import on_test_images
 from ..files import parse_json, read_json
 from ..rundir import LOG, PROCESS, RUN, SCORES, RunDirectory
 from ..types import Scores
@@ -105,8 +106,8 @@ class Run:
     def _kind(self, score: Scores, made: Mapping[str, Any]) -> str | None:
         """What was trained on; None for another set, or random images of another number."""
         trained_on = score.trained_on
-        if score.protocol.get("tested_on", "test") != "test":
-            return None  # not to stand beside those on test images
+        if not on_test_images(score.protocol):
+            return None
         if trained_on.items() >= made.items():
             return CONDENSED
         if trained_on["method"] == "random" and trained_on["images"] == len(self.synthetic):
