@@ -28,7 +28,8 @@ from datacondense.methods import Problem, Random, differentiate
 from datacondense.synthetic import Pixels
 from datacondense.training import Recipe
 
-FILES = {"synthetic.safetensors", "run.json", "log.jsonl", "images.png", "checkpoint.safetensors"}
+FILES = {"synthetic.safetensors", "run.json", "log.jsonl", "checkpoint.safetensors", "images.png"}
+FILES |= {"neighbours.safetensors", "report.html"}
 QUICK = "--data digits --ipc 3 --iterations 20 --batch-real 16 --compile off"
 GRADIENTS = f"{QUICK} --arch ConvNetD1 --updates 2 --epochs 2"
 SMALL_STEPS = "--lr 0.01 --seed 1"  # under large ones rounding grows, for one process on another number of threads too

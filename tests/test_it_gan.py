@@ -74,17 +74,18 @@ def test_the_whole_chain_on_digits(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     common = "--data digits --ipc 10 --generator-steps 600 --latent 16 --width 64 --inversion-steps 30 --networks 4"
     common += " --network-steps 40 --compile off --arch ConvNetW32"
+    scores: dict[str, float] = {}
+    _, test = load("digits")
     for name, more in {
         "random-z": "--init random --iterations 0",
         "inverted": "--iterations 0",
         "informative": "--iterations 60 --lr 0.02",
     }.items():
-        assert main(["condense", "it-gan", *common.split(), *more.split(), "--out", name]) == 0
-    _, test = load("digits")
-    scores = {
-        name: evaluate(load_set(name), test, nets=2, epochs=150, augment="dsa", compile="off").mean("ConvNetW32")
-        for name in ("random-z", "inverted", "informative")
-    }
-    assert scores["random-z"] < scores["inverted"] < scores["informative"]
-    export(load_set("informative"), "npz", "set.npz")
-    assert main(["show", "informative", "--real"]) == 0
+        for seed in ("0", "1", "2"):  # of one seed the order is left to chance: networks differ by 4 %
+            out = f"{name}-{seed}"
+            assert main(["condense", "it-gan", *common.split(), *more.split(), "--seed", seed, "--out", out]) == 0
+            learned = evaluate(load_set(out), test, nets=4, epochs=150, augment="dsa", compile="off")
+            scores[name] = scores.get(name, 0.0) + learned.mean("ConvNetW32") / 3
+    assert scores["random-z"] + 0.01 < scores["inverted"] < scores["informative"] - 0.01
+    export(load_set("informative-0"), "npz", "set.npz")
+    assert main(["show", "informative-0", "--real"]) == 0
