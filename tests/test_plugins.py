@@ -13,6 +13,7 @@ import torch
 from datacondense import METHODS, InputError, condense, load_set
 from datacondense.cli import main
 from datacondense.methods import Method, plugins
+from datacondense.report.command import command
 
 PAGE = (Path(__file__).parent.parent / "docs" / "your-own-method.md").read_text()
 HEAD = "from dataclasses import dataclass\nfrom datacondense.methods import Matching\n"
@@ -57,6 +58,26 @@ def test_it_is_resumed_as_any_other(capsys) -> None:
     assert main(f"{common} --iterations 6 --out parted --time-budget 0.001s".split()) == 0
     assert main(f"{common} --iterations 6 --out parted --resume".split()) == 0
     assert torch.equal(load_set("whole").images, load_set("parted").images)
+    assert command(load_set("whole").provenance) == (
+        f"datacondense condense near-means --plugin {Path('near_means.py').absolute()} "
+        "--data digits --ipc 1 --iterations 6 --batch-real 16 --seed 0"
+    )
+
+
+def test_a_run_says_so_when_its_method_has_changed_on_the_way(capsys) -> None:
+    Path("near_means.py").write_text(block("python"))
+    options = "--data digits --ipc 1 --batch-real 16 --iterations 6 --out it".split()
+    assert main(["condense", "near-means", "--plugin", "near_means.py", *options, "--time-budget", "0.001s"]) == 0
+    for name, text, said in (
+        ("moved", block("python"), False),
+        ("changed", block("python").replace("self.strength *", "2 * self.strength *"), True),
+    ):
+        METHODS.pop("near-means")
+        Path(f"{name}.py").write_text(text)
+        capsys.readouterr()
+        arguments = [*options, "--resume", *(["--time-budget", "0.001s"] if name == "moved" else [])]
+        assert main(["condense", "near-means", "--plugin", f"{name}.py", *arguments]) == 0
+        assert ("near-means has changed since the run began" in capsys.readouterr().out) == said
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ _EXPECTED: dict[str, type | tuple[type, ...]] = {
     "source": (dict, type(None)),
     "imported": dict,
     "iterations_done": int,
+    "plugin": dict,
 }
 """What is read of a provenance, and the JSON type that it has."""
 _SOURCE: dict[str, type | tuple[type, ...]] = {

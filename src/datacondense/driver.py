@@ -13,9 +13,10 @@ from .distributed import Processes, all_processes
 from .engine import Engine
 from .errors import InputError
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
-from .methods import Method, Problem, method_name
+from .methods import Method, Problem, method_name, plugins
 from .rundir import RunDirectory, begun
 from .session import Observer, Session, preparing
+from .streams import check_seed
 from .types import ImageSet
 
 _NAMED = 5  # classes in an error
@@ -65,6 +66,7 @@ def condense(
     processes = all_processes() if processes is None else processes
     check(method, real, ipc)
     _check_start(start, method, real, ipc)
+    check_seed(seed)
     check_shared(device, processes)
     if time_budget is not None and time_budget <= 0:
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")
@@ -87,6 +89,7 @@ def condense(
         "classes_at_once": classes_at_once,
         "start": _origin(start) if start else None,
     }
+    origin = {"source": source, **({"plugin": plugin} if (plugin := plugins.origin(type(method))) else {})}
     directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
     observers = observers if processes.leads else ()
 
@@ -119,15 +122,15 @@ def condense(
     engine = Engine(execution, processes)
     with engine.active():
         problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine, preparing(observers))
-        session = Session(
-            method, problem, seed, {**identity, "source": source}, directory, tuple(observers), snapshots, start
-        )
+        session = Session(method, problem, seed, {**identity, **origin}, directory, tuple(observers), snapshots, start)
         if not recorded:
             processes.agreed(lambda: directory.clear() if directory else None)
         here = machine.describe(engine.device, processes.size), machine.versions()
         if recorded and (recorded["machine"], recorded["versions"]) != here:
             began = f"{recorded['machine']}, {recorded['versions']}"
             session.tell(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
+        if recorded and {**(recorded["plugin"] or {}), "file": ""} != {**(plugin or {}), "file": ""}:
+            session.tell(f"{method_name(method)} has changed since the run began: its parts are not of one method")
         return session.go(time_budget, checkpoint_every)
 
 

@@ -19,7 +19,7 @@ from .errors import InputError
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .networks import pool_archs, serving
 from .scoring import Scoring
-from .streams import Streams
+from .streams import Streams, check_seed
 from .training import Recipe
 from .types import ImageSet, Scores
 
@@ -82,6 +82,7 @@ def protocol_for(
         augment = "dc" if augment == "none" else augment
     if nets < 1 or (epochs is not None and epochs < 1):
         raise InputError(f"--nets {nets} --epochs {epochs}: both must be at least 1")
+    check_seed(seed)
     recipes = {}
     for arch in archs or (own,):
         augmentation = parse_training(augment, examples.spec, arch)

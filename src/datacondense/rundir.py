@@ -212,7 +212,7 @@ def begun(
     try:
         before, now = _flat({key: recorded[key] for key in identity}), _flat(json.loads(json.dumps(identity)))
         check(Execution(**recorded["execution"]))
-        recorded = {key: recorded[key] for key in ("status", "execution", "versions", "machine")}
+        kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine")}
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{directory.path}/run.json is damaged or of another version ({error}): replace the run by --overwrite"
@@ -221,7 +221,7 @@ def begun(
     if different:
         changes = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different)
         raise InputError(f"cannot resume {directory.path} under other settings: {changes}")
-    return recorded
+    return {**kept, "plugin": recorded.get("plugin")}
 
 
 def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:

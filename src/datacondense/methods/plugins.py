@@ -1,5 +1,6 @@
 """Methods of others: from installed packages, and from a file."""
 
+import hashlib
 import importlib.util
 import inspect
 import re
@@ -17,6 +18,14 @@ GROUP = "datacondense.methods"
 """The group of entry points, name = "package.module:Class", under which a package announces its methods."""
 
 
+_origins: dict[type[Method], dict[str, str]] = {}
+
+
+def origin(cls: type[Method]) -> dict[str, str] | None:
+    """Where a method of others came from: file and sha256, or package and version; None for our own."""
+    return _origins.get(cls)
+
+
 def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> list[str]:
     """Run a Python file and add the methods defined in it to `methods`; their names.
 
@@ -30,6 +39,7 @@ def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> l
     if spec is None or spec.loader is None:
         raise InputError(f"--plugin {path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
+    whence = {"file": str(path.absolute()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     sys.modules[module.__name__] = module  # dataclasses look their own module up
     try:
         spec.loader.exec_module(module)
@@ -41,7 +51,7 @@ def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> l
     names = []
     for cls in found:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
-        _add(name, cls, methods, f"--plugin {path}")
+        _add(name, cls, methods, f"--plugin {path}", whence)
         names.append(name)
     return names
 
@@ -53,7 +63,8 @@ def load_installed(methods: MutableMapping[str, type[Method]]) -> list[str]:
         if entry.name in methods:
             continue
         try:
-            _add(entry.name, entry.load(), methods, f"the package of {entry.value}")
+            whence = {"package": entry.dist.name, "version": entry.dist.version} if entry.dist else {}
+            _add(entry.name, entry.load(), methods, f"the package of {entry.value}", whence)
         except Exception as error:  # of a package that is not ours: the others are not to suffer from it
             messages.append(f"method {entry.name!r} ({entry.value}) cannot be loaded: {reason(error)}")
     return messages
@@ -65,7 +76,9 @@ def _defined(module: ModuleType) -> list[type[Method]]:
     return [cls for cls in classes if issubclass(cls, Method) and not inspect.isabstract(cls)]
 
 
-def _add(name: str, cls: type[Method], methods: MutableMapping[str, type[Method]], where: str) -> None:
+def _add(
+    name: str, cls: type[Method], methods: MutableMapping[str, type[Method]], where: str, whence: dict[str, str]
+) -> None:
     if not (inspect.isclass(cls) and issubclass(cls, Method)):
         raise InputError(f"{where}: {name} is no class derived from datacondense.Method")
     if "__dataclass_params__" not in vars(cls) or not is_dataclass(cls):
@@ -73,3 +86,4 @@ def _add(name: str, cls: type[Method], methods: MutableMapping[str, type[Method]
     if name in methods:
         raise InputError(f"{where}: there is a method {name} already, name the class otherwise")
     methods[name] = cls
+    _origins[cls] = whence

@@ -12,25 +12,27 @@ _EXECUTION = {"device": "auto", "precision": "auto", "compile": "auto", "classes
 
 
 def defaults(method: str) -> dict[str, Any]:
-    """The settings of a method and what they are unless given."""
+    """The settings of a method that is here, and what they are unless given."""
     return {field.name: field.default for field in dataclasses.fields(METHODS[method]) if field.init}
 
 
 def command(made: Mapping[str, Any]) -> str | None:
     """`datacondense condense ...` that gives the set with the provenance `made` again.
 
-    None where this cannot be said: of imported sets, of methods that are not here, of data without a source.
+    None where this cannot be said: of imported sets, of methods that come from nowhere known, of data without a source.
     """
-    method, source = made.get("method"), made.get("source")
-    if method not in METHODS or not source:
+    method, source, plugin = made.get("method"), made.get("source"), (made.get("plugin") or {}).get("file")
+    if not source or (method not in METHODS and not plugin):
         return None
-    words = ["datacondense", "condense", str(method)]
+    words = ["datacondense", "condense", str(method), *(["--plugin", shlex.quote(str(plugin))] if plugin else [])]
     flags = {"data" if name == "source" else name: value for name, value in source.items()}
     if flags.pop("min_per_class", None):
         flags["drop_small_classes"] = True
     flags["ipc"] = made["ipc"]
     given = made["settings"]
-    flags |= {name: given[name] for name, value in defaults(str(method)).items() if given.get(name, value) != value}
+    usual = defaults(str(method)) if method in METHODS else {}
+    said = [name for name in usual or given if name in given and (name not in usual or given[name] != usual[name])]
+    flags |= {name: given[name] for name in said}
     flags["seed"] = made["seed"]
     flags |= {name: made[name] for name, value in _EXECUTION.items() if made.get(name, value) != value}
     for name, value in flags.items():
