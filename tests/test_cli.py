@@ -16,7 +16,7 @@ from PIL import Image
 
 from datacondense import METHODS, NETWORKS, InputError, condense, load, load_set
 from datacondense.cli import main
-from datacondense.cli.commands import parse_duration
+from datacondense.cli.options import seconds as seconds_of
 from datacondense.methods import Random
 from datacondense.networks import POOLS
 from datacondense.presets import PRESETS
@@ -57,6 +57,7 @@ def help_text(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_help(command: list[str], capsys) -> None:
     text = help_text(command, capsys)
     assert " ".join(["usage: datacondense", *command]) in text
+    assert re.findall(r"\(default: (?:None|False|)\)|\{None\}", text) == []
 
 
 def test_the_flags_are_those_of_the_snapshot(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,6 +301,22 @@ BAD = {
     "results": "--results results: there is no such directory; `datacondense reproduce` makes it",
     "results --results taken --out absent/page.md": "--out absent/page.md: there is no directory absent",
     "results --results damaged --out page.md": "results.jsonl has a line that is no record",
+    "condense dm --data digits --seed -1": "--seed -1: must be at least 0 and below 2**63",
+    "evaluate good --seed -1": "--seed -1: must be at least 0 and below 2**63",
+    "condnse dm": "unknown command 'condnse': did you mean 'condense'?",
+    "condense --data digits": "name the method first, datacondense condense METHOD: known are dc, dsa, dm",
+    "condense": "name the method first",
+    "condense dm --dat digits": "unknown option '--dat': did you mean '--data'? `datacondense condense dm --help`",
+    "condense dm --batchreal=8": "unknown option '--batchreal': did you mean '--batch-real'?",
+    "condense dm --no-adam": "unknown option '--no-adam'",
+    "condense dm digits": "'digits' is one word too many; `datacondense condense dm --help`",
+    "condense dm --ipc ten": "--ipc 'ten': must be a whole number; `datacondense condense dm --help` tells more",
+    "condense dm --lr small": "--lr 'small': must be a number",
+    "condense dm --lr": "--lr: its value is missing",
+    "condense dm --init zero": "--init 'zero': must be one of 'real', 'kmeans', 'noise'",
+    "evaluate good --beside half": "--beside 'half': must be one of 'random', 'whole'",
+    "export good": "missing: --to {folder,npz,hf,pt} Format to write; `datacondense export --help` tells more",
+    "list": "missing: {methods,data,archs,pools,presets}",
 }
 
 
@@ -311,7 +328,7 @@ def test_bad_input_is_one_line_and_exit_code_2(command: str, capsys) -> None:
     write("damaged/results.jsonl", b'{"preset": "dc/mnist/1"}')
     write("file", b"")
     write("mine/images.png", b"")
-    if "good" in command:
+    if "good" in command.split():
         assert main("condense random --data digits --ipc 1 --out good".split()) == 0
         capsys.readouterr()
     if "nosource" in command:
@@ -343,13 +360,13 @@ def test_a_loss_that_explodes_is_one_line_and_exit_code_2(capsys) -> None:
     ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5s", 1.5), ("5m", 300), ("1h30m", 5400), ("2h", 7200)]
 )
 def test_durations(text: str, seconds: float) -> None:
-    assert parse_duration("--x", text) == seconds
+    assert seconds_of("--x", text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "m", "5 m", "5d", "-5m", "1m1h"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--x"):
-        parse_duration("--x", text)
+        seconds_of("--x", text)
 
 
 @pytest.mark.slow

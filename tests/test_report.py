@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import tyro
 from toy_methods import TOY
 
 from datacondense import InputError, Spec, SyntheticSet, condense, evaluate, import_sets, methods
 from datacondense.artifact import save
-from datacondense.cli import command_type, main
+from datacondense.cli import COMMANDS, command_type, main
 from datacondense.cli.commands import Condense
+from datacondense.cli.parsing import parse
 from datacondense.methods import DC, DistributionMatching, Method, Random
 from datacondense.report import write_report
 from datacondense.report.command import command
@@ -179,12 +179,16 @@ def test_the_command_of_a_run_gives_its_settings_again(method: Method) -> None:
     assert line is not None
     name, *words = shlex.split(line)
     assert name == "datacondense"
-    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
-    job = tyro.cli(command_type(), args=words, config=config).job  # pyright: ignore
+    job = parse(words, COMMANDS, command_type()).job
     assert isinstance(job, Condense)
     assert job.method == method
     assert (job.data, job.ipc, job.seed, job.drop_small_classes) == ("folder:my photos", 3, 5, True)
-    assert (job.device, job.compile, job.classes_at_once, job.reading.image_size) == ("cpu", "off", 2, 32)
+    assert (job.computing.device, job.computing.compile, job.computing.classes_at_once, job.reading.image_size) == (
+        "cpu",
+        "off",
+        2,
+        32,
+    )
 
 
 def test_no_command_where_it_cannot_be_said() -> None:

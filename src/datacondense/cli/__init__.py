@@ -23,6 +23,7 @@ from .diagnosing import Doctor
 from .display import ERR, OUT, say, summary
 from .evaluating import Evaluate
 from .exchanging import Export, Import
+from .parsing import parse
 from .reporting import Report
 from .reproducing import Reproduce, Results
 from .showing import Show
@@ -36,6 +37,22 @@ class CondenseWith:
     job: Any
 
 
+COMMANDS = {
+    "condense": CondenseWith,
+    "evaluate": Evaluate,
+    "continual": Continual,
+    "report": Report,
+    "show": Show,
+    "storage": Storage,
+    "export": Export,
+    "import": Import,
+    "reproduce": Reproduce,
+    "results": Results,
+    "list": List,
+    "doctor": Doctor,
+}
+
+
 def command_type() -> Any:
     """The union of all commands, with the methods that are registered now."""
     methods = tuple(
@@ -43,20 +60,8 @@ def command_type() -> Any:
     )
     with_method = make_dataclass("Methods", [("job", Union[methods])], bases=(CondenseWith,), frozen=True, kw_only=True)  # noqa: UP007
     with_method.__doc__ = CondenseWith.__doc__
-    return Union[  # noqa: UP007 (tyro reads the annotations)
-        Annotated[with_method, tyro.conf.subcommand("condense")],
-        Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
-        Annotated[Continual, tyro.conf.subcommand("continual")],
-        Annotated[Report, tyro.conf.subcommand("report")],
-        Annotated[Show, tyro.conf.subcommand("show")],
-        Annotated[Storage, tyro.conf.subcommand("storage")],
-        Annotated[Export, tyro.conf.subcommand("export")],
-        Annotated[Import, tyro.conf.subcommand("import")],
-        Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
-        Annotated[Results, tyro.conf.subcommand("results")],
-        Annotated[List, tyro.conf.subcommand("list")],
-        Annotated[Doctor, tyro.conf.subcommand("doctor")],
-    ]
+    commands = {**COMMANDS, "condense": with_method}
+    return Union[tuple(Annotated[cls, tyro.conf.subcommand(name)] for name, cls in commands.items())]  # noqa: UP007 (tyro reads the annotations)
 
 
 _loaded: set[Path] = set()
@@ -137,15 +142,11 @@ def _run(arguments: list[str]) -> None:
 
 def _parse(arguments: list[str]) -> Any:
     arguments = _with_plugins(arguments)
-    if arguments[:1] == ["condense"] and arguments[1:2] and not arguments[1].startswith("-"):
-        method_class(arguments[1])  # tyro's own error does not say which method is near
-    return tyro.cli(
-        command_type(),
-        prog="datacondense",
-        args=arguments,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-        console_outputs=leads(),
-    )
+    if arguments[:1] == ["condense"] and not {"-h", "--help"} & set(arguments[1:2]):
+        if not arguments[1:] or arguments[1].startswith("-"):
+            raise InputError(f"name the method first, datacondense condense METHOD: known are {', '.join(METHODS)}")
+        method_class(arguments[1])
+    return parse(arguments, COMMANDS, command_type())
 
 
 def _with_plugins(arguments: Sequence[str]) -> list[str]:

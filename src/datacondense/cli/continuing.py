@@ -13,11 +13,11 @@ from ..data import absolute
 from ..distributed import all_processes
 from ..errors import InputError, naming
 from ..exchange import read_sets, runs_in
-from ..execution import Compile, Precision
 from ..methods import METHODS, Method
 from ..pace import duration
 from ..types import ImageSet, Spec
 from .display import OUT, RunDisplay, say
+from .options import Computing
 from .reading import Reading, read
 from .settings import with_settings
 
@@ -34,7 +34,6 @@ class Continual:
 
     data: str = "digits"
     """What to learn: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
-    reading: Reading = field(default_factory=Reading)
     memory: tuple[str, ...] = ("random", "dm")
     """What makes the memory: methods of `datacondense list methods`; or files of the authors, or directories of them or
     of imported ones, a file for each order of the classes."""
@@ -47,12 +46,8 @@ class Continual:
     """Directory to write; by default runs/continual-DATA-STEPSx-perN."""
     overwrite: bool = False
     """Make everything anew."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    precision: Precision = "auto"
-    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
-    compile: Compile = "auto"
-    """torch.compile: auto compiles where the work is long enough to pay for it."""
+    computing: Computing = field(default_factory=Computing)
+    reading: Reading = field(default_factory=Reading)
 
     def run(self) -> None:
         if not self.memory and not self.beside:
@@ -78,9 +73,7 @@ class Continual:
                 name=name,
                 source=absolute(**source),
                 overwrite=self.overwrite,
-                device=self.device,
-                precision=self.precision,
-                compile=self.compile,
+                **self.computing.asked(),
             )
         if all_processes().leads:
             out.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
@@ -16,13 +16,13 @@ from ..driver import condense
 from ..errors import InputError
 from ..evaluate import Protocol, Share, join, milestones, protocol_for, together, train_share
 from ..exchange import runs_in
-from ..execution import Compile, Precision
 from ..files import append_line, write_json
 from ..labels import labels
 from ..methods import Random
 from ..rundir import PROCESS, SCORES
 from ..types import ImageSet, Scores
 from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
+from .options import Computing
 from .reading import Reading, real_images
 from .reporting import report_on
 
@@ -79,15 +79,10 @@ class Evaluate:
     """Draw the scores as PNG: bars, or a heat map for several sets on several networks."""
     data: str | None = None
     """Where the test images come from; by default what the set was made from."""
-    reading: Reading = field(default_factory=Reading)
     out: Path | None = None
     """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    precision: Precision = "auto"
-    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
-    compile: Compile = "auto"
-    """torch.compile: auto compiles where the training is long enough to pay for it."""
+    computing: Computing = field(default_factory=Computing)
+    reading: Reading = field(default_factory=Reading)
 
     def run(self) -> None:
         if not self.run_dirs:
@@ -177,7 +172,7 @@ class Evaluate:
                 raise InputError("--beside random: a set has fewer images than classes, and so has no number for each")
             for ipc, seed in made.items():
                 name = "random real" if len(made) == 1 else f"random real ipc {ipc}"
-                baseline = condense(Random(arch=first.archs[0]), train, ipc, seed=seed, device=self.device)
+                baseline = condense(Random(arch=first.archs[0]), train, ipc, seed=seed, device=self.computing.device)
                 rows.insert(0, _Row(name, baseline, first, None))
         if "whole" in self.beside:
             recipes = {arch: replace(recipe, epochs=self.whole_epochs) for arch, recipe in first.recipes.items()}
@@ -185,7 +180,7 @@ class Evaluate:
         return rows
 
     def _train(self, rows: Sequence[_Row], test: ImageSet) -> list[tuple[_Row, Scores]]:
-        works = [milestones(row.protocol, row.examples, test, device=self.device) for row in rows]
+        works = [milestones(row.protocol, row.examples, test, device=self.computing.device) for row in rows]
         before = list(accumulate((work for _, work in works), initial=0.0))
         processes, first = all_processes(), 0
         shares: list[Share] = []
@@ -200,10 +195,17 @@ class Evaluate:
 
                 return on_epoch
 
-            how: dict[str, Any] = {"device": self.device, "precision": self.precision, "compile": self.compile}
             for row, (ends, _), done in zip(rows, works, before, strict=False):
                 on_epoch = counter(row.label, ends, done) if processes.leads else lambda: None
-                share = train_share(row.protocol, row.examples, test, processes, first=first, on_epoch=on_epoch, **how)
+                share = train_share(
+                    row.protocol,
+                    row.examples,
+                    test,
+                    processes,
+                    first=first,
+                    on_epoch=on_epoch,
+                    **self.computing.asked(),
+                )
                 shares.append(share)
                 first += row.protocol.nets * len(row.protocol.archs)
             # none waits for another before all its networks are trained

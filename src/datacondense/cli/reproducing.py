@@ -13,7 +13,7 @@ from ..continual import Scenario
 from ..data import absolute
 from ..distributed import ALONE, Processes, all_processes
 from ..errors import InputError, unknown
-from ..execution import Compile, Precision, check_shared
+from ..execution import check_shared
 from ..files import write_bytes, write_json
 from ..methods import Method
 from ..pace import duration
@@ -24,6 +24,7 @@ from ..rundir import REPORT
 from ..types import ImageSet
 from .continuing import FIGURE, learn, show
 from .display import OUT, RunDisplay, say
+from .options import Computing
 from .reading import Reading, read
 
 _Images: TypeAlias = tuple[ImageSet, ImageSet, dict[str, Any]]  # training, test, and what they were loaded from
@@ -53,7 +54,6 @@ class Reproduce:
     data: str | None = None
     """Run the experiment on other data: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or
     arrays:FILE.npz."""
-    reading: Reading = field(default_factory=Reading)
     ipc: int | None = None
     """Run it with another number of images per class."""
     runs: Path = Path("runs/reproduce")
@@ -62,12 +62,8 @@ class Reproduce:
     """Where the record of the result is appended."""
     overwrite: bool = False
     """Condense all sets anew."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    precision: Precision = "auto"
-    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
-    compile: Compile = "auto"
-    """torch.compile: auto compiles where the work is long enough to pay for it."""
+    computing: Computing = field(default_factory=Computing)
+    reading: Reading = field(default_factory=Reading)
 
     def run(self) -> None:
         if self.all:
@@ -121,9 +117,7 @@ class Reproduce:
             self.runs / done,
             source=source,
             overwrite=self.overwrite,
-            device=self.device,
-            precision=self.precision,
-            compile=self.compile,
+            **self.computing.asked(),
         )
         if all_processes().leads:
             folder = self.results / "continual"
@@ -155,7 +149,7 @@ class Reproduce:
 
     def _run_all(self) -> None:
         processes = all_processes()
-        check_shared(self.device, processes)
+        check_shared(self.computing.device, processes)
         plans = [self._plan(name) for name in names(self.presets)]
         data = keeping_last(lambda source: self._read(source, ALONE))
         outcomes = run_all(
@@ -164,7 +158,7 @@ class Reproduce:
             lambda planned: data(planned.data)[0].fingerprint(),
             processes,
             results=self.results,
-            asked=asked(self.reading.given(), self.precision),
+            asked=asked(self.reading.given(), self.computing.precision),
             anew=self.overwrite,
         )
         name = Column("experiment", overflow="fold")
@@ -206,12 +200,10 @@ class Reproduce:
                 overwrite=self.overwrite,
                 runs=self.runs,
                 results=self.results,
-                device=self.device,
-                precision=self.precision,
-                compile=self.compile,
                 observers=[display],
                 on_epoch=lambda done, total: display.step(done, total, f"networks {done / total:.0%}"),
                 processes=processes,
+                **self.computing.asked(),
             )
 
 
