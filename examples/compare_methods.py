@@ -8,7 +8,6 @@ goes on where it was stopped, and one with other settings needs another --out.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +44,7 @@ def main(args: argparse.Namespace) -> None:
         chosen = method(name, args.iterations)
         condensed = dc.condense(chosen, train, args.ipc, seed=args.seed, out=run, resume=True, source=source)
         scores = dc.evaluate(condensed, test, nets=args.nets, epochs=args.epochs, seed=args.seed)
-        with (run / "scores.jsonl").open("a") as kept:  # where the report looks for them
-            kept.write(json.dumps({name: scores.to_json()}) + "\n")
+        dc.keep_scores(run, {name: scores})  # where the report looks for them
         (arch,) = scores.accuracy
         accuracy = f"{100 * scores.mean(arch):.1f} +- {100 * scores.std(arch):.1f}"
         seconds = f"{condensed.provenance['wall_seconds']:>14.1f}{scores.seconds:>14.1f}"

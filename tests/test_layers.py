@@ -25,7 +25,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"artifact", "snapshots"},
     {"picture", "figures"},
     {"rundir", "storage", "labels"},
-    {"session"},
+    {"session", "kept_scores"},
     {"driver", "live", "evaluate", "presets", "exchange"},
     {"evaluated", "estimate", "memories"},
     {"reproduce", "continual"},

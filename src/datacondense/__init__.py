@@ -9,6 +9,7 @@ from .errors import Diverged, InputError
 from .estimate import Estimate, estimate
 from .evaluate import Protocol, evaluate
 from .exchange import export, import_sets
+from .kept_scores import keep_scores
 from .live import TensorBoard, WeightsAndBiases
 from .methods import METHODS, Method
 from .networks import NETWORKS, Network
@@ -42,6 +43,7 @@ __all__ = [
     "from_torch",
     "image_set",
     "import_sets",
+    "keep_scores",
     "load",
     "load_set",
     "methods",

@@ -1,6 +1,5 @@
 """The command `evaluate`."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -16,10 +15,11 @@ from ..driver import condense
 from ..errors import InputError
 from ..evaluate import Protocol, Share, join, milestones, protocol_for, together, train_share
 from ..exchange import runs_in
-from ..files import append_line, write_json
+from ..files import write_json
+from ..kept_scores import keep_scores
 from ..labels import labels
 from ..methods import Random
-from ..rundir import PROCESS, SCORES
+from ..rundir import PROCESS
 from ..types import ImageSet, Scores
 from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
 from .options import Computing
@@ -216,5 +216,4 @@ def _keep(of_row: Sequence[tuple[_Row, Scores]], run_dirs: Sequence[Path]) -> No
     """Add to each run directory's scores.jsonl the scores of its set, and those of the baselines."""
     for path in run_dirs:
         if path.is_dir():
-            values = {row.label: score.to_json() for row, score in of_row if row.run in (path, None)}
-            append_line(path / SCORES, json.dumps(values, allow_nan=False))
+            keep_scores(path, {row.label: score for row, score in of_row if row.run in (path, None)})

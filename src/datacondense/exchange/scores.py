@@ -1,17 +1,15 @@
 """The accuracies that are known of a set: measured here, or published with it."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from ..artifact import SyntheticSet
 from ..errors import InputError
-from ..files import parse_json
-from ..rundir import SCORES
+from ..kept_scores import is_of, kept_scores
 from ..types import Scores
 
 PUBLISHED = "published"
@@ -31,7 +29,12 @@ class Accuracies:
 
 def measured(scores: Scores) -> dict[str, Accuracies]:
     """Architecture -> accuracies in what `evaluate` returns."""
-    return _measured(scores.to_json())
+    found = {}
+    for arch, values in scores.accuracy.items():
+        recipe = scores.protocol["recipes"][arch]
+        how = f"{recipe['epochs']} epochs, augmentation {recipe['augment']}"
+        found[arch] = Accuracies([float(value) for value in values], how)
+    return found
 
 
 def check_fractions(values: Sequence[object], what: str) -> None:
@@ -50,32 +53,10 @@ def known(synthetic: SyntheticSet, run: Path | None = None) -> dict[str, Accurac
     """
     if PUBLISHED in synthetic.provenance:
         return {arch: Accuracies(values, "as published") for arch, values in _published(synthetic).items()}
-    path = None if run is None else run / SCORES
-    if path is None or not path.is_file():
-        return {}
-    made = json.loads(json.dumps(dict(synthetic.provenance)))
     found: dict[str, Accuracies] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            for score in parse_json(line).values():
-                if score["trained_on"].items() >= made.items() and on_test_images(score["protocol"]):  # else a baseline
-                    found |= _measured(score)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} is damaged: line {number} is no score of `evaluate` ({error})") from None
-    return found
-
-
-def on_test_images(protocol: Mapping[str, Any]) -> bool:
-    """Whether networks were tested on test images, and not on training images that were held out."""
-    return protocol.get("tested_on", "test") == "test"
-
-
-def _measured(score: Mapping[str, Any]) -> dict[str, Accuracies]:
-    found = {}
-    for arch, values in score["accuracy"].items():
-        recipe = score["protocol"]["recipes"][arch]
-        how = f"{recipe['epochs']} epochs, augmentation {recipe['augment']}"
-        found[arch] = Accuracies([float(value) for value in values], how)
+    for scores in kept_scores(run) if run else []:
+        if is_of(scores, synthetic):  # else a baseline
+            found |= measured(scores)
     return found
 
 

@@ -1,7 +1,6 @@
 """What the files of a run say: nothing else goes into a report."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +12,9 @@ from .. import picture, snapshots, storage
 from ..artifact import SyntheticSet, load_set
 from ..errors import InputError
 from ..evaluated import EVALUATION
-from ..exchange.scores import on_test_images
 from ..files import parse_json, read_json
-from ..rundir import LOG, PROCESS, RUN, SCORES, RunDirectory
+from ..kept_scores import from_json, is_of, kept_scores, on_test_images
+from ..rundir import LOG, PROCESS, RUN, RunDirectory
 from ..types import Scores
 
 CONDENSED, RANDOM, WHOLE = "condensed", "random real images", "whole training set"
@@ -64,55 +63,46 @@ class Run:
     @cached_property
     def scores(self) -> dict[str, Scores]:
         """CONDENSED, RANDOM or WHOLE -> the newest scores on each network, those of one evaluation or of several."""
-        made = json.loads(json.dumps(dict(self.made)))
         found: dict[str, Scores] = {}
-        for place, scores in self._evaluations():
-            try:
-                for fields in scores:
-                    score = Scores(**fields)
-                    kind = self._kind(score, made)
-                    if kind is not None:
-                        found[kind] = _newer(found[kind], score) if kind in found else score
-            except (KeyError, TypeError, AttributeError) as error:
-                raise InputError(f"{place} is no score of `evaluate` ({error})") from None
+        for score in (*self._reproduced(), *kept_scores(self.path)):
+            kind = self._kind(score)
+            if kind is not None:
+                found[kind] = _newer(found[kind], score) if kind in found else score
         return found
 
-    def _evaluations(self) -> Iterator[tuple[str, list[Any]]]:
-        """What `reproduce` and what `evaluate` have left, the oldest first, and where it stands."""
-        kept = self.path / EVALUATION
-        if kept.exists():
-            values = read_json(kept)
-            yield f"{kept} is damaged: it", [values.get("scores")] if isinstance(values, dict) else [None]
-        path = self.path / SCORES
-        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], start=1):
-            place = f"{path} is damaged: line {number}"
-            try:
-                yield place, list(parse_json(line).values())
-            except (ValueError, AttributeError) as error:
-                raise InputError(f"{place} is no score of `evaluate` ({error})") from None
+    def _reproduced(self) -> list[Scores]:
+        """What `reproduce` has left."""
+        path = self.path / EVALUATION
+        if not path.exists():
+            return []
+        kept = read_json(path)
+        try:
+            return [from_json(kept["scores"])]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is damaged: it is no score of `evaluate` ({error})") from None
 
     @cached_property
     def process(self) -> list[tuple[int, float, Scores]]:
         """Iteration, seconds since the start, and what networks learn from the images as they were then."""
         path = self.path / PROCESS
         took = {iteration: seconds for iteration, _, seconds in self.log}
+        entries = read_json(path) if path.exists() else []
         try:
-            entries = read_json(path) if path.exists() else []
-            found = [(int(entry["iteration"]), Scores(**entry["scores"])) for entry in entries]
-        except (KeyError, TypeError, ValueError) as error:
+            found = [(int(entry["iteration"]), from_json(entry["scores"])) for entry in entries]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path} is damaged: no scores of `evaluate --process` ({error})") from None
         return [(iteration, took.get(iteration, 0.0), scores) for iteration, scores in found]
 
-    def _kind(self, score: Scores, made: Mapping[str, Any]) -> str | None:
+    def _kind(self, score: Scores) -> str | None:
         """What was trained on; None for another set, or random images of another number."""
-        trained_on = score.trained_on
-        if not on_test_images(score.protocol):
+        if not on_test_images(score):
             return None
-        if trained_on.items() >= made.items():
+        if is_of(score, self.synthetic):
             return CONDENSED
-        if trained_on["method"] == "random" and trained_on["images"] == len(self.synthetic):
+        method = score.trained_on.get("method")
+        if method == "random" and score.trained_on.get("images") == len(self.synthetic):
             return RANDOM
-        return WHOLE if trained_on["method"] == "whole set" else None
+        return WHOLE if method == "whole set" else None
 
     @cached_property
     def storage(self) -> storage.Footprint:

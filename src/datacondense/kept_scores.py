@@ -1,0 +1,54 @@
+"""scores.jsonl of a run directory: what networks learned from its set and from what was trained beside it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .artifact import SyntheticSet
+from .errors import InputError
+from .files import append_line, parse_json
+from .rundir import SCORES
+from .types import Scores
+
+
+def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
+    """Add scores to those of a run directory, where `report` and `export` find them.
+
+    scores: what `evaluate` has returned, under a name for each set; of the run's own set, and of what it is to be
+    compared with. One line is appended, in one write.
+    """
+    values = {name: score.to_json() for name, score in scores.items()}
+    append_line(Path(run) / SCORES, json.dumps(values, allow_nan=False))
+
+
+def kept_scores(run: Path) -> list[Scores]:
+    """All scores in a run directory, the oldest first. Raises InputError, naming the line, for what is none."""
+    path = run / SCORES
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
+        try:
+            found += [from_json(value) for value in parse_json(line).values()]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is damaged: line {number} is no score of `evaluate` ({error})") from None
+    return found
+
+
+def from_json(value: Any) -> Scores:
+    """The inverse of `Scores.to_json`. Raises ValueError, KeyError, TypeError or AttributeError for all else."""
+    scores = Scores(**value)
+    for arch, accuracies in scores.accuracy.items():
+        _ = [float(one) for one in accuracies], scores.per_class[arch], scores.protocol["recipes"][arch]["epochs"]
+    _ = scores.trained_on.items(), scores.confusion.items()
+    return scores
+
+
+def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:
+    """Whether networks learned from this very set, and were tested on test images."""
+    made = json.loads(json.dumps(dict(synthetic.provenance)))
+    return scores.trained_on.items() >= made.items() and on_test_images(scores)
+
+
+def on_test_images(scores: Scores) -> bool:
+    """Whether networks were tested on test images, and not on training images that were held out."""
+    return scores.protocol.get("tested_on", "test") == "test"
