@@ -21,7 +21,7 @@ from datacondense.cli.parsing import parse
 from datacondense.methods import DC, DistributionMatching, Method, Random
 from datacondense.report import write_report
 from datacondense.report.command import command
-from datacondense.report.page import accuracy, size
+from datacondense.report.words import accuracy, size
 
 
 def text_of(path: Path) -> str:
@@ -95,6 +95,15 @@ def test_nearest_real_images_are_those_of_the_training_set(toy, tmp_path) -> Non
     pairs = re.findall(r'<img src="([^"]+)"[^>]*><img class="real" src="([^"]+)"', page)
     assert len(pairs) == len(made)
     assert all(image == neighbour for image, neighbour in pairs)  # real images are nearest to themselves
+
+
+def test_of_large_data_the_neighbours_are_those_that_were_asked_for(runs: Path, monkeypatch) -> None:
+    monkeypatch.setattr("datacondense.picture.SEARCHED", 1000)
+    assert main("condense random --data digits --ipc 1 --out large".split()) == 0
+    assert 'class="real"' not in Path("large/report.html").read_text()
+    assert main("show large --real".split()) == 0
+    assert main("report large".split()) == 0
+    assert Path("large/report.html").read_text().count('class="real"') == 10
 
 
 def test_two_hundred_classes_fit_a_small_page(tmp_path) -> None:
@@ -247,6 +256,18 @@ def test_a_browser_finds_nothing_wrong(width: int, scheme, runs: Path) -> None:
         page.keyboard.press("Escape")
         assert not page.locator("dialog").is_visible()
         assert page.evaluate("document.activeElement.className") == "pic"
+        player = page.locator(".player")
+        assert player.locator("img:visible").get_attribute("data-iteration") == "4"
+        player.locator("input").focus()
+        page.keyboard.press("ArrowLeft")
+        assert player.locator("img:visible").get_attribute("data-iteration") == "2"
+        assert player.locator("output").inner_text() == "2"
+        page.keyboard.press("ArrowRight")
+        player.locator(".play").press("Enter")  # from the start, as it is at the end
+        assert player.locator("img:visible").get_attribute("data-iteration") == "0"
+        assert player.locator(".play").inner_text() == "Pause"
+        page.wait_for_function("document.querySelector('.play').textContent === 'Play'")
+        assert player.locator("output").inner_text() == "4"
         assert wrong == []
         assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
         browser.close()

@@ -328,7 +328,9 @@ class Session:
             artifact.save(result, self.directory.path / artifact.FILE_NAME)
             self._record(status)
             picture.save_grid(result, self.directory.path / picture.FILE_NAME)
-            picture.save_neighbours(result, self.problem.real, self.directory.path / picture.NEIGHBOURS_FILE)
+            if self.problem.real.images.nbytes <= picture.SEARCHED:
+                neighbours = self.directory.path / picture.NEIGHBOURS_FILE
+                picture.save_neighbours(result, self.problem.real, neighbours)
         return result
 
     def tell(self, text: str) -> None:

@@ -66,6 +66,8 @@ class Show:
                 train, _ = real_images([run], sets, data=self.data, reading=self.reading, which="training")
             path = self.out or folder / (picture.NEAREST_REAL if self.real else picture.FILE_NAME)
             picture.save_grid(synthetic, path, classes=classes, per_class=self.per_class, real=train)
+            if train and run.is_dir() and train.fingerprint() == synthetic.provenance.get("data_sha256"):
+                picture.save_neighbours(synthetic, train, run / picture.NEIGHBOURS_FILE)  # for the report
             written = [path]
         for path in written:
             say(str(path))

@@ -2,9 +2,9 @@
 
 from .grid import draw_grid, save_grid
 from .layout import to_image, to_png
-from .nearest import NEIGHBOURS, first, load_neighbours, save_neighbours
+from .nearest import NEIGHBOURS, SEARCHED, first, load_neighbours, save_neighbours
 from .process import CLASSES as PROCESS_CLASSES
-from .process import save_process
+from .process import process_frames, save_process
 from .rows import save_rows
 
 FILE_NAME = "images.png"
@@ -24,9 +24,11 @@ __all__ = [
     "NEIGHBOURS_FILE",
     "PROCESS",
     "PROCESS_CLASSES",
+    "SEARCHED",
     "draw_grid",
     "first",
     "load_neighbours",
+    "process_frames",
     "save_grid",
     "save_neighbours",
     "save_process",

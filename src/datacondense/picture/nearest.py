@@ -12,6 +12,8 @@ from ..types import ImageSet
 NEIGHBOURS = 10
 """Images of a class whose neighbours are kept with a run."""
 
+SEARCHED = 2**31
+"""Bytes of real images among which every run searches when it ends, in seconds; others when `show --real` is asked."""
 _CHUNK_BYTES = 2**26  # of real images, as float64
 
 

@@ -31,7 +31,7 @@ def save_process(
     """
     spec = synthetic.spec
     chosen = range(min(spec.classes, CLASSES)) if classes is None else classes
-    frames = _frames(synthetic, run, chosen, per_class)
+    frames = process_frames(synthetic, run, chosen, per_class)
     names = class_labels(spec, chosen)
     count = max(map(len, next(iter(frames.values()))))
     strip = arrange(names, count, spec.shape, headings=[str(iteration) for iteration in frames], in_a_row=1)
@@ -45,8 +45,11 @@ def save_process(
     return [path, animation]
 
 
-def _frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], count: int) -> dict[int, list[Tensor]]:
-    """Iteration -> the first `count` images, uint8 (n, C, H, W), of each chosen class."""
+def process_frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], count: int) -> dict[int, list[Tensor]]:
+    """Iteration -> the first `count` images, uint8 (n, C, H, W), of each chosen class: of each snapshot and the set.
+
+    Raises InputError when there are no snapshots, or when they are not of this set.
+    """
     paths = snapshots.paths(run)
     if not paths:
         raise InputError(f"{run} has no snapshots of its iterations: condense with --snapshots 10")

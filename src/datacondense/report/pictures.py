@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+import torch
 from torch import Tensor
 
 from .. import picture
@@ -15,6 +16,8 @@ from .reading import Run
 _BUDGET = 2_400_000  # bytes of all images of a report, as PNG
 _PER_CLASS = 10
 _SHOWN = 96  # CSS pixels that an image is wide
+_PROCESS_CLASSES = 10
+_FRAMES, _FRAMES_BUDGET = 40, 600_000  # moments, and characters of all of them, that can be leafed through
 
 
 @final
@@ -86,7 +89,27 @@ def process(run: Run) -> str:
     """How the images came about, as the data URI of a strip; empty for a run without snapshots."""
     if not run.has_process:
         return ""
-    classes = list(range(min(10, run.synthetic.spec.classes)))
     with tempfile.TemporaryDirectory() as folder:
-        strip, _ = picture.save_process(run.synthetic, run.path, Path(folder, "process.png"), classes=classes)
+        strip, _ = picture.save_process(
+            run.synthetic, run.path, Path(folder, "process.png"), classes=first_classes(run)
+        )
         return to_uri(strip.read_bytes())
+
+
+def frames(run: Run) -> list[tuple[int, str]]:
+    """Iteration, and the first image of ten classes side by side as a data URI; of many iterations some.
+
+    The same images as in the strip, one moment at a time.
+    """
+    if not run.has_process:
+        return []
+    found = picture.process_frames(run.synthetic, run.path, first_classes(run), 1)
+    uris = [(iteration, _uri(torch.cat([*torch.cat(images)], dim=-1))) for iteration, images in found.items()]
+    while len(uris) > 2 and (len(uris) > _FRAMES or sum(len(uri) for _, uri in uris) > _FRAMES_BUDGET):
+        uris = [*uris[:-1:2], uris[-1]]  # the last is the set itself
+    return uris
+
+
+def first_classes(run: Run) -> range:
+    """Those whose images are shown as they came about."""
+    return range(min(_PROCESS_CLASSES, run.synthetic.spec.classes))

@@ -1,0 +1,171 @@
+"""What is told of one run."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from ..exchange.scores import known
+from ..methods import METHODS
+from ..pace import duration
+from ..types import Scores
+from . import charts, pictures
+from .command import command, defaults
+from .comparison import Draw
+from .reading import CONDENSED, RANDOM, WHOLE, Run
+from .words import accuracy, size
+
+_GAP = 7  # CSS pixels between two images
+
+
+def section(run: Run, index: int, images: list[pictures.OfClass], chart: Draw) -> dict[str, Any]:
+    """What is told of one run."""
+    key = f"run{index + 1}"
+    width, height = pictures.shown_size(run)
+    tested_on, learned = _learned(run, key, chart)
+    return {
+        "id": key,
+        "name": run.name,
+        "facts": _facts(run),
+        "scores": _score_rows(run),
+        "published": published(run),
+        "images": images,
+        "has_neighbours": any(one.neighbour for k in images for one in k.images),
+        "width": width,
+        "height": height,
+        "row": max(len(k.images) for k in images) * (width + _GAP),
+        "process": pictures.process(run),
+        "frames": pictures.frames(run),
+        "frames_width": len(pictures.first_classes(run)) * width,
+        "loss": _loss(run, key, chart),
+        "learned": learned,
+        "learned_on": tested_on,
+        "classes": _classes(run, key, chart),
+        "settings": _settings(run),
+        "command": command(run.made),
+        "started": (run.made.get("start") or {}).get("sha256"),
+    }
+
+
+def _loss(run: Run, key: str, chart: Draw) -> list[tuple[str, Markup]]:
+    if len(run.log) < 2:
+        return []
+    iterations, losses, seconds = zip(*run.log, strict=True)
+    return _over_both(f"{key}-loss", iterations, seconds, chart, lambda x, unit: charts.loss(x, losses, unit))
+
+
+def _learned(run: Run, key: str, chart: Draw) -> tuple[str, list[tuple[str, Markup]]]:
+    """What networks learn from the images on the way, and which images they were tested on."""
+    if not run.process:
+        return "", []
+    iterations, seconds, scores = zip(*run.process, strict=True)
+    (arch, *_), tested_on = scores[0].accuracy, scores[0].protocol.get("tested_on", "test")
+    values = [score.accuracy[arch] for score in scores]
+
+    def draw(x: Sequence[float], unit: str) -> Figure:
+        return charts.learned(x, values, unit, f"{tested_on} accuracy % ({arch})")
+
+    return tested_on, _over_both(f"{key}-accuracy", iterations, seconds, chart, draw)
+
+
+def _over_both(
+    name: str,
+    iterations: Sequence[int],
+    seconds: Sequence[float],
+    chart: Draw,
+    draw: Callable[[Sequence[float], str], Figure],
+) -> list[tuple[str, Markup]]:
+    """What it is drawn over, and the figure: over iterations and over time."""
+    return [
+        ("iterations", chart(f"{name}-iterations", partial(draw, iterations, "iteration"))),
+        ("time", chart(f"{name}-time", partial(draw, seconds, "seconds"))),
+    ]
+
+
+def _classes(run: Run, key: str, chart: Draw) -> list[dict[str, Any]]:
+    """For each network that learned the set, how well it knows each class, and what it takes for what."""
+    own, names = run.scores.get(CONDENSED), run.synthetic.spec.class_names
+    if own is None:
+        return []
+    return [
+        {
+            "arch": arch,
+            "nets": len(values),
+            "bars": chart(f"{key}-{arch}-classes", partial(charts.per_class, names, own, arch)),
+            "confusion": chart(f"{key}-{arch}-confusion", partial(charts.confusion, names, own.confusion[arch]))
+            if own.confusion.get(arch)
+            else None,
+            "rows": _class_rows(names, own, arch),
+        }
+        for arch, values in own.accuracy.items()
+    ]
+
+
+def _facts(run: Run) -> dict[str, str]:
+    made, kept = run.made, run.storage
+    versions = made.get("versions") or {}
+    iterations = (made.get("settings") or {}).get("iterations")
+    facts = {
+        "method": str(made.get("method")),
+        "data": str(made.get("data")),
+        "images": f"{len(run.synthetic):,}, {made.get('ipc')} per class",
+        "stored": f"{size(kept.total)} ({kept.form}); as PNG files {size(kept.png)}",
+        "iterations": "" if iterations is None else f"{made.get('iterations_done')} of {iterations}",
+        "time": took(run),
+        "status": "" if run.status in ("", "complete") else run.status,
+        "seed": str(made.get("seed", "")),
+        "method from": str((made.get("plugin") or {}).get("file") or (made.get("plugin") or {}).get("package", "")),
+        "machine": str(made.get("machine", "")),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "imported from": (made.get("imported") or {}).get("file", ""),
+        "fingerprint": run.synthetic.fingerprint(),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _score_rows(run: Run) -> list[dict[str, str]]:
+    rows = []
+    for kind in (RANDOM, CONDENSED, WHOLE):
+        if kind not in run.scores:
+            continue
+        score = run.scores[kind]
+        for arch, values in score.accuracy.items():
+            recipe = score.protocol["recipes"][arch]
+            rows.append(
+                {
+                    "kind": str(run.made.get("method")) if kind == CONDENSED else kind,
+                    "images": f"{score.trained_on['images']:,}",
+                    "arch": arch,
+                    "accuracy": accuracy(values),
+                    "n": f"{len(values)} x {recipe['epochs']}",
+                    "augment": recipe["augment"],
+                }
+            )
+    return rows
+
+
+def _class_rows(names: Sequence[str], score: Scores, arch: str) -> list[tuple[str, str]]:
+    columns = zip(*score.per_class[arch], strict=True)
+    return [(name, accuracy(list(values))) for name, values in zip(names, columns, strict=True)]
+
+
+def _settings(run: Run) -> list[dict[str, Any]]:
+    """Every setting with what it is by default, of methods that are here."""
+    usual = defaults(str(run.made["method"])) if run.made.get("method") in METHODS else {}
+    return [
+        {"name": name, "value": str(value), "usual": str(usual[name]) if usual.get(name, value) != value else None}
+        for name, value in (run.made.get("settings") or {}).items()
+    ]
+
+
+def published(run: Run) -> str:
+    """The accuracies that an imported set came with."""
+    return ", ".join(f"{arch} {accuracy(one.values)} ({one.how})" for arch, one in known(run.synthetic).items())
+
+
+def took(run: Run) -> str:
+    """How long condensing took; empty where it is not known."""
+    seconds = run.made.get("wall_seconds")
+    return "" if seconds is None else duration(seconds)
