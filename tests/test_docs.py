@@ -18,6 +18,7 @@ ELSEWHERE = {
     "format.md": "test_format_doc.py",
     "examples.md": "test_examples.py",
     "live.md": "test_live.py",
+    "sharing.md": "test_readme.py",
 }
 SMALL = {
     "--iterations": "2",
@@ -60,7 +61,7 @@ def test_a_page_runs(page: Path, tmp_path, monkeypatch: pytest.MonkeyPatch, caps
             words = shlex.split(line.partition(" > ")[0])[1:]
             words = [SMALL.get(flag, word) for flag, word in zip(["", *words], words, strict=False)]
             off = ["--compile", "off"] if words[0] in COMPUTING else []
-            if "--tyro-print-completion" in words:
+            if {"--tyro-print-completion", "--help"} & set(words):
                 with pytest.raises(SystemExit) as end:
                     main(words)
                 assert not end.value.code

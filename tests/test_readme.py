@@ -1,4 +1,4 @@
-"""The README's Python runs as it is written, and so does its tour, at a smaller scale."""
+"""The README's Python runs as it is written, and so do its commands and those of sharing, at a smaller scale."""
 
 import re
 import shlex
@@ -14,7 +14,8 @@ from datacondense import load_set
 from datacondense.cli import main
 from datacondense.data.named import NAMED
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 SMALLER = ["--iterations", "2", "--whole-epochs", "1", "--epochs", "2"]
 
 
@@ -33,10 +34,9 @@ def test_the_python_runs_as_written_and_scores_well(capsys: pytest.CaptureFixtur
 
 
 def test_every_link_leads_somewhere_and_no_figure_is_missing() -> None:
-    root = Path(__file__).parent.parent
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
     assert links
-    assert [link for link in links if not (root / link).exists()] == []
+    assert [link for link in links if not (ROOT / link).exists()] == []
     assert not re.search(r"@[A-Z]+@", README)
 
 
@@ -51,7 +51,7 @@ def commands(words: str) -> list[list[str]]:
 def test_the_tour_runs_at_a_smaller_scale(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tour = [command for command in commands("") if any("demo" in word for word in command)]
-    assert [command[0] for command in tour] == ["condense", "evaluate", "show", "report"]
+    assert [command[0] for command in tour] == ["condense", "evaluate"]
     for command in tour:
         for flag, value in zip(SMALLER[::2], SMALLER[1::2], strict=True):
             if flag in command:
@@ -86,12 +86,6 @@ def test_own_images_become_a_folder_of_others(toy, tmp_path, monkeypatch: pytest
     ]
 
 
-def section(title: str) -> list[list[str]]:
-    """The commands of a section."""
-    text = README[README.index(f"## {title}\n") :].split("\n## ")[0]
-    return [shlex.split(line)[1:] for line in re.findall(r"^datacondense .*", text, re.MULTILINE)]
-
-
 def clothes() -> None:
     """FashionMNIST as the hub has it, in a folder of that name, which its library takes first."""
     import datasets
@@ -105,7 +99,7 @@ def clothes() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning")
-def test_sets_are_given_away_taken_and_looked_at(
+def test_sets_are_given_away_and_taken(
     tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -117,9 +111,8 @@ def test_sets_are_given_away_taken_and_looked_at(
         assert main(f"condense random --data fashion-mnist --ipc {ipc} --out runs/{out}".split()) == 0
     sets = [[torch.randn(20, 1, 28, 28), torch.arange(10).repeat_interleave(2)] for _ in range(2)]
     torch.save({"data": sets, "accs_all_exps": {"ConvNet": [np.float64(0.5)] * 4}}, "res_DM_CIFAR10_ConvNet_10ipc.pt")
-    for title in ("Giving a set away, and taking others'", "Looking at it"):
-        for command in section(title):
-            assert main(at_toy_scale(command)) == 0
+    page = (ROOT / "docs" / "sharing.md").read_text()
+    for line in re.findall(r"^datacondense .*", page, re.MULTILINE):
+        assert main(at_toy_scale(shlex.split(line)[1:])) == 0
     assert (tmp_path / "fashion-condensed/README.md").exists()
-    assert (tmp_path / "runs/process/process.gif").exists()
     assert "2 x 1" in capsys.readouterr().out  # two sets, a network each

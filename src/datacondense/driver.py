@@ -45,7 +45,10 @@ def condense(
 ) -> SyntheticSet:
     """Condense `real` into `ipc` synthetic images of each class.
 
+    seed: the same on the same machine gives the same images, bit for bit.
     out: run directory to write; None keeps everything in memory.
+    device: auto, cpu, cuda or cuda:N. precision: arithmetic of the networks, auto, fp32, tf32 or bf16. compile: by
+    torch.compile, auto, on or off; auto compiles where the run is long enough to pay for it.
     classes_at_once: classes whose images are compared together; fewer need less memory. By default what fits.
     time_budget: seconds after which this session stops, after an update of the images, with a valid set.
     resume: go on with the run in `out`, bit for bit as if it had never stopped; a fresh run where there is none.

@@ -110,11 +110,14 @@ def evaluate(
     """Train `nets` fresh networks of each architecture on `examples`; test each after its last epoch.
 
     examples: a synthetic set, or real images for comparison. test: real images of the same classes.
-    archs, pool, epochs, augment: as `protocol_for` fills them in. Nothing is chosen by test accuracy.
+    archs: networks, by default the one the set was made with. pool: a published pool of them in place of archs.
+    epochs: by default as published, 1000 with augmentation and 300 without. augment: auto takes what the set was
+    condensed under, and DC's rule for a set condensed without. seed: of the networks. device, precision, compile: as
+    in `condense`. Nothing is chosen by test accuracy.
     on_epoch: called after every epoch of every network.
     processes: who shares the networks, each with the same arguments; by default all of PyTorch's process group where
     there is one. All get the scores, which are those of one process; the first alone calls on_epoch.
-    Raises InputError when the test images do not fit the set, and for anything `protocol_for` refuses.
+    Raises InputError when the test images do not fit the set, for unknown names and for numbers that make no sense.
     """
     protocol = protocol_for(examples, archs=archs, pool=pool, nets=nets, epochs=epochs, augment=augment, seed=seed)
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
