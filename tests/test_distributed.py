@@ -21,10 +21,11 @@ from datacondense.cli import main
 from datacondense.distributed import ALONE, Processes, _collective, all_processes
 from datacondense.engine import Engine
 from datacondense.errors import LostProcess
-from datacondense.evaluate import Protocol, _standing_for_all
+from datacondense.evaluate import _standing_for_all
 from datacondense.execution import Execution
 from datacondense.launch import _met
 from datacondense.methods import Problem, Random, differentiate
+from datacondense.protocol import Protocol
 from datacondense.synthetic import Pixels
 from datacondense.training import Recipe
 

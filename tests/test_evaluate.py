@@ -9,10 +9,11 @@ from datacondense import ImageSet, InputError, Network, condense, evaluate
 from datacondense.augment import Siamese
 from datacondense.distributed import ALONE, Processes
 from datacondense.engine import Engine
-from datacondense.evaluate import join, protocol_for, together, train_share
+from datacondense.evaluate import join, together, train_share
 from datacondense.execution import Execution
 from datacondense.methods import DistributionMatching, Random
 from datacondense.networks import build
+from datacondense.protocol import protocol_for
 from datacondense.streams import Streams
 from datacondense.training import Recipe, train
 

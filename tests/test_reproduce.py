@@ -15,9 +15,9 @@ from datacondense.cells import recorded
 from datacondense.data import DATASETS, load
 from datacondense.evaluated import EVALUATION
 from datacondense.methods import DC, DistributionMatching
+from datacondense.observers import Progress
 from datacondense.presets import PRESETS, Preset
 from datacondense.reproduce import plan, reproduce
-from datacondense.session import Progress
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(

@@ -7,13 +7,14 @@ from .data import from_torch, image_set, load
 from .driver import condense
 from .errors import Diverged, InputError
 from .estimate import Estimate, estimate
-from .evaluate import Protocol, evaluate
+from .evaluate import evaluate
 from .exchange import export, import_sets
 from .kept_scores import keep_scores
 from .live import TensorBoard, WeightsAndBiases
 from .methods import METHODS, Method
 from .networks import NETWORKS, Network
-from .session import ImageObserver, Observer, Progress, UpdateObserver
+from .observers import ImageObserver, Observer, Progress, UpdateObserver
+from .protocol import Protocol
 from .types import ImageSet, Scores, Spec
 
 __all__ = [

@@ -19,13 +19,13 @@ from . import artifact, machine, picture
 from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .errors import InputError
-from .evaluate import Protocol, protocol_for
 from .evaluated import evaluate_once
 from .execution import Compile, Precision
 from .files import read_json, write_json
 from .memories import Condensing, Kept, given, steps_of
 from .methods import Method, method_name
-from .session import Observer
+from .observers import Observer
+from .protocol import Protocol, protocol_for
 from .types import ImageSet, Scores
 
 RECORD = "continual.json"

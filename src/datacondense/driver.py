@@ -14,8 +14,9 @@ from .engine import Engine
 from .errors import InputError
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .methods import Method, Problem, method_name, plugins
+from .observers import Observer, preparing
 from .rundir import RunDirectory, begun
-from .session import Observer, Session, preparing
+from .session import Session
 from .streams import check_seed
 from .types import ImageSet
 

@@ -8,8 +8,9 @@ from typing import Any
 from .artifact import SyntheticSet
 from .distributed import Processes
 from .errors import InputError
-from .evaluate import Protocol, evaluate_by, milestones
+from .evaluate import evaluate_by, milestones
 from .files import read_json, write_json
+from .protocol import Protocol
 from .types import ImageSet, Scores
 
 EVALUATION = "evaluation.json"

@@ -16,9 +16,9 @@ from PIL import Image
 from .artifact import SyntheticSet
 from .errors import InputError, reason
 from .files import parse_json, read_json, write_json
+from .observers import Progress
 from .picture import draw_grid
 from .rundir import EVENTS, LOG, WANDB, events
-from .session import Progress
 
 _IMAGES = "images"
 _SECONDS = 10  # after which TensorBoard finds in its files what was written

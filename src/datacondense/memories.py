@@ -13,8 +13,8 @@ from .distributed import Processes
 from .driver import condense
 from .errors import InputError, Stopped
 from .methods import Method
+from .observers import Observer
 from .rundir import RunDirectory
-from .session import Observer
 from .types import ImageSet
 
 

@@ -10,13 +10,14 @@ from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .driver import condense
 from .errors import InputError, Stopped, unknown
-from .evaluate import Protocol, join, protocol_for
+from .evaluate import join
 from .evaluated import evaluate_once
 from .execution import Compile, Precision
 from .files import append_line
 from .methods import Method, method_name
+from .observers import Observer
 from .presets import PRESETS, Preset
-from .session import Observer
+from .protocol import Protocol, protocol_for
 from .types import ImageSet, Scores
 
 

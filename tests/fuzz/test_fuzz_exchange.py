@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from datacondense import InputError, Spec, SyntheticSet, load_set
 from datacondense.artifact import FILE_NAME, save
-from datacondense.evaluate import protocol_for
 from datacondense.exchange import FORMATS, export, import_sets
 from datacondense.exchange.scores import known
 from datacondense.files import read_tensors, write_tensors
 from datacondense.labels import labels
+from datacondense.protocol import protocol_for
 
 pytestmark = pytest.mark.slow
 CASES = settings(max_examples=2000, deadline=None, derandomize=True, database=None)

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from ..observers import Progress
 from ..pace import Pace, duration
-from ..session import Progress
 from ..types import Scores
 
 OUT = Console(highlight=False)

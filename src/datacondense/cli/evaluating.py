@@ -13,12 +13,13 @@ from ..artifact import SyntheticSet, load_set
 from ..distributed import all_processes
 from ..driver import condense
 from ..errors import InputError
-from ..evaluate import Protocol, Share, join, milestones, protocol_for, together, train_share
+from ..evaluate import Share, join, milestones, together, train_share
 from ..exchange import runs_in
 from ..files import write_json
 from ..kept_scores import keep_scores
 from ..labels import labels
 from ..methods import Random
+from ..protocol import Protocol, protocol_for
 from ..rundir import PROCESS
 from ..types import ImageSet, Scores
 from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
