@@ -249,3 +249,43 @@ def test_a_published_experiment_is_run_by_name_and_gets_its_line_on_the_page(cap
     assert "| cifar100-5-random@digits@ipc2@scale0.001 | 2 | 2: " in page
     assert main(["reproduce", "continual/cifar100/5/randam", *quick]) == 2
     assert "did you mean 'continual/cifar100/5/random'?" in capsys.readouterr().err
+
+
+def test_quick_looks_are_checked_and_never_replace_more_networks(capsys) -> None:
+    name, quick = "continual/cifar100/10/random", "--data digits --ipc 2 --compile off".split()
+    for arguments, said in (
+        (["--scale", "-3"], "--scale -3: must be above 0 and at most 1"),
+        (["--iterations", "3"], "--iterations 3: random has none, leave it out"),
+    ):
+        assert main(["reproduce", name, *quick, *arguments]) == 2
+        assert said in capsys.readouterr().err
+    quick += ["--scale", "1e-3"]
+    assert main(["reproduce", name, *quick, "--seeds", "2", "--nets", "1"]) == 0
+    assert main(["reproduce", name, *quick, "--seeds", "1", "--nets", "1"]) == 0
+    assert "is over more networks" in capsys.readouterr().out
+    (record,) = (json.loads(path.read_text()) for path in Path("results/continual").iterdir())
+    assert (record["scenario"]["orders"], record["scenario"]["steps"]) == (2, 5)  # two classes in each step
+
+
+def test_networks_that_tell_classes_apart_need_two_in_each_step(toy) -> None:
+    alone = replace(SMALL, steps=6)
+    for name in ("dc", "dsa", "herding", "k-center", "forgetting"):
+        with pytest.raises(InputError, match=f"{name} compares networks that tell classes apart"):
+            run(toy, TOY[name], scenario=alone)
+    assert run(toy, TOY["random"], scenario=alone)["classes_seen"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_record_of_finished_memories_tells_what_they_are(toy) -> None:
+    run(toy)
+    record = run(toy, [load_set("out/order0")], scenario=replace(SMALL, orders=5, per_class=9))
+    assert (record["scenario"]["orders"], record["scenario"]["per_class"]) == (1, 2)
+    assert load_set("out/order0").provenance["ipc"] == 2
+
+
+def test_classes_without_test_images_are_told_before_anything_is_made(toy) -> None:
+    train, test = toy(sizes=SIX), toy(sizes=SIX, draw=1)
+    kept = ~torch.isin(test.labels, torch.tensor(class_order(6, 0)[:3]))
+    test = type(test)(test.images[kept], test.labels[kept], test.spec)
+    with pytest.raises(InputError, match="there is no test image of the classes that come first"):
+        learn_continually(Random(arch="ConvNetD1"), train, test, SMALL, "out")
+    assert not Path("out").exists()

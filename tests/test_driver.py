@@ -267,7 +267,7 @@ def test_a_kill_after_the_repair_still_leaves_a_good_checkpoint(toy, tmp_path, m
     replace_file = Path.replace
 
     def killed_between_the_renames(path: Path, target: Path) -> Path:
-        if path.name == ".checkpoint.safetensors.partial":
+        if path.name.startswith(".checkpoint.safetensors."):
             raise KeyboardInterrupt
         return replace_file(path, target)
 
@@ -275,8 +275,10 @@ def test_a_kill_after_the_repair_still_leaves_a_good_checkpoint(toy, tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True, checkpoint_every=0)
     monkeypatch.undo()
+    (tmp_path / ".checkpoint.safetensors.1.partial").write_bytes(b"of a process that was killed")
     resumed = condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
     assert torch.equal(resumed.images, condense(METHOD, toy(), ipc=1).images)
+    assert list(tmp_path.glob(".*")) == []
 
 
 DAMAGED_RUN_JSON = [b"[1]", b"{", b"{}", b'{"settings": []}', b"\xff\xfe"]

@@ -105,6 +105,28 @@ def test_what_is_wrong_with_a_file_is_said_in_a_line(content: str | None, said: 
     assert error.count("\n") == 1
 
 
+def test_plugin_without_a_command(capsys) -> None:
+    Path("near_means.py").write_text(block("python"))
+    assert main(["--plugin", "near_means.py"]) == 2
+    assert "--plugin: name a command before it" in capsys.readouterr().err
+
+
+def test_a_setting_without_a_default_must_be_given(capsys) -> None:
+    Path("bare.py").write_text(
+        f"{HEAD}from datacondense.execution import Load\n@dataclass(frozen=True, kw_only=True)\nclass Bare(Matching):\n"
+        "    power: float\n    def load(self, ipc): return Load(passes=0, real=1, synthetic=ipc)\n"
+        "    def iterate(self, synthetic, problem, streams): yield synthetic().abs().pow(self.power).sum()\n"
+    )
+    quick = (
+        "continual --plugin bare.py --memory bare --data digits --steps 1 --per-class 1 --orders 1 --nets 1 --epochs 1"
+    )
+    quick = [*quick.split(), "--epochs", "1", "--arch", "MLP", "--out", "out"]
+    assert main(quick) == 2
+    assert "bare needs a value of power: give --set bare.power=VALUE" in capsys.readouterr().err
+    assert main([*quick, "--set", "power=2", "iterations=2"]) == 0
+    assert load_set("out/bare/order0").provenance["settings"]["power"] == 2.0
+
+
 def test_plugin_without_a_file(capsys) -> None:
     assert main(["list", "methods", "--plugin"]) == 2
     assert "--plugin: name a Python file" in capsys.readouterr().err

@@ -64,6 +64,20 @@ def test_a_page_tells_of_every_run_and_compares_them(runs: Path, capsys) -> None
     assert re.search(r"lr 2\.0 1\.0", page)  # what differs from the default stands beside it
 
 
+def test_seeds_are_one_point_and_other_settings_another_line(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = "--data digits --arch ConvNetD1 --batch-real 8 --iterations 1"
+    for name, more in {"a": "--ipc 1", "b": "--ipc 1 --seed 1", "c": "--ipc 2", "d": "--ipc 2 --lr 3"}.items():
+        assert main(f"condense dm {quick} {more} --out {name}".split()) == 0
+        assert main(f"evaluate {name} --nets 1 --epochs 1".split()) == 0
+    number = r"[\d.]+ %"
+    write_report(["a", "b", "c"], "report.html")
+    path = rf"dm: {number} with 1 per class, {number} with 2 per class\""
+    assert re.search(path, Path("report.html").read_text())
+    write_report(["a", "c", "d"], "report.html")
+    assert re.search(rf"dm lr 3.0: {number} with 2 per class\"", Path("report.html").read_text())
+
+
 def test_the_page_loads_nothing_and_every_image_has_words(runs: Path) -> None:
     write_report([runs / "one", runs / "two"], "report.html")
     page = re.sub(r"<script>.*</script>", "", Path("report.html").read_text(), flags=re.DOTALL)

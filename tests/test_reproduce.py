@@ -13,11 +13,11 @@ import pytest
 from datacondense import InputError, load_set
 from datacondense.cells import recorded
 from datacondense.data import DATASETS, load
-from datacondense.evaluated import EVALUATION
 from datacondense.methods import DC, DistributionMatching
 from datacondense.observers import Progress
 from datacondense.presets import PRESETS, Preset
 from datacondense.reproduce import plan, reproduce
+from datacondense.rundir import EVALUATION
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(
@@ -157,6 +157,7 @@ def test_stopped_while_condensing_it_says_so_and_goes_on() -> None:
         ({"data": "other"}, "small@other"),
         ({"ipc": 2}, "small@ipc2"),
         ({"iterations": 2}, "small@iterations2"),
+        ({"hold_out": 0.5}, "small@hold_out0.5"),
         ({"scale": 0.01, "data": "other", "ipc": 2, "nets": 2}, "small@other@ipc2@scale0.01"),
     ],
 )

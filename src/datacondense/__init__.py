@@ -13,8 +13,7 @@ from .kept_scores import keep_scores
 from .live import TensorBoard, WeightsAndBiases
 from .methods import METHODS, Method
 from .networks import NETWORKS, Network
-from .observers import ImageObserver, Observer, Progress, UpdateObserver
-from .protocol import Protocol
+from .observers import ImageObserver, Observer, Progress, StartObserver, UpdateObserver
 from .types import ImageSet, Scores, Spec
 
 __all__ = [
@@ -29,9 +28,9 @@ __all__ = [
     "Network",
     "Observer",
     "Progress",
-    "Protocol",
     "Scores",
     "Spec",
+    "StartObserver",
     "SyntheticSet",
     "TensorBoard",
     "UpdateObserver",

@@ -64,6 +64,12 @@ class SyntheticSet:
         index = index.to(self.labels.device)
         return self.images[index], self.labels[index]
 
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of condensing, with that of the set it started from; None where it is not known."""
+        own, start = self.provenance.get("wall_seconds"), self.provenance.get("start") or {}
+        return None if own is None else own + (start.get("wall_seconds") or 0.0)
+
     def as_dataset(self, *, normalised: bool = True) -> "Dataset[tuple[Tensor, int]]":
         """The set as a map-style dataset of (image, label), for any DataLoader.
 

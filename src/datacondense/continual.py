@@ -6,7 +6,7 @@ data, are added to a memory; a fresh network is trained on the memory and tested
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, stdev
@@ -114,8 +114,15 @@ def learn_continually(
     else:
         name = name or "imported"
         memory = memory[: scenario.orders]
+        if not memory:
+            raise InputError("there is no finished memory: name at least one")
+        scenario = replace(scenario, orders=len(memory), per_class=len(memory[0]) // len(memory[0].labels.unique()))
         orders = [steps_of(one, train, scenario.steps) for one in memory]
         stages = (given(one, orders[number], out / f"order{number}") for number, one in enumerate(memory))
+    for steps in orders:
+        if not int(test.counts[steps[0]].sum()):
+            names = ", ".join(train.spec.class_names[k] for k in steps[0])
+            raise InputError(f"there is no test image of the classes that come first ({names}): take fewer --steps")
     testing = _Testing(name, train, test, scenario, source, on_epoch, how, processes)
     began, tested = time.perf_counter(), []
     for number, kept in enumerate(stages):

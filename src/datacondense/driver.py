@@ -69,7 +69,7 @@ def condense(
     """
     processes = all_processes() if processes is None else processes
     check(method, real, ipc)
-    _check_start(start, method, real, ipc)
+    check_start(start, method, real, ipc)
     check_seed(seed)
     check_shared(device, processes)
     if time_budget is not None and time_budget <= 0:
@@ -125,7 +125,15 @@ def condense(
     execution = replace(execution, device=settled(device)) if processes.size > 1 else execution
     engine = Engine(execution, processes)
     with engine.active():
-        problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine, preparing(observers))
+        problem = Problem(
+            real.to(engine.device),
+            ipc,
+            method.arch,
+            method.augment,
+            engine,
+            preparing(observers),
+            resumed=processes.agreed(lambda: bool(directory and recorded and directory.has_checkpoint())),
+        )
         session = Session(method, problem, seed, {**identity, **origin}, directory, tuple(observers), snapshots, start)
         if not recorded:
             processes.agreed(lambda: directory.clear() if directory else None)
@@ -165,6 +173,8 @@ def settle(
 def check(method: Method, real: ImageSet, ipc: int) -> None:
     """Raises InputError for what no run can make of `real`."""
     method.check()
+    if real.spec.classes < method.least_classes:
+        raise InputError(f"{method_name(method)} compares networks that tell classes apart: there is one class only")
     if ipc < 1:
         raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
     small = [(name, n) for name, n in zip(real.spec.class_names, real.counts.tolist(), strict=True) if n < ipc]
@@ -176,7 +186,7 @@ def check(method: Method, real: ImageSet, ipc: int) -> None:
         )
 
 
-def _check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
+def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Raises InputError for a set that a run on `real` cannot start from."""
     if start is None:
         return
@@ -198,5 +208,6 @@ def _check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc
 def _origin(start: SyntheticSet) -> dict[str, Any]:
     """What a run tells of the set that it starts from."""
     made = start.provenance
-    kept = ("method", "settings", "seed", "iterations_done", "wall_seconds")
-    return {"sha256": start.fingerprint(), **{key: made[key] for key in kept if key in made}}
+    kept = {key: made[key] for key in ("method", "settings", "seed", "iterations_done") if key in made}
+    took = {} if start.seconds is None else {"wall_seconds": start.seconds}
+    return {"sha256": start.fingerprint(), **kept, **took}

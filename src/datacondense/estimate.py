@@ -11,12 +11,14 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from .driver import check, settle
+from .artifact import SyntheticSet
+from .driver import check, check_start, settle
 from .engine import Engine, equal_part
 from .execution import Compile, Execution, Precision
 from .memory import fitting, peak_memory
 from .methods import Loss, Method, Problem, differentiate
 from .rundir import pack_state
+from .session import taken_up
 from .streams import Streams
 from .synthetic import Synthetic
 from .types import ImageSet
@@ -62,6 +64,7 @@ def estimate(
     precision: Precision = "auto",
     compile: Compile = "auto",
     classes_at_once: int | None = None,
+    start: SyntheticSet | None = None,
 ) -> Estimate:
     """Foretell what `condense` with these arguments would take, and write nothing.
 
@@ -71,6 +74,7 @@ def estimate(
     Raises InputError as `condense` does.
     """
     check(method, real, ipc)
+    check_start(start, method, real, ipc)
     asked: dict[str, Any] = {
         "device": device,
         "precision": precision,
@@ -79,7 +83,7 @@ def estimate(
     }
     engine = Engine(settle(method, real, ipc, **asked))
     with engine.active(), peak_memory(engine.device) as peak:
-        calibration = fitting(lambda: _calibrate(method, real, ipc, seed, engine), engine, lambda: None)
+        calibration = fitting(lambda: _calibrate(method, real, ipc, seed, engine, start), engine, lambda: None)
     there = calibration.problem.real
     held = there.resident and there.images.device.type == engine.device.type
     return Estimate(
@@ -95,11 +99,13 @@ def estimate(
     )
 
 
-def _calibrate(method: Method, real: ImageSet, ipc: int, seed: int, engine: Engine) -> "_Calibration":
+def _calibrate(
+    method: Method, real: ImageSet, ipc: int, seed: int, engine: Engine, start: SyntheticSet | None
+) -> "_Calibration":
     """Begin a run, and time it where it has iterations."""
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
-    synthetic, more = method.rehearse(problem, Streams(seed))
+    synthetic, more = (taken_up(start, problem), 0.0) if start else method.rehearse(problem, Streams(seed))
     calibration = _Calibration(method, problem, synthetic, Streams(seed))
     calibration.run(began)
     calibration.start += more

@@ -154,7 +154,7 @@ def together(share: Share, processes: Processes) -> Scores:
     return Scores(
         accuracy={arch: [_accuracy(said[arch, index]) for index in nets] for arch in protocol.archs},
         per_class={arch: [_per_class(said[arch, index]) for index in nets] for arch in protocol.archs},
-        confusion={arch: _added([said[arch, index].tolist() for index in nets]) for arch in protocol.archs},
+        confusion={arch: torch.stack([said[arch, index] for index in nets]).sum(0).tolist() for arch in protocol.archs},
         seconds=max(one.seconds for one in shares),
         protocol={
             **protocol.to_json(),
@@ -240,5 +240,7 @@ def _check_fit(examples: SyntheticSet | ImageSet, test: ImageSet) -> None:
 
 
 def _description(examples: SyntheticSet | ImageSet) -> dict[str, Any]:
-    provenance = dict(examples.provenance) if isinstance(examples, SyntheticSet) else {"method": "whole set"}
-    return {"data": examples.spec.name, "images": len(examples), **provenance}
+    of_set = {"data": examples.spec.name, "images": len(examples)}
+    if isinstance(examples, SyntheticSet):
+        return {**of_set, **examples.provenance, "set_sha256": examples.fingerprint()}
+    return {**of_set, "method": "whole set"}

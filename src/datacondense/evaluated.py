@@ -11,9 +11,8 @@ from .errors import InputError
 from .evaluate import evaluate_by, milestones
 from .files import read_json, write_json
 from .protocol import Protocol
+from .rundir import EVALUATION
 from .types import ImageSet, Scores
-
-EVALUATION = "evaluation.json"
 
 
 def evaluate_once(

@@ -38,7 +38,7 @@ def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
     path = path.resolve()  # a link stays one
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not a file that can be replaced: name another")
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # another process may write the same
     try:
         with partial.open("wb") as file:
             file.write(data)

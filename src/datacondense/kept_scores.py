@@ -45,8 +45,11 @@ def from_json(value: Any) -> Scores:
 
 def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:
     """Whether networks learned from this very set, and were tested on test images."""
-    made = json.loads(json.dumps(dict(synthetic.provenance)))
-    return scores.trained_on.items() >= made.items() and on_test_images(scores)
+    if "set_sha256" in scores.trained_on:
+        same = scores.trained_on["set_sha256"] == synthetic.fingerprint()
+    else:  # scores of before there was this field
+        same = scores.trained_on.items() >= json.loads(json.dumps(dict(synthetic.provenance))).items()
+    return same and on_test_images(scores)
 
 
 def on_test_images(scores: Scores) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, final
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from . import cache
 from .engine import Engine
-from .errors import InputError
+from .errors import InputError, reason
 from .files import read_tensors, write_tensors
 from .machine import versions
 from .streams import Streams
@@ -60,7 +61,8 @@ class Kept:
         eager: bool = False,
     ) -> None:
         execution = engine.execution.to_json()
-        counting = ("device", "threads") if eager else execution.keys() - {"classes_at_once"}
+        # Chunks too are left out: they follow from the rest, or are what was left of memory when the run went on.
+        counting = ("device", "threads") if eager else execution.keys() - {"classes_at_once", "chunk"}
         key = {
             **what,
             "data_sha256": real.fingerprint(),
@@ -99,7 +101,7 @@ class Kept:
                 self.written = time.perf_counter()
             tell(training.done)
         if self.processes.size > 1:  # each might have rounded otherwise
-            training.restore(self.processes.agreed(training.state))
+            training.restore(self.processes.agreed(lambda: {name: t.cpu() for name, t in training.state().items()}))
 
     def seconds_left(self, training: Steps, seconds: float) -> float:
         """How long `finish` would take, by making steps for `seconds`, two at least, which are not kept."""
@@ -127,8 +129,11 @@ class Kept:
         return state if key == self.key and "done" in state else None
 
     def _write(self, training: Steps) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)
+        except (OSError, InputError) as error:  # a cache only saves time
+            warnings.warn(f"not kept in the cache, and so made again the next time: {reason(error)}", stacklevel=2)
 
 
 def named(name: str, module: nn.Module) -> dict[str, Tensor]:

@@ -23,6 +23,10 @@ def labels(made: Sequence[Any]) -> list[str]:
                 **settings,
                 "iterations_done": one.get("iterations_done"),
                 "data_sha256": one.get("data_sha256"),
+                "start": _short((one.get("start") or {}).get("sha256")),
+                "plugin": _short((one.get("plugin") or {}).get("sha256") or (one.get("plugin") or {}).get("version")),
+                "memory": one.get("memory"),
+                "steps": len(one["steps"]) if isinstance(one.get("steps"), list) else None,
                 "file": (one.get("imported") or {}).get("file") if one.get("method") == "imported" else None,
             }
         )
@@ -37,6 +41,11 @@ def labels(made: Sequence[Any]) -> list[str]:
         shown = "" if key == "arch" else f"{key} "
         names = [f"{name} {shown}{fact.get(key)}" for name, fact in zip(names, facts, strict=True)]
     return names
+
+
+def _short(text: Any) -> str | None:
+    """The beginning of a fingerprint."""
+    return None if text is None else str(text)[:8]
 
 
 def of_paths(paths: Sequence[Path]) -> list[str]:

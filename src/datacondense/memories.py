@@ -62,7 +62,8 @@ class Condensing:
             )
             done = made.provenance["iterations_done"]
             if done < self.method.iterations:
-                raise Stopped(f"stopped after iteration {done} in {place}: the same command goes on")
+                without = " without --overwrite" if self.overwrite else ""
+                raise Stopped(f"stopped after iteration {done} in {place}: the same command{without} goes on")
             numbers = torch.tensor(classes)
             part = SyntheticSet(made.images, numbers[made.labels], self.train.spec, made.provenance)
             yield Kept(part, place, made.provenance["wall_seconds"])

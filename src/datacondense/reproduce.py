@@ -32,6 +32,8 @@ class Plan:
     iterations: int | None
     data: str
     ipc: int
+    hold_out: float = 0.0
+    """The part of the training images that is left out."""
 
     @property
     def changed(self) -> bool:
@@ -47,6 +49,7 @@ class Plan:
             ipc=self.ipc if self.ipc != self.preset.ipc else None,
             iterations=self.iterations,
             scale=self.scale,
+            hold_out=self.hold_out,
         )
 
     @property
@@ -64,13 +67,16 @@ class Plan:
         return replace(full, recipes=recipes)
 
 
-def variant(name: str, *, data: str | None, ipc: int | None, iterations: int | None, scale: float) -> str:
+def variant(
+    name: str, *, data: str | None, ipc: int | None, iterations: int | None, scale: float, hold_out: float = 0.0
+) -> str:
     """The name of an experiment with what was changed of it: None, and a scale of 1, where nothing was."""
     changes = [
         f"@{data.replace('/', '_').replace(':', '_')}" if data is not None else "",
         f"@ipc{ipc}" if ipc is not None else "",
         f"@iterations{iterations}" if iterations is not None else "",
         f"@scale{scale:g}" if scale != 1 else "",
+        f"@hold_out{hold_out:g}" if hold_out else "",
     ]
     return name + "".join(changes)
 
@@ -84,6 +90,7 @@ def plan(
     iterations: int | None = None,
     data: str | None = None,
     ipc: int | None = None,
+    hold_out: float = 0.0,
 ) -> Plan:
     """Look up a preset and change what was asked. sets, nets, iterations: as published, scaled, when left out.
 
@@ -91,8 +98,7 @@ def plan(
     """
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS, listed_by="datacondense list presets")
-    if not 0 < scale <= 1:
-        raise InputError(f"--scale {scale:g}: must be above 0 and at most 1")
+    check_scale(scale)
     preset = PRESETS[name]
     sets = _scaled(preset.sets, scale) if sets is None else sets
     nets = _scaled(preset.nets, scale) if nets is None else nets
@@ -113,7 +119,14 @@ def plan(
         iterations=iterations,
         data=data or preset.data,
         ipc=preset.ipc if ipc is None else ipc,
+        hold_out=hold_out,
     )
+
+
+def check_scale(scale: float) -> None:
+    """Raises InputError for what is no part of a whole."""
+    if not 0 < scale <= 1:
+        raise InputError(f"--scale {scale:g}: must be above 0 and at most 1")
 
 
 def reproduce(
@@ -168,7 +181,8 @@ def reproduce(
             )
             done = synthetic.provenance["iterations_done"]
             if done < method.iterations:
-                raise Stopped(f"stopped after iteration {done} in {run / stage}: the same command goes on")
+                without = " without --overwrite" if overwrite else ""
+                raise Stopped(f"stopped after iteration {done} in {run / stage}: the same command{without} goes on")
         assert synthetic is not None
         made.append(synthetic)
         scores.append(evaluate_once(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how, processes))
@@ -232,7 +246,7 @@ def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) 
         "published": {} if plan.changed else {arch: list(number) for arch, number in plan.preset.published.items()},
         "source": "" if plan.changed else plan.preset.source,
         "seconds": {
-            "condense": [_wall_seconds(one) for one in made],
+            "condense": [one.seconds for one in made],
             "evaluate": [round(score.seconds, 1) for score in scores],
         },
         "machine": first["machine"],
@@ -248,12 +262,6 @@ def first_settings(plan: Plan) -> dict[str, Any] | None:
     """The method that makes the sets from which that of the plan starts."""
     first = plan.preset.first
     return {"method": method_name(first), **first.settings()} if first else None
-
-
-def _wall_seconds(made: SyntheticSet) -> float:
-    """Of a set and of what it started from."""
-    start = made.provenance.get("start") or {"wall_seconds": 0.0}
-    return made.provenance["wall_seconds"] + start["wall_seconds"]
 
 
 def _scaled(count: int, scale: float) -> int:

@@ -20,6 +20,8 @@ from .synthetic import Synthetic
 RUN, LOG = "run.json", "log.jsonl"
 _CHECKPOINT, _PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 SCORES = "scores.jsonl"
+EVALUATION = "evaluation.json"
+"""Scores by the protocol of `reproduce` or of continual learning, so that no evaluation is made twice."""
 PROCESS = "process.json"
 """What networks learn from the snapshots of a run."""
 REPORT = "report.html"
@@ -29,7 +31,18 @@ WANDB = "wandb.json"
 """Which run of Weights & Biases a run is logged as."""
 IMPORTED = "imported"
 """The status of a directory whose set was made elsewhere."""
-_OURS = (RUN, LOG, _CHECKPOINT, _PREVIOUS, SCORES, PROCESS, REPORT, WANDB, artifact.FILE_NAME, *picture.FILE_NAMES)
+_OURS = (
+    RUN,
+    LOG,
+    _CHECKPOINT,
+    _PREVIOUS,
+    SCORES,
+    PROCESS,
+    REPORT,
+    WANDB,
+    artifact.FILE_NAME,
+    *picture.FILE_NAMES,
+)
 
 
 @final
@@ -112,12 +125,18 @@ class RunDirectory:
         header = {"iteration": checkpoint.iteration, "seconds": checkpoint.seconds}
         write_tensors(self.path / _CHECKPOINT, checkpoint.tensors, header, keep=self.path / _PREVIOUS)
 
+    def has_checkpoint(self) -> bool:
+        """Whether there is one, be it damaged."""
+        return any((self.path / name).exists() for name in (_CHECKPOINT, _PREVIOUS))
+
     def load_checkpoint(self) -> tuple[Checkpoint | None, list[str]]:
         """The newest checkpoint that is whole, and a message for each that was damaged; None where there is none.
 
         A damaged one is deleted once a good one has been read, so that it can never take the place of a good one.
         Raises InputError when there are checkpoints and all are damaged.
         """
+        for left in self.path.glob(f".{_CHECKPOINT}.*"):  # by a process that was killed while it wrote
+            left.unlink()
         damaged: list[str] = []
         for path in (self.path / _CHECKPOINT, self.path / _PREVIOUS):
             if not path.exists():
@@ -211,7 +230,9 @@ def begun(
         raise InputError(f"{directory.path} was imported, so there is no run to go on with: name another directory")
     try:
         before, now = _flat({key: recorded[key] for key in identity}), _flat(json.loads(json.dumps(identity)))
-        check(Execution(**recorded["execution"]))
+        execution = Execution(**recorded["execution"])
+        if recorded["status"] != "complete":  # of those there is nothing left to compute
+            check(execution)
         kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine")}
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(

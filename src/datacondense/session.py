@@ -17,7 +17,7 @@ from .interrupt import stop_signals
 from .memory import fitting
 from .methods import Loss, Method, Problem, differentiate
 from .observers import ImageObserver, Observer, Progress, UpdateObserver
-from .rundir import Checkpoint, RunDirectory, pack_state, unpack_state
+from .rundir import Checkpoint, Log, RunDirectory, pack_state, unpack_state
 from .snapshots import Snapshot, delete, moments, save
 from .streams import Streams
 from .synthetic import Pixels, Synthetic
@@ -52,13 +52,14 @@ class Session:
         self.observers = observers
         self.moments = moments(method.iterations, snapshots)
         self.snapshots = snapshots
-        self.synthetic: Synthetic = method.start(problem, self.streams) if start is None else _taken_up(start, problem)
+        self.synthetic: Synthetic = method.start(problem, self.streams) if start is None else taken_up(start, problem)
         self.optimiser = method.optimiser(self.synthetic)
         self.rates = [group["lr"] for group in self.optimiser.param_groups] if self.optimiser else []
         self.done = 0
         self.seconds_before = 0.0
         self.shares = 0
         self.shown: int | None = None
+        self.log: Log | None = None
 
     @property
     def session_seconds(self) -> float:
@@ -76,7 +77,7 @@ class Session:
         self._show()
         last_checkpoint = time.perf_counter()
         with ExitStack() as stack:
-            log = stack.enter_context(self.directory.open_log()) if self.directory else None
+            log = self.log = stack.enter_context(self.directory.open_log()) if self.directory else None
             interrupted = stack.enter_context(stop_signals(self.tell))
 
             def stop() -> bool:
@@ -93,8 +94,6 @@ class Session:
                     raise
                 if self.problem.engine.execution != execution:
                     self._tell_smaller(execution)
-                    if log:
-                        log.flush()
                     self._checkpoint(before)  # a resumed run repeats no iteration otherwise than it was done here
                     self._record("running")
                 if loss is None:  # goes on from before this iteration
@@ -109,10 +108,10 @@ class Session:
                 if stop():
                     break
                 if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
-                    log.flush()  # what a checkpoint counts as done must be in the log
                     self._show()
                     self._checkpoint(self._state())
                     last_checkpoint = time.perf_counter()
+        self.log = None  # it is closed, and so complete
         return self._finish("complete" if self.done == self.method.iterations else "stopped", self._state())
 
     def _iterate_in_memory(self, before: dict[str, Tensor], stop: Callable[[], bool]) -> float | None:
@@ -202,6 +201,8 @@ class Session:
 
     def _checkpoint(self, tensors: dict[str, Tensor]) -> None:
         if self.directory is not None:
+            if self.log:
+                self.log.flush()  # what a checkpoint counts as done must be in the log
             self.directory.save_checkpoint(Checkpoint(self.done, self.seconds, tensors))
 
     def _images(self) -> Tensor:
@@ -274,7 +275,7 @@ class Session:
             observer.message(text)
 
 
-def _taken_up(start: SyntheticSet, problem: Problem) -> Pixels:
+def taken_up(start: SyntheticSet, problem: Problem) -> Pixels:
     """The images of a finished set, as many of each class, as the first of another run."""
     images = start.images.to(problem.engine.device, copy=True)
     return Pixels(images.unflatten(0, (problem.classes, problem.ipc)))

@@ -24,7 +24,7 @@ class Footprint:
     uint8: int
     """Of all images as 8-bit pixels, for comparison."""
     png: int
-    """Of all images as a PNG file each, for comparison."""
+    """Of all images as a PNG file each, for comparison; 0 where that was not asked for."""
 
     @property
     def total(self) -> int:
@@ -38,12 +38,11 @@ class Footprint:
         return int(self.shared / saved) + 1 if saved > 0 else None
 
 
-def of_set(synthetic: SyntheticSet) -> Footprint:
-    """What a set takes as `save` stores it."""
+def of_set(synthetic: SyntheticSet, *, png: bool = True) -> Footprint:
+    """What a set takes as `save` stores it. png: find out what PNG files would take, which encodes every image."""
     tensors = synthetic.tensors()
     own = tensors["latents" if synthetic.generated else "images"]
     labels = tensors["labels"]
-    pixels = synthetic.spec.pixels(synthetic.images)
     kind = "latents" if synthetic.generated else "pixels"
     return Footprint(
         count=len(synthetic),
@@ -51,6 +50,6 @@ def of_set(synthetic: SyntheticSet) -> Footprint:
         images=own.nbytes,
         shared=sum(tensor.nbytes for tensor in tensors.values()) - own.nbytes - labels.nbytes,
         labels=labels.nbytes,
-        uint8=pixels.nbytes,
-        png=sum(len(to_png(image)) for image in pixels.cpu()),
+        uint8=synthetic.images.numel(),
+        png=sum(len(to_png(image)) for image in synthetic.spec.pixels(synthetic.images).cpu()) if png else 0,
     )

@@ -142,6 +142,8 @@ def _run(arguments: list[str]) -> None:
 
 def _parse(arguments: list[str]) -> Any:
     arguments = _with_plugins(arguments)
+    if not arguments:
+        raise InputError("--plugin: name a command before it, such as datacondense condense METHOD --plugin FILE.py")
     if arguments[:1] == ["condense"] and not {"-h", "--help"} & set(arguments[1:2]):
         if not arguments[1:] or arguments[1].startswith("-"):
             raise InputError(f"name the method first, datacondense condense METHOD: known are {', '.join(METHODS)}")

@@ -8,7 +8,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 import tyro
 from rich.table import Table
 
-from ..artifact import load_set
+from ..artifact import SyntheticSet, load_set
 from ..data import DATASETS, SOURCES, absolute
 from ..distributed import all_processes
 from ..driver import condense
@@ -53,12 +53,14 @@ class Condense(Generic[M]):
     def run(self) -> None:
         least = {"min_per_class": self.ipc} if self.drop_small_classes else {}
         source = {"source": self.data, **self.reading.given(), **least}
+        start = load_set(self.start) if self.start else None
         train, _ = read(source)
         name = method_name(self.method)
         out = self.out or Path("runs") / f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}"
         budget, every = self.session.budget(), seconds("--checkpoint-every", self.session.checkpoint_every)
         if self.session.dry_run:
-            all_processes().agreed(lambda: self._foretell(train, out, budget))  # alone, as others would disturb it
+            # alone, as others would disturb it
+            all_processes().agreed(lambda: self._foretell(train, out, budget, start))
             return
         live = self._live(out)
         with ExitStack() as stack:
@@ -77,7 +79,7 @@ class Condense(Generic[M]):
                 overwrite=self.session.overwrite,
                 checkpoint_every=every,
                 snapshots=self.session.snapshots,
-                start=load_set(self.start) if self.start else None,
+                start=start,
                 source=absolute(**source),
                 observers=[display, *live],
                 **self.computing.asked(),
@@ -104,8 +106,8 @@ class Condense(Generic[M]):
         all_processes().agreed(check)
         return live
 
-    def _foretell(self, train: ImageSet, out: Path, budget: float | None) -> None:
-        foretold = estimate(self.method, train, self.ipc, seed=self.seed, **self.computing.asked())
+    def _foretell(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
+        foretold = estimate(self.method, train, self.ipc, seed=self.seed, start=start, **self.computing.asked())
         if all_processes().size > 1:
             say("for one process; several share the work")
         for line in foretelling(foretold, budget):

@@ -9,16 +9,16 @@ import tyro
 from rich.table import Column, Table
 
 from ..cells import keeping_last, names, run_all
-from ..continual import Scenario
+from ..continual import Scenario, load_record
 from ..data import absolute
 from ..distributed import ALONE, Processes, all_processes
 from ..errors import InputError, unknown
 from ..execution import check_shared
 from ..files import write_bytes, write_json
-from ..methods import Method
+from ..methods import Method, method_name
 from ..pace import duration
 from ..presets import CONTINUAL, ContinualPreset
-from ..reproduce import Plan, asked, plan, reproduce, variant
+from ..reproduce import Plan, asked, check_scale, plan, reproduce, variant
 from ..results import page, row
 from ..rundir import REPORT
 from ..types import ImageSet
@@ -107,6 +107,7 @@ class Reproduce:
             ipc=self.ipc if self.ipc != preset.per_class else None,
             iterations=self.iterations,
             scale=self.scale,
+            hold_out=self.reading.hold_out,
         )
         say(f"{preset.title}: {scenario.orders} orders x {scenario.nets} networks")
         record = learn(
@@ -122,24 +123,26 @@ class Reproduce:
         if all_processes().leads:
             folder = self.results / "continual"
             folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / f"{done.removeprefix('continual/').replace('/', '-')}.json", record)
             show({record["memory"]: record}, self.runs / done / FIGURE)
-            say(f"recorded in {folder}")
+            say(_keep(record, folder / f"{done.removeprefix('continual/').replace('/', '-')}.json"))
             if done != name:
                 say(f"a quick look, not the published experiment: {done}")
 
     def _scenario(self, preset: ContinualPreset, classes: int) -> tuple[Method, Scenario]:
-        """A published experiment with the changes that were asked for; data of few classes come in fewer steps."""
+        """A published experiment with the changes that were asked for; of few classes two come at each step."""
 
         def scaled(count: int) -> int:
             return max(1, round(count * self.scale))
 
+        check_scale(self.scale)
         method = preset.memory
+        if self.iterations is not None and not method.iterations:
+            raise InputError(f"--iterations {self.iterations}: {method_name(method)} has none, leave it out")
         if method.iterations:
             count = scaled(method.iterations) if self.iterations is None else self.iterations
             method = replace(method, iterations=count)
         scenario = Scenario(
-            steps=min(preset.steps, classes),
+            steps=min(preset.steps, classes // 2),
             per_class=preset.per_class if self.ipc is None else self.ipc,
             orders=scaled(preset.orders) if self.seeds is None else self.seeds,
             nets=scaled(preset.nets) if self.nets is None else self.nets,
@@ -183,6 +186,7 @@ class Reproduce:
             iterations=self.iterations,
             data=self.data,
             ipc=self.ipc,
+            hold_out=self.reading.hold_out,
         )
 
     def _read(self, data: str, processes: Processes) -> _Images:
@@ -205,6 +209,19 @@ class Reproduce:
                 processes=processes,
                 **self.computing.asked(),
             )
+
+
+def _keep(record: Mapping[str, Any], path: Path) -> str:
+    """Write a record, unless there is one of the same images over more networks. Returns what was done, in words."""
+    before = load_record(path) if path.exists() else None
+    if before and before["data_sha256"] == record["data_sha256"] and _networks(before) > _networks(record):
+        return f"not recorded: {path} is over more networks"
+    write_json(path, record)
+    return f"recorded in {path}"
+
+
+def _networks(record: Mapping[str, Any]) -> int:
+    return record["scenario"]["orders"] * record["scenario"]["nets"]
 
 
 def _count(record: Mapping[str, Any]) -> str:

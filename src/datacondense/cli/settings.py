@@ -1,11 +1,11 @@
 """Settings of methods as NAME=VALUE, where a command runs several methods and cannot have a flag for each."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args, get_type_hints
 
 from ..errors import InputError, unknown
-from ..methods import METHODS, Method, method_class
+from ..methods import METHODS, Method, defaults, method_class
 
 
 def with_settings(names: Sequence[str], pairs: Sequence[str], **common: Any) -> dict[str, Method]:
@@ -15,8 +15,7 @@ def with_settings(names: Sequence[str], pairs: Sequence[str], **common: Any) -> 
     method, a setting or a value that is not known.
     """
     given: dict[str, dict[str, Any]] = {name: dict(common) for name in names}
-    for name in names:
-        method_class(name)
+    kinds = {name: _kinds(name) for name in names}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
@@ -24,28 +23,40 @@ def with_settings(names: Sequence[str], pairs: Sequence[str], **common: Any) -> 
         method, dot, setting = key.rpartition(".")
         if dot and method not in names:
             raise unknown("method", method, names)
-        having = [name for name in ([method] if dot else names) if setting in _defaults(name)]
+        asked = [method] if dot else names
+        having = [name for name in asked if setting in kinds[name]]
         if not having:
-            known = sorted({field for name in ([method] if dot else names) for field in _defaults(name)})
-            raise unknown("setting", setting, known)
+            raise unknown("setting", setting, sorted({one for name in asked for one in kinds[name]}))
         for name in having:
-            given[name][setting] = _value(pair, value, _defaults(name)[setting])
+            given[name][setting] = _value(pair, value, kinds[name][setting])
+    for name, settings in given.items():
+        missing = [one for one in kinds[name] if one not in defaults(name) and one not in settings]
+        if missing:
+            raise InputError(f"{name} needs a value of {missing[0]}: give --set {name}.{missing[0]}=VALUE")
     return {name: METHODS[name](**settings) for name, settings in given.items()}
 
 
-def _defaults(name: str) -> Mapping[str, Any]:
-    """The settings of a method and what they are by default."""
-    return {field.name: field.default for field in dataclasses.fields(METHODS[name]) if field.init}
+def _kinds(name: str) -> dict[str, Any]:
+    """The settings of a method and their types."""
+    types = get_type_hints(method_class(name))
+    return {field.name: types[field.name] for field in dataclasses.fields(METHODS[name]) if field.init}
 
 
-def _value(pair: str, text: str, default: Any) -> Any:
-    """`text` as a value of the type that `default` has; a setting that is None by default is a whole number."""
-    kind = int if default is None else type(default)
-    if kind is bool:
+def _value(pair: str, text: str, kind: Any) -> Any:
+    """`text` as a value of a setting's type: a number, true or false, None where that may be, or the text itself."""
+    kinds = set(get_args(kind) or (kind,))
+    if type(None) in kinds and text == "None":
+        return None
+    if bool in kinds:
         if text.lower() not in ("true", "false"):
             raise InputError(f"--set {pair}: give true or false")
         return text.lower() == "true"
-    try:
-        return kind(text)
-    except ValueError:
-        raise InputError(f"--set {pair}: give a {'whole ' if kind is int else ''}number") from None
+    for number in (int, float):
+        if number in kinds:
+            try:
+                return number(text)
+            except ValueError:
+                if float in kinds and number is int:
+                    continue
+                raise InputError(f"--set {pair}: give a {'whole ' if number is int else ''}number") from None
+    return text

@@ -1,5 +1,8 @@
 """Methods by name. A new one is a file and a line here."""
 
+from dataclasses import MISSING, fields
+from typing import Any
+
 from ..errors import unknown
 from .base import Loss, Matching, Method, Problem, Selection, differentiate
 from .coreset import Forgetting, Herding, KCenter, Random
@@ -17,6 +20,17 @@ METHODS: dict[str, type[Method]] = {
     "k-center": KCenter,
     "forgetting": Forgetting,
 }
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """What the settings of a registered method are unless given; without those that must be given."""
+    found = {}
+    for one in fields(METHODS[name]):
+        if one.init and one.default is not MISSING:
+            found[one.name] = one.default
+        elif one.init and one.default_factory is not MISSING:
+            found[one.name] = one.default_factory()
+    return found
 
 
 def method_name(method: Method) -> str:
@@ -47,6 +61,7 @@ __all__ = [
     "Problem",
     "Random",
     "Selection",
+    "defaults",
     "differentiate",
     "method_class",
     "method_name",

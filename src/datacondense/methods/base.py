@@ -73,11 +73,15 @@ class Problem:
         augmentation: str,
         engine: Engine,
         tell: Callable[[float, str], None] = lambda done, what: None,
+        *,
+        resumed: bool = False,
     ) -> None:
         self.found: dict[str, Any] = {}
         """What `Method.start` has found or made, for the iterations: it is there again when a run is resumed."""
         self.tell = tell
         """Told of work before the first iteration: which part of it is done, and what it is."""
+        self.resumed = resumed
+        """Whether the images of a checkpoint take the place of those of `Method.start`, which may be any then."""
         self.real = real
         self.ipc = ipc
         self.engine = engine
@@ -145,6 +149,8 @@ class Method(ABC):
 
     takes_start: ClassVar[bool] = True
     """Whether a run may begin from the pixels of another set, in place of what `start` gives."""
+    least_classes: ClassVar[int] = 1
+    """Classes without which there is nothing to learn from: 2 where networks are trained to tell them apart."""
 
     iterations: int
     arch: str = "ConvNet"
@@ -231,13 +237,15 @@ class Matching(Method):
             raise InputError(f"--momentum {self.momentum}: must be at least 0 and below 1")
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
+        shape = (problem.classes, problem.ipc, *problem.spec.shape)
+        if problem.resumed:
+            return Pixels(torch.zeros(shape, device=problem.engine.device))
         if self.init == "real":
             return Pixels(problem.real.sample(problem.ipc, streams("init")))
         if self.init == "kmeans":
             agreed = problem.engine.processes.agreed  # each might add in another order
             index = agreed(lambda: representatives(problem.real, problem.ipc, streams("init"), problem.tell))
             return Pixels(problem.real.at(index))
-        shape = (problem.classes, problem.ipc, *problem.spec.shape)
         return Pixels(noise(shape, streams("init"), problem.engine.device))
 
     def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:

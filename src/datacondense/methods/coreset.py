@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -33,6 +33,8 @@ class LearnedSelection(Selection):
 
     The network is kept in the cache: another such method with the same settings and seed takes it from there.
     """
+
+    least_classes: ClassVar[int] = 2
 
     epochs: int = 10
     """Epochs in which a network learns all real images first, under the augmentation; it is kept for the next

@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, final, get_args
+from typing import ClassVar, Literal, final, get_args
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ class GradientMatching(Matching, ABC):
 
     With `train_on="real"` theta trains on real images instead, as in Kim et al., ICML 2022.
     """
+
+    least_classes: ClassVar[int] = 2
 
     iterations: int = 1000
     """Iterations; each draws a fresh network."""

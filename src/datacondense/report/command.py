@@ -1,28 +1,23 @@
 """The command line that makes a run again."""
 
-import dataclasses
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..methods import METHODS
+from ..methods import METHODS, defaults
 
 _EXECUTION = {"device": "auto", "precision": "auto", "compile": "auto", "classes_at_once": None}
 """How a run computes, unless asked otherwise."""
 
 
-def defaults(method: str) -> dict[str, Any]:
-    """The settings of a method that is here, and what they are unless given."""
-    return {field.name: field.default for field in dataclasses.fields(METHODS[method]) if field.init}
-
-
 def command(made: Mapping[str, Any]) -> str | None:
     """`datacondense condense ...` that gives the set with the provenance `made` again.
 
-    None where this cannot be said: of imported sets, of methods that come from nowhere known, of data without a source.
+    None where this cannot be said: of imported sets and those made step by step, of methods that are not here and come
+    from no file, of data without a source.
     """
     method, source, plugin = made.get("method"), made.get("source"), (made.get("plugin") or {}).get("file")
-    if not source or (method not in METHODS and not plugin):
+    if not source or "steps" in made or (method not in METHODS and not plugin):
         return None
     words = ["datacondense", "condense", str(method), *(["--plugin", shlex.quote(str(plugin))] if plugin else [])]
     flags = {"data" if name == "source" else name: value for name, value in source.items()}

@@ -1,12 +1,16 @@
 """What is told of several runs together."""
 
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from statistics import fmean, stdev
 from typing import Any
 
 from markupsafe import Markup
 
 from .. import figures
+from ..labels import labels
 from ..pace import duration
 from ..types import Scores
 from . import charts
@@ -35,18 +39,15 @@ def compare(runs: Sequence[Run], chart: Draw) -> list[dict[str, Any]]:
     if not common:
         return found
     arch = common[0]
-    lines: dict[str, list[tuple[int, float, float]]] = {}
+    lines = _over_ipc([run for run in runs if run.name in tested], arch)
     points: dict[str, tuple[float, float]] = {}
     levels: dict[str, float] = {}
     for run in runs:
         if run.name not in tested:
             continue
-        score, ipc = tested[run.name], run.made.get("ipc")
-        mean, std = 100 * score.mean(arch), 100 * score.std(arch)
-        if isinstance(ipc, int):
-            lines.setdefault(str(run.made.get("method")), []).append((ipc, mean, std))
-        if run.made.get("wall_seconds") is not None:
-            points[run.name] = float(run.made["wall_seconds"]), mean
+        mean = 100 * tested[run.name].mean(arch)
+        if run.synthetic.seconds is not None:
+            points[run.name] = run.synthetic.seconds, mean
         whole = run.scores.get(WHOLE)
         if whole and arch in whole.accuracy:
             levels[WHOLE] = 100 * whole.mean(arch)
@@ -67,6 +68,26 @@ def compare(runs: Sequence[Run], chart: Draw) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _over_ipc(runs: Sequence[Run], arch: str) -> dict[str, list[tuple[int, float, float]]]:
+    """Name of a line -> images per class, mean and deviation in percent. Sets that differ by their seed are one point.
+
+    A line is a method; where there are several kinds of a method with as many images, each kind is a line.
+    """
+    runs = [run for run in runs if isinstance(run.made.get("ipc"), int)]
+    kinds = labels([{**run.made, "ipc": None} for run in runs])
+    found: dict[tuple[str, str, int], list[float]] = {}
+    for run, kind in zip(runs, kinds, strict=True):
+        place = str(run.made.get("method")), kind, run.made["ipc"]
+        found.setdefault(place, []).extend(run.scores[CONDENSED].accuracy[arch])
+    counts = Counter((method, ipc) for method, _, ipc in found)
+    mixed = {method for (method, _), count in counts.items() if count > 1}
+    lines: dict[str, list[tuple[int, float, float]]] = {}
+    for (method, kind, ipc), values in found.items():
+        deviation = 100 * stdev(values) if len(values) > 1 else math.nan
+        lines.setdefault(kind if method in mixed else method, []).append((ipc, 100 * fmean(values), deviation))
+    return lines
 
 
 def _in_words(score: Scores) -> str:

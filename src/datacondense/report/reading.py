@@ -11,12 +11,12 @@ from torch import Tensor
 from .. import picture, snapshots, storage
 from ..artifact import SyntheticSet, load_set
 from ..errors import InputError
-from ..evaluated import EVALUATION
 from ..files import parse_json, read_json
 from ..kept_scores import from_json, is_of, kept_scores, on_test_images
-from ..rundir import LOG, PROCESS, RUN, RunDirectory
+from ..rundir import EVALUATION, LOG, PROCESS, RUN, RunDirectory
 from ..types import Scores
 
+_ENCODED = 1000  # images that are encoded to be counted
 CONDENSED, RANDOM, WHOLE = "condensed", "random real images", "whole training set"
 
 
@@ -106,8 +106,8 @@ class Run:
 
     @cached_property
     def storage(self) -> storage.Footprint:
-        """What the set takes."""
-        return storage.of_set(self.synthetic)
+        """What the set takes; as PNG files too if it has few images."""
+        return storage.of_set(self.synthetic, png=len(self.synthetic) <= _ENCODED)
 
     @cached_property
     def neighbours(self) -> dict[int, Tensor]:

@@ -8,11 +8,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ..exchange.scores import known
-from ..methods import METHODS
+from ..methods import METHODS, defaults
 from ..pace import duration
 from ..types import Scores
 from . import charts, pictures
-from .command import command, defaults
+from .command import command
 from .comparison import Draw
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 from .words import accuracy, size
@@ -111,7 +111,7 @@ def _facts(run: Run) -> dict[str, str]:
         "method": str(made.get("method")),
         "data": str(made.get("data")),
         "images": f"{len(run.synthetic):,}, {made.get('ipc')} per class",
-        "stored": f"{size(kept.total)} ({kept.form}); as PNG files {size(kept.png)}",
+        "stored": f"{size(kept.total)} ({kept.form})" + (f"; as PNG files {size(kept.png)}" if kept.png else ""),
         "iterations": "" if iterations is None else f"{made.get('iterations_done')} of {iterations}",
         "time": took(run),
         "status": "" if run.status in ("", "complete") else run.status,
@@ -167,5 +167,4 @@ def published(run: Run) -> str:
 
 def took(run: Run) -> str:
     """How long condensing took; empty where it is not known."""
-    seconds = run.made.get("wall_seconds")
-    return "" if seconds is None else duration(seconds)
+    return "" if run.synthetic.seconds is None else duration(run.synthetic.seconds)
