@@ -78,7 +78,7 @@ def _reason(box: str) -> str:
     found = " ".join(" ".join(itertools.takewhile(lambda line: not _is_rule(line), below)).split())
     for pattern, plainer in _PLAINER.items():
         found = re.sub(pattern, plainer, found)
-    return found.removesuffix(" (required)").rstrip(".")
+    return found.removesuffix(" (required)").rstrip(".") or "the command is not understood"
 
 
 def _is_rule(line: str) -> bool:
