@@ -233,6 +233,45 @@ def test_lists(what: str, capsys) -> None:
     assert [name for name in LISTS[what] if name not in output] == []
 
 
+def test_names_are_shown_as_they_are(capsys) -> None:
+    """No markup, no formulas, no emoji; long ones are cut in figures only."""
+    names = [
+        "[/red]",
+        "$100_$",
+        ":smile: [bold]",
+        "a class with a name that is longer than any figure can show beside it",
+    ]
+    images = np.random.default_rng(0).integers(0, 256, (24, 8, 8), dtype=np.uint8)
+    labels = np.arange(24) % 4
+    np.savez("odd.npz", images=images, labels=labels, test_images=images, test_labels=labels, class_names=names)
+    assert main("condense random --data arrays:odd.npz --ipc 1 --arch ConvNetD1 --out [/x]".split()) == 0
+    assert main("evaluate [/x] --nets 1 --epochs 1 --per-class --figure bars.png".split()) == 0
+    output = capsys.readouterr().out
+    assert [name for name in names if name not in output] == []
+    assert main("report [/x] --figures figures".split()) == 0
+    assert main("storage [/x]".split()) == 0
+    assert "[/x]" in capsys.readouterr().out
+
+
+def test_a_line_cut_short_by_a_crash_does_not_take_the_next_score(capsys) -> None:
+    assert main("condense random --data digits --ipc 1 --arch MLP --out run".split()) == 0
+    Path("run/scores.jsonl").write_text('{"random": {"acc')
+    assert main("evaluate run --nets 1 --epochs 1 --out s.json".split()) == 2
+    assert "line 1 is no score of `evaluate`" in capsys.readouterr().err
+    _, kept = Path("run/scores.jsonl").read_text().splitlines()
+    assert json.loads(kept)["random"]["accuracy"] == json.loads(Path("s.json").read_text())["random"]["accuracy"]
+    Path("run/scores.jsonl").write_text(f"{kept}\n")
+    assert main("report run".split()) == 0
+
+
+def test_validation_accuracies_are_called_so(capsys) -> None:
+    assert main("condense random --data digits --hold-out 0.2 --ipc 1 --arch MLP --out run".split()) == 0
+    assert main("evaluate run --on validation --nets 1 --epochs 1".split()) == 0
+    output = capsys.readouterr().out
+    assert "validation accuracy %" in output
+    assert "test accuracy" not in output
+
+
 def test_version(capsys) -> None:
     assert main(["--version"]) == 0
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", capsys.readouterr().out)
@@ -290,9 +329,9 @@ BAD = {
     "show good --classes 5 ten": "unknown class 'ten': known are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
     "show good --classes 10": "unknown class '10': did you mean '1'?",
     "show good --process": "good has no snapshots of its iterations: condense with --snapshots 10",
-    "show": "name a run: datacondense show RUN",
+    "show": "name a run, before the options: datacondense show RUN",
     "show good good --real": "--real draws one set, not 2: name one run",
-    "storage": "name a run: datacondense storage RUN",
+    "storage": "name a run, before the options: datacondense storage RUN",
     "show good --process --real": "--real and --process exclude each other: take one",
     "show good --process --out x.gif": "--out x.gif: name the PNG, the GIF lies beside it",
     "show good --out absent/x.png": "--out absent/x.png: there is no directory absent",
@@ -306,6 +345,14 @@ BAD = {
     "list --plugin": "--plugin: name a Python file",
     "condense dm --data digits --start absent --dry-run": "no synthetic set at absent",
     "condense dm --data digits --start good --ipc 2 --dry-run": "--start: the set has 1 images of each class",
+    "condense herding --iterations 3": "unknown option '--iterations'",
+    "export --to npz": "name runs and then what to write: datacondense export RUN --to npz DEST",
+    "evaluate good --figure mine": "--figure mine: that is no file, name another",
+    "evaluate good copied": "good and copied hold the same set: name one of them",
+    "continual --memory absent.pt": "--memory absent.pt: there is no such file",
+    "continual --memory random dm --set dm.lr=nan": "--lr nan: must be a finite number",
+    "continual --per-class 1000": "--per-class 1000: class '8' has 139 training images",
+    "reproduce dc/mnist/1 --iterations -1": "--iterations -1: must be at least 0",
     "condnse dm": "unknown command 'condnse': did you mean 'condense'?",
     "condense --data digits": "name the method first, datacondense condense METHOD: known are dc, dsa, dm",
     "condense": "name the method first",
@@ -334,6 +381,8 @@ def test_bad_input_is_one_line_and_exit_code_2(command: str, capsys) -> None:
     if "good" in command.split():
         assert main("condense random --data digits --ipc 1 --out good".split()) == 0
         capsys.readouterr()
+    if "copied" in command.split():
+        shutil.copytree("good", "copied")
     if "nosource" in command:
         condense(Random(arch="MLP"), load("digits")[0], ipc=1, out="nosource")
     images = np.zeros((4, 8, 8))

@@ -86,6 +86,8 @@ def test_a_run_says_so_when_its_method_has_changed_on_the_way(capsys) -> None:
         (None, "--plugin mine.py: there is no such file"),
         ("1 +", "--plugin mine.py: SyntaxError: invalid syntax"),
         ("import absent_package", "--plugin mine.py: ModuleNotFoundError: No module named 'absent_package'"),
+        ("raise SystemExit(3)", "--plugin mine.py: SystemExit: 3"),
+        (f"{HEAD}class Half(Matching): pass", "--plugin mine.py: class Half lacks iterate and load"),
         ("x = 1", "--plugin mine.py: it defines no method, which is a class derived from datacondense.Method"),
         (HEAD, "it defines no method"),  # one that is imported does not count
         (f"{HEAD}class Mine(Matching):\n def load(self, ipc): ...\n def iterate(self, *a): ...", "write @dataclass"),
@@ -100,6 +102,33 @@ def test_what_is_wrong_with_a_file_is_said_in_a_line(content: str | None, said: 
     if content is not None:
         Path("mine.py").write_text(content)
     assert main("condense mine --plugin mine.py --data digits".split()) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+BARE = f"""{HEAD}from datacondense.execution import Load
+@dataclass(frozen=True, kw_only=True)
+class Bare(Matching):
+    SETTINGS
+    def load(self, ipc): return Load(passes=0, real=1, synthetic=ipc)
+    def iterate(self, synthetic, problem, streams): BODY
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "body", "said"),
+    [
+        ("pass", "return synthetic().sum()", "Bare.iterate does not yield: write `yield loss` for each update"),
+        ("pass", "yield from ()", "Bare.iterate has yielded no loss"),
+        ("seed: int = 3", "yield synthetic().sum()", "bare has a setting seed, an option of every run: rename it"),
+        ("def __post_init__(self): raise ValueError('no luck')", "yield synthetic().sum()", "error: no luck; `datacon"),
+    ],
+)
+def test_what_a_method_does_wrong_is_told_its_writer(settings: str, body: str, said: str, capsys) -> None:
+    Path("bare.py").write_text(BARE.replace("SETTINGS", settings).replace("BODY", body))
+    quick = "condense bare --plugin bare.py --data digits --ipc 1 --iterations 2 --arch MLP --out out"
+    assert main(quick.split()) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1

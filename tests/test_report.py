@@ -74,8 +74,17 @@ def test_seeds_are_one_point_and_other_settings_another_line(tmp_path, monkeypat
     write_report(["a", "b", "c"], "report.html")
     path = rf"dm: {number} with 1 per class, {number} with 2 per class\""
     assert re.search(path, Path("report.html").read_text())
+    assert "Not all networks were trained alike" not in text_of(Path("report.html"))
     write_report(["a", "c", "d"], "report.html")
     assert re.search(rf"dm lr 3.0: {number} with 2 per class\"", Path("report.html").read_text())
+
+
+def test_networks_that_were_not_trained_alike_are_told(runs: Path) -> None:
+    write_report([runs / "one", runs / "two"], "report.html")
+    assert "Not all networks were trained alike" not in text_of(Path("report.html"))
+    assert main("evaluate runs/one --nets 1 --epochs 3".split()) == 0
+    write_report([runs / "one", runs / "two"], "report.html")
+    assert "Not all networks were trained alike" in text_of(Path("report.html"))
 
 
 def test_the_page_loads_nothing_and_every_image_has_words(runs: Path) -> None:
@@ -178,7 +187,7 @@ def test_damaged_files_are_named(file: str, content: str, said: str, toy, tmp_pa
 def test_what_the_command_refuses(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     for arguments, said in {
-        "report": "name a run: datacondense report RUN",
+        "report": "name a run, before the options: datacondense report RUN",
         "report absent --out report.html": "absent is no run directory",
         "report absent --out no/report.html": "--out no/report.html: there is no directory no",
     }.items():

@@ -62,7 +62,7 @@ def test_the_command(toy, tmp_path, capsys, monkeypatch: pytest.MonkeyPatch) -> 
     assert "latents, float16" in out
     assert "pixels, float32" in out
     assert main(["storage"]) == 2
-    assert "name a run: datacondense storage RUN" in capsys.readouterr().err
+    assert "name a run, before the options: datacondense storage RUN" in capsys.readouterr().err
 
 
 def test_images_on_any_scale_are_counted_as_they_are_seen(toy) -> None:

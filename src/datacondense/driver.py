@@ -1,5 +1,7 @@
 """condense(): checks what it is given, settles how the run computes, and starts, resumes or replaces it."""
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from . import artifact, machine
 from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .engine import Engine
-from .errors import InputError
+from .errors import InputError, naming
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .methods import Method, Problem, method_name, plugins
 from .observers import Observer, preparing
@@ -68,11 +70,13 @@ def condense(
     set as it stood before that update is in `out` then.
     """
     processes = all_processes() if processes is None else processes
+    if not isinstance(method, Method):
+        raise InputError(f"{method!r} is no method: give one such as datacondense.methods.DistributionMatching()")
     check(method, real, ipc)
     check_start(start, method, real, ipc)
     check_seed(seed)
     check_shared(device, processes)
-    if time_budget is not None and time_budget <= 0:
+    if time_budget is not None and not (time_budget > 0 and math.isfinite(time_budget)):
         raise InputError(f"--time-budget {time_budget:g}s: must be positive")
     if resume and overwrite:
         raise InputError("--resume and --overwrite exclude each other: take one")
@@ -94,6 +98,7 @@ def condense(
         "start": _origin(start) if start else None,
     }
     origin = {"source": source, **({"plugin": plugin} if (plugin := plugins.origin(type(method))) else {})}
+    _check_provenance({**identity, **origin}, real)
     directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
     observers = observers if processes.leads else ()
 
@@ -101,7 +106,8 @@ def condense(
         """What a run to be resumed has recorded; how this one computes, or its set where nothing is left to compute."""
         recorded = begun(directory, identity, resume=resume, overwrite=overwrite) if directory else None
         if directory and recorded and recorded["status"] == "complete":
-            finished = artifact.load_set(directory.path)
+            with naming(f"the run in {directory.path} is complete, but its set cannot be read, take --overwrite"):
+                finished = artifact.load_set(directory.path)
             for observer in observers:
                 observer.message(f"{directory.path} is complete: there is nothing to resume")
             return recorded, finished
@@ -186,10 +192,21 @@ def check(method: Method, real: ImageSet, ipc: int) -> None:
         )
 
 
+def _check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
+    """Raises InputError for what could be written into no set, or read from none."""
+    try:
+        made = json.loads(json.dumps(made))
+    except TypeError as error:
+        raise InputError(f"{error}: give plain numbers, texts and lists of them") from None
+    artifact.read_header({"format": artifact.FORMAT, "spec": real.spec.to_json(), "provenance": made})
+
+
 def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Raises InputError for a set that a run on `real` cannot start from."""
     if start is None:
         return
+    if not isinstance(start, SyntheticSet):
+        raise InputError(f"start: {start!r} is no set: give datacondense.load_set(RUN)")
     if not method.takes_start:
         raise InputError(f"--start: {method_name(method)} does not move the pixels of images: take another method")
     difference = real.spec.difference(start.spec)

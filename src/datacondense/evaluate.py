@@ -51,6 +51,9 @@ def evaluate(
     there is one. All get the scores, which are those of one process; the first alone calls on_epoch.
     Raises InputError when the test images do not fit the set, for unknown names and for numbers that make no sense.
     """
+    for one in (examples, test):
+        if not isinstance(one, SyntheticSet | ImageSet):
+            raise InputError(f"{one!r} is no set: give what load_set, condense or load returns")
     protocol = protocol_for(examples, archs=archs, pool=pool, nets=nets, epochs=epochs, augment=augment, seed=seed)
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
     return evaluate_by(protocol, examples, test, on_epoch=on_epoch, processes=processes, **how)

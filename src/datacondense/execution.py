@@ -7,7 +7,7 @@ import sysconfig
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import torch
 from torch import Tensor, nn
@@ -93,6 +93,9 @@ def decide(
     """
     if classes_at_once is not None and classes_at_once < 1:
         raise InputError(f"--classes-at-once {classes_at_once}: must be at least 1")
+    for flag, value, known in (("precision", precision, Precision), ("compile", compile, Compile)):
+        if value not in get_args(known):
+            raise InputError(f"--{flag} {value}: take one of {', '.join(get_args(known))}")
     device = settled(device)
     kind = _kind(device)
     memory = _memory(device) if kind == "cuda" else None

@@ -16,11 +16,14 @@ from .types import Scores
 
 _CELL = 1.1  # inches
 _DPI = 150
+PLAIN: dict[Any, Any] = {"text.parse_math": False}
+"""Matplotlib's setting under which a $ in a name is a $."""
 
 
 def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
     """Write `bars` as PNG."""
-    _save(bars(scores), path)
+    with matplotlib.rc_context(PLAIN):
+        _save(bars(scores), path)
 
 
 def bars(scores: Mapping[str, Scores]) -> Figure:
@@ -48,7 +51,7 @@ def bars(scores: Mapping[str, Scores]) -> Figure:
     )
     axes.set_xlim(-0.5, len(archs) - 0.5)  # also where the last bars are missing
     axes.set_ylim(0, min(100, max(1, 1.08 * highest)))
-    axes.set_ylabel("test accuracy %")
+    axes.set_ylabel(f"{_tested_on(scores)} accuracy %")
     axes.spines[["top", "right"]].set_visible(False)
     if len(scores) > 1:
         figure.legend(loc="outside upper center", ncols=min(len(scores), 4), frameon=False)
@@ -57,7 +60,8 @@ def bars(scores: Mapping[str, Scores]) -> Figure:
 
 def save_heat_map(scores: Mapping[str, Scores], path: Path) -> None:
     """Write `heat_map` as PNG."""
-    _save(heat_map(scores), path)
+    with matplotlib.rc_context(PLAIN):
+        _save(heat_map(scores), path)
 
 
 def heat_map(scores: Mapping[str, Scores]) -> Figure:
@@ -81,7 +85,7 @@ def heat_map(scores: Mapping[str, Scores]) -> Figure:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel("network trained and tested")
     axes.set_ylabel("set")
-    figure.colorbar(shown, label="test accuracy %")
+    figure.colorbar(shown, label=f"{_tested_on(scores)} accuracy %")
     return figure
 
 
@@ -109,6 +113,10 @@ def save_steps(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 def _archs(scores: Mapping[str, Scores]) -> Sequence[str]:
     """All networks, in the order in which they first appear."""
     return list(dict.fromkeys(arch for score in scores.values() for arch in score.accuracy))
+
+
+def _tested_on(scores: Mapping[str, Scores]) -> str:
+    return next(iter(scores.values())).protocol.get("tested_on", "test")
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -117,8 +117,10 @@ def write_json(path: Path, value: Any) -> None:
 
 def append_line(path: Path, text: str) -> None:
     """Append one line in a single write: two processes at once both keep theirs. The file ends whole after a crash."""
-    with path.open("a") as file:
-        file.write(text + "\n")
+    with path.open("a+b") as file:
+        if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+            text = "\n" + text  # a crash has cut the last line short: it alone is lost
+        file.write(f"{text}\n".encode())
         file.flush()
         os.fsync(file.fileno())
 

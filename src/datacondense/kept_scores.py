@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .artifact import SyntheticSet
+from .artifact import FILE_NAME, SyntheticSet
 from .errors import InputError
 from .files import append_line, parse_json
 from .rundir import SCORES
@@ -18,6 +18,8 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
     scores: what `evaluate` has returned, under a name for each set; of the run's own set, and of what it is to be
     compared with. One line is appended, in one write.
     """
+    if not (Path(run) / FILE_NAME).exists():
+        raise InputError(f"{run} is no run directory: name one that `condense` has written")
     values = {name: score.to_json() for name, score in scores.items()}
     append_line(Path(run) / SCORES, json.dumps(values, allow_nan=False))
 
@@ -30,7 +32,9 @@ def kept_scores(run: Path) -> list[Scores]:
         try:
             found += [from_json(value) for value in parse_json(line).values()]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} is damaged: line {number} is no score of `evaluate` ({error})") from None
+            raise InputError(
+                f"{path} is damaged: line {number} is no score of `evaluate` ({error}): remove it"
+            ) from None
     return found
 
 

@@ -59,6 +59,7 @@ def protocol_for(
     """
     settings: Mapping[str, Any] = examples.provenance.get("settings", {}) if isinstance(examples, SyntheticSet) else {}
     own = settings.get("arch", "ConvNet")
+    archs = (archs,) if isinstance(archs, str) else archs
     if archs and pool is not None:
         raise InputError("--archs and --pool exclude each other: take one")
     if pool is not None:

@@ -108,6 +108,9 @@ def plan(
     if scale == 1 and count == preset.method.iterations:
         iterations = None
     method = replace(preset.method, iterations=count)
+    method.check()
+    if ipc is not None and ipc < 1:
+        raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
     first = preset.first
     if first:
         share = count / preset.method.iterations

@@ -29,6 +29,11 @@ EVENTS = "tensorboard"
 """The folder of what TensorBoard reads."""
 WANDB = "wandb.json"
 """Which run of Weights & Biases a run is logged as."""
+_CONTENT = {
+    "data_sha256": "the training images are others: read them as then, with the same options",
+    "start": "the set it starts from is another",
+}
+"""What is said where something that is known by its fingerprint differs."""
 IMPORTED = "imported"
 """The status of a directory whose set was made elsewhere."""
 _OURS = (
@@ -240,7 +245,9 @@ def begun(
         ) from None
     different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if different:
-        changes = ", ".join(f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different)
+        changes = ", ".join(
+            _CONTENT.get(key) or f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different
+        )
         raise InputError(f"cannot resume {directory.path} under other settings: {changes}")
     return {**kept, "plugin": recorded.get("plugin")}
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, final
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from . import artifact, machine, picture
 from .artifact import SyntheticSet
-from .errors import Diverged
+from .errors import Diverged, InputError
 from .execution import Execution
 from .interrupt import stop_signals
 from .memory import fitting
@@ -141,7 +141,10 @@ class Session:
         Returns the mean loss; None, with the images as they are then, when `stop` says so between two updates.
         """
         total, updates, of = 0.0, 0, self.method.load(self.problem.ipc).updates
-        for loss in self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done)):
+        losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done))
+        if not isinstance(losses, Iterator):
+            raise InputError(f"{type(self.method).__name__}.iterate does not yield: write `yield loss` for each update")
+        for loss in losses:
             if updates and stop():
                 return None
             self._set_rates((self.done + updates / of) / self.method.iterations)
@@ -149,7 +152,8 @@ class Session:
             for observer in self.observers:
                 if updates < of and isinstance(observer, UpdateObserver):
                     observer.update(self.done + updates / of, self.method.iterations)
-        assert updates, "an iteration yields at least one loss"
+        if not updates:
+            raise InputError(f"{type(self.method).__name__}.iterate has yielded no loss: an iteration has one at least")
         return total / updates
 
     def _set_rates(self, done: float) -> None:

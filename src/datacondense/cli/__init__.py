@@ -6,7 +6,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, make_dataclass
+from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union
 
@@ -23,7 +23,9 @@ from .diagnosing import Doctor
 from .display import ERR, OUT, say, summary
 from .evaluating import Evaluate
 from .exchanging import Export, Import
+from .options import ComputingRun, Going
 from .parsing import parse
+from .reading import Reading
 from .reporting import Report
 from .reproducing import Reproduce, Results
 from .showing import Show
@@ -163,11 +165,21 @@ def _with_plugins(arguments: Sequence[str]) -> list[str]:
             if not path:
                 raise InputError("--plugin: name a Python file")
             if Path(path).resolve() not in _loaded:
-                plugins.load_file(path, METHODS)
+                _check_settings(plugins.load_file(path, METHODS), path)
                 _loaded.add(Path(path).resolve())
         else:
             left.append(argument)
     return left
+
+
+def _check_settings(names: Sequence[str], path: str) -> None:
+    """Raises InputError, and leaves these methods out, where a setting would be an option that every run has."""
+    taken = {one.name for group in (Condense, Going, ComputingRun, Reading) for one in fields(group)}
+    for name in names:
+        for setting in sorted({one.name for one in fields(METHODS[name])} & taken):
+            for other in names:
+                del METHODS[other]
+            raise InputError(f"--plugin {path}: {name} has a setting {setting}, an option of every run: rename it")
 
 
 def _terminated(_number: int, _frame: object) -> None:
@@ -177,7 +189,7 @@ def _terminated(_number: int, _frame: object) -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:
     text = f"datacondense: note: {message}"
     if said_first(text):
-        ERR.print(text, markup=False, soft_wrap=True)
+        ERR.print(text, soft_wrap=True)
 
 
 def _out_of_memory(error: BaseException) -> int:
@@ -191,5 +203,5 @@ def _fail(text: str, code: int = 2) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line = f"datacondense: error: {text}"
     if said_first(line):
-        ERR.print(line, markup=False, soft_wrap=True)
+        ERR.print(line, soft_wrap=True)
     return code

@@ -1,5 +1,6 @@
 """The commands `condense` and `list`. A command is a dataclass of its options."""
 
+import shlex
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from ..pace import duration
 from ..presets import CONTINUAL, PRESETS
 from ..rundir import RunDirectory
 from ..types import ImageSet
-from .display import OUT, RunDisplay, say, summary
+from .display import RunDisplay, say, show_table, summary
 from .foretelling import foretelling
 from .options import ComputingRun, Going, seconds
 from .reading import Reading, read
@@ -45,6 +46,8 @@ class Condense(Generic[M]):
     """Run directory of a finished or imported set to start from, in place of --init."""
     seed: int = 0
     """The same seed on the same machine gives the same images, bit for bit."""
+    plugin: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE.py")] = ()
+    """Run this file first, and take the methods that are defined in it; may stand anywhere, and several times."""
     method: M
     session: Going = field(default_factory=Going)
     computing: ComputingRun = field(default_factory=ComputingRun)
@@ -93,7 +96,7 @@ class Condense(Generic[M]):
             say("stopped early with a valid set; the same command with --resume goes on")
         if all_processes().leads:
             report_on(out)
-        say(f"next: datacondense evaluate {out}")
+        say(f"next: datacondense evaluate {shlex.quote(str(out))}")
 
     def _live(self, out: Path) -> list[Live]:
         """What --log asks for. Raises InputError, on all processes, where the one that writes cannot."""
@@ -128,9 +131,11 @@ class List:
             table = Table("method", "what it does")
             for name, cls in METHODS.items():
                 table.add_row(name, summary(cls))
-            OUT.print(table)
+            show_table(table)
             return
         if self.what == "pools":
+            say("S: the set's own network, BatchNorm replaced by InstanceNorm")
+            say("SS: the set's own network")
             for letter, archs in POOLS.items():
                 say(f"{letter}: {' '.join(archs)}")
             return

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import tyro
 from rich.table import Table
 
 from ..artifact import SyntheticSet, load_set
@@ -16,7 +17,7 @@ from ..exchange import read_sets, runs_in
 from ..methods import METHODS, Method
 from ..pace import duration
 from ..types import ImageSet, Spec
-from .display import OUT, RunDisplay, say
+from .display import RunDisplay, say, show_table
 from .options import Computing
 from .reading import Reading, read
 from .settings import with_settings
@@ -39,6 +40,8 @@ class Continual:
     of imported ones, a file for each order of the classes."""
     set: tuple[str, ...] = ()
     """Settings of these methods, such as iterations=400 or dm.lr=10: of all that have it, or of one."""
+    plugin: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE.py")] = ()
+    """Run this file first, and take the methods that are defined in it; may stand anywhere, and several times."""
     scenario: Scenario = field(default_factory=Scenario)
     beside: tuple[Path, ...] = ()
     """Directories of earlier runs of this command whose memories go into the table and the figure too."""
@@ -55,11 +58,20 @@ class Continual:
         before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
         if len({*map(_label, self.memory)}) < len(self.memory):
             raise InputError("--memory names two memories alike: name each once")
+        for name in self.memory:
+            if name not in METHODS and not Path(name).exists() and (Path(name).suffix or len(Path(name).parts) > 1):
+                raise InputError(f"--memory {name}: there is no such file")
         methods = with_settings([name for name in self.memory if not _is_file(name)], self.set, arch=self.scenario.arch)
         source = {"source": self.data, **self.reading.given()}
         train, test = read(source)
         scenario = self.scenario
         scenario.check(train.spec.classes)
+        for method in methods.values():
+            method.check()
+        least, place = train.counts.min(0)
+        if methods and int(least) < scenario.per_class:
+            name = train.spec.class_names[int(place)]
+            raise InputError(f"--per-class {scenario.per_class}: class {name!r} has {int(least)} training images")
         out = self.out or Path("runs") / f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}"
         memories = {_label(name): methods.get(name) or _given(Path(name), train.spec) for name in self.memory}
         records: dict[str, Mapping[str, Any]] = dict(before)
@@ -105,7 +117,7 @@ def show(records: Mapping[str, Mapping[str, Any]], figure: Path) -> None:
     """Print a table of memories and draw their figure."""
     from .. import figures  # only here: its library takes longer to import than all else
 
-    OUT.print(_table(records))
+    show_table(_table(records))
     for name, record in records.items():
         spent = {part: duration(seconds) for part, seconds in record["seconds"].items()}
         say(f"{name}: the memory took {spent['memory']}, networks {spent['networks']}")

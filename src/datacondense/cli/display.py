@@ -15,10 +15,11 @@ from ..observers import Progress
 from ..pace import Pace, duration
 from ..types import Scores
 
-OUT = Console(highlight=False)
-ERR = Console(stderr=True, highlight=False)
+OUT = Console(highlight=False, markup=False, emoji=False)  # names of classes and runs are shown as they are
+ERR = Console(stderr=True, highlight=False, markup=False, emoji=False)
 _PLAIN_EVERY = 10.0  # seconds between plain lines
 _DRAWN_EVERY = 0.1  # seconds between two states of the bar
+_WIDEST = 10_000  # columns of a table that no terminal shows
 _APART = 3  # iterations after which updates inside one no longer count for the ETA
 
 
@@ -35,9 +36,9 @@ class RunDisplay:
         self.brief = brief
         self.ends = None if time_budget is None else time.perf_counter() + time_budget
         self.bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeElapsedColumn(),
             console=OUT,
             transient=True,
@@ -115,7 +116,16 @@ def _speed(pace: float, unit: str) -> str:
 
 def say(text: str) -> None:
     """Print a line as it is, however wide."""
-    OUT.print(text, markup=False, soft_wrap=True)
+    OUT.print(text, soft_wrap=True)
+
+
+def show_table(table: Table) -> None:
+    """Print a table: in a terminal as wide as that is, elsewhere as wide as it wants to be."""
+    if OUT.is_terminal:
+        OUT.print(table)
+        return
+    wanted = OUT.measure(table, options=OUT.options.update(width=_WIDEST)).maximum
+    OUT.print(table, width=max(OUT.width, wanted), crop=False)
 
 
 def summary(cls: type) -> str:
@@ -126,7 +136,7 @@ def summary(cls: type) -> str:
 def score_table(scores: Mapping[str, Scores]) -> Table:
     """One row for each set and network: test accuracy in percent, mean and standard deviation."""
     table = Table(caption=f"mean +- standard deviation over n; {_augmentations(scores)}")
-    for column in ("trained on", "images", "network", "test accuracy %", "n x epochs", "time"):
+    for column in ("trained on", "images", "network", f"{tested_on(scores)} accuracy %", "n x epochs", "time"):
         table.add_column(column, no_wrap=True)
     for label, score in scores.items():
         for arch, accuracy in score.accuracy.items():
@@ -146,13 +156,19 @@ def cross_table(scores: Mapping[str, Scores]) -> Table:
     archs = list(dict.fromkeys(arch for score in scores.values() for arch in score.accuracy))
     counts = sorted({len(accuracy) for score in scores.values() for accuracy in score.accuracy.values()})
     n = " or ".join(map(str, counts))
-    table = Table(caption=f"test accuracy %, mean +- standard deviation over n = {n}; {_augmentations(scores)}")
+    what = f"{tested_on(scores)} accuracy %, mean +- standard deviation over n = {n}"
+    table = Table(caption=f"{what}; {_augmentations(scores)}")
     table.add_column("trained on", no_wrap=True)
     for arch in archs:
         table.add_column(arch)
     for label, score in scores.items():
         table.add_row(label, *(_percent(score.accuracy.get(arch, [])) for arch in archs))
     return table
+
+
+def tested_on(scores: Mapping[str, Scores]) -> str:
+    """test, or validation for scores on training images that were held out."""
+    return next(iter(scores.values())).protocol.get("tested_on", "test")
 
 
 def _augmentations(scores: Mapping[str, Scores]) -> str:

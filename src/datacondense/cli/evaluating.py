@@ -22,7 +22,7 @@ from ..methods import Random
 from ..protocol import Protocol, protocol_for
 from ..rundir import PROCESS
 from ..types import ImageSet, Scores
-from .display import OUT, RunDisplay, class_table, cross_table, say, score_table
+from .display import RunDisplay, class_table, cross_table, say, score_table, show_table
 from .options import Computing
 from .reading import Reading, real_images
 from .reporting import report_on
@@ -87,13 +87,14 @@ class Evaluate:
 
     def run(self) -> None:
         if not self.run_dirs:
-            raise InputError("name a run: datacondense evaluate RUN")
+            raise InputError("name a run, before the options: datacondense evaluate RUN")
         runs = [run for path in self.run_dirs for run in runs_in(path)]
         sets = [load_set(path) for path in runs]
         prints = [synthetic.fingerprint() for synthetic in sets]
         for path, fingerprint in zip(runs, prints, strict=True):
-            if prints.count(fingerprint) > 1:
-                raise InputError(f"{path} holds the same set as another run that was named: name it once")
+            other = next(other for other, print in zip(runs, prints, strict=True) if print == fingerprint)
+            if other is not path:
+                raise InputError(f"{other} and {path} hold the same set: name one of them")
         on = self.on == "validation"
         train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test", validation=on)
         if self.whole_epochs < 1:
@@ -101,6 +102,8 @@ class Evaluate:
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
             if path is not None and not path.parent.is_dir():
                 raise InputError(f"{flag} {path}: there is no directory {path.parent}")
+            if path is not None and path.exists() and not path.is_file():
+                raise InputError(f"{flag} {path}: that is no file, name another")
         rows = self._of_process(sets, runs) if self.process else self._rows(sets, runs, train)
         of_row = [(row, self._told(score)) for row, score in self._train(rows, test)]
         scores = {
@@ -110,21 +113,21 @@ class Evaluate:
         if not all_processes().leads:
             return
         several = len(scores) > 1 and any(len(score.accuracy) > 1 for score in scores.values())
-        OUT.print(cross_table(scores) if several else score_table(scores))
+        show_table(cross_table(scores) if several else score_table(scores))
         if self.per_class:
-            OUT.print(class_table(scores, test.spec.class_names))
-        if self.figure is not None:
-            from .. import figures  # only here: its library takes longer to import than all else
-
-            (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
-            say(str(self.figure))
+            show_table(class_table(scores, test.spec.class_names))
+        if self.out is not None:
+            write_json(self.out, {label: score.to_json() for label, score in scores.items()})
         if self.process:
             entries = [{"iteration": row.iteration, "scores": score.to_json()} for row, score in of_row]
             write_json(runs[0] / PROCESS, entries)
         else:
             _keep(of_row, runs)
-        if self.out is not None:
-            write_json(self.out, {label: score.to_json() for label, score in scores.items()})
+        if self.figure is not None:
+            from .. import figures  # only here: its library takes longer to import than all else
+
+            (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
+            say(str(self.figure))
         for run in runs:
             if run.is_dir():
                 report_on(run)

@@ -1,5 +1,6 @@
 """The commands `export` and `import`."""
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +36,8 @@ class Export:
     """Replace what an earlier export has written to DEST."""
 
     def run(self) -> None:
+        if not self.run_dirs:
+            raise InputError(f"name runs and then what to write: datacondense export RUN --to {self.to} DEST")
         *places, dest = (*self.run_dirs, *([] if self.dest is None else [self.dest]))  # DEST may follow --to
         if not places:
             raise InputError(f"name runs and then what to write: datacondense export RUN --to {self.to} DEST")
@@ -90,7 +93,8 @@ class Import:
         )
         images = sum(len(load_set(run)) for run in runs)
         say(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
-        say(f"next: datacondense evaluate {self.dest}")
+        known = load_set(runs[0]).provenance.get("source")
+        say(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
 
     def _import_latents(self, generator: Path, source: dict[str, Any] | None) -> None:
         if source is None:
@@ -100,4 +104,4 @@ class Import:
             self.file, generator, train, self.dest, ipc=self.ipc, source=absolute(**source), overwrite=self.overwrite
         )
         say(f"{len(load_set(run))} images of latents: {run}")
-        say(f"next: datacondense evaluate {run}")
+        say(f"next: datacondense evaluate {shlex.quote(str(run))}")

@@ -25,6 +25,7 @@ _PLAINER = {
     r"^Error parsing (\S+): could not convert string to float: (.*)": r"\1 \2: must be a number",
     r"^invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*?),?\)\.": r"\2 '\1': must be one of \3",
     r"^Missing value for argument '(.*)'\. Expected 1 values": r"\1: its value is missing",
+    r"^Error parsing \S*__tyro\S*: ": "",
     r"^Missing from \S+ [^:]*: ": "missing: ",
 }
 """What the parser says -> what we say."""
@@ -97,7 +98,7 @@ def _flags(command: Any) -> Iterator[str]:
         value = getattr(command, field.name)
         if dataclasses.is_dataclass(value):
             yield from _flags(value)
-        else:
+        elif field.init:
             yield f"--{field.name.replace('_', '-')}"
 
 

@@ -28,10 +28,10 @@ class Report:
 
     def run(self) -> None:
         if not self.run_dirs:
-            raise InputError("name a run: datacondense report RUN")
+            raise InputError("name a run, before the options: datacondense report RUN")
         runs = [run for path in self.run_dirs for run in runs_in(path)]
         out = self.out or runs[0] / REPORT
-        if not out.parent.is_dir():
+        if self.out and not out.parent.is_dir():
             raise InputError(f"--out {out}: there is no directory {out.parent}")
         from ..report import write_report  # only here: its library of figures takes longer to import than all else
 

@@ -23,7 +23,7 @@ from ..results import page, row
 from ..rundir import REPORT
 from ..types import ImageSet
 from .continuing import FIGURE, learn, show
-from .display import OUT, RunDisplay, say
+from .display import RunDisplay, say, show_table
 from .options import Computing
 from .reading import Reading, read
 
@@ -81,7 +81,7 @@ class Reproduce:
         table = Table("tested on", "ours", "published", "difference", "n = sets x networks")
         for arch in record["scores"]:
             table.add_row(arch, *row(record, arch), _count(record))
-        OUT.print(table)
+        show_table(table)
         spent = {part: duration(sum(seconds)) for part, seconds in record["seconds"].items()}
         say(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
         if record["source"]:
@@ -170,7 +170,7 @@ class Reproduce:
             for arch in record["scores"]:
                 table.add_row(record["variant"], arch, *row(record, arch), _count(record))
         if table.row_count:
-            OUT.print(table)
+            show_table(table)
         failed = [outcome for outcome in outcomes if outcome.record is None]
         for outcome in failed:
             say(f"{outcome.variant}: {outcome.reason}")

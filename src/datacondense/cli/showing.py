@@ -1,6 +1,7 @@
 """The command `show`."""
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -40,8 +41,8 @@ class Show:
     """Where the real images come from; by default what the set was made from."""
     reading: Reading = field(default_factory=Reading)
     out: Path | None = None
-    """Picture to write, a PNG; by default images.png, nearest-real.png, process.png or, of several sets, compared.png
-    beside the first set. The GIF lies beside it under the suffix .gif."""
+    """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), nearest-real.png,
+    process.png or, of several sets, compared.png beside the first set. The GIF lies beside it under the suffix .gif."""
 
     def run(self) -> None:
         self._check()
@@ -64,17 +65,20 @@ class Show:
             train = None
             if self.real:
                 train, _ = real_images([run], sets, data=self.data, reading=self.reading, which="training")
-            path = self.out or folder / (picture.NEAREST_REAL if self.real else picture.FILE_NAME)
+            part = classes is not None or self.per_class is not None
+            name = picture.NEAREST_REAL if self.real else picture.CHOSEN if part else picture.FILE_NAME
+            path = self.out or folder / name
             picture.save_grid(synthetic, path, classes=classes, per_class=self.per_class, real=train)
             if train and run.is_dir() and train.fingerprint() == synthetic.provenance.get("data_sha256"):
-                picture.save_neighbours(synthetic, train, run / picture.NEIGHBOURS_FILE)  # for the report
+                with suppress(OSError):  # for the report; the run may be another's, to be read only
+                    picture.save_neighbours(synthetic, train, run / picture.NEIGHBOURS_FILE)
             written = [path]
         for path in written:
             say(str(path))
 
     def _check(self) -> None:
         if not self.run_dirs:
-            raise InputError("name a run: datacondense show RUN")
+            raise InputError("name a run, before the options: datacondense show RUN")
         if self.real and self.process:
             raise InputError("--real and --process exclude each other: take one")
         if len(self.run_dirs) > 1 and (self.real or self.process):

@@ -11,7 +11,7 @@ from .. import storage
 from ..artifact import load_set
 from ..errors import InputError
 from ..labels import of_paths
-from .display import OUT
+from .display import show_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Storage:
 
     def run(self) -> None:
         if not self.run_dirs:
-            raise InputError("name a run: datacondense storage RUN")
+            raise InputError("name a run, before the options: datacondense storage RUN")
         kept = {
             name: storage.of_set(load_set(path))
             for name, path in zip(of_paths(self.run_dirs), self.run_dirs, strict=True)
@@ -36,4 +36,4 @@ class Storage:
             pays = "-" if not one.shared else f"{one.pays_from:,} images" if one.pays_from else "never"
             numbers = (one.images // one.count, one.shared, one.total, one.uint8, one.png)
             table.add_row(name, f"{one.count:,}", one.form, *(f"{number:,}" for number in numbers), pays)
-        OUT.print(table)
+        show_table(table)

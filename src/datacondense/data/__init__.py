@@ -55,6 +55,7 @@ def load(
     progress: told how reading goes on, where it may take long.
     Raises InputError for an unknown name, for files that are missing, and for data that cannot be used.
     """
+    source = str(source)
     options = Options(
         image_size=image_size,
         skip_broken=skip_broken,

@@ -34,6 +34,8 @@ class Options:
     """Leave out classes with fewer training images; no source refuses this one."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.image_size, int | None):
+            raise InputError(f"--image-size {self.image_size}: must be a whole number")
         if self.image_size is not None and not 1 <= self.image_size <= _LARGEST_SIZE:
             raise InputError(f"--image-size {self.image_size}: must be from 1 to {_LARGEST_SIZE}")
 

@@ -43,11 +43,11 @@ def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> l
     sys.modules[module.__name__] = module  # dataclasses look their own module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # it is the user's own code, which may raise anything
+    except (Exception, SystemExit) as error:  # it is the user's own code, which may raise anything
         raise InputError(f"--plugin {path}: {type(error).__name__}: {reason(error)}") from error
     found = _defined(module)
     if not found:
-        raise InputError(f"--plugin {path}: it defines no method, which is a class derived from datacondense.Method")
+        raise InputError(f"--plugin {path}: {_lacking(module)}")
     names = []
     for cls in found:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
@@ -74,6 +74,14 @@ def _defined(module: ModuleType) -> list[type[Method]]:
     """The classes of methods that a module defines itself, and that can be used as they are."""
     classes = [cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__]
     return [cls for cls in classes if issubclass(cls, Method) and not inspect.isabstract(cls)]
+
+
+def _lacking(module: ModuleType) -> str:
+    """Why a module defines no method."""
+    for name, cls in inspect.getmembers(module, inspect.isclass):
+        if cls.__module__ == module.__name__ and issubclass(cls, Method):
+            return f"class {name} lacks {' and '.join(sorted(cls.__abstractmethods__))}"
+    return "it defines no method, which is a class derived from datacondense.Method"
 
 
 def _add(

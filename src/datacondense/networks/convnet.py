@@ -50,8 +50,9 @@ class ConvNet(Network):
         super().__init__()
         channels, h, w = spec.shape
         smallest = 2**depth if pooling != "none" else 2  # a norm needs more than one pixel
-        shallower = f"ConvNetD{min(h, w).bit_length() - 1 or 1}"
-        require_side(spec, smallest, f"a ConvNet of depth {depth}", instead=f"a shallower one, such as {shallower}")
+        depths = min(h, w).bit_length() - 1
+        instead = f"a shallower one, such as ConvNetD{depths}" if depths else "an MLP"
+        require_side(spec, smallest, f"a ConvNet of depth {depth}", instead=instead)
         padding = first_padding(spec, kernel=3)
         h, w = h + 2 * padding - 2, w + 2 * padding - 2
         layers: list[nn.Module] = []

@@ -8,14 +8,16 @@ from .process import process_frames, save_process
 from .rows import save_rows
 
 FILE_NAME = "images.png"
+CHOSEN = "chosen.png"
 NEAREST_REAL = "nearest-real.png"
 COMPARED = "compared.png"
 PROCESS = "process.png"
 NEIGHBOURS_FILE = "neighbours.safetensors"
-FILE_NAMES = (FILE_NAME, NEAREST_REAL, COMPARED, PROCESS, "process.gif", NEIGHBOURS_FILE)
+FILE_NAMES = (FILE_NAME, CHOSEN, NEAREST_REAL, COMPARED, PROCESS, "process.gif", NEIGHBOURS_FILE)
 """What `condense` and `show` write into a run directory for the eye."""
 
 __all__ = [
+    "CHOSEN",
     "COMPARED",
     "FILE_NAME",
     "FILE_NAMES",

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from ..figures import PLAIN
 from ..types import Scores
 
 Chart = Callable[[], Figure]
@@ -22,6 +23,7 @@ _INK = "#0a0b0c"  # stands for the colour of text where the figure is shown
 _COLOURS = ("#3b82c4", "#d9772b", "#4a9d5b", "#9467bd", "#c44e52", "#8c7a5c")
 _MOST_POINTS = 600  # of a curve
 _NAMED = 30  # classes of which each is named
+_LONGEST = 22  # characters of a name
 _WRITTEN = 12  # classes of whose confusions each is written
 
 
@@ -68,6 +70,7 @@ def _style(ink: str) -> dict[Any, Any]:
         "font.family": "sans-serif",
         "grid.alpha": 0.2,
         "svg.fonttype": "none",
+        **PLAIN,
     }
 
 
@@ -114,8 +117,9 @@ def per_class(names: Sequence[str], score: Scores, arch: str) -> Figure:
     axes = figure.subplots()
     if few:
         ink: str = matplotlib.rcParams["text.color"]
-        drawn = axes.barh(names, means, xerr=deviations, error_kw={"lw": 1, "ecolor": ink}, capsize=2)
+        drawn = axes.barh(range(len(names)), means, xerr=deviations, error_kw={"lw": 1, "ecolor": ink}, capsize=2)
         axes.bar_label(drawn, fmt="%.0f", label_type="center", color="white", fontsize=8)
+        axes.set_yticks(range(len(names)), _short(names))
         axes.invert_yaxis()
         axes.set_xlabel("test accuracy %")
         axes.set_xlim(0, 100)
@@ -128,6 +132,11 @@ def per_class(names: Sequence[str], score: Scores, arch: str) -> Figure:
     return figure
 
 
+def _short(names: Sequence[str]) -> list[str]:
+    """Names as there is room for them beside a figure; the tables of a page have them whole."""
+    return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
+
+
 def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure:
     """Of the test images of a class, a row, the percentage that was taken for each class."""
     table = np.array(counts, dtype=float)
@@ -137,8 +146,8 @@ def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure:
     axes = figure.subplots()
     shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
     if len(names) <= _NAMED:
-        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
-        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.set_xticks(range(len(names)), _short(names), rotation=90, fontsize=8)
+        axes.set_yticks(range(len(names)), _short(names), fontsize=8)
     if len(names) <= _WRITTEN:
         for row, column in itertools.product(range(len(names)), repeat=2):
             if shares[row, column] >= 0.5:

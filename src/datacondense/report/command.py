@@ -14,7 +14,7 @@ def command(made: Mapping[str, Any]) -> str | None:
     """`datacondense condense ...` that gives the set with the provenance `made` again.
 
     None where this cannot be said: of imported sets and those made step by step, of methods that are not here and come
-    from no file, of data without a source.
+    from no file, of a setting that no option gives, of data without a source.
     """
     method, source, plugin = made.get("method"), made.get("source"), (made.get("plugin") or {}).get("file")
     if not source or "steps" in made or (method not in METHODS and not plugin):
@@ -32,6 +32,10 @@ def command(made: Mapping[str, Any]) -> str | None:
     flags |= {name: made[name] for name, value in _EXECUTION.items() if made.get(name, value) != value}
     for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"
-        if value is not None and value is not False:
+        if value is False and usual.get(name) is True:
+            return None  # there is no option that says so
+        if isinstance(value, list | tuple):
+            words += [flag, *(shlex.quote(str(one)) for one in value)]
+        elif value is not None and value is not False:
             words += [flag] if value is True else [flag, shlex.quote(str(value))]
     return " ".join(words)

@@ -16,7 +16,9 @@ from .section import published, section, took
 from .words import accuracy, size
 
 
-def write_report(runs: Sequence[str | Path], out: str | Path, *, figures_in: str | Path | None = None) -> list[Path]:
+def write_report(
+    runs: str | Path | Sequence[str | Path], out: str | Path, *, figures_in: str | Path | None = None
+) -> list[Path]:
     """Write an HTML page about `runs` to `out`, and its figures as SVG and PNG into `figures_in`; what was written.
 
     Nothing is read but the files in the run directories, and nothing is loaded by the page. Raises InputError for
@@ -24,7 +26,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, figures_in: str
     """
     if not runs:
         raise InputError("name a run: datacondense report RUN")
-    paths = [Path(run) for run in runs]
+    paths = [Path(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
     names = of_paths(paths)
     read = [Run.at(path, name) for path, name in zip(paths, names, strict=True)]
     drawn: dict[str, charts.Chart] = {}
@@ -44,6 +46,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, figures_in: str
     text = environment.get_template("page.html.j2").render(
         title=_title(read),
         summary=[row for run in read for row in _summary(run)],
+        alike=_alike(read),
         comparison=compare(read, chart) if len(read) > 1 else [],
         runs=[section(run, index, shown, chart) for index, (run, shown) in enumerate(zip(read, images, strict=True))],
     )
@@ -63,6 +66,16 @@ def write_report(runs: Sequence[str | Path], out: str | Path, *, figures_in: str
 def _title(runs: Sequence[Run]) -> str:
     data = list(dict.fromkeys(run.synthetic.spec.name for run in runs))
     return f"{', '.join(data)}: {', '.join(run.name for run in runs) if len(runs) < 4 else f'{len(runs)} runs'}"
+
+
+def _alike(runs: Sequence[Run]) -> bool:
+    """Whether all networks of one kind trained for as long under one augmentation, but those on the whole set."""
+    recipes: dict[str, set[tuple[int, str]]] = {}
+    for score in (run.scores[kind] for run in runs for kind in (CONDENSED, RANDOM) if kind in run.scores):
+        for arch in score.accuracy:
+            recipe = score.protocol["recipes"][arch]
+            recipes.setdefault(arch, set()).add((recipe["epochs"], recipe["augment"]))
+    return all(len(one) == 1 for one in recipes.values())
 
 
 def _summary(run: Run) -> list[dict[str, str]]:

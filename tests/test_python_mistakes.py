@@ -1,0 +1,52 @@
+"""What a user of the Python interface is told of a plausible mistake, before anything is lost."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import datacondense as dc
+from datacondense.methods import DistributionMatching, Random
+from datacondense.report import write_report
+
+QUICK: dict[str, Any] = {"arch": "MLP", "iterations": 1, "batch_real": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"method": DistributionMatching(**{**QUICK, "lr": np.float32(1)})}, "float32 is not JSON serializable: give"),
+        ({"ipc": np.int64(1)}, "int64 is not JSON serializable"),
+        ({"seed": 1.5}, "provenance.seed is of type float"),
+        ({"source": "digits"}, "provenance.source is of type str"),
+        ({"source": {"source": "digits", "progress": None}}, "names its data in a way that is not known"),
+        ({"method": "dm"}, "'dm' is no method: give one such as"),
+        ({"start": "runs/a"}, "'runs/a' is no set: give datacondense.load_set"),
+        ({"time_budget": float("nan")}, "--time-budget nans: must be positive"),
+        ({"precision": "fp16"}, "--precision fp16: take one of auto, fp32, tf32, bf16"),
+        ({"compile": True}, "--compile True: take one of auto, on, off"),
+    ],
+    ids=str,
+)
+def test_what_no_set_can_be_made_with_is_refused_before_a_run_is_replaced(change, said: str, toy, tmp_path) -> None:
+    kept = dc.condense(Random(arch="MLP"), toy(), 1, out=tmp_path)
+    arguments = {"method": DistributionMatching(**QUICK), "real": toy(), "ipc": 1, "out": tmp_path, "overwrite": True}
+    with pytest.raises(dc.InputError, match=said):
+        dc.condense(**{**arguments, **change})
+    assert dc.load_set(tmp_path).fingerprint() == kept.fingerprint()
+
+
+def test_sets_networks_and_runs_are_asked_for_by_what_they_are(toy, tmp_path: Path) -> None:
+    made = dc.condense(Random(arch="MLP"), toy(), 1, out=tmp_path / "run")
+    scores = dc.evaluate(made, toy(draw=1), archs="MLP", nets=1, epochs=1)
+    assert list(scores.accuracy) == ["MLP"]
+    with pytest.raises(dc.InputError, match="'runs/a' is no set"):
+        dc.evaluate("runs/a", toy(draw=1))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(dc.InputError, match="is no run directory"):
+        dc.keep_scores(tmp_path, {"random": scores})
+    dc.keep_scores(tmp_path / "run", {"random": scores})
+    assert write_report(str(tmp_path / "run"), tmp_path / "report.html") == [tmp_path / "report.html"]
+    assert "Not evaluated yet" not in (tmp_path / "report.html").read_text()
+    with pytest.raises(dc.InputError, match=r"--image-size 32.5: must be a whole number"):
+        dc.load(f"folder:{tmp_path}", image_size=32.5)  # pyright: ignore[reportArgumentType]
