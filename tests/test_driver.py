@@ -131,7 +131,7 @@ def test_input_that_is_refused_overwrites_nothing(toy, tmp_path) -> None:
         ({"precision": "bf16"}, "precision was 'auto' and is 'bf16'"),
         ({"compile": "off"}, "compile was 'auto' and is 'off'"),
         ({"method": replace(METHOD, lr=2.0, batch_real=4)}, "lr was 0.3 and is 2.0, batch_real was 8 and is 4"),
-        ({"sizes": (41, 40, 40)}, "data_sha256 was"),
+        ({"sizes": (41, 40, 40)}, "the training images are others: read them as then"),
     ],
     ids=str,
 )

@@ -38,7 +38,7 @@ def test_resuming_needs_the_same_start(toy, tmp_path) -> None:
     whole = condense(NEXT, toy(), ipc=2, start=start)
     condense(NEXT, toy(), ipc=2, start=start, out=tmp_path / "run", time_budget=1e-9)
     for wrong in (None, other):
-        with pytest.raises(InputError, match=r"cannot resume .* start was"):
+        with pytest.raises(InputError, match=r"cannot resume .* the set it starts from is another"):
             condense(NEXT, toy(), ipc=2, start=wrong, out=tmp_path / "run", resume=True)
     assert torch.equal(
         condense(NEXT, toy(), ipc=2, start=start, out=tmp_path / "run", resume=True).images, whole.images
