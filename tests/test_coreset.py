@@ -188,3 +188,12 @@ def test_ctrl_c_while_the_network_learns_leaves_no_run(toy, tmp_path) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_cache_that_cannot_be_written_costs_its_time_only(toy, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = Herding(arch="MLP", epochs=1)
+    kept = condense(method, toy(), 2)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DATACONDENSE_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.warns(UserWarning, match="not kept in the cache, and so made again the next time"):
+        assert torch.equal(condense(method, toy(), 2).images, kept.images)

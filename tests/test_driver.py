@@ -17,6 +17,7 @@ from datacondense import Diverged, InputError, Progress, condense, load_set
 from datacondense.execution import Load
 from datacondense.files import read_json, write_json
 from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
+from datacondense.methods.representative import representatives
 
 METHOD = DistributionMatching(iterations=5, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 FILES = {
@@ -393,3 +394,23 @@ def test_an_imported_set_is_no_run_to_go_on_with(toy, tmp_path) -> None:
     with pytest.raises(InputError, match="was imported, so there is no run to go on with"):
         condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
     assert (tmp_path / "synthetic.safetensors").read_bytes() == before
+
+
+def test_a_finished_run_needs_neither_its_device_nor_its_start_again(toy, tmp_path, monkeypatch) -> None:
+    method = replace(METHOD, init="kmeans")
+    started: list[int] = []
+
+    def counted(*args) -> Tensor:
+        started.append(1)
+        return representatives(*args)
+
+    monkeypatch.setattr("datacondense.methods.base.representatives", counted)
+    stop = Messages(lambda progress: signal.raise_signal(signal.SIGINT) if progress.iteration == 2 else None)
+    condense(method, toy(), ipc=2, out=tmp_path, observers=[stop])
+    whole = condense(method, toy(), ipc=2, out=tmp_path, resume=True)
+    assert len(started) == 1  # its images would be replaced by those of the checkpoint
+    assert torch.equal(whole.images, condense(method, toy(), ipc=2).images)
+    run = run_json(tmp_path)
+    write_json(tmp_path / "run.json", {**run, "execution": {**run["execution"], "device": "cuda:7"}})
+    again = condense(method, toy(), ipc=2, out=tmp_path, resume=True)
+    assert torch.equal(again.images, whole.images)

@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -157,3 +159,15 @@ def test_a_link_stays_a_link_and_what_is_no_file_is_not_replaced(tmp_path) -> No
         with pytest.raises(InputError, match="is not a file that can be replaced"):
             write_bytes(path, b"new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "real"]
+
+
+def test_two_processes_may_write_one_file_at_once(tmp_path) -> None:
+    code = (
+        "import sys, pathlib; from datacondense.files import write_bytes\n"
+        "for _ in range(200): write_bytes(pathlib.Path(sys.argv[1]), sys.argv[2].encode() * 10_000)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "one")]
+    both = [subprocess.Popen([*command, letter]) for letter in "ab"]
+    assert [one.wait() for one in both] == [0, 0]
+    assert (tmp_path / "one").read_bytes() in (b"a" * 10_000, b"b" * 10_000)
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
