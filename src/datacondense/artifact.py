@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -91,6 +92,10 @@ class SyntheticSet:
 
     def fingerprint(self) -> str:
         """sha256 over all pixels and labels: what says that two sets are the same, bit for bit."""
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
         digest = hashlib.sha256()
         for tensor in (self.images, self.labels):
             digest.update(tensor.cpu().contiguous().numpy().data)

@@ -76,14 +76,13 @@ def condense(
     check_start(start, method, real, ipc)
     check_seed(seed)
     check_shared(device, processes)
-    if time_budget is not None and not (time_budget > 0 and math.isfinite(time_budget)):
-        raise InputError(f"--time-budget {time_budget:g}s: must be positive")
-    if resume and overwrite:
-        raise InputError("--resume and --overwrite exclude each other: take one")
-    if snapshots < 0:
-        raise InputError(f"--snapshots {snapshots}: must be at least 0")
-    if snapshots and out is None:
-        raise InputError(f"--snapshots {snapshots}: there is no run directory to keep them in, name one by --out")
+    _check_session(time_budget, snapshots, out, resume=resume, overwrite=overwrite)
+    asked: dict[str, Any] = {
+        "device": device,
+        "precision": precision,
+        "compile": compile,
+        "classes_at_once": classes_at_once,
+    }
     identity = {
         "method": method_name(method),
         "settings": method.settings(),
@@ -91,10 +90,7 @@ def condense(
         "data_sha256": real.fingerprint(),
         "ipc": ipc,
         "seed": seed,
-        "device": device,
-        "precision": precision,
-        "compile": compile,
-        "classes_at_once": classes_at_once,
+        **asked,
         "start": _origin(start) if start else None,
     }
     origin = {"source": source, **({"plugin": plugin} if (plugin := plugins.origin(type(method))) else {})}
@@ -113,16 +109,7 @@ def condense(
             return recorded, finished
         if recorded:
             return recorded, Execution(**recorded["execution"])
-        decided = settle(
-            method,
-            real,
-            ipc,
-            device=device,
-            precision=precision,
-            compile=compile,
-            classes_at_once=classes_at_once,
-        )
-        return None, decided
+        return None, settle(method, real, ipc, **asked)
 
     recorded, execution = processes.agreed(agree)
     if isinstance(execution, SyntheticSet):
@@ -150,6 +137,19 @@ def condense(
         if recorded and {**(recorded["plugin"] or {}), "file": ""} != {**(plugin or {}), "file": ""}:
             session.tell(f"{method_name(method)} has changed since the run began: its parts are not of one method")
         return session.go(time_budget, checkpoint_every)
+
+
+def _check_session(
+    time_budget: float | None, snapshots: int, out: str | Path | None, *, resume: bool, overwrite: bool
+) -> None:
+    if time_budget is not None and not (time_budget > 0 and math.isfinite(time_budget)):
+        raise InputError(f"--time-budget {time_budget:g}s: must be positive")
+    if resume and overwrite:
+        raise InputError("--resume and --overwrite exclude each other: take one")
+    if snapshots < 0:
+        raise InputError(f"--snapshots {snapshots}: must be at least 0")
+    if snapshots and out is None:
+        raise InputError(f"--snapshots {snapshots}: there is no run directory to keep them in, name one by --out")
 
 
 def settle(

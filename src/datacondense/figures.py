@@ -20,10 +20,10 @@ PLAIN: dict[Any, Any] = {"text.parse_math": False}
 """Matplotlib's setting under which a $ in a name is a $."""
 
 
+@matplotlib.rc_context(PLAIN)
 def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
     """Write `bars` as PNG."""
-    with matplotlib.rc_context(PLAIN):
-        _save(bars(scores), path)
+    _save(bars(scores), path)
 
 
 def bars(scores: Mapping[str, Scores]) -> Figure:
@@ -51,17 +51,17 @@ def bars(scores: Mapping[str, Scores]) -> Figure:
     )
     axes.set_xlim(-0.5, len(archs) - 0.5)  # also where the last bars are missing
     axes.set_ylim(0, min(100, max(1, 1.08 * highest)))
-    axes.set_ylabel(f"{_tested_on(scores)} accuracy %")
+    axes.set_ylabel(_accuracy_on(scores))
     axes.spines[["top", "right"]].set_visible(False)
     if len(scores) > 1:
         figure.legend(loc="outside upper center", ncols=min(len(scores), 4), frameon=False)
     return figure
 
 
+@matplotlib.rc_context(PLAIN)
 def save_heat_map(scores: Mapping[str, Scores], path: Path) -> None:
     """Write `heat_map` as PNG."""
-    with matplotlib.rc_context(PLAIN):
-        _save(heat_map(scores), path)
+    _save(heat_map(scores), path)
 
 
 def heat_map(scores: Mapping[str, Scores]) -> Figure:
@@ -85,10 +85,11 @@ def heat_map(scores: Mapping[str, Scores]) -> Figure:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel("network trained and tested")
     axes.set_ylabel("set")
-    figure.colorbar(shown, label=f"{_tested_on(scores)} accuracy %")
+    figure.colorbar(shown, label=_accuracy_on(scores))
     return figure
 
 
+@matplotlib.rc_context(PLAIN)
 def save_steps(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Draw test accuracy in percent over the classes seen: a line for each memory, a band of +- std. Written as PNG.
 
@@ -115,8 +116,8 @@ def _archs(scores: Mapping[str, Scores]) -> Sequence[str]:
     return list(dict.fromkeys(arch for score in scores.values() for arch in score.accuracy))
 
 
-def _tested_on(scores: Mapping[str, Scores]) -> str:
-    return next(iter(scores.values())).protocol.get("tested_on", "test")
+def _accuracy_on(scores: Mapping[str, Scores]) -> str:
+    return f"{next(iter(scores.values())).tested_on} accuracy %"
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -53,9 +53,4 @@ def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:
         same = scores.trained_on["set_sha256"] == synthetic.fingerprint()
     else:  # scores of before there was this field
         same = scores.trained_on.items() >= json.loads(json.dumps(dict(synthetic.provenance))).items()
-    return same and on_test_images(scores)
-
-
-def on_test_images(scores: Scores) -> bool:
-    """Whether networks were tested on test images, and not on training images that were held out."""
-    return scores.protocol.get("tested_on", "test") == "test"
+    return same and scores.tested_on == "test"

@@ -310,6 +310,11 @@ class Scores:
     """Architecture -> class -> how many of its test images were taken for each class, over all networks. Empty in
     scores of before there was this field."""
 
+    @property
+    def tested_on(self) -> str:
+        """test, or validation where networks were tested on training images that were held out."""
+        return self.protocol.get("tested_on", "test")
+
     def mean(self, arch: str) -> float:
         return statistics.fmean(self.accuracy[arch])
 

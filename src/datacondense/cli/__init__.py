@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union
@@ -16,7 +16,7 @@ from .. import __version__
 from ..errors import Diverged, InputError, LostProcess
 from ..launch import joined, leads, said_first, several
 from ..memory import is_out_of_memory
-from ..methods import METHODS, method_class, plugins
+from ..methods import METHODS, Method, method_class, plugins
 from .commands import Condense, List
 from .continuing import Continual
 from .diagnosing import Doctor
@@ -165,21 +165,22 @@ def _with_plugins(arguments: Sequence[str]) -> list[str]:
             if not path:
                 raise InputError("--plugin: name a Python file")
             if Path(path).resolve() not in _loaded:
-                _check_settings(plugins.load_file(path, METHODS), path)
+                found = dict(METHODS)
+                _check_settings({name: found[name] for name in plugins.load_file(path, found)}, path)
+                METHODS.update(found)
                 _loaded.add(Path(path).resolve())
         else:
             left.append(argument)
     return left
 
 
-def _check_settings(names: Sequence[str], path: str) -> None:
-    """Raises InputError, and leaves these methods out, where a setting would be an option that every run has."""
+def _check_settings(methods: Mapping[str, type[Method]], path: str) -> None:
+    """Raises InputError where a setting would be an option that every run has."""
     taken = {one.name for group in (Condense, Going, ComputingRun, Reading) for one in fields(group)}
-    for name in names:
-        for setting in sorted({one.name for one in fields(METHODS[name])} & taken):
-            for other in names:
-                del METHODS[other]
-            raise InputError(f"--plugin {path}: {name} has a setting {setting}, an option of every run: rename it")
+    for name, cls in methods.items():
+        clash = sorted({one.name for one in fields(cls)} & taken)
+        if clash:
+            raise InputError(f"--plugin {path}: {name} has a setting {clash[0]}, an option of every run: rename it")
 
 
 def _terminated(_number: int, _frame: object) -> None:

@@ -23,7 +23,7 @@ from ..rundir import RunDirectory
 from ..types import ImageSet
 from .display import RunDisplay, say, show_table, summary
 from .foretelling import foretelling
-from .options import ComputingRun, Going, seconds
+from .options import ComputingRun, Going, Plugins, seconds
 from .reading import Reading, read
 from .reporting import report_on
 
@@ -46,8 +46,7 @@ class Condense(Generic[M]):
     """Run directory of a finished or imported set to start from, in place of --init."""
     seed: int = 0
     """The same seed on the same machine gives the same images, bit for bit."""
-    plugin: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE.py")] = ()
-    """Run this file first, and take the methods that are defined in it; may stand anywhere, and several times."""
+    plugin: Plugins = ()
     method: M
     session: Going = field(default_factory=Going)
     computing: ComputingRun = field(default_factory=ComputingRun)
@@ -95,7 +94,7 @@ class Condense(Generic[M]):
         if made["iterations_done"] < self.method.iterations:
             say("stopped early with a valid set; the same command with --resume goes on")
         if all_processes().leads:
-            report_on(out)
+            report_on([out], out)
         say(f"next: datacondense evaluate {shlex.quote(str(out))}")
 
     def _live(self, out: Path) -> list[Live]:

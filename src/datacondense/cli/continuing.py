@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
 from rich.table import Table
 
 from ..artifact import SyntheticSet, load_set
@@ -18,7 +17,7 @@ from ..methods import METHODS, Method
 from ..pace import duration
 from ..types import ImageSet, Spec
 from .display import RunDisplay, say, show_table
-from .options import Computing
+from .options import Computing, Plugins
 from .reading import Reading, read
 from .settings import with_settings
 
@@ -40,8 +39,7 @@ class Continual:
     of imported ones, a file for each order of the classes."""
     set: tuple[str, ...] = ()
     """Settings of these methods, such as iterations=400 or dm.lr=10: of all that have it, or of one."""
-    plugin: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE.py")] = ()
-    """Run this file first, and take the methods that are defined in it; may stand anywhere, and several times."""
+    plugin: Plugins = ()
     scenario: Scenario = field(default_factory=Scenario)
     beside: tuple[Path, ...] = ()
     """Directories of earlier runs of this command whose memories go into the table and the figure too."""

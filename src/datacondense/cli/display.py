@@ -136,7 +136,7 @@ def summary(cls: type) -> str:
 def score_table(scores: Mapping[str, Scores]) -> Table:
     """One row for each set and network: test accuracy in percent, mean and standard deviation."""
     table = Table(caption=f"mean +- standard deviation over n; {_augmentations(scores)}")
-    for column in ("trained on", "images", "network", f"{tested_on(scores)} accuracy %", "n x epochs", "time"):
+    for column in ("trained on", "images", "network", _accuracy_on(scores), "n x epochs", "time"):
         table.add_column(column, no_wrap=True)
     for label, score in scores.items():
         for arch, accuracy in score.accuracy.items():
@@ -156,7 +156,7 @@ def cross_table(scores: Mapping[str, Scores]) -> Table:
     archs = list(dict.fromkeys(arch for score in scores.values() for arch in score.accuracy))
     counts = sorted({len(accuracy) for score in scores.values() for accuracy in score.accuracy.values()})
     n = " or ".join(map(str, counts))
-    what = f"{tested_on(scores)} accuracy %, mean +- standard deviation over n = {n}"
+    what = f"{_accuracy_on(scores)}, mean +- standard deviation over n = {n}"
     table = Table(caption=f"{what}; {_augmentations(scores)}")
     table.add_column("trained on", no_wrap=True)
     for arch in archs:
@@ -166,9 +166,9 @@ def cross_table(scores: Mapping[str, Scores]) -> Table:
     return table
 
 
-def tested_on(scores: Mapping[str, Scores]) -> str:
-    """test, or validation for scores on training images that were held out."""
-    return next(iter(scores.values())).protocol.get("tested_on", "test")
+def _accuracy_on(scores: Mapping[str, Scores]) -> str:
+    """What the numbers of a table are; all of them are of the same images."""
+    return f"{next(iter(scores.values())).tested_on} accuracy %"
 
 
 def _augmentations(scores: Mapping[str, Scores]) -> str:

@@ -130,7 +130,7 @@ class Evaluate:
             say(str(self.figure))
         for run in runs:
             if run.is_dir():
-                report_on(run)
+                report_on([run], run)
 
     def _told(self, score: Scores) -> Scores:
         """The scores, which say so where the images are not those of the test set."""

@@ -2,12 +2,22 @@
 
 import re
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
 from ..errors import InputError
 from ..execution import Compile, Precision
+
+Plugins: TypeAlias = Annotated[
+    tuple[Path, ...],
+    tyro.conf.arg(
+        metavar="FILE.py",
+        help="Run this file first, and take the methods that are defined in it; may stand anywhere, and several times.",
+    ),
+]
+"""What help says of --plugin, which is taken out of the arguments before they are parsed."""
 
 
 @dataclass(frozen=True, kw_only=True)

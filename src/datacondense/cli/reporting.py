@@ -1,5 +1,6 @@
 """The command `report`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -39,9 +40,9 @@ class Report:
             say(str(path))
 
 
-def report_on(run: Path) -> None:
-    """Write the page about one run into its directory, and say where."""
+def report_on(runs: Sequence[Path], folder: Path) -> None:
+    """Write the page about runs into a directory, and say where."""
     from ..report import write_report  # see above
 
-    write_report([run], run / REPORT)
-    say(f"report: {run / REPORT}")
+    write_report(runs, folder / REPORT)
+    say(f"report: {folder / REPORT}")

@@ -20,12 +20,12 @@ from ..pace import duration
 from ..presets import CONTINUAL, ContinualPreset
 from ..reproduce import Plan, asked, check_scale, plan, reproduce, variant
 from ..results import page, row
-from ..rundir import REPORT
 from ..types import ImageSet
 from .continuing import FIGURE, learn, show
 from .display import RunDisplay, say, show_table
 from .options import Computing
 from .reading import Reading, read
+from .reporting import report_on
 
 _Images: TypeAlias = tuple[ImageSet, ImageSet, dict[str, Any]]  # training, test, and what they were loaded from
 
@@ -89,11 +89,8 @@ class Reproduce:
         if planned.changed:
             say(f"a quick look, not the published experiment: {planned.variant}")
         if processes.leads:
-            from ..report import write_report  # only here: its library of figures takes longer to import than all else
-
             place = self.runs / planned.variant
-            sets = [place / f"seed{seed}" for seed in range(planned.preset.sets)]
-            say(f"report: {write_report(sets, place / REPORT)[0]}")
+            report_on([place / f"seed{seed}" for seed in range(planned.preset.sets)], place)
 
     def _run_continual(self, name: str) -> None:
         if name not in CONTINUAL:

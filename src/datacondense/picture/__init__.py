@@ -4,7 +4,7 @@ from .grid import draw_grid, save_grid
 from .layout import to_image, to_png
 from .nearest import NEIGHBOURS, SEARCHED, first, load_neighbours, save_neighbours
 from .process import CLASSES as PROCESS_CLASSES
-from .process import process_frames, save_process
+from .process import draw_strip, process_frames, save_process
 from .rows import save_rows
 
 FILE_NAME = "images.png"
@@ -28,6 +28,7 @@ __all__ = [
     "PROCESS_CLASSES",
     "SEARCHED",
     "draw_grid",
+    "draw_strip",
     "first",
     "load_neighbours",
     "process_frames",

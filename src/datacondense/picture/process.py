@@ -1,7 +1,7 @@
 """How a run made its images: those of its snapshots side by side, and as an animation."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -11,6 +11,7 @@ from .. import snapshots
 from ..artifact import SyntheticSet
 from ..errors import InputError
 from ..files import write_bytes
+from ..types import Spec
 from .layout import arrange, class_labels, to_png
 
 CLASSES = 20
@@ -32,10 +33,8 @@ def save_process(
     spec = synthetic.spec
     chosen = range(min(spec.classes, CLASSES)) if classes is None else classes
     frames = process_frames(synthetic, run, chosen, per_class)
-    names = class_labels(spec, chosen)
-    count = max(map(len, next(iter(frames.values()))))
-    strip = arrange(names, count, spec.shape, headings=[str(iteration) for iteration in frames], in_a_row=1)
-    write_bytes(path, to_png(strip.draw(list(frames.values()))))
+    write_bytes(path, to_png(draw_strip(frames, spec, chosen)))
+    names, count = class_labels(spec, chosen), _most(frames)
     titles = [f"iteration {iteration}" for iteration in frames]
     grid = arrange(names, count, spec.shape, in_a_row=_IN_A_ROW, title=max(titles, key=len))
     animation = path.with_suffix(".gif")
@@ -65,6 +64,18 @@ def process_frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], co
         frames[snapshot.iteration] = choose(snapshot.images)
     frames[synthetic.provenance["iterations_done"]] = choose(synthetic.spec.pixels(synthetic.images))
     return dict(sorted(frames.items()))
+
+
+def draw_strip(frames: Mapping[int, Sequence[Tensor]], spec: Spec, chosen: Sequence[int]) -> Image.Image:
+    """The frames of `process_frames` as columns, each headed by its iteration, a row for each image."""
+    headings = [str(iteration) for iteration in frames]
+    strip = arrange(class_labels(spec, chosen), _most(frames), spec.shape, headings=headings, in_a_row=1)
+    return strip.draw(list(frames.values()))
+
+
+def _most(frames: Mapping[int, Sequence[Tensor]]) -> int:
+    """Images of the class that has most."""
+    return max(map(len, next(iter(frames.values()))))
 
 
 def _write_animation(path: Path, pictures: Sequence[Image.Image]) -> None:

@@ -1,10 +1,8 @@
 """Images inside a page."""
 
 import base64
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import final
 
 import torch
@@ -85,31 +83,28 @@ def shown_size(run: Run) -> tuple[int, int]:
     return _SHOWN, round(_SHOWN * height / width)
 
 
-def process(run: Run) -> str:
-    """How the images came about, as the data URI of a strip; empty for a run without snapshots."""
+@final
+@dataclass(frozen=True)
+class Process:
+    """How the images of the first classes came about, one image of each."""
+
+    strip: str
+    """All moments side by side, as a data URI."""
+    frames: list[tuple[int, str]]
+    """Iteration, and the images side by side as a data URI: moments to leaf through; of many some."""
+    width: int
+    """CSS pixels at which a frame is shown."""
+
+
+def process(run: Run) -> Process | None:
+    """None for a run without snapshots."""
     if not run.has_process:
-        return ""
-    with tempfile.TemporaryDirectory() as folder:
-        strip, _ = picture.save_process(
-            run.synthetic, run.path, Path(folder, "process.png"), classes=first_classes(run)
-        )
-        return to_uri(strip.read_bytes())
-
-
-def frames(run: Run) -> list[tuple[int, str]]:
-    """Iteration, and the first image of ten classes side by side as a data URI; of many iterations some.
-
-    The same images as in the strip, one moment at a time.
-    """
-    if not run.has_process:
-        return []
-    found = picture.process_frames(run.synthetic, run.path, first_classes(run), 1)
+        return None
+    spec = run.synthetic.spec
+    classes = range(min(_PROCESS_CLASSES, spec.classes))
+    found = picture.process_frames(run.synthetic, run.path, classes, 1)
+    strip = to_uri(picture.to_png(picture.draw_strip(found, spec, classes)))
     uris = [(iteration, _uri(torch.cat([*torch.cat(images)], dim=-1))) for iteration, images in found.items()]
     while len(uris) > 2 and (len(uris) > _FRAMES or sum(len(uri) for _, uri in uris) > _FRAMES_BUDGET):
         uris = [*uris[:-1:2], uris[-1]]  # the last is the set itself
-    return uris
-
-
-def first_classes(run: Run) -> range:
-    """Those whose images are shown as they came about."""
-    return range(min(_PROCESS_CLASSES, run.synthetic.spec.classes))
+    return Process(strip, uris, len(classes) * _SHOWN)

@@ -12,7 +12,7 @@ from .. import picture, snapshots, storage
 from ..artifact import SyntheticSet, load_set
 from ..errors import InputError
 from ..files import parse_json, read_json
-from ..kept_scores import from_json, is_of, kept_scores, on_test_images
+from ..kept_scores import from_json, is_of, kept_scores
 from ..rundir import EVALUATION, LOG, PROCESS, RUN, RunDirectory
 from ..types import Scores
 
@@ -95,7 +95,7 @@ class Run:
 
     def _kind(self, score: Scores) -> str | None:
         """What was trained on; None for another set, or random images of another number."""
-        if not on_test_images(score):
+        if score.tested_on != "test":
             return None
         if is_of(score, self.synthetic):
             return CONDENSED

@@ -37,8 +37,6 @@ def section(run: Run, index: int, images: list[pictures.OfClass], chart: Draw) -
         "height": height,
         "row": max(len(k.images) for k in images) * (width + _GAP),
         "process": pictures.process(run),
-        "frames": pictures.frames(run),
-        "frames_width": len(pictures.first_classes(run)) * width,
         "loss": _loss(run, key, chart),
         "learned": learned,
         "learned_on": tested_on,
@@ -61,7 +59,7 @@ def _learned(run: Run, key: str, chart: Draw) -> tuple[str, list[tuple[str, Mark
     if not run.process:
         return "", []
     iterations, seconds, scores = zip(*run.process, strict=True)
-    (arch, *_), tested_on = scores[0].accuracy, scores[0].protocol.get("tested_on", "test")
+    (arch, *_), tested_on = scores[0].accuracy, scores[0].tested_on
     values = [score.accuracy[arch] for score in scores]
 
     def draw(x: Sequence[float], unit: str) -> Figure:
