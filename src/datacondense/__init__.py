@@ -5,7 +5,7 @@ from ._version import __version__
 from .artifact import SyntheticSet, load_set
 from .data import from_torch, image_set, load
 from .driver import condense
-from .errors import Diverged, InputError
+from .errors import DamagedFile, DatacondenseError, DataNotFound, Diverged, InputError, Locked, LostProcess, Stopped
 from .estimate import Estimate, estimate
 from .evaluate import evaluate
 from .exchange import export, import_sets
@@ -19,11 +19,16 @@ from .types import ImageSet, Scores, Spec
 __all__ = [
     "METHODS",
     "NETWORKS",
+    "DamagedFile",
+    "DataNotFound",
+    "DatacondenseError",
     "Diverged",
     "Estimate",
     "ImageObserver",
     "ImageSet",
     "InputError",
+    "Locked",
+    "LostProcess",
     "Method",
     "Network",
     "Observer",
@@ -31,6 +36,7 @@ __all__ = [
     "Scores",
     "Spec",
     "StartObserver",
+    "Stopped",
     "SyntheticSet",
     "TensorBoard",
     "UpdateObserver",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .errors import InputError, naming
+from .errors import DataNotFound, InputError, naming
 from .files import read_tensors, write_tensors
 from .generated import Generated
 from .types import Spec
@@ -137,7 +137,7 @@ def load_set(path: str | Path) -> SyntheticSet:
     if path.is_dir():
         path = path / FILE_NAME
     if not path.is_file():
-        raise InputError(f"no synthetic set at {path}: give a run directory that `datacondense condense` has written")
+        raise DataNotFound(f"no synthetic set at {path}: give a run directory that `datacondense condense` has written")
     tensors, header = read_tensors(path)
     with naming(path):
         spec, provenance = read_header(header)

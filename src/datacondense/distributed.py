@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from .errors import InputError, LostProcess, reason
+from .errors import DatacondenseError, LostProcess, reason
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class Processes:
     def agreed(self, decide: Callable[[], T]) -> T:
         """What `decide` gives on the leading process, which alone calls it, on all.
 
-        Its InputError or OSError is raised on all.
+        Its DatacondenseError or OSError is raised on all.
         """
         if self.size == 1:
             return decide()
@@ -81,7 +81,7 @@ class Processes:
         if self.leads:
             try:
                 answer[0] = decide()
-            except (InputError, OSError) as error:
+            except (DatacondenseError, OSError) as error:
                 answer[1] = error
         with _collective():
             dist.broadcast_object_list(answer, src=0, group=_control())

@@ -1,27 +1,43 @@
-"""What users are told when something they gave cannot be used."""
+"""The errors that a caller can catch, from `DatacondenseError` down, and how their messages are made."""
 
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
-class InputError(ValueError):
-    """Something the user gave cannot be used. The message is one line: what is wrong and what to do."""
+class DatacondenseError(Exception):
+    """Base of every error that this package raises on purpose. The message is one line: what is wrong, what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.splitlines()))  # what a file calls its own parts may have line breaks
 
 
-class Stopped(InputError):
-    """The user has stopped a run before it was done."""
+class InputError(DatacondenseError, ValueError):
+    """Something the user gave cannot be used."""
 
 
-class Diverged(RuntimeError):
+class DataNotFound(InputError):
+    """Data, a run or a set is in none of the places that were looked in."""
+
+
+class DamagedFile(InputError):
+    """A file does not hold what its format promises: it is cut short, changed, or was never of this format."""
+
+
+class Locked(DatacondenseError):
+    """Another process is writing to the same run, export or cache entry."""
+
+
+class Stopped(DatacondenseError):
+    """The user stopped the work before it was done. What was finished is kept."""
+
+
+class Diverged(DatacondenseError, RuntimeError):
     """An optimisation stopped being finite. The message names the setting that is the likely cause."""
 
 
-class LostProcess(RuntimeError):
-    """A process that shared the work has ended before it was done."""
+class LostProcess(DatacondenseError, RuntimeError):
+    """A process that shared the work ended before it was done."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") -> InputError:
@@ -44,7 +60,7 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def naming(place: object) -> Iterator[None]:
-    """Put `place`, such as a file, in front of the message of an InputError raised inside."""
+    """Put `place`, such as a file, in front of the message of an InputError raised inside; its type stays."""
     try:
         yield
     except InputError as error:

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from .errors import InputError, reason
+from .errors import DamagedFile, InputError, reason
 
 _HEADER = "datacondense"
 _DIGEST = "sha256"
@@ -130,7 +130,7 @@ def read_json(path: Path) -> Any:
     try:
         return parse_json(path.read_bytes())
     except ValueError as error:
-        raise InputError(f"{path} is damaged: not JSON ({error})") from None
+        raise DamagedFile(f"{path} is damaged: not JSON ({error})") from None
 
 
 def parse_json(data: bytes | str) -> Any:
@@ -172,17 +172,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except OSError:
         raise
     except Exception as error:  # of a dtype that PyTorch does not know it raises others than its own
-        raise InputError(f"{path} is damaged or not a safetensors file ({reason(error)})") from None
+        raise DamagedFile(f"{path} is damaged or not a safetensors file ({reason(error)})") from None
     if _HEADER not in metadata or _DIGEST not in metadata:
         raise InputError(f"{path} was not written by datacondense: its header has no {_HEADER!r} entry")
     if checksum(metadata[_HEADER], tensors) != metadata[_DIGEST]:
-        raise InputError(f"{path} is damaged: its content does not match its checksum")
+        raise DamagedFile(f"{path} is damaged: its content does not match its checksum")
     try:
         header = parse_json(metadata[_HEADER])
     except ValueError as error:
-        raise InputError(f"{path} is damaged: its header is not JSON ({error})") from None
+        raise DamagedFile(f"{path} is damaged: its header is not JSON ({error})") from None
     if not isinstance(header, dict):
-        raise InputError(f"{path} is damaged: its header is not a JSON object")
+        raise DamagedFile(f"{path} is damaged: its header is not a JSON object")
     return tensors, header
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 import torch
 from torch import Tensor
 
-from .errors import InputError
+from .errors import DamagedFile, InputError
 from .generators import AT_ONCE, Generator, build, generator_name
 from .types import Spec
 
@@ -72,7 +72,7 @@ class Generated:
         except InputError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-            raise InputError(f"its generator is damaged ({' '.join(str(error).split())[:200]})") from None
+            raise DamagedFile(f"its generator is damaged ({' '.join(str(error).split())[:200]})") from None
         if z.dim() != 2 or z.shape[1] != generator.latent or not bool(torch.isfinite(z).all()):
             raise InputError(f"its latents of shape {tuple(z.shape)} are not {generator.latent} finite numbers each")
         return Generated(generator.eval().requires_grad_(False), z, storage)

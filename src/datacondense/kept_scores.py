@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .artifact import FILE_NAME, SyntheticSet
-from .errors import InputError
+from .errors import DamagedFile, InputError
 from .files import append_line, parse_json
 from .rundir import SCORES
 from .types import Scores
@@ -32,7 +32,7 @@ def kept_scores(run: Path) -> list[Scores]:
         try:
             found += [from_json(value) for value in parse_json(line).values()]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(
+            raise DamagedFile(
                 f"{path} is damaged: line {number} is no score of `evaluate` ({error}): remove it"
             ) from None
     return found

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from .artifact import SyntheticSet
-from .errors import InputError, reason
+from .errors import DamagedFile, InputError, reason
 from .files import parse_json, read_json, write_json
 from .observers import Progress
 from .picture import draw_grid
@@ -207,5 +207,5 @@ def _known(place: Path) -> str | None:
         return None
     recorded = read_json(place)
     if not isinstance(recorded, dict) or not isinstance(recorded.get("id"), str):
-        raise InputError(f"{place} is damaged: delete it, and the run is logged as a new one")
+        raise DamagedFile(f"{place} is damaged: delete it, and the run is logged as a new one")
     return recorded["id"]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from . import artifact, launch, picture, snapshots
-from .errors import InputError
+from .errors import DamagedFile, InputError
 from .execution import Execution, check
 from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
 from .kept_training import named, packed, part, unpack
@@ -109,7 +109,7 @@ class RunDirectory:
         """What `run.json` says. Raises InputError when it is not a JSON object."""
         run = read_json(self.path / RUN)
         if not isinstance(run, dict):
-            raise InputError(f"{self.path / RUN} is damaged: not a JSON object")
+            raise DamagedFile(f"{self.path / RUN} is damaged: not a JSON object")
         return run
 
     def record(self, run: Mapping[str, Any]) -> None:
@@ -159,7 +159,7 @@ class RunDirectory:
                 (self.path / _CHECKPOINT).unlink()
             return checkpoint, damaged
         if damaged:
-            raise InputError(f"{'; '.join(damaged)}; no good checkpoint is left: start again with --overwrite")
+            raise DamagedFile(f"{'; '.join(damaged)}; no good checkpoint is left: start again with --overwrite")
         return None, []
 
     def open_log(self) -> "Log":
@@ -240,7 +240,7 @@ def begun(
             check(execution)
         kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine")}
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
+        raise DamagedFile(
             f"{directory.path}/run.json is damaged or of another version ({error}): replace the run by --overwrite"
         ) from None
     different = [key for key in {**before, **now} if before.get(key) != now.get(key)]

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from .. import __version__
-from ..errors import Diverged, InputError, LostProcess
+from ..errors import DatacondenseError, InputError, LostProcess, Stopped
 from ..launch import joined, leads, said_first, several
 from ..memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class, plugins
@@ -103,10 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             _run(arguments)
-    except (InputError, Diverged) as error:
-        return _fail(str(error))
+    except Stopped as error:
+        return _fail(str(error), code=130)
     except LostProcess as error:
         return _fail(str(error), code=1)
+    except DatacondenseError as error:
+        return _fail(str(error))
     except OSError as error:
         return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except (RuntimeError, MemoryError) as error:

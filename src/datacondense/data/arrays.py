@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from .. import machine
-from ..errors import InputError, naming, reason
+from ..errors import DamagedFile, InputError, naming, reason
 from ..files import expanded
 from ..types import ImageSet
 from .build import image_set
@@ -34,7 +34,7 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
         except Exception:  # NumPy and zipfile raise errors of many types on wrong bytes
             archive = None
         if not isinstance(archive, NpzFile):
-            raise InputError(f"{path} is damaged or not an .npz file: write one with numpy.savez")
+            raise DamagedFile(f"{path} is damaged or not an .npz file: write one with numpy.savez")
         with archive, naming(path):
             return drop_small(*_read(archive, path.stem), options.min_per_class)
 
@@ -67,11 +67,11 @@ def _array(archive: NpzFile, key: str) -> np.ndarray:
     except InputError:
         raise
     except Exception as error:  # of many types, as above
-        raise InputError(
+        raise DamagedFile(
             f"array {key!r} is damaged or holds Python objects, which are not read ({reason(error)})"
         ) from None
     if not isinstance(array, np.ndarray):  # NumPy hands out the raw bytes of what has another format
-        raise InputError(f"array {key!r} is damaged or not a NumPy array")
+        raise DamagedFile(f"array {key!r} is damaged or not a NumPy array")
     return array
 
 

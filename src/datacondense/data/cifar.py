@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import InputError, reason
+from ..errors import DamagedFile, InputError, reason
 from .pickles import read_pickle
 from .places import Arrays, Layout
 
@@ -121,7 +121,7 @@ def _members(path: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
     except InputError:
         raise
     except Exception as error:  # tarfile raises errors of any type on bytes it does not understand
-        raise InputError(f"{path} is damaged or not a .tar.gz file ({reason(error)})") from None
+        raise DamagedFile(f"{path} is damaged or not a .tar.gz file ({reason(error)})") from None
     if lacking:
         raise InputError(f"{path} lacks {', '.join(sorted(lacking))}")
 

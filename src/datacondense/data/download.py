@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, reason
+from ..errors import DataNotFound, InputError, reason
 from ..files import expanded
 from . import tree
 
 _SECONDS = 5  # that the hub has to answer
 
 
-class Absent(InputError):
+class Absent(DataNotFound):
     """The hub cannot be reached, or does not have the set."""
 
 

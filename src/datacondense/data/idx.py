@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import DamagedFile, InputError
 from .places import Arrays, Layout
 
 _UINT8 = 0x08
@@ -46,7 +46,7 @@ def read(path: Path, dimensions: int) -> np.ndarray:
         with gzip.open(path) as file:
             return _read(file, path, dimensions)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is damaged or not a gzip file ({error})") from None
+        raise DamagedFile(f"{path} is damaged or not a gzip file ({error})") from None
 
 
 def _read(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int) -> np.ndarray:
@@ -63,12 +63,12 @@ def _read(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int) -> np.nda
     shape = np.frombuffer(header, ">u4").tolist()
     size = math.prod(shape)
     if not 0 < size <= _LARGEST:
-        raise InputError(f"{path} is damaged: it declares the shape {shape}, which is empty or more than 2 GiB")
+        raise DamagedFile(f"{path} is damaged: it declares the shape {shape}, which is empty or more than 2 GiB")
     try:
         data = file.read(size + 1)
     except MemoryError:
         raise InputError(f"{path} declares the shape {shape}, for which there is no memory") from None
     if len(data) != size:
         found = len(data) if len(data) < size else f"more than {size}"
-        raise InputError(f"{path} is damaged: {found} bytes of data, expected {size} for the shape {shape}")
+        raise DamagedFile(f"{path} is damaged: {found} bytes of data, expected {size} for the shape {shape}")
     return np.frombuffer(data, np.uint8).reshape(shape)

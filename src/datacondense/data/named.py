@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError, naming
+from ..errors import DataNotFound, InputError, naming
 from ..types import ImageSet, Spec
 from . import cifar, idx, svhn, tiny
 from .build import image_set
@@ -139,10 +139,10 @@ class NotFound:
         """Every place, with what it lacks, for a message."""
         return ", ".join(dict.fromkeys(map(str, self.lacks)))
 
-    def error(self, also: Sequence[str] = ()) -> InputError:
+    def error(self, also: Sequence[str] = ()) -> DataNotFound:
         """The error that names every place and says what to do. also: what else was tried, such as the hub."""
         places = ", ".join([self.places(), *also])
-        return InputError(f"{self.named.name} not found: looked in {places}; {self.named.obtain}")
+        return DataNotFound(f"{self.named.name} not found: looked in {places}; {self.named.obtain}")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from ..errors import InputError
+from ..errors import DamagedFile, InputError
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -29,14 +29,14 @@ def declared(archive: zipfile.ZipFile, name: str) -> Declared:
     with archive.open(f"{name}.npy") as member:
         version = npy.read_magic(member)
         if version not in _HEADERS:
-            raise InputError(f"array {name!r} is damaged or has the unknown NumPy format {version}")
+            raise DamagedFile(f"array {name!r} is damaged or has the unknown NumPy format {version}")
         shape, _, dtype = _HEADERS[version](member)
         told = member.tell() + math.prod(shape) * dtype.itemsize
     size = archive.getinfo(f"{name}.npy").file_size
     if dtype.hasobject:
         raise InputError(f"array {name!r} holds Python objects, which are not read: save plain numbers or strings")
     if min(shape, default=1) < 0:
-        raise InputError(f"array {name!r} is damaged: its header tells of shape {shape}")
+        raise DamagedFile(f"array {name!r} is damaged: its header tells of shape {shape}")
     if told != size:
-        raise InputError(f"array {name!r} is damaged: its header tells of {told} bytes, its file of {size}")
+        raise DamagedFile(f"array {name!r} is damaged: its header tells of {told} bytes, its file of {size}")
     return Declared(shape, dtype, size)

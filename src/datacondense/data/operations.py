@@ -4,7 +4,7 @@ import pickletools
 from collections.abc import Collection
 from typing import BinaryIO
 
-from ..errors import InputError, reason
+from ..errors import DamagedFile, InputError, reason
 
 _OPERATIONS = {operation.code: operation for operation in pickletools.opcodes}
 _LONGEST_LINE = 4096
@@ -95,15 +95,17 @@ def check(file: BinaryIO, what: object, allowed: Collection[str] | None) -> None
         code = file.read(1)
         operation = _OPERATIONS.get(code.decode("latin1"))
         if operation is None:
-            raise InputError(f"{what} is damaged or not a pickle ({'byte ' + code.hex() if code else 'it ends early'})")
+            raise DamagedFile(
+                f"{what} is damaged or not a pickle ({'byte ' + code.hex() if code else 'it ends early'})"
+            )
         name, count, argument = operation.name, count + 1, _argument(file, operation, size)
         tuples += name.startswith("TUPLE")
         index = _number(name, argument) if name.endswith(("PUT", "GET")) else 0
         if index > count or tuples > _MOST_TUPLES or (name == "FRAME" and _number(name, argument) > size):
-            raise InputError(f"{what} is damaged or not a data file: its pickle claims more than it holds")
+            raise DamagedFile(f"{what} is damaged or not a data file: its pickle claims more than it holds")
         stack.carry_out(operation, index)
         if stack.hashed > _MOST_HASHED * count:
-            raise InputError(f"{what} is damaged or not a data file: its tuples would never be unpacked")
+            raise DamagedFile(f"{what} is damaged or not a data file: its tuples would never be unpacked")
         if "UNICODE" in name:
             strings = [strings[1], argument.decode("utf-8", "replace")]
         wanted = argument.decode("utf-8", "replace") if name in ("GLOBAL", "INST") else ".".join(strings)
@@ -156,4 +158,4 @@ def refused(what: object, name: str) -> InputError:
 
 def damaged(what: object, kind: str, error: Exception) -> InputError:
     """The error for a file that is not `kind`, with the reason that a parser gave."""
-    return InputError(f"{what} is damaged or not {kind} ({reason(error)[:200]})")
+    return DamagedFile(f"{what} is damaged or not {kind} ({reason(error)[:200]})")

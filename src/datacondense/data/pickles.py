@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import DamagedFile, InputError
 from . import operations
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
@@ -185,14 +185,14 @@ def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise InputError(f"{path} has packed records, which torch.save does not write: load it and save it again")
         if len({entry.filename for entry in entries}) < len(entries) or sum(e.file_size for e in entries) > size:
-            raise InputError(f"{path} is damaged: its records are more than the file holds")
+            raise DamagedFile(f"{path} is damaged: its records are more than the file holds")
         pickles = [entry for entry in entries if entry.filename.split("/")[-1] == "data.pkl"]
         if len(pickles) != 1:
             raise InputError(f"{path} is not a file of torch.save: it is a zip file without data.pkl")
         operations.check(io.BytesIO(archive.read(pickles[0])), path, _TORCH)
         broken = archive.testzip()
     if broken:
-        raise InputError(f"{path} is damaged: the checksum of its record {broken[:80]!r} is wrong")
+        raise DamagedFile(f"{path} is damaged: the checksum of its record {broken[:80]!r} is wrong")
 
 
 class _Plain:
@@ -232,5 +232,5 @@ class _Plain:
             raise InputError(f"{self._path} holds a tensor that is not dense or not on the CPU")
         self._left -= tensor.numel() * tensor.element_size()
         if self._left < 0:
-            raise InputError(f"{self._path} is damaged: its tensors claim more than the file holds")
+            raise DamagedFile(f"{self._path} is damaged: its tensors claim more than the file holds")
         return tensor.detach().clone() if self._copy else tensor.detach()

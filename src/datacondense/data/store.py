@@ -26,7 +26,7 @@ from torch import Tensor
 
 from .. import machine
 from ..cache import VARIABLE, folder
-from ..errors import InputError
+from ..errors import DamagedFile, InputError
 from ..files import read_json, write_json
 from ..types import ImageSet, Spec, check_names
 from .build import Statistics, check_classes
@@ -80,7 +80,9 @@ def fetch(key: str, make: Callable[[], Source], where: str = "") -> tuple[ImageS
                 _write(partial, make())
             found = _open(place)
         if found is None:
-            raise InputError(f"{place} was damaged while it was written: check the disk, or name another by {VARIABLE}")
+            raise DamagedFile(
+                f"{place} was damaged while it was written: check the disk, or name another by {VARIABLE}"
+            )
     train, test, notes = found
     for note in notes:
         warnings.warn(f"{where}: {note}" if where else note, stacklevel=2)

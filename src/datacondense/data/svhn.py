@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import InputError, reason
+from ..errors import DamagedFile, InputError, reason
 from .places import Arrays, Layout
 
 _LARGEST = 2 << 30
@@ -47,7 +47,7 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         except InputError:
             raise
         except Exception as error:  # scipy raises errors of any type on bytes it does not understand
-            raise InputError(f"{path} is damaged or not a .mat file of MATLAB 5 to 7.2 ({reason(error)})") from None
+            raise DamagedFile(f"{path} is damaged or not a .mat file of MATLAB 5 to 7.2 ({reason(error)})") from None
     images, labels = found["X"], found["y"]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[2] != 3:
         raise InputError(f"{path}: X is {images.dtype} {images.shape}, expected uint8 (H, W, 3, N)")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import DamagedFile, InputError
 from .pickles import read_torch
 from .places import Arrays, Layout, Listing
 
@@ -52,7 +52,7 @@ def _annotated(folder: Path, names: Sequence[str]) -> list[tuple[Path, int]]:
     try:
         lines = annotations.read_text(encoding="ascii").splitlines()
     except UnicodeDecodeError as error:
-        raise InputError(f"{annotations} is damaged: byte {error.start} is no character of its lines") from None
+        raise DamagedFile(f"{annotations} is damaged: byte {error.start} is no character of its lines") from None
     images = {file.name: file for file in _images(folder / "images")}
     numbers = {name: label for label, name in enumerate(names)}
     labels: dict[str, int] = {}
@@ -67,7 +67,7 @@ def _annotated(folder: Path, names: Sequence[str]) -> list[tuple[Path, int]]:
                 if name not in numbers
                 else f"{file} comes twice"
             )
-            raise InputError(f"{annotations} is damaged, line {number}: {reason}")
+            raise DamagedFile(f"{annotations} is damaged, line {number}: {reason}")
         labels[file] = numbers[name]
     for file in images:
         if file not in labels:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from ..errors import InputError, reason
+from ..errors import DamagedFile, InputError, reason
 from .decode import MOST_BYTES
 from .division import TESTS, TRAINS, parts
 
@@ -69,7 +69,7 @@ def opened(path: Path) -> Iterator[Tree]:
         try:
             archive = zipfile.ZipFile(file)
         except Exception as error:  # of many types, on bytes that are no such file
-            raise InputError(f"{path} is damaged or not a zip file ({reason(error)})") from None
+            raise DamagedFile(f"{path} is damaged or not a zip file ({reason(error)})") from None
         with archive:
             yield _unwrapped(_members(path, archive))
 
@@ -219,7 +219,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Tree:
         except Exception as error:  # zipfile and zlib raise errors of many types on damaged bytes
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # of the disk, not of the bytes
                 raise
-            raise InputError(f"is damaged ({reason(error)})") from None
+            raise DamagedFile(f"is damaged ({reason(error)})") from None
 
     def listing() -> str:
         return f"{path.absolute()}\n{stamp(path)}"

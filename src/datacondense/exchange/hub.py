@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
-from ..errors import InputError, naming, reason
+from ..errors import DamagedFile, InputError, naming, reason
 from ..files import checksum, header_text, parse_json, write_json
 from ..picture import to_png
 from ..types import Spec
@@ -95,7 +95,7 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
     if record is not None:
         digest = checksum(header_text(record["header"]), {"images": images, "labels": labels})
         if digest != record.get("sha256"):
-            raise InputError(f"{path} is damaged or was changed: its content does not match its checksum")
+            raise DamagedFile(f"{path} is damaged or was changed: its content does not match its checksum")
         files.append(path / MARKER)
     with naming(path):
         return [checked(images, labels, spec, provenance)], files
@@ -123,7 +123,7 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
         except (InputError, FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # Arrow raises errors of many types on wrong bytes
-            raise InputError(f"it is damaged or no table of images ({reason(error)})") from None
+            raise DamagedFile(f"it is damaged or no table of images ({reason(error)})") from None
         if not parts:
             raise InputError("there is no image in it")
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))

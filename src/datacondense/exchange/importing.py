@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import picture
 from ..artifact import FILE_NAME, SyntheticSet, save
-from ..errors import InputError
+from ..errors import DamagedFile, DataNotFound, InputError
 from ..files import new_directory
 from ..rundir import IMPORTED, RunDirectory
 from ..types import Spec
@@ -57,7 +57,7 @@ def read_sets(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[P
             return _read_several(path, record.get("sets"), spec)
         return hub.read(path, spec) if hub.is_hub(path) else folder.read(path, spec)
     if not path.exists():
-        raise InputError(f"{path} does not exist: name a file or directory with synthetic sets")
+        raise DataNotFound(f"{path} does not exist: name a file or directory with synthetic sets")
     if npz.is_npz(path):
         return npz.read(path)
     return published.read(path, spec)
@@ -67,7 +67,7 @@ def _read_several(path: Path, count: object, spec: Spec | None) -> tuple[list[Sy
     """The sets exp0, exp1, ... in a directory to which several were exported."""
     found = sorted((child for child in path.glob("exp*") if child.stem[3:].isdecimal()), key=natural)
     if [int(child.stem[3:]) for child in found] != list(range(len(found))) or len(found) != count or not found:
-        raise InputError(f"{path} is damaged: {MARKER} tells of {count} sets, and {len(found)} are there")
+        raise DamagedFile(f"{path} is damaged: {MARKER} tells of {count} sets, and {len(found)} are there")
     parts = [read_sets(child, spec) for child in found]
     return [one for sets, _ in parts for one in sets], [path / MARKER, *(file for _, files in parts for file in files)]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import DamagedFile
 from ..files import read_json
 
 MARKER = "datacondense.json"
@@ -19,5 +19,5 @@ def read_marker(path: Path) -> dict[str, Any] | None:
         return None
     record = read_json(marker)
     if not isinstance(record, dict):
-        raise InputError(f"{marker} is damaged: not a JSON object")
+        raise DamagedFile(f"{marker} is damaged: not a JSON object")
     return record

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
 from ..data.npy import declared
-from ..errors import InputError, naming, reason
+from ..errors import DamagedFile, InputError, naming, reason
 from ..files import checksum, header_text, parse_json, write_bytes
 from .limits import affordable
 
@@ -74,7 +74,7 @@ def read(path: Path) -> tuple[list[SyntheticSet], list[Path]]:
         spec, provenance = read_header(header)
         images, labels = _tensor(arrays, "images", np.float32), _tensor(arrays, "labels", np.int64)
         if checksum(text, {"images": images, "labels": labels}) != digest:
-            raise InputError("it is damaged: its content does not match its checksum")
+            raise DamagedFile("it is damaged: its content does not match its checksum")
         return [checked(images, labels, spec, provenance)], [path]
 
 
@@ -103,7 +103,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     except (InputError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # zipfile, zlib and NumPy raise errors of many types on wrong bytes
-        raise InputError(f"{path} is damaged or not an .npz file ({reason(error)})") from None
+        raise DamagedFile(f"{path} is damaged or not an .npz file ({reason(error)})") from None
 
 
 def _check_name(name: str) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
 from ..data.pickles import read_torch
-from ..errors import InputError, naming
+from ..errors import DamagedFile, InputError, naming
 from ..files import header_text, parse_json, write_bytes
 from ..networks import NETWORKS
 from ..types import Spec
@@ -85,7 +85,7 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
         made = [{**settings, "experiment": index} for index in range(len(entries))]
     if headers is not None:
         if len(headers) != len(entries):
-            raise InputError(f"{path} is damaged: it has {len(headers)} headers for {len(entries)} sets")
+            raise DamagedFile(f"{path} is damaged: it has {len(headers)} headers for {len(entries)} sets")
         made = [provenance for _, provenance in headers]
     accuracies = _dividing(path, accuracies, len(entries))
     sets = []
@@ -98,16 +98,16 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
 def _headers(value: object) -> list[tuple[Spec, dict[str, Any]]]:
     """Spec, the same for all, and provenance of each set."""
     if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
-        raise InputError(f"it is damaged: {HEADERS!r} is no list of headers")
+        raise DamagedFile(f"it is damaged: {HEADERS!r} is no list of headers")
     found = []
     for text in value:
         try:
             header = parse_json(text)
         except ValueError as error:
-            raise InputError(f"it is damaged: one of its headers is not JSON ({error})") from None
+            raise DamagedFile(f"it is damaged: one of its headers is not JSON ({error})") from None
         found.append(read_header(header))
     if any(spec != found[0][0] for spec, _ in found):
-        raise InputError("it is damaged: its headers are of different data")
+        raise DamagedFile("it is damaged: its headers are of different data")
     return found
 
 

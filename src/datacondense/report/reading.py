@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .. import picture, snapshots, storage
 from ..artifact import SyntheticSet, load_set
-from ..errors import InputError
+from ..errors import DamagedFile, InputError
 from ..files import parse_json, read_json
 from ..kept_scores import from_json, is_of, kept_scores
 from ..rundir import EVALUATION, LOG, PROCESS, RUN, RunDirectory
@@ -57,7 +57,7 @@ class Run:
                 entry = parse_json(line)
                 entries.append((int(entry["iteration"]), float(entry["loss"]), float(entry["seconds"])))
             except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{path} is damaged: line {number} is no iteration of a run ({error})") from None
+                raise DamagedFile(f"{path} is damaged: line {number} is no iteration of a run ({error})") from None
         return entries
 
     @cached_property
@@ -79,7 +79,7 @@ class Run:
         try:
             return [from_json(kept["scores"])]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} is damaged: it is no score of `evaluate` ({error})") from None
+            raise DamagedFile(f"{path} is damaged: it is no score of `evaluate` ({error})") from None
 
     @cached_property
     def process(self) -> list[tuple[int, float, Scores]]:
@@ -90,7 +90,7 @@ class Run:
         try:
             found = [(int(entry["iteration"]), from_json(entry["scores"])) for entry in entries]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"{path} is damaged: no scores of `evaluate --process` ({error})") from None
+            raise DamagedFile(f"{path} is damaged: no scores of `evaluate --process` ({error})") from None
         return [(iteration, took.get(iteration, 0.0), scores) for iteration, scores in found]
 
     def _kind(self, score: Scores) -> str | None:
