@@ -20,7 +20,7 @@ from datacondense.errors import naming
 )
 def test_an_error_is_caught_by_each_of_its_bases(error: type[Exception], bases: tuple[type[Exception], ...]) -> None:
     for base in bases:
-        with pytest.raises(base, match="^a b$"):
+        with pytest.raises(base, match=r"^a b$"):
             raise error("a\nb")
 
 
@@ -30,7 +30,7 @@ def test_a_stop_by_the_user_is_no_mistake_of_the_user() -> None:
 
 
 def test_naming_a_file_keeps_the_type_of_the_error() -> None:
-    with pytest.raises(dc.DamagedFile, match="^set.npz: it is cut short$"), naming("set.npz"):
+    with pytest.raises(dc.DamagedFile, match=r"^set\.npz: it is cut short$"), naming("set.npz"):
         raise dc.DamagedFile("it is cut short")
 
 
