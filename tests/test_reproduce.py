@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from datacondense import InputError, load_set
+from datacondense import InputError, Stopped, load_set
 from datacondense.cells import recorded
 from datacondense.data import DATASETS, load
 from datacondense.methods import DC, DistributionMatching
@@ -143,7 +143,7 @@ def test_stopped_while_condensing_it_says_so_and_goes_on() -> None:
         def progress(self, progress: Progress) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(InputError, match=r"stopped after iteration 1 in .*seed0: the same command goes on"):
+    with pytest.raises(Stopped, match=r"stopped after iteration 1 in .*seed0: the same command goes on"):
         run(Stop())
     watch = Watch()
     run(watch)

@@ -24,7 +24,9 @@ def few() -> ImageSet:
 @pytest.mark.parametrize("arch", ["ConvNetW32", "ConvNetBN", "MLP", "LeNet"])
 @pytest.mark.parametrize("augment", ["none", "color_crop_cutout_flip_scale_rotate", "dc:crop_scale_rotate_noise"])
 def test_networks_side_by_side_are_those_trained_one_by_one(arch: str, augment: str) -> None:
-    compare(Engine(EAGER), arch, augment, 1e-4)
+    compare(
+        Engine(EAGER), arch, augment, 1e-3
+    )  # nine steps of SGD turn rounding, which differs by processor, into 7e-4
 
 
 @pytest.mark.slow
