@@ -2,12 +2,14 @@
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from . import artifact, machine
 from .artifact import SyntheticSet
@@ -16,13 +18,12 @@ from .engine import Engine
 from .errors import InputError, naming
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .methods import Method, Problem, method_name, plugins
+from .methods.uneven import named
 from .observers import Observer, preparing
 from .rundir import RunDirectory, begun
 from .session import Session
 from .streams import check_seed
 from .types import ImageSet
-
-_NAMED = 5  # classes in an error
 
 
 def condense(
@@ -95,6 +96,8 @@ def condense(
     }
     origin = {"source": source, **({"plugin": plugin} if (plugin := plugins.origin(type(method))) else {})}
     _check_provenance({**identity, **origin}, real)
+    if processes.leads:
+        note_small_classes(start, method, real, ipc)
     directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
     observers = observers if processes.leads else ()
 
@@ -183,13 +186,32 @@ def check(method: Method, real: ImageSet, ipc: int) -> None:
         raise InputError(f"{method_name(method)} compares networks that tell classes apart: there is one class only")
     if ipc < 1:
         raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
-    small = [(name, n) for name, n in zip(real.spec.class_names, real.counts.tolist(), strict=True) if n < ipc]
-    if small:
-        named = ", ".join(f"{name!r} ({count})" for name, count in small[:_NAMED]) + ", ..." * (len(small) > _NAMED)
+    number, names = _fewer(real.counts, 1, real)
+    if number:
         raise InputError(
-            f"--ipc {ipc} is more than {len(small)} of {real.spec.classes} classes have training images: {named}; "
-            f"take a smaller --ipc, or leave these classes out by --drop-small-classes"
+            f"{number} of {real.spec.classes} classes have no training image: {names}; leave them out of the data"
         )
+
+
+def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
+    """Warn which classes have fewer images than `ipc`, if there are any, and say what is made of them."""
+    counts = real.counts if start is None else torch.bincount(start.labels.cpu(), minlength=real.spec.classes)
+    number, names = _fewer(counts, ipc, real)
+    if not number:
+        return
+    what = "training images" if start is None else "images in the set to start from"
+    made = f"makes {ipc} of each all the same" if method.fills_up else "keeps all that they have"
+    warnings.warn(
+        f"{number} of {real.spec.classes} classes have fewer {what} than the {ipc} asked for: {names}; "
+        f"{method_name(method)} {made}" + ("; `condense --drop-small-classes` leaves them out" * (start is None)),
+        stacklevel=3,
+    )
+
+
+def _fewer(counts: Tensor, least: int, real: ImageSet) -> tuple[int, str]:
+    """How many classes have fewer than `least` images, and the first of them in words."""
+    some = [(name, n) for name, n in zip(real.spec.class_names, counts.tolist(), strict=True) if n < least]
+    return len(some), named([name for name, _ in some], [n for _, n in some])
 
 
 def _check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
@@ -202,7 +224,10 @@ def _check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
 
 
 def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
-    """Raises InputError for a set that a run on `real` cannot start from."""
+    """Raises InputError for a set that a run on `real` cannot start from.
+
+    A class of which it has fewer than `ipc` images is filled up, if it has as many of another.
+    """
     if start is None:
         return
     if not isinstance(start, SyntheticSet):
@@ -214,12 +239,10 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
         raise InputError(
             f"--start: the set is of other data ({difference}): name one that was made of {real.spec.name}"
         )
-    each = torch.arange(real.spec.classes).repeat_interleave(ipc)
-    if not torch.equal(start.labels.cpu(), each):
-        counts = sorted(set(torch.bincount(start.labels.cpu(), minlength=real.spec.classes).tolist()))
-        raise InputError(
-            f"--start: the set has {' to '.join(map(str, counts))} images of each class: take --ipc as it has"
-        )
+    low, high = torch.bincount(start.labels.cpu(), minlength=real.spec.classes).aminmax()
+    if high != ipc:
+        counts = f"{low}" if low == high else f"{low} to {high}"
+        raise InputError(f"--start: the set has {counts} images of each class: take --ipc {high}")
 
 
 def _origin(start: SyntheticSet) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .artifact import SyntheticSet
-from .driver import check, check_start, settle
+from .driver import check, check_start, note_small_classes, settle
 from .engine import Engine, equal_part
 from .execution import Compile, Execution, Precision
 from .memory import fitting, peak_memory
@@ -75,6 +75,7 @@ def estimate(
     """
     check(method, real, ipc)
     check_start(start, method, real, ipc)
+    note_small_classes(start, method, real, ipc)
     asked: dict[str, Any] = {
         "device": device,
         "precision": precision,
@@ -92,8 +93,8 @@ def estimate(
         iterations=method.iterations,
         peak_bytes=peak.bytes,
         real_bytes=there.images.nbytes if held else 0,
-        images=real.spec.classes * ipc,
-        images_bytes=sum(tensor.nbytes for tensor in calibration.synthetic.state_dict().values()),
+        images=len(calibration.synthetic.labels(real.spec.classes, ipc)),
+        images_bytes=calibration.synthetic_bytes,
         augment=str(calibration.problem.augment),
         execution=engine.execution,
     )
@@ -105,8 +106,9 @@ def _calibrate(
     """Begin a run, and time it where it has iterations."""
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
-    synthetic, more = (taken_up(start, problem), 0.0) if start else method.rehearse(problem, Streams(seed))
-    calibration = _Calibration(method, problem, synthetic, Streams(seed))
+    streams = Streams(seed)
+    synthetic, more = (taken_up(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
+    calibration = _Calibration(method, problem, synthetic, streams)
     calibration.run(began)
     calibration.start += more
     return calibration
@@ -125,6 +127,13 @@ class _Calibration:
         self.load = method.load(problem.ipc)
         self.start = 0.0
         self.iteration = 0.0
+
+    @property
+    def synthetic_bytes(self) -> int:
+        """Of the images, or of what they are made of."""
+        if self.synthetic.counts is not None:  # padding is not stored
+            return self.synthetic.listed(self.synthetic()).nbytes
+        return sum(tensor.nbytes for tensor in self.synthetic.state_dict().values())
 
     def run(self, began: float) -> None:
         """Find out the seconds before iterations run at their pace, counted from `began`, and those of each."""

@@ -16,6 +16,7 @@ from .execution import Execution
 from .interrupt import stop_signals
 from .memory import fitting
 from .methods import Loss, Method, Problem, differentiate
+from .methods.uneven import started_from
 from .observers import ImageObserver, Observer, Progress, UpdateObserver
 from .rundir import Checkpoint, Log, RunDirectory, pack_state, unpack_state
 from .snapshots import Snapshot, delete, moments, save
@@ -52,7 +53,7 @@ class Session:
         self.observers = observers
         self.moments = moments(method.iterations, snapshots)
         self.snapshots = snapshots
-        self.synthetic: Synthetic = method.start(problem, self.streams) if start is None else taken_up(start, problem)
+        self.synthetic: Synthetic = method.start(problem, self.streams) if start is None else taken_up(start, problem, self.streams)
         self.optimiser = method.optimiser(self.synthetic)
         self.rates = [group["lr"] for group in self.optimiser.param_groups] if self.optimiser else []
         self.done = 0
@@ -212,11 +213,11 @@ class Session:
     def _images(self) -> Tensor:
         """The images (N, C, H, W) as they are, class by class, on the CPU."""
         with torch.no_grad():
-            return self.synthetic().detach().cpu().contiguous().flatten(0, 1)
+            return self.synthetic.listed(self.synthetic().detach().cpu().contiguous())
 
     def _labels(self) -> Tensor:
         """Their labels (N,)."""
-        return torch.arange(self.problem.classes).repeat_interleave(self.problem.ipc)
+        return self.synthetic.labels(self.problem.classes, self.problem.ipc)
 
     def _show(self, synthetic: SyntheticSet | None = None) -> None:
         """Show the images as they are to those of the observers that look at them, each iteration once.
@@ -279,7 +280,7 @@ class Session:
             observer.message(text)
 
 
-def taken_up(start: SyntheticSet, problem: Problem) -> Pixels:
-    """The images of a finished set, as many of each class, as the first of another run."""
-    images = start.images.to(problem.engine.device, copy=True)
-    return Pixels(images.unflatten(0, (problem.classes, problem.ipc)))
+def taken_up(start: SyntheticSet, problem: Problem, streams: Streams) -> Pixels:
+    """The images of a finished set as the first of another run; classes of which it has fewer are filled up."""
+    images, labels = start.images.to(problem.engine.device), start.labels.cpu()
+    return started_from(images, labels, problem.real, problem.ipc, streams("init"))

@@ -13,9 +13,22 @@ from .generators import AT_ONCE, Generator
 class Synthetic(nn.Module, ABC):
     """M images of each of K classes, computed from the parameters that are optimised. Labels are hard."""
 
+    counts: tuple[int, ...] | None = None
+    """Images of each class, (K,), where some have fewer than M: those past it are padding."""
+
     @abstractmethod
     def forward(self) -> Tensor:
         """Normalised images (K, M, C, H, W), differentiable in the parameters."""
+
+    def listed(self, images: Tensor) -> Tensor:
+        """Return images (K, M, ...) class by class (N, ...), without the padding."""
+        if self.counts is None:
+            return images.flatten(0, 1)
+        return torch.cat([of_class[:count] for of_class, count in zip(images, self.counts, strict=True)])
+
+    def labels(self, classes: int, each: int) -> Tensor:
+        """Return the labels (N,) of what `listed` gives, on the CPU, for `each` images of a class without padding."""
+        return torch.arange(classes).repeat_interleave(torch.tensor(self.counts or (each,) * classes))
 
     def generated(self) -> Generated | None:
         """What is stored in place of the images, class by class; None where the images are."""
@@ -24,10 +37,14 @@ class Synthetic(nn.Module, ABC):
 
 @final
 class Pixels(Synthetic):
-    """The images themselves are the parameters. images: normalised (K, M, C, H, W)."""
+    """The images themselves are the parameters.
 
-    def __init__(self, images: Tensor) -> None:
+    images: normalised (K, M, C, H, W). counts: how many of each class there are, where some have fewer than M.
+    """
+
+    def __init__(self, images: Tensor, counts: tuple[int, ...] | None = None) -> None:
         super().__init__()
+        self.counts = counts
         self.images = nn.Parameter(images)
 
     def forward(self) -> Tensor:

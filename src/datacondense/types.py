@@ -251,18 +251,19 @@ class ImageSet:
             self._sha256 = digest.hexdigest()
         return self._sha256
 
-    def draw(self, batch: int, generator: torch.Generator) -> Tensor:
+    def draw(self, batch: int, generator: torch.Generator, *, note: bool = True) -> Tensor:
         """Positions of `batch` images of every class, (K, batch), on the CPU.
 
-        Without replacement within a class. A class with fewer than `batch` images is taken whole and filled up by
-        drawing from it again; a warning says so.
+        Without replacement within a class. A class with fewer than `batch` images is taken whole, which comes first,
+        and filled up by drawing from it again; with `note` a warning says so.
         """
         counts, members = self.counts[:, None], self.members
         keys = torch.rand(members.shape, generator=generator)
         keys = keys.masked_fill(torch.arange(members.shape[1]) >= counts, -1)  # padding is never among the largest
         picks = keys.topk(min(batch, members.shape[1]), dim=1).indices
         if int(counts.min()) < batch:
-            _tell_resampling(self, batch)
+            if note:
+                _tell_resampling(self, batch)
             again = torch.rand(len(counts), batch, generator=generator, dtype=torch.float64).mul(counts).long()
             picks = torch.nn.functional.pad(picks, (0, batch - picks.shape[1]))
             picks = torch.where(torch.arange(batch) < counts, picks, again)

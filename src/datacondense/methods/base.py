@@ -22,6 +22,7 @@ from ..synthetic import Pixels, Synthetic, noise
 from ..training import train_epoch
 from ..types import ImageSet, LabelledImages, Spec
 from .representative import representatives
+from .uneven import chosen, varied
 
 Loss: TypeAlias = Tensor | Iterable[Tensor]
 Updates: TypeAlias = Generator[Loss, None, None]
@@ -106,6 +107,15 @@ class Problem:
         self._network.reset(generator)
         return self._network.requires_grad_(False).train()
 
+    def first_images(self, streams: Streams) -> Tensor:
+        """Draw `ipc` real images of each class to start from, normalised (K, ipc, C, H, W).
+
+        A class with fewer images is taken whole and filled up with copies, to which a little noise is added.
+        """
+        generator = streams("init")
+        index = self.real.draw(self.ipc, generator, note=False)
+        return varied(self.real.at(index), self.real.counts, generator)
+
     def groups(self, network: Network) -> Sequence[slice]:
         """The classes, in groups of equal size that are compared one after the other to bound memory.
 
@@ -128,8 +138,8 @@ class Problem:
     def train_epoch(self, network: Network, synthetic: Synthetic, streams: Streams, sgd: torch.optim.Optimizer) -> None:
         """Train a network for one epoch on the synthetic images as they are, augmented one by one."""
         images = synthetic().detach()  # (K, M, C, H, W)
-        labels = torch.arange(self.classes, device=images.device).repeat_interleave(images.shape[1])
-        examples = LabelledImages(images.flatten(0, 1), labels, self.spec)
+        labels = synthetic.labels(self.classes, images.shape[1]).to(images.device)
+        examples = LabelledImages(synthetic.listed(images), labels, self.spec)
         train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment)
 
     def train_step(self, network: Network, streams: Streams, sgd: torch.optim.Optimizer) -> None:
@@ -149,6 +159,8 @@ class Method(ABC):
 
     takes_start: ClassVar[bool] = True
     """Whether a run may begin from the pixels of another set, in place of what `start` gives."""
+    fills_up: ClassVar[bool] = True
+    """Whether it makes `ipc` images of a class that has fewer; otherwise the set has fewer of that class."""
     least_classes: ClassVar[int] = 1
     """Classes without which there is nothing to learn from: 2 where networks are trained to tell them apart."""
 
@@ -241,11 +253,11 @@ class Matching(Method):
         if problem.resumed:
             return Pixels(torch.zeros(shape, device=problem.engine.device))
         if self.init == "real":
-            return Pixels(problem.real.sample(problem.ipc, streams("init")))
+            return Pixels(problem.first_images(streams))
         if self.init == "kmeans":
             agreed = problem.engine.processes.agreed  # each might add in another order
             index = agreed(lambda: representatives(problem.real, problem.ipc, streams("init"), problem.tell))
-            return Pixels(problem.real.at(index))
+            return Pixels(varied(problem.real.at(index), problem.real.counts, streams("jitter")))
         return Pixels(noise(shape, streams("init"), problem.engine.device))
 
     def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
@@ -264,6 +276,7 @@ class Selection(Method):
     """A method that chooses real images and changes none."""
 
     takes_start: ClassVar[bool] = False
+    fills_up: ClassVar[bool] = False
 
     iterations: int = field(default=0, init=False)
 
@@ -271,11 +284,14 @@ class Selection(Method):
         return Load(passes=0, real=0, synthetic=0)
 
     @abstractmethod
-    def select(self, problem: Problem, streams: Streams) -> Tensor:
-        """Positions of the chosen real images, (K, ipc)."""
+    def select(self, problem: Problem, streams: Streams) -> Tensor | Sequence[Tensor]:
+        """Positions of the chosen real images, (K, ipc); or of each class positions (n,), n at most `ipc`.
+
+        Of a class with fewer than `ipc` images all are kept: its row begins with them, and what follows is dropped.
+        """
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
-        return Pixels(problem.real.at(self.select(problem, streams)))
+        return chosen(problem.real, self.select(problem, streams), problem.ipc)
 
     def optimiser(self, synthetic: Synthetic) -> None:
         return None

@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..streams import Streams
-from ..synthetic import Pixels, Synthetic
+from ..synthetic import Synthetic
 from ..trained import Learning, Trained
 from ..training import Recipe
 from .base import Problem, Selection
+from .uneven import chosen
 
 _AT_ONCE = 1024  # images read and embedded at a time
 
@@ -24,7 +25,7 @@ class Random(Selection):
     """Random real images of each class: the baseline that every number is shown against."""
 
     def select(self, problem: Problem, streams: Streams) -> Tensor:
-        return problem.real.draw(problem.ipc, streams("init"))
+        return problem.real.draw(problem.ipc, streams("init"), note=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +49,21 @@ class LearnedSelection(Selection):
     def preparation(self, images: int) -> int:
         return (3 * self.epochs + 1) * images  # backward costs twice a forward
 
-    def select(self, problem: Problem, streams: Streams) -> Tensor:
+    def select(self, problem: Problem, streams: Streams) -> list[Tensor]:
         trained = self._learning(problem, streams).finished(problem.tell)
         generator = streams("init")
         # in one process: another might round otherwise, and so choose otherwise
         return problem.engine.processes.agreed(
-            lambda: torch.stack([self.of_class(k, problem, trained, generator) for k in range(problem.classes)])
+            lambda: [self.of_class(k, problem, trained, generator) for k in range(problem.classes)]
         )
 
     def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
         draw = Random().select(problem, streams)
-        return Pixels(problem.real.at(draw)), self._learning(problem, streams).seconds_left()
+        return chosen(problem.real, draw, problem.ipc), self._learning(problem, streams).seconds_left()
 
     @abstractmethod
     def of_class(self, k: int, problem: Problem, trained: Trained, generator: torch.Generator) -> Tensor:
-        """Positions of the chosen images of class k, (ipc,), on the CPU."""
+        """Positions of the chosen images of class k, (ipc,), on the CPU; of all that it has where these are fewer."""
 
     def _learning(self, problem: Problem, streams: Streams) -> Learning:
         return learning(problem, self.arch, self.epochs, streams)
@@ -143,7 +144,8 @@ def embeddings(problem: Problem, trained: Trained, k: int) -> Tensor:
 
 
 def herd(points: Tensor, count: int) -> Tensor:
-    """Positions (count,) of the points (n, D), n at least `count`, that `Herding` chooses, on the CPU."""
+    """Positions (count,) of the points (n, D) that `Herding` chooses, on the CPU; all of them where n is smaller."""
+    count = min(count, len(points))
     mean, sum_, squares = points.mean(0), torch.zeros_like(points[0]), points.square().sum(1)
     chosen: list[int] = []
     for t in range(1, count + 1):
@@ -156,7 +158,8 @@ def herd(points: Tensor, count: int) -> Tensor:
 
 
 def spread(points: Tensor, count: int) -> Tensor:
-    """Positions (count,) of the points (n, D), n at least `count`, that `KCenter` chooses, on the CPU."""
+    """Positions (count,) of the points (n, D) that `KCenter` chooses, on the CPU; all of them where n is smaller."""
+    count = min(count, len(points))
     distances = (points - points.mean(0)).square().sum(1)
     chosen = [int(distances.argmin())]
     nearest = torch.full_like(distances, torch.inf)

@@ -19,6 +19,7 @@ from .base import Method, Problem, Updates
 from .coreset import learning
 from .inversion import INVERTED_AT_ONCE, Inversion, InversionRecipe
 from .pool import Weights, pool
+from .uneven import varied
 
 Init = Literal["inverted", "random"]
 
@@ -105,14 +106,15 @@ class ItGan(Method):
         trained = trained_generator(
             problem.real, self._generator_recipe(), problem.augment, streams, problem.engine, problem.tell
         )
-        pairs = problem.real.draw(problem.ipc, streams("init"))  # (K, M); those that `random` chooses
+        pairs = problem.real.draw(problem.ipc, streams("init"), note=False)  # (K, M); those that `random` chooses
         if self.init == "random":
             z = torch.randn(pairs.numel(), self.latent, generator=streams("latents")).to(problem.engine.device)
         else:
             z = self._inverted(problem, trained, pairs, streams)
         if self.iterations:
             problem.found["pool"] = pool(problem, self.arch, self.networks, self.network_steps, streams)
-        return Latents(trained.generator, z.unflatten(0, pairs.shape), pairs, self.storage)
+        z = varied(z.unflatten(0, pairs.shape), problem.real.counts, streams("jitter"))
+        return Latents(trained.generator, z, pairs, self.storage)
 
     def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
         return torch.optim.Adam(synthetic.parameters(), lr=self.lr)
@@ -147,7 +149,7 @@ class ItGan(Method):
     def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
         common = problem.augment, streams, problem.engine
         trained, more = rehearsed_generator(problem.real, self._generator_recipe(), *common)
-        pairs = problem.real.draw(problem.ipc, streams("init"))
+        pairs = problem.real.draw(problem.ipc, streams("init"), note=False)
         network = problem.fresh_network(streams("network"))
         problem.found["pool"] = [network.state_dict()]
         if self.init == "inverted":

@@ -22,8 +22,8 @@ def representatives(
     """Positions of `count` different images of every class, (K, count), on the CPU.
 
     The pixels of a class are parted into `count` clusters by k-means (scikit-learn's, in mini-batches); each gives the
-    image nearest to its centre that is not taken yet. Every class must have `count` images. tell: told which part is
-    done, and of what.
+    image nearest to its centre that is not taken yet. A class with fewer images is taken whole, in random order, and
+    then again from the first. tell: told which part is done, and of what.
     """
     chosen, classes = [], real.spec.classes
     for k in range(classes):
@@ -33,10 +33,12 @@ def representatives(
 
 
 def _of_class(real: ImageSet, k: int, count: int, generator: torch.Generator) -> Tensor:
+    size = int(real.counts[k])
+    if size < count:
+        return real.members[k, torch.randperm(size, generator=generator)[torch.arange(count) % size]]
     from sklearn.cluster import MiniBatchKMeans  # takes a second to import
     from sklearn.exceptions import ConvergenceWarning
 
-    size = int(real.counts[k])
     order = torch.randperm(size, generator=generator)[: max(_CANDIDATES, count)]
     candidates = real.members[k, order]
     points = _points(real, candidates)  # (n, P)

@@ -1,0 +1,84 @@
+"""Classes that have fewer images than are asked for."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from ..errors import InputError
+from ..synthetic import Pixels
+from ..types import ImageSet
+
+JITTER = 0.05
+"""Standard deviation of what is added to a copy of an image, in normalised units, and to a copy of a latent."""
+_NAMED = 5  # classes in a message
+
+
+def varied(images: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
+    """Return images to start from, where copies of one image differ: equal images would stay equal for ever.
+
+    Args:
+        images: images (K, M, C, H, W) or latents (K, M, d), on any device.
+        counts: how many of each class are no copies, (K,), on the CPU: the first ones. Noise of standard deviation
+            JITTER is added to the others.
+        generator: draws that noise; nothing is drawn where there is no copy.
+    """
+    copies = torch.arange(images.shape[1]) >= counts[:, None]  # (K, M)
+    if not bool(copies.any()):
+        return images
+    jitter = JITTER * torch.randn(int(copies.sum()), *images.shape[2:], generator=generator)
+    images, copies = images.clone(), copies.to(images.device)
+    images[copies] += jitter.to(images)
+    return images
+
+
+def chosen(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) -> Pixels:
+    """Return the chosen real images, of a class with fewer than `ipc` images all that it has.
+
+    Args:
+        real: the real images.
+        index: their positions (K, M), of which the first `ipc` of a class count, or as many as it has; or positions
+            (n,) of each class, where n may differ.
+        ipc: images of each class that are asked for.
+
+    Raises:
+        InputError: positions that are not of every class, or more than `ipc` of one.
+    """
+    most = real.counts.clamp(max=ipc).tolist()
+    if len(index) != len(most):
+        raise InputError(f"the method has chosen images of {len(index)} classes, and there are {len(most)}")
+    if isinstance(index, Tensor):
+        if index.shape[1] == ipc == min(most):
+            return Pixels(real.at(index))
+        index = [row[:count] for row, count in zip(index, most, strict=True)]
+    counts = tuple(map(len, index))
+    if max(counts) > ipc or not any(counts):
+        raise InputError(f"the method has chosen {min(counts)} to {max(counts)} images of each class for --ipc {ipc}")
+    padded = pad_sequence([row.cpu() for row in index], batch_first=True)
+    return Pixels(real.at(padded), counts if min(counts) < ipc else None)
+
+
+def started_from(images: Tensor, labels: Tensor, real: ImageSet, ipc: int, generator: torch.Generator) -> Pixels:
+    """Return the images of a finished set, at most `ipc` of each class, as the first of a run.
+
+    A class of which the set has fewer is filled up with jittered copies, one of which it has none with real images.
+    images: normalised (N, C, H, W); labels: (N,) on the CPU.
+    """
+    counts = labels.bincount(minlength=real.spec.classes)
+    first = counts.cumsum(0) - counts
+    places = first[:, None] + torch.arange(ipc) % counts.clamp(min=1)[:, None]  # (K, ipc)
+    order = labels.argsort(stable=True)
+    begun = images[order[places.clamp(max=len(order) - 1)].to(images.device)]
+    absent = counts == 0
+    if bool(absent.any()):
+        drawn = real.at(real.draw(ipc, generator, note=False))
+        begun[absent.to(begun.device)] = drawn[absent.to(drawn.device)].to(begun)
+        counts = torch.where(absent, real.counts, counts)
+    return Pixels(varied(begun, counts, generator))
+
+
+def named(class_names: Sequence[str], counts: Sequence[int]) -> str:
+    """Return the first five of some classes with the number of images of each, in words."""
+    listed = [f"{name!r} ({count})" for name, count in zip(class_names, counts, strict=True)]
+    return ", ".join(listed[:_NAMED]) + ", ..." * (len(listed) > _NAMED)
