@@ -60,11 +60,13 @@ def main(args: argparse.Namespace) -> None:
     condensed = dc.load_set(args.run)
     real, test = dc.load(**condensed.provenance["source"])  # from where the condensed images were made
     test_images, test_labels = test.batch(torch.arange(len(test)))  # normalised as the condensed images are
-    per_class = len(condensed) // condensed.spec.classes
+    per_class = int(condensed.labels.bincount().max())
+    sizes: dict[str, int] = {}
     found: dict[str, list[float]] = {"condensed": [], "random real": []}
     for seed in range(args.seed, args.seed + args.models):
         chosen = dc.condense(dc.methods.Random(), real, per_class, seed=seed)
         for name, images in (("condensed", condensed), ("random real", chosen)):
+            sizes[name] = len(images)
             torch.manual_seed(seed)
             model = SmallCNN(condensed.spec)
             train(model, images.as_dataset(), args.epochs)
@@ -72,7 +74,7 @@ def main(args: argparse.Namespace) -> None:
     print(f"accuracy on {len(test)} test images, n = {args.models} models")
     for name, values in found.items():
         spread = f" +- {stdev(values):.1%}" if len(values) > 1 else ""
-        print(f"{len(condensed)} {name} images: {fmean(values):.1%}{spread}")
+        print(f"{sizes[name]} {name} images: {fmean(values):.1%}{spread}")
 
 
 def parser() -> argparse.ArgumentParser:

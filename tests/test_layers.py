@@ -27,7 +27,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"rundir", "storage", "labels"},
     {"session", "kept_scores", "protocol"},
     {"driver", "live", "evaluate", "presets", "exchange"},
-    {"evaluated", "estimate", "memories"},
+    {"baselines", "evaluated", "estimate", "memories"},
     {"reproduce", "continual"},
     {"results"},
     {"cells", "report"},

@@ -66,10 +66,6 @@ class Continual:
         scenario.check(train.spec.classes)
         for method in methods.values():
             method.check()
-        least, place = train.counts.min(0)
-        if methods and int(least) < scenario.per_class:
-            name = train.spec.class_names[int(place)]
-            raise InputError(f"--per-class {scenario.per_class}: class {name!r} has {int(least)} training images")
         out = self.out or Path("runs") / f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}"
         memories = {_label(name): methods.get(name) or _given(Path(name), train.spec) for name in self.memory}
         records: dict[str, Mapping[str, Any]] = dict(before)

@@ -10,15 +10,14 @@ import tyro
 
 from .. import snapshots
 from ..artifact import SyntheticSet, load_set
+from ..baselines import baselines
 from ..distributed import all_processes
-from ..driver import condense
 from ..errors import InputError
 from ..evaluate import Share, join, milestones, together, train_share
 from ..exchange import runs_in
 from ..files import write_json
 from ..kept_scores import keep_scores
 from ..labels import labels
-from ..methods import Random
 from ..protocol import Protocol, protocol_for
 from ..rundir import PROCESS
 from ..types import ImageSet, Scores
@@ -171,12 +170,7 @@ class Evaluate:
             rows.append(_Row(name, synthetic, self._protocol(synthetic, self.seed + len(alike)), path))
         first = rows[0].protocol
         if "random" in self.beside:
-            made = {len(one) // one.spec.classes: one.provenance.get("seed", 0) for one in reversed(sets)}
-            if 0 in made:
-                raise InputError("--beside random: a set has fewer images than classes, and so has no number for each")
-            for ipc, seed in made.items():
-                name = "random real" if len(made) == 1 else f"random real ipc {ipc}"
-                baseline = condense(Random(arch=first.archs[0]), train, ipc, seed=seed, device=self.computing.device)
+            for name, baseline in baselines(sets, train, first.archs[0], self.computing.device).items():
                 rows.insert(0, _Row(name, baseline, first, None))
         if "whole" in self.beside:
             recipes = {arch: replace(recipe, epochs=self.whole_epochs) for arch, recipe in first.recipes.items()}

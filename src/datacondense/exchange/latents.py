@@ -33,8 +33,8 @@ def import_latents(
 
     path: {"z_inverse_all": z} or {"z_eff_all": z}, z (N, d) in the order of the training images, whose classes are
     those of the latents. generator: the state dict of the BigGAN that they belong to. train: the training set.
-    ipc: take the latents of the first so many images of each class; by default all, which takes the time in which the
-    generator makes N images, at each reading. source, overwrite: as `import_sets` takes them.
+    ipc: take the latents of the first so many images of each class, of a class with fewer all; by default all of every
+    class, which takes the time in which the generator makes N images, at each reading. source, overwrite: as `import_sets` takes them.
     The set is stored as generator and latents, both as fp16. Raises InputError for anything that cannot be used;
     nothing in a file is ever run.
     """
@@ -75,6 +75,6 @@ def _chosen(count: int, train: ImageSet, ipc: int | None) -> Tensor:
     """Positions of the latents to take, class by class."""
     if count != len(train):
         raise InputError(f"it has {count:,} latents, one for each training image, and there are {len(train):,} images")
-    if ipc is not None and not 1 <= ipc <= int(train.counts.min()):
-        raise InputError(f"--ipc {ipc}: take 1 to {int(train.counts.min())}, as many as each class has")
+    if ipc is not None and ipc < 1:
+        raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
     return torch.cat([train.members[k, : int(train.counts[k])][:ipc] for k in range(train.spec.classes)])

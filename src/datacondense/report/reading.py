@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import picture, snapshots, storage
 from ..artifact import SyntheticSet, load_set
+from ..baselines import BESIDE
 from ..errors import DamagedFile, InputError
 from ..files import parse_json, read_json
 from ..kept_scores import from_json, is_of, kept_scores
@@ -100,7 +101,8 @@ class Run:
         if is_of(score, self.synthetic):
             return CONDENSED
         method = score.trained_on.get("method")
-        if method == "random" and score.trained_on.get("images") == len(self.synthetic):
+        of_number = score.trained_on.get("images") == len(self.synthetic)
+        if method == "random" and (of_number or self.synthetic.fingerprint() in score.trained_on.get(BESIDE, ())):
             return RANDOM
         return WHOLE if method == "whole set" else None
 
