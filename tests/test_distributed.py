@@ -290,7 +290,7 @@ def test_one_process_alone_logs() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ("condense dm --data digits --ipc 500", "--ipc 500 is more than 10 of 10 classes have training images"),
+        ("condense dm --data digits --ipc 0", "--ipc 0: at least 1 image per class is needed"),
         pytest.param(
             "condense dm --data digits --out taken",
             "taken holds another run: go on with it by --resume",
@@ -326,9 +326,9 @@ def test_bad_input_is_said_once_and_all_end(arguments: str, error: str) -> None:
 
 @pytest.mark.processes
 def test_experiments_are_shared_out_and_each_is_run_once() -> None:
-    command = "reproduce --all dm/mnist/* dm/cifar10/1250 --data digits --scale 0.001 --seeds 1 --nets 1"
+    command = "reproduce --all dm/mnist/* dc/depth/ConvNetD4 --data digits --scale 0.001 --seeds 1 --nets 1"
     output = run(2, command, code=1)
-    assert "dm/cifar10/1250@digits@scale0.001: --ipc 1250 is more than 10 of 10 classes have training images" in output
+    assert "dc/depth/ConvNetD4@digits@scale0.001: ConvNetD4 serves images of at least 16x16 pixels" in output
     assert output.count("datacondense: error: ") == 1
     assert "1 of 4 experiments could not be run, for the reasons above" in output
     files = [Path("results", f"dm-mnist-{ipc}@digits@scale0.001.jsonl") for ipc in (1, 10, 50)]

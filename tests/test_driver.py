@@ -116,7 +116,7 @@ def test_input_that_is_refused_overwrites_nothing(toy, tmp_path) -> None:
     condense(METHOD, toy(), ipc=1, out=tmp_path)
     before = (tmp_path / "synthetic.safetensors").read_bytes()
     with pytest.raises(InputError):
-        condense(METHOD, toy(), ipc=41, out=tmp_path, overwrite=True)
+        condense(METHOD, toy(), ipc=0, out=tmp_path, overwrite=True)
     with pytest.raises(InputError):
         condense(METHOD, toy(), ipc=1, out=tmp_path, overwrite=True, device="gpu")
     with pytest.raises(InputError):
@@ -367,7 +367,6 @@ def test_a_full_disk_stops_the_run_and_keeps_the_checkpoint(toy, tmp_path, monke
     ("arguments", "message"),
     [
         ({"ipc": 0}, "--ipc 0: at least 1 image"),
-        ({"ipc": 41}, "--ipc 41 is more than 3 of 3 classes have training images: '0'"),
         ({"ipc": 1, "resume": True, "overwrite": True}, "exclude each other"),
         ({"ipc": 1, "time_budget": 0.0}, "--time-budget 0s: must be positive"),
     ],

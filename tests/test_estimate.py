@@ -108,8 +108,15 @@ def test_what_takes_no_iterations_is_all_start(toy) -> None:
 
 
 def test_what_no_run_takes_is_refused(toy) -> None:
-    with pytest.raises(InputError, match="--ipc 41 is more than 3 of 3 classes have training images"):
-        estimate(Random(arch="MLP"), toy(), ipc=41)
+    with pytest.raises(InputError, match="--ipc 0: at least 1 image"):
+        estimate(Random(arch="MLP"), toy(), ipc=0)
+
+
+def test_the_images_of_a_set_with_few_of_a_class_are_counted(toy) -> None:
+    real = toy(sizes=(40, 2, 40))
+    with pytest.warns(UserWarning, match="1 of 3 classes have fewer training images than the 5 asked for: '1' "):
+        told = estimate(Random(arch="MLP"), real, ipc=5)
+    assert (told.images, told.images_bytes) == (12, 12 * 8 * 8 * 4)
 
 
 def test_a_dry_run_says_all_and_writes_nothing(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
