@@ -60,7 +60,7 @@ def main(args: argparse.Namespace) -> None:
     condensed = dc.load_set(args.run)
     real, test = dc.load(**condensed.provenance["source"])  # from where the condensed images were made
     test_images, test_labels = test.batch(torch.arange(len(test)))  # normalised as the condensed images are
-    per_class = int(condensed.labels.bincount().max())
+    per_class = int(condensed.counts.max())  # some classes may have fewer
     sizes: dict[str, int] = {}
     found: dict[str, list[float]] = {"condensed": [], "random real": []}
     for seed in range(args.seed, args.seed + args.models):

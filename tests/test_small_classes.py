@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy_methods import TOY
 from torchrun import run as run_processes
+from toy_methods import TOY
 
 from datacondense import InputError, SyntheticSet, condense, load_set
 from datacondense.baselines import baselines
 from datacondense.cli import main
 from datacondense.continual import Scenario, learn_continually
 from datacondense.exchange import FORMATS, export, import_sets
-from datacondense.methods import DistributionMatching, ItGan, Matching, Random, Selection
+from datacondense.methods import DistributionMatching, Matching, Random, Selection
 from datacondense.methods.uneven import JITTER, varied
 from datacondense.picture import draw_grid, save_process
 from datacondense.storage import of_set
 from datacondense.synthetic import Pixels
-from datacondense.trained import Learning
 
 SIZES = (3, 1, 40, 5)
 IPC = 5
@@ -348,8 +347,10 @@ def test_more_commands_on_a_folder_of_photos(photos, capsys) -> None:
     assert len(json.loads(Path("scores.json").read_text())) == 4
     cli("report random dm --out report.html")
     methods = "--memory random dm --set dm.iterations=2 dm.batch_real=16"
-    cli(f"continual --data folder:photos {methods} --steps 3 --per-class 10 --orders 1 --nets 1 --epochs 1 --out memory "
-        "--arch ConvNetW32")
+    cli(
+        f"continual --data folder:photos {methods} --steps 3 --per-class 10 --orders 1 --nets 1 --epochs 1 --out memory "
+        "--arch ConvNetW32"
+    )
     cli("reproduce dm/cifar10/10 --data folder:photos --scale 0.0001 --seeds 1 --nets 1")
     assert main(f"condense dm {QUICK} {MADE['dm']} --drop-small-classes --out dropped".split()) == 2
     assert "only 1 of 3 classes have 10 training images or more" in capsys.readouterr().err

@@ -46,8 +46,9 @@ _SOURCE: dict[str, type | tuple[type, ...]] = {
 class SyntheticSet:
     """A condensed dataset: what `condense` returns, a run directory holds and `evaluate` trains on.
 
-    images: normalised float32 (N, C, H, W), class by class; labels: int64 (N,). `provenance` says how the set was
-    made: method, settings, seed, ipc, data, versions, wall time in seconds, machine.
+    images: normalised float32 (N, C, H, W), class by class; labels: int64 (N,). Classes may have different numbers of
+    images, or none. `provenance` says how the set was made: method, settings, seed, ipc, data, versions, wall time in
+    seconds, machine.
     """
 
     images: Tensor
@@ -64,6 +65,17 @@ class SyntheticSet:
         """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
         index = index.to(self.labels.device)
         return self.images[index], self.labels[index]
+
+    @property
+    def counts(self) -> Tensor:
+        """Images of each class, (K,), on the CPU."""
+        return torch.bincount(self.labels.cpu(), minlength=self.spec.classes)
+
+    @property
+    def per_class(self) -> str:
+        """Images of each class in words: 10, or 3 to 10."""
+        low, high = self.counts.aminmax()
+        return f"{low}" if low == high else f"{low} to {high}"
 
     @property
     def seconds(self) -> float | None:

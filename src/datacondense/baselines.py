@@ -30,13 +30,11 @@ def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: s
     """
     for one in sets:
         if difference := one.spec.difference(real.spec):
-            raise InputError(
-                f"the training images of {real.spec.name!r} do not fit the set made from {one.spec.name!r}: {difference}"
-            )
+            names = f"{real.spec.name!r} do not fit the set made from {one.spec.name!r}"
+            raise InputError(f"the training images of {names}: {difference}")
     wanted: dict[tuple[int, ...], list[SyntheticSet]] = {}
     for one in reversed(sets):
-        counts = torch.bincount(one.labels.cpu(), minlength=real.spec.classes)
-        wanted.setdefault(tuple(torch.minimum(counts, real.counts).tolist()), []).append(one)
+        wanted.setdefault(tuple(torch.minimum(one.counts, real.counts).tolist()), []).append(one)
     names = ["random real"] if len(wanted) == 1 else [_name(counts) for counts in wanted]
     found = {}
     for number, (counts, of_counts) in enumerate(wanted.items()):
@@ -52,9 +50,9 @@ def _name(counts: Sequence[int]) -> str:
 
 
 def _part(drawn: SyntheticSet, counts: Tensor, sets: Sequence[SyntheticSet]) -> SyntheticSet:
-    """The first `counts` (K,) images of each class of a set; it says whose baseline it is where their number may not."""
-    every = torch.bincount(drawn.labels, minlength=len(counts))
-    place = torch.arange(len(drawn)) - (every.cumsum(0) - every)[drawn.labels]  # of an image in its class
+    """The first `counts` (K,) images of each class of a set; it says whose baseline it is where that may not show."""
+    first = drawn.counts.cumsum(0) - drawn.counts
+    place = torch.arange(len(drawn)) - first[drawn.labels]  # of an image in its class
     chosen = place < counts[drawn.labels]
     part = replace(drawn, images=drawn.images[chosen], labels=drawn.labels[chosen])
     other = [one.fingerprint() for one in sets if len(one) != len(part)]

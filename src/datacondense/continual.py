@@ -116,7 +116,7 @@ def learn_continually(
         memory = memory[: scenario.orders]
         if not memory:
             raise InputError("there is no finished memory: name at least one")
-        scenario = replace(scenario, orders=len(memory), per_class=int(memory[0].labels.bincount().max()))
+        scenario = replace(scenario, orders=len(memory), per_class=int(memory[0].counts.max()))
         orders = [steps_of(one, train, scenario.steps) for one in memory]
         stages = (given(one, orders[number], out / f"order{number}") for number, one in enumerate(memory))
     for steps in orders:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from . import artifact, machine
@@ -195,7 +194,7 @@ def check(method: Method, real: ImageSet, ipc: int) -> None:
 
 def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Warn which classes have fewer images than `ipc`, if there are any, and say what is made of them."""
-    counts = real.counts if start is None else torch.bincount(start.labels.cpu(), minlength=real.spec.classes)
+    counts = real.counts if start is None else start.counts
     number, names = _fewer(counts, ipc, real)
     if not number:
         return
@@ -239,10 +238,9 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
         raise InputError(
             f"--start: the set is of other data ({difference}): name one that was made of {real.spec.name}"
         )
-    low, high = torch.bincount(start.labels.cpu(), minlength=real.spec.classes).aminmax()
-    if high != ipc:
-        counts = f"{low}" if low == high else f"{low} to {high}"
-        raise InputError(f"--start: the set has {counts} images of each class: take --ipc {high}")
+    most = int(start.counts.max())
+    if most != ipc:
+        raise InputError(f"--start: the set has {start.per_class} images of each class: take --ipc {most}")
 
 
 def _origin(start: SyntheticSet) -> dict[str, Any]:

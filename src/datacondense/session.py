@@ -53,7 +53,9 @@ class Session:
         self.observers = observers
         self.moments = moments(method.iterations, snapshots)
         self.snapshots = snapshots
-        self.synthetic: Synthetic = method.start(problem, self.streams) if start is None else taken_up(start, problem, self.streams)
+        self.synthetic: Synthetic = (
+            method.start(problem, self.streams) if start is None else taken_up(start, problem, self.streams)
+        )
         self.optimiser = method.optimiser(self.synthetic)
         self.rates = [group["lr"] for group in self.optimiser.param_groups] if self.optimiser else []
         self.done = 0

@@ -37,7 +37,8 @@ class Condense(Generic[M]):
     data: Annotated[str, tyro.conf.arg(metavar="DATA")] = "digits"
     """What to condense: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
     drop_small_classes: bool = False
-    """Leave out classes with fewer training images than --ipc."""
+    """Leave out classes with fewer training images than --ipc. Otherwise dc, dsa, dm and it-gan make as many of these
+    all the same, and methods that choose images keep all there are."""
     ipc: int = 10
     """Synthetic images of each class."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None

@@ -68,7 +68,7 @@ class Evaluate:
     process: bool = False
     """Test the images as they were at each snapshot of the run (made with --snapshots), for its report."""
     beside: tuple[Literal["random", "whole"], ...] = ()
-    """Also train on: random real images of the same number; the whole real training set."""
+    """Also train on: random real images, of each class as many; the whole real training set."""
     whole_epochs: int = 30
     """Training epochs on the whole set."""
     seed: int = 0

@@ -34,7 +34,8 @@ def import_latents(
     path: {"z_inverse_all": z} or {"z_eff_all": z}, z (N, d) in the order of the training images, whose classes are
     those of the latents. generator: the state dict of the BigGAN that they belong to. train: the training set.
     ipc: take the latents of the first so many images of each class, of a class with fewer all; by default all of every
-    class, which takes the time in which the generator makes N images, at each reading. source, overwrite: as `import_sets` takes them.
+    class, which takes the time in which the generator makes N images, at each reading. source, overwrite: as
+    `import_sets` takes them.
     The set is stored as generator and latents, both as fp16. Raises InputError for anything that cannot be used;
     nothing in a file is ever run.
     """

@@ -108,7 +108,7 @@ def _facts(run: Run) -> dict[str, str]:
     facts = {
         "method": str(made.get("method")),
         "data": str(made.get("data")),
-        "images": f"{len(run.synthetic):,}, {_per_class(run)} per class",
+        "images": f"{len(run.synthetic):,}, {run.synthetic.per_class} per class",
         "stored": f"{size(kept.total)} ({kept.form})" + (f"; as PNG files {size(kept.png)}" if kept.png else ""),
         "iterations": "" if iterations is None else f"{made.get('iterations_done')} of {iterations}",
         "time": took(run),
@@ -121,12 +121,6 @@ def _facts(run: Run) -> dict[str, str]:
         "fingerprint": run.synthetic.fingerprint(),
     }
     return {name: value for name, value in facts.items() if value}
-
-
-def _per_class(run: Run) -> str:
-    """Images of each class, as they are there: 10, or 3 to 10."""
-    low, high = run.synthetic.labels.bincount(minlength=run.synthetic.spec.classes).aminmax()
-    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _score_rows(run: Run) -> list[dict[str, str]]:
