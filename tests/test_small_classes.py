@@ -199,7 +199,7 @@ def test_every_format_gives_back_what_it_was_given(to, lacking: int | None, toy,
         kept = made.labels != lacking
         made = replace(made, images=made.images[kept], labels=made.labels[kept])
     if to == "folder" and lacking is not None:  # readers of folders would number the classes after it wrongly
-        with pytest.raises(InputError, match="class '1' has no image, .*: export to npz, hf or pt"):
+        with pytest.raises(InputError, match=r"class '1' has no image, .*: export to npz, hf or pt"):
             export(made, to, tmp_path / "out")
         return
     export(made, to, tmp_path / "out")
@@ -348,8 +348,8 @@ def test_more_commands_on_a_folder_of_photos(photos, capsys) -> None:
     cli("report random dm --out report.html")
     methods = "--memory random dm --set dm.iterations=2 dm.batch_real=16"
     cli(
-        f"continual --data folder:photos {methods} --steps 3 --per-class 10 --orders 1 --nets 1 --epochs 1 --out memory "
-        "--arch ConvNetW32"
+        f"continual --data folder:photos {methods} --steps 3 --per-class 10 --orders 1 --nets 1 --epochs 1 "
+        "--out memory --arch ConvNetW32"
     )
     cli("reproduce dm/cifar10/10 --data folder:photos --scale 0.0001 --seeds 1 --nets 1")
     assert main(f"condense dm {QUICK} {MADE['dm']} --drop-small-classes --out dropped".split()) == 2

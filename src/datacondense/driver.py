@@ -48,6 +48,9 @@ def condense(
 ) -> SyntheticSet:
     """Condense `real` into `ipc` synthetic images of each class.
 
+    Of a class with fewer real images than `ipc`, methods that make images make as many all the same, and methods that
+    choose images keep those that it has; a warning names such classes.
+
     seed: the same on the same machine gives the same images, bit for bit.
     out: run directory to write; None keeps everything in memory.
     device: auto, cpu, cuda or cuda:N. precision: arithmetic of the networks, auto, fp32, tf32 or bf16. compile: by
