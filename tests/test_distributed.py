@@ -328,7 +328,7 @@ def test_bad_input_is_said_once_and_all_end(arguments: str, error: str) -> None:
 def test_experiments_are_shared_out_and_each_is_run_once() -> None:
     command = "reproduce --all dm/mnist/* dc/depth/ConvNetD4 --data digits --scale 0.001 --seeds 1 --nets 1"
     output = run(2, command, code=1)
-    assert "dc/depth/ConvNetD4@digits@scale0.001: ConvNetD4 serves images of at least 16x16 pixels" in output
+    assert "dc/depth/ConvNetD4@digits@scale0.001: a ConvNet of depth 4 serves images of at least 16x16" in output
     assert output.count("datacondense: error: ") == 1
     assert "1 of 4 experiments could not be run, for the reasons above" in output
     files = [Path("results", f"dm-mnist-{ipc}@digits@scale0.001.jsonl") for ipc in (1, 10, 50)]
