@@ -14,10 +14,11 @@ import numpy as np
 from ..cache import folder
 from ..errors import InputError, naming
 from ..files import read_json, write_json
-from ..types import ImageSet
+from ..types import Encoding, ImageSet
 from . import parallel, store
-from .decode import VERSION, Size, decode, inspect, quiet
+from .decode import VERSION, Extent, Size, decode, extremes, inspect, quiet
 from .options import Options, Progress
+from .pixels import check_extent
 
 _IN_ERROR = 5  # broken files that an error names
 _IN_NOTE = 20
@@ -167,6 +168,9 @@ def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_siz
 
 def _source(collection: Collection, survey: _Survey, options: Options, progress: Progress) -> store.Source:
     broken = dict(survey.broken)
+    extent, encoding = None, None
+    if options.pixel_range == "own":
+        extent, encoding = _extent(collection, survey, options, progress)
 
     def notes() -> list[str]:
         found = f"left out {len(broken)} of {len(collection.files)} images, which cannot be read: "
@@ -176,19 +180,47 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
         name=collection.name,
         class_names=collection.class_names,
         shape=survey.shape,
-        images=_images(collection, survey, broken, options, progress),
+        images=_images(collection, survey, broken, extent, options, progress),
         notes=notes,
         mean=collection.mean,
         std=collection.std,
         flip=collection.flip,
         min_per_class=options.min_per_class,
+        encoding=encoding,
     )
+
+
+def _extent(collection: Collection, survey: _Survey, options: Options, progress: Progress) -> tuple[Extent, Encoding]:
+    """The lowest and the highest value of all training images: as `decode` takes them, and as the files have them.
+
+    Where a fifth is to be set aside for testing, it counts as well. Raises InputError where all values are the same.
+    """
+
+    def look(position: int) -> tuple[Extent, bool] | None:
+        try:
+            return extremes(collection.read(position), options.image_size)
+        except (InputError, OSError):  # decoding it will say so
+            return None
+
+    positions = [
+        position
+        for position in range(len(collection.files))
+        if position not in survey.broken and not (collection.tests and collection.tests[position])
+    ]
+    each = _BYTES_PER_PIXEL * survey.largest
+    found = [one for one in parallel.ordered(look, positions, "measuring", progress, each=each) if one]
+    low = min((extent[0] for extent, _ in found), default=0.0)
+    high = max((extent[1] for extent, _ in found), default=65535.0)
+    check_extent(low, high)
+    unit = 1 if any(deep for _, deep in found) else 257
+    return (low, high), Encoding(pixels=(low / unit, high / unit))
 
 
 def _images(
     collection: Collection,
     survey: _Survey,
     broken: dict[int, str],
+    extent: Extent | None,
     options: Options,
     progress: Progress,
 ) -> Iterator[tuple[np.ndarray, int, bool | None]]:
@@ -196,7 +228,7 @@ def _images(
 
     def picture(position: int) -> np.ndarray | str:
         try:
-            image = decode(collection.read(position), options.image_size)
+            image = decode(collection.read(position), options.image_size, extent)
         except (InputError, OSError) as error:
             return _reason(collection, position, error)
         if image.shape[1:] != survey.shape[1:] or len(image) > survey.shape[0]:

@@ -151,14 +151,10 @@ def _one_hot(rows: np.ndarray, what: str) -> Values:
     if not is_binary.all():
         row = int((~is_binary).argmax())
         kind = "holds soft labels" if abs(float(rows[row].sum()) - 1) < 1e-3 else "is not one-hot"
-        raise InputError(
-            f"{what} have shape {rows.shape}, and row {row} {kind}: give the class of each image, or rows of 0 and one 1"
-        )
+        raise InputError(f"{what} have shape {rows.shape}, and row {row} {kind}: give one class for each image")
     ones = (rows == 1).sum(axis=1)
     if (ones != 1).any():
         row = int((ones != 1).argmax())
         several = "several classes at once" if ones[row] else "no class"
-        raise InputError(
-            f"{what} have shape {rows.shape}, and row {row} is of {several}: give one class for each image"
-        )
+        raise InputError(f"{what} have shape {rows.shape}, and row {row} is of {several}: give one for each image")
     return Values(rows.argmax(axis=1).astype(np.int64), columns=rows.shape[1])
