@@ -43,6 +43,23 @@ _SOURCE: dict[str, type | tuple[type, ...]] = {
 
 
 @final
+class LabelledDataset(Dataset[tuple[Tensor, int]]):
+    """Images and labels by position, with the attributes of torchvision's data sets."""
+
+    def __init__(self, images: Tensor, targets: list[int], classes: list[str]) -> None:
+        self.images = images
+        self.targets = targets
+        self.classes = classes
+        self.class_to_idx = {name: label for label, name in enumerate(classes)}
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], self.targets[index]
+
+
+@final
 @dataclass(frozen=True)
 class SyntheticSet:
     """A condensed dataset: what `condense` returns, a run directory holds and `evaluate` trains on.
@@ -72,7 +89,7 @@ class SyntheticSet:
         own, start = self.provenance.get("wall_seconds"), self.provenance.get("start") or {}
         return None if own is None else own + (start.get("wall_seconds") or 0.0)
 
-    def as_dataset(self, *, normalised: bool = True) -> "Dataset[tuple[Tensor, int]]":
+    def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
         """The set as a map-style dataset of (image, label), for any DataLoader.
 
         An image is float32 (C, H, W) as networks train on it; not `normalised`, it is uint8 (C, H, W), what a picture
@@ -80,7 +97,7 @@ class SyntheticSet:
         labels), `classes` (the names) and `class_to_idx`.
         """
         images = self.images if normalised else self.spec.pixels(self.images)
-        return _Labelled(images.cpu(), self.labels.tolist(), list(self.spec.class_names))
+        return LabelledDataset(images.cpu(), self.labels.tolist(), list(self.spec.class_names))
 
     def header(self) -> dict[str, Any]:
         """All but the tensors as JSON values: format, spec, provenance."""
@@ -105,23 +122,6 @@ class SyntheticSet:
 
     def to(self, device: torch.device | str) -> "SyntheticSet":
         return SyntheticSet(self.images.to(device), self.labels.to(device), self.spec, self.provenance, self.generated)
-
-
-@final
-class _Labelled(Dataset[tuple[Tensor, int]]):
-    """Images and labels by position, with the attributes of torchvision's data sets."""
-
-    def __init__(self, images: Tensor, targets: list[int], classes: list[str]) -> None:
-        self.images = images
-        self.targets = targets
-        self.classes = classes
-        self.class_to_idx = {name: label for label, name in enumerate(classes)}
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.images[index], self.targets[index]
 
 
 def save(synthetic: SyntheticSet, path: Path) -> None:
