@@ -249,7 +249,7 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
+    @cached_property
     def targets(self) -> list[int]:
         """The label of each image, as torchvision's data sets have them."""
         return self.labels.tolist()

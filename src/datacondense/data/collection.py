@@ -14,11 +14,11 @@ import numpy as np
 from ..cache import folder
 from ..errors import InputError, naming
 from ..files import read_json, write_json
-from ..types import Encoding, ImageSet
+from ..types import ImageSet
 from . import parallel, store
-from .decode import VERSION, Extent, Size, decode, extremes, inspect, quiet
+from .decode import VERSION, Extent, Size, decode, inspect, quiet
+from .measuring import measured
 from .options import Options, Progress
-from .pixels import check_extent
 
 _IN_ERROR = 5  # broken files that an error names
 _IN_NOTE = 20
@@ -170,7 +170,17 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
     broken = dict(survey.broken)
     extent, encoding = None, None
     if options.pixel_range == "own":
-        extent, encoding = _extent(collection, survey, options, progress)
+        extent, encoding = measured(
+            collection.read,
+            [
+                p
+                for p in range(len(collection.files))
+                if p not in broken and not (collection.tests and collection.tests[p])
+            ],
+            options.image_size,
+            progress,
+            _BYTES_PER_PIXEL * survey.largest,
+        )
 
     def notes() -> list[str]:
         found = f"left out {len(broken)} of {len(collection.files)} images, which cannot be read: "
@@ -188,32 +198,6 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
         min_per_class=options.min_per_class,
         encoding=encoding,
     )
-
-
-def _extent(collection: Collection, survey: _Survey, options: Options, progress: Progress) -> tuple[Extent, Encoding]:
-    """The lowest and the highest value of all training images: as `decode` takes them, and as the files have them.
-
-    Where a fifth is to be set aside for testing, it counts as well. Raises InputError where all values are the same.
-    """
-
-    def look(position: int) -> tuple[Extent, bool] | None:
-        try:
-            return extremes(collection.read(position), options.image_size)
-        except (InputError, OSError):  # decoding it will say so
-            return None
-
-    positions = [
-        position
-        for position in range(len(collection.files))
-        if position not in survey.broken and not (collection.tests and collection.tests[position])
-    ]
-    each = _BYTES_PER_PIXEL * survey.largest
-    found = [one for one in parallel.ordered(look, positions, "measuring", progress, each=each) if one]
-    low = min((extent[0] for extent, _ in found), default=0.0)
-    high = max((extent[1] for extent, _ in found), default=65535.0)
-    check_extent(low, high)
-    unit = 1 if any(deep for _, deep in found) else 257
-    return (low, high), Encoding(pixels=(low / unit, high / unit))
 
 
 def _images(

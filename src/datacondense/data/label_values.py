@@ -39,7 +39,12 @@ def read(values: Any, count: int | None, what: str) -> Values:
     flat = array.ndim == 1 or (array.size == max(array.shape, default=0) and count in (None, array.size))
     if flat:
         array = array.reshape(-1)
-    elif array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind not in "biuf" or count not in (None, len(array)):
+    elif (
+        array.ndim != 2
+        or array.size < 2 * len(array)
+        or array.dtype.kind not in "biuf"
+        or count not in (None, len(array))
+    ):
         rows = "N" if count is None else count
         raise InputError(
             f"{what} have shape {array.shape}, expected ({rows},): one for each image, or one-hot rows ({rows}, K)"
@@ -62,6 +67,25 @@ def short(value: Any) -> str:
     """A value in a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def text(name: Any) -> str:
+    """A name as text: of several for one class, as torchvision's ImageNet has them, all."""
+    if isinstance(name, bytes):
+        return name.decode("utf-8", "replace")
+    return ", ".join(map(str, name)) if isinstance(name, (tuple, list)) else str(name)
+
+
+def is_integer(text: str) -> bool:
+    """Whether a text is a whole number from 0, as Python writes it."""
+    return text.isdecimal() and text.isascii() and str(int(text)) == text
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """Names in a message, at most so many of them."""
+    some = list(names)
+    more = f" and {len(some) - most} more" if len(some) > most else ""
+    return f"{', '.join(some[:most])}{more}"
 
 
 def _array(values: Any, what: str) -> np.ndarray:

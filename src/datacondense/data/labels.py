@@ -1,6 +1,6 @@
 """Class labels of any kind as names and numbers, the same for every split of a data set."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..types import check_names
-from .label_values import Values, read, short
+from .label_values import Values, is_integer, listed, read, short, text
 
 Known = Mapping[str, int | None]
 """Every class of the training data by name, with its integer in the labels; None where the labels are names."""
@@ -61,7 +61,7 @@ def classes_of(
     elif isinstance(names, Mapping):
         labels = _mapped(found, names, what)
     else:
-        labels = _named(found, tuple(_text(name) for name in names), what)
+        labels = _named(found, tuple(text(name) for name in names), what)
     if len(labels.names) < 2:
         raise InputError("there is one class only, and nothing can be told from it: give images of two or more")
     return labels
@@ -141,7 +141,7 @@ def _named_by_value(found: Values, what: str) -> Labels:
         return Labels(names, numbers)
     notes = ()
     if values != list(range(values[0], values[0] + len(values))):
-        notes = (f"{what} have gaps: the {len(values)} classes are named by the labels {_listed(names)}",)
+        notes = (f"{what} have gaps: the {len(values)} classes are named by the labels {listed(names)}",)
     return Labels(names, numbers, dict(zip(names, values, strict=True)), notes)
 
 
@@ -158,12 +158,12 @@ def _named(found: Values, names: tuple[str, ...], what: str) -> Labels:
     if found.columns not in (None, len(names)):
         raise InputError(f"{what} are one-hot rows of {found.columns} columns for {len(names)} class names")
     is_position = present[-1] < len(names)
-    is_name = found.columns is None and set(map(str, present)) <= set(names) and all(map(_is_integer, names))
+    is_name = found.columns is None and set(map(str, present)) <= set(names) and all(map(is_integer, names))
     if is_position and (not is_name or len(present) == len(names) or names == tuple(map(str, range(len(names))))):
         return _at_positions(found.array, names)
     if is_position:
         raise InputError(
-            f"{what} {_listed(map(str, present))} may be positions in the class names {_listed(names)} or those names: "
+            f"{what} {listed(map(str, present))} may be positions in the class names {listed(names)} or those names: "
             "give labels as texts, or no class names"
         )
     if is_name:
@@ -181,12 +181,12 @@ def _mapped(found: Values, names: Mapping[Any, Any], what: str) -> Labels:
     if not names:
         raise InputError("class_names is empty: give the name of each class, or none at all")
     if found.is_text:
-        table: dict[Any, str] = {str(value): _text(name) for value, name in names.items()}
+        table: dict[Any, str] = {str(value): text(name) for value, name in names.items()}
     else:
         for value in names:
-            if not _is_integer(str(value)):
+            if not is_integer(str(value)):
                 raise InputError(f"class_names names {short(value)}, but {what} are integers")
-        table = {int(value): _text(name) for value, name in sorted(names.items(), key=lambda item: int(item[0]))}
+        table = {int(value): text(name) for value, name in sorted(names.items(), key=lambda item: int(item[0]))}
     check_names(tuple(table.values()))
     positions = {value: position for position, value in enumerate(table)}
     present, inverse = np.unique(found.array, return_inverse=True)
@@ -210,7 +210,7 @@ def _at_positions(numbers: np.ndarray, names: tuple[str, ...]) -> Labels:
     kept = np.flatnonzero(counts)
     anew = np.full(len(names), -1, np.int64)
     anew[kept] = np.arange(len(kept))
-    note = f"left out classes without a training image: {_listed(names[k] for k in np.flatnonzero(counts == 0))}"
+    note = f"left out classes without a training image: {listed(names[k] for k in np.flatnonzero(counts == 0))}"
     known = {names[k]: int(k) for k in kept}
     return Labels(tuple(known), anew[numbers.astype(np.int64)], known, (note,))
 
@@ -235,21 +235,4 @@ def _check_columns(columns: int, classes: int, known: Known | None, what: str) -
 
 
 def _unknown(value: Any, classes: Sequence[Any], what: str) -> InputError:
-    return InputError(f"{what} hold {short(value)}, which is no class: known are {_listed(map(str, classes))}")
-
-
-def _text(name: Any) -> str:
-    """A name as text: of several for one class, as torchvision's ImageNet has them, all."""
-    if isinstance(name, bytes):
-        return name.decode("utf-8", "replace")
-    return ", ".join(map(str, name)) if isinstance(name, (tuple, list)) else str(name)
-
-
-def _is_integer(text: str) -> bool:
-    return text.isdecimal() and text.isascii() and str(int(text)) == text
-
-
-def _listed(names: Iterable[str], most: int = 10) -> str:
-    some = list(names)
-    more = f" and {len(some) - most} more" if len(some) > most else ""
-    return f"{', '.join(some[:most])}{more}"
+    return InputError(f"{what} hold {short(value)}, which is no class: known are {listed(map(str, classes))}")

@@ -1,13 +1,13 @@
 """The class names that torch datasets carry, whatever they are wrapped in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
 from ..errors import InputError
-from .label_values import short
+from .label_values import short, text
 
 Names = Mapping[int, str]
 """The class name of each label."""
@@ -68,7 +68,10 @@ def _declared(dataset: Any, count: int, depth: int) -> Declared | None:
     own, transformed = _own(dataset), getattr(dataset, "target_transform", None) is not None
     if own:
         return Declared((own,), np.zeros(count, np.int64), transformed)
-    if isinstance(parts := getattr(dataset, "datasets", None), (list, tuple)) and sum(map(len, parts)) == count:
+    parts = getattr(dataset, "datasets", None)
+    if not isinstance(parts, (list, tuple)) or not all(hasattr(part, "__len__") for part in parts):
+        parts = ()
+    if parts and sum(map(len, parts)) == count:
         return _joined([_declared(part, len(part), depth + 1) for part in parts], list(map(len, parts)))
     inner = getattr(dataset, "dataset", None)
     if inner is None or not hasattr(inner, "__len__"):
@@ -77,7 +80,8 @@ def _declared(dataset: Any, count: int, depth: int) -> Declared | None:
     if found is None:
         return None
     transformed = transformed or found.transformed
-    if (indices := getattr(dataset, "indices", None)) is not None and len(indices) == count:
+    indices = getattr(dataset, "indices", None)
+    if isinstance(indices, Sized) and len(indices) == count:
         owners = found.owners[np.asarray(indices, np.int64)]
     elif len(inner) == count:
         owners = found.owners
@@ -119,9 +123,11 @@ def _only_used(found: Declared) -> Declared:
 def _own(dataset: Any) -> Names | None:
     """Those that a dataset itself has."""
     classes, numbers = getattr(dataset, "classes", None), getattr(dataset, "class_to_idx", None)
-    names = [_name(name) for name in classes] if isinstance(classes, (list, tuple, np.ndarray)) else []
-    if isinstance(numbers, Mapping) and numbers and (not names or set(map(_name, numbers)) == set(names)):
-        by_number = {int(number): _name(name) for name, number in numbers.items()}
+    names = [text(name) for name in classes] if isinstance(classes, (list, tuple, np.ndarray)) else []
+    if not isinstance(numbers, Mapping) or not all(isinstance(one, (int, np.integer)) for one in numbers.values()):
+        numbers = {}
+    if numbers and (not names or set(map(text, numbers)) == set(names)):
+        by_number = {int(number): text(name) for name, number in numbers.items()}
         if len(by_number) == len(numbers):
             return dict(sorted(by_number.items()))
     if names:
@@ -129,10 +135,5 @@ def _own(dataset: Any) -> Names | None:
     info = getattr(dataset, "info", None)
     labels = info.get("label") if isinstance(info, Mapping) else None
     if isinstance(labels, Mapping) and labels and all(str(number).isdecimal() for number in labels):
-        return dict(sorted((int(number), _name(name)) for number, name in labels.items()))
+        return dict(sorted((int(number), text(name)) for number, name in labels.items()))
     return None
-
-
-def _name(name: Any) -> str:
-    """Of several names for a class, as torchvision's ImageNet has them, all."""
-    return ", ".join(map(str, name)) if isinstance(name, (tuple, list)) else str(name)

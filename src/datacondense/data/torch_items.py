@@ -99,7 +99,7 @@ class Scale:
                 check_numbers(array)
             unit, ends = 1, [(float(array.min()), float(array.max())) for array in arrays]
         low, high = min(low for low, _ in ends), max(high for _, high in ends)
-        check_extent(low, high)
+        check_extent(low / unit, high / unit)
         self._extent, self.of_source, self._pictures = (low, high), (low / unit, high / unit), pictures[0]
 
 
