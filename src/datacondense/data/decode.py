@@ -169,7 +169,7 @@ def _flatten(image: Image.Image, extent: Extent | None) -> Image.Image:
         return _shallow(image, extent)
     layered = _layered(image)
     mode = "L" if layered.mode.startswith("L") else "RGB"
-    opaque = layered.convert(mode)
+    opaque = layered if layered.mode == mode else layered.convert(mode)
     if extent is not None:
         opaque = opaque.point(_scaled(257 * np.arange(256), extent).tolist() * len(mode))
     if layered.mode == mode:
