@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from datacondense import InputError, SyntheticSet, load_set
+from datacondense import InputError, SyntheticSet, from_torch, load_set
 from datacondense.artifact import FILE_NAME, save
 from datacondense.files import read_tensors, write_tensors
 
@@ -132,6 +132,17 @@ def test_a_set_is_a_dataset_of_normalised_images_and_of_pictures(synthetic: Synt
     assert torch.equal(image, (scaled.clamp(0, 1) * 255).round().to(torch.uint8))
     beyond = SyntheticSet(synthetic.images * 100, synthetic.labels, synthetic.spec, {})
     assert beyond.as_dataset(normalised=False)[0][0].aminmax() == (0, 255), "clipped, not wrapped around"
+
+
+def test_a_set_as_a_dataset_has_what_those_of_torchvision_have(synthetic: SyntheticSet) -> None:
+    for dataset in (synthetic.as_dataset(), synthetic.as_dataset(normalised=False)):
+        assert dataset.targets == synthetic.labels.tolist() == [label for _, label in dataset]
+        assert dataset.classes == list(synthetic.spec.class_names)
+        assert dataset.class_to_idx == {name: label for label, name in enumerate(dataset.classes)}
+        few = torch.utils.data.Subset(dataset, [5, 0])
+        assert [few.dataset.targets[index] for index in few.indices] == [label for _, label in few]
+    train, _ = from_torch(dataset, name="again")
+    assert train.classes == dataset.classes
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -38,7 +38,7 @@ BAD = {
     "condense dm --data arrays:absent.npz": "absent.npz is not a file",
     "condense dm --data arrays:broken.npz": "broken.npz is damaged or not an .npz file",
     "condense dm --data arrays:nan.npz": "nan.npz: images hold 1 pixels that are NaN or infinite",
-    "condense dm --data arrays:hole.npz": "class '1' (label 1) has no image",
+    "condense dm --data arrays:hole.npz": "hole.npz: labels go down to -1: classes are numbered from 0",
     "condense dm --data folder:absent": "absent is not a folder",
     "condense dm --data fashion-mnist --data-dir absent": "fashion-mnist not found: looked in absent/FashionMNIST/raw",
     "condense dm --data digits --out taken": "taken holds another run: go on with it by --resume",
@@ -126,7 +126,7 @@ def test_bad_input_is_one_line_and_exit_code_2(command: str, capsys) -> None:
     if "nosource" in command:
         condense(Random(arch="MLP"), load("digits")[0], ipc=1, out="nosource")
     images = np.zeros((4, 8, 8))
-    np.savez("hole.npz", images=images, labels=[0, 0, 2, 2])
+    np.savez("hole.npz", images=images, labels=[0, 0, -1, 1])
     images[1, 2, 3] = np.nan
     np.savez("nan.npz", images=images, labels=[0, 0, 1, 1])
     arguments = command.split()

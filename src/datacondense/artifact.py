@@ -37,8 +37,26 @@ _SOURCE: dict[str, type | tuple[type, ...]] = {
     "label_column": str,
     "min_per_class": int,
     "hold_out": float,
+    "pixel_range": str,
 }
 """The same for what is read of provenance.source, the arguments of `data.load`."""
+
+
+@final
+class LabelledDataset(Dataset[tuple[Tensor, int]]):
+    """Images and labels by position, with the attributes of torchvision's data sets."""
+
+    def __init__(self, images: Tensor, targets: list[int], classes: list[str]) -> None:
+        self.images = images
+        self.targets = targets
+        self.classes = classes
+        self.class_to_idx = {name: label for label, name in enumerate(classes)}
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], self.targets[index]
 
 
 @final
@@ -83,14 +101,15 @@ class SyntheticSet:
         own, start = self.provenance.get("wall_seconds"), self.provenance.get("start") or {}
         return None if own is None else own + (start.get("wall_seconds") or 0.0)
 
-    def as_dataset(self, *, normalised: bool = True) -> "Dataset[tuple[Tensor, int]]":
+    def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
         """The set as a map-style dataset of (image, label), for any DataLoader.
 
         An image is float32 (C, H, W) as networks train on it; not `normalised`, it is uint8 (C, H, W), what a picture
-        of it shows: [0, 1] scaled to 0..255, clipped and rounded.
+        of it shows: [0, 1] scaled to 0..255, clipped and rounded. As torchvision's data sets, it has `targets` (the
+        labels), `classes` (the names) and `class_to_idx`.
         """
         images = self.images if normalised else self.spec.pixels(self.images)
-        return _Labelled(images.cpu(), self.labels.tolist())
+        return LabelledDataset(images.cpu(), self.labels.tolist(), list(self.spec.class_names))
 
     def header(self) -> dict[str, Any]:
         """All but the tensors as JSON values: format, spec, provenance."""
@@ -115,21 +134,6 @@ class SyntheticSet:
 
     def to(self, device: torch.device | str) -> "SyntheticSet":
         return SyntheticSet(self.images.to(device), self.labels.to(device), self.spec, self.provenance, self.generated)
-
-
-@final
-class _Labelled(Dataset[tuple[Tensor, int]]):
-    """Images and labels by position."""
-
-    def __init__(self, images: Tensor, labels: list[int]) -> None:
-        self.images = images
-        self.labels = labels
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.images[index], self.labels[index]
 
 
 def save(synthetic: SyntheticSet, path: Path) -> None:

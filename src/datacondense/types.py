@@ -29,6 +29,40 @@ _UNDRAWN = ("Cc", "Cs", "Zl", "Zp")
 
 @final
 @dataclass(frozen=True)
+class Encoding:
+    """How the labels and pixels of a source became numbers and bytes, so that more images of it become the same."""
+
+    labels: Mapping[str, int | None] | None = None
+    """Every class of the source by name, those that were left out as too small included, with its integer in the
+    labels; None where the labels are names. Without it, labels are positions in `Spec.class_names`."""
+    pixels: tuple[float, float] | None = None
+    """The values of the source that became 0 and 255, where its own range was scaled."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Any) -> "Encoding":
+        """The inverse of `to_json`. Raises InputError for a field that cannot be."""
+        labels = fields.get("labels") if isinstance(fields, Mapping) else fields
+        pixels = fields.get("pixels") if isinstance(fields, Mapping) else None
+        valid_labels = labels is None or (
+            isinstance(labels, Mapping)
+            and all(map(_is_name, labels))
+            and all(value is None or (isinstance(value, int) and value >= 0) for value in labels.values())
+        )
+        valid_pixels = pixels is None or (_is_list(pixels) and len(pixels) == 2 and all(map(_is_number, pixels)))
+        if not isinstance(fields, Mapping) or not valid_labels or not valid_pixels:
+            raise InputError(f"spec.encoding is {_short(fields)}, expected the labels of classes and a range of pixels")
+        low_high = None if pixels is None else (float(pixels[0]), float(pixels[1]))
+        if low_high and low_high[0] >= low_high[1]:
+            raise InputError(f"spec.encoding.pixels is {_short(pixels)}, expected the lower value first")
+        return cls(None if labels is None else dict(labels), low_high)
+
+
+@final
+@dataclass(frozen=True)
 class Spec:
     """All that a network, an augmentation or a figure may know of a dataset; stored inside every artefact."""
 
@@ -41,6 +75,9 @@ class Spec:
     std: tuple[float, ...]
     flip: bool = True
     """Whether an image keeps its class when mirrored left to right: true of clothes, false of digits."""
+    encoding: Encoding | None = field(default=None, compare=False, repr=False)
+    """What other images of the same source need to become images of this Spec; None where labels are positions in
+    `class_names` and pixels are as they come."""
 
     @property
     def classes(self) -> int:
@@ -77,8 +114,11 @@ class Spec:
         return ""
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
-        return asdict(self)
+        """The fields as JSON values; without `encoding` where there is none."""
+        fields = asdict(self)
+        if self.encoding is None:
+            del fields["encoding"]
+        return fields
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Spec":
@@ -105,7 +145,8 @@ class Spec:
         mean, std = (tuple(float(value) for value in fields[key]) for key in ("mean", "std"))
         if len(mean) != c or len(std) != c:
             raise InputError(f"spec.mean and spec.std have {len(mean)} and {len(std)} numbers for {c} channels")
-        return cls(fields["name"], tuple(fields["class_names"]), (c, h, w), mean, std, fields["flip"])
+        encoding = Encoding.from_json(fields["encoding"]) if fields.get("encoding") is not None else None
+        return cls(fields["name"], tuple(fields["class_names"]), (c, h, w), mean, std, fields["flip"], encoding)
 
 
 def _is_list(value: object) -> bool:
@@ -208,6 +249,21 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @cached_property
+    def targets(self) -> list[int]:
+        """The label of each image, as torchvision's data sets have them."""
+        return self.labels.tolist()
+
+    @property
+    def classes(self) -> list[str]:
+        """The name of each class, as torchvision's data sets have them."""
+        return list(self.spec.class_names)
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The label of each class by its name, as torchvision's data sets have it."""
+        return {name: label for label, name in enumerate(self.spec.class_names)}
+
     @property
     def resident(self) -> bool:
         """Whether the images are in memory, and not mapped from a file."""
@@ -242,9 +298,9 @@ class ImageSet:
         return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
 
     def fingerprint(self) -> str:
-        """sha256 over the Spec but its name, all pixels, all labels: what says that two runs had the same data."""
+        """sha256 over the Spec but its name and encoding, all pixels, all labels: equal where data are the same."""
         if self._sha256 is None:
-            fields = {key: value for key, value in self.spec.to_json().items() if key != "name"}
+            fields = {key: value for key, value in self.spec.to_json().items() if key not in ("name", "encoding")}
             digest = hashlib.sha256(json.dumps(fields).encode())
             for tensor in (self.images, self.labels):
                 digest.update(tensor.cpu().contiguous().numpy().data)

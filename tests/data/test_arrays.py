@@ -106,28 +106,31 @@ def test_a_member_that_is_no_whole_array_is_refused(tmp_path: Path, content: byt
     path = tmp_path / "birds.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("images.npy", content)
+        archive.writestr("labels.npy", npy(LABELS))
     assert "array 'images' is damaged" in refusal(path)
 
 
 @pytest.mark.parametrize("key", ["images", "labels", "test_images", "class_names"])
 def test_pickled_arrays_are_refused_by_name(tmp_path: Path, key: str) -> None:
-    path = write(tmp_path / "birds.npz", test_labels=LABELS[:3], **{key: np.array([{}, "a", 3], dtype=object)})
+    pickled = {key: np.array([{}, "a", 3], dtype=object)}
+    path = write(tmp_path / "birds.npz", **({"test_images": IMAGES[:3], "test_labels": LABELS[:3]} | pickled))
     assert f"array {key!r} holds Python objects" in refusal(path)
 
 
-@pytest.mark.parametrize(("given", "missing"), [("test_images", "test_labels"), ("test_labels", "test_images")])
+@pytest.mark.parametrize(("given", "missing"), [("test_images", "labels"), ("test_labels", "images")])
 def test_half_a_test_set_is_refused(tmp_path: Path, given: str, missing: str) -> None:
     path = write(tmp_path / "birds.npz", **{given: LABELS})
-    assert f"there is no array {missing!r}, only images, labels, {given}" in refusal(path)
+    assert f"there is no array of {missing} beside {given!r}, only images, labels, {given}; expected" in refusal(path)
 
 
 def test_missing_arrays_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "birds.npz"
-    np.savez(path, x=IMAGES, y=LABELS)
-    assert refusal(path) == (
-        "there is no array 'images', only x, y; expected images, labels and, if there are any, test_images, "
-        "test_labels, class_names"
+    np.savez(path, birds=IMAGES, kinds=LABELS)
+    said = refusal(path)
+    assert said.startswith(
+        "there is no array of train images, only birds, kinds; expected images, labels and, if there"
     )
+    assert "x_train, y_train, x_test, y_test" in said
 
 
 @pytest.mark.parametrize(
@@ -199,6 +202,7 @@ def test_damage_under_other_compressions_is_refused(tmp_path: Path, method: int,
     pixels = np.random.default_rng(0).integers(0, 256, 500, dtype=np.uint8).tobytes()
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("images.npy", member("|u1", "(5, 10, 10)", pixels))
+        archive.writestr("labels.npy", npy(LABELS[:5]))
     data = bytearray(path.read_bytes())
     data[40 + int(place * 400)] ^= 255
     path.write_bytes(data)

@@ -13,6 +13,7 @@ import torch
 
 from datacondense import ImageSet, InputError, Spec, cache, machine
 from datacondense.data import build, division
+from datacondense.data.statistics import Statistics
 from datacondense.data.store import Source, fetch, key
 
 
@@ -40,7 +41,9 @@ def test_images_come_back_in_order_by_part() -> None:
     assert train.labels.tolist() == [i % 2 for i in range(20) if i % 5]
     assert train.images.dtype == torch.uint8
     assert (
-        train.spec == test.spec == Spec("mine", ("class 0", "class 1"), (3, 4, 5), *build.Statistics.of(train.images))
+        train.spec
+        == test.spec
+        == Spec("mine", ("class 0", "class 1"), (3, 4, 5), *Statistics.of(train.images).result())
     )
     assert train.fingerprint() == ImageSet(train.images.clone(), train.labels, train.spec).fingerprint()
 

@@ -127,6 +127,7 @@ def test_the_file_of_tensors(tmp_path: Path, zipped: bool) -> None:
     assert train.spec.class_names == WNIDS
 
 
+@pytest.mark.filterwarnings("ignore:the mean of the test images")  # the statistics are the published ones
 def test_the_folder_and_the_file_give_the_same_spec(tmp_path: Path) -> None:
     write_folder(tmp_path / "a")
     (tmp_path / "b").mkdir()

@@ -86,7 +86,9 @@ def check(source: str, **options) -> None:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings(
-                "ignore", message=r".* (is|left) left out|.*: (left out|passed over)", category=UserWarning
+                "ignore",
+                message=r".* (is|left) left out|(.*: |)(left out|passed over)|labels (have gaps|go from 1)",
+                category=UserWarning,
             )
             train, test = load(source, **options)
     except InputError as error:

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..artifact import SyntheticSet
 from ..data import load
@@ -28,6 +28,9 @@ class Reading:
     """Column of the images in a hub set; by default the only one of images."""
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
+    pixel_range: Literal["full", "own"] = "full"
+    """What becomes 0 and 255: the ends of the range of the format (full), or the lowest and the highest value of all
+    training images (own), as for images of 4, 10 or 12 bits."""
     hold_out: float = 0.0
     """Leave this share of each class's training images out, always the same: settings are chosen by them, with
     `evaluate --on validation`, and not by the test images."""

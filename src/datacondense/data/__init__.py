@@ -41,6 +41,7 @@ def load(
     min_per_class: int = 1,
     hold_out: float = 0.0,
     validation: bool = False,
+    pixel_range: str = "full",
     progress: Progress = silent,
 ) -> tuple[ImageSet, ImageSet]:
     """The train and the test set of `source`, on the CPU, sharing one Spec.
@@ -48,7 +49,7 @@ def load(
     source: a name in DATASETS; `arrays:FILE.npz`; `folder:PATH` of a folder or zip file; `hub:OWNER/NAME`,
     `hub:OWNER/NAME:CONFIG` or `hub:PATH`: see `load` of `arrays`, `folder` and `hub` for what is read there.
     data_dir: the only folder in which the files of a named set are then looked for; of no use to other sources.
-    image_size, skip_broken, image_column, label_column: as in `Options`.
+    image_size, skip_broken, image_column, label_column, pixel_range: as in `Options`.
     min_per_class: classes with fewer training images are left out; a warning names them.
     hold_out: leave this share of the images of each class out of the training set, always the same ones, so that
     settings can be chosen by them. validation: give those in place of the test set.
@@ -62,6 +63,7 @@ def load(
         image_column=image_column,
         label_column=label_column,
         min_per_class=min_per_class,
+        pixel_range=pixel_range,
     )
     train, test = _read(source, data_dir, options, progress)
     if not hold_out:

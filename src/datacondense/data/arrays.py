@@ -9,23 +9,22 @@ from .. import machine
 from ..errors import DamagedFile, InputError, naming, reason
 from ..files import expanded
 from ..types import ImageSet
-from .build import image_set
+from .build import image_set, tell
 from .division import drop_small, split
-from .npy import declared
+from .npy import Declared, declared
+from .npz_layouts import layout
 from .options import Options, Progress
-
-_EXPECTED = "expected images, labels and, if there are any, test_images, test_labels, class_names"
 
 
 def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """Train and test set of an .npz file with the arrays `images` and `labels`, as `data.image_set` takes them.
+    """Train and test set of an .npz file with images and labels, as `data.image_set` takes them.
 
-    Optional: `test_images` and `test_labels`, without which a fixed fifth of every class is set aside
-    (`division.split`), and `class_names`, an array of K strings. Nothing pickled is read.
+    Arrays are known by their names, as `npz_layouts.layout` says. Without those of a test set a fixed fifth of every
+    class is set aside (`division.split`); `class_names` is an array of K strings. Nothing pickled is read.
     Raises InputError for a file that is missing or damaged and for arrays that cannot be used.
     """
     path = expanded(place)  # a shell leaves the ~ of arrays:~/mine.npz as it is
-    options.refuse(f"arrays:{place}")
+    options.refuse(f"arrays:{place}", "image_size", "skip_broken", "image_column", "label_column")
     if not path.is_file():
         raise InputError(f"{path} is not a file: expected an .npz of NumPy arrays")
     with path.open("rb") as file:  # np.load would leave its own file open on a damaged archive
@@ -36,57 +35,70 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
         if not isinstance(archive, NpzFile):
             raise DamagedFile(f"{path} is damaged or not an .npz file: write one with numpy.savez")
         with archive, naming(path):
-            return drop_small(*_read(archive, path.stem), options.min_per_class)
+            return drop_small(*_read(archive, path.stem, options), options.min_per_class)
 
 
-def _read(archive: NpzFile, name: str) -> tuple[ImageSet, ImageSet]:
+def _read(archive: NpzFile, name: str, options: Options) -> tuple[ImageSet, ImageSet]:
     for file in archive.files:
         if ".." in file or "/" in file or "\\" in file:
             raise InputError(f"it holds a member {file!r}, which is a path: write one with numpy.savez")
-    names = _strings(archive) if "class_names" in archive else None
-    train = image_set(_array(archive, "images"), _array(archive, "labels"), name=name, class_names=names, copy=False)
-    if "test_images" not in archive and "test_labels" not in archive:
+    known = layout(archive.files, lambda key: _header(archive, key))
+    tell(known.notes)
+    train = image_set(
+        *(_array(archive, key) for key in known.train),
+        name=name,
+        class_names=_strings(archive, known.class_names) if known.class_names else None,
+        copy=False,
+        pixel_range=options.pixel_range,
+    )
+    if known.test is None:
         return split(train)
-    images, labels = _array(archive, "test_images"), _array(archive, "test_labels")
-    with naming("test_images, test_labels"):
-        return train, image_set(images, labels, spec=train.spec, copy=False)
+    with naming(", ".join(known.test)):
+        return train, image_set(*(_array(archive, key) for key in known.test), spec=train.spec, copy=False)
 
 
-def _strings(archive: NpzFile) -> list[str]:
-    names = _array(archive, "class_names")
-    if names.dtype.kind != "U" or names.ndim != 1:
-        raise InputError(f"array 'class_names' has dtype {names.dtype} and shape {names.shape}, expected K strings")
-    return names.tolist()
+def _strings(archive: NpzFile, key: str) -> list[str]:
+    names = _array(archive, key)
+    if names.dtype.kind not in "US" or names.ndim != 1:
+        raise InputError(f"array {key!r} has dtype {names.dtype} and shape {names.shape}, expected K strings")
+    return (np.char.decode(names, "utf-8", "replace") if names.dtype.kind == "S" else names).tolist()
 
 
 def _array(archive: NpzFile, key: str) -> np.ndarray:
-    if key not in archive:
-        raise InputError(f"there is no array {key!r}, only {', '.join(archive.files) or 'none at all'}; {_EXPECTED}")
+    header = _header(archive, key)
     try:
-        array = archive[key] if _fits(archive, key) else None
+        _check_memory(key, header)
+        array = archive[key]
     except InputError:
         raise
     except Exception as error:  # of many types, as above
-        raise DamagedFile(
-            f"array {key!r} is damaged or holds Python objects, which are not read ({reason(error)})"
-        ) from None
+        raise _damaged(key, error) from None
     if not isinstance(array, np.ndarray):  # NumPy hands out the raw bytes of what has another format
         raise DamagedFile(f"array {key!r} is damaged or not a NumPy array")
     return array
 
 
-def _fits(archive: NpzFile, key: str) -> bool:
-    """Whether an array has as many bytes as its header and the zip directory say, before room is made for them.
+def _header(archive: NpzFile, key: str) -> Declared:
+    """Shape and type of an array, before anything is unpacked. Raises InputError for one that is damaged."""
+    if archive.zip is None:
+        raise DamagedFile("the archive is closed")
+    try:
+        return declared(archive.zip, key)
+    except InputError:
+        raise
+    except Exception as error:  # of many types, as above
+        raise _damaged(key, error) from None
 
-    Raises InputError when that is more than the memory has, and what NumPy raises on wrong bytes.
-    """
-    zipped = archive.zip
-    if zipped is None:
-        return False
-    shape, dtype, needed = declared(zipped, key)
-    if dtype.kind == "f" or (len(shape) == 4 and shape[1] not in (1, 3)):
-        needed += math.prod(shape)  # for the bytes that they are turned or brought into
+
+def _damaged(key: str, error: Exception) -> DamagedFile:
+    return DamagedFile(f"array {key!r} is damaged or holds Python objects, which are not read ({reason(error)})")
+
+
+def _check_memory(key: str, header: Declared) -> None:
+    """Raises InputError without memory for an array, and for the bytes that it is turned or brought into."""
+    shape, dtype, needed = header
+    if len(shape) >= 3 and (dtype != np.uint8 or (len(shape) == 4 and shape[1] not in (1, 3))):
+        needed += math.prod(shape)
     free, gib = machine.available_memory(), 2**30
     if needed > free:
         raise InputError(f"array {key!r} needs {needed / gib:.1f} GiB of memory, but only {free / gib:.1f} are free")
-    return True

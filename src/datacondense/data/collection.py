@@ -16,7 +16,8 @@ from ..errors import InputError, naming
 from ..files import read_json, write_json
 from ..types import ImageSet
 from . import parallel, store
-from .decode import VERSION, Size, decode, inspect, quiet
+from .decode import VERSION, Extent, Size, decode, inspect, quiet
+from .measuring import measured
 from .options import Options, Progress
 
 _IN_ERROR = 5  # broken files that an error names
@@ -167,6 +168,19 @@ def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_siz
 
 def _source(collection: Collection, survey: _Survey, options: Options, progress: Progress) -> store.Source:
     broken = dict(survey.broken)
+    extent, encoding = None, None
+    if options.pixel_range == "own":
+        extent, encoding = measured(
+            collection.read,
+            [
+                p
+                for p in range(len(collection.files))
+                if p not in broken and not (collection.tests and collection.tests[p])
+            ],
+            options.image_size,
+            progress,
+            _BYTES_PER_PIXEL * survey.largest,
+        )
 
     def notes() -> list[str]:
         found = f"left out {len(broken)} of {len(collection.files)} images, which cannot be read: "
@@ -176,12 +190,13 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
         name=collection.name,
         class_names=collection.class_names,
         shape=survey.shape,
-        images=_images(collection, survey, broken, options, progress),
+        images=_images(collection, survey, broken, extent, options, progress),
         notes=notes,
         mean=collection.mean,
         std=collection.std,
         flip=collection.flip,
         min_per_class=options.min_per_class,
+        encoding=encoding,
     )
 
 
@@ -189,6 +204,7 @@ def _images(
     collection: Collection,
     survey: _Survey,
     broken: dict[int, str],
+    extent: Extent | None,
     options: Options,
     progress: Progress,
 ) -> Iterator[tuple[np.ndarray, int, bool | None]]:
@@ -196,7 +212,7 @@ def _images(
 
     def picture(position: int) -> np.ndarray | str:
         try:
-            image = decode(collection.read(position), options.image_size)
+            image = decode(collection.read(position), options.image_size, extent)
         except (InputError, OSError) as error:
             return _reason(collection, position, error)
         if image.shape[1:] != survey.shape[1:] or len(image) > survey.shape[0]:

@@ -12,8 +12,8 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin
 
 from ..errors import InputError, reason
 
-VERSION = 1
-"""Part of every cache key: goes up when `decode` gives other pixels."""
+VERSION = 2
+"""Part of every cache key: goes up when `decode` gives other pixels, or what is told of them is more."""
 
 MOST_BYTES = 2**29
 """No image file is larger than this: about twice the largest that Pillow deems safe, uncompressed."""
@@ -27,21 +27,52 @@ _GREY = ("1", "L", "LA", "La")
 _ORIENTATION_OF_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 
 
-def decode(data: bytes, image_size: int | None = None) -> np.ndarray:
+Extent: TypeAlias = tuple[float, float]
+"""The values that become 0 and 255, on the scale of 16 bits: those of 8 bits are multiplied by 257."""
+
+
+def decode(data: bytes, image_size: int | None = None, extent: Extent | None = None) -> np.ndarray:
     """The picture in an image file, as `pixels` brings it; of an animation the first.
 
     image_size: resized and cropped to a square of this side. Large JPEGs are decoded at a fraction of their size then,
-    at least twice that of the result.
+    at least twice that of the result. extent: the values that become 0 and 255, if not the ends of the format's range.
     Raises InputError for what is no whole image, has more pixels than Pillow deems safe, or has 32 bits per channel,
     and MemoryError where there is not enough of it.
     """
     with _opened(data) as image:
-        size = image.size
-        if image_size is not None and image.format == "JPEG":
-            image.draft(None, (2 * image_size, 2 * image_size))
-        image.load()
-        _check(image)  # again, since of an icon only now the size is known
-        return pixels(image, image_size, size if image.format == "JPEG" else image.size)
+        size = _load(image, image_size)
+        return pixels(image, image_size, size, extent)
+
+
+def extremes(data: bytes, image_size: int | None = None) -> tuple[Extent, bool]:
+    """As `extremes_of` has them, of an image file. Raises as `decode`."""
+    with _opened(data) as image:
+        _load(image, image_size)
+        return extremes_of(image)
+
+
+def extremes_of(image: Image.Image) -> tuple[Extent, bool]:
+    """The lowest and the highest value of a picture, but for what is transparent, and whether it has 16 bits."""
+    _check(image)
+    if deep := _deep(image):
+        values = _deep_values(image)
+        visible = values[values != image.info.get("transparency", -1)]
+    else:
+        layered = _layered(image)
+        bands = np.asarray(layered).reshape(layered.height, layered.width, -1).astype(np.int64)
+        visible = 257 * (bands[bands[..., -1] > 0][:, :-1] if layered.mode.endswith("A") else bands)
+    low, high = (visible.min(), visible.max()) if visible.size else (65535, 0)
+    return (float(low), float(high)), deep
+
+
+def _load(image: Image.Image, image_size: int | None) -> Size:
+    """Decode an image, a large JPEG at a fraction of its size; the size in the file."""
+    size = image.size
+    if image_size is not None and image.format == "JPEG":
+        image.draft(None, (2 * image_size, 2 * image_size))
+    image.load()
+    _check(image)  # again, since of an icon only now the size is known
+    return size if image.format == "JPEG" else image.size
 
 
 def inspect(data: bytes) -> tuple[bool, Size]:
@@ -57,17 +88,20 @@ def inspect(data: bytes) -> tuple[bool, Size]:
         return _grey(image), (height, width) if orientation >= 5 else (width, height)
 
 
-def pixels(image: Image.Image, image_size: int | None = None, size: Size | None = None) -> np.ndarray:
+def pixels(
+    image: Image.Image, image_size: int | None = None, size: Size | None = None, extent: Extent | None = None
+) -> np.ndarray:
     """A picture as uint8 (1, H, W) if its mode is grey, (3, H, W) otherwise.
 
     It is turned as its EXIF data say and laid over white where it is transparent; 16 bits are scaled to 8. With
     `image_size` S its short side is resized to S, bilinear and antialiased, and the middle square is kept, as
-    torchvision's Resize(S) and CenterCrop(S) do; `size`: the size in the file, where the picture was decoded smaller.
+    torchvision's Resize(S) and CenterCrop(S) do; `size`: the size in the file, where the picture was decoded smaller;
+    `extent`: as of `decode`.
     Raises InputError for 32 bits per channel; Pillow may raise anything for a damaged picture.
     """
     _check(image)
     width, height = image.size if size is None else size
-    flat = _flatten(ImageOps.exif_transpose(image))
+    flat = _flatten(ImageOps.exif_transpose(image), extent)
     if image_size is not None:
         flat = _square(flat, image_size, (height, width) if _orientation(image) >= 5 else (width, height))
     array = np.array(flat)
@@ -129,25 +163,43 @@ def _orientation(image: Image.Image) -> int:
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
-def _flatten(image: Image.Image) -> Image.Image:
+def _flatten(image: Image.Image, extent: Extent | None) -> Image.Image:
     """Mode L or RGB, over white."""
     if _deep(image):
-        return _shallow(image)
-    if image.mode == "LAB":
-        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        image = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, rgb, "LAB", "RGB")) or image
-    mode = "L" if _grey(image) else "RGB"
-    if not image.has_transparency_data:
-        return image.convert(mode)
-    layered = image.convert("LA" if mode == "L" else "RGBA")
-    opaque = layered.convert(mode)
+        return _shallow(image, extent)
+    layered = _layered(image)
+    mode = "L" if layered.mode.startswith("L") else "RGB"
+    opaque = layered if layered.mode == mode else layered.convert(mode)
+    if extent is not None:
+        opaque = opaque.point(_scaled(257 * np.arange(256), extent).tolist() * len(mode))
+    if layered.mode == mode:
+        return opaque
     return Image.composite(opaque, Image.new(mode, opaque.size, "white"), layered.getchannel("A"))
 
 
-def _shallow(image: Image.Image) -> Image.Image:
-    """16 bits to 8: v / 257, rounded; white where it is the transparent value."""
-    deep = np.asarray(image).astype(np.int64).clip(0, 65535)
-    shallow = ((deep + 128) // 257).astype(np.uint8)
+def _layered(image: Image.Image) -> Image.Image:
+    """Of 8 bits, mode L or RGB, with a channel of transparency if there is any."""
+    if image.mode == "LAB":
+        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        image = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, rgb, "LAB", "RGB")) or image
+    grey, transparent = _grey(image), image.has_transparency_data
+    return image.convert(("LA" if grey else "RGBA") if transparent else ("L" if grey else "RGB"))
+
+
+def _scaled(values: np.ndarray, extent: Extent) -> np.ndarray:
+    """uint8: the lower value of `extent` becomes 0, the higher 255, and what is beyond is clipped."""
+    low, high = extent
+    return np.rint((values.clip(low, high) - low) * (255 / (high - low))).astype(np.uint8)
+
+
+def _deep_values(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(np.int64).clip(0, 65535)
+
+
+def _shallow(image: Image.Image, extent: Extent | None) -> Image.Image:
+    """16 bits to 8: v / 257, rounded, or what `extent` makes of it; white where it is the transparent value."""
+    deep = _deep_values(image)
+    shallow = ((deep + 128) // 257).astype(np.uint8) if extent is None else _scaled(deep, extent)
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         shallow[deep == transparent] = 255

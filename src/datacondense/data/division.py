@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..types import ImageSet
-from .build import Statistics
+from ..types import Encoding, ImageSet
+from .statistics import Statistics
 
 _AT_ONCE = 1024  # images
 TRAINS = ("train", "training")
@@ -40,7 +40,7 @@ def split(whole: ImageSet) -> tuple[ImageSet, ImageSet]:
         some = kept[first : first + _AT_ONCE]
         whole.images[first : first + len(some)] = whole.images[some]
     images = whole.images[: len(kept)]
-    mean, std = Statistics.of(images)
+    mean, std = Statistics.of(images).result()
     spec = replace(whole.spec, mean=mean, std=std)
     return ImageSet(images, whole.labels[~test], spec), ImageSet(tested, whole.labels[test], spec)
 
@@ -98,8 +98,11 @@ def drop_small(train: ImageSet, test: ImageSet, least: int) -> tuple[ImageSet, I
     (images, labels), (test_images, test_labels) = (of_classes(part, numbers) for part in (train, test))
     if not len(test_labels):
         raise InputError("no test image is of a class that is left: give more images of each class")
-    mean, std = Statistics.of(images)
-    spec = replace(train.spec, class_names=tuple(names[k] for k in kept), mean=mean, std=std)
+    mean, std = Statistics.of(images).result()
+    encoding = train.spec.encoding or Encoding()
+    if encoding.labels is None:
+        encoding = replace(encoding, labels={name: k for k, name in enumerate(names)})
+    spec = replace(train.spec, class_names=tuple(names[k] for k in kept), mean=mean, std=std, encoding=encoding)
     return ImageSet(images, labels, spec), ImageSet(test_images, test_labels, spec)
 
 

@@ -9,6 +9,7 @@ from ..errors import DataNotFound, InputError, naming
 from ..types import ImageSet, Spec
 from . import cifar, idx, svhn, tiny
 from .build import image_set
+from .labels import check_classes
 from .places import Arrays, Lack, Layout, Listing, candidates
 
 
@@ -74,6 +75,8 @@ class Named:
         Raises InputError for arrays that do not fit together, and for images of another shape than the set's.
         """
         spec = self._spec(arrays.class_names or self.class_names or ())
+        if arrays.labels.shape == (len(arrays.images),) and arrays.labels.dtype.kind in "iu":
+            check_classes(arrays.labels, spec.classes, spec.class_names)  # a published set lacks no class
         train = image_set(
             arrays.images,
             arrays.labels,

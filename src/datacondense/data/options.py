@@ -9,6 +9,9 @@ from ..errors import InputError
 _LARGEST_SIZE = 4096
 """Of a side in pixels. Of networks that condense, none is for a tenth of it."""
 
+PIXEL_RANGES = ("full", "own")
+"""Values of `pixel_range`."""
+
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
 
@@ -32,12 +35,16 @@ class Options:
     """Column of the labels in a hub set; by default the only one of classes."""
     min_per_class: int = 1
     """Leave out classes with fewer training images; no source refuses this one."""
+    pixel_range: str = "full"
+    """What becomes 0 and 255: the ends of the range of the format (full), or the lowest and the highest value of all
+    training images (own)."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.image_size, int | None):
             raise InputError(f"--image-size {self.image_size}: must be a whole number")
         if self.image_size is not None and not 1 <= self.image_size <= _LARGEST_SIZE:
             raise InputError(f"--image-size {self.image_size}: must be from 1 to {_LARGEST_SIZE}")
+        check_pixel_range(self.pixel_range)
 
     def refuse(self, source: str, *unused: str) -> None:
         """Raises InputError when an option in `unused`, or any if none is named, was given to a source without use."""
@@ -48,3 +55,9 @@ class Options:
     def given(self) -> dict[str, Any]:
         """The options that are not as by default."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
+
+
+def check_pixel_range(pixel_range: str) -> None:
+    """Raises InputError for another value than those of PIXEL_RANGES."""
+    if pixel_range not in PIXEL_RANGES:
+        raise InputError(f"--pixel-range {pixel_range}: must be {' or '.join(PIXEL_RANGES)}")

@@ -28,9 +28,10 @@ from .. import machine
 from ..cache import VARIABLE, folder
 from ..errors import DamagedFile, InputError
 from ..files import read_json, write_json
-from ..types import ImageSet, Spec, check_names
-from .build import Statistics, check_classes
+from ..types import Encoding, ImageSet, Spec, check_names
 from .division import large, renumbered, testing
+from .labels import check_classes
+from .statistics import Statistics
 
 _FORMAT = 2
 _PARTS = ("train", "test")
@@ -58,6 +59,8 @@ class Source:
     flip: bool = True
     min_per_class: int = 1
     """Classes with fewer training images are left out; a note names them."""
+    encoding: Encoding | None = None
+    """How the pixels of the source became bytes."""
 
 
 def key(content: Any) -> str:
@@ -221,9 +224,9 @@ def _write(partial: Path, source: Source) -> None:
     unsorted.unlink()
     mean, std = statistics.result()
     names = tuple(source.class_names[k] for k in kept)
-    spec = Spec(source.name, names, source.shape, source.mean or mean, source.std or std, source.flip)
+    spec = Spec(source.name, names, source.shape, source.mean or mean, source.std or std, source.flip, source.encoding)
     recorded = {part: _describe(partial, part, spec) for part in _PARTS}
-    notes = [*source.notes(), *([note] if note else [])]
+    notes = [*source.notes(), *statistics.notes(), *([note] if note else [])]
     write_json(partial / "set.json", {"spec": spec.to_json(), "notes": notes, **recorded})
 
 

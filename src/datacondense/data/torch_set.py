@@ -1,23 +1,19 @@
 """Images of a torch dataset of one's own."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import torch
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from ..errors import InputError, naming, reason
-from ..types import ImageSet
-from .build import image_set, single_image
-from .decode import pixels, quiet
-from .division import split
+from ..errors import naming
+from ..types import Encoding, ImageSet
+from .build import image_set
+from .division import drop_small, split
 from .options import Options
-
-_Item: TypeAlias = "tuple[np.ndarray, int] | str"
-"""An image uint8 (1, H, W) or (3, H, W) and its label; or why there is none."""
+from .torch_classes import Declared, Names, declared
+from .torch_items import Scale, read
 
 
 def from_torch(
@@ -25,132 +21,77 @@ def from_torch(
     *,
     name: str,
     test: Any = None,
-    class_names: Iterable[str] | None = None,
+    class_names: Iterable[str] | Mapping[Any, str] | None = None,
     image_size: int | None = None,
     flip: bool = True,
     workers: int = 0,
+    min_per_class: int = 1,
+    pixel_range: str = "full",
 ) -> tuple[ImageSet, ImageSet]:
-    """Train and test set, in memory, of a map-style torch dataset whose items are (image, label).
+    """Return train and test set, in memory, of a map-style torch dataset whose items are (image, label).
 
-    Images: Pillow's, which are turned by their EXIF data and laid over white as those of files are; or tensors and
-    arrays, uint8 or floats in [0, 1], (C, H, W), (H, W) or (H, W, C). One channel if every image is grey, otherwise
-    three for all. Labels: integers, or tensors and arrays of one. test: a dataset to test on; without one a fixed fifth
-    of each class is set aside. class_names: by default `dataset.classes`, or "0" to "K-1". image_size: resize the short
-    side to this many pixels and crop the middle square. flip: whether an image keeps its class when mirrored. workers:
-    processes that read items, as of torch's DataLoader.
-    Raises InputError, with the position of the item, for items that cannot be read or are of another kind.
+    Args:
+        dataset: Its images are Pillow's, which are turned by their EXIF data and laid over white as those of files are;
+            or tensors and arrays (C, H, W), (H, W) or (H, W, C), of the kinds that `image_set` takes. One channel if
+            every image is grey, otherwise three for all. Its labels are of the kinds that `image_set` takes, or
+            tensors and arrays of one.
+        name: What the data are called.
+        test: A dataset to test on; without one a fixed fifth of each class is set aside. Where both datasets have class
+            names, its labels are matched by name.
+        class_names: By default those of the dataset, or of the datasets that it is a Subset or ConcatDataset of:
+            `classes`, `class_to_idx`, or `info["label"]`; else the labels. Classes without an image are left out, and a
+            warning names them.
+        image_size: Resize the short side to this many pixels and crop the middle square.
+        flip: Whether an image keeps its class when mirrored.
+        workers: Processes that read items, as of torch's DataLoader.
+        min_per_class: Classes with fewer training images are left out; a warning names them.
+        pixel_range: As of `image_set`. Of "own", images are kept in memory as they come until the last has been read.
+
+    Raises:
+        InputError: With the position of the item, for items that cannot be read or are of another kind.
     """
-    options = Options(image_size=image_size)
-    names = _class_names(dataset) if class_names is None else [str(name) for name in class_names]
+    options = Options(image_size=image_size, pixel_range=pixel_range)
     with naming(name):
-        images, labels = _read("dataset", dataset, options.image_size, workers)
-        train = image_set(images, labels, name=name, class_names=names, flip=flip, copy=False)
-        if test is None:
-            return split(train)
-        images, labels = _read("test", test, image_size, workers)
-        if images.shape[1] < train.spec.shape[0]:
-            images = images.repeat(train.spec.shape[0], axis=1)
-        elif images.shape[1] > train.spec.shape[0]:
-            whole = train.images.repeat(1, images.shape[1], 1, 1)
-            train = image_set(whole, train.labels, name=name, class_names=train.spec.class_names, flip=flip, copy=False)
+        scale = Scale() if options.pixel_range == "own" else None
+        images, labels = read("dataset", dataset, image_size, workers, scale)
+        tested, test_labels = (None, []) if test is None else read("test", test, image_size, workers, scale)
+        channels = max(len(images[0]), 0 if tested is None else len(tested[0]))
+        names, own = class_names, declared(dataset, len(labels))
+        if names is None:
+            labels, names = _named(own, labels)
+        elif not isinstance(names, Mapping):
+            names = list(names)
+        train = image_set(_coloured(images, channels), labels, name=name, class_names=names, flip=flip, copy=False)
+        if scale is not None:
+            encoding = replace(train.spec.encoding or Encoding(), pixels=scale.of_source)
+            train = ImageSet(train.images, train.labels, replace(train.spec, encoding=encoding))
+        if tested is None:
+            return drop_small(*split(train), min_per_class)
+        theirs = declared(test, len(test_labels))
+        by_name = class_names is None and names is not None and theirs.lists and not theirs.transformed
         with naming("test"):
-            return train, image_set(images, labels, spec=train.spec, copy=False)
+            if by_name and (len(own.lists) > 1 or theirs.lists != own.lists):
+                test_labels = theirs.named(test_labels, "the test set")
+            as_bytes = replace(train.spec, encoding=replace(train.spec.encoding or Encoding(), pixels=None))
+            tests = image_set(_coloured(tested, channels), test_labels, spec=as_bytes, copy=False)
+        return drop_small(train, ImageSet(tests.images, tests.labels, train.spec), min_per_class)
 
 
-@final
-@dataclass(frozen=True)
-class _Items(Dataset):
-    """The items of a dataset, brought to one kind where they are read, which may be another process."""
-
-    dataset: Any
-    image_size: int | None
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> _Item:
-        try:
-            item = self.dataset[index]
-        except Exception as error:  # the user's code raises errors of any type
-            return f"cannot be read ({type(error).__name__}: {reason(error)})"
-        try:
-            if not isinstance(item, (tuple, list)) or len(item) != 2:
-                raise InputError(f"is a {type(item).__name__}, expected a pair (image, label)")
-            return _image(item[0], self.image_size), _label(item[1])
-        except InputError as error:
-            return str(error)
+def _named(own: Declared, labels: list[Any]) -> tuple[list[Any], Sequence[str] | Names | None]:
+    """Labels, and the class names for them that the dataset itself has."""
+    if len(own.lists) > 1:
+        names = list(dict.fromkeys(name for names in own.lists for name in names.values()))
+        return own.named(labels, "dataset"), names
+    if own.transformed and own.lists and set(own.lists[0]) != {label for label in labels if isinstance(label, int)}:
+        warnings.warn(
+            "the class names of the dataset are not used: its target_transform changes labels, which may no longer "
+            "have these names",
+            stacklevel=3,
+        )
+        return labels, None
+    return labels, own.names
 
 
-def _class_names(dataset: Any) -> Sequence[str] | None:
-    """Those that a dataset, or the one it is a part of, says."""
-    while not hasattr(dataset, "classes") and hasattr(dataset, "dataset"):
-        dataset = dataset.dataset
-    names = getattr(dataset, "classes", None)
-    return [str(name) for name in names] if isinstance(names, (list, tuple)) else None
-
-
-def _read(what: str, dataset: Any, image_size: int | None, workers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (N, C, H, W), and labels (N,)."""
-    if isinstance(dataset, IterableDataset) or not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-        raise InputError(f"{what} is a {type(dataset).__name__} without len() and [i]: give a map-style dataset")
-    items = _Items(dataset, image_size)
-    if not len(items):
-        raise InputError(f"{what} has no item")
-    images = np.empty((0, 0, 0, 0), np.uint8)
-    labels = []
-    with quiet():
-        for index, item in enumerate(_loaded(items, workers)):
-            if isinstance(item, str):
-                raise InputError(f"item {index} of {what} {item}")
-            image, label = item
-            labels.append(label)
-            if index == 0:
-                images = np.empty((len(items), *image.shape), np.uint8)
-            if image.shape[1:] != images.shape[2:]:
-                raise InputError(
-                    f"item 0 of {what} has {_size(images)} pixels and item {index} has {_size(image)}: "
-                    "image_size=32 makes all images squares of one size"
-                )
-            if len(image) > len(images[0]):
-                images = np.repeat(images, 3, axis=1)
-            images[index] = image  # a grey one fills all channels
-    return images, np.array(labels)
-
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.shape[-1]}x{image.shape[-2]}"
-
-
-def _loaded(items: _Items, workers: int) -> Iterable[_Item]:
-    if workers == 0:
-        return (items[index] for index in range(len(items)))
-    return DataLoader(items, batch_size=None, num_workers=workers, collate_fn=_as_it_is)
-
-
-def _as_it_is(item: Any) -> Any:
-    return item
-
-
-def _image(image: Any, image_size: int | None) -> np.ndarray:
-    """uint8 (1, H, W) or (3, H, W)."""
-    if isinstance(image, Image.Image):
-        try:
-            return pixels(image, image_size)
-        except InputError:
-            raise
-        except Exception as error:  # Pillow decodes some images only now, and raises errors of any type
-            raise InputError(f"cannot be read as an image ({reason(error)})") from None
-    if not isinstance(image, (torch.Tensor, np.ndarray)):
-        raise InputError(f"has an image of type {type(image).__name__}, expected Pillow's, a tensor or an array")
-    array = single_image(image)
-    if image_size is None:
-        return array
-    picture = array[0] if len(array) == 1 else np.ascontiguousarray(array.transpose(1, 2, 0))
-    return pixels(Image.fromarray(picture), image_size)
-
-
-def _label(label: Any) -> int:
-    array = label.detach().cpu().numpy() if isinstance(label, torch.Tensor) else np.asarray(label)
-    if array.dtype.kind not in "iu" or array.size != 1:
-        raise InputError(f"has label {' '.join(repr(label).split())[:60]}, expected an integer")
-    return int(array.reshape(()))
+def _coloured(images: np.ndarray, channels: int) -> np.ndarray:
+    """Images with at least so many channels; grey ones fill all."""
+    return images if images.shape[1] == channels else images.repeat(channels, axis=1)

@@ -1,0 +1,59 @@
+"""What the pixels of a set are like: mean, standard deviation, and the range in use."""
+
+import math
+from typing import final
+
+import torch
+from torch import Tensor
+
+AT_ONCE = 2**22
+"""Pixels that are handled at a time."""
+NARROW = 64
+"""Steps of the 255 from the lowest value to the highest; a set within fewer is nearly of one colour."""
+
+
+@final
+class Statistics:
+    """Mean and (population) standard deviation of each channel of uint8 images, in units of [0, 1].
+
+    Exact, from counts of the 256 values. The standard deviation is at least one step, 1/255, so that a channel of
+    one colour can be divided by it.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self._counts = torch.zeros(channels, 256, dtype=torch.int64)
+
+    @classmethod
+    def of(cls, images: Tensor) -> "Statistics":
+        """Those of images (N, C, H, W)."""
+        statistics = cls(images.shape[1])
+        for some in images.split(max(AT_ONCE // images[0].numel(), 1)):
+            statistics.add(some)
+        return statistics
+
+    def add(self, images: Tensor) -> None:
+        """Count images (N, C, H, W)."""
+        for counts, channel in zip(self._counts, images.unbind(1), strict=True):
+            counts += torch.bincount(channel.flatten(), minlength=256)
+
+    def result(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and std, each (C,), of all that was counted."""
+        mean, std = [], []
+        for counts in self._counts.tolist():
+            number = sum(counts)
+            total = sum(value * count for value, count in enumerate(counts))
+            squares = sum(value * value * count for value, count in enumerate(counts))
+            mean.append(total / number / 255)
+            std.append(max(math.sqrt(number * squares - total * total) / number, 1) / 255)
+        return tuple(mean), tuple(std)
+
+    def notes(self) -> list[str]:
+        """A note for values that are packed into a small part of the range, as those of 4 or 12 bits are in bytes."""
+        used = self._counts.sum(dim=0).nonzero().flatten().tolist()
+        span = used[-1] - used[0] if used else 0
+        if not 1 <= span <= NARROW or 2 * len(used) <= span:
+            return []
+        return [
+            f"only {len(used)} of 256 levels are in use ({used[0]} to {used[-1]}): --pixel-range own spreads the "
+            "values of the images over all levels"
+        ]
