@@ -10,9 +10,10 @@ import datacondense
 
 PACKAGE = Path(datacondense.__file__).parent
 LAYERS = [  # a module may import those of its own layer's unit (package) and of the layers above it
-    {"errors", "_version"},
+    {"errors", "_version", "owner"},
+    {"atomic"},
     {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace"},
-    {"cache", "generators"},
+    {"cache", "generators", "locks"},
     {"generated"},
     {"augment", "distances", "synthetic", "networks", "data"},
     {"execution"},

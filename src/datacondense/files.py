@@ -3,10 +3,7 @@
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from .atomic import write_bytes
 from .errors import DamagedFile, InputError, reason
 
 _HEADER = "datacondense"
@@ -27,87 +25,6 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
-
-
-def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
-    """Replace `path` by `data` in one step. After a crash or on a full disk the old content is still there.
-
-    keep: where the old content goes; at any moment at least one of the two files is whole.
-    Raises OSError, with nothing left behind, when the file cannot be written.
-    """
-    path = path.resolve()  # a link stays one
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path} is not a file that can be replaced: name another")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # another process may write the same
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            path.replace(keep)
-        partial.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def new_directory(path: Path) -> Iterator[Path]:
-    """A directory to fill, beside `path`, which takes the place of `path` when the block ends well.
-
-    What was at `path` is deleted then, and not before. After an error or Ctrl-C in the block it is still there, and
-    nothing is left of the new one. Parents of `path` are made. Raises InputError when what an interrupted
-    replacement left is in the way.
-    """
-    path = path.resolve()
-    put_back(path)
-    old = _moved_aside(path)
-    if old.exists():
-        raise InputError(f"{old} is in the way, as what an interrupted replacement of {path} left: delete it")
-    with parents(path):
-        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        try:
-            new = partial / path.name
-            new.mkdir()  # inside, as only the one around it is closed to other users
-            yield new
-            if path.exists():
-                path.rename(old)
-            try:
-                new.rename(path)
-            except BaseException:
-                put_back(path)
-                raise
-            if old.exists():
-                shutil.rmtree(old)
-        finally:
-            shutil.rmtree(partial)
-
-
-def put_back(path: Path) -> None:
-    """Where a process was killed while `new_directory` replaced `path`, undo it: nothing is lost."""
-    path = path.resolve()
-    if _moved_aside(path).exists() and not path.exists():
-        _moved_aside(path).rename(path)
-
-
-def _moved_aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.old")
-
-
-@contextmanager
-def parents(path: Path) -> Iterator[None]:
-    """Make the directories above `path`; after an error in the block those that were made are gone again."""
-    missing = [parent for parent in path.parents if not parent.exists()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        for parent in missing:
-            if parent.is_dir() and not any(parent.iterdir()):
-                parent.rmdir()
-        raise
 
 
 def write_json(path: Path, value: Any) -> None:

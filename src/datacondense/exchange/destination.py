@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..artifact import FILE_NAME
+from ..atomic import LOCK
 from ..errors import InputError
-from ..files import put_back, read_json
+from ..files import read_json
 from ..picture import FILE_NAMES
 from ..rundir import IMPORTED, PROCESS, REPORT, RUN, SCORES
 from .marker import MARKER
@@ -67,13 +68,12 @@ def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
 
 def _in_use(dest: Path, *, overwrite: bool) -> bool:
     """Whether a directory has content that is to be overwritten. Raises InputError when it cannot be one to write."""
-    put_back(dest)
     here = Path.cwd()
     if dest.resolve() in (here, *here.parents):
         raise InputError(f"{dest} is the current directory or holds it: name a directory inside it, or go elsewhere")
     if dest.exists() and not dest.is_dir():
         raise InputError(f"{dest} is a file: name a directory")
-    if not dest.exists() or not any(dest.iterdir()):
+    if not dest.exists() or all(path.name == LOCK for path in dest.iterdir()):
         return False
     if not overwrite:
         raise InputError(f"{dest} is not empty: replace it by --overwrite, or name another directory")
@@ -87,7 +87,8 @@ def _spare(dest: Path, read_from: Sequence[Path]) -> None:
 
 
 def _files(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.rglob("*") if not path.is_dir() or path.is_symlink())
+    found = (path for path in directory.rglob("*") if not path.is_dir() or path.is_symlink())
+    return sorted(path for path in found if path.name != LOCK)
 
 
 def _only(dest: Path, ours: Iterable[bool]) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ..artifact import SyntheticSet, checked, read_header
+from ..atomic import new_directory, new_file
 from ..errors import InputError, unknown
-from ..files import header_text, new_directory, parents, parse_json, write_json
+from ..files import header_text, parse_json, write_json
+from ..locks import replacing
 from ..types import Scores
 from . import destination, folder, hub, npz, published
 from .card import check_licence
@@ -38,8 +40,9 @@ def export(
     overwrite: replace what an earlier export has written to `dest`, for a file one of this format; nothing else is
     ever replaced. read_from: the files or directories that the sets come from, which are not replaced either.
     What is written does not say where on this machine the real images are.
-    `dest` is either written whole or left as it was. Raises InputError when it exists, and for sets that cannot be, or
-    that the format cannot hold.
+    `dest` is either written whole or left as it was. Raises InputError when it exists, also when another process has
+    written it in the meantime, and for sets that cannot be, or that the format cannot hold; and Locked while another
+    process exports or imports to `dest`.
     """
     if to not in FORMATS:
         raise unknown("format", to, FORMATS)
@@ -52,30 +55,42 @@ def export(
     sets = [_fit_to_leave(one) for one in sets]
     single_file = to == "pt" or (to == "npz" and len(sets) == 1)
     spared = [Path(path) for path in read_from]
-    if single_file:
-        is_ours = published.is_ours if to == "pt" else npz.is_ours
-        destination.check_file(dest, is_ours, spared, overwrite=overwrite)
-    else:
-        destination.check_exported(dest, spared, overwrite=overwrite)
+    is_ours = published.is_ours if to == "pt" else npz.is_ours
+
+    def check() -> None:
+        if single_file:
+            destination.check_file(dest, is_ours, spared, overwrite=overwrite)
+        else:
+            destination.check_exported(dest, spared, overwrite=overwrite)
+
     if to == "pt":
         _check_alike(sets)
-        with parents(dest):
-            published.write(sets, _joined(known), dest)
-    elif len(sets) == 1 and to == "npz":
-        with parents(dest):
-            npz.write(sets[0], dest)
-    elif len(sets) == 1:
-        with new_directory(dest) as new:
-            _write_directory(sets[0], to, new, known[0], licence)
-    else:
-        with new_directory(dest) as new:
-            for index, (synthetic, accuracies) in enumerate(zip(sets, known, strict=True)):
-                if to == "npz":
-                    npz.write(synthetic, new / f"exp{index}.npz")
-                else:
-                    (new / f"exp{index}").mkdir()
-                    _write_directory(synthetic, to, new / f"exp{index}", accuracies, licence)
-            write_json(new / MARKER, {"layout": f"{SEVERAL}{to}", "sets": len(sets)})
+    with replacing(dest):
+        if single_file:
+            with new_file(dest, check) as new:
+                published.write(sets, _joined(known), new) if to == "pt" else npz.write(sets[0], new)
+            return
+        with new_directory(dest, check) as new:
+            if len(sets) == 1:
+                _write_directory(sets[0], to, new, known[0], licence)
+            else:
+                _write_several(sets, to, new, known, licence)
+
+
+def _write_several(
+    sets: Sequence[SyntheticSet],
+    to: Format,
+    directory: Path,
+    accuracies: Sequence[Mapping[str, Accuracies]],
+    licence: str,
+) -> None:
+    for index, (synthetic, known) in enumerate(zip(sets, accuracies, strict=True)):
+        if to == "npz":
+            npz.write(synthetic, directory / f"exp{index}.npz")
+        else:
+            (directory / f"exp{index}").mkdir()
+            _write_directory(synthetic, to, directory / f"exp{index}", known, licence)
+    write_json(directory / MARKER, {"layout": f"{SEVERAL}{to}", "sets": len(sets)})
 
 
 def _write_directory(

@@ -1,16 +1,19 @@
 """Read synthetic sets of others, and our own exports, into run directories."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import picture
 from ..artifact import FILE_NAME, SyntheticSet, save
+from ..atomic import new_directory
 from ..errors import DamagedFile, DataNotFound, InputError
-from ..files import new_directory
-from ..rundir import IMPORTED, RunDirectory
+from ..locks import replacing, writing
+from ..rundir import IMPORTED, RUN, RunDirectory
 from ..types import Spec
 from . import destination, folder, hub, npz, published
 from .marker import MARKER, SEVERAL, read_marker
@@ -39,12 +42,26 @@ def import_sets(
     destination.check_imported(dest, path, overwrite=overwrite)
     sets, files = read_sets(path, spec)
     record = {"file": path.name, "sha256": sha256(files), "sets": len(sets)}
-    with new_directory(dest) as new:
+    with new_runs(dest, path, overwrite=overwrite) as new:
         for synthetic, place in zip(sets, _places(new, len(sets)), strict=True):
             if spec is not None:
                 _check_fit(path, synthetic.spec, spec)
             write_run(synthetic, place, record, source)
     return _places(dest, len(sets))
+
+
+@contextmanager
+def new_runs(dest: Path, path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A directory to fill with what is imported from `path`, which takes the place of `dest` when the block ends well.
+
+    Raises InputError where `dest` may not be replaced, and Locked while another process writes to it.
+    """
+    with replacing(dest), ExitStack() as stack:
+        for run in runs_in(dest) if dest.is_dir() else ():
+            if (run / RUN).exists():
+                stack.enter_context(writing(run))
+        check = partial(destination.check_imported, dest, path, overwrite=overwrite)
+        yield stack.enter_context(new_directory(dest, check))
 
 
 def read_sets(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:

@@ -10,12 +10,11 @@ from torch import Tensor
 from ..artifact import SyntheticSet
 from ..data.pickles import read_torch
 from ..errors import InputError, naming
-from ..files import new_directory
 from ..generated import Generated
 from ..generators import BigGAN
 from ..types import ImageSet
 from . import destination
-from .importing import sha256, write_run
+from .importing import new_runs, sha256, write_run
 from .published import LATENTS
 
 
@@ -55,7 +54,7 @@ def import_latents(
     labels = train.labels.cpu()[chosen]
     made = SyntheticSet(generated.images(labels), labels, train.spec, {"latents": kind}, generated)
     record = {"file": path.name, "sha256": sha256([path, generator]), "sets": 1}
-    with new_directory(dest) as new:
+    with new_runs(dest, path, overwrite=overwrite) as new:
         write_run(made, new, record, source)
     return dest
 
