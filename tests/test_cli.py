@@ -324,13 +324,14 @@ def logged_lines() -> int:
 @pytest.mark.slow
 def test_ctrl_c_stops_with_a_valid_set() -> None:
     command = [sys.executable, "-m", "datacondense", "condense", "dm", "--ipc", "1", "--out", "run", "--iterations"]
-    process = subprocess.Popen([*command, "100000", "--compile", "off"], stdout=subprocess.PIPE, text=True)
+    command += ["100000", "--compile", "off"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not Path("run/log.jsonl").exists() and process.poll() is None:
         time.sleep(0.05)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert "stopping between two updates" in output
-    assert "stopped early with a valid set; the same command with --resume goes on" in output
+    assert "datacondense: stopped early with a valid set; the same command with --resume goes on" in output
     assert len(load_set("run")) == 10

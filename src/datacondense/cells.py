@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 
 from .distributed import Processes
-from .errors import Diverged, InputError, Stopped, reason, unknown
+from .errors import Diverged, InputError, Locked, Stopped, reason, unknown
 from .memory import is_out_of_memory
 from .presets import PRESETS
 from .reproduce import Plan, first_settings, record_path
@@ -76,7 +76,7 @@ def _outcome(plan: Plan, make: Callable[[], Mapping[str, Any] | None]) -> Outcom
         return Outcome(plan.variant, make())
     except Stopped:
         raise
-    except (InputError, Diverged) as error:
+    except (InputError, Diverged, Locked) as error:
         return Outcome(plan.variant, None, str(error))
     except OSError as error:
         return Outcome(

@@ -22,6 +22,7 @@ from .errors import InputError
 from .evaluated import evaluate_once
 from .execution import Compile, Precision
 from .files import read_json, write_json
+from .locks import alone
 from .memories import Condensing, Kept, given, steps_of
 from .methods import Method, method_name
 from .observers import Observer
@@ -100,7 +101,8 @@ def learn_continually(
     their mean and sample standard deviation at each step, and everything needed to repeat it. `out`/orderN is the
     memory after the last step, a run directory that `evaluate`, `show` and `export` take.
     processes: who shares the work, as in `condense` and `evaluate`.
-    Raises InputError for what cannot be, and Stopped when the user stops a method; the same call goes on then.
+    Raises InputError for what cannot be, Stopped when the user stops a method, which the same call goes on with, and
+    Locked while another process writes to `out`.
     """
     out, processes = Path(out), all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
@@ -125,15 +127,16 @@ def learn_continually(
             raise InputError(f"there is no test image of the classes that come first ({names}): take fewer --steps")
     testing = _Testing(name, train, test, scenario, source, on_epoch, how, processes)
     began, tested = time.perf_counter(), []
-    for number, kept in enumerate(stages):
-        tell(f"{name}: order {number + 1} of {len(orders)}")
-        tested.append(testing.order(number, kept, out / f"order{number}"))
-        left = (time.perf_counter() - began) / len(tested) * (len(orders) - len(tested))
-        last = 100 * fmean(tested[-1].scores[-1].accuracy[scenario.arch])
-        after = f"; about {round(left)} s left" if left >= 1 else ""
-        tell(f"{name}: {last:.1f} % on all classes in order {number + 1}{after}")
-    record = _record(name, memory, scenario, orders, tested, train, source)
-    processes.agreed(lambda: write_json(out / RECORD, record))
+    with alone(out, processes):
+        for number, kept in enumerate(stages):
+            tell(f"{name}: order {number + 1} of {len(orders)}")
+            tested.append(testing.order(number, kept, out / f"order{number}"))
+            left = (time.perf_counter() - began) / len(tested) * (len(orders) - len(tested))
+            last = 100 * fmean(tested[-1].scores[-1].accuracy[scenario.arch])
+            after = f"; about {round(left)} s left" if left >= 1 else ""
+            tell(f"{name}: {last:.1f} % on all classes in order {number + 1}{after}")
+        record = _record(name, memory, scenario, orders, tested, train, source)
+        processes.agreed(lambda: write_json(out / RECORD, record))
     return record
 
 

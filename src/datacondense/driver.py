@@ -4,23 +4,26 @@ import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from . import artifact, machine
+from . import artifact
 from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .engine import Engine
-from .errors import InputError, naming
-from .execution import Compile, Execution, Precision, check_shared, decide, settled
-from .methods import Method, Problem, method_name, plugins
+from .errors import InputError
+from .execution import Compile, Precision, check_shared, settled
+from .interrupt import Stop, stop_signals
+from .job import Job
+from .locks import alone
+from .methods import Method, method_name, plugins
 from .methods.uneven import named
-from .observers import Observer, preparing
-from .rundir import RunDirectory, begun
-from .session import Session
+from .observers import Observer
+from .rundir import RunDirectory
 from .streams import check_seed
 from .types import ImageSet
 
@@ -56,7 +59,8 @@ def condense(
     device: auto, cpu, cuda or cuda:N. precision: arithmetic of the networks, auto, fp32, tf32 or bf16. compile: by
     torch.compile, auto, on or off; auto compiles where the run is long enough to pay for it.
     classes_at_once: classes whose images are compared together; fewer need less memory. By default what fits.
-    time_budget: seconds after which this session stops, after an update of the images, with a valid set.
+    time_budget: seconds after which this session stops, counted from the call: after an update of the images, with a
+    valid set, or before the first iteration, in which case it raises Stopped.
     resume: go on with the run in `out`, bit for bit as if it had never stopped; a fresh run where there is none.
     overwrite: delete the run in `out` first.
     checkpoint_every: seconds between checkpoints.
@@ -69,9 +73,11 @@ def condense(
 
     Ctrl-C and SIGTERM stop after the update of the images, as the time budget does. A run that was stopped inside an
     iteration of several updates repeats that iteration when it is resumed.
-    Raises InputError for anything that cannot be used, and Diverged when the loss or the images are not finite; the
-    set as it stood before that update is in `out` then.
+    Raises InputError for anything that cannot be used; Locked while another process writes to `out`; Stopped where a
+    signal or the time budget ends the preparation, which leaves `out` as it was; and Diverged when the loss or the
+    images are not finite or cannot be stored; the set as it stood before that update is in `out` then.
     """
+    stop = Stop(time_budget)
     processes = all_processes() if processes is None else processes
     if not isinstance(method, Method):
         raise InputError(f"{method!r} is no method: give one such as datacondense.methods.DistributionMatching()")
@@ -101,47 +107,29 @@ def condense(
     if processes.leads:
         note_small_classes(start, method, real, ipc)
     directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
-    observers = observers if processes.leads else ()
-
-    def agree() -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
-        """What a run to be resumed has recorded; how this one computes, or its set where nothing is left to compute."""
-        recorded = begun(directory, identity, resume=resume, overwrite=overwrite) if directory else None
-        if directory and recorded and recorded["status"] == "complete":
-            with naming(f"the run in {directory.path} is complete, but its set cannot be read, take --overwrite"):
-                finished = artifact.load_set(directory.path)
-            for observer in observers:
-                observer.message(f"{directory.path} is complete: there is nothing to resume")
-            return recorded, finished
-        if recorded:
-            return recorded, Execution(**recorded["execution"])
-        return None, settle(method, real, ipc, **asked)
-
-    recorded, execution = processes.agreed(agree)
-    if isinstance(execution, SyntheticSet):
-        return execution
-    # each its own device; alone, what a run to be resumed has recorded
-    execution = replace(execution, device=settled(device)) if processes.size > 1 else execution
-    engine = Engine(execution, processes)
-    with engine.active():
-        problem = Problem(
-            real.to(engine.device),
-            ipc,
-            method.arch,
-            method.augment,
-            engine,
-            preparing(observers),
-            resumed=processes.agreed(lambda: bool(directory and recorded and directory.has_checkpoint())),
-        )
-        session = Session(method, problem, seed, {**identity, **origin}, directory, tuple(observers), snapshots, start)
-        if not recorded:
-            processes.agreed(lambda: directory.clear() if directory else None)
-        here = machine.describe(engine.device, processes.size), machine.versions()
-        if recorded and (recorded["machine"], recorded["versions"]) != here:
-            began = f"{recorded['machine']}, {recorded['versions']}"
-            session.tell(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
-        if recorded and {**(recorded["plugin"] or {}), "file": ""} != {**(plugin or {}), "file": ""}:
-            session.tell(f"{method_name(method)} has changed since the run began: its parts are not of one method")
-        return session.go(time_budget, checkpoint_every)
+    job = Job(
+        method=method,
+        real=real,
+        ipc=ipc,
+        seed=seed,
+        asked=asked,
+        identity=identity,
+        origin=origin,
+        start=start,
+        directory=directory,
+        observers=tuple(observers) if processes.leads else (),
+        processes=processes,
+    )
+    with stop_signals(job.tell) as stop.asked, nullcontext() if out is None else alone(Path(out), processes):
+        recorded, execution = processes.agreed(lambda: job.settled(resume=resume, overwrite=overwrite))
+        if isinstance(execution, SyntheticSet):
+            return execution
+        # each its own device; alone, what a run to be resumed has recorded
+        execution = replace(execution, device=settled(device)) if processes.size > 1 else execution
+        engine = Engine(execution, processes)
+        with engine.active():
+            session = job.prepared(engine, recorded, stop, snapshots)
+            return session.go(stop, checkpoint_every)
 
 
 def _check_session(
@@ -155,30 +143,6 @@ def _check_session(
         raise InputError(f"--snapshots {snapshots}: must be at least 0")
     if snapshots and out is None:
         raise InputError(f"--snapshots {snapshots}: there is no run directory to keep them in, name one by --out")
-
-
-def settle(
-    method: Method,
-    real: ImageSet,
-    ipc: int,
-    *,
-    device: str = "auto",
-    precision: Precision = "auto",
-    compile: Compile = "auto",
-    classes_at_once: int | None = None,
-) -> Execution:
-    """How a fresh run computes that was asked for so."""
-    load = method.load(ipc)
-    return decide(
-        method.arch,
-        real.spec,
-        method.iterations * real.spec.classes * load.passes + method.preparation(len(real)),
-        load=load,
-        device=device,
-        precision=precision,
-        compile=compile,
-        classes_at_once=classes_at_once,
-    )
 
 
 def check(method: Method, real: ImageSet, ipc: int) -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from .distributed import ALONE, Processes
 from .execution import Execution
+from .interrupt import undisturbed
 from .networks import Network, plain
 
 _CLASSES_SIDE_BY_SIDE = {"cpu": False, "cuda": True}  # batched weight gradients of convolutions cost a CPU twice a loop
@@ -29,6 +30,8 @@ class Engine:
         self.execution = execution
         self.processes = processes
         self.device = torch.device(execution.device)
+        self.pause: Callable[[], None] = lambda: None
+        """Called between two steps of long work; raises Stopped where that has to end. All processes call it alike."""
         self._compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._weight_gradients: dict[tuple[Network, bool], Callable[..., dict[str, Tensor]]] = {}
 
@@ -46,6 +49,8 @@ class Engine:
                 # uncompiled without a word to us.
                 from torch._dynamo import config
 
+                with undisturbed():  # the processes that compile would tell of Ctrl-C at length
+                    _start_compilers()
                 stack.enter_context(
                     config.patch(
                         recompile_limit=1024, accumulated_recompile_limit=4096, fail_on_recompile_limit_hit=True
@@ -191,16 +196,32 @@ class Engine:
 
     def call(self, function: Callable[..., Any], images: Tensor, *rest: Any) -> Any:
         """Compiled where the Execution says so, in its precision."""
-        if self.execution.compile:
-            if function not in self._compiled:
-                self._compiled[function] = torch.compile(function, dynamic=False)
-            function = self._compiled[function]
-            if images.dim() == 4:
-                images = images.contiguous(memory_format=torch.channels_last)
+        if not self.execution.compile:
+            return self._in_precision(function, images, *rest)
+        if images.dim() == 4:
+            images = images.contiguous(memory_format=torch.channels_last)
+        if function in self._compiled:
+            return self._in_precision(self._compiled[function], images, *rest)
+        self._compiled[function] = torch.compile(function, dynamic=False)
+        output = self._in_precision(self._compiled[function], images, *rest)
+        if self.processes.size == 1:  # others may compile other functions
+            self.pause()  # compiling has taken long
+        return output
+
+    def _in_precision(self, function: Callable[..., Any], images: Tensor, *rest: Any) -> Any:
         if self.execution.precision != "bf16":
             return function(images, *rest)
         with torch.autocast(self.device.type, torch.bfloat16):
             return function(images, *rest)
+
+
+def _start_compilers() -> None:
+    """Start the processes in which PyTorch compiles, where its version has such."""
+    from torch._inductor import async_compile
+
+    start = getattr(async_compile, "maybe_warm_pool", None)
+    if start is not None:
+        start()
 
 
 @contextmanager

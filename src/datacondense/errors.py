@@ -29,7 +29,12 @@ class Locked(DatacondenseError):
 
 
 class Stopped(DatacondenseError):
-    """The user stopped the work before it was done. What was finished is kept."""
+    """The user, or a time budget, stopped the work before it was done. What was finished is kept."""
+
+    def __init__(self, message: str, signal: int | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal
+        """The number of the signal, such as that of Ctrl-C; None where time was up."""
 
 
 class Diverged(DatacondenseError, RuntimeError):

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from .artifact import SyntheticSet
-from .driver import check, check_start, note_small_classes, settle
+from .driver import check, check_start, note_small_classes
 from .engine import Engine, equal_part
 from .execution import Compile, Execution, Precision
+from .job import settle
 from .memory import fitting, peak_memory
 from .methods import Loss, Method, Problem, differentiate
 from .rundir import pack_state

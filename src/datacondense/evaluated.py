@@ -10,6 +10,7 @@ from .distributed import Processes
 from .errors import InputError
 from .evaluate import evaluate_by, milestones
 from .files import read_json, write_json
+from .locks import writing
 from .protocol import Protocol
 from .rundir import EVALUATION
 from .types import ImageSet, Scores
@@ -43,7 +44,8 @@ def evaluate_once(
 
     scores = evaluate_by(protocol, synthetic, test, on_epoch=count, processes=processes, **how)
     if processes.leads:
-        write_json(path, {"asked": wanted, "scores": scores.to_json()})
+        with writing(run):
+            write_json(path, {"asked": wanted, "scores": scores.to_json()})
     return scores
 
 
@@ -55,5 +57,5 @@ def _kept(path: Path, asked: Mapping[str, Any]) -> Scores | None:
             if kept["asked"] == asked:
                 return Scores(**kept["scores"])
         except (InputError, KeyError, TypeError):  # damaged, or of another version: it is only worth its time
-            path.unlink()
+            path.unlink(missing_ok=True)
     return None

@@ -13,6 +13,7 @@ from .types import Spec
 
 Storage = Literal["fp16", "int8"]
 _GENERATOR = "generator."
+_LARGEST = torch.finfo(torch.float16).max
 
 
 @final
@@ -29,7 +30,11 @@ class Generated:
         """What is left of a generator and of latents (N, d) after they were stored: what is evaluated is what is saved.
 
         The generator is stored as fp16, latents as fp16 or as int8 under a scale for each of the d numbers.
+        Raises InputError where they hold numbers that cannot be stored so.
         """
+        fault = unstorable(z, storage) or unstorable_weights(generator)
+        if fault:
+            raise InputError(f"{fault}: the set cannot be stored")
         first = Generated(generator, z.detach().float().cpu(), storage)
         tensors = {name: tensor.cpu() for name, tensor in first.tensors().items()}
         return Generated.of_tensors(tensors, first.header(), first.spec)
@@ -76,3 +81,18 @@ class Generated:
         if z.dim() != 2 or z.shape[1] != generator.latent or not bool(torch.isfinite(z).all()):
             raise InputError(f"its latents of shape {tuple(z.shape)} are not {generator.latent} finite numbers each")
         return Generated(generator.eval().requires_grad_(False), z, storage)
+
+
+def unstorable(z: Tensor, storage: Storage) -> str:
+    """Return what keeps latents z from being stored, on one line; empty where nothing does."""
+    if bool(torch.isfinite(z.half() if storage == "fp16" else z).all()):
+        return ""
+    return f"latents up to {float(z.detach().abs().max()):.3g} are beyond {storage}, which ends at {_LARGEST:.0f}"
+
+
+def unstorable_weights(generator: Generator) -> str:
+    """Return what keeps a generator from being stored, on one line; empty where nothing does."""
+    finite = all(bool(torch.isfinite(tensor.half()).all()) for tensor in generator.state_dict().values())
+    return (
+        "" if finite else f"the generator has weights that are not finite, or beyond fp16, which ends at {_LARGEST:.0f}"
+    )

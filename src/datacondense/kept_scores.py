@@ -1,15 +1,19 @@
 """scores.jsonl of a run directory: what networks learned from its set and from what was trained beside it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .artifact import FILE_NAME, SyntheticSet
+from .artifact import FILE_NAME, SyntheticSet, load_set
 from .errors import DamagedFile, InputError
 from .files import append_line, parse_json
+from .locks import writing
 from .rundir import SCORES
 from .types import Scores
+
+_OTHERS = 30.0  # seconds that other commands may need to end what they write
 
 
 def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
@@ -17,11 +21,24 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
 
     scores: what `evaluate` has returned, under a name for each set; of the run's own set, and of what it is to be
     compared with. One line is appended, in one write.
+    Raises InputError where the run has no set, or another than the one that was evaluated, and Locked while another
+    process writes to it: nothing is kept then.
     """
-    if not (Path(run) / FILE_NAME).exists():
-        raise InputError(f"{run} is no run directory: name one that `condense` has written")
     values = {name: score.to_json() for name, score in scores.items()}
-    append_line(Path(run) / SCORES, json.dumps(values, allow_nan=False))
+    learned = {score.trained_on["set_sha256"] for score in scores.values() if "set_sha256" in score.trained_on}
+    with unchanged(Path(run), learned):
+        append_line(Path(run) / SCORES, json.dumps(values, allow_nan=False))
+
+
+@contextmanager
+def unchanged(run: Path, sets: Collection[str], *, wait: float = _OTHERS) -> Iterator[None]:
+    """Inside, nobody else writes to a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
+    if not (run / FILE_NAME).exists():
+        raise InputError(f"{run} is no run directory: name one that `condense` has written")
+    with writing(run, wait=wait):
+        if sets and load_set(run).fingerprint() not in sets:  # scores of before there were fingerprints have none
+            raise InputError(f"{run} holds another set than the one that was evaluated: its scores were not kept there")
+        yield
 
 
 def kept_scores(run: Path) -> list[Scores]:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol, final
 
@@ -12,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from . import cache
+from .atomic import LOCK
 from .engine import Engine
-from .errors import InputError, reason
+from .errors import InputError, Stopped, reason
 from .files import read_tensors, write_tensors
+from .locks import locked
 from .machine import versions
 from .streams import Streams
 from .types import ImageSet
@@ -73,6 +77,7 @@ class Kept:
         }
         self.folder = folder
         self.key = json.loads(json.dumps(key))
+        self.engine = engine
         self.processes = engine.processes
         self.written = time.perf_counter()
 
@@ -90,18 +95,55 @@ class Kept:
             training.restore(state)
 
     def finish(self, training: Steps, tell: Callable[[int], None]) -> None:
-        """Take a training up, and make all steps that are left. tell: told after each how many are done."""
+        """Take a training up, and make all steps that are left. tell: told after each how many are done.
+
+        While another process makes them, this one waits. Raises Stopped where the user or the time budget ends the
+        work; the steps that are done are kept then.
+        """
         self.take_up(training)
-        while training.done < training.steps:
-            training.step()
-            training.done += 1
-            due = training.done == training.steps or time.perf_counter() - self.written > KEPT_EVERY
-            if due and self.processes.leads:
-                self._write(training)
-                self.written = time.perf_counter()
-            tell(training.done)
+        if training.done < training.steps:
+            with ExitStack() as stack:
+                self.processes.agreed(lambda: self._lock(stack))
+                self.take_up(training)  # it may have gone on meanwhile
+                self._go_on(training, tell)
         if self.processes.size > 1:  # each might have rounded otherwise
             training.restore(self.processes.agreed(lambda: {name: t.cpu() for name, t in training.state().items()}))
+
+    def _go_on(self, training: Steps, tell: Callable[[int], None]) -> None:
+        kept = training.done
+        try:
+            while training.done < training.steps:
+                self.engine.pause()
+                training.step()
+                training.done += 1
+                due = training.done == training.steps or time.perf_counter() - self.written > KEPT_EVERY
+                if due and self.processes.leads:
+                    self._write(training)
+                    kept = training.done
+                tell(training.done)
+        except Stopped:
+            if training.done > kept and self.processes.leads:
+                self._write(training)
+            raise
+
+    def _lock(self, stack: ExitStack) -> None:
+        """Wait until no other process is at this training."""
+        told = False
+
+        def waiting() -> None:
+            nonlocal told
+            if not told:
+                warnings.warn("another process trains what this one needs: waiting for it", stacklevel=2)
+            told = True
+            if self.processes.size == 1:
+                self.engine.pause()
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = self.path.with_name(f".{self.path.stem}{LOCK}")
+            stack.enter_context(locked(file, self.path, wait=math.inf, stop=waiting, cached=True))
+        except OSError:  # a cache that cannot be written only costs time
+            return
 
     def seconds_left(self, training: Steps, seconds: float) -> float:
         """How long `finish` would take, by making steps for `seconds`, two at least, which are not kept."""
@@ -132,6 +174,7 @@ class Kept:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)
+            self.written = time.perf_counter()
         except (OSError, InputError) as error:  # a cache only saves time
             warnings.warn(f"not kept in the cache, and so made again the next time: {reason(error)}", stacklevel=2)
 

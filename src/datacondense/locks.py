@@ -21,7 +21,8 @@ from filelock import SoftFileLock, Timeout, lock_descriptor
 
 from . import launch
 from .atomic import LOCK, parents
-from .errors import Locked
+from .distributed import Processes
+from .errors import InputError, Locked
 from .owner import hostname, of_tag, ours
 
 _POLL = 0.05  # seconds
@@ -104,6 +105,8 @@ def writing(
     Raises Locked where another process or thread has the lock, and where one of another machine may have it.
     """
     directory = directory.resolve()
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"{directory} is a file: name a directory")
     with parents(directory):
         made = not directory.exists()
         if made:
@@ -115,6 +118,25 @@ def writing(
             if made:
                 with suppress(OSError):  # it is not empty
                     directory.rmdir()
+
+
+@contextmanager
+def alone(directory: Path, processes: Processes) -> Iterator[None]:
+    """As `writing`, for several processes that share the work: the leading one has the lock, and all its error."""
+    with ExitStack() as stack:
+
+        def lock() -> None:
+            stack.enter_context(writing(directory))
+
+        processes.agreed(lock)
+        yield
+
+
+def writer(directory: Path) -> Holder | None:
+    """Return who writes to `directory` now, as far as that can be seen without writing to it."""
+    holder = Holder.read(directory.resolve() / LOCK)
+    owner = of_tag(holder.tag) if holder else None
+    return holder if owner and not owner.dead and owner != ours() else None
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from .data import division
 from .distributed import Processes
 from .driver import condense
 from .errors import InputError, Stopped
+from .interrupt import stop_signals
 from .methods import Method
 from .observers import Observer
 from .rundir import RunDirectory
@@ -48,22 +49,25 @@ class Condensing:
         """What is kept at each step of an order. Raises Stopped where the user stops the method."""
         for number, classes in enumerate(steps):
             place = self.out / f"order{seed}" / f"step{number + 1}"
-            made = condense(
-                self.method,
-                of_classes(self.train, classes),
-                self.per_class,
-                seed=seed,
-                out=place,
-                resume=not self.overwrite,
-                overwrite=self.overwrite,
-                observers=() if _complete(place) and not self.overwrite else self.observers,
-                processes=self.processes,
-                **self.how,
-            )
+            with stop_signals() as asked:
+                made = condense(
+                    self.method,
+                    of_classes(self.train, classes),
+                    self.per_class,
+                    seed=seed,
+                    out=place,
+                    resume=not self.overwrite,
+                    overwrite=self.overwrite,
+                    observers=() if _complete(place) and not self.overwrite else self.observers,
+                    processes=self.processes,
+                    **self.how,
+                )
             done = made.provenance["iterations_done"]
             if done < self.method.iterations:
                 without = " without --overwrite" if self.overwrite else ""
-                raise Stopped(f"stopped after iteration {done} in {place}: the same command{without} goes on")
+                raise Stopped(
+                    f"stopped after iteration {done} in {place}: the same command{without} goes on", asked.signal
+                )
             numbers = torch.tensor(classes)
             part = SyntheticSet(made.images, numbers[made.labels], self.train.spec, made.provenance)
             yield Kept(part, place, made.provenance["wall_seconds"])

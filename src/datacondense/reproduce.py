@@ -14,6 +14,8 @@ from .evaluate import join
 from .evaluated import evaluate_once
 from .execution import Compile, Precision
 from .files import append_line
+from .interrupt import stop_signals
+from .locks import alone, replacing
 from .methods import Method, method_name
 from .observers import Observer
 from .presets import PRESETS, Preset
@@ -156,39 +158,43 @@ def reproduce(
     it. Returns the record that was appended to `results`: scores by network in percent, the published ones, and all
     that is needed to repeat it. A record equal to the last one is not written twice.
     processes: who shares the work, as in `condense` and `evaluate`.
+    Raises Stopped where the user stops the work, and Locked while another process runs the same experiment.
     """
     processes = all_processes() if processes is None else processes
     if results.exists() and not results.is_dir():
         raise InputError(f"--results {results} is a file: name a directory")
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
     made, scores = [], []
-    for seed in range(plan.preset.sets):
-        for observer in observers if processes.leads else ():
-            observer.message(f"set {seed + 1} of {plan.preset.sets}")
-        run = runs / plan.variant / f"seed{seed}"
-        synthetic = None
-        for stage, method in plan.stages:
-            synthetic = condense(
-                method,
-                train,
-                plan.ipc,
-                seed=seed,
-                out=run / stage,
-                resume=not overwrite,
-                overwrite=overwrite,
-                start=synthetic,
-                source=source,
-                observers=observers,
-                processes=processes,
-                **how,
-            )
-            done = synthetic.provenance["iterations_done"]
-            if done < method.iterations:
-                without = " without --overwrite" if overwrite else ""
-                raise Stopped(f"stopped after iteration {done} in {run / stage}: the same command{without} goes on")
-        assert synthetic is not None
-        made.append(synthetic)
-        scores.append(evaluate_once(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how, processes))
+    with alone(runs / plan.variant, processes):
+        for seed in range(plan.preset.sets):
+            for observer in observers if processes.leads else ():
+                observer.message(f"set {seed + 1} of {plan.preset.sets}")
+            run = runs / plan.variant / f"seed{seed}"
+            synthetic = None
+            for stage, method in plan.stages:
+                with stop_signals() as stop:
+                    synthetic = condense(
+                        method,
+                        train,
+                        plan.ipc,
+                        seed=seed,
+                        out=run / stage,
+                        resume=not overwrite,
+                        overwrite=overwrite,
+                        start=synthetic,
+                        source=source,
+                        observers=observers,
+                        processes=processes,
+                        **how,
+                    )
+                done = synthetic.provenance["iterations_done"]
+                if done < method.iterations:
+                    without = " without --overwrite" if overwrite else ""
+                    text = f"stopped after iteration {done} in {run / stage}: the same command{without} goes on"
+                    raise Stopped(text, stop.signal)
+            assert synthetic is not None
+            made.append(synthetic)
+            scores.append(evaluate_once(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how, processes))
     record = {**_record(plan, made, scores), "asked": asked(source or {}, precision)}
     if processes.leads:
         _append(record, record_path(plan, results))
@@ -212,10 +218,10 @@ def record_path(plan: Plan, results: Path) -> Path:
 
 def _append(record: Mapping[str, Any], path: Path) -> None:
     line = json.dumps(record, allow_nan=False, sort_keys=True)
-    before = path.read_text().splitlines() if path.exists() else []
-    if before[-1:] != [line]:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        append_line(path, line)
+    with replacing(path):
+        before = path.read_text().splitlines() if path.exists() else []
+        if before[-1:] != [line]:
+            append_line(path, line)
 
 
 def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from . import artifact, launch, picture, snapshots
+from .atomic import sweep
 from .errors import DamagedFile, InputError
 from .execution import Execution, check
 from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
@@ -124,6 +125,11 @@ class RunDirectory:
         delete_events(self.path)
         for name in reversed(_OURS):
             (self.path / name).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Delete what a killed process was writing. For the process that alone writes to the run."""
+        sweep(self.path, all_of=_OURS)
+        sweep(self.path / snapshots.FOLDER)
 
     def save_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint and keep the one before it."""

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -11,9 +12,9 @@ from torch import Tensor
 
 from . import artifact, machine, picture
 from .artifact import SyntheticSet
-from .errors import Diverged, InputError
+from .errors import Diverged, InputError, Stopped
 from .execution import Execution
-from .interrupt import stop_signals
+from .interrupt import Stop
 from .memory import fitting
 from .methods import Loss, Method, Problem, differentiate
 from .methods.uneven import started_from
@@ -22,6 +23,7 @@ from .rundir import Checkpoint, Log, RunDirectory, pack_state, unpack_state
 from .snapshots import Snapshot, delete, moments, save
 from .streams import Streams
 from .synthetic import Pixels, Synthetic
+from .types import ImageSet
 
 
 @final
@@ -63,6 +65,9 @@ class Session:
         self.shares = 0
         self.shown: int | None = None
         self.log: Log | None = None
+        self.stop = Stop()
+        self.moved = False
+        """Whether this session has made an update."""
 
     @property
     def session_seconds(self) -> float:
@@ -72,28 +77,26 @@ class Session:
     def seconds(self) -> float:
         return self.seconds_before + self.session_seconds
 
-    def go(self, time_budget: float | None, checkpoint_every: float) -> SyntheticSet:
+    def go(self, stop: Stop, checkpoint_every: float) -> SyntheticSet:
         """Iterate to the end, to the time budget or to a signal. Raises Diverged as `condense` does."""
+        self.stop = stop
         self._restore()
         self.processes.agreed(lambda: self._record("running"))
-        self._snapshot(time_budget)
+        self._snapshot()
         self._show()
         last_checkpoint = time.perf_counter()
         with ExitStack() as stack:
             log = self.log = stack.enter_context(self.directory.open_log()) if self.directory else None
-            interrupted = stack.enter_context(stop_signals(self.tell))
-
-            def stop() -> bool:
-                late = time_budget is not None and self.session_seconds >= time_budget
-                return self.processes.any(late or interrupted())
-
-            while self.done < self.method.iterations:
+            # The first iteration compiles, which takes far longer than an iteration.
+            at_once = stop.asked() or (stop.late and self.problem.engine.execution.compile)
+            going = not self.processes.any(at_once)
+            while going and self.done < self.method.iterations:
                 before = {name: tensor.clone() for name, tensor in self._state().items()}
                 execution = self.problem.engine.execution
                 try:
-                    loss = self._iterate_in_memory(before, stop)
+                    loss = self._iterate_in_memory(before)
                 except Diverged:
-                    self._finish("diverged", None)  # its checkpoints are from before it diverged
+                    self._finish("diverged", before)
                     raise
                 if self.problem.engine.execution != execution:
                     self._tell_smaller(execution)
@@ -107,8 +110,8 @@ class Session:
                     log.write({"iteration": self.done, "loss": loss, "seconds": round(seconds, 4)})
                 for observer in self.observers:
                     observer.progress(Progress(self.done, self.method.iterations, loss, seconds))
-                self._snapshot(time_budget)
-                if stop():
+                self._snapshot()
+                if self._stops():
                     break
                 if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
                     self._show()
@@ -117,19 +120,29 @@ class Session:
         self.log = None  # it is closed, and so complete
         return self._finish("complete" if self.done == self.method.iterations else "stopped", self._state())
 
-    def _iterate_in_memory(self, before: dict[str, Tensor], stop: Callable[[], bool]) -> float | None:
+    def _stops(self) -> bool:
+        return self.processes.any(self.stop())
+
+    def _iterate_in_memory(self, before: dict[str, Tensor]) -> float | None:
         """`_iterate`; once more from `before`, with smaller chunks, where memory does not suffice.
 
         Among several processes the others would go on meanwhile: there the error goes up.
         """
         if self.processes.size > 1:
-            return self._iterate(stop)
+            return self._iterate()
 
         def restore() -> None:
             unpack_state(before, self.synthetic, self.optimiser)
             self.synthetic.zero_grad()
 
-        return fitting(lambda: self._iterate(stop), self.problem.engine, restore)
+        try:
+            return fitting(self._iterate, self.problem.engine, restore)
+        except Stopped:  # while it was compiled
+            return None
+        except Exception:
+            if not self.stop.cuts(self.problem.engine.execution.compile):
+                raise
+            return None
 
     def _tell_smaller(self, before: Execution) -> None:
         now = self.problem.engine.execution
@@ -138,17 +151,17 @@ class Session:
             f"(before: {before.classes_at_once}) in chunks of {now.chunk} images ({before.chunk})"
         )
 
-    def _iterate(self, stop: Callable[[], bool]) -> float | None:
+    def _iterate(self) -> float | None:
         """One iteration of the method: apply an update for each loss it yields.
 
-        Returns the mean loss; None, with the images as they are then, when `stop` says so between two updates.
+        Returns the mean loss; None, with the images as they are then, when it has to stop between two updates.
         """
         total, updates, of = 0.0, 0, self.method.load(self.problem.ipc).updates
         losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done))
         if not isinstance(losses, Iterator):
             raise InputError(f"{type(self.method).__name__}.iterate does not yield: write `yield loss` for each update")
         for loss in losses:
-            if updates and stop():
+            if updates and self._stops():
                 return None
             self._set_rates((self.done + updates / of) / self.method.iterations)
             total, updates = total + self._update(loss), updates + 1
@@ -173,16 +186,26 @@ class Session:
         self.optimiser.zero_grad()
         value = differentiate(loss, self.synthetic, self.problem)
         self.optimiser.step()
-        if not (math.isfinite(value) and all(bool(torch.isfinite(p).all()) for p in parameters)):
+        fault = "" if math.isfinite(value) else "the loss is not finite any more"
+        fault = fault or self.synthetic.fault()
+        if fault:
             with torch.no_grad():
                 for parameter, good in zip(parameters, before, strict=True):
                     parameter.copy_(good)
-            raise Diverged(
-                f"the loss or the images are not finite any more at iteration {self.done + 1} (loss {value:g}): "
-                f"the likely setting is the learning rate of the images, --lr {self.method.settings().get('lr')}; "
-                f"take a smaller one"
-            )
+            raise Diverged(self._cause(fault, value))
+        self.moved = True
         return value
+
+    def _cause(self, fault: str, loss: float) -> str:
+        """What went wrong in this update, and the setting to change."""
+        here = f"{fault} at iteration {self.done + 1} (loss {loss:g})"
+        if not (self.moved or math.isfinite(loss)):
+            return (
+                f"{here}, before the first update: the learning rate is not the cause; the set is what the run starts "
+                f"from; take another --arch, or another start by --init, --start or --seed"
+            )
+        rate = self.method.settings().get("lr")
+        return f"{here}: the likely setting is the learning rate of the images, --lr {rate}; take a smaller one"
 
     def _restore(self) -> None:
         checkpoint = self.processes.agreed(self._tidy)
@@ -195,6 +218,7 @@ class Session:
         """What to go on from; what was written after it is gone."""
         if self.directory is None:
             return None
+        self.directory.sweep()
         checkpoint, damaged = self.directory.load_checkpoint()
         for text in damaged:
             self.tell(f"{text}; going on from the checkpoint before it")
@@ -236,9 +260,9 @@ class Session:
         for observer in looking:
             observer.images(self.done, synthetic)
 
-    def _snapshot(self, time_budget: float | None) -> None:
+    def _snapshot(self) -> None:
         """Keep the images where they are due: by iteration, and by time as well in a session that time will end."""
-        shares = int(self.snapshots * self.session_seconds / time_budget) if time_budget else 0
+        shares = self.stop.share(self.snapshots)
         if self.directory is not None and (self.done in self.moments or shares > self.shares):
             images = self.problem.spec.pixels(self._images())
             save(self.directory.path, Snapshot(self.done, images, self._labels()))
@@ -260,26 +284,39 @@ class Session:
             "machine": machine.describe(self.problem.engine.device, self.processes.size),
         }
 
-    def _finish(self, status: str, checkpoint: dict[str, Tensor] | None) -> SyntheticSet:
+    def _finish(self, status: str, checkpoint: dict[str, Tensor]) -> SyntheticSet:
         """Write the images as they are, and what a resumed run goes on from."""
         labels, generated = self._labels(), self.synthetic.generated()
         images = generated.images(labels) if generated else self._images()  # generated: as they are after being stored
+        if not bool(torch.isfinite(images).all()):
+            raise Diverged(
+                f"the images of the latents at iteration {self.done} are not finite, and so are not stored: "
+                f"take a smaller --lr than {self.method.settings().get('lr')}"
+            )
         result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), generated)
         self._show(result)
         if self.directory is not None:
-            if checkpoint is not None:
-                self._checkpoint(checkpoint)
+            self._checkpoint(checkpoint)
             artifact.save(result, self.directory.path / artifact.FILE_NAME)
-            self._record(status)
-            picture.save_grid(result, self.directory.path / picture.FILE_NAME)
-            if self.problem.real.images.nbytes <= picture.SEARCHED:
-                neighbours = self.directory.path / picture.NEIGHBOURS_FILE
-                picture.save_neighbours(result, self.problem.real, neighbours)
+            draw(result, self.problem.real, self.directory.path)
+            self._record(status)  # last: what it says is there then
         return result
 
     def tell(self, text: str) -> None:
         for observer in self.observers:
             observer.message(text)
+
+
+def draw(result: SyntheticSet, real: ImageSet, run: Path, *, again: bool = True) -> None:
+    """Write the picture of a set and the real images nearest to it into its run directory.
+
+    again: also those that are there already.
+    """
+    if again or not (run / picture.FILE_NAME).exists():
+        picture.save_grid(result, run / picture.FILE_NAME)
+    neighbours = run / picture.NEIGHBOURS_FILE
+    if real.images.nbytes <= picture.SEARCHED and (again or not neighbours.exists()):
+        picture.save_neighbours(result, real, neighbours)
 
 
 def taken_up(start: SyntheticSet, problem: Problem, streams: Streams) -> Pixels:

@@ -6,7 +6,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from .generated import Generated, Storage
+from .generated import Generated, Storage, unstorable
 from .generators import AT_ONCE, Generator
 
 
@@ -33,6 +33,11 @@ class Synthetic(nn.Module, ABC):
     def generated(self) -> Generated | None:
         """What is stored in place of the images, class by class; None where the images are."""
         return None
+
+    def fault(self) -> str:
+        """Return what keeps the parameters from being stored, on one line; empty where nothing does."""
+        finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters())
+        return "" if finite else "the images are not finite any more"
 
 
 @final
@@ -82,6 +87,11 @@ class Latents(Synthetic):
         labels = torch.arange(len(self.z), device=z.device)[classes, None].expand(index.shape)
         parts = zip(z.flatten(0, 1).split(AT_ONCE), labels.flatten().split(AT_ONCE), strict=True)
         return torch.cat([self.generator(some, of_some) for some, of_some in parts]).unflatten(0, index.shape)
+
+    def fault(self) -> str:
+        if not bool(torch.isfinite(self.z).all()):
+            return "the latents are not finite any more"
+        return unstorable(self.z, self.storage)
 
     def generated(self) -> Generated:
         return Generated.stored(self.generator, self.z.flatten(0, 1), self.storage)

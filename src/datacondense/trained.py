@@ -11,6 +11,7 @@ from torch import Tensor
 from . import networks
 from .augment import Augmentation
 from .engine import Engine
+from .errors import Stopped
 from .kept_training import Kept
 from .networks import Network
 from .streams import Streams
@@ -130,7 +131,12 @@ class _Epochs:
             seen += len(index)
             self.tell(seen / (len(self.real) * self.steps), self.what)
 
-        self.training.epoch(count)
+        before = {name: tensor.clone() for name, tensor in self.state().items()}
+        try:
+            self.training.epoch(count)
+        except Stopped:  # in the middle of it: what is kept is as it was before
+            self.restore(before)
+            raise
 
     def state(self) -> dict[str, Tensor]:
         return {**self.training.state(), **self.forgetting.state()}

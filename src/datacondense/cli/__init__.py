@@ -94,7 +94,11 @@ SHARED = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code: 0, or 2 after one line on stderr for anything the user can mend."""
+    """Run one command.
+
+    Returns the exit code: 0, also where a time budget ended the work; 2 after one line on stderr for anything the user
+    can mend; 130 and 143 where Ctrl-C and SIGTERM stopped it.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -104,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_warning
             _run(arguments)
     except Stopped as error:
-        return _fail(str(error), code=130)
+        return _fail(str(error), code=0 if error.signal is None else 128 + error.signal, stopped=True)
     except LostProcess as error:
         return _fail(str(error), code=1)
     except DatacondenseError as error:
@@ -116,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _out_of_memory(error)
     except KeyboardInterrupt:
-        return _fail("interrupted", code=130)
+        return _fail("interrupted", code=130, stopped=True)
     return 0
 
 
@@ -200,11 +204,11 @@ def _out_of_memory(error: BaseException) -> int:
     return _fail(f"out of memory: {advice} ({(str(error).splitlines() or ['no more is known'])[0]})")
 
 
-def _fail(text: str, code: int = 2) -> int:
-    if several():
+def _fail(text: str, code: int = 2, *, stopped: bool = False) -> int:
+    if several() and code:
         # torchrun ends the others once one has failed, and none is to go between being the first and saying it.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    line = f"datacondense: error: {text}"
+    line = f"datacondense: {text}" if stopped else f"datacondense: error: {text}"
     if said_first(line):
         ERR.print(line, soft_wrap=True)
     return code

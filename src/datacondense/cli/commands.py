@@ -1,10 +1,11 @@
 """The commands `condense` and `list`. A command is a dataclass of its options."""
 
 import shlex
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
 from rich.table import Table
@@ -13,8 +14,11 @@ from ..artifact import SyntheticSet, load_set
 from ..data import DATASETS, SOURCES, absolute
 from ..distributed import all_processes
 from ..driver import condense
+from ..errors import Stopped
 from ..estimate import estimate
+from ..interrupt import stop_signals
 from ..live import LIVE, Live
+from ..locks import alone
 from ..methods import METHODS, Method, method_name
 from ..networks import NETWORKS, POOLS
 from ..pace import duration
@@ -28,6 +32,7 @@ from .reading import Reading, read
 from .reporting import report_on
 
 M = TypeVar("M", bound=Method)
+_LEAST = 1e-3  # seconds of a time budget that is spent before the method begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ class Condense(Generic[M]):
     reading: Reading = field(default_factory=Reading)
 
     def run(self) -> None:
+        began = time.perf_counter()
         least = {"min_per_class": self.ipc} if self.drop_small_classes else {}
         source = {"source": self.data, **self.reading.given(), **least}
         start = load_set(self.start) if self.start else None
@@ -65,12 +71,28 @@ class Condense(Generic[M]):
             # alone, as others would disturb it
             all_processes().agreed(lambda: self._foretell(train, out, budget, start))
             return
+        with alone(out, all_processes()):
+            self._condense(
+                train, out, start, source, budget and max(budget - (time.perf_counter() - began), _LEAST), every
+            )
+
+    def _condense(
+        self,
+        train: ImageSet,
+        out: Path,
+        start: SyntheticSet | None,
+        source: dict[str, Any],
+        budget: float | None,
+        every: float,
+    ) -> None:
+        """Condense `train` into `out`, say what came of it, and report."""
         live = self._live(out)
         with ExitStack() as stack:
             for one in live:
                 stack.enter_context(one)
-            display = RunDisplay(f"{name} {train.spec.name} ipc {self.ipc}", time_budget=budget)
+            display = RunDisplay(f"{method_name(self.method)} {train.spec.name} ipc {self.ipc}", time_budget=budget)
             stack.enter_context(display)
+            asked = stack.enter_context(stop_signals())
             result = condense(
                 self.method,
                 train,
@@ -92,11 +114,15 @@ class Condense(Generic[M]):
             f"{len(result)} images from {len(train)} in {duration(made['wall_seconds'])}, "
             f"{made['iterations_done']} of {self.method.iterations} iterations: {out}"
         )
-        if made["iterations_done"] < self.method.iterations:
-            say("stopped early with a valid set; the same command with --resume goes on")
+        goes_on = "stopped early with a valid set; the same command with --resume goes on"
+        stopped = made["iterations_done"] < self.method.iterations
+        if stopped and asked.signal is None:
+            say(goes_on)
         if all_processes().leads:
             report_on([out], out)
         say(f"next: datacondense evaluate {shlex.quote(str(out))}")
+        if stopped and asked.signal is not None:
+            raise Stopped(goes_on, asked.signal)
 
     def _live(self, out: Path) -> list[Live]:
         """What --log asks for. Raises InputError, on all processes, where the one that writes cannot."""

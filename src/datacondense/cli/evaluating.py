@@ -1,5 +1,6 @@
 """The command `evaluate`."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -12,12 +13,13 @@ from .. import snapshots
 from ..artifact import SyntheticSet, load_set
 from ..baselines import baselines
 from ..distributed import all_processes
-from ..errors import InputError
+from ..errors import InputError, Locked
 from ..evaluate import Share, join, milestones, together, train_share
 from ..exchange import runs_in
 from ..files import write_json
-from ..kept_scores import keep_scores
+from ..kept_scores import keep_scores, unchanged
 from ..labels import labels
+from ..locks import writer
 from ..protocol import Protocol, protocol_for
 from ..rundir import PROCESS
 from ..types import ImageSet, Scores
@@ -88,6 +90,11 @@ class Evaluate:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense evaluate RUN")
         runs = [run for path in self.run_dirs for run in runs_in(path)]
+        for run in runs:
+            holder = writer(run)
+            if holder:
+                text = f"{run} is being written by {holder}: scores are kept there only if its set stays as it is"
+                warnings.warn(text, stacklevel=1)
         sets = [load_set(path) for path in runs]
         prints = [synthetic.fingerprint() for synthetic in sets]
         for path, fingerprint in zip(runs, prints, strict=True):
@@ -117,19 +124,33 @@ class Evaluate:
             show_table(class_table(scores, test.spec.class_names))
         if self.out is not None:
             write_json(self.out, {label: score.to_json() for label, score in scores.items()})
-        if self.process:
-            entries = [{"iteration": row.iteration, "scores": score.to_json()} for row, score in of_row]
-            write_json(runs[0] / PROCESS, entries)
-        else:
-            _keep(of_row, runs)
         if self.figure is not None:
             from .. import figures  # only here: its library takes longer to import than all else
 
             (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
             say(str(self.figure))
+        self._keep(of_row, [run for run in runs if run.is_dir()], prints)
+
+    def _keep(self, of_row: Sequence[tuple[_Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:
+        """Add to each run directory the scores of its set, and of the baselines, and report on it.
+
+        Raises InputError or Locked, when all others are done, where a run has another set by now or is being written.
+        """
+        failed: list[InputError | Locked] = []
         for run in runs:
-            if run.is_dir():
+            try:
+                if self.process:
+                    entries = [{"iteration": row.iteration, "scores": score.to_json()} for row, score in of_row]
+                    with unchanged(run, sets):
+                        write_json(run / PROCESS, entries)
+                else:
+                    keep_scores(run, {row.label: score for row, score in of_row if row.run in (run, None)})
                 report_on([run], run)
+            except (InputError, Locked) as error:
+                failed.append(error)
+        if failed:
+            text = "; ".join(map(str, failed))
+            raise type(failed[0])(f"these scores are not kept, or not reported, in the run: {text}")
 
     def _told(self, score: Scores) -> Scores:
         """The scores, which say so where the images are not those of the test set."""
@@ -208,10 +229,3 @@ class Evaluate:
                 first += row.protocol.nets * len(row.protocol.archs)
             # none waits for another before all its networks are trained
             return [(row, together(share, processes)) for row, share in zip(rows, shares, strict=True)]
-
-
-def _keep(of_row: Sequence[tuple[_Row, Scores]], run_dirs: Sequence[Path]) -> None:
-    """Add to each run directory's scores.jsonl the scores of its set, and those of the baselines."""
-    for path in run_dirs:
-        if path.is_dir():
-            keep_scores(path, {row.label: score for row, score in of_row if row.run in (path, None)})

@@ -50,7 +50,7 @@ class Going:
     """How long a run goes on, how it goes on after that, and what it keeps on the way."""
 
     time_budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
-    """Stop after this time with a valid set, such as 90s, 5m, 1h30m."""
+    """Stop after this time, preparation included, with a valid set, such as 90s, 5m, 1h30m."""
     resume: bool = False
     """Go on with the run in the run directory, if there is one."""
     overwrite: bool = False

@@ -1,6 +1,7 @@
 """The command `report`."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +10,11 @@ import tyro
 
 from ..errors import InputError
 from ..exchange import runs_in
+from ..locks import writing
 from ..rundir import REPORT
 from .display import say
+
+_OTHERS = 30.0  # seconds that other commands may need to end what they write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +40,22 @@ class Report:
             raise InputError(f"--out {out}: there is no directory {out.parent}")
         from ..report import write_report  # only here: its library of figures takes longer to import than all else
 
-        for path in write_report(runs, out, figures_in=self.figures):
+        with writing_in(out.parent, runs):
+            written = write_report(runs, out, figures_in=self.figures)
+        for path in written:
             say(str(path))
+
+
+def writing_in(folder: Path, runs: Sequence[Path]) -> AbstractContextManager[None]:
+    """The lock of a folder that is one of the runs; none of any other, in which a file alone is written."""
+    of_run = any(run.is_dir() and folder.resolve() == run.resolve() for run in runs)
+    return writing(folder) if of_run else nullcontext()
 
 
 def report_on(runs: Sequence[Path], folder: Path) -> None:
     """Write the page about runs into a directory, and say where."""
     from ..report import write_report  # see above
 
-    write_report(runs, folder / REPORT)
+    with writing(folder, wait=_OTHERS):
+        write_report(runs, folder / REPORT)
     say(f"report: {folder / REPORT}")

@@ -15,6 +15,7 @@ from ..distributed import ALONE, Processes, all_processes
 from ..errors import InputError, unknown
 from ..execution import check_shared
 from ..files import write_bytes, write_json
+from ..locks import writing
 from ..methods import Method, method_name
 from ..pace import duration
 from ..presets import CONTINUAL, ContinualPreset
@@ -121,7 +122,9 @@ class Reproduce:
             folder = self.results / "continual"
             folder.mkdir(parents=True, exist_ok=True)
             show({record["memory"]: record}, self.runs / done / FIGURE)
-            say(_keep(record, folder / f"{done.removeprefix('continual/').replace('/', '-')}.json"))
+            with writing(folder):
+                kept = _keep(record, folder / f"{done.removeprefix('continual/').replace('/', '-')}.json")
+            say(kept)
             if done != name:
                 say(f"a quick look, not the published experiment: {done}")
 

@@ -1,6 +1,7 @@
 """The command `show`."""
 
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Annotated
 import tyro
 
 from .. import picture
-from ..artifact import load_set
-from ..errors import InputError, unknown
+from ..artifact import SyntheticSet, load_set
+from ..errors import InputError, Locked, unknown
+from ..kept_scores import unchanged
 from ..labels import of_paths
 from ..types import Spec
 from .display import say
 from .reading import Reading, real_images
+from .reporting import writing_in
 
 _LISTED = 20  # class names in an error
 
@@ -47,34 +50,40 @@ class Show:
     def run(self) -> None:
         self._check()
         sets = [load_set(path) for path in self.run_dirs]
-        synthetic, run = sets[0], self.run_dirs[0]
+        run = self.run_dirs[0]
         folder = run if run.is_dir() else run.parent
+        with writing_in(self.out.parent if self.out else folder, [folder]):
+            written = self._written(sets, folder)
+        for path in written:
+            say(str(path))
+
+    def _written(self, sets: Sequence[SyntheticSet], folder: Path) -> list[Path]:
+        """Draw the picture, in `folder` unless --out says otherwise; the files that were written."""
+        synthetic, run = sets[0], self.run_dirs[0]
         classes = self._numbers(synthetic.spec) if self.classes else None
         if len(sets) > 1:
             path = self.out or folder / picture.COMPARED
             named = dict(zip(of_paths(self.run_dirs), sets, strict=True))
             picture.save_rows(named, path, classes=classes, per_class=self.per_class)
-            written = [path]
-        elif self.process:
+            return [path]
+        if self.process:
             if classes is None and synthetic.spec.classes > picture.PROCESS_CLASSES:
                 text = f"the first {picture.PROCESS_CLASSES} of {synthetic.spec.classes} classes: choose by --classes"
                 warnings.warn(text, stacklevel=1)
             path = self.out or folder / picture.PROCESS
-            written = picture.save_process(synthetic, folder, path, classes=classes, per_class=self.per_class or 1)
-        else:
-            train = None
-            if self.real:
-                train, _ = real_images([run], sets, data=self.data, reading=self.reading, which="training")
-            part = classes is not None or self.per_class is not None
-            name = picture.NEAREST_REAL if self.real else picture.CHOSEN if part else picture.FILE_NAME
-            path = self.out or folder / name
-            picture.save_grid(synthetic, path, classes=classes, per_class=self.per_class, real=train)
-            if train and run.is_dir() and train.fingerprint() == synthetic.provenance.get("data_sha256"):
-                with suppress(OSError):  # for the report; the run may be another's, to be read only
-                    picture.save_neighbours(synthetic, train, run / picture.NEIGHBOURS_FILE)
-            written = [path]
-        for path in written:
-            say(str(path))
+            return picture.save_process(synthetic, folder, path, classes=classes, per_class=self.per_class or 1)
+        train = None
+        if self.real:
+            train, _ = real_images([run], sets, data=self.data, reading=self.reading, which="training")
+        part = classes is not None or self.per_class is not None
+        name = picture.NEAREST_REAL if self.real else picture.CHOSEN if part else picture.FILE_NAME
+        path = self.out or folder / name
+        picture.save_grid(synthetic, path, classes=classes, per_class=self.per_class, real=train)
+        if train and run.is_dir() and train.fingerprint() == synthetic.provenance.get("data_sha256"):
+            # for the report; the run may be another's, to be read only, or being written
+            with suppress(OSError, InputError, Locked), unchanged(run, {synthetic.fingerprint()}, wait=0):
+                picture.save_neighbours(synthetic, train, run / picture.NEIGHBOURS_FILE)
+        return [path]
 
     def _check(self) -> None:
         if not self.run_dirs:

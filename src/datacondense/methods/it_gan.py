@@ -8,9 +8,9 @@ from typing import ClassVar, Literal, final, get_args
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import Diverged, InputError
 from ..execution import Load
-from ..generated import Storage
+from ..generated import Storage, unstorable, unstorable_weights
 from ..generative import GeneratorRecipe, Kind, TrainedGenerator, rehearsed_generator, trained_generator
 from ..kept_training import Kept
 from ..streams import Streams
@@ -106,11 +106,17 @@ class ItGan(Method):
         trained = trained_generator(
             problem.real, self._generator_recipe(), problem.augment, streams, problem.engine, problem.tell
         )
+        fault = unstorable_weights(trained.generator)
+        if fault:
+            raise Diverged(f"{fault}: take other --generator-steps than {self.generator_steps}, --latent or --width")
         pairs = problem.real.draw(problem.ipc, streams("init"), note=False)  # (K, M); those that `random` chooses
         if self.init == "random":
             z = torch.randn(pairs.numel(), self.latent, generator=streams("latents")).to(problem.engine.device)
         else:
             z = self._inverted(problem, trained, pairs, streams)
+            fault = unstorable(z, self.storage)
+            if fault:
+                raise Diverged(f"inverted {fault}: take a smaller --inversion-lr than {self.inversion_lr}")
         if self.iterations:
             problem.found["pool"] = pool(problem, self.arch, self.networks, self.network_steps, streams)
         z = varied(z.unflatten(0, pairs.shape), problem.real.counts, streams("jitter"))
