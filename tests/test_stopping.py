@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from datacondense import Progress, Stopped, cache, condense, load_set
+from datacondense import Diverged, Progress, Stopped, cache, condense, load_set
 from datacondense.cli import main
 from datacondense.files import read_tensors
 from datacondense.methods import DistributionMatching, Herding, ItGan, KCenter, Method
@@ -194,3 +195,14 @@ def test_ctrl_c_at_the_terminal_while_code_is_compiled(command: str, tmp_path) -
     assert len([line for line in error.splitlines() if not line.startswith("datacondense: note:")]) == 1, error
     if (tmp_path / "run").exists():
         assert len(load_set(tmp_path / "run")) == 10
+
+
+@pytest.mark.parametrize("lr", [1e5, 1e30])
+def test_latents_beyond_what_is_stored_stop_the_run_with_the_last_good_set(lr: float, toy, tmp_path) -> None:
+    with pytest.raises(Diverged, match=r"at iteration \d+ .*--lr 1e\+(05|30); take a smaller one"):
+        condense(replace(IT_GAN, iterations=20, lr=lr), toy(), 1, out=tmp_path)
+    stored = load_set(tmp_path)
+    assert torch.isfinite(stored.images).all()
+    assert stored.generated is not None
+    assert stored.generated.z.abs().max() <= 65504
+    assert '"status": "diverged"' in (tmp_path / RUN).read_text()
