@@ -1,13 +1,18 @@
 """Which columns of a table hold images and labels, and which classes those are of."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
 
 import numpy as np
 
 from ..errors import InputError
 from .options import Options
+from .pieces import Piece, Tables
 
+_NONE = (None, -1)
+"""What stands for no label."""
+_SHOWN = 5  # class names in an error
 _LABELS = ("label", "labels", "class", "classes", "class_name", "category", "target", "fine_label")
 """Names of columns that hold a class without saying so by their type."""
 
@@ -49,27 +54,128 @@ def _described(features: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} ({getattr(f, 'dtype', None) or type(f).__name__})" for name, f in features.items())
 
 
-def classes(splits: Sequence[Any], column: str) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """Class names and each split's labels, (N,), -1 where there is none.
+@final
+@dataclass(frozen=True)
+class Column:
+    """The labels of one split, as its files have them."""
 
-    Those of a plain column are numbered by its sorted values in the first split. Raises InputError for values that are
-    missing there, or are in another split alone.
+    split: str
+    values: tuple[Any, ...]
+    """A class name, or a number or truth value that has none; None or -1 of a row without a label."""
+    names: tuple[str, ...]
+    """Names of classes that the files declare, whether or not there are images of them."""
+    kinds: Mapping[str, str]
+    """What labels are, `names` or else `numbers` or `truth values` -> a file that has such ones."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every row has a label, and there are any."""
+        return bool(self.values) and not any(value in _NONE for value in self.values)
+
+
+def labels(tables: Tables, split: str, column: str) -> Column:
+    """The labels of a split: each number is given the name that it has in its own file.
+
+    Raises InputError for a number that is none of its file's classes, and for names that contradict a README.
     """
-    import datasets
+    declared = getattr(tables.declared.get(column), "names", None)
+    values: list[Any] = []
+    names: dict[str, None] = {}
+    kinds: dict[str, str] = {}
+    for piece in tables.pieces[split]:
+        own = getattr(piece.features.get(column), "names", None)
+        if own is not None and declared is not None and list(own) != list(declared):
+            raise InputError(
+                f"column {column!r} has the classes {_short(declared)} by its README, but {_short(own)} by "
+                f"{piece.name}: mend one of them"
+            )
+        some = piece.column(column)
+        present = [value for value in some if value not in _NONE]
+        if present and not any(isinstance(value, str) for value in present):  # a text is a name, whatever is declared
+            own = declared if own is None else own
+            kind = "truth values" if any(isinstance(value, bool) for value in present) else "numbers"
+            if own is not None:
+                some, kind = [_name(value, own, split) for value in some], "names"
+            kinds.setdefault(kind, piece.name)
+        elif present:
+            kinds.setdefault("names", piece.name)
+        values += some
+        names |= dict.fromkeys(own or ())
+    return Column(split, tuple(values), tuple(names), kinds)
 
-    feature = splits[0].features[column]
-    values = [split.data.column(column).to_pylist() for split in splits]
-    if isinstance(feature, datasets.ClassLabel):
-        return tuple(feature.names), [np.array([-1 if v is None else v for v in some], np.int64) for some in values]
-    if any(value is None for value in values[0]):
+
+def _name(value: int | None, names: Sequence[str], split: str) -> str | int | None:
+    if value in _NONE:
+        return value
+    if not 0 <= value < len(names):
+        raise _outside(split, value, len(names))
+    return names[value]
+
+
+def _outside(split: str, value: object, count: int) -> InputError:
+    return InputError(f"split {split!r} has label {value}, but its {count} classes are 0 to {count - 1}")
+
+
+def _short(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
+
+
+def classes(column: str, train: Column) -> tuple[Hashable, ...]:
+    """The classes of a training split, in the order of their numbers: as its files declare them, or else sorted.
+
+    Raises InputError for images without a label, and for files of which some name classes and others number them.
+    """
+    _one_kind(column, train.kinds)
+    if train.names and not all(value not in _NONE for value in train.values):
+        raise _outside(train.split, -1, len(train.names))
+    if None in train.values:
         raise InputError(f"column {column!r} has rows without a value: every training image needs a label")
-    if -1 in values[0]:
+    if -1 in train.values:
         raise InputError(f"column {column!r} has rows of class -1, which stands for none: leave them out of training")
-    known = {value: label for label, value in enumerate(sorted(set(values[0])))}
-    for split, some in zip(splits, values, strict=True):
-        for value in some:
-            if value is not None and value not in known and value != -1:
-                raise InputError(f"column {column!r} holds {value!r} in split {split.split}, but not in training")
-    return tuple(str(value) for value in known), [
-        np.array([known.get(value, -1) for value in some], np.int64) for some in values
-    ]
+    return tuple(dict.fromkeys(train.names) | dict.fromkeys(sorted(set(train.values))))
+
+
+def numbered(column: str, known: Sequence[Hashable], train: Column, other: Column) -> np.ndarray:
+    """The number of each label of a split among the classes of training, (N,), -1 of rows without a label.
+
+    Raises InputError for a class that training lacks, and for numbers that would have to be matched with names.
+    """
+    _one_kind(column, {**other.kinds, **train.kinds})
+    numbers = {value: number for number, value in enumerate(known)}
+    for value in other.values:
+        if value not in _NONE and value not in numbers:
+            raise InputError(f"column {column!r} holds {value!r} in split {other.split}, but not in training")
+    return np.array([-1 if value in _NONE else numbers[value] for value in other.values], np.int64)
+
+
+def _one_kind(column: str, kinds: Mapping[str, str]) -> None:
+    if len(kinds) > 1:
+        (first, here), (second, there), *_ = kinds.items()
+        raise InputError(
+            f"column {column!r} holds {first} in {here} and {second} in {there}, and nothing tells which belong "
+            "together: give all files the same"
+        )
+
+
+def matched(known: Sequence[str], found: Sequence[str]) -> list[int]:
+    """For each class name that was found, its number among those that are known, (K,).
+
+    Case, spaces and signs do not count. Names that are numbers, and one that is spelled in another way, are taken for
+    the class at their place. Raises InputError for other classes.
+    """
+    if len(found) != len(known):
+        raise InputError(f"there are {len(found)} classes, expected {len(known)}: this is another set")
+    places = {_plain(name): number for number, name in enumerate(known)}
+    numbers = [places.get(_plain(name)) for name in found]
+    nameless = [str(number) for number in range(len(known))] == list(found)
+    taken = {number for number in numbers if number is not None}
+    for place, number in enumerate(numbers):
+        if number is None and (place in taken or not (taken or nameless)):
+            raise InputError(f"there is a class {found[place]!r}, expected {_short(known)}: this is another set")
+    if len(taken) < sum(number is not None for number in numbers):
+        raise InputError(f"the classes {_short(found)} are not {_short(known)}: this is another set")
+    return [place if number is None else number for place, number in enumerate(numbers)]
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

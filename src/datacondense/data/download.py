@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import DataNotFound, InputError, reason
 from ..files import expanded
-from . import tree
+from . import pieces, regular, tree
+from .pieces import Tables
 
 _SECONDS = 5  # that the hub has to answer
 
@@ -66,8 +67,8 @@ def _state(files: Mapping[str, str]) -> str:
     return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
 
 
-def download(repo: str, config: str | None) -> Mapping[Any, Any]:
-    """Every split by name, of OWNER/NAME on the hub or of a folder; no code that comes with it is run.
+def download(repo: str, config: str | None) -> Tables:
+    """Every split, of OWNER/NAME on the hub or of a folder; no code that comes with it is run.
 
     Of a folder the library would take tables that it has made earlier for those of today, if the folder says in
     a README how it is configured: so each state of a folder has a cache of its own. What that README names outside of
@@ -75,13 +76,13 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
 
     Raises Absent, and InputError for what is damaged or lacks the configuration.
     """
-    from datasets import exceptions, load_dataset  # takes seconds, so only where it is needed
+    from datasets import exceptions, load_dataset_builder  # takes seconds, so only where it is needed
 
     local = is_local(repo)
     reached = local or _reached(repo)
     try:
         with _undisturbed(), _offline(not reached):
-            return _tables(repo, config) if local else load_dataset(repo, config)
+            return _tables(repo, config) if local else _prepared(load_dataset_builder(repo, config))
     except exceptions.DatasetNotFoundError as error:
         raise Absent(f"{_reason(error)} Look for its name on huggingface.co/datasets") from None
     except InputError:
@@ -95,27 +96,41 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
         raise InputError(f"cannot be read ({said})") from None
 
 
-def _tables(repo: str, config: str | None) -> Mapping[Any, Any]:
+def _tables(repo: str, config: str | None) -> Tables:
     """Every split of a folder; nothing is left of what cannot be read."""
     from datasets import config as library
     from datasets import load_dataset_builder
 
     folder = root(repo)
     files = _files(folder)
+    for path in files:
+        if os.path.exists(path) and not os.path.isdir(path):
+            regular.check(path)
+    real = set(files.values())
+    saved = pieces.saved(folder, config, real)
+    if saved is not None:
+        return saved
     place = Path(library.HF_DATASETS_CACHE) / "datacondense" / _state(files)
     try:
         builder = load_dataset_builder(str(folder), config, cache_dir=str(place))
-        real = set(files.values())
         for path in (path for paths in (builder.config.data_files or {}).values() for path in paths):
             if os.path.realpath(path) not in real:
                 raise InputError(f"its README names {path}, which is not in the folder: put it there, or a link to it")
-        builder.download_and_prepare()
-        tables = builder.as_dataset()
-        assert isinstance(tables, Mapping)  # as no split is named
-        return tables
+        return _prepared(builder)
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
+
+
+def _prepared(builder: Any) -> Tables:
+    """Every split that a builder of the library makes, with the files behind it."""
+    declared = builder.info.features or {}
+    found = pieces.of_builder(builder)
+    builder.download_and_prepare()
+    splits = builder.as_dataset()
+    assert isinstance(splits, Mapping)  # as no split is named
+    splits = {str(name): table for name, table in splits.items()}
+    return Tables(splits, {name: found.get(name) or [pieces.whole(name, splits[name])] for name in splits}, declared)
 
 
 def _reached(repo: str) -> bool:

@@ -1,0 +1,48 @@
+"""Files that are opened only if they are files: a named pipe or a device in place of one would wait for ever."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import DataNotFound, InputError
+
+_FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"))
+"""Without O_NONBLOCK, opening a named pipe waits until somebody writes to it. Not every system has all of them."""
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def opened(path: str | Path) -> BinaryIO:
+    """A regular file, opened to read its bytes. Raises OSError, and InputError for anything but a file."""
+    number = os.open(path, _FLAGS)
+    try:
+        _check(os.fstat(number))
+        return open(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def check(path: str | Path) -> None:
+    """Raises InputError, which names the path, for anything but a file, before a library opens it."""
+    try:
+        _check(os.stat(path))
+    except InputError as error:
+        raise InputError(f"{path} {error}") from None
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            raise DataNotFound(f"{path} is not there: name a file that is") from None
+        raise InputError(f"{path} cannot be read ({error.strerror or error})") from None
+
+
+def _check(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((kind for test, kind in _KINDS if test(found.st_mode)), "of another kind")
+        raise InputError(f"is {kind}, not a file")
