@@ -1,0 +1,255 @@
+"""Class labels of any kind as names and numbers, the same for every split of a data set."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from ..errors import InputError
+from ..types import check_names
+from .label_values import Values, read, short
+
+Known = Mapping[str, int | None]
+"""Every class of the training data by name, with its integer in the labels; None where the labels are names."""
+
+
+@final
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a training set."""
+
+    names: tuple[str, ...]
+    """Of the K classes, each of which has an image."""
+    numbers: np.ndarray
+    """Position in `names` of each image's class, int64 (N,)."""
+    known: Known | None = None
+    """What numbers another split in the same way, by `numbers_of`. None: its labels are positions in `names`."""
+    notes: tuple[str, ...] = ()
+    """What the user should know, in words."""
+
+
+def classes_of(
+    values: Any,
+    names: Sequence[Any] | Mapping[Any, Any] | None = None,
+    *,
+    count: int | None = None,
+    what: str = "labels",
+) -> Labels:
+    """Return the classes of a training set and the number of each image's class.
+
+    Args:
+        values: One label for each of N images: whole numbers, floats that are whole, truth values or texts, as an
+            array, a tensor or a sequence of shape (N,) or (N, 1); or one-hot rows (N, K). Whole numbers from 0 to K-1
+            are the numbers of the classes. Others, such as 1 to K or with gaps, and texts are sorted.
+        names: Names of all classes. Integers are positions in them, or go from 1 to K; texts are among them. A mapping
+            gives the name of each value. Without them a class is named by its value. Classes without an image are left
+            out, and a note lists them.
+        count: N, where it is known.
+        what: The labels, for messages.
+
+    Returns:
+        Names, numbers, what numbers another split in the same way, and notes.
+
+    Raises:
+        InputError: For labels that are missing (None, NaN, negative), soft, of several classes at once, of mixed kinds
+            or of the wrong shape; for names that do not fit them; for fewer than two classes.
+    """
+    found = read(values, count, what)
+    if names is None:
+        labels = _named_by_value(found, what)
+    elif isinstance(names, Mapping):
+        labels = _mapped(found, names, what)
+    else:
+        labels = _named(found, tuple(_text(name) for name in names), what)
+    if len(labels.names) < 2:
+        raise InputError("there is one class only, and nothing can be told from it: give images of two or more")
+    return labels
+
+
+def numbers_of(
+    values: Any,
+    names: Sequence[str],
+    known: Known | None = None,
+    *,
+    count: int | None = None,
+    what: str = "labels",
+) -> np.ndarray:
+    """Return the number of each image's class in another split, int64 (N,).
+
+    Args:
+        values: Labels as `classes_of` takes them. Texts are matched by name; integers stand for the class that they
+            stand for in the training set.
+        names: Names of the classes of the training set.
+        known: `Labels.known` of the training set. Images of its classes that are not in `names` have number -1.
+        count: N, where it is known.
+        what: The labels, for messages.
+
+    Raises:
+        InputError: For labels that `classes_of` refuses, and for a class that the training set does not have.
+    """
+    found = read(values, count, what)
+    numbers = {name: number for number, name in enumerate(names)}
+    if found.columns is not None:
+        _check_columns(found.columns, len(names), known, what)
+    if found.is_text or (known is not None and None in known.values()):
+        return _matched(found, dict.fromkeys(known or (), -1) | numbers, what)
+    if known is None:
+        check_range(found.array, len(names), what)
+        return found.array.astype(np.int64)
+    of_value = {value: numbers.get(name, -1) for name, value in known.items()}
+    present, inverse = np.unique(found.array, return_inverse=True)
+    for value in present.tolist():
+        if value not in of_value:
+            raise _unknown(value, [value for value in of_value if value is not None], what)
+    return np.array([of_value[value] for value in present.tolist()], np.int64)[inverse]
+
+
+def check_classes(labels: np.ndarray, classes: int, class_names: Sequence[str] | None = None) -> None:
+    """Raises InputError unless labels (N,) are in [0, classes), and each of two or more has an image to train on."""
+    check_range(labels, classes)
+    if classes < 2:
+        raise InputError("there is one class only, and nothing can be told from it: give images of two or more")
+    present = np.unique(labels).tolist()
+    if len(present) < classes:
+        missing = next(k for k, label in enumerate([*present, classes]) if k < label)
+        name = str(missing) if class_names is None else class_names[missing]
+        raise InputError(f"class {name!r} (label {missing}) has no image, and a training set needs some of every class")
+
+
+def check_range(labels: np.ndarray, classes: int, what: str = "labels") -> None:
+    """Raises InputError unless integer labels (N,) are in [0, classes)."""
+    if labels.min() < 0:
+        raise InputError(f"{what} go down to {labels.min()}: classes are numbered from 0")
+    if labels.max() >= classes:
+        raise InputError(f"{what} go up to {labels.max()}, but the {classes} classes are numbered 0 to {classes - 1}")
+
+
+def _named_by_value(found: Values, what: str) -> Labels:
+    if found.columns is not None:
+        return _at_positions(found.array, tuple(map(str, range(found.columns))))
+    if found.is_truth:
+        return _at_positions(found.array, ("False", "True"))
+    present, numbers = np.unique(found.array, return_inverse=True)
+    names = tuple(map(str, present.tolist()))
+    numbers = numbers.reshape(-1).astype(np.int64)
+    if found.is_text:
+        check_names(names, f"class name in {what}")
+        return Labels(names, numbers, dict.fromkeys(names))
+    values = present.tolist()
+    if values == list(range(len(values))):
+        return Labels(names, numbers)
+    notes = ()
+    if values != list(range(values[0], values[0] + len(values))):
+        notes = (f"{what} have gaps: the {len(values)} classes are named by the labels {_listed(names)}",)
+    return Labels(names, numbers, dict(zip(names, values, strict=True)), notes)
+
+
+def _named(found: Values, names: tuple[str, ...], what: str) -> Labels:
+    """Labels whose classes have given names."""
+    if not names:
+        raise InputError("class_names is empty: give the name of each class, or none at all")
+    check_names(names)
+    if found.is_text:
+        numbers = _matched(found, {name: number for number, name in enumerate(names)}, what)
+        labels = _at_positions(numbers, names)
+        return Labels(labels.names, labels.numbers, dict.fromkeys(labels.names), labels.notes)
+    present = np.unique(found.array).tolist()
+    if found.columns not in (None, len(names)):
+        raise InputError(f"{what} are one-hot rows of {found.columns} columns for {len(names)} class names")
+    is_position = present[-1] < len(names)
+    is_name = found.columns is None and set(map(str, present)) <= set(names) and all(map(_is_integer, names))
+    if is_position and (not is_name or len(present) == len(names) or names == tuple(map(str, range(len(names))))):
+        return _at_positions(found.array, names)
+    if is_position:
+        raise InputError(
+            f"{what} {_listed(map(str, present))} may be positions in the class names {_listed(names)} or those names: "
+            "give labels as texts, or no class names"
+        )
+    if is_name:
+        return _mapped(found, {int(name): name for name in names}, what)
+    if present[0] == 1 and present[-1] == len(names):
+        labels = _mapped(found, dict(enumerate(names, 1)), what)
+        note = f"{what} go from 1 to {len(names)}: 1 is the first of the class names, {names[0]!r}"
+        return Labels(labels.names, labels.numbers, labels.known, (note, *labels.notes))
+    check_range(found.array, len(names), what)
+    raise AssertionError("one of the cases above is that of a label outside the range")
+
+
+def _mapped(found: Values, names: Mapping[Any, Any], what: str) -> Labels:
+    """Labels whose names are given for each value, as {1: "a", 5: "b"} or {"1": "a", "5": "b"}."""
+    if not names:
+        raise InputError("class_names is empty: give the name of each class, or none at all")
+    if found.is_text:
+        table: dict[Any, str] = {str(value): _text(name) for value, name in names.items()}
+    else:
+        for value in names:
+            if not _is_integer(str(value)):
+                raise InputError(f"class_names names {short(value)}, but {what} are integers")
+        table = {int(value): _text(name) for value, name in sorted(names.items(), key=lambda item: int(item[0]))}
+    check_names(tuple(table.values()))
+    positions = {value: position for position, value in enumerate(table)}
+    present, inverse = np.unique(found.array, return_inverse=True)
+    for value in present.tolist():
+        if value not in positions:
+            raise InputError(f"{what} hold {short(value)}, for which class_names has no name")
+    numbers = np.array([positions[value] for value in present.tolist()], np.int64)[inverse.reshape(-1)]
+    labels = _at_positions(numbers, tuple(table.values()))
+    if found.is_text:
+        return Labels(labels.names, labels.numbers, dict.fromkeys(labels.names), labels.notes)
+    values = {name: value for value, name in table.items() if name in labels.names}
+    known = None if list(values.values()) == list(range(len(values))) else values
+    return Labels(labels.names, labels.numbers, known, labels.notes)
+
+
+def _at_positions(numbers: np.ndarray, names: tuple[str, ...]) -> Labels:
+    """Labels that are positions in `names`, without the classes that have no image."""
+    counts = np.bincount(numbers.astype(np.int64), minlength=len(names))
+    if counts.all():
+        return Labels(names, numbers.astype(np.int64))
+    kept = np.flatnonzero(counts)
+    anew = np.full(len(names), -1, np.int64)
+    anew[kept] = np.arange(len(kept))
+    note = f"left out classes without a training image: {_listed(names[k] for k in np.flatnonzero(counts == 0))}"
+    known = {names[k]: int(k) for k in kept}
+    return Labels(tuple(known), anew[numbers.astype(np.int64)], known, (note,))
+
+
+def _matched(found: Values, numbers: Mapping[str, int], what: str) -> np.ndarray:
+    """The number of each label, which is the name of a class, int64 (N,)."""
+    present, inverse = np.unique(found.array, return_inverse=True)
+    names = [str(bool(value)) if found.is_truth else str(value) for value in present.tolist()]
+    for name, value in zip(names, present.tolist(), strict=True):
+        if name not in numbers:
+            raise _unknown(value, list(numbers), what)
+    return np.array([numbers[name] for name in names], np.int64)[inverse.reshape(-1)]
+
+
+def _check_columns(columns: int, classes: int, known: Known | None, what: str) -> None:
+    """One-hot labels have a column for each class of the training set, those left out included."""
+    values = range(classes) if known is None else known.values()
+    if known is None and columns != classes:
+        raise InputError(f"{what} are one-hot rows of {columns} columns for {classes} classes")
+    if not all(value is not None and value < columns for value in values):
+        raise InputError(f"{what} are one-hot, but the classes of the training set are not numbered from 0")
+
+
+def _unknown(value: Any, classes: Sequence[Any], what: str) -> InputError:
+    return InputError(f"{what} hold {short(value)}, which is no class: known are {_listed(map(str, classes))}")
+
+
+def _text(name: Any) -> str:
+    """A name as text: of several for one class, as torchvision's ImageNet has them, all."""
+    if isinstance(name, bytes):
+        return name.decode("utf-8", "replace")
+    return ", ".join(map(str, name)) if isinstance(name, (tuple, list)) else str(name)
+
+
+def _is_integer(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and str(int(text)) == text
+
+
+def _listed(names: Iterable[str], most: int = 10) -> str:
+    some = list(names)
+    more = f" and {len(some) - most} more" if len(some) > most else ""
+    return f"{', '.join(some[:most])}{more}"
