@@ -1,14 +1,16 @@
 """Which columns of a table hold images and labels, and which classes those are of."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 
 from ..errors import InputError
+from .labels import classes_of, numbers_of
 from .options import Options
-from .pieces import Piece, Tables
+from .pieces import Tables
 
 _NONE = (None, -1)
 """What stands for no label."""
@@ -23,7 +25,7 @@ def find(features: Mapping[str, Any], options: Options) -> tuple[str, str]:
 
     images = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
     labels = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
-    plain = [name for name, feature in features.items() if _is_plain(feature)]
+    plain = [name for name, feature in features.items() if _is_plain(feature) or _is_usual(name, feature)]
     usual = [name for name in plain if name.lower() in _LABELS]
     image = _column("images", "--image-column", options.image_column, images, images, features)
     label = _column("labels", "--label-column", options.label_column, [*labels, *plain], labels or usual, features)
@@ -34,6 +36,12 @@ def _is_plain(feature: Any) -> bool:
     """Whether a column is of integers, strings or truth values."""
     kind = str(getattr(feature, "dtype", ""))
     return type(feature).__name__ == "Value" and kind.startswith(("int", "uint", "string", "large_string", "bool"))
+
+
+def _is_usual(name: str, feature: Any) -> bool:
+    """Whether a column of floats or of lists, which hold other things as a rule, has a name that labels have."""
+    kind = getattr(feature, "dtype", None) or type(feature).__name__
+    return name.lower() in _LABELS and str(kind).startswith(("float", "List", "LargeList", "Sequence", "list"))
 
 
 def _column(
@@ -61,11 +69,11 @@ class Column:
 
     split: str
     values: tuple[Any, ...]
-    """A class name, or a number or truth value that has none; None or -1 of a row without a label."""
+    """A class name, or a label that has none; None or -1 of a row without a label."""
     names: tuple[str, ...]
     """Names of classes that the files declare, whether or not there are images of them."""
     kinds: Mapping[str, str]
-    """What labels are, `names` or else `numbers` or `truth values` -> a file that has such ones."""
+    """The kinds of labels, as `names` or `numbers` -> a file that has such ones."""
 
     @property
     def labelled(self) -> bool:
@@ -74,7 +82,7 @@ class Column:
 
 
 def labels(tables: Tables, split: str, column: str) -> Column:
-    """The labels of a split: each number is given the name that it has in its own file.
+    """Return the labels of a split, each number replaced by the name that it has in its own file.
 
     Raises InputError for a number that is none of its file's classes, and for names that contradict a README.
     """
@@ -90,22 +98,25 @@ def labels(tables: Tables, split: str, column: str) -> Column:
                 f"{piece.name}: mend one of them"
             )
         some = piece.column(column)
-        present = [value for value in some if value not in _NONE]
-        if present and not any(isinstance(value, str) for value in present):  # a text is a name, whatever is declared
-            own = declared if own is None else own
-            kind = "truth values" if any(isinstance(value, bool) for value in present) else "numbers"
-            if own is not None:
-                some, kind = [_name(value, own, split) for value in some], "names"
+        kind = _kind(some)
+        if kind == "numbers" and (own := declared if own is None else own) is not None:
+            some, kind = [_name(value, own, split) for value in some], "names"
+        if kind:
             kinds.setdefault(kind, piece.name)
-        elif present:
-            kinds.setdefault("names", piece.name)
         values += some
         names |= dict.fromkeys(own or ())
     return Column(split, tuple(values), tuple(names), kinds)
 
 
+def _kind(values: Sequence[Any]) -> str:
+    """What the labels of a file are, in words; empty where it has none."""
+    found = next((value for value in values if value not in _NONE), None)
+    kinds = {str: "names", bool: "truth values", list: "rows of numbers"}
+    return "" if found is None else kinds.get(type(found), "numbers")
+
+
 def _name(value: int | None, names: Sequence[str], split: str) -> str | int | None:
-    if value in _NONE:
+    if value is None or value == -1:
         return value
     if not 0 <= value < len(names):
         raise _outside(split, value, len(names))
@@ -120,32 +131,62 @@ def _short(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:_SHOWN])) + (", ..." if len(names) > _SHOWN else "")
 
 
-def classes(column: str, train: Column) -> tuple[Hashable, ...]:
-    """The classes of a training split, in the order of their numbers: as its files declare them, or else sorted.
+@final
+class Classes:
+    """The classes of a training split, and what numbers the labels of another split by them.
 
-    Raises InputError for images without a label, and for files of which some name classes and others number them.
+    They are in the order in which the files declare them, and where those declare none, in that of the labels. Raises
+    InputError for images without a label, for labels that `labels.classes_of` refuses, and for files of which some
+    name classes and others number them.
     """
-    _one_kind(column, train.kinds)
-    if train.names and not all(value not in _NONE for value in train.values):
-        raise _outside(train.split, -1, len(train.names))
-    if None in train.values:
-        raise InputError(f"column {column!r} has rows without a value: every training image needs a label")
-    if -1 in train.values:
-        raise InputError(f"column {column!r} has rows of class -1, which stands for none: leave them out of training")
-    return tuple(dict.fromkeys(train.names) | dict.fromkeys(sorted(set(train.values))))
 
+    def __init__(self, column: str, train: Column) -> None:
+        _one_kind(column, train.kinds)
+        if train.names and not train.labelled:
+            raise _outside(train.split, -1, len(train.names))
+        if None in train.values:
+            raise InputError(f"column {column!r} has rows without a value: every training image needs a label")
+        if -1 in train.values:
+            raise InputError(
+                f"column {column!r} has rows of class -1, which stands for none: leave them out of training"
+            )
+        declared = tuple(dict.fromkeys(train.names) | dict.fromkeys(sorted(set(train.values)))) if train.names else None
+        self._column, self._train = column, train
+        self._found = classes_of(list(train.values), declared, what=f"labels in column {column!r}")
 
-def numbered(column: str, known: Sequence[Hashable], train: Column, other: Column) -> np.ndarray:
-    """The number of each label of a split among the classes of training, (N,), -1 of rows without a label.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes that training images have."""
+        return self._found.names
 
-    Raises InputError for a class that training lacks, and for numbers that would have to be matched with names.
-    """
-    _one_kind(column, {**other.kinds, **train.kinds})
-    numbers = {value: number for number, value in enumerate(known)}
-    for value in other.values:
-        if value not in _NONE and value not in numbers:
-            raise InputError(f"column {column!r} holds {value!r} in split {other.split}, but not in training")
-    return np.array([-1 if value in _NONE else numbers[value] for value in other.values], np.int64)
+    @property
+    def numbers(self) -> np.ndarray:
+        """The number of each training image's class, (N,)."""
+        return self._found.numbers
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know."""
+        return self._found.notes
+
+    def numbers_of(self, other: Column) -> np.ndarray:
+        """Return the number of each label of another split in which every row has one, (N,).
+
+        Raises InputError for a class that training lacks, and for numbers that would have to be matched with names.
+        """
+        _one_kind(self._column, {**other.kinds, **self._train.kinds})
+        if not self._train.kinds.keys() & {"rows of numbers"}:
+            for value in dict.fromkeys(other.values):
+                if value not in self._present:
+                    raise InputError(
+                        f"column {self._column!r} holds {value!r} in split {other.split}, but not in training"
+                    )
+        what = f"labels of split {other.split!r} in column {self._column!r}"
+        return numbers_of(list(other.values), self.names, self._found.known, what=what)
+
+    @cached_property
+    def _present(self) -> frozenset[Any]:
+        return frozenset(self._train.values)
 
 
 def _one_kind(column: str, kinds: Mapping[str, str]) -> None:

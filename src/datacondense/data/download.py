@@ -82,7 +82,7 @@ def download(repo: str, config: str | None) -> Tables:
     reached = local or _reached(repo)
     try:
         with _undisturbed(), _offline(not reached):
-            return _tables(repo, config) if local else _prepared(load_dataset_builder(repo, config))
+            return _tables(repo, config) if local else _prepared(load_dataset_builder(repo, config), repo)
     except exceptions.DatasetNotFoundError as error:
         raise Absent(f"{_reason(error)} Look for its name on huggingface.co/datasets") from None
     except InputError:
@@ -103,8 +103,8 @@ def _tables(repo: str, config: str | None) -> Tables:
 
     folder = root(repo)
     files = _files(folder)
-    for path in files:
-        if os.path.exists(path) and not os.path.isdir(path):
+    for path in map(Path, files):
+        if path.exists() and not path.is_dir():
             regular.check(path)
     real = set(files.values())
     saved = pieces.saved(folder, config, real)
@@ -116,15 +116,18 @@ def _tables(repo: str, config: str | None) -> Tables:
         for path in (path for paths in (builder.config.data_files or {}).values() for path in paths):
             if os.path.realpath(path) not in real:
                 raise InputError(f"its README names {path}, which is not in the folder: put it there, or a link to it")
-        return _prepared(builder)
+        return _prepared(builder, str(folder))
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
 
 
-def _prepared(builder: Any) -> Tables:
-    """Every split that a builder of the library makes, with the files behind it."""
-    declared = builder.info.features or {}
+def _prepared(builder: Any, source: str) -> Tables:
+    """Every split that a builder of the library makes from a source, with the files behind it."""
+    from datasets.load import dataset_module_factory
+
+    described = dataset_module_factory(source).dataset_infos or {}  # not builder.info, which earlier tables may fill
+    declared = getattr(described.get(builder.config.name), "features", None) or {}
     found = pieces.of_builder(builder)
     builder.download_and_prepare()
     splits = builder.as_dataset()

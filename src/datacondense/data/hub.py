@@ -1,7 +1,7 @@
 """Data sets of the Hugging Face hub, and folders in a format that its library reads."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -12,7 +12,7 @@ from ..errors import InputError, naming
 from ..files import expanded
 from ..types import ImageSet
 from .collection import Collection, fetch
-from .columns import classes, find, labels, matched, numbered
+from .columns import Classes, find, labels, matched
 from .division import TESTS, TRAINS, parts
 from .download import Absent, download, is_local, root, state
 from .options import Options, Progress
@@ -84,22 +84,20 @@ def read(
                 raise InputError(f"there is no split {split!r}, only {', '.join(tables.splits)}")
         image, label = find(tables.splits[train].features, options)
         found = [labels(tables, split, label) for split in (train, test)]
-        known = classes(label, found[0])
-        names = tuple(map(str, known))
-        places = np.arange(len(names)) if class_names is None else np.array(matched(class_names, names))
-        both = []
         for one in found:
-            numbers = numbered(label, known, found[0], one)
             if not one.labelled:
-                raise InputError(
-                    f"split {one.split!r} has images without a label" if len(numbers) else _empty(one.split)
-                )
-            both.append(_Split(one.split, tables.splits[one.split].data.column(image), places[numbers]))
+                raise InputError(f"split {one.split!r} has images without a label" if one.values else _empty(one.split))
+        known = Classes(label, found[0])
+        places = np.array(matched(class_names or known.names, known.names))
+        both = [
+            _Split(one.split, tables.splits[one.split].data.column(image), places[known.numbers_of(one)])
+            for one in found
+        ]
         stamp = [tables.splits[split]._fingerprint for split in (train, test)]
     collection = _collection(
         place,
         name,
-        class_names or names,
+        class_names or known.names,
         both[0],
         both[1],
         stamp,
@@ -144,11 +142,8 @@ def _choose(tables: Tables, options: Options) -> tuple[_Split, _Split | None, tu
     train = labels(tables, name, label)
     if not train.values:
         raise InputError(_empty(name))
-    known = classes(label, train)
-    kept = [value for value in known if value in set(train.values)]
-    notes, test = [], None
-    if unused := [str(value) for value in known if value not in kept]:
-        notes.append(f"left out classes without a training image: {', '.join(unused)}")
+    known = Classes(label, train)
+    notes, test = list(known.notes), None
     for other in parts(splits, TESTS):
         if other == name or label not in splits[other].features:
             continue
@@ -156,12 +151,11 @@ def _choose(tables: Tables, options: Options) -> tuple[_Split, _Split | None, tu
             notes.append(f"split {other!r} is left out: {test.name!r} is the test set")
             continue
         found = labels(tables, other, label)
-        if not found.labelled:
+        if found.labelled:
+            test = _Split(other, splits[other].data.column(image), known.numbers_of(found))
+        else:
             notes.append(f"split {other!r} is left out: its images have no labels")
-            continue
-        test = _Split(other, splits[other].data.column(image), numbered(label, kept, train, found))
-    whole = _Split(name, splits[name].data.column(image), numbered(label, kept, train, train))
-    return whole, test, tuple(map(str, kept)), tuple(notes)
+    return _Split(name, splits[name].data.column(image), known.numbers), test, known.names, tuple(notes)
 
 
 def _empty(split: str) -> str:

@@ -24,7 +24,7 @@ def opened(path: str | Path) -> BinaryIO:
     number = os.open(path, _FLAGS)
     try:
         _check(os.fstat(number))
-        return open(number, "rb")
+        return open(number, "rb")  # noqa: PTH123 (it is open already)
     except BaseException:
         os.close(number)
         raise
@@ -33,7 +33,7 @@ def opened(path: str | Path) -> BinaryIO:
 def check(path: str | Path) -> None:
     """Raises InputError, which names the path, for anything but a file, before a library opens it."""
     try:
-        _check(os.stat(path))
+        _check(Path(path).stat())
     except InputError as error:
         raise InputError(f"{path} {error}") from None
     except OSError as error:
