@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from ..errors import InputError, naming
+from ..errors import DataNotFound, InputError, naming
 from ..files import expanded
 from ..types import ImageSet, check_names
 from . import tree
@@ -36,7 +36,8 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
     path = expanded(place)
     options.refuse(f"folder:{place}", "image_column", "label_column")
     if not path.is_dir() and not path.is_file():
-        raise InputError(f"{path} is not a folder or zip file: {_LAYOUT}")
+        kind = InputError if path.exists() else DataNotFound
+        raise kind(f"{path} is not a folder or zip file: {_LAYOUT}")
     with tree.opened(path) as found:
         class_names, files, notes = _layout(found)
         collection = Collection(

@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from ..errors import InputError, naming
+from ..errors import DataNotFound, InputError, naming
 from ..files import expanded
 from ..types import ImageSet
 from .collection import Collection, fetch
@@ -127,7 +127,7 @@ def _address(place: str) -> tuple[str, str | None]:
     else:
         repo, _, config = place.rpartition(":")
     if not is_local(repo) and (repo[:1] in ("", "~", ".") or not all(parts := repo.split("/")) or len(parts) != 2):
-        raise InputError(f"hub:{place} is neither a folder that is there nor OWNER/NAME of a set on the hub")
+        raise DataNotFound(f"hub:{place} is neither a folder that is there nor OWNER/NAME of a set on the hub")
     return repo, config or None
 
 
