@@ -23,7 +23,7 @@ def opened(path: str | Path) -> BinaryIO:
     """A regular file, opened to read its bytes. Raises OSError, and InputError for anything but a file."""
     number = os.open(path, _FLAGS)
     try:
-        _check(os.fstat(number))
+        require(os.fstat(number))
         return open(number, "rb")  # noqa: PTH123 (it is open already)
     except BaseException:
         os.close(number)
@@ -33,7 +33,7 @@ def opened(path: str | Path) -> BinaryIO:
 def check(path: str | Path) -> None:
     """Raises InputError, which names the path, for anything but a file, before a library opens it."""
     try:
-        _check(Path(path).stat())
+        require(Path(path).stat())
     except InputError as error:
         raise InputError(f"{path} {error}") from None
     except OSError as error:
@@ -42,7 +42,8 @@ def check(path: str | Path) -> None:
         raise InputError(f"{path} cannot be read ({error.strerror or error})") from None
 
 
-def _check(found: os.stat_result) -> None:
+def require(found: os.stat_result) -> None:
+    """Raises InputError, to which a caller adds the path, for what is anything but a file."""
     if not stat.S_ISREG(found.st_mode):
         kind = next((kind for test, kind in _KINDS if test(found.st_mode)), "of another kind")
         raise InputError(f"is {kind}, not a file")
