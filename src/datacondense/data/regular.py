@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import DataNotFound, InputError
+from ..errors import DataNotFound, InputError, naming
 
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"))
 """Without O_NONBLOCK, opening a named pipe waits until somebody writes to it. Not every system has all of them."""
@@ -20,10 +20,11 @@ _KINDS = (
 
 
 def opened(path: str | Path) -> BinaryIO:
-    """A regular file, opened to read its bytes. Raises OSError, and InputError for anything but a file."""
+    """Open a file to read its bytes. Raises OSError, and InputError, which names the path, for anything but a file."""
     number = os.open(path, _FLAGS)
     try:
-        require(os.fstat(number))
+        with naming(path):
+            require(os.fstat(number))
         return open(number, "rb")  # noqa: PTH123 (it is open already)
     except BaseException:
         os.close(number)
@@ -33,9 +34,8 @@ def opened(path: str | Path) -> BinaryIO:
 def check(path: str | Path) -> None:
     """Raises InputError, which names the path, for anything but a file, before a library opens it."""
     try:
-        require(Path(path).stat())
-    except InputError as error:
-        raise InputError(f"{path} {error}") from None
+        with naming(path):
+            require(Path(path).stat())
     except OSError as error:
         if error.errno == errno.ENOENT:
             raise DataNotFound(f"{path} is not there: name a file that is") from None

@@ -51,7 +51,7 @@ class Tree:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Tree]:
-    """The tree in a folder or trusted zip file, else InputError; a single folder around class folders is looked through."""
+    """The tree in a folder or zip file, a single folder around it looked through. Raises InputError for all else."""
     if path.is_dir():
         yield _unwrapped(_walk(path))
         return
