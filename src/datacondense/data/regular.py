@@ -21,10 +21,12 @@ _KINDS = (
 
 def opened(path: str | Path) -> BinaryIO:
     """Open a file to read its bytes. Raises OSError, and InputError, which names the path, for anything but a file."""
+    with naming(path):
+        require(Path(path).stat())
     number = os.open(path, _FLAGS)
     try:
         with naming(path):
-            require(os.fstat(number))
+            require(os.fstat(number))  # as it may be another by now
         return open(number, "rb")  # noqa: PTH123 (it is open already)
     except BaseException:
         os.close(number)
