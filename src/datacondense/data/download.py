@@ -5,13 +5,14 @@ import logging
 import os
 import re
 import shutil
+import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataNotFound, InputError, reason
+from ..errors import DataNotFound, InputError, naming, reason
 from ..files import expanded
 from . import pieces, regular, tree
 from .pieces import Tables
@@ -103,9 +104,7 @@ def _tables(repo: str, config: str | None) -> Tables:
 
     folder = root(repo)
     files = _files(folder)
-    for path in map(Path, files):
-        if path.exists() and not path.is_dir():
-            regular.check(path)
+    _check_kinds(folder, files)
     real = set(files.values())
     saved = pieces.saved(folder, config, real)
     if saved is not None:
@@ -120,6 +119,20 @@ def _tables(repo: str, config: str | None) -> Tables:
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
+
+
+def _check_kinds(folder: Path, files: Collection[str]) -> None:
+    """Raises InputError for what is no file and no folder: the library would wait for it, unless it is hidden."""
+    for path in files:
+        if any(step.startswith(".") for step in Path(path).relative_to(folder).parts):
+            continue
+        try:
+            found = os.stat(path)  # noqa: PTH116 (there may be a hundred thousand)
+        except OSError:  # a link to nothing: who reads it will say so
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            with naming(path):
+                regular.require(found)
 
 
 def _prepared(builder: Any, source: str) -> Tables:
