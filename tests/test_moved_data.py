@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -19,7 +20,7 @@ from datacondense.cli import main
 from datacondense.methods import DistributionMatching
 
 METHOD = DistributionMatching(iterations=2, batch_real=2, arch="ConvNetD1")
-ALONE = {"device": "cpu", "compile": "off"}
+ALONE: dict[str, Any] = {"device": "cpu", "compile": "off"}
 NAMES = ("ant", "bee")
 
 
@@ -54,7 +55,7 @@ def zipped() -> str:
 
 def arrays() -> str:
     train, test = ([(k, p) for split, k, p in pictures() if split == wanted] for wanted in ("train", "test"))
-    columns = {
+    columns: dict[str, Any] = {
         "images": np.stack([p for _, p in train]),
         "labels": np.array([k for k, _ in train]),
         "test_images": np.stack([p for _, p in test]),
@@ -133,7 +134,7 @@ def test_a_run_goes_on_with_data_that_have_another_place(move: str) -> None:
     whole = condense(METHOD, real, 1, **ALONE)
     condense(METHOD, real, 1, out="run", time_budget=1e-9, **ALONE)
     anew, _ = load(moved())
-    told = Told()
+    told: Any = Told()
     result = condense(METHOD, anew, 1, out="run", resume=True, observers=[told], **ALONE)
     assert result.fingerprint() == whole.fingerprint()
     assert json.loads(Path("run/run.json").read_text())["data"] == result.spec.name == real.spec.name == "old"

@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -25,7 +26,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "photos"
 
 
-def refusal(source: str, **options: bool) -> str:
+def refusal(source: str, **options: Any) -> str:
     with pytest.raises(InputError) as caught:
         load(source, **options)
     assert "\n" not in str(caught.value)

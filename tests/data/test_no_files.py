@@ -6,9 +6,9 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pytest
+from datasets import config
 from PIL import Image
 from readers import TRAIN_IMAGES, write_set
 
@@ -25,7 +25,7 @@ def soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise TimeoutError("it waits for a writer")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "hf")
     before = signal.signal(signal.SIGALRM, hangs)
     signal.alarm(20)
     yield
@@ -63,7 +63,7 @@ def refusal(read: Callable[[], object]) -> str:
 def test_readers_refuse_what_is_no_file(tmp_path: Path, place: Callable[[Path], None]) -> None:
     path = tmp_path / "file"
     place(path)
-    kind = {pipe: "a named pipe", bound: "a socket", device: "a device"}[place]
+    kind = {"pipe": "a named pipe", "bound": "a socket", "device": "a device"}[place.__name__]
     readers: list[Callable[[], object]] = [
         lambda: idx.read(path, 3),
         lambda: svhn.read(path),

@@ -71,7 +71,7 @@ def of_builder(builder: Any) -> dict[str, list[Piece]]:
         return {}
     settings = DownloadConfig(cache_dir=builder._cache_downloaded_dir, token=builder.token)
     manager = DownloadManager(dataset_name=builder.dataset_name, download_config=settings)
-    found = manager.download(builder.config.data_files)
+    found: Any = manager.download(builder.config.data_files)
     return {str(split): [read(Path(path)) for path in paths] for split, paths in found.items()}
 
 
