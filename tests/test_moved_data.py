@@ -156,14 +156,14 @@ class Told:
         return lambda *_args, **_kwargs: None
 
 
-def test_a_complete_run_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_complete_run_too() -> None:
     real, _ = load(folder())
     first = condense(METHOD, real, 1, out="run", **ALONE)
     again = condense(METHOD, real.renamed("other"), 1, out="run", resume=True, **ALONE)
     assert (again.spec.name, again.fingerprint()) == ("old", first.fingerprint())
+    other = type(real)(real.images, real.labels, replace(real.spec, mean=(0.5,)))
     with pytest.raises(InputError, match="the training images are others"):
-        other = replace(real.spec, mean=(0.5,))
-        condense(METHOD, type(real)(real.images, real.labels, other), 1, out="run", resume=True, **ALONE)
+        condense(METHOD, other, 1, out="run", resume=True, **ALONE)
 
 
 def test_a_set_of_the_same_data_under_another_name_is_started_from() -> None:
