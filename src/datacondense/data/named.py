@@ -170,16 +170,8 @@ _FAMILY = ("kmnist", "emnist", "qmnist")
 """Sets that are not known here, whose files have the names of those of MNIST, in folders with these names."""
 _DIGITS = tuple("0123456789")
 _CLOTHES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 _IDX_FILES = ", ".join(f"{name}.gz" for name in idx.FILES)
 
