@@ -22,7 +22,7 @@ from .observers import Observer, preparing
 from .rundir import RunDirectory, begun
 from .session import Session
 from .streams import check_seed
-from .types import ImageSet
+from .types import ImageSet, check_names
 
 
 def condense(
@@ -119,6 +119,11 @@ def condense(
     recorded, execution = processes.agreed(agree)
     if isinstance(execution, SyntheticSet):
         return execution
+    name = real.spec.name
+    if recorded and recorded["data"] != name:
+        check_names([recorded["data"]], "name of the data")
+        real = real.renamed(recorded["data"])
+        identity["data"] = real.spec.name
     # each its own device; alone, what a run to be resumed has recorded
     execution = replace(execution, device=settled(device)) if processes.size > 1 else execution
     engine = Engine(execution, processes)
@@ -139,6 +144,8 @@ def condense(
         if recorded and (recorded["machine"], recorded["versions"]) != here:
             began = f"{recorded['machine']}, {recorded['versions']}"
             session.tell(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
+        if name != real.spec.name:
+            session.tell(f"{name} holds the images on which the run was begun as {real.spec.name}: that name is kept")
         if recorded and {**(recorded["plugin"] or {}), "file": ""} != {**(plugin or {}), "file": ""}:
             session.tell(f"{method_name(method)} has changed since the run began: its parts are not of one method")
         return session.go(time_budget, checkpoint_every)

@@ -214,6 +214,7 @@ def begun(
 ) -> dict[str, Any] | None:
     """What the run to be resumed has recorded of how it computes; None for a fresh run.
 
+    The name of the data, which may be that of a folder, is not compared: their content is.
     A process that torchrun has started again goes on with the run that was begun before, whatever was asked.
     Raises InputError where two runs would mix: another run is there, or `identity` is not that of the run to resume.
     """
@@ -238,12 +239,14 @@ def begun(
         execution = Execution(**recorded["execution"])
         if recorded["status"] != "complete":  # of those there is nothing left to compute
             check(execution)
-        kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine")}
+        kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine", "data")}
     except (KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(
             f"{directory.path}/run.json is damaged or of another version ({error}): replace the run by --overwrite"
         ) from None
     different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if "data_sha256" not in different:  # the same images, which only have another name now
+        different = [key for key in different if key != "data"]
     if different:
         changes = ", ".join(
             _CONTENT.get(key) or f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different

@@ -12,7 +12,7 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, final
 
@@ -277,6 +277,11 @@ class ImageSet:
         images = self.images.to(device) if _fits(self.images, torch.device(device)) else self.images
         prefetch = self._prefetch if images is self.images else None
         return ImageSet(images, self.labels.to(device), self.spec, sha256=self._sha256, prefetch=prefetch)
+
+    def renamed(self, name: str) -> "ImageSet":
+        """The same images, under another name of the data."""
+        spec = replace(self.spec, name=name)
+        return ImageSet(self.images, self.labels, spec, sha256=self._sha256, prefetch=self._prefetch)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""

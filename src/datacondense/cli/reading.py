@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ..artifact import SyntheticSet
 from ..data import load
 from ..distributed import Processes, all_processes
-from ..errors import InputError
+from ..errors import DataNotFound, InputError
 from ..types import ImageSet
 from .display import RunDisplay
 
@@ -77,7 +77,8 @@ def real_images(
 
     data, reading: where they are instead, and how they are read. which: the images that are needed, in words.
     validation: give the training images that were held out in place of the test images. A warning
-    names each set that was made from others. Raises InputError when the set does not say and `data` is not given.
+    names each set that was made from others. Raises InputError when the set does not say and `data` is not given, and
+    DataNotFound when they are no longer where it says.
     """
     recorded = dict(sets[0].provenance.get("source") or {})
     if data and _kind(data) != _kind(str(recorded.get("source"))):
@@ -88,7 +89,15 @@ def real_images(
     source |= reading.given()
     if validation and not source.get("hold_out"):
         raise InputError(f"{paths[0]} was made from all training images: condense with --hold-out 0.1")
-    train, test = read({**source, **({"validation": True} if validation else {})})
+    try:
+        train, test = read({**source, **({"validation": True} if validation else {})})
+    except DataNotFound as error:
+        if data or reading.data_dir:  # named just now, and not by what the set says
+            raise
+        where = source["source"] + (f" in {source['data_dir']}" if "data_dir" in source else "")
+        raise DataNotFound(
+            f"the data that {paths[0]} was made from are not at {where} any more: name them by --data ({error})"
+        ) from None
     fingerprint = train.fingerprint()
     for path, synthetic in zip(paths, sets, strict=True):
         made_from = synthetic.provenance.get("data_sha256")
