@@ -1,9 +1,11 @@
 """Files that are either whole or not there: atomic writes, and tensors under a checksum."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +29,32 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
+
+
+def regular(path: str | Path) -> Path:
+    """Return `path` after checking that it is a regular file, which can be opened without waiting for anyone.
+
+    Call it before a library opens a file by its name. A FIFO would wait for a writer for ever, and a device may never
+    end.
+
+    Raises:
+        InputError: the path is a directory, a FIFO, a socket or a device; a link that leads to itself; or no name that
+            a file can have.
+        OSError: there is no such file, or it may not be looked at.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except ValueError:  # a NUL byte, or a character that the file system's encoding lacks
+        raise InputError(f"{str(path)!r} is no name that a file can have: name another") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{path} is a link that leads to itself: name a file") from None
+        raise
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        raise InputError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}: name a file")
+    return path
 
 
 def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
@@ -128,7 +156,7 @@ def append_line(path: Path, text: str) -> None:
 def read_json(path: Path) -> Any:
     """The JSON value in `path`. Raises InputError when it is not JSON."""
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(regular(path).read_bytes())
     except ValueError as error:
         raise DamagedFile(f"{path} is damaged: not JSON ({error})") from None
 
@@ -166,10 +194,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises InputError when the file is not one, is truncated, or does not match its checksum.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(regular(path), framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except OSError:
+    except (OSError, InputError):
         raise
     except Exception as error:  # of a dtype that PyTorch does not know it raises others than its own
         raise DamagedFile(f"{path} is damaged or not a safetensors file ({reason(error)})") from None
