@@ -46,7 +46,7 @@ def test_dc_and_dsa_are_one_loop_with_other_defaults() -> None:
         ({"lr_net": 0.0}, "--lr-net 0.0"),
         ({"init": "Real"}, "--init Real: take one of real, kmeans, noise"),
         ({"distance": "l2"}, "--distance l2: take one of ours, mse, cos"),
-        ({"schedule": "linear"}, "--schedule linear: take constant or cosine"),
+        ({"schedule": "linear"}, "--schedule linear: take one of constant, cosine"),
         ({"train_on": "both"}, "--train-on both: take synthetic or real"),
         ({"batch_synthetic": 0}, "--batch-synthetic 0"),
         ({"steps": -1}, "--steps -1"),

@@ -214,8 +214,8 @@ def test_as_published_nothing_is_changed() -> None:
         (lambda: plan("small", scale=0), "--scale 0: must be above 0 and at most 1"),
         (lambda: plan("small", scale=1.5), "--scale 1.5: must be above 0 and at most 1"),
         (lambda: plan("small", scale=float("nan")), "--scale nan: must be above 0"),
-        (lambda: plan("small", sets=0), "--seeds 0 --nets 2: both must be at least 1"),
-        (lambda: plan("small", nets=-1), "--seeds 2 --nets -1: both must be at least 1"),
+        (lambda: plan("small", sets=0), "--seeds 0: must be at least 1"),
+        (lambda: plan("small", nets=-1), "--nets -1: must be at least 1"),
         (lambda: run(ipc=0), "--ipc 0: at least 1 image"),
         (
             lambda: run(ipc=50),

@@ -1,7 +1,6 @@
 """condense(): checks what it is given, settles how the run computes, and starts, resumes or replaces it."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +16,9 @@ from .errors import InputError, naming
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .methods import Method, Problem, method_name, plugins
 from .observers import Observer, preparing
+from .ranges import Batch, Images, Pause, Seconds, Seed, Snapshots, check_arguments, check_fields
 from .rundir import RunDirectory, begun
 from .session import Session
-from .streams import check_seed
 from .types import ImageSet
 
 _NAMED = 5  # classes in an error
@@ -28,19 +27,19 @@ _NAMED = 5  # classes in an error
 def condense(
     method: Method,
     real: ImageSet,
-    ipc: int,
+    ipc: Images,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     out: str | Path | None = None,
     device: str = "auto",
     precision: Precision = "auto",
     compile: Compile = "auto",
-    classes_at_once: int | None = None,
-    time_budget: float | None = None,
+    classes_at_once: Batch | None = None,
+    time_budget: Seconds | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    checkpoint_every: float = 60.0,
-    snapshots: int = 0,
+    checkpoint_every: Pause = 60.0,
+    snapshots: Snapshots = 0,
     start: SyntheticSet | None = None,
     source: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
@@ -72,11 +71,19 @@ def condense(
     processes = all_processes() if processes is None else processes
     if not isinstance(method, Method):
         raise InputError(f"{method!r} is no method: give one such as datacondense.methods.DistributionMatching()")
+    check_arguments(
+        condense,
+        ipc=ipc,
+        seed=seed,
+        classes_at_once=classes_at_once,
+        time_budget=time_budget,
+        checkpoint_every=checkpoint_every,
+        snapshots=snapshots,
+    )
     check(method, real, ipc)
     check_start(start, method, real, ipc)
-    check_seed(seed)
     check_shared(device, processes)
-    _check_session(time_budget, snapshots, out, resume=resume, overwrite=overwrite)
+    _check_session(snapshots, out, resume=resume, overwrite=overwrite)
     asked: dict[str, Any] = {
         "device": device,
         "precision": precision,
@@ -139,15 +146,9 @@ def condense(
         return session.go(time_budget, checkpoint_every)
 
 
-def _check_session(
-    time_budget: float | None, snapshots: int, out: str | Path | None, *, resume: bool, overwrite: bool
-) -> None:
-    if time_budget is not None and not (time_budget > 0 and math.isfinite(time_budget)):
-        raise InputError(f"--time-budget {time_budget:g}s: must be positive")
+def _check_session(snapshots: int, out: str | Path | None, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise InputError("--resume and --overwrite exclude each other: take one")
-    if snapshots < 0:
-        raise InputError(f"--snapshots {snapshots}: must be at least 0")
     if snapshots and out is None:
         raise InputError(f"--snapshots {snapshots}: there is no run directory to keep them in, name one by --out")
 
@@ -176,13 +177,13 @@ def settle(
     )
 
 
-def check(method: Method, real: ImageSet, ipc: int) -> None:
+def check(method: Method, real: ImageSet, ipc: Images) -> None:
     """Raises InputError for what no run can make of `real`."""
+    check_fields(method)  # also where a method of others has a check of its own
     method.check()
     if real.spec.classes < method.least_classes:
         raise InputError(f"{method_name(method)} compares networks that tell classes apart: there is one class only")
-    if ipc < 1:
-        raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
+    check_arguments(check, ipc=ipc)
     small = [(name, n) for name, n in zip(real.spec.class_names, real.counts.tolist(), strict=True) if n < ipc]
     if small:
         named = ", ".join(f"{name!r} ({count})" for name, count in small[:_NAMED]) + ", ..." * (len(small) > _NAMED)

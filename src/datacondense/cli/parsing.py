@@ -16,6 +16,7 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 
 from ..errors import InputError, unknown
 from ..launch import leads
+from ..ranges import check_fields
 
 PROGRAM = "datacondense"
 _NO_CHOICE = ("", "None", "False")
@@ -57,6 +58,7 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Any], union: Any) -> 
     sys.stderr.write(said.getvalue())
     if left:
         raise _not_known(left[0], command, _help(arguments, commands))
+    check_fields(command)
     return command
 
 

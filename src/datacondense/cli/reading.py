@@ -10,6 +10,7 @@ from ..artifact import SyntheticSet
 from ..data import load
 from ..distributed import Processes, all_processes
 from ..errors import InputError
+from ..ranges import HeldOut, Side
 from ..types import ImageSet
 from .display import RunDisplay
 
@@ -20,7 +21,7 @@ class Reading:
 
     data_dir: Path | None = None
     """Where the files of a named dataset are."""
-    image_size: int | None = None
+    image_size: Side | None = None
     """Resize the short side of each image of folder: or hub: to this many pixels, and crop the middle square."""
     skip_broken: bool = False
     """Leave out images that cannot be read, and list them."""
@@ -28,7 +29,7 @@ class Reading:
     """Column of the images in a hub set; by default the only one of images."""
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
-    hold_out: float = 0.0
+    hold_out: HeldOut = 0.0
     """Leave this share of each class's training images out, always the same: settings are chosen by them, with
     `evaluate --on validation`, and not by the test images."""
 

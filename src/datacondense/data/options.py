@@ -5,9 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeAlias, final
 
 from ..errors import InputError
-
-_LARGEST_SIZE = 4096
-"""Of a side in pixels. Of networks that condense, none is for a tenth of it."""
+from ..ranges import Images, Side, check_fields
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much."""
@@ -22,7 +20,7 @@ def silent(_what: str, _done: int, _total: int) -> None:
 class Options:
     """How to read images of one's own. A source that has no use for an option refuses it."""
 
-    image_size: int | None = None
+    image_size: Side | None = None
     """Resize the short side to this many pixels and crop the middle square."""
     skip_broken: bool = False
     """Leave out images that cannot be read, and list them."""
@@ -30,14 +28,11 @@ class Options:
     """Column of the images in a hub set; by default the only one of images."""
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
-    min_per_class: int = 1
+    min_per_class: Images = 1
     """Leave out classes with fewer training images; no source refuses this one."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.image_size, int | None):
-            raise InputError(f"--image-size {self.image_size}: must be a whole number")
-        if self.image_size is not None and not 1 <= self.image_size <= _LARGEST_SIZE:
-            raise InputError(f"--image-size {self.image_size}: must be from 1 to {_LARGEST_SIZE}")
+        check_fields(self)
 
     def refuse(self, source: str, *unused: str) -> None:
         """Raises InputError when an option in `unused`, or any if none is named, was given to a source without use."""
