@@ -19,6 +19,7 @@ from .files import parse_json, read_json, write_json
 from .observers import Progress
 from .picture import draw_grid
 from .rundir import EVENTS, LOG, WANDB, events
+from .text import printable
 
 _IMAGES = "images"
 _SECONDS = 10  # after which TensorBoard finds in its files what was written
@@ -146,7 +147,7 @@ class WeightsAndBiases(Live):
         with _telling(wandb):
             self._to = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "datacondense"),
-                name=self.run.absolute().name,
+                name=printable(self.run.absolute().name),
                 id=identity,
                 resume="allow",
                 config={**made["settings"], **{key: made[key] for key in _CONFIG}},

@@ -19,6 +19,7 @@ from .observers import Observer
 from .presets import PRESETS, Preset
 from .protocol import Protocol, protocol_for
 from .ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value
+from .text import file_name
 from .types import ImageSet, Scores
 
 
@@ -78,7 +79,7 @@ def variant(
 ) -> str:
     """The name of an experiment with what was changed of it: None, and a scale of 1, where nothing was."""
     changes = [
-        f"@{data.replace('/', '_').replace(':', '_')}" if data is not None else "",
+        f"@{file_name(data)}" if data is not None else "",
         f"@ipc{ipc}" if ipc is not None else "",
         f"@iterations{iterations}" if iterations is not None else "",
         f"@scale{scale:g}" if scale != 1 else "",

@@ -20,7 +20,7 @@ from ..methods import METHODS, Method, method_class, plugins
 from .commands import Condense, List
 from .continuing import Continual
 from .diagnosing import Doctor
-from .display import ERR, OUT, say, summary
+from .display import OUT, complain, say, summary
 from .evaluating import Evaluate
 from .exchanging import Export, Import
 from .options import ComputingRun, Going
@@ -128,7 +128,8 @@ def _run(arguments: list[str]) -> None:
         say(__version__)
         return
     if not arguments:
-        say(_NEXT)
+        for line in _NEXT.splitlines():
+            say(line)
         return
     try:
         command = _parse(arguments)
@@ -192,7 +193,7 @@ def _terminated(_number: int, _frame: object) -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:
     text = f"datacondense: note: {message}"
     if said_first(text):
-        ERR.print(text, soft_wrap=True)
+        complain(text)
 
 
 def _out_of_memory(error: BaseException) -> int:
@@ -206,5 +207,5 @@ def _fail(text: str, code: int = 2) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line = f"datacondense: error: {text}"
     if said_first(line):
-        ERR.print(line, soft_wrap=True)
+        complain(line)
     return code

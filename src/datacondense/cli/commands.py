@@ -21,12 +21,14 @@ from ..pace import duration
 from ..presets import CONTINUAL, PRESETS
 from ..ranges import Images, Seed
 from ..rundir import RunDirectory
+from ..text import file_name
 from ..types import ImageSet
-from .display import RunDisplay, say, show_table, summary
+from .display import RunDisplay, say, summary
 from .foretelling import foretelling
 from .options import ComputingRun, Going, Plugins
 from .reading import Reading, read
 from .reporting import report_on
+from .tables import show_table
 
 M = TypeVar("M", bound=Method)
 
@@ -59,7 +61,7 @@ class Condense(Generic[M]):
         start = load_set(self.start) if self.start else None
         train, _ = read(source)
         name = method_name(self.method)
-        out = self.out or Path("runs") / f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}"
+        out = self.out or Path("runs") / file_name(f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}")
         budget, every = self.session.budget(), self.session.every()
         if self.session.dry_run:
             # alone, as others would disturb it

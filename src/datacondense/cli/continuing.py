@@ -15,11 +15,13 @@ from ..errors import InputError, naming
 from ..exchange import read_sets, runs_in
 from ..methods import METHODS, Method
 from ..pace import duration
+from ..text import file_name
 from ..types import ImageSet, Spec
-from .display import RunDisplay, say, show_table
+from .display import RunDisplay, say
 from .options import Computing, Plugins
 from .reading import Reading, read
 from .settings import with_settings
+from .tables import show_table
 
 FIGURE = "continual.png"
 
@@ -54,7 +56,7 @@ class Continual:
         if not self.memory and not self.beside:
             raise InputError("name at least one memory by --memory")
         before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
-        if len({*map(_label, self.memory)}) < len(self.memory):
+        if len({file_name(_label(name)) for name in self.memory}) < len(self.memory):
             raise InputError("--memory names two memories alike: name each once")
         for name in self.memory:
             if name not in METHODS and not Path(name).exists() and (Path(name).suffix or len(Path(name).parts) > 1):
@@ -70,7 +72,8 @@ class Continual:
         if methods and int(least) < scenario.per_class:
             name = train.spec.class_names[int(place)]
             raise InputError(f"--per-class {scenario.per_class}: class {name!r} has {int(least)} training images")
-        out = self.out or Path("runs") / f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}"
+        name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}")
+        out = self.out or Path("runs") / name
         memories = {_label(name): methods.get(name) or _given(Path(name), train.spec) for name in self.memory}
         records: dict[str, Mapping[str, Any]] = dict(before)
         for name, memory in memories.items():
@@ -79,7 +82,7 @@ class Continual:
                 train,
                 test,
                 scenario,
-                out / name,
+                out / file_name(name),
                 name=name,
                 source=absolute(**source),
                 overwrite=self.overwrite,
@@ -165,7 +168,7 @@ def _is_file(name: str) -> bool:
 
 
 def _label(name: str) -> str:
-    return Path(name).stem if _is_file(name) else name
+    return Path(name).resolve().stem if _is_file(name) else name
 
 
 def _given(path: Path, spec: Spec) -> list[SyntheticSet]:

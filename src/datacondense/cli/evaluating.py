@@ -23,10 +23,11 @@ from ..protocol import Protocol, protocol_for
 from ..ranges import Batch, Epochs, Networks, Rate, Seed
 from ..rundir import PROCESS
 from ..types import ImageSet, Scores
-from .display import RunDisplay, class_table, cross_table, say, score_table, show_table
+from .display import RunDisplay, class_table, cross_table, say, score_table
 from .options import Computing
 from .reading import Reading, real_images
 from .reporting import report_on
+from .tables import show_table
 
 
 @dataclass(frozen=True)

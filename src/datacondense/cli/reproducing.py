@@ -23,10 +23,11 @@ from ..reproduce import Plan, asked, plan, reproduce, variant
 from ..results import page, row
 from ..types import ImageSet
 from .continuing import FIGURE, learn, show
-from .display import RunDisplay, say, show_table
+from .display import RunDisplay, say
 from .options import Computing
 from .reading import Reading, read
 from .reporting import report_on
+from .tables import show_table
 
 _Images: TypeAlias = tuple[ImageSet, ImageSet, dict[str, Any]]  # training, test, and what they were loaded from
 

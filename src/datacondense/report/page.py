@@ -1,6 +1,6 @@
 """The page: what stands in it, and writing it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,6 +9,7 @@ from markupsafe import Markup
 from ..errors import InputError
 from ..files import write_bytes
 from ..labels import of_paths
+from ..text import file_name, printable
 from . import charts, pictures
 from .comparison import compare
 from .reading import CONDENSED, RANDOM, WHOLE, Run
@@ -40,6 +41,7 @@ def write_report(
         loader=PackageLoader("datacondense.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,  # Markup is ours
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -56,11 +58,24 @@ def write_report(
     if figures_in is not None:
         folder = Path(figures_in)
         folder.mkdir(parents=True, exist_ok=True)
+        names = _file_names(drawn)
         for identity, draw in drawn.items():
             for suffix, data in charts.to_files(draw).items():
-                written.append(folder / f"{identity}{suffix}")
+                written.append(folder / f"{names[identity]}{suffix}")
                 write_bytes(written[-1], data)
     return written
+
+
+def _file_names(identities: Iterable[str]) -> dict[str, str]:
+    """A name for the files of each figure: a network's name, which is a part of it, may be any text."""
+    names: dict[str, str] = {}
+    for identity in identities:
+        name, again = file_name(identity), 1
+        while name.casefold() in (other.casefold() for other in names.values()):
+            again += 1
+            name = f"{file_name(identity)}-{again}"
+        names[identity] = name
+    return names
 
 
 def _title(runs: Sequence[Run]) -> str:
