@@ -21,7 +21,7 @@ from .distributed import Processes, all_processes
 from .errors import InputError
 from .evaluated import evaluate_once
 from .execution import Compile, Precision
-from .files import read_json, write_json
+from .files import named, read_json, write_json
 from .memories import Condensing, Kept, given, steps_of
 from .methods import Method, method_name
 from .observers import Observer
@@ -106,7 +106,7 @@ def learn_continually(
     processes: who shares the work, as in `condense` and `evaluate`.
     Raises InputError for what cannot be, and Stopped when the user stops a method; the same call goes on then.
     """
-    out, processes = Path(out), all_processes() if processes is None else processes
+    out, processes = named(out), all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
     tell = _telling(observers if processes.leads else ())

@@ -14,6 +14,7 @@ from .distributed import Processes, all_processes
 from .engine import Engine
 from .errors import InputError, naming
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
+from .files import named
 from .methods import Method, Problem, method_name, plugins
 from .observers import Observer, preparing
 from .ranges import Batch, Images, Pause, Seconds, Seed, Snapshots, check_arguments, check_fields
@@ -102,7 +103,7 @@ def condense(
     }
     origin = {"source": source, **({"plugin": plugin} if (plugin := plugins.origin(type(method))) else {})}
     _check_provenance({**identity, **origin}, real)
-    directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
+    directory = RunDirectory(named(out)) if out is not None and processes.leads else None
     observers = observers if processes.leads else ()
 
     def agree() -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:

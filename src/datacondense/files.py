@@ -24,11 +24,35 @@ _DIGEST = "sha256"
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with the home folder for its ~ or ~user. Raises InputError where there is none."""
+    """The path with the home folder for its ~ or ~user. Raises InputError where there is none, and as `named` does."""
     try:
-        return Path(path).expanduser()
+        return named(path).expanduser()
     except RuntimeError:
         raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
+
+
+def named(path: str | Path) -> Path:
+    """Return `path` as a Path. Raises InputError for text that no file can have as its name: empty, or not Unicode."""
+    text = str(path)
+    if not text:
+        raise InputError("a path is empty: name a file or directory")
+    if "\0" in text:
+        raise InputError(f"{text!r} is no name that a file can have: name another")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{text!r} is not UTF-8: rename the file or directory") from None
+    return Path(path)
+
+
+def resolved(path: str | Path) -> Path:
+    """Return `path` from the root of the disk, without links. Raises InputError for a link that leads to itself."""
+    try:
+        return named(path).resolve()
+    except (RuntimeError, OSError) as error:  # the former up to Python 3.12
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            raise
+        raise InputError(f"{path} is a link that leads to itself: name another") from None
 
 
 def regular(path: str | Path) -> Path:
@@ -42,11 +66,9 @@ def regular(path: str | Path) -> Path:
             a file can have.
         OSError: there is no such file, or it may not be looked at.
     """
-    path = Path(path)
+    path = named(path)
     try:
         mode = path.stat().st_mode
-    except ValueError:  # a NUL byte, or a character that the file system's encoding lacks
-        raise InputError(f"{str(path)!r} is no name that a file can have: name another") from None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise InputError(f"{path} is a link that leads to itself: name a file") from None
@@ -63,7 +85,7 @@ def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
     keep: where the old content goes; at any moment at least one of the two files is whole.
     Raises OSError, with nothing left behind, when the file cannot be written.
     """
-    path = path.resolve()  # a link stays one
+    path = resolved(path)  # a link stays one
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not a file that can be replaced: name another")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # another process may write the same
@@ -89,7 +111,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     nothing is left of the new one. Parents of `path` are made. Raises InputError when what an interrupted
     replacement left is in the way.
     """
-    path = path.resolve()
+    path = resolved(path)
     put_back(path)
     old = _moved_aside(path)
     if old.exists():
@@ -115,7 +137,7 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 def put_back(path: Path) -> None:
     """Where a process was killed while `new_directory` replaced `path`, undo it: nothing is lost."""
-    path = path.resolve()
+    path = resolved(path)
     if _moved_aside(path).exists() and not path.exists():
         _moved_aside(path).rename(path)
 
@@ -145,6 +167,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def append_line(path: Path, text: str) -> None:
     """Append one line in a single write: two processes at once both keep theirs. The file ends whole after a crash."""
+    if path.exists():
+        regular(path)
     with path.open("a+b") as file:
         if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
             text = "\n" + text  # a crash has cut the last line short: it alone is lost
@@ -155,8 +179,9 @@ def append_line(path: Path, text: str) -> None:
 
 def read_json(path: Path) -> Any:
     """The JSON value in `path`. Raises InputError when it is not JSON."""
+    data = regular(path).read_bytes()
     try:
-        return parse_json(regular(path).read_bytes())
+        return parse_json(data)
     except ValueError as error:
         raise DamagedFile(f"{path} is damaged: not JSON ({error})") from None
 

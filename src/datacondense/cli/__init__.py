@@ -14,6 +14,7 @@ import tyro
 
 from .. import __version__
 from ..errors import DatacondenseError, InputError, LostProcess, Stopped
+from ..files import resolved
 from ..launch import joined, leads, said_first, several
 from ..memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class, plugins
@@ -167,11 +168,11 @@ def _with_plugins(arguments: Sequence[str]) -> list[str]:
             path = path or next(rest, "")
             if not path:
                 raise InputError("--plugin: name a Python file")
-            if Path(path).resolve() not in _loaded:
+            if resolved(path) not in _loaded:
                 found = dict(METHODS)
                 _check_settings({name: found[name] for name in plugins.load_file(path, found)}, path)
                 METHODS.update(found)
-                _loaded.add(Path(path).resolve())
+                _loaded.add(resolved(path))
         else:
             left.append(argument)
     return left

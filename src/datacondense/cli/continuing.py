@@ -13,6 +13,7 @@ from ..data import absolute
 from ..distributed import all_processes
 from ..errors import InputError, naming
 from ..exchange import read_sets, runs_in
+from ..files import resolved
 from ..methods import METHODS, Method
 from ..pace import duration
 from ..text import file_name
@@ -168,7 +169,7 @@ def _is_file(name: str) -> bool:
 
 
 def _label(name: str) -> str:
-    return Path(name).resolve().stem if _is_file(name) else name
+    return resolved(name).stem if _is_file(name) else name
 
 
 def _given(path: Path, spec: Spec) -> list[SyntheticSet]:

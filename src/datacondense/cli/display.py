@@ -53,7 +53,7 @@ class RunDisplay:
     """
 
     def __init__(self, title: str, *, brief: bool = False, time_budget: float | None = None) -> None:
-        self.title = title
+        self.title = title = printable(title)
         self.brief = brief
         self.ends = None if time_budget is None else time.perf_counter() + time_budget
         self.bar = Bar(
@@ -123,7 +123,7 @@ class RunDisplay:
             left = left if self.ends is None else max(min(left, self.ends - now), 0)
             detail += f"  ETA {duration(left)}"
         if OUT.is_terminal:
-            self.bar.update(self.task, completed=done, total=total, detail=detail)
+            self.bar.update(self.task, completed=done, total=total, detail=printable(detail))
         else:
             say(f"{self.title}: {detail}")
 

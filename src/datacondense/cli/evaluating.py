@@ -15,13 +15,13 @@ from ..driver import condense
 from ..errors import InputError
 from ..evaluate import Share, join, milestones, together, train_share
 from ..exchange import runs_in
-from ..files import write_json
+from ..files import regular, write_json
 from ..kept_scores import keep_scores
 from ..labels import labels
 from ..methods import Random
 from ..protocol import Protocol, protocol_for
 from ..ranges import Batch, Epochs, Networks, Rate, Seed
-from ..rundir import PROCESS
+from ..rundir import PROCESS, SCORES
 from ..types import ImageSet, Scores
 from .display import RunDisplay, class_table, cross_table, say, score_table
 from .options import Computing
@@ -108,6 +108,9 @@ class Evaluate:
                 raise InputError(f"{flag} {path}: there is no directory {path.parent}")
             if path is not None and path.exists() and not path.is_file():
                 raise InputError(f"{flag} {path}: that is no file, name another")
+        for path in (run / SCORES for run in runs):  # before the training: its scores are added there
+            if path.exists():
+                regular(path)
         rows = self._of_process(sets, runs) if self.process else self._rows(sets, runs, train)
         of_row = [(row, self._told(score)) for row, score in self._train(rows, test)]
         scores = {

@@ -39,6 +39,7 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Any], union: Any) -> 
     """
     if not arguments[0].startswith("-") and arguments[0] not in commands:
         raise unknown("command", arguments[0], commands)
+    _check_words(arguments)
     said = io.StringIO()
     try:
         with redirect_stderr(said):
@@ -60,6 +61,21 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Any], union: Any) -> 
         raise _not_known(left[0], command, _help(arguments, commands))
     check_fields(command)
     return command
+
+
+def _check_words(arguments: Sequence[str]) -> None:
+    """Raises InputError for a word that can be no name or value: empty, or with characters that no text has."""
+    before = ""
+    for word in arguments:
+        flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if (equals or not flag) and not value:
+            where = flag or (before if before.startswith("--") and "=" not in before else "")
+            raise InputError(
+                f"{where}: its value is empty" if where else "a word of the command is empty: leave it out"
+            )
+        if "\0" in word or any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise InputError(f"{word!r} is not UTF-8 text: give the file or directory another name")
+        before = word
 
 
 def _help(arguments: Sequence[str], commands: Mapping[str, Any]) -> str:

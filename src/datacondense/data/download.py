@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataNotFound, InputError, reason
-from ..files import expanded
+from ..files import expanded, resolved
 from . import tree
 
 _SECONDS = 5  # that the hub has to answer
@@ -29,7 +29,7 @@ def is_local(repo: str) -> bool:
 
 def root(repo: str) -> Path:
     """The folder of a set on this machine, without any link: what the library is given, and finds files below."""
-    return expanded(repo).resolve()
+    return resolved(expanded(repo))
 
 
 def state(repo: str) -> str:

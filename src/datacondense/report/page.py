@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import InputError
-from ..files import write_bytes
+from ..files import named, write_bytes
 from ..labels import of_paths
 from ..text import file_name, printable
 from . import charts, pictures
@@ -27,7 +27,7 @@ def write_report(
     """
     if not runs:
         raise InputError("name a run: datacondense report RUN")
-    paths = [Path(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
+    paths = [named(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
     names = of_paths(paths)
     read = [Run.at(path, name) for path, name in zip(paths, names, strict=True)]
     drawn: dict[str, charts.Chart] = {}
@@ -52,11 +52,11 @@ def write_report(
         comparison=compare(read, chart) if len(read) > 1 else [],
         runs=[section(run, index, shown, chart) for index, (run, shown) in enumerate(zip(read, images, strict=True))],
     )
-    out = Path(out)
+    out = named(out)
     written = [out]
     write_bytes(out, text.encode())
     if figures_in is not None:
-        folder = Path(figures_in)
+        folder = named(figures_in)
         folder.mkdir(parents=True, exist_ok=True)
         names = _file_names(drawn)
         for identity, draw in drawn.items():
