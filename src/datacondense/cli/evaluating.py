@@ -24,7 +24,7 @@ from ..ranges import Batch, Epochs, Networks, Rate, Seed
 from ..rundir import PROCESS, SCORES
 from ..types import ImageSet, Scores
 from .display import RunDisplay, class_table, cross_table, say, score_table
-from .options import Computing
+from .options import Computing, check_target
 from .reading import Reading, real_images
 from .reporting import report_on
 from .tables import show_table
@@ -104,10 +104,7 @@ class Evaluate:
         on = self.on == "validation"
         train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test", validation=on)
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
-            if path is not None and not path.parent.is_dir():
-                raise InputError(f"{flag} {path}: there is no directory {path.parent}")
-            if path is not None and path.exists() and not path.is_file():
-                raise InputError(f"{flag} {path}: that is no file, name another")
+            check_target(flag, path)
         for path in (run / SCORES for run in runs):  # before the training: its scores are added there
             if path.exists():
                 regular(path)

@@ -9,6 +9,7 @@ import tyro
 
 from ..errors import InputError
 from ..execution import Compile, Precision
+from ..files import resolved
 from ..ranges import Batch, Pause, Seconds, Snapshots, check_value
 
 Plugins: TypeAlias = Annotated[
@@ -72,6 +73,20 @@ class Going:
     def every(self) -> float:
         """Seconds between checkpoints; 0 after each update."""
         return seconds("--checkpoint-every", self.checkpoint_every, Pause)
+
+
+def check_target(flag: str, path: Path | None) -> None:
+    """Check that a file can be written to `path`, before the work that it is to hold is done.
+
+    Raises:
+        InputError: there is no such directory, or something is in the way that is no file. The message names `flag`.
+    """
+    if path is None:
+        return
+    if not resolved(path).parent.is_dir():
+        raise InputError(f"{flag} {path}: there is no directory {path.parent}")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{flag} {path}: that is no file, name another")
 
 
 def seconds(flag: str, text: str, kind: Any = Seconds) -> float:

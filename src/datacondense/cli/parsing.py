@@ -24,6 +24,12 @@ _NO_CHOICE = ("", "None", "False")
 _PLAINER = {
     r"^Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": r"\1 \2: must be a whole number",
     r"^Error parsing (\S+): could not convert string to float: (.*)": r"\1 \2: must be a number",
+    r"^Error parsing (\S+): no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\..*": (
+        r"\1 \2: must be a whole number"
+    ),
+    r"^Error parsing (\S+): no type matching \{None\}\|FLOAT could be instantiated from \[(.*?)\]\..*": (
+        r"\1 \2: must be a number"
+    ),
     r"^invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*?),?\)\.": r"\2 '\1': must be one of \3",
     r"^Missing value for argument '(.*)'\. Expected 1 values": r"\1: its value is missing",
     r"^Error parsing \S*__tyro\S*: ": "",

@@ -24,7 +24,7 @@ from ..results import page, row
 from ..types import ImageSet
 from .continuing import FIGURE, learn, show
 from .display import RunDisplay, say
-from .options import Computing
+from .options import Computing, check_target
 from .reading import Reading, read
 from .reporting import report_on
 from .tables import show_table
@@ -239,7 +239,6 @@ class Results:
     def run(self) -> None:
         if not self.results.is_dir():
             raise InputError(f"--results {self.results}: there is no such directory; `datacondense reproduce` makes it")
-        if not self.out.parent.is_dir():
-            raise InputError(f"--out {self.out}: there is no directory {self.out.parent}")
+        check_target("--out", self.out)
         write_bytes(self.out, page(self.results).encode())
         say(str(self.out))

@@ -15,6 +15,7 @@ from ..labels import of_paths
 from ..ranges import Images
 from ..types import Spec
 from .display import say
+from .options import check_target
 from .reading import Reading, real_images
 
 _LISTED = 20  # class names in an error
@@ -85,8 +86,7 @@ class Show:
         if len(self.run_dirs) > 1 and (self.real or self.process):
             flag = "--real" if self.real else "--process"
             raise InputError(f"{flag} draws one set, not {len(self.run_dirs)}: name one run")
-        if self.out is not None and not self.out.parent.is_dir():
-            raise InputError(f"--out {self.out}: there is no directory {self.out.parent}")
+        check_target("--out", self.out)
         if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
             raise InputError(f"--out {self.out}: name the PNG, the GIF lies beside it")
 
