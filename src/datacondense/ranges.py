@@ -108,9 +108,10 @@ def _number_problem(value: Any, kind: type, range_: Meta | None) -> str:
     if not _is_number(value) or (kind is int and not isinstance(value, numbers.Integral)):
         return f"must be a {'whole ' if kind is int else ''}number"
     bounds = range_ or (Meta(ge=-_WORD, le=_WORD - 1) if kind is int else Meta())
+    number: Any = value
     is_finite = isinstance(value, numbers.Integral) or math.isfinite(value)
-    too_small = (bounds.ge is not None and value < bounds.ge) or (bounds.gt is not None and value <= bounds.gt)
-    too_large = (bounds.le is not None and value > bounds.le) or (bounds.lt is not None and value >= bounds.lt)
+    too_small = (bounds.ge is not None and number < bounds.ge) or (bounds.gt is not None and number <= bounds.gt)
+    too_large = (bounds.le is not None and number > bounds.le) or (bounds.lt is not None and number >= bounds.lt)
     return "" if is_finite and not too_small and not too_large else f"must be {_in_words(bounds)}"
 
 

@@ -166,4 +166,5 @@ def _optional(kind: Any) -> str | None:
     if len(kinds) != 2 or type(None) not in kinds:
         return None
     (inner,) = (one for one in kinds if one is not type(None))
+    inner = get_args(inner)[0] if get_origin(inner) is Annotated else inner
     return {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}.get(inner)
