@@ -10,8 +10,8 @@ import datacondense
 
 PACKAGE = Path(datacondense.__file__).parent
 LAYERS = [  # a module may import those of its own layer's unit (package) and of the layers above it
-    {"errors", "_version"},
-    {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace"},
+    {"errors", "_version", "text"},
+    {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace", "ranges"},
     {"cache", "generators"},
     {"generated"},
     {"augment", "distances", "synthetic", "networks", "data"},

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .errors import DataNotFound, InputError, naming
-from .files import read_tensors, write_tensors
+from .files import named, read_tensors, write_tensors
 from .generated import Generated
 from .types import Spec
 
@@ -149,7 +149,7 @@ def load_set(path: str | Path) -> SyntheticSet:
 
     Raises InputError when there is none, when it is damaged, and when its images do not fit its header.
     """
-    path = Path(path)
+    path = named(path)
     if path.is_dir():
         path = path / FILE_NAME
     if not path.is_file():

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, final
 
 from .distributed import Processes
 from .errors import Diverged, InputError, Stopped, reason, unknown
+from .files import regular
 from .memory import is_out_of_memory
 from .presets import PRESETS
 from .reproduce import Plan, first_settings, record_path
@@ -100,7 +101,7 @@ def recorded(plan: Plan, results: Path, asked: Mapping[str, Any]) -> Mapping[str
     asked: as in `run_all`. Raises InputError for a line that is no record, and that no record looked for follows.
     """
     path = record_path(plan, results)
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    lines = regular(path).read_text(errors="replace").splitlines() if path.exists() else []
     wanted = {
         "variant": plan.variant,
         "settings": plan.preset.method.settings(),

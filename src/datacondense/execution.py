@@ -7,7 +7,7 @@ import sysconfig
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from .distributed import Processes
 from .errors import InputError
 from .networks import Network, build
+from .ranges import Batch, check_arguments
 from .types import Spec
 
 Precision = Literal["auto", "fp32", "tf32", "bf16"]
@@ -81,7 +82,7 @@ def decide(
     device: str = "auto",
     precision: Precision = "auto",
     compile: Compile = "auto",
-    classes_at_once: int | None = None,
+    classes_at_once: Batch | None = None,
 ) -> Execution:
     """Settle what was left to us, by rules that give the same answer each time on one machine.
 
@@ -91,11 +92,7 @@ def decide(
     eighth of the memory of a GPU), at least one, and all without a load.
     Raises InputError as `check` does, and for a number of classes below 1.
     """
-    if classes_at_once is not None and classes_at_once < 1:
-        raise InputError(f"--classes-at-once {classes_at_once}: must be at least 1")
-    for flag, value, known in (("precision", precision, Precision), ("compile", compile, Compile)):
-        if value not in get_args(known):
-            raise InputError(f"--{flag} {value}: take one of {', '.join(get_args(known))}")
+    check_arguments(decide, classes_at_once=classes_at_once, precision=precision, compile=compile)
     device = settled(device)
     kind = _kind(device)
     memory = _memory(device) if kind == "cuda" else None

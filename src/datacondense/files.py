@@ -1,9 +1,11 @@
 """Files that are either whole or not there: atomic writes, and tensors under a checksum."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,11 +24,59 @@ _DIGEST = "sha256"
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with the home folder for its ~ or ~user. Raises InputError where there is none."""
+    """The path with the home folder for its ~ or ~user. Raises InputError where there is none, and as `named` does."""
     try:
-        return Path(path).expanduser()
+        return named(path).expanduser()
     except RuntimeError:
         raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
+
+
+def named(path: str | Path) -> Path:
+    """Return `path` as a Path. Raises InputError for text that no file can have as its name: empty, or not Unicode."""
+    text = str(path)
+    if not text:
+        raise InputError("a path is empty: name a file or directory")
+    if "\0" in text:
+        raise InputError(f"{text!r} is no name that a file can have: name another")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{text!r} is not UTF-8: rename the file or directory") from None
+    return Path(path)
+
+
+def resolved(path: str | Path) -> Path:
+    """Return `path` from the root of the disk, without links. Raises InputError for a link that leads to itself."""
+    try:
+        return named(path).resolve()
+    except (RuntimeError, OSError) as error:  # the former up to Python 3.12
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            raise
+        raise InputError(f"{path} is a link that leads to itself: name another") from None
+
+
+def regular(path: str | Path) -> Path:
+    """Return `path` after checking that it is a regular file, which can be opened without waiting for anyone.
+
+    Call it before a library opens a file by its name. A FIFO would wait for a writer for ever, and a device may never
+    end.
+
+    Raises:
+        InputError: the path is a directory, a FIFO, a socket or a device; a link that leads to itself; or no name that
+            a file can have.
+        OSError: there is no such file, or it may not be looked at.
+    """
+    path = named(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{path} is a link that leads to itself: name a file") from None
+        raise
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        raise InputError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}: name a file")
+    return path
 
 
 def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
@@ -35,7 +85,7 @@ def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
     keep: where the old content goes; at any moment at least one of the two files is whole.
     Raises OSError, with nothing left behind, when the file cannot be written.
     """
-    path = path.resolve()  # a link stays one
+    path = resolved(path)  # a link stays one
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not a file that can be replaced: name another")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")  # another process may write the same
@@ -61,7 +111,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     nothing is left of the new one. Parents of `path` are made. Raises InputError when what an interrupted
     replacement left is in the way.
     """
-    path = path.resolve()
+    path = resolved(path)
     put_back(path)
     old = _moved_aside(path)
     if old.exists():
@@ -87,7 +137,7 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 def put_back(path: Path) -> None:
     """Where a process was killed while `new_directory` replaced `path`, undo it: nothing is lost."""
-    path = path.resolve()
+    path = resolved(path)
     if _moved_aside(path).exists() and not path.exists():
         _moved_aside(path).rename(path)
 
@@ -117,6 +167,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def append_line(path: Path, text: str) -> None:
     """Append one line in a single write: two processes at once both keep theirs. The file ends whole after a crash."""
+    if path.exists():
+        regular(path)
     with path.open("a+b") as file:
         if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
             text = "\n" + text  # a crash has cut the last line short: it alone is lost
@@ -127,8 +179,9 @@ def append_line(path: Path, text: str) -> None:
 
 def read_json(path: Path) -> Any:
     """The JSON value in `path`. Raises InputError when it is not JSON."""
+    data = regular(path).read_bytes()
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(data)
     except ValueError as error:
         raise DamagedFile(f"{path} is damaged: not JSON ({error})") from None
 
@@ -166,10 +219,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises InputError when the file is not one, is truncated, or does not match its checksum.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(regular(path), framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except OSError:
+    except (OSError, InputError):
         raise
     except Exception as error:  # of a dtype that PyTorch does not know it raises others than its own
         raise DamagedFile(f"{path} is damaged or not a safetensors file ({reason(error)})") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 from .artifact import FILE_NAME, SyntheticSet
 from .errors import DamagedFile, InputError
-from .files import append_line, parse_json
+from .files import append_line, parse_json, regular
 from .rundir import SCORES
 from .types import Scores
 
@@ -28,7 +28,7 @@ def kept_scores(run: Path) -> list[Scores]:
     """All scores in a run directory, the oldest first. Raises InputError, naming the line, for what is none."""
     path = run / SCORES
     found = []
-    for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
+    for number, line in enumerate(regular(path).read_bytes().splitlines() if path.exists() else [], start=1):
         try:
             found += [from_json(value) for value in parse_json(line).values()]
         except (ValueError, KeyError, TypeError, AttributeError) as error:

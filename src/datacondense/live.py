@@ -15,10 +15,11 @@ from PIL import Image
 
 from .artifact import SyntheticSet
 from .errors import DamagedFile, InputError, reason
-from .files import parse_json, read_json, write_json
+from .files import parse_json, read_json, regular, write_json
 from .observers import Progress
 from .picture import draw_grid
 from .rundir import EVENTS, LOG, WANDB, events
+from .text import printable
 
 _IMAGES = "images"
 _SECONDS = 10  # after which TensorBoard finds in its files what was written
@@ -96,7 +97,7 @@ class Live(ABC):
     def _catch_up(self, done: int) -> None:
         """Write what the log has of earlier sessions."""
         log = self.run / LOG
-        for line in log.read_bytes().splitlines() if done and log.exists() else ():
+        for line in regular(log).read_bytes().splitlines() if done and log.exists() else ():
             entry = parse_json(line)
             self.progress(Progress(entry["iteration"], done, entry["loss"], entry["seconds"]))
         self._before = None  # between two sessions there was no speed
@@ -146,7 +147,7 @@ class WeightsAndBiases(Live):
         with _telling(wandb):
             self._to = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "datacondense"),
-                name=self.run.absolute().name,
+                name=printable(self.run.absolute().name),
                 id=identity,
                 resume="allow",
                 config={**made["settings"], **{key: made[key] for key in _CONFIG}},

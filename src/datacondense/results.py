@@ -8,6 +8,7 @@ from typing import Any
 
 from .continual import load_record
 from .errors import InputError
+from .files import regular
 from .presets import PRESETS
 
 _FIELDS = {"preset", "variant", "changed", "seeds", "nets", "scores", "published", "seconds", "machine", "versions"}
@@ -26,7 +27,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """
     best = []
     for path in sorted(folder.glob("*.jsonl")):
-        records = [parse(path, line) for line in path.read_text(errors="replace").splitlines()]
+        records = [parse(path, line) for line in regular(path).read_text(errors="replace").splitlines()]
         if records:
             best.append(max(reversed(records), key=lambda record: len(record["seeds"]) * record["nets"]))
     return best

@@ -10,6 +10,7 @@ from ..artifact import SyntheticSet
 from ..data import load
 from ..distributed import Processes, all_processes
 from ..errors import DataNotFound, InputError
+from ..ranges import HeldOut, Side
 from ..types import ImageSet
 from .display import RunDisplay
 
@@ -20,7 +21,7 @@ class Reading:
 
     data_dir: Path | None = None
     """Where the files of a named dataset are."""
-    image_size: int | None = None
+    image_size: Side | None = None
     """Resize the short side of each image of folder: or hub: to this many pixels, and crop the middle square."""
     skip_broken: bool = False
     """Leave out images that cannot be read, and list them."""
@@ -31,7 +32,7 @@ class Reading:
     pixel_range: Literal["full", "own"] = "full"
     """What becomes 0 and 255: the ends of the range of the format (full), or the lowest and the highest value of all
     training images (own), as for images of 4, 10 or 12 bits."""
-    hold_out: float = 0.0
+    hold_out: HeldOut = 0.0
     """Leave this share of each class's training images out, always the same: settings are chosen by them, with
     `evaluate --on validation`, and not by the test images."""
 

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..exchange import runs_in
 from ..rundir import REPORT
 from .display import say
+from .options import check_target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,7 @@ class Report:
             raise InputError("name a run, before the options: datacondense report RUN")
         runs = [run for path in self.run_dirs for run in runs_in(path)]
         out = self.out or runs[0] / REPORT
-        if self.out and not out.parent.is_dir():
-            raise InputError(f"--out {out}: there is no directory {out.parent}")
+        check_target("--out", self.out)
         from ..report import write_report  # only here: its library of figures takes longer to import than all else
 
         for path in write_report(runs, out, figures_in=self.figures):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataNotFound, InputError, naming, reason
-from ..files import expanded
+from ..files import expanded, resolved
 from . import pieces, regular, tree
 from .pieces import Tables
 
@@ -31,7 +31,7 @@ def is_local(repo: str) -> bool:
 
 def root(repo: str) -> Path:
     """The folder of a set on this machine, without any link: what the library is given, and finds files below."""
-    return expanded(repo).resolve()
+    return resolved(expanded(repo))
 
 
 def state(repo: str) -> str:

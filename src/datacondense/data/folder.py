@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import DataNotFound, InputError, naming
-from ..files import expanded
+from ..files import expanded, resolved
 from ..types import ImageSet, check_names
 from . import tree
 from .collection import Collection, fetch
@@ -43,7 +43,7 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
     with tree.opened(path) as found:
         class_names, files, notes = _layout(found)
         collection = Collection(
-            name=path.resolve().name if path.is_dir() else path.stem,
+            name=resolved(path).name if path.is_dir() else path.stem,
             class_names=class_names,
             place=found.place,
             files=[name for name, _, _ in files],

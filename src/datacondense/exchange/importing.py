@@ -9,7 +9,7 @@ from typing import Any
 from .. import picture
 from ..artifact import FILE_NAME, SyntheticSet, save
 from ..errors import DamagedFile, DataNotFound, InputError
-from ..files import new_directory
+from ..files import named, new_directory
 from ..rundir import IMPORTED, RunDirectory
 from ..types import Spec
 from . import destination, folder, hub, npz, published
@@ -35,7 +35,7 @@ def import_sets(
     Returns the run directories. `dest` is written whole or left as it was. Raises InputError for anything that
     cannot be used; nothing in a file is ever run.
     """
-    path, dest = Path(path), Path(dest)
+    path, dest = named(path), named(dest)
     destination.check_imported(dest, path, overwrite=overwrite)
     sets, files = read_sets(path, spec)
     record = {"file": path.name, "sha256": sha256(files), "sets": len(sets)}

@@ -160,9 +160,10 @@ def _share(accuracies: Mapping[str, list[float]], index: int, entries: int) -> d
 
 
 def _settings(path: Path, accuracies: Mapping[str, object]) -> dict[str, str]:
-    """What the authors' name of the file says, res_METHOD_DATA_NETWORK_Nipc.pt: the network, and DC's lack of
+    """What the authors' name of the file says, res_METHOD_DATA_NETWORK_Nipc.pt, cl_res_METHOD_... or cl_METHOD_...: the
+    network, and DC's lack of
     augmentation, under which its sets are to be evaluated; without such a name the only network that was tested."""
-    named = re.match(r"(?:cl_)?res_([^_]+)_[^_]+_(.+?)_\d+ipc", path.name)
+    named = re.match(r"(?:cl_(?:res_)?|res_)([^_]+)_[^_]+_(.+?)_\d+ipc", path.name)
     arch = named[2] if named else next(iter(accuracies)) if len(accuracies) == 1 else ""
     settings = {"arch": arch} if arch in NETWORKS else {}
     return {**settings, "augment": "none"} if named and named[1] == "DC" else settings

@@ -12,7 +12,7 @@ from .. import picture, snapshots, storage
 from ..artifact import SyntheticSet, load_set
 from ..baselines import BESIDE
 from ..errors import DamagedFile, InputError
-from ..files import parse_json, read_json
+from ..files import parse_json, read_json, regular
 from ..kept_scores import from_json, is_of, kept_scores
 from ..rundir import EVALUATION, LOG, PROCESS, RUN, RunDirectory
 from ..types import Scores
@@ -53,7 +53,7 @@ class Run:
         """Iteration, loss and seconds since the start, of each iteration."""
         path = self.path / LOG
         entries = []
-        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], start=1):
+        for number, line in enumerate(regular(path).read_bytes().splitlines() if path.exists() else [], start=1):
             try:
                 entry = parse_json(line)
                 entries.append((int(entry["iteration"]), float(entry["loss"]), float(entry["seconds"])))
