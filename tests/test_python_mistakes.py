@@ -18,9 +18,9 @@ QUICK: dict[str, Any] = {"arch": "MLP", "iterations": 1, "batch_real": 4}
     [
         ({"method": DistributionMatching(**{**QUICK, "lr": np.float32(1)})}, "float32 is not JSON serializable: give"),
         ({"ipc": np.int64(1)}, "int64 is not JSON serializable"),
-        ({"seed": 1.5}, "provenance.seed is of type float"),
-        ({"source": "digits"}, "provenance.source is of type str"),
-        ({"source": {"source": "digits", "progress": None}}, "names its data in a way that is not known"),
+        ({"seed": 1.5}, "provenance.seed is float, expected int"),
+        ({"source": "digits"}, "provenance.source is str, expected object"),
+        ({"source": {"source": "digits", "progress": None}}, "provenance.source.progress is not known to this version"),
         ({"method": "dm"}, "'dm' is no method: give one such as"),
         ({"start": "runs/a"}, "'runs/a' is no set: give datacondense.load_set"),
         ({"time_budget": float("nan")}, "--time-budget nans: must be positive"),
