@@ -45,9 +45,18 @@ LIES = {
     "seed negative": ({"provenance": {"seed": -1}}, r"field provenance\.seed is not int >= 0"),
     "arch a number": ({"provenance": {"settings": {"arch": 3}}}, r"settings\.arch is int, expected str"),
     "source a number": ({"provenance": {"source": {"source": 3}}}, r"source\.source is int, expected str"),
-    "progress": ({"provenance": {"source": {"source": "digits", "progress": 1}}}, r"source\.progress is not known to this version: update"),
-    "size text": ({"provenance": {"source": {"source": "digits", "image_size": "9"}}}, r"image_size is str, expected int"),
-    "place a number": ({"provenance": {"source": {"source": "digits", "data_dir": 5}}}, r"data_dir is int, expected str"),
+    "progress": (
+        {"provenance": {"source": {"source": "digits", "progress": 1}}},
+        r"source\.progress is not known to this version: update",
+    ),
+    "size text": (
+        {"provenance": {"source": {"source": "digits", "image_size": "9"}}},
+        r"image_size is str, expected int",
+    ),
+    "place a number": (
+        {"provenance": {"source": {"source": "digits", "data_dir": 5}}},
+        r"data_dir is int, expected str",
+    ),
     "done text": ({"provenance": {"iterations_done": "many"}}, r"provenance\.iterations_done is str, expected int"),
     "infinite": ({"provenance": {"wall_seconds": float("inf")}}, "header is not JSON"),
     "no Unicode": ({"provenance": {"method": "\ud800"}}, "header is not JSON"),

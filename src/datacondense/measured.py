@@ -150,7 +150,7 @@ class Reproduced(Fields, kw_only=True):
     seconds: ReproducedSeconds
     machine: Line
     versions: dict[Line, Line]
-    data_sha256: Line = ""
+    data_sha256: Line | None = None
     source: Line = ""
 
     def __post_init__(self) -> None:
