@@ -1,6 +1,5 @@
 """Files with wrong fields under a right checksum, through every reader: one line of what is wrong, or an answer."""
 
-import copy
 import json
 import os
 import random
@@ -469,10 +468,3 @@ def test_cache_of_images(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wandb(work: Path) -> None:
     path = work / "run/wandb.json"
     cases({"id": "0a1b2c3d"}, writes(path), Judge(), lambda: live._known(path))
-
-
-def test_mutations_are_the_same_each_time() -> None:
-    value = {"a": [1, {"b": "c"}], "d": None}
-    before = copy.deepcopy(value)
-    assert repr(mutated(value, random.Random(3))) == repr(mutated(value, random.Random(3)))
-    assert value == before
