@@ -20,6 +20,9 @@ class ProtocolFields(Fields, kw_only=True):
 
     recipes: dict[Network, RecipeFields]
     tested_on: Line = "test"
+    machine: Line | None = None
+    versions: dict[Line, Line] | None = None
+    execution: dict[Network, dict[str, Any]] = msgspec.field(default_factory=dict)
 
 
 class TrainedOn(Fields, kw_only=True):
@@ -59,30 +62,18 @@ class ProcessEntry(Fields, kw_only=True):
     scores: ScoresFields
 
 
-class EvaluatedProtocol(ProtocolFields, kw_only=True):
-    """How an evaluation of `reproduce` or `continual` was made, of which their records tell."""
-
-    machine: Line
-    versions: dict[Line, Line]
-    execution: dict[Network, dict[str, Any]]
-
-
-class EvaluatedScores(ScoresFields, kw_only=True):
-    """The scores of such an evaluation."""
-
-    protocol: EvaluatedProtocol
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.protocol.execution.keys() >= self.accuracy.keys():
-            raise ValueError("protocol.execution lacks a network")
-
-
 class Evaluated(Fields, kw_only=True):
     """evaluation.json."""
 
     asked: dict[str, Any]
-    scores: EvaluatedScores
+    scores: ScoresFields
+
+    def __post_init__(self) -> None:
+        protocol = self.scores.protocol
+        if protocol.machine is None or protocol.versions is None:
+            raise ValueError("scores.protocol lacks machine or versions")
+        if not protocol.execution.keys() >= self.scores.accuracy.keys():
+            raise ValueError("scores.protocol.execution lacks a network")
 
 
 class ScenarioFields(Fields, kw_only=True):

@@ -158,8 +158,8 @@ class Recorded(Provenance, kw_only=True):
     launch: Launch | None = None
 
 
-class Resumable(Recorded, kw_only=True):
-    """run.json of a run that can go on."""
+class Resumable(Fields, kw_only=True):
+    """What run.json must have, beside being `Recorded`, for the run to go on."""
 
     status: Name
     method: Name
@@ -173,8 +173,8 @@ class Resumable(Recorded, kw_only=True):
     machine: Line
 
 
-class Finished(Provenance, kw_only=True):
-    """The provenance of a set that a run of ours has finished."""
+class Finished(Fields, kw_only=True):
+    """What the provenance of a set must have that a run of ours has finished."""
 
     iterations_done: Count
     wall_seconds: Seconds

@@ -51,7 +51,7 @@ Text = Annotated[str, Meta(max_length=10_000)]
 Sha256 = Annotated[str, Meta(pattern=SHA256)]
 
 
-class Fields(msgspec.Struct, kw_only=True, frozen=True):
+class Fields(msgspec.Struct, kw_only=True):
     """Base of the types of files: fields by name, in any order."""
 
 

@@ -14,12 +14,27 @@ from markupsafe import Markup
 from mutations import JUNK, Judge, mutated
 
 import datacondense as dc
-from datacondense import ImageSet, cells, cli, evaluated, exchange, labels, live, memories, reproduce, results, storage
+from datacondense import (
+    ImageSet,
+    cache,
+    cells,
+    cli,
+    evaluated,
+    exchange,
+    labels,
+    live,
+    memories,
+    picture,
+    reproduce,
+    results,
+    storage,
+)
 from datacondense.artifact import FILE_NAME
 from datacondense.cli import continuing, evaluating
 from datacondense.continual import Scenario, learn_continually, load_record
 from datacondense.data import store
-from datacondense.driver import condense
+from datacondense.distributed import ALONE
+from datacondense.driver import condense, settle
 from datacondense.engine import Engine
 from datacondense.evaluate import evaluate, evaluate_by
 from datacondense.exchange import destination
@@ -55,7 +70,7 @@ def protocol(synthetic: dc.SyntheticSet) -> Protocol:
     return protocol_for(synthetic, archs=["MLP", "LeNet"][:1], nets=2, epochs=1)
 
 
-HOW = {"device": "cpu", "precision": "auto", "compile": "off"}
+HOW: dict[str, Any] = {"device": "cpu", "precision": "auto", "compile": "off"}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +89,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         keep_scores("run", {"dm": scores, "whole": whole, "random": evaluate(other, real, nets=2, epochs=1)})
         entries = [{"iteration": iteration, "scores": scores.to_json()} for iteration in (0, 1, 3)]
         write_json(Path("run/process.json"), entries)
-        evaluated.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, HOW, dc.distributed.ALONE)
+        evaluated.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, HOW, ALONE)
         for to in ("folder", "hf"):
             exchange.export(made, to, to)
         exchange.export([made, other], "npz", "several")
@@ -351,7 +366,7 @@ def test_checkpoint(work: Path) -> None:
     run_json = json.loads((work / "stopped/run.json").read_text())
     write_json(work / "stopped/run.json", {**run_json, "status": "stopped"})
     (work / "stopped/checkpoint.previous.safetensors").unlink()
-    execution = dc.driver.settle(METHOD, toy(), 2)
+    execution = settle(METHOD, toy(), 2)
     engine = Engine(execution)
     log = (work / "stopped/log.jsonl").read_bytes()
 
@@ -386,7 +401,7 @@ def test_snapshot(work: Path) -> None:
 
 def test_neighbours(work: Path) -> None:
     made = dc.load_set("run")
-    path = work / "run" / dc.picture.NEIGHBOURS_FILE
+    path = work / "run" / picture.NEIGHBOURS_FILE
     tensor_cases(path, Judge(), lambda: reading.Run(work / "run", "a", made).neighbours)
 
 
@@ -453,7 +468,7 @@ def test_cache_of_images(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     key = store.key("toy")
     store.fetch(key, source)
-    path = dc.cache.folder() / "sets" / key / "set.json"
+    path = cache.folder() / "sets" / key / "set.json"
     entry = json.loads(path.read_text())
 
     def fetched() -> None:
