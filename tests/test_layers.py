@@ -11,6 +11,8 @@ import datacondense
 PACKAGE = Path(datacondense.__file__).parent
 LAYERS = [  # a module may import those of its own layer's unit (package) and of the layers above it
     {"errors", "_version", "text"},
+    {"schema"},
+    {"records", "measured"},
     {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace", "ranges"},
     {"cache", "generators"},
     {"generated"},
@@ -25,7 +27,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"artifact", "snapshots"},
     {"picture", "figures", "observers"},
     {"rundir", "storage", "labels"},
-    {"session", "kept_scores", "protocol"},
+    {"session", "kept_scores", "protocol", "run_log"},
     {"driver", "live", "evaluate", "presets", "exchange"},
     {"baselines", "evaluated", "estimate", "memories"},
     {"reproduce", "continual"},

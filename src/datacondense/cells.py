@@ -63,7 +63,7 @@ def run_all(
 
     def made(plan: Plan) -> Mapping[str, Any]:
         record = kept[plan.variant].record if plan.variant in kept else None
-        return record if record and record["data_sha256"] == content(plan) else run(plan)
+        return record if record and record.get("data_sha256") == content(plan) else run(plan)
 
     mine = {
         plan.variant: _outcome(plan, lambda plan=plan: made(plan)) for plan in left[processes.rank :: processes.size]

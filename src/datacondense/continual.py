@@ -18,19 +18,20 @@ import torch
 from . import artifact, machine, picture
 from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
-from .errors import InputError
+from .errors import DataNotFound, InputError
 from .evaluated import evaluate_once
 from .execution import Compile, Precision
 from .files import named, read_json, write_json
+from .measured import ContinualRecord
 from .memories import Condensing, Kept, given, steps_of
 from .methods import Method, method_name
 from .observers import Observer
 from .protocol import Protocol, protocol_for
 from .ranges import Batch, Epochs, Images, Networks, Rate, Repeats, check_fields
+from .schema import check
 from .types import ImageSet, Scores
 
 RECORD = "continual.json"
-_FIELDS = {"memory", "data", "classes_seen", "accuracy", "mean", "std", "scenario"}
 
 
 @final
@@ -146,10 +147,9 @@ def load_record(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     path = path / RECORD if path.is_dir() else path
     if not path.is_file():
-        raise InputError(f"no record of continual learning at {path}: name a directory of `datacondense continual`")
+        raise DataNotFound(f"no record of continual learning at {path}: name a directory of `datacondense continual`")
     record = read_json(path)
-    if not isinstance(record, dict) or not record.keys() >= _FIELDS:
-        raise InputError(f"{path} is no record of continual learning")
+    check(record, ContinualRecord, f"{path} is no record of continual learning")
     return record
 
 

@@ -9,17 +9,18 @@ from typing import Any
 
 from torch import Tensor
 
-from . import artifact, machine
+from . import artifact, machine, schema
 from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .engine import Engine
-from .errors import InputError, naming
+from .errors import DamagedFile, InputError, naming
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .files import named
 from .methods import Method, Problem, method_name, plugins
 from .methods.uneven import listed
 from .observers import Observer, preparing
 from .ranges import Batch, Images, Pause, Seconds, Seed, Snapshots, check_arguments, check_fields
+from .records import Finished
 from .rundir import RunDirectory, begun
 from .session import Session
 from .types import ImageSet, check_names
@@ -105,7 +106,7 @@ def condense(
         "start": _origin(start) if start else None,
     }
     origin = {"source": source, **({"plugin": plugin} if (plugin := plugins.origin(type(method))) else {})}
-    _check_provenance({**identity, **origin}, real)
+    _check_provenance({key: value for key, value in identity.items() if key not in asked} | origin, real)
     if processes.leads:
         note_small_classes(start, method, real, ipc)
     directory = RunDirectory(named(out)) if out is not None and processes.leads else None
@@ -117,11 +118,12 @@ def condense(
         if directory and recorded and recorded["status"] == "complete":
             with naming(f"the run in {directory.path} is complete, but its set cannot be read, take --overwrite"):
                 finished = artifact.load_set(directory.path)
+                schema.check(dict(finished.provenance), Finished, "its provenance is incomplete")
             for observer in observers:
                 observer.message(f"{directory.path} is complete: there is nothing to resume")
             return recorded, finished
         if recorded:
-            return recorded, Execution(**recorded["execution"])
+            return recorded, Execution.from_json(recorded["execution"])
         return None, settle(method, real, ipc, **asked)
 
     recorded, execution = processes.agreed(agree)
@@ -226,12 +228,15 @@ def _fewer(counts: Tensor, least: int, real: ImageSet) -> tuple[int, str]:
 
 
 def _check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
-    """Raises InputError for what could be written into no set, or read from none."""
+    """Raise InputError for what could be written into no set, or read from none."""
     try:
         made = json.loads(json.dumps(made))
     except TypeError as error:
         raise InputError(f"{error}: give plain numbers, texts and lists of them") from None
-    artifact.read_header({"format": artifact.FORMAT, "spec": real.spec.to_json(), "provenance": made})
+    try:
+        artifact.read_header({"format": artifact.FORMAT, "spec": real.spec.to_json(), "provenance": made})
+    except DamagedFile as error:
+        raise InputError(str(error)) from None  # there is no file yet
 
 
 def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:

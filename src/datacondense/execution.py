@@ -4,6 +4,7 @@ import math
 import os
 import shutil
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,9 @@ from .distributed import Processes
 from .errors import InputError
 from .networks import Network, build
 from .ranges import Batch, check_arguments
+from .records import ExecutionFields
+from .schema import check as check_fields
+from .schema import parts
 from .types import Spec
 
 Precision = Literal["auto", "fp32", "tf32", "bf16"]
@@ -67,6 +71,11 @@ class Execution:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Execution":
+        """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or cannot be."""
+        return cls(**parts(check_fields(fields, ExecutionFields)))
 
     def halved(self) -> "Execution":
         """The one that holds half as much at a time; itself where that is least."""

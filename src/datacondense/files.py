@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -18,9 +18,12 @@ import torch
 from torch import Tensor
 
 from .errors import DamagedFile, InputError, reason
+from .schema import check
 
+T = TypeVar("T")
 _HEADER = "datacondense"
 _DIGEST = "sha256"
+_DEEPEST = 100  # levels of a JSON value
 
 
 def expanded(path: str | Path) -> Path:
@@ -186,18 +189,45 @@ def read_json(path: Path) -> Any:
         raise DamagedFile(f"{path} is damaged: not JSON ({error})") from None
 
 
+def read_as(path: Path, kind: type[T]) -> T:
+    """Read a JSON file whose fields are declared by a type.
+
+    Raises:
+        DamagedFile: It is not JSON, or a field is not as declared; the message names file and field.
+    """
+    return check(read_json(path), kind, f"{path} is damaged")
+
+
 def parse_json(data: bytes | str) -> Any:
     """The JSON value in `data`.
 
     Raises ValueError for what is not JSON or could not be written again: NaN, infinities and text that is no Unicode,
-    all of which Python's parser lets pass, and nesting deeper than it takes.
+    all of which Python's parser lets pass, and nesting deeper than 100 levels.
     """
     try:
         value = json.loads(data)
+        if not _is_flat(value):
+            raise ValueError("nested too deeply")
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
+
+
+def _is_flat(value: Any) -> bool:
+    """Return whether a JSON value is nested in few levels, so that whoever walks it does not run out of stack."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def write_tensors(

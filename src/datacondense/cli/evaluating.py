@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import tyro
 
 from .. import snapshots
-from ..artifact import SyntheticSet, load_set
+from ..artifact import SyntheticSet, checked, load_set
 from ..baselines import baselines
 from ..distributed import all_processes
-from ..errors import InputError
+from ..errors import InputError, naming
 from ..evaluate import Share, join, milestones, together, train_share
 from ..exchange import runs_in
 from ..files import regular, write_json
@@ -149,7 +149,8 @@ class Evaluate:
         rows = []
         for snapshot in map(snapshots.load, paths):
             images = synthetic.spec.normalise(snapshot.images)
-            made = SyntheticSet(images, snapshot.labels, synthetic.spec, synthetic.provenance)
+            with naming(f"snapshot {snapshot.iteration} of {runs[0]}"):
+                made = checked(images, snapshot.labels, synthetic.spec, synthetic.provenance)
             rows.append(
                 _Row(f"iteration {snapshot.iteration}", made, self._protocol(made), runs[0], snapshot.iteration)
             )

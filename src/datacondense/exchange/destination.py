@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..artifact import FILE_NAME
 from ..errors import InputError
-from ..files import put_back, read_json, resolved
+from ..files import put_back, resolved
 from ..picture import FILE_NAMES
-from ..rundir import IMPORTED, PROCESS, REPORT, RUN, SCORES
+from ..rundir import IMPORTED, PROCESS, REPORT, RUN, SCORES, RunDirectory
 from .marker import MARKER
 
 _EXPORTED = re.compile(
@@ -59,8 +59,8 @@ def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
     if not runs:
         raise InputError(f"{dest} holds other files than imported runs, which --overwrite would delete: name another")
     for run in runs:
-        record = read_json(run / RUN) if (run / RUN).is_file() else None
-        if not isinstance(record, dict) or record.get("status") != IMPORTED:
+        record = RunDirectory(run).recorded() if (run / RUN).is_file() else {}
+        if record.get("status") != IMPORTED:
             raise InputError(f"{run} was not imported, and --overwrite replaces only imported runs: name another")
     _only(dest, (file.parent in runs and file.name in _RUN_FILES for file in _files(dest)))
 

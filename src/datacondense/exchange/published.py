@@ -15,6 +15,7 @@ from ..data.pickles import read_torch
 from ..errors import DamagedFile, InputError, naming
 from ..files import header_text, parse_json, write_bytes
 from ..networks import NETWORKS
+from ..schema import Fraction, Network, check
 from ..types import Spec
 from .scores import PUBLISHED, check_fractions
 
@@ -138,6 +139,7 @@ def _accuracies(value: object) -> dict[str, list[float]]:
         check_fractions(numbers, f"its accuracies of {arch!r}")
         if numbers:
             found[arch] = [float(one) for one in numbers]
+    check(found, dict[Network, list[Fraction]], "its accuracies")
     return found
 
 
