@@ -12,9 +12,10 @@ import torch
 from toy_methods import TOY
 
 from datacondense import InputError, Progress, condense, evaluate, export, import_sets, load_set
-from datacondense.cli import main
+from datacondense.cli import continuing, main
 from datacondense.continual import RECORD, Scenario, class_order, learn_continually, load_record, parted
 from datacondense.errors import Stopped
+from datacondense.exchange import read_sets
 from datacondense.memories import of_classes
 from datacondense.methods import METHODS, DistributionMatching, Random
 
@@ -167,6 +168,36 @@ def test_a_memory_is_written_and_read_as_the_authors_write_theirs(toy) -> None:
         run(toy, given, scenario=Scenario(steps=3, arch="ConvNetD1"))
     with pytest.raises(InputError, match="of other data than toy"):
         learn_continually(given, toy(channels=3), toy(channels=3, draw=1), SMALL, "read")
+
+
+@pytest.mark.parametrize("name", ["cl_DM_{}", "cl_herding_{}", "cl_res_DSA_{}", "cl_res_DM_{}", "res_DSA_{}"])
+def test_the_network_is_known_from_the_authors_names(name: str, toy) -> None:
+    path = Path(name.format("toy_ConvNetD1_2ipc_2steps_seed0.pt"))
+    torch.save({"data": [[torch.randn(2, 1, 8, 8), torch.tensor([k, k])] for k in range(3)]}, path)
+    (made,) = read_sets(path, toy().spec)[0]
+    assert made.provenance["settings"]["arch"] == "ConvNetD1"
+
+
+def test_of_the_authors_files_in_a_directory_those_of_the_steps_are_taken(toy) -> None:
+    here, spec = Path(), toy().spec
+    steps = [[torch.randn(2, 1, 8, 8), torch.tensor([k, k])] for k in range(3)]
+    for number, seed in ((5, 0), (5, 1), (3, 0), (3, 1)):
+        torch.save({"data": steps}, f"cl_herding_toy_ConvNetD1_2ipc_{number}steps_seed{seed}.pt")
+    assert len(continuing._given(here, spec, 3)) == 2
+    with pytest.raises(InputError, match="came in other numbers of steps than --steps 4"):
+        continuing._given(here, spec, 4)
+    torch.save({"data": steps}, "cl_DM_toy_ConvNetD1_2ipc_3steps_seed0.pt")
+    with pytest.raises(InputError, match="it holds memories of DM and herding: give each a directory"):
+        continuing._given(here, spec, 3)
+
+
+def test_networks_train_as_asked_or_as_published(toy) -> None:
+    scenario = Scenario(steps=2, orders=1, nets=1, epochs=2, per_class=1, arch="MLP", lr=0.05, batch=7)
+    method = Random(arch="MLP")
+    asked = run(toy, method, scenario=scenario)["recipe"]
+    assert (asked["epochs"], asked["lr"], asked["batch"]) == (2, 0.05, 7)
+    published = run(toy, method, scenario=scenario, as_published=True, overwrite=True)["recipe"]
+    assert (published["epochs"], published["full_rate"], published["lr"]) == (3, 3, 0.05)
 
 
 def test_a_set_without_steps_is_no_memory(toy) -> None:

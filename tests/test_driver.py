@@ -368,7 +368,7 @@ def test_a_full_disk_stops_the_run_and_keeps_the_checkpoint(toy, tmp_path, monke
     [
         ({"ipc": 0}, "--ipc 0: at least 1 image"),
         ({"ipc": 1, "resume": True, "overwrite": True}, "exclude each other"),
-        ({"ipc": 1, "time_budget": 0.0}, "--time-budget 0s: must be positive"),
+        ({"ipc": 1, "time_budget": 0.0}, "--time-budget 0: must be above 0"),
     ],
     ids=str,
 )

@@ -169,7 +169,7 @@ def test_compiled_training_agrees_with_eager(toy) -> None:
 
 @pytest.mark.parametrize("wrong", [{"nets": 0}, {"epochs": 0}])
 def test_counts_below_one_are_refused(toy, wrong) -> None:
-    with pytest.raises(InputError, match="both must be at least 1"):
+    with pytest.raises(InputError, match="must be at least 1 and at most"):
         evaluate(toy(), toy(), **wrong)
 
 

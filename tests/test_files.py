@@ -8,7 +8,7 @@ import torch
 
 from datacondense import InputError
 from datacondense.atomic import new_directory
-from datacondense.files import parse_json, read_json, read_tensors, write_bytes, write_tensors
+from datacondense.files import parse_json, read_json, read_tensors, regular, write_bytes, write_tensors
 
 
 def test_tensors_and_header_come_back(tmp_path) -> None:
@@ -169,3 +169,29 @@ def test_two_processes_may_write_one_file_at_once(tmp_path) -> None:
     assert [one.wait() for one in both] == [0, 0]
     assert (tmp_path / "one").read_bytes() in (b"a" * 10_000, b"b" * 10_000)
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+def _fifo(path) -> None:
+    os.mkfifo(path)
+
+
+def _itself(path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [(os.mkdir, "is a directory: name a file"), (_fifo, "is a pipe: name a file"), (_itself, "leads to itself")],
+)
+def test_what_is_no_regular_file_is_refused_before_it_is_opened(tmp_path, make, expected: str) -> None:
+    path = tmp_path / "x"
+    make(path)
+    for read in (regular, read_json, read_tensors):
+        with pytest.raises(InputError, match=expected):
+            read(path)
+
+
+def test_names_that_no_file_can_have_are_refused() -> None:
+    for name in ("a\0b", "a\ud800"):
+        with pytest.raises(InputError, match=r"is no name that a file can have|is not UTF-8"):
+            regular(name)

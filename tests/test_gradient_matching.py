@@ -43,16 +43,16 @@ def test_dc_and_dsa_are_one_loop_with_other_defaults() -> None:
     [
         ({"updates": 0}, "--updates 0"),
         ({"epochs": -1}, "--epochs -1"),
-        ({"lr_net": 0.0}, "--lr-net 0.0"),
+        ({"lr_net": 0.0}, "--lr-net 0"),
         ({"init": "Real"}, "--init Real: take one of real, kmeans, noise"),
         ({"distance": "l2"}, "--distance l2: take one of ours, mse, cos"),
-        ({"schedule": "linear"}, "--schedule linear: take constant or cosine"),
-        ({"train_on": "both"}, "--train-on both: take synthetic or real"),
+        ({"schedule": "linear"}, "--schedule linear: take one of constant, cosine"),
+        ({"train_on": "both"}, "--train-on both: take one of synthetic, real"),
         ({"batch_synthetic": 0}, "--batch-synthetic 0"),
         ({"steps": -1}, "--steps -1"),
         ({"repeats": 0}, "--repeats 0"),
         ({"warm_up": -1}, "--warm-up -1"),
-        ({"momentum_net": 1.0}, "--momentum-net 1.0"),
+        ({"momentum_net": 1.0}, "--momentum-net 1:"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong, message: str) -> None:

@@ -10,9 +10,10 @@ import datacondense
 
 PACKAGE = Path(datacondense.__file__).parent
 LAYERS = [  # a module may import those of its own layer's unit (package) and of the layers above it
-    {"errors", "_version", "owner"},
-    {"atomic"},
-    {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace"},
+    {"errors", "_version", "owner", "text"},
+    {"atomic", "schema"},
+    {"records", "measured"},
+    {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace", "ranges"},
     {"cache", "generators", "locks"},
     {"generated"},
     {"augment", "distances", "synthetic", "networks", "data"},
@@ -26,7 +27,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"artifact", "snapshots"},
     {"picture", "figures", "observers"},
     {"rundir", "storage", "labels"},
-    {"session", "kept_scores", "protocol"},
+    {"session", "kept_scores", "protocol", "run_log"},
     {"job", "live", "evaluate", "presets", "exchange"},
     {"driver"},
     {"baselines", "evaluated", "estimate", "memories"},

@@ -35,7 +35,7 @@ def test_continual_learning(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
         [torch.randn(4, *train.spec.shape), torch.tensor(classes).repeat_interleave(2)]
         for classes in parted(class_order(10, 0), 5)
     ]
-    torch.save({"data": entries}, "cl_res_DM_CIFAR100_ConvNet_20ipc_5steps_seed0.pt")
+    torch.save({"data": entries}, "cl_DM_CIFAR100_ConvNet_20ipc_5steps_seed0.pt")
     quick = ["--orders", "1", "--nets", "1", "--epochs", "1", "--arch", "ConvNetD1"]
     for command in commands("continual.md"):
         words = smaller(command, data="digits", per_class="2")

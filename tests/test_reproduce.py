@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from datacondense import InputError, Stopped, load_set
+from datacondense import InputError, Stopped, condense, load_set
 from datacondense.cells import recorded
 from datacondense.data import DATASETS, load
-from datacondense.methods import DC, DistributionMatching
+from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.observers import Progress
 from datacondense.presets import PRESETS, Preset
+from datacondense.protocol import protocol_for
 from datacondense.reproduce import plan, reproduce
 from datacondense.rundir import EVALUATION
 
@@ -65,7 +66,7 @@ def records(name: str = "small") -> list[dict[str, Any]]:
 def test_the_record_says_all_that_was_done() -> None:
     watch = Watch()
     record = run(watch)
-    assert (watch.iterations, watch.epochs) == (2 * 3, 2 * 2 * 300)
+    assert (watch.iterations, watch.epochs) == (2 * 3, 2 * 2 * 301)
     assert [message for message in watch.messages if "of 2" in message] == ["set 1 of 2", "set 2 of 2"]
     assert records() == [record]
     score = record["scores"]["MLP"]
@@ -78,7 +79,7 @@ def test_the_record_says_all_that_was_done() -> None:
     expected = {"preset": "small", "title": "Small", "changed": False, "scale": 1.0, "data": "toy", "ipc": 1}
     expected |= {"method": "dc", "settings": METHOD.settings(), "pool": "S", "seeds": [0, 1], "nets": 2}
     assert {key: record[key] for key in expected} == expected
-    assert record["recipes"]["MLP"]["epochs"] == 300
+    assert record["recipes"]["MLP"]["epochs"] == 301
     assert {part: len(seconds) for part, seconds in record["seconds"].items()} == {"condense": 2, "evaluate": 2}
     assert record["data_sha256"]
     assert record["machine"]
@@ -98,7 +99,7 @@ def test_what_is_done_is_not_done_again() -> None:
 def test_more_networks_are_trained_on_the_same_sets() -> None:
     first, watch = run(nets=1), Watch()
     more = run(watch, nets=2)
-    assert (watch.iterations, watch.epochs) == (0, 2 * 2 * 300)
+    assert (watch.iterations, watch.epochs) == (0, 2 * 2 * 301)
     assert records() == [first, more]
     assert more["scores"]["MLP"]["values"][::2] == first["scores"]["MLP"]["values"]
     assert not more["changed"]
@@ -107,7 +108,7 @@ def test_more_networks_are_trained_on_the_same_sets() -> None:
 def test_more_sets_go_beside_those_that_are_there() -> None:
     first, watch = run(sets=1), Watch()
     more = run(watch)
-    assert (watch.iterations, watch.epochs) == (3, 2 * 300)
+    assert (watch.iterations, watch.epochs) == (3, 2 * 301)
     assert more["scores"]["MLP"]["values"][:2] == first["scores"]["MLP"]["values"]
     assert [record["seeds"] for record in records()] == [[0], [0, 1]]
 
@@ -126,7 +127,7 @@ def test_stopped_while_networks_train_it_goes_on_after_the_set_that_is_done() ->
     class Stop(Watch):
         def on_epoch(self, done: float, total: float) -> None:
             super().on_epoch(done, total)
-            if self.epochs == 2 * 300 + 5:
+            if self.epochs == 2 * 301 + 5:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -134,7 +135,7 @@ def test_stopped_while_networks_train_it_goes_on_after_the_set_that_is_done() ->
     assert not Path("results").exists()
     watch = Watch()
     record = run(watch)
-    assert (watch.iterations, watch.epochs) == (0, 2 * 300)
+    assert (watch.iterations, watch.epochs) == (0, 2 * 301)
     assert record["scores"]["MLP"]["n"] == 4
 
 
@@ -169,6 +170,23 @@ def test_a_changed_experiment_is_kept_apart_and_has_no_published_number(changes:
     assert records(name) == [record]
     assert Path("runs/reproduce", name, "seed0", EVALUATION).exists()
     assert [path.name for path in Path("results").iterdir()] == [f"{name}.jsonl"]
+
+
+def test_epochs_are_counted_as_the_authors_code_counts_them(toy) -> None:
+    """Its E epochs are 0 to E, and its learning rate falls after number E // 2 + 1 of these."""
+    made = condense(Random(arch="MLP", augment="none"), toy(), 1)
+    recipe = plan("dc/mnist/1").protocol(made, 0).recipes["MLP"]
+    authors = [0.01 if epoch <= 300 // 2 + 1 else 0.001 for epoch in range(300 + 1)]
+    assert recipe.epochs == len(authors) == 301
+    assert recipe.first_phase == authors.count(0.01) == 152
+    assert protocol_for(made).recipes["MLP"].to_json() == {
+        "epochs": 300,
+        "augment": "none",
+        "lr": 0.01,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "batch": 256,
+    }
 
 
 def test_scale_scales_iterations_epochs_sets_and_networks() -> None:
@@ -215,8 +233,8 @@ def test_as_published_nothing_is_changed() -> None:
         (lambda: plan("small", scale=0), "--scale 0: must be above 0 and at most 1"),
         (lambda: plan("small", scale=1.5), "--scale 1.5: must be above 0 and at most 1"),
         (lambda: plan("small", scale=float("nan")), "--scale nan: must be above 0"),
-        (lambda: plan("small", sets=0), "--seeds 0 --nets 2: both must be at least 1"),
-        (lambda: plan("small", nets=-1), "--seeds 2 --nets -1: both must be at least 1"),
+        (lambda: plan("small", sets=0), "--seeds 0: must be at least 1"),
+        (lambda: plan("small", nets=-1), "--nets -1: must be at least 1"),
         (lambda: run(ipc=0), "--ipc 0: at least 1 image"),
         (lambda: run(data="absent"), "unknown data 'absent'"),
     ],

@@ -52,7 +52,7 @@ def test_no_class_loses_its_only_image_or_all_of_its_images() -> None:
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 2.0])
 def test_a_share_that_cannot_be_is_refused(share: float) -> None:
-    with pytest.raises(InputError, match="must be above 0 and below 1"):
+    with pytest.raises(InputError, match="must be at least 0 and below 1"):
         load("digits", hold_out=share)
 
 

@@ -12,34 +12,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .errors import DataNotFound, InputError, naming
-from .files import read_tensors, write_tensors
+from .files import named, read_tensors, write_tensors
 from .generated import Generated
+from .records import Header
+from .schema import check
 from .types import Spec
 
 FORMAT = 1
 FILE_NAME = "synthetic.safetensors"
-_EXPECTED: dict[str, type | tuple[type, ...]] = {
-    "method": str,
-    "settings": dict,
-    "seed": int,
-    "source": (dict, type(None)),
-    "imported": dict,
-    "iterations_done": int,
-    "plugin": dict,
-}
-"""What is read of a provenance, and the JSON type that it has."""
-_SOURCE: dict[str, type | tuple[type, ...]] = {
-    "source": str,
-    "data_dir": (str, type(None)),
-    "image_size": int,
-    "skip_broken": bool,
-    "image_column": str,
-    "label_column": str,
-    "min_per_class": int,
-    "hold_out": float,
-    "pixel_range": str,
-}
-"""The same for what is read of provenance.source, the arguments of `data.load`."""
 
 
 @final
@@ -149,7 +129,7 @@ def load_set(path: str | Path) -> SyntheticSet:
 
     Raises InputError when there is none, when it is damaged, and when its images do not fit its header.
     """
-    path = Path(path)
+    path = named(path)
     if path.is_dir():
         path = path / FILE_NAME
     if not path.is_file():
@@ -173,34 +153,14 @@ def load_set(path: str | Path) -> SyntheticSet:
 def read_header(header: Any) -> tuple[Spec, dict[str, Any]]:
     """Spec and provenance of the JSON that `SyntheticSet.header` gives, after every check.
 
-    Raises InputError for another format and for fields that are missing or cannot be.
+    Raises InputError for another format and DamagedFile for fields that are missing or cannot be.
     """
     if not isinstance(header, dict):
         raise InputError("the header is not a JSON object")
     if header.get("format") != FORMAT:
         raise InputError(f"format {header.get('format')!r} where this version reads {FORMAT}: update datacondense")
-    if "spec" not in header:
-        raise InputError("an incomplete header, without the description of the data set (spec)")
-    spec, provenance = Spec.from_json(header["spec"]), header.get("provenance")
-    if not isinstance(provenance, dict):
-        raise InputError("an incomplete header, whose provenance is not a JSON object")
-    _check_types("provenance", provenance, _EXPECTED)
-    source = provenance.get("source") or {}
-    _check_types("provenance.source", source, _SOURCE)
-    if not source.keys() <= _SOURCE.keys():
-        names = ", ".join(sorted(map(str, source.keys() - _SOURCE.keys())))
-        raise InputError(f"provenance.source names its data in a way that is not known ({names}): update datacondense")
-    if not 0 <= provenance.get("seed", 0) < 2**63:
-        raise InputError("provenance.seed is not a seed: 0 or above, below 2**63")
-    _check_types("provenance.settings", provenance.get("settings", {}), {"arch": str, "augment": str})
-    return spec, provenance
-
-
-def _check_types(place: str, fields: Mapping[str, Any], expected: Mapping[str, type | tuple[type, ...]]) -> None:
-    for key, kind in expected.items():
-        value = fields.get(key)
-        if key in fields and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
-            raise InputError(f"{place}.{key} is of type {type(value).__name__}")
+    check(header, Header)
+    return Spec.from_json(header["spec"]), header["provenance"]
 
 
 def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Mapping[str, Any]) -> SyntheticSet:

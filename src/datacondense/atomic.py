@@ -20,6 +20,30 @@ LOCK = ".datacondense.lock"
 """The file in a directory by which a process keeps the others from writing to it."""
 
 
+def named(path: str | Path) -> Path:
+    """Return `path` as a Path. Raises InputError for text that no file can have as its name: empty, or not Unicode."""
+    text = str(path)
+    if not text:
+        raise InputError("a path is empty: name a file or directory")
+    if "\0" in text:
+        raise InputError(f"{text!r} is no name that a file can have: name another")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{text!r} is not UTF-8: rename the file or directory") from None
+    return Path(path)
+
+
+def resolved(path: str | Path) -> Path:
+    """Return `path` from the root of the disk, without links. Raises InputError for a link that leads to itself."""
+    try:
+        return named(path).resolve()
+    except (RuntimeError, OSError) as error:  # the former up to Python 3.12
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            raise
+        raise InputError(f"{path} is a link that leads to itself: name another") from None
+
+
 def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
     """Replace `path` by `data` in one step. After a crash or on a full disk the old content is still there.
 
@@ -27,7 +51,7 @@ def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
     What killed processes have left half-written in the directory is deleted first.
     Raises OSError, with nothing left behind, when the file cannot be written.
     """
-    path = path.resolve()  # a link stays one
+    path = resolved(path)  # a link stays one
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not a file that can be replaced: name another")
     with _written(path, data) as partial:
@@ -79,7 +103,7 @@ def _delete(place: Path) -> None:
 
 def put_back(path: Path) -> None:
     """Where a process was killed while it replaced `path` by `new_directory`, undo it: nothing is lost."""
-    path = path.resolve()
+    path = resolved(path)
     earlier = path.with_name(f".{path.name}{_OLD}")  # as versions before this one named it
     if earlier.exists() and not path.exists():
         earlier.rename(path)
@@ -101,7 +125,7 @@ def new_directory(path: Path, check: Callable[[], None] = lambda: None) -> Itera
     still there, and nothing is left of the new one. Parents of `path` are made.
     Raises InputError where another process has written to `path` in the meantime.
     """
-    path = path.resolve()
+    path = resolved(path)
     with parents(path):
         put_back(path)
         sweep(path.parent)
@@ -149,7 +173,7 @@ def new_file(path: Path, check: Callable[[], None] = lambda: None) -> Iterator[P
     check: raises an error where the file at `path` may not be replaced.
     Raises InputError where another process has written to `path` in the meantime.
     """
-    path = path.resolve()
+    path = resolved(path)
     with parents(path):
         sweep(path.parent)
         check()

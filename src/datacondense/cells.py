@@ -9,6 +9,7 @@ from typing import Any, TypeVar, final
 
 from .distributed import Processes
 from .errors import Diverged, InputError, Locked, Stopped, reason, unknown
+from .files import regular
 from .memory import is_out_of_memory
 from .presets import PRESETS
 from .reproduce import Plan, first_settings, record_path
@@ -62,7 +63,7 @@ def run_all(
 
     def made(plan: Plan) -> Mapping[str, Any]:
         record = kept[plan.variant].record if plan.variant in kept else None
-        return record if record and record["data_sha256"] == content(plan) else run(plan)
+        return record if record and record.get("data_sha256") == content(plan) else run(plan)
 
     mine = {
         plan.variant: _outcome(plan, lambda plan=plan: made(plan)) for plan in left[processes.rank :: processes.size]
@@ -100,7 +101,7 @@ def recorded(plan: Plan, results: Path, asked: Mapping[str, Any]) -> Mapping[str
     asked: as in `run_all`. Raises InputError for a line that is no record, and that no record looked for follows.
     """
     path = record_path(plan, results)
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    lines = regular(path).read_text(errors="replace").splitlines() if path.exists() else []
     wanted = {
         "variant": plan.variant,
         "settings": plan.preset.method.settings(),

@@ -18,19 +18,21 @@ import torch
 from . import artifact, machine, picture
 from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
-from .errors import InputError
+from .errors import DataNotFound, InputError
 from .evaluated import evaluate_once
 from .execution import Compile, Precision
-from .files import read_json, write_json
+from .files import named, read_json, write_json
 from .locks import alone
+from .measured import ContinualRecord
 from .memories import Condensing, Kept, given, steps_of
 from .methods import Method, method_name
 from .observers import Observer
 from .protocol import Protocol, protocol_for
+from .ranges import Batch, Epochs, Images, Networks, Rate, Repeats, check_fields
+from .schema import check
 from .types import ImageSet, Scores
 
 RECORD = "continual.json"
-_FIELDS = {"memory", "data", "classes_seen", "accuracy", "mean", "std", "scenario"}
 
 
 @final
@@ -38,16 +40,20 @@ _FIELDS = {"memory", "data", "classes_seen", "accuracy", "mean", "std", "scenari
 class Scenario:
     """How classes come, and how networks are trained on what was kept of them. The defaults are the published ones."""
 
-    steps: int = 5
+    steps: Batch = 5
     """Steps in which the classes come, in parts as equal as can be."""
-    per_class: int = 20
+    per_class: Images = 20
     """Images of each class in the memory."""
-    orders: int = 5
+    orders: Repeats = 5
     """Orders of the classes; that of seed s is numpy.random.RandomState(s).permutation(K)."""
-    nets: int = 3
+    nets: Networks = 3
     """Networks trained at each step of each order."""
-    epochs: int = 1000
+    epochs: Epochs = 1000
     """Training epochs."""
+    lr: Rate = 0.01
+    """Learning rate of the training; divided by 10 after half of it."""
+    batch: Batch = 256
+    """Batch of the training."""
     arch: str = "ConvNet"
     """Network that is trained, and for which a method makes the memory."""
     augment: str = "dsa"
@@ -55,10 +61,7 @@ class Scenario:
 
     def check(self, classes: int) -> None:
         """Raises InputError for numbers that make no sense with so many classes."""
-        for name in ("steps", "per_class", "orders", "nets", "epochs"):
-            value = getattr(self, name)
-            if value < 1:
-                raise InputError(f"--{name.replace('_', '-')} {value}: must be at least 1")
+        check_fields(self)
         if self.steps > classes:
             raise InputError(f"--steps {self.steps}: there are {classes} classes, so at most as many steps")
 
@@ -83,6 +86,7 @@ def learn_continually(
     name: str | None = None,
     source: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    as_published: bool = False,
     device: str = "auto",
     precision: Precision = "auto",
     compile: Compile = "auto",
@@ -96,6 +100,7 @@ def learn_continually(
     (the authors' files of continual learning, imported).
     name: of the memory in records and figures; by default that of the method.
     source: what `train` was loaded from, the arguments of `load`; recorded. overwrite: make everything anew.
+    as_published: count epochs as the authors' code does, whose E epochs are E + 1.
     on_epoch: told after each training epoch of a step how much work on it is done, of how much.
     Returns what is written to `out`/continual.json: classes seen at each step, accuracies by order, step and network,
     their mean and sample standard deviation at each step, and everything needed to repeat it. `out`/orderN is the
@@ -104,7 +109,7 @@ def learn_continually(
     Raises InputError for what cannot be, Stopped when the user stops a method, which the same call goes on with, and
     Locked while another process writes to `out`.
     """
-    out, processes = Path(out), all_processes() if processes is None else processes
+    out, processes = named(out), all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
     tell = _telling(observers if processes.leads else ())
@@ -125,7 +130,7 @@ def learn_continually(
         if not int(test.counts[steps[0]].sum()):
             names = ", ".join(train.spec.class_names[k] for k in steps[0])
             raise InputError(f"there is no test image of the classes that come first ({names}): take fewer --steps")
-    testing = _Testing(name, train, test, scenario, source, on_epoch, how, processes)
+    testing = _Testing(name, train, test, scenario, source, on_epoch, how, processes, as_published)
     began, tested = time.perf_counter(), []
     with alone(out, processes):
         for number, kept in enumerate(stages):
@@ -145,10 +150,9 @@ def load_record(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     path = path / RECORD if path.is_dir() else path
     if not path.is_file():
-        raise InputError(f"no record of continual learning at {path}: name a directory of `datacondense continual`")
+        raise DataNotFound(f"no record of continual learning at {path}: name a directory of `datacondense continual`")
     record = read_json(path)
-    if not isinstance(record, dict) or not record.keys() >= _FIELDS:
-        raise InputError(f"{path} is no record of continual learning")
+    check(record, ContinualRecord, f"{path} is no record of continual learning")
     return record
 
 
@@ -174,6 +178,7 @@ class _Testing:
     on_epoch: Callable[[float, float], None]
     how: dict[str, Any]
     processes: Processes
+    as_published: bool
 
     def order(self, number: int, steps: Iterator[Kept], place: Path) -> _Tested:
         """Test each step, and write the memory after the last to `place`."""
@@ -216,14 +221,17 @@ class _Testing:
 
     def _protocol(self, memory: SyntheticSet, number: int) -> Protocol:
         scenario = self.scenario
-        return protocol_for(
+        protocol = protocol_for(
             memory,
             archs=[scenario.arch],
             nets=scenario.nets,
             epochs=scenario.epochs,
+            lr=scenario.lr,
+            batch=scenario.batch,
             augment=scenario.augment,
             seed=number,
         )
+        return protocol.as_published() if self.as_published else protocol
 
 
 def _telling(observers: Sequence[Observer]) -> Callable[[str], None]:

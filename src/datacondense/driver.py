@@ -1,7 +1,6 @@
 """condense(): checks what it is given, settles how the run computes, and starts, resumes or replaces it."""
 
 import json
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -15,35 +14,36 @@ from . import artifact
 from .artifact import SyntheticSet
 from .distributed import Processes, all_processes
 from .engine import Engine
-from .errors import InputError
+from .errors import DamagedFile, InputError
 from .execution import Compile, Precision, check_shared, settled
+from .files import named
 from .interrupt import Stop, stop_signals
 from .job import Job
 from .locks import alone
 from .methods import Method, method_name, plugins
-from .methods.uneven import named
+from .methods.uneven import listed
 from .observers import Observer
+from .ranges import Batch, Images, Pause, Seconds, Seed, Snapshots, check_arguments, check_fields
 from .rundir import RunDirectory
-from .streams import check_seed
-from .types import ImageSet
+from .types import ImageSet, check_names
 
 
 def condense(
     method: Method,
     real: ImageSet,
-    ipc: int,
+    ipc: Images,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     out: str | Path | None = None,
     device: str = "auto",
     precision: Precision = "auto",
     compile: Compile = "auto",
-    classes_at_once: int | None = None,
-    time_budget: float | None = None,
+    classes_at_once: Batch | None = None,
+    time_budget: Seconds | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    checkpoint_every: float = 60.0,
-    snapshots: int = 0,
+    checkpoint_every: Pause = 60.0,
+    snapshots: Snapshots = 0,
     start: SyntheticSet | None = None,
     source: Mapping[str, Any] | None = None,
     observers: Sequence[Observer] = (),
@@ -81,11 +81,19 @@ def condense(
     processes = all_processes() if processes is None else processes
     if not isinstance(method, Method):
         raise InputError(f"{method!r} is no method: give one such as datacondense.methods.DistributionMatching()")
+    check_arguments(
+        condense,
+        ipc=ipc,
+        seed=seed,
+        classes_at_once=classes_at_once,
+        time_budget=time_budget,
+        checkpoint_every=checkpoint_every,
+        snapshots=snapshots,
+    )
     check(method, real, ipc)
     check_start(start, method, real, ipc)
-    check_seed(seed)
     check_shared(device, processes)
-    _check_session(time_budget, snapshots, out, resume=resume, overwrite=overwrite)
+    _check_session(snapshots, out, resume=resume, overwrite=overwrite)
     asked: dict[str, Any] = {
         "device": device,
         "precision": precision,
@@ -103,10 +111,10 @@ def condense(
         "start": _origin(start) if start else None,
     }
     origin = {"source": source, **({"plugin": plugin} if (plugin := plugins.origin(type(method))) else {})}
-    _check_provenance({**identity, **origin}, real)
+    _check_provenance({key: value for key, value in identity.items() if key not in asked} | origin, real)
     if processes.leads:
         note_small_classes(start, method, real, ipc)
-    directory = RunDirectory(Path(out)) if out is not None and processes.leads else None
+    directory = RunDirectory(named(out)) if out is not None and processes.leads else None
     job = Job(
         method=method,
         real=real,
@@ -120,38 +128,40 @@ def condense(
         observers=tuple(observers) if processes.leads else (),
         processes=processes,
     )
-    with stop_signals(job.tell) as stop.asked, nullcontext() if out is None else alone(Path(out), processes):
+    with stop_signals(job.tell) as stop.asked, nullcontext() if out is None else alone(named(out), processes):
         recorded, execution = processes.agreed(lambda: job.settled(resume=resume, overwrite=overwrite))
         if isinstance(execution, SyntheticSet):
             return execution
+        name = real.spec.name
+        if recorded and recorded["data"] != name:
+            check_names([recorded["data"]], "name of the data")
+            real = real.renamed(recorded["data"])
+            job = replace(job, real=real, identity={**identity, "data": real.spec.name})
         # each its own device; alone, what a run to be resumed has recorded
         execution = replace(execution, device=settled(device)) if processes.size > 1 else execution
         engine = Engine(execution, processes)
         with engine.active():
             session = job.prepared(engine, recorded, stop, snapshots)
+            if name != real.spec.name:
+                kept = real.spec.name
+                session.tell(f"{name} holds the images on which the run was begun as {kept}: that name is kept")
             return session.go(stop, checkpoint_every)
 
 
-def _check_session(
-    time_budget: float | None, snapshots: int, out: str | Path | None, *, resume: bool, overwrite: bool
-) -> None:
-    if time_budget is not None and not (time_budget > 0 and math.isfinite(time_budget)):
-        raise InputError(f"--time-budget {time_budget:g}s: must be positive")
+def _check_session(snapshots: int, out: str | Path | None, *, resume: bool, overwrite: bool) -> None:
     if resume and overwrite:
         raise InputError("--resume and --overwrite exclude each other: take one")
-    if snapshots < 0:
-        raise InputError(f"--snapshots {snapshots}: must be at least 0")
     if snapshots and out is None:
         raise InputError(f"--snapshots {snapshots}: there is no run directory to keep them in, name one by --out")
 
 
-def check(method: Method, real: ImageSet, ipc: int) -> None:
+def check(method: Method, real: ImageSet, ipc: Images) -> None:
     """Raises InputError for what no run can make of `real`."""
+    check_fields(method)  # also where a method of others has a check of its own
     method.check()
     if real.spec.classes < method.least_classes:
         raise InputError(f"{method_name(method)} compares networks that tell classes apart: there is one class only")
-    if ipc < 1:
-        raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
+    check_arguments(check, ipc=ipc)
     number, names = _fewer(real.counts, 1, real)
     if number:
         raise InputError(
@@ -177,16 +187,19 @@ def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSe
 def _fewer(counts: Tensor, least: int, real: ImageSet) -> tuple[int, str]:
     """How many classes have fewer than `least` images, and the first of them in words."""
     some = [(name, n) for name, n in zip(real.spec.class_names, counts.tolist(), strict=True) if n < least]
-    return len(some), named([name for name, _ in some], [n for _, n in some])
+    return len(some), listed([name for name, _ in some], [n for _, n in some])
 
 
 def _check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
-    """Raises InputError for what could be written into no set, or read from none."""
+    """Raise InputError for what could be written into no set, or read from none."""
     try:
         made = json.loads(json.dumps(made))
     except TypeError as error:
         raise InputError(f"{error}: give plain numbers, texts and lists of them") from None
-    artifact.read_header({"format": artifact.FORMAT, "spec": real.spec.to_json(), "provenance": made})
+    try:
+        artifact.read_header({"format": artifact.FORMAT, "spec": real.spec.to_json(), "provenance": made})
+    except DamagedFile as error:
+        raise InputError(str(error)) from None  # there is no file yet
 
 
 def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:

@@ -18,6 +18,7 @@ from .engine import Engine
 from .errors import InputError
 from .execution import Compile, Execution, Precision, check_shared, decide, settled
 from .protocol import Protocol, protocol_for
+from .ranges import Batch, Epochs, Networks, Rate, Seed
 from .scoring import Scoring
 from .streams import Streams
 from .types import ImageSet, Scores
@@ -29,10 +30,12 @@ def evaluate(
     *,
     archs: Sequence[str] | None = None,
     pool: str | None = None,
-    nets: int = 5,
-    epochs: int | None = None,
+    nets: Networks = 5,
+    epochs: Epochs | None = None,
+    lr: Rate | None = None,
+    batch: Batch | None = None,
     augment: str = "auto",
-    seed: int = 0,
+    seed: Seed = 0,
     device: str = "auto",
     precision: Precision = "auto",
     compile: Compile = "auto",
@@ -43,7 +46,8 @@ def evaluate(
 
     examples: a synthetic set, or real images for comparison. test: real images of the same classes.
     archs: networks, by default the one the set was made with. pool: a published pool of them in place of archs.
-    epochs: by default as published, 1000 with augmentation and 300 without. augment: auto takes what the set was
+    epochs: by default as published, 1000 with augmentation and 300 without. lr, batch: learning rate and batch of SGD,
+    by default 0.01 and 256. augment: auto takes what the set was
     condensed under, and DC's rule for a set condensed without. seed: of the networks. device, precision, compile: as
     in `condense`. Nothing is chosen by test accuracy.
     on_epoch: called after every epoch of every network.
@@ -54,7 +58,9 @@ def evaluate(
     for one in (examples, test):
         if not isinstance(one, SyntheticSet | ImageSet):
             raise InputError(f"{one!r} is no set: give what load_set, condense or load returns")
-    protocol = protocol_for(examples, archs=archs, pool=pool, nets=nets, epochs=epochs, augment=augment, seed=seed)
+    protocol = protocol_for(
+        examples, archs=archs, pool=pool, nets=nets, epochs=epochs, lr=lr, batch=batch, augment=augment, seed=seed
+    )
     how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
     return evaluate_by(protocol, examples, test, on_epoch=on_epoch, processes=processes, **how)
 

@@ -7,12 +7,15 @@ from typing import Any
 
 from .artifact import SyntheticSet
 from .distributed import Processes
-from .errors import InputError
+from .errors import DamagedFile
 from .evaluate import evaluate_by, milestones
 from .files import read_json, write_json
+from .kept_scores import from_json
 from .locks import writing
+from .measured import Evaluated
 from .protocol import Protocol
 from .rundir import EVALUATION
+from .schema import check
 from .types import ImageSet, Scores
 
 
@@ -54,8 +57,10 @@ def _kept(path: Path, asked: Mapping[str, Any]) -> Scores | None:
     if path.exists():
         try:
             kept = read_json(path)
-            if kept["asked"] == asked:
-                return Scores(**kept["scores"])
-        except (InputError, KeyError, TypeError):  # damaged, or of another version: it is only worth its time
+            check(kept, Evaluated)
+        except DamagedFile:  # or of another version: it is only worth its time
             path.unlink(missing_ok=True)
+            return None
+        if kept["asked"] == asked:
+            return from_json(kept["scores"], str(path))
     return None

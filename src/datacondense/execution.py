@@ -4,10 +4,11 @@ import math
 import os
 import shutil
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from .distributed import Processes
 from .errors import InputError
 from .networks import Network, build
+from .ranges import Batch, check_arguments
+from .records import ExecutionFields
+from .schema import check as check_fields
+from .schema import parts
 from .types import Spec
 
 Precision = Literal["auto", "fp32", "tf32", "bf16"]
@@ -67,6 +72,11 @@ class Execution:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Execution":
+        """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or cannot be."""
+        return cls(**parts(check_fields(fields, ExecutionFields)))
+
     def halved(self) -> "Execution":
         """The one that holds half as much at a time; itself where that is least."""
         return replace(self, chunk=max(self.chunk // 2, 1), classes_at_once=max(self.classes_at_once // 2, 1))
@@ -81,7 +91,7 @@ def decide(
     device: str = "auto",
     precision: Precision = "auto",
     compile: Compile = "auto",
-    classes_at_once: int | None = None,
+    classes_at_once: Batch | None = None,
 ) -> Execution:
     """Settle what was left to us, by rules that give the same answer each time on one machine.
 
@@ -91,11 +101,7 @@ def decide(
     eighth of the memory of a GPU), at least one, and all without a load.
     Raises InputError as `check` does, and for a number of classes below 1.
     """
-    if classes_at_once is not None and classes_at_once < 1:
-        raise InputError(f"--classes-at-once {classes_at_once}: must be at least 1")
-    for flag, value, known in (("precision", precision, Precision), ("compile", compile, Compile)):
-        if value not in get_args(known):
-            raise InputError(f"--{flag} {value}: take one of {', '.join(get_args(known))}")
+    check_arguments(decide, classes_at_once=classes_at_once, precision=precision, compile=compile)
     device = settled(device)
     kind = _kind(device)
     memory = _memory(device) if kind == "cuda" else None

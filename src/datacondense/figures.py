@@ -3,6 +3,7 @@
 import io
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .files import write_bytes
+from .text import printable
 from .types import Scores
 
 _CELL = 1.1  # inches
@@ -31,6 +33,7 @@ def bars(scores: Mapping[str, Scores]) -> Figure:
 
     Scores may be of different networks; a set without scores on a network has no bar there.
     """
+    scores = _printable(scores)
     archs = _archs(scores)
     figure = Figure(figsize=(max(4.0, 1.5 + 0.55 * len(archs) * (len(scores) + 0.5)), 3.6), layout="constrained")
     axes = figure.add_subplot()
@@ -66,6 +69,7 @@ def save_heat_map(scores: Mapping[str, Scores], path: Path) -> None:
 
 def heat_map(scores: Mapping[str, Scores]) -> Figure:
     """Mean test accuracy in percent as a table in colours: sets as rows, networks as columns."""
+    scores = _printable(scores)
     archs, labels = _archs(scores), list(scores)
     values = np.array([[100 * s.mean(a) if a in s.accuracy else np.nan for a in archs] for s in scores.values()])
     deviations = [[100 * s.std(a) if a in s.accuracy else np.nan for a in archs] for s in scores.values()]
@@ -100,7 +104,7 @@ def save_steps(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     for (name, record), marker in zip(records.items(), itertools.cycle("osD^vP*X"), strict=False):
         seen, means = record["classes_seen"], 100 * np.array(record["mean"])
         deviations = 100 * np.array([value or 0.0 for value in record["std"]])
-        (line,) = axes.plot(seen, means, marker=marker, label=name)
+        (line,) = axes.plot(seen, means, marker=marker, label=printable(name))
         axes.fill_between(seen, means - deviations, means + deviations, color=line.get_color(), alpha=0.15, lw=0)
     axes.set_xticks(sorted({number for record in records.values() for number in record["classes_seen"]}))
     axes.set_xlabel("classes seen")
@@ -109,6 +113,14 @@ def save_steps(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=min(len(records), 4), frameon=False)
     _save(figure, path)
+
+
+def _printable(scores: Mapping[str, Scores]) -> dict[str, Scores]:
+    """The same under names that can be drawn: those of networks may come out of a file."""
+    return {
+        printable(label): replace(score, accuracy={printable(arch): v for arch, v in score.accuracy.items()})
+        for label, score in scores.items()
+    }
 
 
 def _archs(scores: Mapping[str, Scores]) -> Sequence[str]:

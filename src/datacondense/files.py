@@ -1,30 +1,60 @@
 """Files that are either whole or not there: atomic writes, and tensors under a checksum."""
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from .atomic import write_bytes
+from .atomic import named, write_bytes
+from .atomic import resolved as resolved
 from .errors import DamagedFile, InputError, reason
+from .schema import check
 
+T = TypeVar("T")
 _HEADER = "datacondense"
 _DIGEST = "sha256"
+_DEEPEST = 100  # levels of a JSON value
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with the home folder for its ~ or ~user. Raises InputError where there is none."""
+    """The path with the home folder for its ~ or ~user. Raises InputError where there is none, and as `named` does."""
     try:
-        return Path(path).expanduser()
+        return named(path).expanduser()
     except RuntimeError:
         raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
+
+
+def regular(path: str | Path) -> Path:
+    """Return `path` after checking that it is a regular file, which can be opened without waiting for anyone.
+
+    Call it before a library opens a file by its name. A FIFO would wait for a writer for ever, and a device may never
+    end.
+
+    Raises:
+        InputError: the path is a directory, a FIFO, a socket or a device; a link that leads to itself; or no name that
+            a file can have.
+        OSError: there is no such file, or it may not be looked at.
+    """
+    path = named(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{path} is a link that leads to itself: name a file") from None
+        raise
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        raise InputError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}: name a file")
+    return path
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -34,6 +64,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def append_line(path: Path, text: str) -> None:
     """Append one line in a single write: two processes at once both keep theirs. The file ends whole after a crash."""
+    if path.exists():
+        regular(path)
     with path.open("a+b") as file:
         if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
             text = "\n" + text  # a crash has cut the last line short: it alone is lost
@@ -44,24 +76,52 @@ def append_line(path: Path, text: str) -> None:
 
 def read_json(path: Path) -> Any:
     """The JSON value in `path`. Raises InputError when it is not JSON."""
+    data = regular(path).read_bytes()
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(data)
     except ValueError as error:
         raise DamagedFile(f"{path} is damaged: not JSON ({error})") from None
+
+
+def read_as(path: Path, kind: type[T]) -> T:
+    """Read a JSON file whose fields are declared by a type.
+
+    Raises:
+        DamagedFile: It is not JSON, or a field is not as declared; the message names file and field.
+    """
+    return check(read_json(path), kind, f"{path} is damaged")
 
 
 def parse_json(data: bytes | str) -> Any:
     """The JSON value in `data`.
 
     Raises ValueError for what is not JSON or could not be written again: NaN, infinities and text that is no Unicode,
-    all of which Python's parser lets pass, and nesting deeper than it takes.
+    all of which Python's parser lets pass, and nesting deeper than 100 levels.
     """
     try:
         value = json.loads(data)
+        if not _is_flat(value):
+            raise ValueError("nested too deeply")
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
+
+
+def _is_flat(value: Any) -> bool:
+    """Return whether a JSON value is nested in few levels, so that whoever walks it does not run out of stack."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def write_tensors(
@@ -83,10 +143,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises InputError when the file is not one, is truncated, or does not match its checksum.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(regular(path), framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except OSError:
+    except (OSError, InputError):
         raise
     except Exception as error:  # of a dtype that PyTorch does not know it raises others than its own
         raise DamagedFile(f"{path} is damaged or not a safetensors file ({reason(error)})") from None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
-from . import artifact, machine
+from . import artifact, machine, schema
 from .artifact import SyntheticSet
 from .distributed import Processes
 from .engine import Engine
@@ -13,6 +13,7 @@ from .execution import Compile, Execution, Precision, decide
 from .interrupt import Stop
 from .methods import Method, Problem, method_name
 from .observers import Observer, preparing
+from .records import Finished
 from .rundir import RunDirectory, begun
 from .session import Session, draw
 from .types import ImageSet
@@ -50,12 +51,13 @@ class Job:
         if directory and recorded and recorded["status"] == "complete":
             with naming(f"the run in {directory.path} is complete, but its set cannot be read, take --overwrite"):
                 finished = artifact.load_set(directory.path)
+                schema.check(dict(finished.provenance), Finished, "its provenance is incomplete")
             directory.sweep()
             draw(finished, self.real, directory.path, again=False)
             self.tell(f"{directory.path} is complete: there is nothing to resume")
             return recorded, finished
         if recorded:
-            return recorded, Execution(**recorded["execution"])
+            return recorded, Execution.from_json(recorded["execution"])
         return None, settle(self.method, self.real, self.ipc, **self.asked)
 
     def prepared(self, engine: Engine, recorded: Mapping[str, Any] | None, stop: Stop, snapshots: int) -> Session:

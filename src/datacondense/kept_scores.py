@@ -8,9 +8,11 @@ from typing import Any
 
 from .artifact import FILE_NAME, SyntheticSet, load_set
 from .errors import DamagedFile, InputError
-from .files import append_line, parse_json
+from .files import append_line, parse_json, regular
 from .locks import writing
+from .measured import ScoresFields
 from .rundir import SCORES
+from .schema import check, declared
 from .types import Scores
 
 _OTHERS = 30.0  # seconds that other commands may need to end what they write
@@ -42,26 +44,25 @@ def unchanged(run: Path, sets: Collection[str], *, wait: float = _OTHERS) -> Ite
 
 
 def kept_scores(run: Path) -> list[Scores]:
-    """All scores in a run directory, the oldest first. Raises InputError, naming the line, for what is none."""
+    """All scores in a run directory, the oldest first. Raises DamagedFile, naming line and field, for what is none."""
     path = run / SCORES
     found = []
-    for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], start=1):
+    for number, line in enumerate(regular(path).read_bytes().splitlines() if path.exists() else [], start=1):
+        place = f"{path} is damaged: line {number} is no score of `evaluate`, remove it"
         try:
-            found += [from_json(value) for value in parse_json(line).values()]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedFile(
-                f"{path} is damaged: line {number} is no score of `evaluate` ({error}): remove it"
-            ) from None
+            values = check(parse_json(line), dict[str, Any], place)
+        except DamagedFile:
+            raise
+        except ValueError as error:
+            raise DamagedFile(f"{place}: {error}") from None
+        found += [from_json(value, place) for value in values.values()]
     return found
 
 
-def from_json(value: Any) -> Scores:
-    """The inverse of `Scores.to_json`. Raises ValueError, KeyError, TypeError or AttributeError for all else."""
-    scores = Scores(**value)
-    for arch, accuracies in scores.accuracy.items():
-        _ = [float(one) for one in accuracies], scores.per_class[arch], scores.protocol["recipes"][arch]["epochs"]
-    _ = scores.trained_on.items(), scores.confusion.items()
-    return scores
+def from_json(value: Any, place: str) -> Scores:
+    """Return the inverse of `Scores.to_json`. Raises DamagedFile, `place` in front, naming the field, for all else."""
+    check(value, ScoresFields, place)
+    return Scores(**{name: value[name] for name in declared(ScoresFields) if name in value})
 
 
 def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from . import cache
 from .atomic import LOCK
 from .engine import Engine
-from .errors import InputError, Stopped, reason
+from .errors import DamagedFile, InputError, Stopped, reason
 from .files import read_tensors, write_tensors
 from .locks import locked
 from .machine import versions
@@ -24,6 +25,9 @@ from .streams import Streams
 from .types import ImageSet
 
 KEPT_EVERY = 30.0  # seconds after which a training that goes on is written to the cache
+_ADAM = {"step", "exp_avg", "exp_avg_sq"}
+_REMEMBERED = {torch.optim.SGD: {"momentum_buffer"}, torch.optim.Adam: _ADAM, torch.optim.AdamW: _ADAM}
+"""What optimisers remember of each parameter; others may remember anything."""
 
 
 class Steps(Protocol):
@@ -89,10 +93,16 @@ class Kept:
 
     def take_up(self, training: Steps) -> None:
         """Go on from what the cache has, on all processes from what the leading one's has."""
-        state = self.processes.agreed(self._read)
-        if state is not None:
-            training.done = int(state.pop("done"))
+        state = self.processes.agreed(lambda: self._read(training))
+        if state is None:
+            return
+        done, fresh = training.done, {name: tensor.clone() for name, tensor in training.state().items()}
+        training.done = int(state.pop("done"))
+        try:
             training.restore(state)
+        except (LookupError, ValueError, RuntimeError):  # tensors that do not fit: it is only worth its time
+            training.done = done
+            training.restore(fresh)
 
     def finish(self, training: Steps, tell: Callable[[int], None]) -> None:
         """Take a training up, and make all steps that are left. tell: told after each how many are done.
@@ -160,7 +170,8 @@ class Kept:
             made += 1
         return (time.perf_counter() - began) / made * left if made else 0.0
 
-    def _read(self) -> dict[str, Tensor] | None:
+    def _read(self, training: Steps) -> dict[str, Tensor] | None:
+        """Return what the cache has; None for nothing, and for what cannot be a state of `training`."""
         if not self.path.exists():
             return None
         try:
@@ -168,7 +179,10 @@ class Kept:
         except InputError:  # damaged: it is only worth its time
             self.path.unlink()
             return None
-        return state if key == self.key and "done" in state else None
+        if key != self.key or "done" not in state or state["done"].shape or state["done"].dtype != torch.int64:
+            return None
+        fit = alike(training.state(), state) and 0 <= int(state["done"]) <= training.steps
+        return state if fit else None
 
     def _write(self, training: Steps) -> None:
         try:
@@ -196,13 +210,34 @@ def packed(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def unpack(name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `packed`, in place. The tensors may be shared: they are copied."""
+    """The inverse of `packed`, in place. The tensors may be shared: they are copied.
+
+    Raises DamagedFile for tensors that this optimiser cannot have remembered.
+    """
     state: dict[int, dict[str, Tensor]] = {}
-    for full, tensor in tensors.items():
-        if full.startswith(f"{name}."):
-            index, key = full.removeprefix(f"{name}.").split(".", 1)
-            state.setdefault(int(index), {})[key] = tensor.clone()
+    for full, tensor in part(name, tensors).items():
+        index, _, key = full.partition(".")
+        state.setdefault(int(index) if re.fullmatch("[0-9]{1,9}", index) else -1, {})[key] = tensor.clone()
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for index, remembered in state.items():
+        if not 0 <= index < len(parameters):
+            raise DamagedFile(f"its optimiser remembers more than {len(parameters)} tensors")
+        if remembered.keys() != _REMEMBERED.get(type(optimiser), remembered.keys()):
+            raise DamagedFile(f"its optimiser, {type(optimiser).__name__}, remembers {', '.join(sorted(remembered))}")
+        for key, tensor in remembered.items():
+            whole = tensor.shape == parameters[index].shape and tensor.dtype == parameters[index].dtype
+            number = key == "step" and not tensor.shape and bool(tensor >= 0)
+            if type(optimiser) in _REMEMBERED and not (number if key == "step" else whole):
+                raise DamagedFile(f"what its optimiser remembers as {key} is of shape {tuple(tensor.shape)}")
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def alike(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> bool:
+    """Return whether all `expected` tensors are in `found`, with the same shapes and dtypes."""
+    return all(
+        name in found and (found[name].shape, found[name].dtype) == (tensor.shape, tensor.dtype)
+        for name, tensor in expected.items()
+    )
 
 
 def part(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .files import resolved
+
 
 def labels(made: Sequence[Any]) -> list[str]:
     """A short name for each provenance: the method; arch and ipc where they differ; of the rest what tells them apart.
@@ -50,5 +52,5 @@ def _short(text: Any) -> str | None:
 
 def of_paths(paths: Sequence[Path]) -> list[str]:
     """A name for each run: that of its directory or file where this tells them apart, else the whole path."""
-    short = [path.resolve().name for path in paths]
+    short = [resolved(path).name for path in paths]
     return short if len(set(short)) == len(paths) else [str(path) for path in paths]

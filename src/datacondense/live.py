@@ -14,11 +14,15 @@ import numpy as np
 from PIL import Image
 
 from .artifact import SyntheticSet
-from .errors import DamagedFile, InputError, reason
-from .files import parse_json, read_json, write_json
+from .errors import InputError, reason
+from .files import read_json, write_json
 from .observers import Progress
 from .picture import draw_grid
-from .rundir import EVENTS, LOG, WANDB, events
+from .records import WandbRun
+from .run_log import read_log
+from .rundir import EVENTS, WANDB, events
+from .schema import check
+from .text import printable
 
 _IMAGES = "images"
 _SECONDS = 10  # after which TensorBoard finds in its files what was written
@@ -95,10 +99,8 @@ class Live(ABC):
 
     def _catch_up(self, done: int) -> None:
         """Write what the log has of earlier sessions."""
-        log = self.run / LOG
-        for line in log.read_bytes().splitlines() if done and log.exists() else ():
-            entry = parse_json(line)
-            self.progress(Progress(entry["iteration"], done, entry["loss"], entry["seconds"]))
+        for entry in read_log(self.run) if done else ():
+            self.progress(Progress(entry.iteration, done, entry.loss, entry.seconds))
         self._before = None  # between two sessions there was no speed
 
 
@@ -146,7 +148,7 @@ class WeightsAndBiases(Live):
         with _telling(wandb):
             self._to = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "datacondense"),
-                name=self.run.absolute().name,
+                name=printable(self.run.absolute().name),
                 id=identity,
                 resume="allow",
                 config={**made["settings"], **{key: made[key] for key in _CONFIG}},
@@ -205,7 +207,4 @@ def _known(place: Path) -> str | None:
     """The run that earlier sessions were logged as; None where there was none."""
     if not place.exists():
         return None
-    recorded = read_json(place)
-    if not isinstance(recorded, dict) or not isinstance(recorded.get("id"), str):
-        raise DamagedFile(f"{place} is damaged: delete it, and the run is logged as a new one")
-    return recorded["id"]
+    return check(read_json(place), WandbRun, f"{place} is damaged: delete it, and the run is logged as a new one").id

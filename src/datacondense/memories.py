@@ -110,6 +110,10 @@ def steps_of(one: SyntheticSet, train: ImageSet, steps: int) -> list[list[int]]:
     numbers = {name: k for k, name in enumerate(train.spec.class_names)}
     if any(name not in numbers for step in found for name in step):
         raise InputError("the set tells of classes that the data do not have")
+    each = [name for step in found for name in step]
+    present = {one.spec.class_names[label] for label in one.labels.unique().tolist()}
+    if len(set(each)) < len(each) or set(each) != present or not all(found):
+        raise InputError("the steps of the set do not have each class of its images once")
     if len(found) != steps:
         raise InputError(f"the memory came in {len(found)} steps, not in --steps {steps}")
     return [[numbers[name] for name in step] for step in found]

@@ -2,14 +2,14 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from .artifact import SyntheticSet
 from .augment import parse_training
 from .errors import InputError
 from .networks import pool_archs, serving
-from .streams import check_seed
+from .ranges import Batch, Epochs, Networks, Rate, Seed, check_arguments
 from .training import Recipe
 from .types import ImageSet
 
@@ -34,8 +34,20 @@ class Protocol:
         """Training epochs of all networks together."""
         return self.nets * sum(recipe.epochs for recipe in self.recipes.values())
 
+    def as_published(self) -> "Protocol":
+        """The protocol with epochs counted as the authors' code does, whose E epochs are 0 to E: E + 1 of them.
+
+        The learning rate falls after epoch E // 2 + 1 of these, so that E // 2 + 2 have the full one.
+        """
+        recipes = {
+            arch: replace(one, epochs=one.epochs + 1, full_rate=one.epochs // 2 + 2)
+            for arch, one in self.recipes.items()
+        }
+        return replace(self, recipes=recipes)
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        recipes = {arch: recipe.to_json() for arch, recipe in self.recipes.items()}
+        return {"recipes": recipes, "nets": self.nets, "seed": self.seed}
 
 
 def protocol_for(
@@ -43,10 +55,12 @@ def protocol_for(
     *,
     archs: Sequence[str] | None = None,
     pool: str | None = None,
-    nets: int = 5,
-    epochs: int | None = None,
+    nets: Networks = 5,
+    epochs: Epochs | None = None,
+    lr: Rate | None = None,
+    batch: Batch | None = None,
     augment: str = "auto",
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Protocol:
     """Fill in what was left open: networks, augmentation, and the published epochs for each.
 
@@ -54,7 +68,7 @@ def protocol_for(
     images is left out, and a warning says so.
     augment: auto takes what the set was condensed under; for a set condensed without, DC's rule (none, but
     crop_scale_rotate on MNIST and crop_noise for ConvNetBN); for real images DSA's.
-    epochs: published are 1000 with augmentation and 300 without.
+    epochs: published are 1000 with augmentation and 300 without. lr, batch: of SGD, 0.01 and 256 by default.
     Raises InputError for numbers that make no sense and for unknown names.
     """
     settings: Mapping[str, Any] = examples.provenance.get("settings", {}) if isinstance(examples, SyntheticSet) else {}
@@ -71,12 +85,11 @@ def protocol_for(
     if augment == "auto":
         augment = settings.get("augment", "auto")
         augment = "dc" if augment == "none" else augment
-    if nets < 1 or (epochs is not None and epochs < 1):
-        raise InputError(f"--nets {nets} --epochs {epochs}: both must be at least 1")
-    check_seed(seed)
+    check_arguments(protocol_for, nets=nets, epochs=epochs, lr=lr, batch=batch, seed=seed)
+    given = {name: value for name, value in {"lr": lr, "batch": batch}.items() if value is not None}
     recipes = {}
     for arch in archs or (own,):
         augmentation = parse_training(augment, examples.spec, arch)
         published = 1000 if augmentation else 300
-        recipes[arch] = Recipe(epochs=published if epochs is None else epochs, augment=str(augmentation))
+        recipes[arch] = Recipe(epochs=published if epochs is None else epochs, augment=str(augmentation), **given)
     return Protocol(recipes=recipes, nets=nets, seed=seed)

@@ -20,6 +20,8 @@ from .methods import Method, method_name
 from .observers import Observer
 from .presets import PRESETS, Preset
 from .protocol import Protocol, protocol_for
+from .ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value
+from .text import file_name
 from .types import ImageSet, Scores
 
 
@@ -61,8 +63,13 @@ class Plan:
         return [("first", self.preset.first), *last] if self.preset.first else last
 
     def protocol(self, synthetic: SyntheticSet, seed: int) -> Protocol:
-        """How networks train on a set: as published, with epochs scaled. Each set has networks of its own."""
+        """Return how networks train on a set, each with networks of its own.
+
+        As published, with one epoch more than the paper says, which the authors' code makes; scaled without it.
+        """
         full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, seed=seed)
+        if self.scale == 1:
+            return full.as_published()
         recipes = {
             arch: replace(recipe, epochs=_scaled(recipe.epochs, self.scale)) for arch, recipe in full.recipes.items()
         }
@@ -74,7 +81,7 @@ def variant(
 ) -> str:
     """The name of an experiment with what was changed of it: None, and a scale of 1, where nothing was."""
     changes = [
-        f"@{data.replace('/', '_').replace(':', '_')}" if data is not None else "",
+        f"@{file_name(data)}" if data is not None else "",
         f"@ipc{ipc}" if ipc is not None else "",
         f"@iterations{iterations}" if iterations is not None else "",
         f"@scale{scale:g}" if scale != 1 else "",
@@ -86,12 +93,12 @@ def variant(
 def plan(
     name: str,
     *,
-    sets: int | None = None,
-    nets: int | None = None,
-    scale: float = 1.0,
-    iterations: int | None = None,
+    sets: Repeats | None = None,
+    nets: Networks | None = None,
+    scale: Scale = 1.0,
+    iterations: Iterations | None = None,
     data: str | None = None,
-    ipc: int | None = None,
+    ipc: Images | None = None,
     hold_out: float = 0.0,
 ) -> Plan:
     """Look up a preset and change what was asked. sets, nets, iterations: as published, scaled, when left out.
@@ -100,19 +107,16 @@ def plan(
     """
     if name not in PRESETS:
         raise unknown("preset", name, PRESETS, listed_by="datacondense list presets")
-    check_scale(scale)
+    check_value("seeds", sets, Repeats | None)
+    check_arguments(plan, nets=nets, scale=scale, iterations=iterations, ipc=ipc)
     preset = PRESETS[name]
     sets = _scaled(preset.sets, scale) if sets is None else sets
     nets = _scaled(preset.nets, scale) if nets is None else nets
-    if sets < 1 or nets < 1:
-        raise InputError(f"--seeds {sets} --nets {nets}: both must be at least 1")
     count = _scaled(preset.method.iterations, scale) if iterations is None else iterations
     if scale == 1 and count == preset.method.iterations:
         iterations = None
     method = replace(preset.method, iterations=count)
     method.check()
-    if ipc is not None and ipc < 1:
-        raise InputError(f"--ipc {ipc}: at least 1 image per class is needed")
     first = preset.first
     if first:
         share = count / preset.method.iterations
@@ -126,12 +130,6 @@ def plan(
         ipc=preset.ipc if ipc is None else ipc,
         hold_out=hold_out,
     )
-
-
-def check_scale(scale: float) -> None:
-    """Raises InputError for what is no part of a whole."""
-    if not 0 < scale <= 1:
-        raise InputError(f"--scale {scale:g}: must be above 0 and at most 1")
 
 
 def reproduce(

@@ -1,16 +1,17 @@
 """The page of results: ours beside the published numbers, from the records that `reproduce` has left."""
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .continual import load_record
-from .errors import InputError
+from .errors import DamagedFile
+from .files import parse_json, regular
+from .measured import Reproduced
 from .presets import PRESETS
+from .schema import check
 
-_FIELDS = {"preset", "variant", "changed", "seeds", "nets", "scores", "published", "seconds", "machine", "versions"}
 _HEAD = """# Results
 
 Made by `datacondense results` from the records in `results/`, which `datacondense reproduce NAME` appends to; a record
@@ -26,7 +27,7 @@ def read(folder: Path) -> list[dict[str, Any]]:
     """
     best = []
     for path in sorted(folder.glob("*.jsonl")):
-        records = [parse(path, line) for line in path.read_text(errors="replace").splitlines()]
+        records = [parse(path, line) for line in regular(path).read_text(errors="replace").splitlines()]
         if records:
             best.append(max(reversed(records), key=lambda record: len(record["seeds"]) * record["nets"]))
     return best
@@ -34,12 +35,12 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 def parse(path: Path, line: str) -> dict[str, Any]:
     """A record, of which `path` has the line. Raises InputError when it is none."""
+    place = f"{path} has a line that is no record of `datacondense reproduce`: remove {line[:40]!r}"
     try:
-        record = json.loads(line)
-    except ValueError:
-        record = None
-    if not isinstance(record, dict) or not record.keys() >= _FIELDS:
-        raise InputError(f"{path} has a line that is no record of `datacondense reproduce`: remove {line[:40]!r}")
+        record = parse_json(line)
+        check(record, Reproduced)
+    except ValueError as error:
+        raise DamagedFile(f"{place} ({error})") from None
     return record
 
 

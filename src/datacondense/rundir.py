@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, final
@@ -12,10 +12,12 @@ from torch import Tensor
 
 from . import artifact, launch, picture, snapshots
 from .atomic import sweep
-from .errors import DamagedFile, InputError
+from .errors import DamagedFile, InputError, naming
 from .execution import Execution, check
-from .files import read_json, read_tensors, write_bytes, write_json, write_tensors
-from .kept_training import named, packed, part, unpack
+from .files import parse_json, read_json, read_tensors, write_bytes, write_json, write_tensors
+from .kept_training import alike, named, packed, part, unpack
+from .records import CheckpointHeader, LogEntry, Recorded, Resumable
+from .schema import check as check_fields
 from .synthetic import Synthetic
 
 RUN, LOG = "run.json", "log.jsonl"
@@ -107,10 +109,9 @@ class RunDirectory:
         return (self.path / RUN).exists()
 
     def recorded(self) -> dict[str, Any]:
-        """What `run.json` says. Raises InputError when it is not a JSON object."""
+        """Return what `run.json` says. Raises DamagedFile when it is not JSON or a field is not as declared."""
         run = read_json(self.path / RUN)
-        if not isinstance(run, dict):
-            raise DamagedFile(f"{self.path / RUN} is damaged: not a JSON object")
+        check_fields(run, Recorded, f"{self.path / RUN} is damaged")
         return run
 
     def record(self, run: Mapping[str, Any]) -> None:
@@ -140,10 +141,13 @@ class RunDirectory:
         """Whether there is one, be it damaged."""
         return any((self.path / name).exists() for name in (_CHECKPOINT, _PREVIOUS))
 
-    def load_checkpoint(self) -> tuple[Checkpoint | None, list[str]]:
+    def load_checkpoint(
+        self, fits: Callable[[Checkpoint], None] = lambda checkpoint: None
+    ) -> tuple[Checkpoint | None, list[str]]:
         """The newest checkpoint that is whole, and a message for each that was damaged; None where there is none.
 
-        A damaged one is deleted once a good one has been read, so that it can never take the place of a good one.
+        fits: raises DamagedFile for one that is not of this run. A damaged one is deleted once a good one has been
+        read, so that it can never take the place of a good one.
         Raises InputError when there are checkpoints and all are damaged.
         """
         for left in self.path.glob(f".{_CHECKPOINT}.*"):  # by a process that was killed while it wrote
@@ -154,12 +158,12 @@ class RunDirectory:
                 continue
             try:
                 tensors, header = read_tensors(path)
-                checkpoint = Checkpoint(header["iteration"], header["seconds"], tensors)
+                fields = check_fields(header, CheckpointHeader, f"{path} is damaged")
+                checkpoint = Checkpoint(fields.iteration, fields.seconds, tensors)
+                with naming(f"{path} is damaged"):
+                    fits(checkpoint)
             except InputError as error:
                 damaged.append(str(error))
-                continue
-            except KeyError:
-                damaged.append(f"{path} is not a checkpoint")
                 continue
             if damaged:
                 (self.path / _CHECKPOINT).unlink()
@@ -180,10 +184,10 @@ class RunDirectory:
         kept = []
         for line in path.read_bytes().splitlines(keepends=True):
             try:
-                beyond = json.loads(line)["iteration"] > iterations
-            except (ValueError, KeyError, TypeError):
+                entry = check_fields(parse_json(line), LogEntry)
+            except ValueError:  # also of a field that is not as declared
                 break
-            if beyond:
+            if entry.iteration > iterations:
                 break
             kept.append(line)
         write_bytes(path, b"".join(kept))
@@ -209,10 +213,18 @@ def pack_state(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) ->
 
 
 def unpack_state(tensors: Mapping[str, Tensor], synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> None:
-    """The inverse of `pack_state`, in place. The tensors are copied."""
-    synthetic.load_state_dict(part("synthetic", tensors))
+    """The inverse of `pack_state`, in place. The tensors are copied.
+
+    Raises DamagedFile, before anything is changed, for tensors that are not a state of these two.
+    """
+    state, own = part("synthetic", tensors), synthetic.state_dict()
+    if state.keys() != own.keys() or not alike(own, state):
+        raise DamagedFile("its tensors are not those of the images of this run")
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
+        raise DamagedFile("its images are not finite")
     if optimiser is not None:
-        unpack("optimiser", optimiser, tensors)
+        unpack("optimiser", optimiser, tensors)  # which checks first
+    synthetic.load_state_dict(state)
 
 
 def begun(
@@ -220,6 +232,7 @@ def begun(
 ) -> dict[str, Any] | None:
     """What the run to be resumed has recorded of how it computes; None for a fresh run.
 
+    The name of the data, which may be that of a folder, is not compared: their content is.
     A process that torchrun has started again goes on with the run that was begun before, whatever was asked.
     Raises InputError where two runs would mix: another run is there, or `identity` is not that of the run to resume.
     """
@@ -239,17 +252,15 @@ def begun(
     recorded = directory.recorded()
     if recorded.get("status") == IMPORTED:
         raise InputError(f"{directory.path} was imported, so there is no run to go on with: name another directory")
-    try:
-        before, now = _flat({key: recorded[key] for key in identity}), _flat(json.loads(json.dumps(identity)))
-        execution = Execution(**recorded["execution"])
-        if recorded["status"] != "complete":  # of those there is nothing left to compute
-            check(execution)
-        kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine")}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DamagedFile(
-            f"{directory.path}/run.json is damaged or of another version ({error}): replace the run by --overwrite"
-        ) from None
+    place = f"{directory.path / RUN} is damaged or of another version, replace the run by --overwrite"
+    check_fields(recorded, Resumable, place)
+    before, now = _flat({key: recorded.get(key) for key in identity}), _flat(json.loads(json.dumps(identity)))
+    if recorded["status"] != "complete":  # of those there is nothing left to compute
+        check(Execution.from_json(recorded["execution"]))
+    kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine", "data")}
     different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if "data_sha256" not in different:  # the same images, which only have another name now
+        different = [key for key in different if key != "data"]
     if different:
         changes = ", ".join(
             _CONTENT.get(key) or f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different

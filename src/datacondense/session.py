@@ -12,7 +12,7 @@ from torch import Tensor
 
 from . import artifact, machine, picture
 from .artifact import SyntheticSet
-from .errors import Diverged, InputError, Stopped
+from .errors import DamagedFile, Diverged, InputError, Stopped
 from .execution import Execution
 from .interrupt import Stop
 from .memory import fitting
@@ -211,7 +211,7 @@ class Session:
         checkpoint = self.processes.agreed(self._tidy)
         if checkpoint is not None:
             self.done, self.seconds_before = checkpoint.iteration, checkpoint.seconds
-            unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
+            self._take_over(checkpoint)
             self.tell(f"resumed after iteration {self.done} of {self.method.iterations}")
 
     def _tidy(self) -> Checkpoint | None:
@@ -219,13 +219,19 @@ class Session:
         if self.directory is None:
             return None
         self.directory.sweep()
-        checkpoint, damaged = self.directory.load_checkpoint()
+        checkpoint, damaged = self.directory.load_checkpoint(self._take_over)
         for text in damaged:
             self.tell(f"{text}; going on from the checkpoint before it")
         done = checkpoint.iteration if checkpoint else 0
         self.directory.trim_log(done)
         delete(self.directory.path, after=done)
         return checkpoint
+
+    def _take_over(self, checkpoint: Checkpoint) -> None:
+        """Go on from the tensors of a checkpoint. Raises DamagedFile where they are not of this run."""
+        if checkpoint.iteration > self.method.iterations:
+            raise DamagedFile(f"it is of iteration {checkpoint.iteration} of {self.method.iterations}")
+        unpack_state(checkpoint.tensors, self.synthetic, self.optimiser)
 
     def _state(self) -> dict[str, Tensor]:
         return pack_state(self.synthetic, self.optimiser)

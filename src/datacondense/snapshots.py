@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+import torch
 from torch import Tensor
 
-from .errors import InputError
+from .errors import DamagedFile
 from .files import read_tensors, write_tensors
+from .records import SnapshotHeader
+from .schema import check
 
 FOLDER = "snapshots"
 _NAME = re.compile(r"(\d{6,})\.safetensors")
@@ -51,11 +54,19 @@ def paths(run: Path) -> list[Path]:
 
 
 def load(path: Path) -> Snapshot:
-    """Read a snapshot. Raises InputError when the file is damaged or holds something else."""
+    """Read a snapshot. Raises DamagedFile when the file is damaged or holds something else."""
     tensors, header = read_tensors(path)
-    if header.keys() != {"iteration"} or tensors.keys() != {"images", "labels"}:
-        raise InputError(f"{path} is not a snapshot of a run: take it out of the folder")
-    return Snapshot(header["iteration"], tensors["images"], tensors["labels"])
+    place = f"{path} is not a snapshot of a run, take it out of the folder"
+    iteration = check(header, SnapshotHeader, place).iteration
+    if iteration != int(path.stem):
+        raise DamagedFile(f"{place}: it is of iteration {iteration}")
+    if tensors.keys() != {"images", "labels"}:
+        raise DamagedFile(f"{place}: its tensors are not images and labels")
+    images, labels = tensors["images"], tensors["labels"]
+    kinds = (torch.uint8, torch.int64)
+    if (images.dtype, labels.dtype) != kinds or images.dim() != 4 or labels.shape != images.shape[:1]:
+        raise DamagedFile(f"{place}: its tensors are not uint8 (N, C, H, W) and int64 (N,)")
+    return Snapshot(iteration, images, labels)
 
 
 def delete(run: Path, *, after: int = -1) -> None:

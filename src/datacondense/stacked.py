@@ -108,7 +108,7 @@ def train_side_by_side(
             sgd.zero_grad()
             stack.add_gradients(images, labels)
             sgd.step()
-        if epoch == recipe.epochs // 2 + 1:
+        if epoch == recipe.first_phase:
             sgd = optimiser(recipe.lr / 10)
         for _ in streams:
             on_epoch()

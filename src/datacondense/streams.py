@@ -6,14 +6,6 @@ from typing import final
 
 import torch
 
-from .errors import InputError
-
-
-def check_seed(seed: int) -> None:
-    """Raises InputError for a number that no run can have as its seed."""
-    if not 0 <= seed < 2**63:
-        raise InputError(f"--seed {seed}: must be at least 0 and below 2**63")
-
 
 @final
 @dataclass(frozen=True)

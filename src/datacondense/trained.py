@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -105,7 +105,7 @@ class Learning:
         return Training(network, examples, self.streams.at("whole"), self.engine, self.recipe, augment=self.augment)
 
     def _kept(self) -> Kept:
-        what = {"arch": self.arch, "recipe": asdict(self.recipe)}
+        what = {"arch": self.arch, "recipe": self.recipe.to_json()}
         return Kept("networks", self.real, self.streams, self.engine, what)
 
 

@@ -1,8 +1,8 @@
 """The only loop that trains a network on a set."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import final
+from dataclasses import asdict, dataclass
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from .augment import Augmentation
 from .engine import Engine
 from .kept_training import named, packed, part, unpack
 from .networks import Network
+from .ranges import Batch, Epochs, Momentum, Rate
 from .streams import Streams
 from .types import Examples
 
@@ -22,14 +23,26 @@ OnBatch = Callable[[Tensor, Tensor], None]
 class Recipe:
     """How a network is trained from fresh weights (Zhao, Mopuri & Bilen 2021): cross-entropy, SGD in two phases."""
 
-    epochs: int
+    epochs: Epochs
     augment: str = "none"
     """As `augment.parse_training` reads it."""
-    lr: float = 0.01
-    """Divided by 10, with the momentum reset, after epoch epochs // 2 + 1."""
-    momentum: float = 0.9
+    lr: Rate = 0.01
+    """Divided by 10, with the momentum reset, after `first_phase` epochs."""
+    momentum: Momentum = 0.9
     weight_decay: float = 5e-4
-    batch: int = 256
+    batch: Batch = 256
+    full_rate: int | None = None
+    """Epochs at the full learning rate; None: epochs // 2 + 1."""
+
+    @property
+    def first_phase(self) -> int:
+        """Epochs at the full learning rate."""
+        return self.epochs // 2 + 1 if self.full_rate is None else self.full_rate
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values, without a `full_rate` of None: it is younger than many records."""
+        fields = asdict(self)
+        return {name: value for name, value in fields.items() if name != "full_rate" or value is not None}
 
 
 @final
@@ -70,7 +83,7 @@ class Training:
             on_batch=on_batch,
         )
         self.done += 1
-        if self.done == self._first_phase:
+        if self.done == self.recipe.first_phase:
             self.sgd = self._optimiser()
 
     def state(self) -> dict[str, Tensor]:
@@ -84,15 +97,10 @@ class Training:
         unpack("sgd", self.sgd, state)
         self.network.load_state_dict(part("network", state))
 
-    @property
-    def _first_phase(self) -> int:
-        """Epochs at the full learning rate."""
-        return self.recipe.epochs // 2 + 1
-
     def _optimiser(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(
             self.network.parameters(),
-            lr=self.recipe.lr if self.done < self._first_phase else self.recipe.lr / 10,
+            lr=self.recipe.lr if self.done < self.recipe.first_phase else self.recipe.lr / 10,
             momentum=self.recipe.momentum,
             weight_decay=self.recipe.weight_decay,
         )

@@ -12,7 +12,7 @@ import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol, final
 
@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 
 from .errors import InputError
+from .records import SpecFields
+from .schema import check
 
 _NAME_LENGTH = 1000
 """Characters of a class name that are taken from a file: it is drawn beside its images."""
@@ -41,24 +43,6 @@ class Encoding:
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: Any) -> "Encoding":
-        """The inverse of `to_json`. Raises InputError for a field that cannot be."""
-        labels = fields.get("labels") if isinstance(fields, Mapping) else fields
-        pixels = fields.get("pixels") if isinstance(fields, Mapping) else None
-        valid_labels = labels is None or (
-            isinstance(labels, Mapping)
-            and all(map(_is_name, labels))
-            and all(value is None or (isinstance(value, int) and value >= 0) for value in labels.values())
-        )
-        valid_pixels = pixels is None or (_is_list(pixels) and len(pixels) == 2 and all(map(_is_number, pixels)))
-        if not isinstance(fields, Mapping) or not valid_labels or not valid_pixels:
-            raise InputError(f"spec.encoding is {_short(fields)}, expected the labels of classes and a range of pixels")
-        low_high = None if pixels is None else (float(pixels[0]), float(pixels[1]))
-        if low_high and low_high[0] >= low_high[1]:
-            raise InputError(f"spec.encoding.pixels is {_short(pixels)}, expected the lower value first")
-        return cls(None if labels is None else dict(labels), low_high)
 
 
 @final
@@ -122,35 +106,10 @@ class Spec:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Spec":
-        """The inverse of `to_json`. Raises InputError for a field that is missing or cannot be."""
-        checks: dict[str, tuple[Callable[[Any], bool], str]] = {
-            "name": (_is_name, "text"),
-            "class_names": (lambda names: _is_list(names) and len(names) > 0 and all(map(_is_name, names)), "names"),
-            "shape": (_is_shape, "[channels, height, width] with 1 or 3 channels"),
-            "mean": (lambda mean: _is_list(mean) and all(map(_is_number, mean)), "a number for each channel"),
-            "std": (
-                lambda std: _is_list(std) and all(_is_number(value) and value > 0 for value in std),
-                "a number above 0 for each channel",
-            ),
-            "flip": (lambda flip: isinstance(flip, bool), "true or false"),
-        }
-        if not isinstance(fields, Mapping):
-            raise InputError("the description of the data set (spec) is not a JSON object")
-        for key, (valid, expected) in checks.items():
-            if key not in fields:
-                raise InputError(f"the description of the data set (spec) lacks {key!r}")
-            if not valid(fields[key]):
-                raise InputError(f"spec.{key} is {_short(fields[key])}, expected {expected}")
-        c, h, w = fields["shape"]
-        mean, std = (tuple(float(value) for value in fields[key]) for key in ("mean", "std"))
-        if len(mean) != c or len(std) != c:
-            raise InputError(f"spec.mean and spec.std have {len(mean)} and {len(std)} numbers for {c} channels")
-        encoding = Encoding.from_json(fields["encoding"]) if fields.get("encoding") is not None else None
-        return cls(fields["name"], tuple(fields["class_names"]), (c, h, w), mean, std, fields["flip"], encoding)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple)
+        """The inverse of `to_json`. Raises DamagedFile for a field that is missing or cannot be."""
+        one = check(fields, SpecFields)
+        encoding = None if one.encoding is None else Encoding(one.encoding.labels, one.encoding.pixels)
+        return cls(one.name, tuple(one.class_names), one.shape, tuple(one.mean), tuple(one.std), one.flip, encoding)
 
 
 def _is_name(value: object) -> bool:
@@ -170,20 +129,6 @@ def check_names(names: Sequence[str], what: str = "class name") -> None:
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise InputError(f"{what} {_short(twice)} is there twice: give another name")
-
-
-def _is_number(value: object) -> bool:
-    """A number that float32 can hold."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e38 and value == value
-
-
-def _is_shape(value: Any) -> bool:
-    return (
-        _is_list(value)
-        and len(value) == 3
-        and all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in value)
-        and value[0] in (1, 3)
-    )
 
 
 def _short(value: object) -> str:
@@ -277,6 +222,11 @@ class ImageSet:
         images = self.images.to(device) if _fits(self.images, torch.device(device)) else self.images
         prefetch = self._prefetch if images is self.images else None
         return ImageSet(images, self.labels.to(device), self.spec, sha256=self._sha256, prefetch=prefetch)
+
+    def renamed(self, name: str) -> "ImageSet":
+        """The same images, under another name of the data."""
+        spec = replace(self.spec, name=name)
+        return ImageSet(self.images, self.labels, spec, sha256=self._sha256, prefetch=self._prefetch)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""

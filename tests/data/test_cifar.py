@@ -11,6 +11,8 @@ from readers import refusal
 
 from datacondense.data import cifar, load
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*not the published files:UserWarning")  # they are made here
+
 
 def text(value: bytes) -> bytes:
     """A string of Python 2 in a pickle."""

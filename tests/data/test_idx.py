@@ -9,6 +9,7 @@ from readers import TRAIN_LABELS, encode, refusal, write_set
 from datacondense.data import idx, load
 from datacondense.data.named import NAMED
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*not the published files:UserWarning")  # they are made here
 (DEBIAN,) = NAMED["fashion-mnist"].system
 
 

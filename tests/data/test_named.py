@@ -10,6 +10,8 @@ from datacondense.data.named import NAMED, Found, HubName, Named, NotFound
 from datacondense.data.places import VARIABLE, Arrays
 from datacondense.errors import InputError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*not the published files:UserWarning")  # they are made here
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ def test_files_that_change_while_they_are_read_are_refused(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("size", [0, -3])
 def test_a_size_below_one_is_refused(tmp_path: Path, size: int) -> None:
-    assert refusal(birds(tmp_path), image_size=size) == f"--image-size {size}: must be from 1 to 4096"
+    assert refusal(birds(tmp_path), image_size=size) == f"--image-size {size}: must be at least 1 and at most 4096"
 
 
 def test_columns_are_no_matter_of_folders(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def test_few_large_images_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_size_beyond_reason_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--image-size 5000: must be from 1 to 4096"):
+    with pytest.raises(InputError, match="--image-size 5000: must be at least 1 and at most 4096"):
         load(f"folder:{birds(tmp_path)}", image_size=5000)
 
 

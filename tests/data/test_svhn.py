@@ -10,6 +10,7 @@ from readers import refusal
 
 from datacondense.data import load, svhn
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*not the published files:UserWarning")  # they are made here
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32)).astype(np.uint8)
 DIGITS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
 LABELS = np.where(DIGITS == 0, 10, DIGITS).astype(np.uint8)[:, None]

@@ -14,13 +14,14 @@ import tyro
 
 from .. import __version__
 from ..errors import DatacondenseError, InputError, LostProcess, Stopped
+from ..files import resolved
 from ..launch import joined, leads, said_first, several
 from ..memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class, plugins
 from .commands import Condense, List
 from .continuing import Continual
 from .diagnosing import Doctor
-from .display import ERR, OUT, say, summary
+from .display import OUT, complain, say, summary
 from .evaluating import Evaluate
 from .exchanging import Export, Import
 from .options import ComputingRun, Going
@@ -132,7 +133,8 @@ def _run(arguments: list[str]) -> None:
         say(__version__)
         return
     if not arguments:
-        say(_NEXT)
+        for line in _NEXT.splitlines():
+            say(line)
         return
     try:
         command = _parse(arguments)
@@ -170,11 +172,11 @@ def _with_plugins(arguments: Sequence[str]) -> list[str]:
             path = path or next(rest, "")
             if not path:
                 raise InputError("--plugin: name a Python file")
-            if Path(path).resolve() not in _loaded:
+            if resolved(path) not in _loaded:
                 found = dict(METHODS)
                 _check_settings({name: found[name] for name in plugins.load_file(path, found)}, path)
                 METHODS.update(found)
-                _loaded.add(Path(path).resolve())
+                _loaded.add(resolved(path))
         else:
             left.append(argument)
     return left
@@ -196,7 +198,7 @@ def _terminated(_number: int, _frame: object) -> None:
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:
     text = f"datacondense: note: {message}"
     if said_first(text):
-        ERR.print(text, soft_wrap=True)
+        complain(text)
 
 
 def _out_of_memory(error: BaseException) -> int:
@@ -210,5 +212,5 @@ def _fail(text: str, code: int = 2, *, stopped: bool = False) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line = f"datacondense: {text}" if stopped else f"datacondense: error: {text}"
     if said_first(line):
-        ERR.print(line, soft_wrap=True)
+        complain(line)
     return code

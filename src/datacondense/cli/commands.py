@@ -23,13 +23,16 @@ from ..methods import METHODS, Method, method_name
 from ..networks import NETWORKS, POOLS
 from ..pace import duration
 from ..presets import CONTINUAL, PRESETS
+from ..ranges import Images, Seed
 from ..rundir import RunDirectory
+from ..text import file_name
 from ..types import ImageSet
-from .display import RunDisplay, say, show_table, summary
+from .display import RunDisplay, say, summary
 from .foretelling import foretelling
-from .options import ComputingRun, Going, Plugins, seconds
+from .options import ComputingRun, Going, Plugins
 from .reading import Reading, read
 from .reporting import report_on
+from .tables import show_table
 
 M = TypeVar("M", bound=Method)
 _LEAST = 1e-3  # seconds of a time budget that is spent before the method begins
@@ -44,13 +47,13 @@ class Condense(Generic[M]):
     drop_small_classes: bool = False
     """Leave out classes with fewer training images than --ipc. Otherwise dc, dsa, dm and it-gan make as many of these
     all the same, and methods that choose images keep all there are."""
-    ipc: int = 10
+    ipc: Images = 10
     """Synthetic images of each class."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run directory; by default runs/METHOD-DATA-ipcN-seedN."""
     start: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Run directory of a finished or imported set to start from, in place of --init."""
-    seed: int = 0
+    seed: Seed = 0
     """The same seed on the same machine gives the same images, bit for bit."""
     plugin: Plugins = ()
     method: M
@@ -65,8 +68,8 @@ class Condense(Generic[M]):
         start = load_set(self.start) if self.start else None
         train, _ = read(source)
         name = method_name(self.method)
-        out = self.out or Path("runs") / f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}"
-        budget, every = self.session.budget(), seconds("--checkpoint-every", self.session.checkpoint_every)
+        out = self.out or Path("runs") / file_name(f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}")
+        budget, every = self.session.budget(), self.session.every()
         if self.session.dry_run:
             # alone, as others would disturb it
             all_processes().agreed(lambda: self._foretell(train, out, budget, start))

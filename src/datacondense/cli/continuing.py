@@ -1,5 +1,6 @@
 """The command `continual`: class-incremental learning on memories."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +14,20 @@ from ..data import absolute
 from ..distributed import all_processes
 from ..errors import InputError, naming
 from ..exchange import read_sets, runs_in
+from ..files import resolved
 from ..methods import METHODS, Method
 from ..pace import duration
+from ..text import file_name
 from ..types import ImageSet, Spec
-from .display import RunDisplay, say, show_table
+from .display import RunDisplay, say
 from .options import Computing, Plugins
 from .reading import Reading, read
 from .settings import with_settings
+from .tables import show_table
 
 FIGURE = "continual.png"
+_NAMED = re.compile(r"cl_(?:res_)?(?P<method>[^_]+)_[^_]+_.+?_\d+ipc_(?P<steps>\d+)steps")
+"""What the authors name a file of continual learning, such as cl_DM_CIFAR100_ConvNet_20ipc_5steps_seed0.pt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +60,7 @@ class Continual:
         if not self.memory and not self.beside:
             raise InputError("name at least one memory by --memory")
         before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
-        if len({*map(_label, self.memory)}) < len(self.memory):
+        if len({file_name(_label(name)) for name in self.memory}) < len(self.memory):
             raise InputError("--memory names two memories alike: name each once")
         for name in self.memory:
             if name not in METHODS and not Path(name).exists() and (Path(name).suffix or len(Path(name).parts) > 1):
@@ -66,8 +72,11 @@ class Continual:
         scenario.check(train.spec.classes)
         for method in methods.values():
             method.check()
-        out = self.out or Path("runs") / f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}"
-        memories = {_label(name): methods.get(name) or _given(Path(name), train.spec) for name in self.memory}
+        name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}")
+        out = self.out or Path("runs") / name
+        memories = {
+            _label(name): methods.get(name) or _given(Path(name), train.spec, scenario.steps) for name in self.memory
+        }
         records: dict[str, Mapping[str, Any]] = dict(before)
         for name, memory in memories.items():
             records[name] = learn(
@@ -75,7 +84,7 @@ class Continual:
                 train,
                 test,
                 scenario,
-                out / name,
+                out / file_name(name),
                 name=name,
                 source=absolute(**source),
                 overwrite=self.overwrite,
@@ -161,12 +170,15 @@ def _is_file(name: str) -> bool:
 
 
 def _label(name: str) -> str:
-    return Path(name).stem if _is_file(name) else name
+    return resolved(name).stem if _is_file(name) else name
 
 
-def _given(path: Path, spec: Spec) -> list[SyntheticSet]:
-    """The finished memories in a file of the authors, or in a directory of such files or of imported ones."""
-    files = sorted(path.glob("*.pt")) if path.is_dir() else [path]
+def _given(path: Path, spec: Spec, steps: int) -> list[SyntheticSet]:
+    """The finished memories in a file of the authors, or in a directory of such files or of imported ones.
+
+    Of the files that the authors name by a number of steps those of `steps` are taken.
+    """
+    files = _of_steps(sorted(path.glob("*.pt")), path, steps) if path.is_dir() else [path]
     if path.is_dir() and not files:
         return [load_set(run) for run in runs_in(path)]
     found = []
@@ -179,4 +191,18 @@ def _given(path: Path, spec: Spec) -> list[SyntheticSet]:
             if len(sets) != 1:
                 raise InputError(f"it holds {len(sets)} sets, not the steps of continual learning")
         found += sets
+    return found
+
+
+def _of_steps(files: Sequence[Path], folder: Path, steps: int) -> list[Path]:
+    """The files of one method in `steps` steps. Raises InputError where there are several methods or other steps."""
+    named = {file: match for file in files if (match := _NAMED.match(file.name))}
+    found = [file for file in files if file not in named or int(named[file]["steps"]) == steps]
+    if files and not found:
+        raise InputError(f"--memory {folder}: its files came in other numbers of steps than --steps {steps}")
+    methods = {named[file]["method"] for file in found if file in named}
+    if len(methods) > 1:
+        raise InputError(
+            f"--memory {folder}: it holds memories of {' and '.join(sorted(methods))}: give each a directory of its own"
+        )
     return found

@@ -2,24 +2,45 @@
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import final
+from typing import Any, final
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from ..observers import Progress
 from ..pace import Pace, duration
+from ..text import printable
 from ..types import Scores
 
-OUT = Console(highlight=False, markup=False, emoji=False)  # names of classes and runs are shown as they are
-ERR = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+@final
+class _CleanConsole(Console):
+    """A console on which text cannot act: what a terminal would obey is shown as an escape such as \\x1b.
+
+    Everything that is printed passes here: lines, tables, bars, notes and errors. Our own colours are styles of
+    segments and no text, so they stay.
+    """
+
+    def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
+        """Clean text before it is measured, so that columns fit."""
+        return super().render_str(printable(text, lines=True), *arguments, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Clean what came by another way, such as the title of a bar."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text, lines=True))
+
+
+OUT = _CleanConsole(highlight=False, markup=False, emoji=False)  # names of classes and runs are shown as they are
+ERR = _CleanConsole(stderr=True, highlight=False, markup=False, emoji=False)
 _PLAIN_EVERY = 10.0  # seconds between plain lines
 _DRAWN_EVERY = 0.1  # seconds between two states of the bar
-_WIDEST = 10_000  # columns of a table that no terminal shows
 _APART = 3  # iterations after which updates inside one no longer count for the ETA
 
 
@@ -32,7 +53,7 @@ class RunDisplay:
     """
 
     def __init__(self, title: str, *, brief: bool = False, time_budget: float | None = None) -> None:
-        self.title = title
+        self.title = title = printable(title)
         self.brief = brief
         self.ends = None if time_budget is None else time.perf_counter() + time_budget
         self.bar = Bar(
@@ -102,7 +123,7 @@ class RunDisplay:
             left = left if self.ends is None else max(min(left, self.ends - now), 0)
             detail += f"  ETA {duration(left)}"
         if OUT.is_terminal:
-            self.bar.update(self.task, completed=done, total=total, detail=detail)
+            self.bar.update(self.task, completed=done, total=total, detail=printable(detail))
         else:
             say(f"{self.title}: {detail}")
 
@@ -115,17 +136,13 @@ def _speed(pace: float, unit: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line as it is, however wide."""
-    OUT.print(text, soft_wrap=True)
+    """Print one line, however wide; an end of a line in it is shown as an escape."""
+    OUT.print(printable(text), soft_wrap=True)
 
 
-def show_table(table: Table) -> None:
-    """Print a table: in a terminal as wide as that is, elsewhere as wide as it wants to be."""
-    if OUT.is_terminal:
-        OUT.print(table)
-        return
-    wanted = OUT.measure(table, options=OUT.options.update(width=_WIDEST)).maximum
-    OUT.print(table, width=max(OUT.width, wanted), crop=False)
+def complain(text: str) -> None:
+    """Print one line to stderr, however wide."""
+    ERR.print(printable(" ".join(text.splitlines())), soft_wrap=True)
 
 
 def summary(cls: type) -> str:

@@ -10,23 +10,25 @@ from typing import Annotated, Literal
 import tyro
 
 from .. import snapshots
-from ..artifact import SyntheticSet, load_set
+from ..artifact import SyntheticSet, checked, load_set
 from ..baselines import baselines
 from ..distributed import all_processes
-from ..errors import InputError, Locked
+from ..errors import InputError, Locked, naming
 from ..evaluate import Share, join, milestones, together, train_share
 from ..exchange import runs_in
-from ..files import write_json
+from ..files import regular, write_json
 from ..kept_scores import keep_scores, unchanged
 from ..labels import labels
 from ..locks import writer
 from ..protocol import Protocol, protocol_for
-from ..rundir import PROCESS
+from ..ranges import Batch, Epochs, Networks, Rate, Seed
+from ..rundir import PROCESS, SCORES
 from ..types import ImageSet, Scores
-from .display import RunDisplay, class_table, cross_table, say, score_table, show_table
-from .options import Computing
+from .display import RunDisplay, class_table, cross_table, say, score_table
+from .options import Computing, check_target
 from .reading import Reading, real_images
 from .reporting import report_on
+from .tables import show_table
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,14 @@ class Evaluate:
     pool: str | None = None
     """A published pool of networks instead: S (the own one, BatchNorm replaced), SS (the own one), M (architectures),
     B (with BatchNorm), W, D, A, P, N (the ConvNet's width, depth, activation, pooling, norm)."""
-    nets: int = 5
+    nets: Networks = 5
     """Networks of each kind, each from fresh weights."""
-    epochs: int | None = None
+    epochs: Epochs | None = None
     """Training epochs; by default 1000 with augmentation and 300 without, as published."""
+    lr: Rate | None = None
+    """Learning rate of the training, divided by 10 after half of it; by default the published 0.01."""
+    batch: Batch | None = None
+    """Batch of the training; by default the published 256."""
     augment: str = "auto"
     """Augmentation in training: auto takes the one the set was made under, and DC's rule for a set made without; dsa,
     dc or none; strategies of DSA joined by "_"; or of DC, such as dc:crop_noise."""
@@ -71,9 +77,9 @@ class Evaluate:
     """Test the images as they were at each snapshot of the run (made with --snapshots), for its report."""
     beside: tuple[Literal["random", "whole"], ...] = ()
     """Also train on: random real images, of each class as many; the whole real training set."""
-    whole_epochs: int = 30
+    whole_epochs: Epochs = 30
     """Training epochs on the whole set."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the networks."""
     per_class: bool = False
     """Print the accuracy on each class too."""
@@ -103,13 +109,11 @@ class Evaluate:
                 raise InputError(f"{other} and {path} hold the same set: name one of them")
         on = self.on == "validation"
         train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test", validation=on)
-        if self.whole_epochs < 1:
-            raise InputError(f"--whole-epochs {self.whole_epochs}: must be at least 1")
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
-            if path is not None and not path.parent.is_dir():
-                raise InputError(f"{flag} {path}: there is no directory {path.parent}")
-            if path is not None and path.exists() and not path.is_file():
-                raise InputError(f"{flag} {path}: that is no file, name another")
+            check_target(flag, path)
+        for path in (run / SCORES for run in runs):  # before the training: its scores are added there
+            if path.exists():
+                regular(path)
         rows = self._of_process(sets, runs) if self.process else self._rows(sets, runs, train)
         of_row = [(row, self._told(score)) for row, score in self._train(rows, test)]
         scores = {
@@ -166,7 +170,8 @@ class Evaluate:
         rows = []
         for snapshot in map(snapshots.load, paths):
             images = synthetic.spec.normalise(snapshot.images)
-            made = SyntheticSet(images, snapshot.labels, synthetic.spec, synthetic.provenance)
+            with naming(f"snapshot {snapshot.iteration} of {runs[0]}"):
+                made = checked(images, snapshot.labels, synthetic.spec, synthetic.provenance)
             rows.append(
                 _Row(f"iteration {snapshot.iteration}", made, self._protocol(made), runs[0], snapshot.iteration)
             )
@@ -179,6 +184,8 @@ class Evaluate:
             pool=self.pool,
             nets=self.nets,
             epochs=self.epochs,
+            lr=self.lr,
+            batch=self.batch,
             augment=self.augment,
             seed=self.seed if seed is None else seed,
         )

@@ -12,6 +12,7 @@ from ..data import absolute, known_spec
 from ..errors import InputError
 from ..exchange import Format, export, import_latents, import_sets, runs_in
 from ..exchange.scores import known
+from ..ranges import Images
 from .display import say
 from .reading import Reading, read
 
@@ -75,7 +76,7 @@ class Import:
     reading: Reading = field(default_factory=Reading)
     generator: Path | None = None
     """For a file of latents, one for each image of --data: the weights (.pth) of the BigGAN that they belong to."""
-    ipc: int | None = None
+    ipc: Images | None = None
     """Of latents take the first so many of each class; by default all."""
     overwrite: bool = False
     """Replace what an earlier import has written to DEST."""

@@ -9,6 +9,8 @@ import tyro
 
 from ..errors import InputError
 from ..execution import Compile, Precision
+from ..files import resolved
+from ..ranges import Batch, Pause, Seconds, Snapshots, check_value
 
 Plugins: TypeAlias = Annotated[
     tuple[Path, ...],
@@ -40,7 +42,7 @@ class Computing:
 class ComputingRun(Computing):
     """Where and how networks compute."""
 
-    classes_at_once: int | None = None
+    classes_at_once: Batch | None = None
     """Classes whose images are compared together: fewer need less memory. By default as many as fit 1 GiB (an eighth
     of the memory of a GPU). Methods that need all classes in one forward (dm with BatchNorm) take all."""
 
@@ -59,7 +61,7 @@ class Going:
     """Say what the whole run would take, time and memory, and write nothing."""
     checkpoint_every: Annotated[str, tyro.conf.arg(metavar="TIME")] = "1m"
     """Time between checkpoints."""
-    snapshots: int = 0
+    snapshots: Snapshots = 0
     """Keep the images at the start and at this many iterations, spread evenly up to the last, for `show --process`."""
     log: Annotated[tuple[Literal["tensorboard", "wandb"], ...], tyro.conf.arg(metavar="{tensorboard,wandb} [...]")] = ()
     """Write loss, speed and images as they come, for TensorBoard in the run directory, or for Weights & Biases."""
@@ -68,11 +70,34 @@ class Going:
         """Seconds that the session may take."""
         return seconds("--time-budget", self.time_budget) if self.time_budget else None
 
+    def every(self) -> float:
+        """Seconds between checkpoints; 0 after each update."""
+        return seconds("--checkpoint-every", self.checkpoint_every, Pause)
 
-def seconds(flag: str, text: str) -> float:
-    """Seconds of a text such as 90, 90s, 5m or 1h30m. Raises InputError, naming the flag, for anything else."""
+
+def check_target(flag: str, path: Path | None) -> None:
+    """Check that a file can be written to `path`, before the work that it is to hold is done.
+
+    Raises:
+        InputError: there is no such directory, or something is in the way that is no file. The message names `flag`.
+    """
+    if path is None:
+        return
+    if not resolved(path).parent.is_dir():
+        raise InputError(f"{flag} {path}: there is no directory {path.parent}")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{flag} {path}: that is no file, name another")
+
+
+def seconds(flag: str, text: str, kind: Any = Seconds) -> float:
+    """Seconds of a text such as 90, 90s, 5m or 1h30m. kind: their range.
+
+    Raises InputError, naming the flag, for anything else.
+    """
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text)
     if not match or not any(match.groups()):
         raise InputError(f"{flag} {text}: give a time such as 90s, 5m or 1h30m")
     hours, minutes, rest = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + rest
+    found = hours * 3600 + minutes * 60 + rest
+    check_value(flag.removeprefix("--"), found, kind)
+    return found

@@ -16,6 +16,7 @@ from tyro.constructors import ConstructorRegistry, StructConstructorSpec, Struct
 
 from ..errors import InputError, unknown
 from ..launch import leads
+from ..ranges import check_fields
 
 PROGRAM = "datacondense"
 _NO_CHOICE = ("", "None", "False")
@@ -23,6 +24,12 @@ _NO_CHOICE = ("", "None", "False")
 _PLAINER = {
     r"^Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": r"\1 \2: must be a whole number",
     r"^Error parsing (\S+): could not convert string to float: (.*)": r"\1 \2: must be a number",
+    r"^Error parsing (\S+): no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\..*": (
+        r"\1 \2: must be a whole number"
+    ),
+    r"^Error parsing (\S+): no type matching \{None\}\|FLOAT could be instantiated from \[(.*?)\]\..*": (
+        r"\1 \2: must be a number"
+    ),
     r"^invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*?),?\)\.": r"\2 '\1': must be one of \3",
     r"^Missing value for argument '(.*)'\. Expected 1 values": r"\1: its value is missing",
     r"^Error parsing \S*__tyro\S*: ": "",
@@ -38,6 +45,7 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Any], union: Any) -> 
     """
     if not arguments[0].startswith("-") and arguments[0] not in commands:
         raise unknown("command", arguments[0], commands)
+    _check_words(arguments)
     said = io.StringIO()
     try:
         with redirect_stderr(said):
@@ -57,7 +65,23 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Any], union: Any) -> 
     sys.stderr.write(said.getvalue())
     if left:
         raise _not_known(left[0], command, _help(arguments, commands))
+    check_fields(command)
     return command
+
+
+def _check_words(arguments: Sequence[str]) -> None:
+    """Raises InputError for a word that can be no name or value: empty, or with characters that no text has."""
+    before = ""
+    for word in arguments:
+        flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if (equals or not flag) and not value:
+            where = flag or (before if before.startswith("--") and "=" not in before else "")
+            raise InputError(
+                f"{where}: its value is empty" if where else "a word of the command is empty: leave it out"
+            )
+        if "\0" in word or any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise InputError(f"{word!r} is not UTF-8 text: give the file or directory another name")
+        before = word
 
 
 def _help(arguments: Sequence[str], commands: Mapping[str, Any]) -> str:
@@ -142,4 +166,5 @@ def _optional(kind: Any) -> str | None:
     if len(kinds) != 2 or type(None) not in kinds:
         return None
     (inner,) = (one for one in kinds if one is not type(None))
+    inner = get_args(inner)[0] if get_origin(inner) is Annotated else inner
     return {int: "INT", float: "FLOAT", str: "STR", Path: "PATH"}.get(inner)

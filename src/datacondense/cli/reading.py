@@ -9,7 +9,8 @@ from typing import Any, Literal
 from ..artifact import SyntheticSet
 from ..data import load
 from ..distributed import Processes, all_processes
-from ..errors import InputError
+from ..errors import DataNotFound, InputError
+from ..ranges import HeldOut, Side
 from ..types import ImageSet
 from .display import RunDisplay
 
@@ -20,7 +21,7 @@ class Reading:
 
     data_dir: Path | None = None
     """Where the files of a named dataset are."""
-    image_size: int | None = None
+    image_size: Side | None = None
     """Resize the short side of each image of folder: or hub: to this many pixels, and crop the middle square."""
     skip_broken: bool = False
     """Leave out images that cannot be read, and list them."""
@@ -31,7 +32,7 @@ class Reading:
     pixel_range: Literal["full", "own"] = "full"
     """What becomes 0 and 255: the ends of the range of the format (full), or the lowest and the highest value of all
     training images (own), as for images of 4, 10 or 12 bits."""
-    hold_out: float = 0.0
+    hold_out: HeldOut = 0.0
     """Leave this share of each class's training images out, always the same: settings are chosen by them, with
     `evaluate --on validation`, and not by the test images."""
 
@@ -77,7 +78,8 @@ def real_images(
 
     data, reading: where they are instead, and how they are read. which: the images that are needed, in words.
     validation: give the training images that were held out in place of the test images. A warning
-    names each set that was made from others. Raises InputError when the set does not say and `data` is not given.
+    names each set that was made from others. Raises InputError when the set does not say and `data` is not given, and
+    DataNotFound when they are no longer where it says.
     """
     recorded = dict(sets[0].provenance.get("source") or {})
     if data and _kind(data) != _kind(str(recorded.get("source"))):
@@ -88,7 +90,15 @@ def real_images(
     source |= reading.given()
     if validation and not source.get("hold_out"):
         raise InputError(f"{paths[0]} was made from all training images: condense with --hold-out 0.1")
-    train, test = read({**source, **({"validation": True} if validation else {})})
+    try:
+        train, test = read({**source, **({"validation": True} if validation else {})})
+    except DataNotFound as error:
+        if data or reading.data_dir:  # named just now, and not by what the set says
+            raise
+        where = source["source"] + (f" in {source['data_dir']}" if "data_dir" in source else "")
+        raise DataNotFound(
+            f"the data that {paths[0]} was made from are not at {where} any more: name them by --data ({error})"
+        ) from None
     fingerprint = train.fingerprint()
     for path, synthetic in zip(paths, sets, strict=True):
         made_from = synthetic.provenance.get("data_sha256")

@@ -13,6 +13,7 @@ from ..exchange import runs_in
 from ..locks import writing
 from ..rundir import REPORT
 from .display import say
+from .options import check_target
 
 _OTHERS = 30.0  # seconds that other commands may need to end what they write
 
@@ -36,8 +37,7 @@ class Report:
             raise InputError("name a run, before the options: datacondense report RUN")
         runs = [run for path in self.run_dirs for run in runs_in(path)]
         out = self.out or runs[0] / REPORT
-        if self.out and not out.parent.is_dir():
-            raise InputError(f"--out {out}: there is no directory {out.parent}")
+        check_target("--out", self.out)
         from ..report import write_report  # only here: its library of figures takes longer to import than all else
 
         with writing_in(out.parent, runs):

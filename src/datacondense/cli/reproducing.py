@@ -19,14 +19,16 @@ from ..locks import writing
 from ..methods import Method, method_name
 from ..pace import duration
 from ..presets import CONTINUAL, ContinualPreset
-from ..reproduce import Plan, asked, check_scale, plan, reproduce, variant
+from ..ranges import Images, Iterations, Networks, Repeats, Scale
+from ..reproduce import Plan, asked, plan, reproduce, variant
 from ..results import page, row
 from ..types import ImageSet
 from .continuing import FIGURE, learn, show
-from .display import RunDisplay, say, show_table
-from .options import Computing
+from .display import RunDisplay, say
+from .options import Computing, check_target
 from .reading import Reading, read
 from .reporting import report_on
+from .tables import show_table
 
 _Images: TypeAlias = tuple[ImageSet, ImageSet, dict[str, Any]]  # training, test, and what they were loaded from
 
@@ -44,18 +46,18 @@ class Reproduce:
     all: bool = False
     """Run all published experiments but those of continual learning, or all that were named, one after the other;
     torchrun's processes share them."""
-    seeds: int | None = None
+    seeds: Repeats | None = None
     """Sets that are condensed, under seeds 0, 1, ...; by default as published."""
-    nets: int | None = None
+    nets: Networks | None = None
     """Networks of each kind that are trained on each set; by default as published."""
-    scale: float = 1.0
+    scale: Scale = 1.0
     """Quick look: this fraction of the iterations, epochs, and of sets and networks where these are not given."""
-    iterations: int | None = None
+    iterations: Iterations | None = None
     """Run it with this many iterations and all else as published."""
     data: str | None = None
     """Run the experiment on other data: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or
     arrays:FILE.npz."""
-    ipc: int | None = None
+    ipc: Images | None = None
     """Run it with another number of images per class."""
     runs: Path = Path("runs/reproduce")
     """Where the run directories are."""
@@ -116,6 +118,7 @@ class Reproduce:
             self.runs / done,
             source=source,
             overwrite=self.overwrite,
+            as_published=self.scale == 1,
             **self.computing.asked(),
         )
         if all_processes().leads:
@@ -134,7 +137,6 @@ class Reproduce:
         def scaled(count: int) -> int:
             return max(1, round(count * self.scale))
 
-        check_scale(self.scale)
         method = preset.memory
         if self.iterations is not None and not method.iterations:
             raise InputError(f"--iterations {self.iterations}: {method_name(method)} has none, leave it out")
@@ -240,7 +242,6 @@ class Results:
     def run(self) -> None:
         if not self.results.is_dir():
             raise InputError(f"--results {self.results}: there is no such directory; `datacondense reproduce` makes it")
-        if not self.out.parent.is_dir():
-            raise InputError(f"--out {self.out}: there is no directory {self.out.parent}")
+        check_target("--out", self.out)
         write_bytes(self.out, page(self.results).encode())
         say(str(self.out))

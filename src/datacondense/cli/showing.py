@@ -14,8 +14,10 @@ from ..artifact import SyntheticSet, load_set
 from ..errors import InputError, Locked, unknown
 from ..kept_scores import unchanged
 from ..labels import of_paths
+from ..ranges import Images
 from ..types import Spec
 from .display import say
+from .options import check_target
 from .reading import Reading, real_images
 from .reporting import writing_in
 
@@ -33,7 +35,7 @@ class Show:
     """Run directories of `datacondense condense`, or synthetic.safetensors files."""
     classes: tuple[str, ...] = ()
     """Classes to draw, by name or number from 0, in this order; by default all, and of a process the first 20."""
-    per_class: int | None = None
+    per_class: Images | None = None
     """How many images of each class to draw; by default 10, fewer where the picture would be too large, and 1 of a
     process."""
     real: bool = False
@@ -93,10 +95,7 @@ class Show:
         if len(self.run_dirs) > 1 and (self.real or self.process):
             flag = "--real" if self.real else "--process"
             raise InputError(f"{flag} draws one set, not {len(self.run_dirs)}: name one run")
-        if self.per_class is not None and self.per_class < 1:
-            raise InputError(f"--per-class {self.per_class}: at least 1 image per class is needed")
-        if self.out is not None and not self.out.parent.is_dir():
-            raise InputError(f"--out {self.out}: there is no directory {self.out.parent}")
+        check_target("--out", self.out)
         if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
             raise InputError(f"--out {self.out}: name the PNG, the GIF lies beside it")
 

@@ -11,7 +11,7 @@ from .. import storage
 from ..artifact import load_set
 from ..errors import InputError
 from ..labels import of_paths
-from .display import show_table
+from .tables import show_table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from .. import machine
-from ..errors import DamagedFile, InputError, naming, reason
+from ..errors import DamagedFile, DataNotFound, InputError, naming, reason
 from ..files import expanded
 from ..types import ImageSet
 from .build import image_set, tell
@@ -26,7 +26,8 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
     path = expanded(place)  # a shell leaves the ~ of arrays:~/mine.npz as it is
     options.refuse(f"arrays:{place}", "image_size", "skip_broken", "image_column", "label_column")
     if not path.is_file():
-        raise InputError(f"{path} is not a file: expected an .npz of NumPy arrays")
+        kind = InputError if path.exists() else DataNotFound
+        raise kind(f"{path} is not a file: expected an .npz of NumPy arrays")
     with path.open("rb") as file:  # np.load would leave its own file open on a damaged archive
         try:
             archive = np.load(file, allow_pickle=False)

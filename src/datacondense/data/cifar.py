@@ -11,9 +11,11 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import DamagedFile, InputError, reason
+from . import published, regular
 from .pickles import read_pickle
 from .places import Arrays, Layout
 
+_AT_ONCE = 1 << 20
 _LARGEST = 256 << 20
 """Bytes of an archive when unpacked; the published ones have 187 million."""
 
@@ -39,7 +41,7 @@ class Batches:
         )
 
     def _read_files(self, paths: Sequence[Path]) -> Arrays:
-        return self._read((path.name, path, path.open("rb")) for path in paths)
+        return self._read((path.name, path, regular.opened(path)) for path in paths)
 
     def _read_archive(self, paths: Sequence[Path]) -> Arrays:
         names = {f"{self.folder}/{name}": name for name in (*self.train, self.test)}
@@ -49,13 +51,21 @@ class Batches:
 
     def _read(self, files: Iterable[tuple[str, object, BinaryIO]]) -> Arrays:
         """files: the name of every batch, what it is called in messages, and its contents."""
-        batches = {}
+        batches, digests = {}, {}
         for name, what, file in files:
             with file:
                 batches[name] = _batch(file, what, self.labels, len(self.class_names))
+                file.seek(0)
+                digests[name] = published.digest(*iter(lambda file=file: file.read(_AT_ONCE), b""))
         images, labels = zip(*(batches[name] for name in self.train), strict=True)
         test_images, test_labels = batches.pop(self.test)
-        return Arrays(np.concatenate(images), np.concatenate(labels), test_images, test_labels)
+        return Arrays(
+            np.concatenate(images),
+            np.concatenate(labels),
+            test_images,
+            test_labels,
+            digests=dict(sorted(digests.items())),
+        )
 
 
 CIFAR10 = Batches(
@@ -108,7 +118,7 @@ def _members(path: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
     """
     lacking = set(names)
     try:
-        with gzip.open(path) as unpacked:
+        with regular.opened(path) as packed, gzip.open(packed) as unpacked:
             stream = _Bounded(unpacked, path)
             with tarfile.open(fileobj=stream, mode="r|") as archive:
                 for member in archive:

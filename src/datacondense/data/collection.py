@@ -12,8 +12,9 @@ from typing import Any, final
 import numpy as np
 
 from ..cache import folder
-from ..errors import InputError, naming
-from ..files import read_json, write_json
+from ..errors import DamagedFile, InputError, naming
+from ..files import read_as, write_json
+from ..records import Listing
 from ..types import ImageSet
 from . import parallel, store
 from .decode import VERSION, Extent, Size, decode, inspect, quiet
@@ -104,10 +105,9 @@ def fetch(collection: Collection, options: Options, progress: Progress) -> tuple
 def _known(index: Path) -> str | None:
     try:
         with store.explained():
-            found = read_json(index)
-    except (FileNotFoundError, InputError):
+            return read_as(index, Listing).key
+    except (FileNotFoundError, DamagedFile):  # it only saves time
         return None
-    return found.get("key") if isinstance(found, dict) else None
 
 
 def _settings(collection: Collection, options: Options) -> dict[str, Any]:

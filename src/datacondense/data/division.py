@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..ranges import HeldOut, check_value
 from ..types import Encoding, ImageSet
 from .statistics import Statistics
 
@@ -63,8 +64,7 @@ def held_out(train: ImageSet, share: float) -> tuple[ImageSet, ImageSet]:
     Drawn as `testing` draws, but other images; mean and std stay those of all. Raises InputError for a share that is
     not between 0 and 1, and when every class has a single image.
     """
-    if not 0 < share < 1:
-        raise InputError(f"--hold-out {share:g}: must be above 0 and below 1, such as 0.1")
+    check_value("hold_out", share, HeldOut)
     held = torch.from_numpy(_drawn(train.labels.numpy(), train.spec.classes, share, _HELD_SEED))
     if not held.any():
         raise InputError("--hold-out: every class has a single image, so none can be held out")

@@ -5,15 +5,17 @@ import logging
 import os
 import re
 import shutil
+import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataNotFound, InputError, reason
-from ..files import expanded
-from . import tree
+from ..errors import DataNotFound, InputError, naming, reason
+from ..files import expanded, resolved
+from . import pieces, regular, tree
+from .pieces import Tables
 
 _SECONDS = 5  # that the hub has to answer
 
@@ -29,7 +31,7 @@ def is_local(repo: str) -> bool:
 
 def root(repo: str) -> Path:
     """The folder of a set on this machine, without any link: what the library is given, and finds files below."""
-    return expanded(repo).resolve()
+    return resolved(expanded(repo))
 
 
 def state(repo: str) -> str:
@@ -66,8 +68,8 @@ def _state(files: Mapping[str, str]) -> str:
     return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
 
 
-def download(repo: str, config: str | None) -> Mapping[Any, Any]:
-    """Every split by name, of OWNER/NAME on the hub or of a folder; no code that comes with it is run.
+def download(repo: str, config: str | None) -> Tables:
+    """Every split, of OWNER/NAME on the hub or of a folder; no code that comes with it is run.
 
     Of a folder the library would take tables that it has made earlier for those of today, if the folder says in
     a README how it is configured: so each state of a folder has a cache of its own. What that README names outside of
@@ -75,13 +77,13 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
 
     Raises Absent, and InputError for what is damaged or lacks the configuration.
     """
-    from datasets import exceptions, load_dataset  # takes seconds, so only where it is needed
+    from datasets import exceptions, load_dataset_builder  # takes seconds, so only where it is needed
 
     local = is_local(repo)
     reached = local or _reached(repo)
     try:
         with _undisturbed(), _offline(not reached):
-            return _tables(repo, config) if local else load_dataset(repo, config)
+            return _tables(repo, config) if local else _prepared(load_dataset_builder(repo, config), repo)
     except exceptions.DatasetNotFoundError as error:
         raise Absent(f"{_reason(error)} Look for its name on huggingface.co/datasets") from None
     except InputError:
@@ -95,27 +97,56 @@ def download(repo: str, config: str | None) -> Mapping[Any, Any]:
         raise InputError(f"cannot be read ({said})") from None
 
 
-def _tables(repo: str, config: str | None) -> Mapping[Any, Any]:
+def _tables(repo: str, config: str | None) -> Tables:
     """Every split of a folder; nothing is left of what cannot be read."""
     from datasets import config as library
     from datasets import load_dataset_builder
 
     folder = root(repo)
     files = _files(folder)
+    _check_kinds(folder, files)
+    real = set(files.values())
+    saved = pieces.saved(folder, config, real)
+    if saved is not None:
+        return saved
     place = Path(library.HF_DATASETS_CACHE) / "datacondense" / _state(files)
     try:
         builder = load_dataset_builder(str(folder), config, cache_dir=str(place))
-        real = set(files.values())
         for path in (path for paths in (builder.config.data_files or {}).values() for path in paths):
             if os.path.realpath(path) not in real:
                 raise InputError(f"its README names {path}, which is not in the folder: put it there, or a link to it")
-        builder.download_and_prepare()
-        tables = builder.as_dataset()
-        assert isinstance(tables, Mapping)  # as no split is named
-        return tables
+        return _prepared(builder, str(folder))
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
+
+
+def _check_kinds(folder: Path, files: Collection[str]) -> None:
+    """Raises InputError for what is no file and no folder: the library would wait for it, unless it is hidden."""
+    for path in files:
+        if any(step.startswith(".") for step in Path(path).relative_to(folder).parts):
+            continue
+        try:
+            found = os.stat(path)  # noqa: PTH116 (there may be a hundred thousand)
+        except OSError:  # a link to nothing: who reads it will say so
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            with naming(path):
+                regular.require(found)
+
+
+def _prepared(builder: Any, source: str) -> Tables:
+    """Every split that a builder of the library makes from a source, with the files behind it."""
+    from datasets.load import dataset_module_factory
+
+    described = dataset_module_factory(source).dataset_infos or {}  # not builder.info, which earlier tables may fill
+    declared = getattr(described.get(builder.config.name), "features", None) or {}
+    found = pieces.of_builder(builder)
+    builder.download_and_prepare()
+    splits = builder.as_dataset()
+    assert isinstance(splits, Mapping)  # as no split is named
+    splits = {str(name): table for name, table in splits.items()}
+    return Tables(splits, {name: found.get(name) or [pieces.whole(name, splits[name])] for name in splits}, declared)
 
 
 def _reached(repo: str) -> bool:

@@ -1,9 +1,10 @@
 """A published set from wherever it is: from disk, or else from the Hugging Face hub."""
 
+import warnings
 from pathlib import Path
 
 from ..types import ImageSet
-from . import folder, hub
+from . import folder, hub, published
 from .named import NAMED, Found, Named
 from .options import Options, Progress
 from .places import Listing
@@ -13,13 +14,21 @@ def load(name: str, data_dir: Path | None, progress: Progress) -> tuple[ImageSet
     """Train and test set of a name in NAMED, from the first place that has it.
 
     data_dir: the only folder that is looked in, when given. Raises InputError, which names every place and how to get
-    the set, when none has it, and for files that are damaged.
+    the set, when none has it, and for files that are damaged or published ones of another set. A warning names files
+    that are not the published ones.
     """
     named = NAMED[name]
     found = named.find(data_dir)
     if isinstance(found, Found):
         contents = found.contents()
-        return _decoded(named, contents, progress) if isinstance(contents, Listing) else found.build(contents)
+        if isinstance(contents, Listing):
+            return _decoded(named, contents, progress)
+        packed = [path for path in found.paths if path.suffix == ".gz"]
+        note = published.check(name, found.folder, contents.digests, packed)
+        sets = found.build(contents)
+        if note:
+            warnings.warn(note, stacklevel=2)
+        return sets
     if named.hub is None:
         raise found.error()
     try:

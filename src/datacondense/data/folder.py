@@ -5,14 +5,15 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from ..errors import InputError, naming
-from ..files import expanded
+from ..errors import DataNotFound, InputError, naming
+from ..files import expanded, resolved
 from ..types import ImageSet, check_names
 from . import tree
 from .collection import Collection, fetch
 from .division import TESTS, TRAINS, parts
+from .kinds import EXTENSIONS, HEIF, UNREADABLE
 from .options import Options, Progress
-from .tree import EXTENSIONS, Tree
+from .tree import Tree
 
 _IN_NOTE = 5  # kinds of files, and folders
 _LAYOUT = "expected PATH/CLASS/*.png, or both PATH/train/CLASS/*.png and PATH/test/CLASS/*.png"
@@ -28,19 +29,21 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
     `train` and `test` may have any name in division.TRAINS and TESTS, in any case; a folder for testing without class
     folders is passed over. Classes are in the order of their names; images, at any depth below a class, in that of
     their paths. Files that are hidden, are without one of EXTENSIONS, or lie elsewhere are passed over, and a note
-    counts them; links are followed. Images are decoded as `decode.decode` says; one channel if every one is grey,
-    otherwise three for all.
-    Raises InputError for images that are unreadable or of different sizes, unless `options` say what to do, and for
-    fewer than two classes, classes without an image and those in the test folder only.
+    counts them; links are followed. An empty class folder is left out, and a note names it. Images are decoded as
+    `decode.decode` says; one channel if every one is grey, otherwise three for all.
+    Raises DataNotFound where nothing is, and InputError for images that are unreadable or of different sizes, unless
+    `options` say what to do, for fewer than two classes, for classes of files that are no images that can be read, and
+    for those with images for testing only.
     """
     path = expanded(place)
     options.refuse(f"folder:{place}", "image_column", "label_column")
     if not path.is_dir() and not path.is_file():
-        raise InputError(f"{path} is not a folder or zip file: {_LAYOUT}")
+        kind = InputError if path.exists() else DataNotFound
+        raise kind(f"{path} is not a folder or zip file: {_LAYOUT}")
     with tree.opened(path) as found:
         class_names, files, notes = _layout(found)
         collection = Collection(
-            name=path.resolve().name if path.is_dir() else path.stem,
+            name=resolved(path).name if path.is_dir() else path.stem,
             class_names=class_names,
             place=found.place,
             files=[name for name, _, _ in files],
@@ -110,30 +113,41 @@ def _layout(found: Tree) -> tuple[tuple[str, ...], list[File], tuple[str, ...]]:
                 f"a fifth is set aside, or {_LAYOUT}"
             )
         raise InputError(f"{found.place} has the folders {', '.join(sorted(tops))} and no train or no test: {_LAYOUT}")
-    train = _classes(found, f"{trains[0]}/" if divided else "")
+    train, empty = _classes(found, f"{trains[0]}/" if divided else "")
     names = tuple(train)
-    usable = [name for name in tests if any(folder.startswith(f"{name}/") for folder in found.folders)]
-    test = _classes(found, f"{usable[0]}/") if divided and usable else {}
+    test, base = {}, ""
+    for name in tests if divided else ():
+        if not test and any(folder.startswith(f"{name}/") for folder in found.folders):
+            test, without = _classes(found, f"{name}/")
+            base = name if test else ""
+            empty += without if test else []
     for extra in test:
         if extra not in train:
-            raise InputError(f"{found.place}: {usable[0]}/{extra} is a class that train does not have")
+            lack = "of which train has no image" if f"{trains[0]}/{extra}" in empty else "that train does not have"
+            raise InputError(f"{found.place}: {base}/{extra} is a class {lack}")
     if len(names) < 2:
-        raise InputError(f"{found.place} has one class only, {min(names)!r}: {_LAYOUT}")
+        only = f"one class only, {names[0]!r}" if names else "no image in its class folders"
+        raise InputError(f"{found.place} has {only}: {_LAYOUT}")
     numbers = {name: label for label, name in enumerate(names)}
     files: list[File] = [(file, numbers[k], False if test else None) for k, inside in train.items() for file in inside]
     files += [(file, numbers[k], True) for k, inside in test.items() for file in inside]
-    return names, files, tuple(_notes(found, [*trains, *usable[:1]] if divided else [], tests if divided else []))
+    bases = [*trains, *([base] if base else [])] if divided else []
+    return names, files, tuple(_notes(found, bases, tests if divided else [], empty))
 
 
-def _notes(found: Tree, bases: Sequence[str], tests: Sequence[str]) -> Iterator[str]:
+def _notes(found: Tree, bases: Sequence[str], tests: Sequence[str], empty: Sequence[str]) -> Iterator[str]:
     """What is in the tree and in no class, in words.
 
     bases: the folders in which the classes are, none where they are in the root. tests: all that may be for testing.
+    empty: class folders without an image.
     """
+    if empty:
+        more = " and others" if len(empty) > _IN_NOTE else ""
+        yield f"left out empty class folders: {', '.join(empty[:_IN_NOTE])}{more}"
     for name in (name for name in tests if name not in bases):
         has_classes = any(folder.startswith(f"{name}/") for folder in found.folders)
-        reason = f"{bases[1]} is the test set" if has_classes else "its images are in no class folders"
-        yield f"{name} is left out: {reason}"
+        reason = f"{bases[1]} is the test set" if bases[1:] else "its class folders have no image"
+        yield f"{name} is left out: {reason if has_classes else 'its images are in no class folders'}"
     read = tuple(f"{base}/" for base in bases) or ("",)
     depth = 2 if bases else 1
     passed = []
@@ -151,8 +165,8 @@ def _notes(found: Tree, bases: Sequence[str], tests: Sequence[str]) -> Iterator[
         yield f"passed over {', '.join(passed)}"
 
 
-def _classes(found: Tree, base: str) -> dict[str, list[str]]:
-    """Class name -> its image files, below folder `base`, which is "" or ends in "/".
+def _classes(found: Tree, base: str) -> tuple[dict[str, list[str]], list[str]]:
+    """Class name -> its image files, below folder `base`, which is "" or ends in "/"; and the empty class folders.
 
     What lies in a folder that two paths of a class lead to is taken once.
     """
@@ -167,9 +181,24 @@ def _classes(found: Tree, base: str) -> dict[str, list[str]]:
             folder = file.rpartition("/")[0]
             if paths.setdefault((name, found.identities.get(folder, folder)), folder) == folder:
                 classes[name].append(file)
-    for name, files in classes.items():
-        if not files:
-            raise InputError(f"{found.place}: {base}{name} has no image ({' '.join(EXTENSIONS)}): {_LAYOUT}")
+    empty = [name for name, files in classes.items() if not files]
+    for name in empty:
+        inside = f"{base}{name}/"
+        if others := [file for file in found.others if file.startswith(inside)]:
+            raise _unreadable(f"{found.place}: {base}{name}", others)
+        del classes[name]
     with naming(Path(found.place, base)):
         check_names(list(classes), "class folder")
-    return classes
+    return classes, [f"{base}{name}" for name in empty]
+
+
+def _unreadable(where: str, files: Sequence[str]) -> InputError:
+    """The error for a class folder in which no file is an image that can be read."""
+    suffixes = sorted({PurePosixPath(file).suffix.lower() or "no suffix" for file in files})
+    kinds = f"{len(files)} {'file' if len(files) == 1 else 'files'} ({', '.join(suffixes[:_IN_NOTE])})"
+    if not any(suffix in UNREADABLE for suffix in suffixes):
+        return InputError(f"{where} has no image ({' '.join(EXTENSIONS)}), but {kinds}: {_LAYOUT}")
+    how = "convert them to JPEG or PNG"
+    if any(suffix in HEIF for suffix in suffixes):
+        how += ", as the Python package pillow-heif or the program heif-convert does"
+    return InputError(f"{where} has only {kinds}, which cannot be read here: {how}")

@@ -1,22 +1,26 @@
 """Data sets of the Hugging Face hub, and folders in a format that its library reads."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
-from ..errors import InputError, naming
+from ..errors import DataNotFound, InputError, naming
 from ..files import expanded
 from ..types import ImageSet
 from .collection import Collection, fetch
-from .columns import classes, find
+from .columns import Classes, find, labels, matched
 from .division import TESTS, TRAINS, parts
 from .download import Absent, download, is_local, root, state
 from .options import Options, Progress
+from .pieces import Tables
 from .tree import read as read_file
+
+_LABELS = "labels 2"
+"""Another when rows get other labels than before: what is known of a set by an earlier rule is then of no use."""
 
 
 @final
@@ -42,10 +46,10 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
     repo, config = _address(place)
     with naming(f"hub:{place}"):
         before = state(repo)
-        splits = download(repo, config)
-        train, test, class_names, notes = _choose(splits, options)
+        tables = download(repo, config)
+        train, test, class_names, notes = _choose(tables, options)
         name = root(repo).name if is_local(repo) else repo.rpartition("/")[2]
-        stamp = [splits[part.name]._fingerprint for part in (train, *([test] if test else []))]
+        stamp = [tables.splits[part.name]._fingerprint for part in (train, *([test] if test else []))]
     collection = _collection(place, name, class_names, train, test, [*stamp, config], before, notes)
     return fetch(collection, options, progress)
 
@@ -74,25 +78,26 @@ def read(
     place = f"{repo}:{config}" if config else repo
     with naming(f"hub:{place}"):
         before = state(repo)
-        splits = download(repo, config)
+        tables = download(repo, config)
         for split in (train, test):
-            if split not in splits:
-                raise InputError(f"there is no split {split!r}, only {', '.join(splits)}")
-        image, label = find(splits[train].features, options)
-        names, numbers = classes([splits[train], splits[test]], label)
-        if class_names is not None and len(class_names) != len(names):
-            raise InputError(f"there are {len(names)} classes, expected {len(class_names)}: this is another set")
+            if split not in tables.splits:
+                raise InputError(f"there is no split {split!r}, only {', '.join(tables.splits)}")
+        image, label = find(tables.splits[train].features, options)
+        found = [labels(tables, split, label) for split in (train, test)]
+        for one in found:
+            if not one.labelled:
+                raise InputError(f"split {one.split!r} has images without a label" if one.values else _empty(one.split))
+        known = Classes(label, found[0])
+        places = np.array(matched(class_names or known.names, known.names))
         both = [
-            _Split(split, splits[split].data.column(image), of)
-            for split, of in zip((train, test), numbers, strict=True)
+            _Split(one.split, tables.splits[one.split].data.column(image), places[known.numbers_of(one)])
+            for one in found
         ]
-        for part in both:
-            _check(part, len(names))
-        stamp = [splits[split]._fingerprint for split in (train, test)]
+        stamp = [tables.splits[split]._fingerprint for split in (train, test)]
     collection = _collection(
         place,
         name,
-        class_names or names,
+        class_names or known.names,
         both[0],
         both[1],
         stamp,
@@ -122,42 +127,39 @@ def _address(place: str) -> tuple[str, str | None]:
     else:
         repo, _, config = place.rpartition(":")
     if not is_local(repo) and (repo[:1] in ("", "~", ".") or not all(parts := repo.split("/")) or len(parts) != 2):
-        raise InputError(f"hub:{place} is neither a folder that is there nor OWNER/NAME of a set on the hub")
+        raise DataNotFound(f"hub:{place} is neither a folder that is there nor OWNER/NAME of a set on the hub")
     return repo, config or None
 
 
-def _choose(
-    splits: Mapping[str, Any], options: Options
-) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
+def _choose(tables: Tables, options: Options) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
     """Training split, test split if any, class names, notes."""
+    splits = tables.splits
     trains = parts(splits, TRAINS)
     if not trains and len(splits) > 1:
         raise InputError(f"there is no split 'train', only {', '.join(splits)}")
-    train = trains[0] if trains else next(iter(splits))
-    image, label = find(splits[train].features, options)
-    candidates = [name for name in parts(splits, TESTS) if name != train and label in splits[name].features]
-    names, (targets, *others) = classes([splits[name] for name in (train, *candidates)], label)
-    notes, test = [], None
-    for name, labels in zip(candidates, others, strict=True):
+    name = trains[0] if trains else next(iter(splits))
+    image, label = find(splits[name].features, options)
+    train = labels(tables, name, label)
+    if not train.values:
+        raise InputError(_empty(name))
+    known = Classes(label, train)
+    notes, test = list(known.notes), None
+    for other in parts(splits, TESTS):
+        if other == name or label not in splits[other].features:
+            continue
         if test is not None:
-            notes.append(f"split {name!r} is left out: {test.name!r} is the test set")
-        elif not len(labels) or (labels < 0).any():
-            notes.append(f"split {name!r} is left out: its images have no labels")
+            notes.append(f"split {other!r} is left out: {test.name!r} is the test set")
+            continue
+        found = labels(tables, other, label)
+        if found.labelled:
+            test = _Split(other, splits[other].data.column(image), known.numbers_of(found))
         else:
-            test = _Split(name, splits[name].data.column(image), labels)
-            _check(test, len(names))
-    whole = _Split(train, splits[train].data.column(image), targets)
-    _check(whole, len(names))
-    return whole, test, names, tuple(notes)
+            notes.append(f"split {other!r} is left out: its images have no labels")
+    return _Split(name, splits[name].data.column(image), known.numbers), test, known.names, tuple(notes)
 
 
-def _check(split: _Split, count: int) -> None:
-    if not len(split.labels):
-        raise InputError(f"split {split.name!r} has no image")
-    low, high = int(split.labels.min()), int(split.labels.max())
-    if low < 0 or high >= count:
-        wrong = low if low < 0 else high
-        raise InputError(f"split {split.name!r} has label {wrong}, but its {count} classes are 0 to {count - 1}")
+def _empty(split: str) -> str:
+    return f"split {split!r} has no image"
 
 
 def _collection(
@@ -182,7 +184,7 @@ def _collection(
         roots.append(root(repo))
 
     def identity(files: str) -> str:
-        return "\n".join(map(str, [place, *stamp, files, *(split.name for split in splits)]))
+        return "\n".join(map(str, [_LABELS, place, *stamp, files, *(split.name for split in splits)]))
 
     return Collection(
         name=name,

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import DamagedFile, InputError
+from . import published, regular
 from .places import Arrays, Layout
 
 _UINT8 = 0x08
@@ -30,8 +31,21 @@ def layout(*folders: str) -> Layout:
 
 
 def _read_set(paths: Sequence[Path]) -> Arrays:
-    images, labels, test_images, test_labels = map(read, paths, FILES.values())
-    return Arrays(images, labels, test_images, test_labels)
+    arrays = [read(path, dimensions) for path, dimensions in zip(paths, FILES.values(), strict=True)]
+    images, labels, test_images, test_labels = arrays
+    digests = {name: published.digest(_header(array), array.data) for name, array in zip(FILES, arrays, strict=True)}
+    return Arrays(images, labels, test_images, test_labels, digests=digests)
+
+
+def _header(array: np.ndarray) -> bytes:
+    """What is in a file in front of an array."""
+    return bytes([0, 0, _UINT8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+
+
+def digest_of(path: Path, dimensions: int) -> str:
+    """Return the MD5 of an IDX file, unpacked. Raises as `read`."""
+    array = read(path, dimensions)
+    return published.digest(_header(array), array.data)
 
 
 def read(path: Path, dimensions: int) -> np.ndarray:
@@ -40,10 +54,10 @@ def read(path: Path, dimensions: int) -> np.ndarray:
     No more is unpacked than the header declares. Raises InputError for anything but one whole array.
     """
     if path.suffix != ".gz":
-        with path.open("rb") as file:
+        with regular.opened(path) as file:
             return _read(file, path, dimensions)
     try:
-        with gzip.open(path) as file:
+        with regular.opened(path) as packed, gzip.open(packed) as file:
             return _read(file, path, dimensions)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DamagedFile(f"{path} is damaged or not a gzip file ({error})") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import DataNotFound, InputError, naming
 from ..types import ImageSet, Spec
-from . import cifar, idx, svhn, tiny
+from . import cifar, idx, published, svhn, tiny
 from .build import image_set
 from .labels import check_classes
 from .places import Arrays, Lack, Layout, Listing, candidates
@@ -64,7 +64,7 @@ class Named:
                 found = layout.find(folder)
                 if not isinstance(found, Lack):
                     if folder == data_dir and not layout.loose:
-                        self._refuse_other(folder)
+                        self._refuse_other(folder, found)
                     return Found(self, layout, folder, tuple(found), root)
                 lacks.append(found)
         return NotFound(self, tuple(lacks))
@@ -91,13 +91,26 @@ class Named:
             raise InputError(f"images have shape {train.spec.shape} (C, H, W), but {self.name} has {self.shape}")
         return train, image_set(arrays.test_images, arrays.test_labels, spec=train.spec, copy=False)
 
-    def _refuse_other(self, folder: Path) -> None:
+    def _refuse_other(self, folder: Path, paths: Sequence[Path]) -> None:
+        """Raises InputError for a folder named for another set, unless its files are the published ones of this."""
+        known = {named.name: named.folder_names() for named in NAMED.values()} | {name: {name} for name in _FAMILY}
         for part in reversed(folder.absolute().parts[-2:]):
-            names = [named.name for named in NAMED.values() if part.lower() in named.folder_names()]
+            names = [name for name, folders in known.items() if part.lower() in folders]
             if names and self.name not in names:
-                raise InputError(f"{folder} has the name of {names[0]}, not {self.name}: name another by --data-dir")
+                if not self._holds_published(paths):
+                    raise InputError(
+                        f"{folder} has the name of {names[0]}, not {self.name}: name another by --data-dir"
+                    )
+                return
             if names:
                 return
+
+    def _holds_published(self, paths: Sequence[Path]) -> bool:
+        """Whether the files of labels, which are soon read, are the published ones."""
+        files = zip(paths, idx.FILES.items(), strict=False)
+        return [path.name.removesuffix(".gz") for path in paths] == list(idx.FILES) and published.is_of(
+            self.name, [idx.digest_of(path, dimensions) for path, (_, dimensions) in files if dimensions == 1]
+        )
 
     def folder_names(self) -> set[str]:
         """Names, in lower case, of folders that hold this set."""
@@ -156,18 +169,12 @@ def _readable() -> Iterator[None]:
         raise InputError(f"a file or folder of the data cannot be read ({error}): check its permissions") from None
 
 
+_FAMILY = ("kmnist", "emnist", "qmnist")
+"""Sets that are not known here, whose files have the names of those of MNIST, in folders with these names."""
 _DIGITS = tuple("0123456789")
 _CLOTHES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 _IDX_FILES = ", ".join(f"{name}.gz" for name in idx.FILES)
 

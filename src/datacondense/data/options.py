@@ -5,9 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeAlias, final
 
 from ..errors import InputError
-
-_LARGEST_SIZE = 4096
-"""Of a side in pixels. Of networks that condense, none is for a tenth of it."""
+from ..ranges import Images, Side, check_fields
 
 PIXEL_RANGES = ("full", "own")
 """Values of `pixel_range`."""
@@ -25,7 +23,7 @@ def silent(_what: str, _done: int, _total: int) -> None:
 class Options:
     """How to read images of one's own. A source that has no use for an option refuses it."""
 
-    image_size: int | None = None
+    image_size: Side | None = None
     """Resize the short side to this many pixels and crop the middle square."""
     skip_broken: bool = False
     """Leave out images that cannot be read, and list them."""
@@ -33,17 +31,14 @@ class Options:
     """Column of the images in a hub set; by default the only one of images."""
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
-    min_per_class: int = 1
+    min_per_class: Images = 1
     """Leave out classes with fewer training images; no source refuses this one."""
     pixel_range: str = "full"
     """What becomes 0 and 255: the ends of the range of the format (full), or the lowest and the highest value of all
     training images (own)."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.image_size, int | None):
-            raise InputError(f"--image-size {self.image_size}: must be a whole number")
-        if self.image_size is not None and not 1 <= self.image_size <= _LARGEST_SIZE:
-            raise InputError(f"--image-size {self.image_size}: must be from 1 to {_LARGEST_SIZE}")
+        check_fields(self)
         check_pixel_range(self.pixel_range)
 
     def refuse(self, source: str, *unused: str) -> None:

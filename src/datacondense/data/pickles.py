@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DamagedFile, InputError
-from . import operations
+from . import operations, regular
 
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 """The module of NumPy before and since version 2."""
@@ -69,7 +69,7 @@ def read_torch(path: Path, *, mmap: bool = False) -> Any:
     if not size:
         raise InputError(f"{path} is not a file of torch.save: it is missing or empty")
     try:
-        with path.open("rb") as file:
+        with regular.opened(path) as file:
             zipped = file.read(4) == b"PK\3\4"
             file.seek(0)
             if zipped:

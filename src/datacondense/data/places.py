@@ -1,9 +1,10 @@
 """Where the files of a named data set may lie, and in which layouts."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ class Arrays(NamedTuple):
     test_labels: np.ndarray
     class_names: tuple[str, ...] | None = None
     """Where the files say them."""
+    digests: Mapping[str, str] = MappingProxyType({})
+    """Name of a published file -> MD5 of what it holds, unpacked; empty where nobody has published any."""
 
 
 class Listing(NamedTuple):

@@ -28,6 +28,8 @@ from .. import machine
 from ..cache import VARIABLE, folder
 from ..errors import DamagedFile, InputError
 from ..files import read_json, write_json
+from ..records import StoredSet
+from ..schema import check
 from ..types import Encoding, ImageSet, Spec, check_names
 from .division import large, renumbered, testing
 from .labels import check_classes
@@ -113,13 +115,14 @@ def _open(place: Path) -> tuple[ImageSet, ImageSet, list[str]] | None:
     """
     try:
         entry = read_json(place / "set.json")
+        check(entry, StoredSet)
         spec = Spec.from_json(entry["spec"])
         resident = entry["train"]["bytes"] <= machine.available_memory() / 2
         train, test = (_part(place, part, entry[part], spec, part == "train" and resident) for part in _PARTS)
         return train, test, entry["notes"]
     except FileNotFoundError:
         return None
-    except (InputError, KeyError, TypeError, ValueError, EOFError):  # damaged: it is only worth its time
+    except (InputError, ValueError, EOFError):  # damaged: it is only worth its time
         return None
 
 
@@ -129,7 +132,7 @@ def _part(place: Path, part: str, recorded: dict[str, Any], spec: Spec, resident
     path = place / f"{part}.images.npy"
     images, prefetch = (np.load(path), None) if resident else _mapped(path)
     shape = (recorded["images"], *spec.shape)
-    if images.shape != shape or images.dtype != np.uint8 or labels.shape != shape[:1]:
+    if images.shape != shape or images.dtype != np.uint8 or labels.shape != shape[:1] or labels.dtype != np.int64:
         raise ValueError(f"{part} is not as recorded")
     tensors = torch.from_numpy(images), torch.from_numpy(labels)
     if resident and ImageSet(*tensors, spec).fingerprint() != recorded["sha256"]:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import DamagedFile, InputError, reason
+from . import published, regular
 from .places import Arrays, Layout
 
 _LARGEST = 2 << 30
@@ -26,7 +27,8 @@ _HEAD = 512
 
 def _read_set(paths: Sequence[Path]) -> Arrays:
     train, test = map(read, paths)
-    return Arrays(*train, *test)
+    digests = {name: published.digest_file(path) for name, path in zip(LAYOUT.files, paths, strict=True)}
+    return Arrays(*train, *test, digests=digests)
 
 
 LAYOUT = Layout(files=("train_32x32.mat", "test_32x32.mat"), folders=("svhn", "SVHN"), read=_read_set)
@@ -39,7 +41,7 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     from scipy.io import loadmat  # it is slow to import, and nothing else here needs it
 
-    with path.open("rb") as file:
+    with regular.opened(path) as file:
         try:
             _check(file, path)
             file.seek(0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DamagedFile, InputError
+from . import regular
 from .pickles import read_torch
 from .places import Arrays, Layout, Listing
 
@@ -50,7 +51,8 @@ def _annotated(folder: Path, names: Sequence[str]) -> list[tuple[Path, int]]:
     if annotations.stat().st_size > _LONGEST:
         raise InputError(f"{annotations} has more than {_LONGEST >> 20} MiB: it is not the published file")
     try:
-        lines = annotations.read_text(encoding="ascii").splitlines()
+        with regular.opened(annotations) as file:
+            lines = file.read().decode("ascii").splitlines()
     except UnicodeDecodeError as error:
         raise DamagedFile(f"{annotations} is damaged: byte {error.start} is no character of its lines") from None
     images = {file.name: file for file in _images(folder / "images")}

@@ -14,21 +14,14 @@ from pathlib import Path
 from typing import final
 
 from ..errors import DamagedFile, InputError, reason
+from . import regular
 from .decode import MOST_BYTES
 from .division import TESTS, TRAINS, parts
-
-EXTENSIONS = (
-    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
-    *(".pbm", ".pgm", ".ppm", ".pnm", ".ico", ".jp2", ".j2k", ".avif"),
-)
-"""Files with one of these, in any case, are images."""
+from .kinds import EXTENSIONS, OTHER_SYSTEMS, TEXT
 
 _LEVELS = 3
 """In which there may be folders of classes: in a part of the set, in a folder around both."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_OTHER_SYSTEMS = "__MACOSX"
-_TEXT = (".txt", ".csv", ".json", ".md", ".db", ".ini", ".xml")
-"""Files with one of these lie beside images, and nobody takes them for one."""
 
 
 @final
@@ -58,14 +51,11 @@ class Tree:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Tree]:
-    """The tree in a folder or zip file; a single folder around class folders is looked through.
-
-    Raises InputError for what is neither, or is a zip file not to be trusted.
-    """
+    """The tree in a folder or zip file, a single folder around it looked through. Raises InputError for all else."""
     if path.is_dir():
         yield _unwrapped(_walk(path))
         return
-    with path.open("rb") as file:
+    with regular.opened(path) as file:
         try:
             archive = zipfile.ZipFile(file)
         except Exception as error:  # of many types, on bytes that are no such file
@@ -85,11 +75,9 @@ def stamp(path: str | Path) -> str:
 
 def read(path: str) -> bytes:
     """Content of a file. Raises OSError, and InputError when it has more than MOST_BYTES."""
-    with open(path, "rb") as file:  # noqa: PTH123 (a Path would take longer to make than a small file to read)
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError("is not a file")
-        _bound(found.st_size)
+    regular.require(os.stat(path))  # noqa: PTH116 (as above)
+    with open(path, "rb") as file:  # noqa: PTH123 (as above)
+        _bound(os.fstat(file.fileno()).st_size)
         return file.read()
 
 
@@ -141,7 +129,7 @@ def _walk(root: Path) -> Tree:
             name = entry.name
             if _hidden(name):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 identity = _identity(entry.stat())
                 inside = (*above, name)
                 visited = seen.setdefault(inside[:_LEVELS], set())
@@ -152,12 +140,12 @@ def _walk(root: Path) -> Tree:
             elif _is_image(name):
                 try:
                     found = entry.stat()
-                except OSError as error:  # a link to nothing: reading it will say so
+                except OSError as error:  # a link to nothing or to itself: reading it will say so
                     files[base + name] = str(error.strerror)
                 else:
                     if stat.S_ISREG(found.st_mode):
                         files[base + name] = _stamp(found)
-            elif not name.lower().endswith(_TEXT):
+            elif not name.lower().endswith(TEXT):
                 others.append(base + name)
     names = sorted(files)
     folders = frozenset(path for path in identities if path.count("/") < _LEVELS)
@@ -175,8 +163,15 @@ def _walk(root: Path) -> Tree:
     )
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == _OTHER_SYSTEMS
+    return name.startswith(".") or name in OTHER_SYSTEMS
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
@@ -202,7 +197,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Tree:
         if not info.is_dir() and _is_image(name):
             _check(path, info)
             members[name] = info
-        elif not info.is_dir() and not name.lower().endswith(_TEXT):
+        elif not info.is_dir() and not name.lower().endswith(TEXT):
             others.append(name)
     lock = threading.Lock()
 

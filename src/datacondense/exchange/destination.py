@@ -7,9 +7,9 @@ from pathlib import Path
 from ..artifact import FILE_NAME
 from ..atomic import LOCK
 from ..errors import InputError
-from ..files import read_json
+from ..files import resolved
 from ..picture import FILE_NAMES
-from ..rundir import IMPORTED, PROCESS, REPORT, RUN, SCORES
+from ..rundir import IMPORTED, PROCESS, REPORT, RUN, SCORES, RunDirectory
 from .marker import MARKER
 
 _EXPORTED = re.compile(
@@ -51,7 +51,7 @@ def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
 
     path: what is to be imported, which is never replaced.
     """
-    if path.is_dir() and path.resolve() in dest.resolve().parents:
+    if path.is_dir() and resolved(path) in resolved(dest).parents:
         raise InputError(f"{dest} lies inside {path}, which is to be imported: name a directory outside it")
     if not _in_use(dest, overwrite=overwrite):
         return
@@ -60,8 +60,8 @@ def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
     if not runs:
         raise InputError(f"{dest} holds other files than imported runs, which --overwrite would delete: name another")
     for run in runs:
-        record = read_json(run / RUN) if (run / RUN).is_file() else None
-        if not isinstance(record, dict) or record.get("status") != IMPORTED:
+        record = RunDirectory(run).recorded() if (run / RUN).is_file() else {}
+        if record.get("status") != IMPORTED:
             raise InputError(f"{run} was not imported, and --overwrite replaces only imported runs: name another")
     _only(dest, (file.parent in runs and file.name in _RUN_FILES for file in _files(dest)))
 
@@ -69,7 +69,7 @@ def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
 def _in_use(dest: Path, *, overwrite: bool) -> bool:
     """Whether a directory has content that is to be overwritten. Raises InputError when it cannot be one to write."""
     here = Path.cwd()
-    if dest.resolve() in (here, *here.parents):
+    if resolved(dest) in (here, *here.parents):
         raise InputError(f"{dest} is the current directory or holds it: name a directory inside it, or go elsewhere")
     if dest.exists() and not dest.is_dir():
         raise InputError(f"{dest} is a file: name a directory")
@@ -82,7 +82,7 @@ def _in_use(dest: Path, *, overwrite: bool) -> bool:
 
 def _spare(dest: Path, read_from: Sequence[Path]) -> None:
     for path in read_from:
-        if dest.resolve() in (path.resolve(), *path.resolve().parents):
+        if resolved(dest) in (resolved(path), *resolved(path).parents):
             raise InputError(f"{dest} holds {path}, which is read and --overwrite would delete: name another")
 
 

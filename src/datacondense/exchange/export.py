@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from ..artifact import SyntheticSet, checked, read_header
 from ..atomic import new_directory, new_file
 from ..errors import InputError, unknown
-from ..files import header_text, parse_json, write_json
+from ..files import header_text, named, parse_json, write_json
 from ..locks import replacing
 from ..types import Scores
 from . import destination, folder, hub, npz, published
@@ -50,7 +50,7 @@ def export(
     if not sets:
         raise InputError("there is no set to export")
     check_licence(licence)
-    dest = Path(dest)
+    dest = named(dest)
     known = _known(scores, len(sets))
     sets = [_fit_to_leave(one) for one in sets]
     single_file = to == "pt" or (to == "npz" and len(sets) == 1)

@@ -12,6 +12,7 @@ from .. import picture
 from ..artifact import FILE_NAME, SyntheticSet, save
 from ..atomic import new_directory
 from ..errors import DamagedFile, DataNotFound, InputError
+from ..files import named
 from ..locks import replacing, writing
 from ..rundir import IMPORTED, RUN, RunDirectory
 from ..types import Spec
@@ -38,7 +39,7 @@ def import_sets(
     Returns the run directories. `dest` is written whole or left as it was. Raises InputError for anything that
     cannot be used; nothing in a file is ever run.
     """
-    path, dest = Path(path), Path(dest)
+    path, dest = named(path), named(dest)
     destination.check_imported(dest, path, overwrite=overwrite)
     sets, files = read_sets(path, spec)
     record = {"file": path.name, "sha256": sha256(files), "sets": len(sets)}

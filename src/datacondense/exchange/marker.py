@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import DamagedFile
 from ..files import read_json
+from ..records import Marker
+from ..schema import check
 
 MARKER = "datacondense.json"
 """Its name. ImageFolder readers pass over files in the root."""
@@ -13,11 +14,10 @@ SEVERAL = "several "
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
-    """What the header of an exported directory says; None where there is none. Raises InputError when damaged."""
+    """What the header of an exported directory says; None where there is none. Raises DamagedFile when damaged."""
     marker = path / MARKER
     if not marker.is_file():
         return None
     record = read_json(marker)
-    if not isinstance(record, dict):
-        raise DamagedFile(f"{marker} is damaged: not a JSON object")
+    check(record, Marker, f"{marker} is damaged")
     return record

@@ -15,6 +15,7 @@ from ..data.pickles import read_torch
 from ..errors import DamagedFile, InputError, naming
 from ..files import header_text, parse_json, write_bytes
 from ..networks import NETWORKS
+from ..schema import Fraction, Network, check
 from ..types import Spec
 from .scores import PUBLISHED, check_fractions
 
@@ -138,6 +139,7 @@ def _accuracies(value: object) -> dict[str, list[float]]:
         check_fractions(numbers, f"its accuracies of {arch!r}")
         if numbers:
             found[arch] = [float(one) for one in numbers]
+    check(found, dict[Network, list[Fraction]], "its accuracies")
     return found
 
 
@@ -160,9 +162,10 @@ def _share(accuracies: Mapping[str, list[float]], index: int, entries: int) -> d
 
 
 def _settings(path: Path, accuracies: Mapping[str, object]) -> dict[str, str]:
-    """What the authors' name of the file says, res_METHOD_DATA_NETWORK_Nipc.pt: the network, and DC's lack of
+    """What the authors' name of the file says, res_METHOD_DATA_NETWORK_Nipc.pt, cl_res_METHOD_... or cl_METHOD_...: the
+    network, and DC's lack of
     augmentation, under which its sets are to be evaluated; without such a name the only network that was tested."""
-    named = re.match(r"(?:cl_)?res_([^_]+)_[^_]+_(.+?)_\d+ipc", path.name)
+    named = re.match(r"(?:cl_(?:res_)?|res_)([^_]+)_[^_]+_(.+?)_\d+ipc", path.name)
     arch = named[2] if named else next(iter(accuracies)) if len(accuracies) == 1 else ""
     settings = {"arch": arch} if arch in NETWORKS else {}
     return {**settings, "augment": "none"} if named and named[1] == "DC" else settings

@@ -10,6 +10,7 @@ from typing import final
 from ..artifact import SyntheticSet
 from ..errors import InputError
 from ..kept_scores import is_of, kept_scores
+from ..schema import Fraction, Network, check
 from ..types import Scores
 
 PUBLISHED = "published"
@@ -52,19 +53,10 @@ def known(synthetic: SyntheticSet, run: Path | None = None) -> dict[str, Accurac
     Of several evaluations in scores.jsonl the newest counts. Raises InputError when either is damaged.
     """
     if PUBLISHED in synthetic.provenance:
-        return {arch: Accuracies(values, "as published") for arch, values in _published(synthetic).items()}
+        published = check(synthetic.provenance[PUBLISHED], dict[Network, list[Fraction]], f"provenance.{PUBLISHED}")
+        return {arch: Accuracies(values, "as published") for arch, values in published.items() if values}
     found: dict[str, Accuracies] = {}
     for scores in kept_scores(run) if run else []:
         if is_of(scores, synthetic):  # else a baseline
             found |= measured(scores)
     return found
-
-
-def _published(synthetic: SyntheticSet) -> dict[str, list[float]]:
-    published = synthetic.provenance[PUBLISHED]
-    what = f"provenance.{PUBLISHED} of a set of {synthetic.spec.name}"
-    if not isinstance(published, dict) or not all(isinstance(values, list) for values in published.values()):
-        raise InputError(f"{what} is no accuracies by network")
-    for arch, values in published.items():
-        check_fractions(values, f"{what}: those of {arch!r}")
-    return {arch: values for arch, values in published.items() if values}

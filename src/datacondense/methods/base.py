@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias, final, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, final
 
 import torch
 from torch import Tensor
@@ -14,9 +14,9 @@ from .. import augment, networks
 from ..augment import Siamese
 from ..distributed import ALONE
 from ..engine import Engine, equal_part, gradients
-from ..errors import InputError
 from ..execution import Load
 from ..networks import Network
+from ..ranges import Batch, Iterations, Momentum, Rate, check_fields
 from ..streams import Streams
 from ..synthetic import Pixels, Synthetic, noise
 from ..training import train_epoch
@@ -164,7 +164,7 @@ class Method(ABC):
     least_classes: ClassVar[int] = 1
     """Classes without which there is nothing to learn from: 2 where networks are trained to tell them apart."""
 
-    iterations: int
+    iterations: Iterations
     arch: str = "ConvNet"
     """Network the set is made for; evaluation takes it when told no other."""
     augment: str = "auto"
@@ -206,9 +206,15 @@ class Method(ABC):
         return 1.0
 
     def check(self) -> None:
-        """Raises InputError for a hyper-parameter that makes no sense. The driver calls it before anything else."""
-        if self.iterations < 0:
-            raise InputError(f"--iterations {self.iterations}: must be at least 0")
+        """Check what the types of the fields do not say. The driver calls it before anything else.
+
+        The types say which values are allowed: `Annotated[float, Meta(gt=0, le=1e6)]` with `Meta` of msgspec, or
+        `Literal`. A method whose settings depend on one another overrides this.
+
+        Raises:
+            InputError: a hyper-parameter is outside its range, or makes no sense beside another.
+        """
+        check_fields(self)
 
     def settings(self) -> dict[str, Any]:
         """The hyper-parameters that the constructor takes, as JSON values."""
@@ -219,34 +225,21 @@ class Method(ABC):
 class Matching(Method):
     """A method that moves pixels by gradients until synthetic and real images look alike to networks."""
 
-    iterations: int = 20_000
+    iterations: Iterations = 20_000
     """Iterations; each draws a fresh network."""
-    lr: float = 1.0
+    lr: Rate = 1.0
     """Learning rate of the images."""
     schedule: Schedule = "constant"
     """Learning rate over the iterations: constant, as published, or cosine (down to a hundredth on half a cosine)."""
     adam: bool = False
     """Adam moves the images instead of the published SGD: each pixel by about the learning rate."""
-    momentum: float = 0.5
+    momentum: Momentum = 0.5
     """Momentum of the images, by either."""
-    batch_real: int = 256
+    batch_real: Batch = 256
     """Real images of each class per update, B."""
     init: Init = "real"
     """What the images start from: random real images, the real images nearest to the centres of k-means, or N(0, 1)
     noise."""
-
-    def check(self) -> None:
-        super().check()
-        if self.init not in get_args(Init):
-            raise InputError(f"--init {self.init}: take one of {', '.join(get_args(Init))}")
-        if self.schedule not in get_args(Schedule):
-            raise InputError(f"--schedule {self.schedule}: take constant or cosine")
-        if self.batch_real < 1:
-            raise InputError(f"--batch-real {self.batch_real}: must be at least 1")
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise InputError(f"--lr {self.lr}: must be a finite number above 0")
-        if not 0 <= self.momentum < 1:
-            raise InputError(f"--momentum {self.momentum}: must be at least 0 and below 1")
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         shape = (problem.classes, problem.ipc, *problem.spec.shape)
@@ -278,7 +271,7 @@ class Selection(Method):
     takes_start: ClassVar[bool] = False
     fills_up: ClassVar[bool] = False
 
-    iterations: int = field(default=0, init=False)
+    iterations: Iterations = field(default=0, init=False)
 
     def load(self, ipc: int) -> Load:
         return Load(passes=0, real=0, synthetic=0)

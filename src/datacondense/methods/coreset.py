@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..ranges import Epochs
 from ..streams import Streams
 from ..synthetic import Synthetic
 from ..trained import Learning, Trained
@@ -37,14 +37,9 @@ class LearnedSelection(Selection):
 
     least_classes: ClassVar[int] = 2
 
-    epochs: int = 10
+    epochs: Epochs = 10
     """Epochs in which a network learns all real images first, under the augmentation; it is kept for the next
     selection."""
-
-    def check(self) -> None:
-        super().check()
-        if self.epochs < 1:
-            raise InputError(f"--epochs {self.epochs}: must be at least 1")
 
     def preparation(self, images: int) -> int:
         return (3 * self.epochs + 1) * images  # backward costs twice a forward

@@ -3,17 +3,18 @@
 from abc import ABC
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final, get_args
+from typing import Annotated, ClassVar, Literal, final
 
 import numpy as np
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from ..augment import View
 from ..distances import DISTANCES, Distance, Gradients
-from ..errors import InputError
 from ..execution import Load
 from ..networks import Network
+from ..ranges import Batch, Iterations, Momentum, Rate
 from ..streams import Streams
 from ..synthetic import Synthetic
 from .base import Init, Matching, Problem, Updates
@@ -40,55 +41,33 @@ class GradientMatching(Matching, ABC):
 
     least_classes: ClassVar[int] = 2
 
-    iterations: int = 1000
+    iterations: Iterations = 1000
     """Iterations; each draws a fresh network."""
-    lr: float = 0.1
+    lr: Rate = 0.1
     """Learning rate of the images; 0.01 is published for the MLP."""
     distance: Distance = "ours"
     """Distance between gradients: the papers' sum over output units of 1 - cosine (ours), squared differences (mse),
     or 1 - cosine of all weights joined (cos)."""
-    batch_synthetic: int | None = None
+    batch_synthetic: Batch | None = None
     """Synthetic images of each class per update, drawn at random; by default all."""
-    updates: int | None = None
+    updates: Annotated[int, Meta(ge=1, le=10**5)] | None = None
     """Batches of real images under each network, T, with an update of the images each; by default as published: as many
     as images per class, at most 50."""
-    repeats: int = 1
+    repeats: Annotated[int, Meta(ge=1, le=10**4)] = 1
     """Updates of the images on one batch of real images, whose gradients are computed once for all of them."""
-    epochs: int | None = None
+    epochs: Annotated[int, Meta(ge=0, le=10**5)] | None = None
     """Epochs that the network trains on synthetic images between two updates; by default the published 50, 25, 20, 15,
     10 at 10, 20, 30, 40, 50 images per class, on straight lines between these and constant outside."""
-    lr_net: float = 0.01
+    lr_net: Rate = 0.01
     """Learning rate of the network."""
     train_on: TrainOn = "synthetic"
     """What the network trains on between two updates: the synthetic images, as published, or real ones."""
-    steps: int = 2
+    steps: Iterations = 2
     """Steps that the network trains on 128 real images between two updates."""
-    warm_up: int = 10
+    warm_up: Iterations = 10
     """Steps on real images before the first update: fresh networks have far larger gradients than all later ones."""
-    momentum_net: float = 0.0
+    momentum_net: Momentum = 0.0
     """Momentum of the network."""
-
-    def check(self) -> None:
-        super().check()
-        if self.updates is not None and self.updates < 1:
-            raise InputError(f"--updates {self.updates}: must be at least 1")
-        if self.repeats < 1:
-            raise InputError(f"--repeats {self.repeats}: must be at least 1")
-        if self.epochs is not None and self.epochs < 0:
-            raise InputError(f"--epochs {self.epochs}: must be at least 0")
-        if not 0 < self.lr_net < float("inf"):
-            raise InputError(f"--lr-net {self.lr_net}: must be a finite number above 0")
-        if not 0 <= self.momentum_net < 1:
-            raise InputError(f"--momentum-net {self.momentum_net}: must be at least 0 and below 1")
-        for flag, steps in (("--steps", self.steps), ("--warm-up", self.warm_up)):
-            if steps < 0:
-                raise InputError(f"{flag} {steps}: must be at least 0")
-        if self.train_on not in get_args(TrainOn):
-            raise InputError(f"--train-on {self.train_on}: take synthetic or real")
-        if self.batch_synthetic is not None and self.batch_synthetic < 1:
-            raise InputError(f"--batch-synthetic {self.batch_synthetic}: must be at least 1")
-        if self.distance not in DISTANCES:
-            raise InputError(f"--distance {self.distance}: take one of {', '.join(DISTANCES)}")
 
     def loops(self, ipc: int) -> tuple[int, int]:
         """Updates under each network, and epochs on the synthetic images between them, for `ipc` images per class."""

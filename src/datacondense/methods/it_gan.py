@@ -1,18 +1,19 @@
 """Informative latents of a generator (IT-GAN)."""
 
-import math
 import time
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Literal, final, get_args
+from typing import Annotated, ClassVar, Literal, final
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
-from ..errors import Diverged, InputError
+from ..errors import Diverged
 from ..execution import Load
 from ..generated import Storage, unstorable, unstorable_weights
 from ..generative import GeneratorRecipe, Kind, TrainedGenerator, rehearsed_generator, trained_generator
 from ..kept_training import Kept
+from ..ranges import Batch, Epochs, Iterations, Rate, Share
 from ..streams import Streams
 from ..synthetic import Latents, Synthetic
 from .base import Method, Problem, Updates
@@ -43,57 +44,39 @@ class ItGan(Method):
 
     takes_start: ClassVar[bool] = False
 
-    iterations: int = 1000
-    lr: float = 0.001
+    iterations: Iterations = 1000
+    lr: Rate = 0.001
     """Learning rate of the latents, of Adam."""
-    weight: float = 0.1
+    weight: Share = 0.1
     """What the distance of each image to the one it began from counts, 0 to 1; that of means counts the rest."""
-    batch_real: int = 64
+    batch_real: Batch = 64
     """Real images of each class per update, B."""
-    batch_latents: int = 32
+    batch_latents: Batch = 32
     """Latents of each class per update."""
     init: Init = "inverted"
     """What latents begin from: inverted real images, or N(0, 1) (with --iterations 0 a baseline)."""
     generator: Kind = "decoder"
     """Generator: decoder (of an autoencoder, cheap) or gan (hinge loss, differentiable augmentation)."""
-    generator_steps: int = 4000
+    generator_steps: Annotated[int, Meta(ge=1, le=10**7)] = 4000
     """Steps in which the generator is trained, on 64 real images each."""
-    latent: int = 32
+    latent: Annotated[int, Meta(ge=1, le=4096)] = 32
     """Numbers of a latent."""
-    width: int = 128
+    width: Annotated[int, Meta(ge=1, le=1024)] = 128
     """Channels of the generator's smallest map."""
     storage: Storage = "fp16"
     """Latents are stored as fp16 or int8."""
-    inversion_steps: int = 100
+    inversion_steps: Iterations = 100
     """Steps in which each image is inverted."""
-    inversion_lr: float = 0.1
+    inversion_lr: Rate = 0.1
     """Learning rate of the inversion."""
-    inversion_pixels: float = 1.0
+    inversion_pixels: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
     """What pixels count against embeddings in the inversion."""
-    epochs: int = 3
+    epochs: Epochs = 3
     """Epochs of the network whose embeddings the inversion compares, on all real images."""
-    networks: int = 10
+    networks: Annotated[int, Meta(ge=1, le=10**3)] = 10
     """Networks in the pool."""
-    network_steps: int = 100
+    network_steps: Iterations = 100
     """Steps of the most trained network in the pool, on 128 real images each; the first is fresh."""
-
-    def check(self) -> None:
-        super().check()
-        for name in ("batch_real", "batch_latents", "generator_steps", "latent", "width", "epochs", "networks"):
-            if getattr(self, name) < 1:
-                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least 1")
-        for name in ("inversion_steps", "network_steps"):
-            if getattr(self, name) < 0:
-                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be at least 0")
-        for name in ("lr", "inversion_lr"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                flag = f"--{name.replace('_', '-')}"
-                raise InputError(f"{flag} {getattr(self, name)}: must be a finite number above 0")
-        if not 0 <= self.weight <= 1:
-            raise InputError(f"--weight {self.weight}: must be from 0 to 1")
-        for name, values in (("init", Init), ("generator", Kind), ("storage", Storage)):
-            if getattr(self, name) not in get_args(values):
-                raise InputError(f"--{name} {getattr(self, name)}: take one of {', '.join(get_args(values))}")
 
     def load(self, ipc: int) -> Load:
         made = min(self.batch_latents, ipc)
@@ -180,7 +163,7 @@ class ItGan(Method):
         inversion = Inversion(problem.real, pairs.flatten(), trained, network, recipe, streams, problem.engine)
         what = {
             "generator": asdict(self._generator_recipe()),
-            "network": [self.arch, asdict(learned.recipe)],
+            "network": [self.arch, learned.recipe.to_json()],
             "inversion": asdict(recipe),
             "images": pairs.flatten().tolist(),
         }

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import InputError, reason
+from ..files import regular
 from .base import Method
 
 GROUP = "datacondense.methods"
@@ -32,9 +33,12 @@ def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> l
     A class `NearestMean` is named nearest-mean. Raises InputError for a file that cannot be run, that defines no
     method, or one whose name is taken or that is no frozen dataclass.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"--plugin {path}: there is no such file")
+    try:
+        path = regular(path)
+    except OSError:
+        raise InputError(f"--plugin {path}: there is no such file") from None
+    except InputError as error:
+        raise InputError(f"--plugin {error}") from None
     spec = importlib.util.spec_from_file_location(f"datacondense_plugin_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"--plugin {path}: not a Python file")

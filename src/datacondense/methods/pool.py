@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..kept_training import Kept
+from ..errors import DamagedFile
+from ..kept_training import Kept, alike
 from ..streams import Streams
 from .base import Problem
 
@@ -51,3 +52,6 @@ class _Pool:
         for full, tensor in state.items():
             number, name = full.split(".", 1)
             self.weights[int(number)][name] = tensor.to(self.problem.engine.device)
+        fresh = self.problem.fresh_network(self.streams("network")).state_dict()
+        if not all(alike(fresh, one) for one in self.weights):
+            raise DamagedFile("its tensors are not the weights of this network")

@@ -78,7 +78,7 @@ def started_from(images: Tensor, labels: Tensor, real: ImageSet, ipc: int, gener
     return Pixels(varied(begun, counts, generator))
 
 
-def named(class_names: Sequence[str], counts: Sequence[int]) -> str:
+def listed(class_names: Sequence[str], counts: Sequence[int]) -> str:
     """Return the first five of some classes with the number of images of each, in words."""
-    listed = [f"{name!r} ({count})" for name, count in zip(class_names, counts, strict=True)]
-    return ", ".join(listed[:_NAMED]) + ", ..." * (len(listed) > _NAMED)
+    each = [f"{name!r} ({count})" for name, count in zip(class_names, counts, strict=True)]
+    return ", ".join(each[:_NAMED]) + ", ..." * (len(each) > _NAMED)

@@ -1,10 +1,12 @@
 """The ConvNet of the field, with every published width, depth, activation, norm and pooling."""
 
 from collections.abc import Callable
-from typing import Literal, final
+from typing import Annotated, Literal, final
 
+from msgspec import Meta
 from torch import Tensor, nn
 
+from ..ranges import check_arguments
 from ..types import Spec
 from .base import Network
 from .first_block import first_block, serves
@@ -12,6 +14,8 @@ from .layers import NORMS, InstanceNorm, Norm, first_padding, require_side
 
 Activation = Literal["relu", "sigmoid", "leaky_relu", "swish"]
 Pooling = Literal["average", "max", "none"]
+Width = Annotated[int, Meta(ge=1, le=4096)]
+Depth = Annotated[int, Meta(ge=1, le=12)]
 
 _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -41,13 +45,14 @@ class ConvNet(Network):
         self,
         spec: Spec,
         *,
-        width: int = 128,
-        depth: int = 3,
+        width: Width = 128,
+        depth: Depth = 3,
         activation: Activation = "relu",
         norm: Norm | Literal["layer"] = "instance",
         pooling: Pooling = "average",
     ) -> None:
         super().__init__()
+        check_arguments(ConvNet.__init__, width=width, depth=depth)
         channels, h, w = spec.shape
         smallest = 2**depth if pooling != "none" else 2  # a norm needs more than one pixel
         depths = min(h, w).bit_length() - 1

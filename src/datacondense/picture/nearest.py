@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..artifact import SyntheticSet
+from ..errors import DamagedFile
 from ..files import read_tensors, write_tensors
 from ..types import ImageSet
 
@@ -50,14 +51,22 @@ def save_neighbours(synthetic: SyntheticSet, real: ImageSet, path: Path) -> None
 def load_neighbours(synthetic: SyntheticSet, path: Path) -> tuple[Tensor, Tensor] | None:
     """Positions (n,) in the set, and the real images uint8 (n, C, H, W) nearest to those there.
 
-    None where there are none of this set.
+    None where there are none of this set. Raises DamagedFile for tensors that cannot be.
     """
     if not path.is_file():
         return None
     tensors, header = read_tensors(path)
     if header != {"set_sha256": synthetic.fingerprint()}:
         return None
-    return tensors["index"], tensors["images"]
+    index, images = tensors.get("index"), tensors.get("images")
+    if (
+        index is None
+        or images is None
+        or (index.dtype, images.dtype, index.dim()) != (torch.int64, torch.uint8, 1)
+        or images.shape != (len(index), *synthetic.spec.shape)
+    ):
+        raise DamagedFile(f"{path} is damaged: its tensors are not int64 (n,) and uint8 (n, C, H, W), delete it")
+    return index, images
 
 
 def first(labels: Tensor, count: int) -> Tensor:

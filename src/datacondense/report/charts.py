@@ -15,6 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ..figures import PLAIN
+from ..text import printable
 from ..types import Scores
 
 Chart = Callable[[], Figure]
@@ -97,7 +98,7 @@ def learned(x: Sequence[float], values: Sequence[Sequence[float]], what: str, ac
     axes.errorbar(x, [of_x.mean() for of_x in percent], deviations, marker="o", ms=4, capsize=2, lw=1.2)
     axes.set_xlim(left=0)
     axes.set_xlabel(what)
-    axes.set_ylabel(accuracy)
+    axes.set_ylabel(printable(accuracy))
     axes.grid(visible=True)
     return figure
 
@@ -134,6 +135,7 @@ def per_class(names: Sequence[str], score: Scores, arch: str) -> Figure:
 
 def _short(names: Sequence[str]) -> list[str]:
     """Names as there is room for them beside a figure; the tables of a page have them whole."""
+    names = list(map(printable, names))
     return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
 
 
@@ -164,6 +166,7 @@ def over_ipc(lines: Mapping[str, Sequence[tuple[int, float, float]]], arch: str)
     """Test accuracy over images per class. lines: name -> (images per class, mean, standard deviation), in percent."""
     figure = Figure(figsize=(4.4, 3.2), layout="constrained")
     axes = figure.subplots()
+    arch, lines = printable(arch), {printable(name): points for name, points in lines.items()}
     for (name, points), marker in zip(lines.items(), itertools.cycle("osD^vP*X"), strict=False):
         x, means, deviations = (np.array(column) for column in zip(*sorted(points), strict=True))
         axes.errorbar(x, means, np.nan_to_num(deviations), marker=marker, capsize=3, label=name)
@@ -182,6 +185,7 @@ def over_time(points: Mapping[str, tuple[float, float]], levels: Mapping[str, fl
     """Test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: what takes none."""
     figure = Figure(figsize=(4.4, 3.2), layout="constrained")
     axes = figure.subplots()
+    arch, points = printable(arch), {printable(name): point for name, point in points.items()}
     for (name, (took, mean)), marker in zip(points.items(), itertools.cycle("osD^vP*X"), strict=False):
         axes.plot([max(took, 0.1)], [mean], marker, label=name, ms=7)
     for (name, mean), style in zip(levels.items(), itertools.cycle((":", "--")), strict=False):

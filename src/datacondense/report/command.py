@@ -13,11 +13,14 @@ _EXECUTION = {"device": "auto", "precision": "auto", "compile": "auto", "classes
 def command(made: Mapping[str, Any]) -> str | None:
     """`datacondense condense ...` that gives the set with the provenance `made` again.
 
-    None where this cannot be said: of imported sets and those made step by step, of methods that are not here and come
-    from no file, of a setting that no option gives, of data without a source.
+    None where this cannot be said: of imported sets and those made step by step, where settings, ipc or seed are not
+    recorded, of methods that are not here and come from no file, of a setting that no option gives, of data without a
+    source.
     """
     method, source, plugin = made.get("method"), made.get("source"), (made.get("plugin") or {}).get("file")
-    if not source or "steps" in made or (method not in METHODS and not plugin):
+    if not source or "steps" in made or not made.keys() >= {"ipc", "settings", "seed"}:
+        return None
+    if method not in METHODS and not plugin:
         return None
     words = ["datacondense", "condense", str(method), *(["--plugin", shlex.quote(str(plugin))] if plugin else [])]
     flags = {"data" if name == "source" else name: value for name, value in source.items()}

@@ -1,14 +1,15 @@
 """The page: what stands in it, and writing it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import InputError
-from ..files import write_bytes
+from ..files import named, write_bytes
 from ..labels import of_paths
+from ..text import file_name, printable
 from . import charts, pictures
 from .comparison import compare
 from .reading import CONDENSED, RANDOM, WHOLE, Run
@@ -26,7 +27,7 @@ def write_report(
     """
     if not runs:
         raise InputError("name a run: datacondense report RUN")
-    paths = [Path(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
+    paths = [named(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
     names = of_paths(paths)
     read = [Run.at(path, name) for path, name in zip(paths, names, strict=True)]
     drawn: dict[str, charts.Chart] = {}
@@ -40,6 +41,7 @@ def write_report(
         loader=PackageLoader("datacondense.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,  # Markup is ours
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -50,17 +52,30 @@ def write_report(
         comparison=compare(read, chart) if len(read) > 1 else [],
         runs=[section(run, index, shown, chart) for index, (run, shown) in enumerate(zip(read, images, strict=True))],
     )
-    out = Path(out)
+    out = named(out)
     written = [out]
     write_bytes(out, text.encode())
     if figures_in is not None:
-        folder = Path(figures_in)
+        folder = named(figures_in)
         folder.mkdir(parents=True, exist_ok=True)
+        names = _file_names(drawn)
         for identity, draw in drawn.items():
             for suffix, data in charts.to_files(draw).items():
-                written.append(folder / f"{identity}{suffix}")
+                written.append(folder / f"{names[identity]}{suffix}")
                 write_bytes(written[-1], data)
     return written
+
+
+def _file_names(identities: Iterable[str]) -> dict[str, str]:
+    """A name for the files of each figure: a network's name, which is a part of it, may be any text."""
+    names: dict[str, str] = {}
+    for identity in identities:
+        name, again = file_name(identity), 1
+        while name.casefold() in (other.casefold() for other in names.values()):
+            again += 1
+            name = f"{file_name(identity)}-{again}"
+        names[identity] = name
+    return names
 
 
 def _title(runs: Sequence[Run]) -> str:

@@ -12,9 +12,12 @@ from .. import picture, snapshots, storage
 from ..artifact import SyntheticSet, load_set
 from ..baselines import BESIDE
 from ..errors import DamagedFile, InputError
-from ..files import parse_json, read_json
+from ..files import read_json
 from ..kept_scores import from_json, is_of, kept_scores
-from ..rundir import EVALUATION, LOG, PROCESS, RUN, RunDirectory
+from ..measured import ProcessEntry
+from ..run_log import read_log
+from ..rundir import EVALUATION, PROCESS, RUN, RunDirectory
+from ..schema import check
 from ..types import Scores
 
 _ENCODED = 1000  # images that are encoded to be counted
@@ -51,15 +54,7 @@ class Run:
     @cached_property
     def log(self) -> list[tuple[int, float, float]]:
         """Iteration, loss and seconds since the start, of each iteration."""
-        path = self.path / LOG
-        entries = []
-        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], start=1):
-            try:
-                entry = parse_json(line)
-                entries.append((int(entry["iteration"]), float(entry["loss"]), float(entry["seconds"])))
-            except (ValueError, KeyError, TypeError) as error:
-                raise DamagedFile(f"{path} is damaged: line {number} is no iteration of a run ({error})") from None
-        return entries
+        return [(entry.iteration, entry.loss, entry.seconds) for entry in read_log(self.path)]
 
     @cached_property
     def scores(self) -> dict[str, Scores]:
@@ -68,30 +63,40 @@ class Run:
         for score in (*self._reproduced(), *kept_scores(self.path)):
             kind = self._kind(score)
             if kind is not None:
+                self._check_classes(score)
                 found[kind] = _newer(found[kind], score) if kind in found else score
         return found
+
+    def _check_classes(self, score: Scores) -> None:
+        """Raise DamagedFile for scores of another number of classes than the set has."""
+        classes = self.synthetic.spec.classes
+        for arch, rows in score.per_class.items():
+            if any(len(row) != classes for row in rows):
+                raise DamagedFile(
+                    f"{self.path} is damaged: its scores of {arch} are of {len(rows[0])} classes, and its set has "
+                    f"{classes}"
+                )
 
     def _reproduced(self) -> list[Scores]:
         """What `reproduce` has left."""
         path = self.path / EVALUATION
         if not path.exists():
             return []
-        kept = read_json(path)
-        try:
-            return [from_json(kept["scores"])]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedFile(f"{path} is damaged: it is no score of `evaluate` ({error})") from None
+        place = f"{path} is damaged: it is no score of `evaluate`"
+        kept = check(read_json(path), dict[str, Any], place)
+        return [from_json(kept.get("scores"), place)]
 
     @cached_property
     def process(self) -> list[tuple[int, float, Scores]]:
         """Iteration, seconds since the start, and what networks learn from the images as they were then."""
         path = self.path / PROCESS
         took = {iteration: seconds for iteration, _, seconds in self.log}
+        place = f"{path} is damaged: no scores of `evaluate --process`"
         entries = read_json(path) if path.exists() else []
-        try:
-            found = [(int(entry["iteration"]), from_json(entry["scores"])) for entry in entries]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DamagedFile(f"{path} is damaged: no scores of `evaluate --process` ({error})") from None
+        kept = check(entries, list[ProcessEntry], place)
+        found = [(entry["iteration"], from_json(entry["scores"], place)) for entry in entries]
+        if len({tuple(entry.scores.accuracy) for entry in kept}) > 1:
+            raise DamagedFile(f"{place}: its entries are of different networks")
         return [(iteration, took.get(iteration, 0.0), scores) for iteration, scores in found]
 
     def _kind(self, score: Scores) -> str | None:

@@ -1,0 +1,145 @@
+"""The values that a number may have, declared with the field that holds it and checked here.
+
+A field or a parameter says it in its type: `lr: Annotated[float, Meta(gt=0, le=1e6)]`, with `Meta` of msgspec. A number
+without a range must still be finite, and a whole number must fit 64 bits.
+"""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+
+from msgspec import Meta
+
+from .errors import InputError
+
+_WORD = 2**63
+
+Iterations: TypeAlias = Annotated[int, Meta(ge=0, le=10**7)]
+"""Iterations or steps, which may be none."""
+Images: TypeAlias = Annotated[int, Meta(ge=1, le=10**5)]
+"""Images of each class."""
+Epochs: TypeAlias = Annotated[int, Meta(ge=1, le=10**6)]
+Networks: TypeAlias = Annotated[int, Meta(ge=1, le=10**4)]
+Batch: TypeAlias = Annotated[int, Meta(ge=1, le=10**6)]
+Repeats: TypeAlias = Annotated[int, Meta(ge=1, le=10**3)]
+"""Whole experiments: seeds, or orders of classes."""
+Rate: TypeAlias = Annotated[float, Meta(gt=0, le=1e6)]
+"""A learning rate."""
+Momentum: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
+Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Scale: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
+Seed: TypeAlias = Annotated[int, Meta(ge=0, le=_WORD - 1)]
+Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=1e9)]
+"""A time that some work may take: up to 30 years."""
+Side: TypeAlias = Annotated[int, Meta(ge=1, le=4096)]
+"""Pixels of a side of an image. Of networks that condense, none is for a tenth of the most."""
+HeldOut: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
+"""The part of the training images that is left out."""
+Pause: TypeAlias = Annotated[float, Meta(ge=0, le=1e9)]
+"""Seconds between two things, which may be none."""
+Snapshots: TypeAlias = Annotated[int, Meta(ge=0, le=10**5)]
+
+
+def check_fields(settings: Any) -> None:
+    """Check the numbers and choices in the fields of a dataclass, and of dataclasses in its fields.
+
+    Args:
+        settings: an instance of a dataclass.
+
+    Raises:
+        InputError: a number is not finite or outside its range, or a text is none of its type's choices. The message
+            names the field as an option: `--lr 1e39: must be above 0 and at most 1e6`.
+    """
+    kinds = _hints(type(settings))
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            check_fields(value)
+        elif field.init:
+            check_value(field.name, value, kinds[field.name])
+
+
+def check_arguments(function: Callable[..., Any], **values: Any) -> None:
+    """Check arguments by the types that a function declares for them. Raises InputError as `check_fields` does."""
+    kinds = _hints(function)
+    for name, value in values.items():
+        check_value(name, value, kinds[name])
+
+
+def check_value(name: str, value: Any, kind: Any) -> None:
+    """Check one value by its type, which may be `Annotated` with a range. Raises InputError as `check_fields` does."""
+    found = _problem(value, kind, None)
+    if found:
+        raise InputError(f"--{name.replace('_', '-')} {_shown(value)}: {found}")
+
+
+@lru_cache(maxsize=256)
+def _hints(of: Callable[..., Any]) -> Mapping[str, Any]:
+    return get_type_hints(of, include_extras=True)
+
+
+def _problem(value: Any, kind: Any, range_: Meta | None) -> str:
+    """Why `value` is not of `kind`; empty where it is, and for kinds that are checked elsewhere."""
+    if get_origin(kind) is Annotated:
+        kind, *given = get_args(kind)
+        return _problem(value, kind, next((one for one in given if isinstance(one, Meta)), range_))
+    origin = get_origin(kind)
+    if origin in (Union, UnionType):
+        found = [_problem(value, one, range_) for one in get_args(kind)]
+        return "" if "" in found else next(one for one in found if one)
+    if origin is Literal:
+        return "" if value in get_args(kind) else f"take one of {', '.join(map(str, get_args(kind)))}"
+    if origin in (tuple, list) and isinstance(value, tuple | list):
+        inner = get_args(kind)[:1]
+        return next((text for one in value for text in [_problem(one, inner[0], range_)] if text), "") if inner else ""
+    if kind in (int, float):
+        return _number_problem(value, kind, range_)
+    if kind is NoneType:
+        return "" if value is None else "must be left out"
+    is_class = origin is None and isinstance(kind, type)
+    return "must be no number" if is_class and _is_number(value) and not isinstance(value, kind) else ""
+
+
+def _number_problem(value: Any, kind: type, range_: Meta | None) -> str:
+    if not _is_number(value) or (kind is int and not isinstance(value, numbers.Integral)):
+        return f"must be a {'whole ' if kind is int else ''}number"
+    bounds = range_ or (Meta(ge=-_WORD, le=_WORD - 1) if kind is int else Meta())
+    number: Any = value
+    is_finite = isinstance(value, numbers.Integral) or math.isfinite(value)
+    too_small = (bounds.ge is not None and number < bounds.ge) or (bounds.gt is not None and number <= bounds.gt)
+    too_large = (bounds.le is not None and number > bounds.le) or (bounds.lt is not None and number >= bounds.lt)
+    return "" if is_finite and not too_small and not too_large else f"must be {_in_words(bounds)}"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _in_words(bounds: Meta) -> str:
+    parts = []
+    if bounds.ge is not None:
+        parts.append(f"at least {_shown(bounds.ge)}")
+    if bounds.gt is not None:
+        parts.append(f"above {_shown(bounds.gt)}")
+    if bounds.le == _WORD - 1:
+        parts.append("below 2**63")
+    elif bounds.le is not None:
+        parts.append(f"at most {_shown(bounds.le)}")
+    if bounds.lt is not None:
+        parts.append(f"below {_shown(bounds.lt)}")
+    return " and ".join(parts) or "a finite number"
+
+
+def _shown(value: Any) -> str:
+    """A value on a line: floats without what no reader needs, and no number of hundreds of digits."""
+    if isinstance(value, float):
+        text = f"{value:g}"
+        mantissa, exponent, power = text.partition("e+")
+        return f"{mantissa}e{power.lstrip('0')}" if exponent else text
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 200:
+        return f"{'-' if value < 0 else ''}2**{value.bit_length() - 1}"
+    return str(value)

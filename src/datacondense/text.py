@@ -1,0 +1,72 @@
+"""Text out of files, made fit for a terminal, a page or the name of a file."""
+
+import hashlib
+import re
+import unicodedata
+
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+"""Control characters, marks that turn the direction of writing, others without a shape, and halves of characters."""
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""Names that Windows takes for devices."""
+_BYTES = 100
+"""Of the name of a file; file systems take 255, and endings are added."""
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Return `text` with each character that a terminal acts on, or that has no shape, as an escape such as \x1b.
+
+    Names and messages come out of files of others: an escape sequence could rewrite the screen, and a mark that turns
+    the direction of writing could show another name.
+
+    Args:
+        text: any text.
+        lines: whether ends of lines stay.
+    """
+    if text.isprintable() and text.isascii():
+        return text
+    return _UNSEEN.sub(lambda found: "\n" if lines and found[0] == "\n" else _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    short = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}.get(character)
+    code = ord(character)
+    return short or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+
+
+def file_name(text: str) -> str:
+    """Return a name for a file or folder that every file system takes and that leads into no other folder.
+
+    Letters, marks and digits of any script stay, and what little else no file system minds; the rest becomes "_". A
+    name that is too long is cut, and the beginning of a digest of the whole put at its end.
+
+    Args:
+        text: any text, such as the name of a method or of a network that was read from a file.
+    """
+    name = plain(text).rstrip(". ") or "_"
+    name = f"_{name}" if _DEVICES.match(name) else name
+    if len(name.encode()) <= _BYTES:
+        return name
+    digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{_cut(name, _BYTES - len(digest) - 1)}-{digest}"
+
+
+def plain(text: str) -> str:
+    """Return `text` without what a file system may mind, for a part of the name of a file; it may be empty."""
+    found = "".join(c if _is_plain(c) else "_" for c in unicodedata.normalize("NFC", text))
+    return found.lstrip(" .")
+
+
+def cut(text: str) -> str:
+    """Return as much of `text` as the name of a file may have."""
+    return _cut(text, _BYTES)
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore")
+
+
+def _is_plain(character: str) -> bool:
+    return character.isalnum() or character in " -_.()+," or unicodedata.category(character).startswith("M")
