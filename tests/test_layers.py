@@ -12,7 +12,7 @@ PACKAGE = Path(datacondense.__file__).parent
 LAYERS = [  # a module may import those of its own layer's unit (package) and of the layers above it
     {"errors", "_version"},
     {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace"},
-    {"cache", "generators"},
+    {"cache", "generators", "limits"},
     {"generated"},
     {"augment", "distances", "synthetic", "networks", "data"},
     {"execution"},

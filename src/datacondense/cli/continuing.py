@@ -12,10 +12,11 @@ from ..continual import Scenario, learn_continually, load_record
 from ..data import absolute
 from ..distributed import all_processes
 from ..errors import InputError, naming
+from ..exchange import Reading as PixelReading
 from ..exchange import read_sets, runs_in
 from ..methods import METHODS, Method
 from ..pace import duration
-from ..types import ImageSet, Spec
+from ..types import ImageSet
 from .display import RunDisplay, say, show_table
 from .options import Computing, Plugins
 from .reading import Reading, read
@@ -67,7 +68,7 @@ class Continual:
         for method in methods.values():
             method.check()
         out = self.out or Path("runs") / f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}"
-        memories = {_label(name): methods.get(name) or _given(Path(name), train.spec) for name in self.memory}
+        memories = {_label(name): methods.get(name) or _given(Path(name), train) for name in self.memory}
         records: dict[str, Mapping[str, Any]] = dict(before)
         for name, memory in memories.items():
             records[name] = learn(
@@ -164,7 +165,7 @@ def _label(name: str) -> str:
     return Path(name).stem if _is_file(name) else name
 
 
-def _given(path: Path, spec: Spec) -> list[SyntheticSet]:
+def _given(path: Path, train: ImageSet) -> list[SyntheticSet]:
     """The finished memories in a file of the authors, or in a directory of such files or of imported ones."""
     files = sorted(path.glob("*.pt")) if path.is_dir() else [path]
     if path.is_dir() and not files:
@@ -174,7 +175,7 @@ def _given(path: Path, spec: Spec) -> list[SyntheticSet]:
         if file.suffix == ".safetensors":
             found.append(load_set(file))
             continue
-        sets, _ = read_sets(file, spec)
+        sets = read_sets(file, train.spec, PixelReading(real=train)).sets
         with naming(file):
             if len(sets) != 1:
                 raise InputError(f"it holds {len(sets)} sets, not the steps of continual learning")

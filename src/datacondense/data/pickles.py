@@ -10,6 +10,7 @@ import pickle
 import re
 import warnings
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +31,8 @@ _TORCH = frozenset(
         "torch._utils._rebuild_parameter",
         "_codecs.encode",
         "numpy.dtype",
-        *(f"{module}.scalar" for module in _MULTIARRAY),
+        "numpy.ndarray",
+        *(f"{module}.{name}" for module in _MULTIARRAY for name in ("scalar", "_reconstruct")),
         *(f"torch.{kind}Storage" for kind in _STORAGES),
     }
 )
@@ -59,7 +61,7 @@ def read_pickle(file: BinaryIO, what: object) -> object:
 
 
 def read_torch(path: Path, *, mmap: bool = False) -> Any:
-    """What torch.save wrote: dicts, lists and tuples of numbers, strings, NumPy scalars and dense tensors on the CPU.
+    """What torch.save wrote: dicts, lists and tuples of numbers, strings, arrays of NumPy and dense tensors.
 
     mmap: leave the tensors on disk, from where they are read when used; it has no effect on files in the format that
     torch wrote before version 1.6. Checksums are verified where the format has them. Raises InputError for a file
@@ -142,7 +144,7 @@ class _Reconstruct:
     __slots__ = ()
 
     def __call__(self, subtype: object, shape: object, code: object) -> _Array:
-        if subtype is not _NDARRAY or shape != (0,):
+        if subtype not in (_NDARRAY, _Array) or shape != (0,):
             raise ValueError("an array does not start empty")
         return _Array()
 
@@ -158,13 +160,14 @@ class _Encode:
         return text.encode("latin1")
 
 
+_RECONSTRUCT = _Reconstruct()
 _NDARRAY = "numpy.ndarray"
 """What the class is handed out as: it cannot be called."""
 _ARRAY: dict[str, object] = {
     "numpy.ndarray": _NDARRAY,
     "numpy.dtype": _Dtype,
     "_codecs.encode": _Encode(),
-    **{f"{module}._reconstruct": _Reconstruct() for module in _MULTIARRAY},
+    **{f"{module}._reconstruct": _RECONSTRUCT for module in _MULTIARRAY},
 }
 
 
@@ -175,7 +178,13 @@ def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
 
 
 def _safe_globals() -> list[Any]:
-    return [(_Dtype, "numpy.dtype"), *((_scalar, f"{module}.scalar") for module in _MULTIARRAY)]
+    """Stand-ins for what NumPy's numbers and arrays are made by, with the names that files have for those."""
+    return [
+        (_Dtype, "numpy.dtype"),
+        (_Array, "numpy.ndarray"),
+        *((_scalar, f"{module}.scalar") for module in _MULTIARRAY),
+        *((_RECONSTRUCT, f"{module}._reconstruct") for module in _MULTIARRAY),
+    ]
 
 
 def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
@@ -217,14 +226,17 @@ class _Plain:
     def _new(self, value: Any, depth: int) -> object:
         if isinstance(value, Tensor):
             return self._tensor(value)
-        if isinstance(value, dict):
-            return {self.of(key, depth): self.of(item, depth) for key, item in value.items()}
+        if type(value) is _Array:
+            self._left -= value.array.nbytes
+            return value.array
+        if type(value) in (dict, OrderedDict):  # whose fields, such as `items`, a file may have set
+            return {self.of(key, depth): self.of(item, depth) for key, item in dict.items(value)}
         if type(value) is list:
             return [self.of(item, depth) for item in value]
         if type(value) is tuple:
             return tuple(self.of(item, depth) for item in value)
         raise InputError(
-            f"{self._path} holds a {type(value).__name__}: expected tensors, numbers, strings, dicts, lists"
+            f"{self._path} holds a {type(value).__name__}: expected tensors, arrays, numbers, strings, dicts, lists"
         )
 
     def _tensor(self, tensor: Tensor) -> Tensor:

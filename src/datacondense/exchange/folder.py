@@ -11,9 +11,9 @@ from torch import Tensor
 from ..artifact import SyntheticSet, checked, read_header
 from ..errors import InputError, naming
 from ..files import checksum, header_text, write_json
+from ..limits import affordable
 from ..picture import to_png
 from ..types import Spec
-from .limits import affordable
 from .marker import MARKER, read_marker
 from .names import folder_names
 from .pictures import from_png

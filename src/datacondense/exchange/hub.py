@@ -13,10 +13,10 @@ from torch import Tensor
 from ..artifact import SyntheticSet, checked, read_header
 from ..errors import DamagedFile, InputError, naming, reason
 from ..files import checksum, header_text, parse_json, write_json
+from ..limits import affordable
 from ..picture import to_png
 from ..types import Spec
 from .card import card
-from .limits import affordable
 from .marker import MARKER, read_marker
 from .pictures import from_png
 from .scores import Accuracies
