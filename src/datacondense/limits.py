@@ -21,11 +21,13 @@ def affordable(size: int, what: str, *, held: int | None = None) -> None:
     Raises:
         InputError: More than a quarter of the free memory, or more than `held` can be expected to decode to.
     """
-    limit, whose = machine.available_memory() // 4, "this machine can spare"
-    if held is not None and max(_SMALL, _FACTOR * held) < limit:
-        limit, whose = max(_SMALL, _FACTOR * held), "for a file of its size the most is"
-    if size > limit:
+    spare = machine.available_memory() // 4
+    most = spare if held is None else max(_SMALL, _FACTOR * held)
+    if size > min(spare, most):
+        bound = f"this machine can spare {spare / 2**30:,.1f}"
+        if size <= spare:
+            bound = f"a file of its size may take {most / 2**30:,.1f}"
         raise InputError(
-            f"{what} would take {size / 2**30:,.1f} GiB of memory, and {whose} {limit / 2**30:,.1f}: "
+            f"{what} would take {size / 2**30:,.1f} GiB of memory, and {bound}: "
             "no synthetic set is so large, the file is damaged or made to do harm"
         )

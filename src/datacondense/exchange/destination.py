@@ -30,6 +30,8 @@ def check_file(dest: Path, is_ours: Callable[[Path], bool], read_from: Sequence[
         return
     if not overwrite:
         raise InputError(f"{dest} exists: replace it by --overwrite, or name another")
+    if not dest.is_file():
+        raise InputError(f"{dest} is neither a file nor a directory: name another")
     _spare(dest, read_from)
     if not is_ours(dest):
         raise InputError(f"{dest} is no export of this format, and --overwrite replaces only these: name another file")

@@ -67,7 +67,8 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
     if not files:
         raise InputError(f"{path} holds no PNG image in a folder of a class")
     c, h, w = spec.shape
-    affordable(len(files) * c * h * w * 4, f"{path}: its images")
+    held = sum(file.stat().st_size for file in files)
+    affordable(len(files) * c * h * w * 4, f"{path}: its images", held=held)
     pixels = []
     for file in files:
         with naming(file):
