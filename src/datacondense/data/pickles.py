@@ -8,9 +8,12 @@ is carried out, and a name stands for something of this file or for nothing: `Un
 import io
 import pickle
 import re
+import tempfile
 import warnings
 import zipfile
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -82,12 +85,27 @@ def read_torch(path: Path, *, mmap: bool = False) -> Any:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_safe_globals()):
             warnings.simplefilter("ignore")  # of what torch deprecates in its own classes
             # Mapped, as torch then cuts a storage to the file; torch 2.6 trusts the number of elements otherwise.
-            found = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipped)
+            with _utf8(path) as name:
+                found = torch.load(name, map_location="cpu", weights_only=True, mmap=zipped)
     except InputError:
         raise
     except Exception as error:  # torch raises errors of any type on bytes it does not understand
         raise operations.damaged(path, "a file of torch.save", error) from None
     return _Plain(path, size, copy=zipped and not mmap).of(found, 0)
+
+
+@contextmanager
+def _utf8(path: Path) -> Iterator[str]:
+    """A name of a file that torch can open: where its own is not UTF-8, that of a link to it."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / "link"
+            link.symlink_to(path.absolute())
+            yield str(link)
+    else:
+        yield str(path)
 
 
 class _Unpickler(pickle.Unpickler):

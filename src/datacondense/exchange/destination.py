@@ -24,6 +24,7 @@ def check_file(dest: Path, is_ours: Callable[[Path], bool], read_from: Sequence[
 
     is_ours: whether a file is such an export. read_from: where the sets come from, which is never replaced.
     """
+    resolved(dest)
     if dest.is_dir():
         raise InputError(f"{dest} is a directory: name a file")
     if not dest.exists():
@@ -52,7 +53,7 @@ def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
 
     path: what is to be imported, which is never replaced.
     """
-    if path.is_dir() and path.resolve() in dest.resolve().parents:
+    if path.is_dir() and resolved(path) in resolved(dest).parents:
         raise InputError(f"{dest} lies inside {path}, which is to be imported: name a directory outside it")
     if not _in_use(dest, overwrite=overwrite):
         return
@@ -67,11 +68,19 @@ def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
     _only(dest, (file.parent in runs and file.name in _RUN_FILES for file in _files(dest)))
 
 
+def resolved(path: Path) -> Path:
+    """The path without links. Raises InputError where a link leads back to itself."""
+    try:
+        return path.resolve()
+    except (RuntimeError, OSError):  # by version of Python
+        raise InputError(f"{path} is a link that leads back to itself: name another") from None
+
+
 def _in_use(dest: Path, *, overwrite: bool) -> bool:
     """Whether a directory has content that is to be overwritten. Raises InputError when it cannot be one to write."""
+    here, place = Path.cwd(), resolved(dest)
     put_back(dest)
-    here = Path.cwd()
-    if dest.resolve() in (here, *here.parents):
+    if place in (here, *here.parents):
         raise InputError(f"{dest} is the current directory or holds it: name a directory inside it, or go elsewhere")
     if dest.exists() and not dest.is_dir():
         raise InputError(f"{dest} is a file: name a directory")
@@ -84,7 +93,7 @@ def _in_use(dest: Path, *, overwrite: bool) -> bool:
 
 def _spare(dest: Path, read_from: Sequence[Path]) -> None:
     for path in read_from:
-        if dest.resolve() in (path.resolve(), *path.resolve().parents):
+        if resolved(dest) in (resolved(path), *resolved(path).parents):
             raise InputError(f"{dest} holds {path}, which is read and --overwrite would delete: name another")
 
 

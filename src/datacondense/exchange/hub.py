@@ -50,7 +50,8 @@ def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, 
         }
     ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     (directory / _FILE).parent.mkdir()
-    parquet.write_table(table, directory / _FILE, write_page_checksum=True)
+    with (directory / _FILE).open("xb") as file:  # Arrow takes no name that is not UTF-8
+        parquet.write_table(table, file, write_page_checksum=True)
     (directory / "README.md").write_text(card(synthetic, accuracies, licence), encoding="utf-8")
     header = synthetic.header()
     tensors = {"images": synthetic.images.cpu(), "labels": synthetic.labels.cpu()}
@@ -114,7 +115,7 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
     parts = []
     with naming(file):
         try:
-            with parquet.ParquetFile(file, page_checksum_verification=True) as opened:
+            with file.open("rb") as own, parquet.ParquetFile(own, page_checksum_verification=True) as opened:
                 columns = opened.schema_arrow.names
                 affordable(opened.metadata.num_rows * c * h * w * 4, "its images", held=file.stat().st_size)
                 if not {column, "label"} <= set(columns):

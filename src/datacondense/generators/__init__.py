@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from ..errors import InputError, unknown
 from ..types import Spec
@@ -21,6 +22,10 @@ _LARGEST = 65536
 """Of a latent or a layer; published ones have up to 256."""
 
 
+_DRAWING = ("normal_", "uniform_", "kaiming_uniform_", "zeros_", "ones_", "zero_", "fill_", "normalize")
+"""What gives a tensor its values and keeps its shape; it is the first argument."""
+
+
 def build(name: str, spec: Spec, **config: Any) -> Generator:
     """The generator `name` for the images and classes of `spec`, with weights yet to be drawn or loaded.
 
@@ -31,6 +36,17 @@ def build(name: str, spec: Spec, **config: Any) -> Generator:
         raise unknown("generator", name, GENERATORS)
     with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw from the global generator when they are made
         return GENERATORS[name](spec, **config)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Weights are not drawn, which takes seconds when it is first done without memory."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in _DRAWING:
+            return (*args, *(kwargs or {}).values())[0]
+        return func(*args, **(kwargs or {}))
 
 
 def shapes(name: str, spec: Spec, config: Mapping[str, Any]) -> dict[str, torch.Size]:
@@ -51,7 +67,7 @@ def shapes(name: str, spec: Spec, config: Mapping[str, Any]) -> dict[str, torch.
             raise InputError(
                 f"generator.config.{key} is {str(value)[:60]}, expected a whole number from 1 to {_LARGEST}"
             )
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         generator = build(name, spec, **config)
     return {name: tensor.shape for name, tensor in generator.state_dict().items()}
 
