@@ -283,3 +283,13 @@ def test_arrays_of_any_arrangement_are_read(train: ImageSet) -> None:
     assert torch.equal(train.spec.pixels(load_set("back").images), byte)
     with pytest.raises(InputError, match="does not say what its images are: name the data by --data"):
         import_sets("in.npz", None, "other")
+
+
+def test_a_choice_that_does_not_look_right_is_carried_out_with_a_note(train: ImageSet) -> None:
+    images, labels = first(train, 1)
+    torch.save([images * 0.1, labels], "data.pt")
+    with pytest.warns(UserWarning, match=r"taken for normalised: .*though mean and deviation are not those of such"):
+        import_sets("data.pt", train.spec, "back", pixels="normalised")
+    torch.save([unit(images, train), labels], "data.pt")
+    with pytest.warns(UserWarning, match=r"taken for bytes: .*though mean and deviation"):
+        import_sets("data.pt", train.spec, "dark", pixels="bytes")

@@ -63,7 +63,7 @@ def import_sets(
     if read.pixels is not None:
         record["pixels"] = read.pixels.to_json()
         if read.pixels.worth_a_warning(pixels):
-            warnings.warn(f"{path}: {read.pixels}; say by --pixels if they are something else", stacklevel=2)
+            warnings.warn(f"{path}: {read.pixels}; say by --pixels what else they are, if so", stacklevel=2)
     if (factor := tiles(path)) > 1:
         warnings.warn(
             f"{path}: its images seem to hold {factor} x {factor} tiles each, as IDC stores them; they are imported as "

@@ -38,6 +38,7 @@ _UNSURE = (
     "its name is that of a file of DC, DSA or DM",
 )
 """Reasons that leave a doubt: whitened images can look the same."""
+_THOUGH = "as --pixels says, though mean and deviation are not those of such images"
 _HELP = "say what they are by --pixels normalised, unit (0 to 1), bytes (0 to 255) or zca (whitened, MTT's default)"
 
 
@@ -58,7 +59,7 @@ class Taken:
 
     def worth_a_warning(self, asked: Pixels) -> bool:
         """Whether whoever asked for `asked` may be wrong about them, or does not expect it."""
-        return asked == "auto" and (self.unsure or self.kind != "normalised")
+        return self.because == _THOUGH or (asked == "auto" and (self.unsure or self.kind != "normalised"))
 
     def __str__(self) -> str:
         numbers = f"mean {self.mean:.3g}, standard deviation {self.std:.3g}"
@@ -118,7 +119,7 @@ def normalised(images: Tensor, spec: Spec, reading: Reading, *, authors: bool | 
         kind, because = _found(images, spec, reading, authors)
     taken = Taken(kind, mean, std, because)
     if kind == "normalised":
-        return images.float(), taken
+        return images.float(), taken if reading.pixels == "auto" or _plausible(x) else Taken(kind, mean, std, _THOUGH)
     if kind == "zca":
         real = reading.images()
         if real is None:
@@ -127,7 +128,8 @@ def normalised(images: Tensor, spec: Spec, reading: Reading, *, authors: bool | 
         return back, Taken(kind, mean, std, f"{because}; undone for a whitening of {fitted}")
     if (kind == "unit" and (high > 4 or low < -3)) or (kind == "bytes" and (high > 1024 or low < -768)):
         raise InputError(f"--pixels {kind}: they go from {low:.4g} to {high:.4g}, which is something else: {_HELP}")
-    return _from(kind, x, spec).float(), taken
+    back = _from(kind, x, spec)
+    return back.float(), taken if _plausible(back) else Taken(kind, mean, std, _THOUGH)
 
 
 def _from(kind: Pixels, x: Tensor, spec: Spec) -> Tensor:
