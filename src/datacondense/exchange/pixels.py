@@ -67,7 +67,6 @@ class Taken:
 
     @staticmethod
     def from_json(fields: Mapping[str, Any]) -> "Taken":
-        """The inverse of `to_json`."""
         return Taken(fields["taken_for"], fields["mean"], fields["std"], fields["because"])
 
     def to_json(self) -> dict[str, Any]:
