@@ -53,7 +53,8 @@ def card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence:
             f"# {_cell(spec.name)}, condensed by {_cell(method)}",
             "",
             f"{len(synthetic)} synthetic images of {spec.classes} classes, {synthetic.per_class} of each, written by "
-            f"`datacondense`. They stand for the training set of {_cell(spec.name)}: networks are trained on them alone.",
+            f"`datacondense`. They "
+            f"stand for the training set of {_cell(spec.name)}: networks are trained on them alone.",
             "",
             "## Scores",
             "",
