@@ -87,7 +87,7 @@ def test_accuracies_that_do_not_divide_evenly_are_left_out_and_the_others_kept()
     accuracies = {"ConvNet": [0.1, 0.2, 0.3], "MLP": [0.4, 0.5]}
     torch.save({"data": [experiment(0), experiment(1)], "accs_all_exps": accuracies}, "odd.pt")
     with pytest.warns(UserWarning, match=r"odd\.pt: its 3 accuracies of ConvNet do not divide among 2 experiments"):
-        runs = import_sets("odd.pt", SPEC, "back")
+        runs = import_sets("odd.pt", SPEC, "back", pixels="normalised")
     assert [load_set(run).provenance["published"] for run in runs] == [{"MLP": [0.4]}, {"MLP": [0.5]}]
 
 
@@ -134,13 +134,18 @@ BAD = {
     "no experiment": ({"data": []}, "is not a file of synthetic sets"),
     "a triple": ({"data": [[IMAGES, LABELS, LABELS]]}, r"bad\.pt, experiment 0: it is not \[images, labels\]"),
     "numbers for tensors": ({"data": [[1, 2]]}, "experiment 0: it is not"),
-    "images of integers": (changed(images=IMAGES.byte()), "images have dtype torch.uint8"),
-    "float labels": (changed(1, labels=LABELS.float()), "experiment 1: labels have dtype torch.float32"),
+    "images of integers": (changed(images=IMAGES.byte()), "experiment 1: images have dtype torch.float32, and those"),
+    "labels in parts": (
+        changed(1, labels=LABELS + 0.5),
+        "experiment 1: labels have dtype torch.float32 and are no",
+    ),
+    "labels nan": (changed(1, labels=LABELS / 0.0), "experiment 1: labels have dtype torch.float32 and are no"),
+    "soft labels": (changed(labels=torch.full((8, 4), 0.25)), r"experiment 0: labels of shape \(8, 4\) are soft"),
     "boolean labels": (changed(labels=LABELS.bool()), "experiment 0: labels have dtype torch.bool"),
     "label too large": (changed(1, labels=LABELS + 1), "experiment 1: labels go from 1 to 4, but the 4 classes"),
     "negative label": (changed(labels=LABELS - 1), "experiment 0: labels go from -1 to 2"),
     "too few labels": (changed(labels=LABELS[:3]), "experiment 0: 8 images do not fit labels of shape"),
-    "labels in a table": (changed(labels=LABELS[:, None]), "experiment 0: 8 images do not fit labels of shape"),
+    "labels in a cube": (changed(labels=LABELS[:, None, None]), "experiment 0: 8 images do not fit labels of shape"),
     "other size": (changed(images=IMAGES[:, :, :3]), r"experiment 0: images have shape \(8, 1, 3, 4\)"),
     "flat": (changed(images=IMAGES.flatten(1)), r"experiment 0: images have shape \(8, 16\)"),
     "no image": (changed(images=IMAGES[:0], labels=LABELS[:0]), "experiment 0: there is no image"),
@@ -255,7 +260,7 @@ def test_an_archive_that_lies_is_refused(what: str) -> None:
 
 def test_a_file_of_the_authors_is_known_whatever_its_name() -> None:
     torch.save({"data": [experiment(0)]}, "x.npz")
-    import_sets("x.npz", SPEC, "back")
+    import_sets("x.npz", SPEC, "back", pixels="normalised")
     assert torch.equal(load_set("back").images, experiment(0)[0])
 
 

@@ -14,7 +14,7 @@ LAYERS = [  # a module may import those of its own layer's unit (package) and of
     {"atomic", "schema"},
     {"records", "measured"},
     {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace", "ranges"},
-    {"cache", "generators", "locks"},
+    {"cache", "generators", "limits", "locks"},
     {"generated"},
     {"augment", "distances", "synthetic", "networks", "data"},
     {"execution"},

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from .errors import DamagedFile, InputError
-from .generators import AT_ONCE, Generator, build, generator_name
+from .generators import AT_ONCE, Generator, build, generator_name, shapes
+from .limits import affordable
 from .types import Spec
 
 Storage = Literal["fp16", "int8"]
@@ -63,8 +64,13 @@ class Generated:
 
     @staticmethod
     def of_tensors(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> "Generated":
-        """The inverse of `tensors` and `header`. Raises InputError for what does not fit together."""
+        """The inverse of `tensors` and `header`.
+
+        Raises InputError for what does not fit together, and for what would decode to far more than it is, before
+        anything is built.
+        """
         try:
+            _check(tensors, header, spec)
             generator = build(header["name"], spec, **header["config"])
             weights = {
                 name.removeprefix(_GENERATOR): tensor.float()
@@ -96,3 +102,18 @@ def unstorable_weights(generator: Generator) -> str:
     return (
         "" if finite else f"the generator has weights that are not finite, or beyond fp16, which ends at {_LARGEST:.0f}"
     )
+
+
+def _check(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> None:
+    """Raise InputError unless the weights of the generator that `header` names are all there, and can be afforded."""
+    held = sum(tensor.nbytes for tensor in tensors.values())
+    count = len(tensors["latents"])
+    c, h, w = spec.shape
+    needed = shapes(header["name"], spec, header["config"])
+    for name, shape in needed.items():
+        found = tensors.get(f"{_GENERATOR}{name}")
+        if found is None or found.shape != shape:
+            there = "missing" if found is None else f"of shape {tuple(found.shape)}"
+            raise DamagedFile(f"its generator is damaged: {name} is {there}, expected {tuple(shape)}")
+    largest = (c + 2 * header["config"]["width"]) * h * w  # of an image, what a layer takes and what it makes of it
+    affordable(4 * (count * c * h * w + min(count, AT_ONCE) * largest), "its images", held=held)

@@ -202,7 +202,9 @@ def rewrite(path: Path, change: Callable[[bytes], bytes], compression: int = zip
         (torch.zeros(1).expand(1 << 20), "its tensors claim more than the file holds"),
         ([torch.zeros(1).expand(300) for _ in range(20)], "its tensors claim more than the file holds"),
         (torch.eye(3).to_sparse(), "wants to run torch._utils._rebuild_sparse_tensor"),
-        (np.zeros(3), "_reconstruct, which a data file has no need of"),
+        (np.array(["a"]), "is no boolean, integer or float"),
+        (np.array([None]), "is no boolean, integer or float"),
+        (np.zeros(3, np.complex64), "is no boolean, integer or float"),
         (torch.nn.Linear(1, 1), "which a data file has no need of"),
         ({"a": {1, 2}}, "which a data file has no need of"),
         (torch.float32, "which a data file has no need of"),
@@ -215,6 +217,19 @@ def test_other_values_are_refused(tmp_path: Path, value: object, said: str, zipp
     torch.save(value, path, _use_new_zipfile_serialization=zipped)
     assert said in refusal(read_torch, path)
     assert said in refusal(read_torch, path, mmap=True)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("dtype", ["?", "u1", ">i2", "<i8", "f2", ">f4", "f8"])
+def test_arrays_of_numbers_are_read_as_they_were_saved(tmp_path: Path, dtype: str, zipped: bool) -> None:
+    path = tmp_path / "file.pt"
+    for array in (np.arange(6).reshape(2, 3), np.asfortranarray(np.arange(6).reshape(2, 3)), np.array(1)):
+        saved = array.astype(dtype)
+        torch.save({"a": [saved, saved]}, path, _use_new_zipfile_serialization=zipped)
+        first, second = read_torch(path)["a"]
+        assert first is second
+        assert first.dtype == saved.dtype
+        assert np.array_equal(first, saved)
 
 
 def test_a_storage_that_claims_more_than_its_record_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from datacondense.files import read_tensors, write_tensors
 from datacondense.labels import labels
 from datacondense.protocol import protocol_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*pixels are taken for")]
 CASES = settings(max_examples=2000, deadline=None, derandomize=True, database=None)
 SPEC = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,), flip=False)
 

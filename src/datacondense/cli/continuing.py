@@ -13,12 +13,13 @@ from ..continual import Scenario, learn_continually, load_record
 from ..data import absolute
 from ..distributed import all_processes
 from ..errors import InputError, naming
+from ..exchange import Reading as PixelReading
 from ..exchange import read_sets, runs_in
 from ..files import resolved
 from ..methods import METHODS, Method
 from ..pace import duration
 from ..text import file_name
-from ..types import ImageSet, Spec
+from ..types import ImageSet
 from .display import RunDisplay, say
 from .options import Computing, Plugins
 from .reading import Reading, read
@@ -75,7 +76,7 @@ class Continual:
         name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}")
         out = self.out or Path("runs") / name
         memories = {
-            _label(name): methods.get(name) or _given(Path(name), train.spec, scenario.steps) for name in self.memory
+            _label(name): methods.get(name) or _given(Path(name), train, scenario.steps) for name in self.memory
         }
         records: dict[str, Mapping[str, Any]] = dict(before)
         for name, memory in memories.items():
@@ -173,7 +174,7 @@ def _label(name: str) -> str:
     return resolved(name).stem if _is_file(name) else name
 
 
-def _given(path: Path, spec: Spec, steps: int) -> list[SyntheticSet]:
+def _given(path: Path, train: ImageSet, steps: int) -> list[SyntheticSet]:
     """The finished memories in a file of the authors, or in a directory of such files or of imported ones.
 
     Of the files that the authors name by a number of steps those of `steps` are taken.
@@ -186,7 +187,7 @@ def _given(path: Path, spec: Spec, steps: int) -> list[SyntheticSet]:
         if file.suffix == ".safetensors":
             found.append(load_set(file))
             continue
-        sets, _ = read_sets(file, spec)
+        sets = read_sets(file, train.spec, PixelReading(real=train)).sets
         with naming(file):
             if len(sets) != 1:
                 raise InputError(f"it holds {len(sets)} sets, not the steps of continual learning")

@@ -10,9 +10,11 @@ import tyro
 from ..artifact import load_set
 from ..data import absolute, known_spec
 from ..errors import InputError
-from ..exchange import Format, export, import_latents, import_sets, runs_in
+from ..exchange import Format, Pixels, export, import_latents, import_sets, runs_in
+from ..exchange.pixels import Real, Taken
 from ..exchange.scores import known
 from ..ranges import Images
+from ..types import Spec
 from .display import say
 from .reading import Reading, read
 
@@ -62,18 +64,22 @@ class Export:
 class Import:
     """Read synthetic sets of others into run directories; nothing in the file is run.
 
-    Reads the authors' .pt files (several sets become exp0, exp1, ... in DEST), those of class-incremental learning, and
-    what `export` writes; and with --generator the latents of IT-GAN's authors.
+    Reads the .pt files of the authors of DC, DSA and DM (several sets become exp0, exp1, ... in DEST), those of
+    class-incremental learning, MTT's images_best.pt with its labels_best.pt, IDC's data.pt, an .npz of images and
+    labels, and what `export` writes; and with --generator the latents of IT-GAN's authors.
     """
 
     file: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE")]]
-    """A .pt or .npz file, a folder of PNG images, or a Hugging Face dataset directory."""
+    """A .pt or .npz file, the directory that MTT wrote, a folder of PNG images, or a Hugging Face dataset directory."""
     dest: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DEST")]]
     """Run directory to write."""
     data: str | None = None
     """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. What `export`
     writes says it by itself."""
     reading: Reading = field(default_factory=Reading)
+    pixels: Pixels = "auto"
+    """What the pixels of others' files are: normalised, unit (0 to 1), bytes (0 to 255), or zca (whitened, MTT's
+    default), which is undone by the training images. auto finds it out, or refuses where it cannot."""
     generator: Path | None = None
     """For a file of latents, one for each image of --data: the weights (.pth) of the BigGAN that they belong to."""
     ipc: Images | None = None
@@ -84,18 +90,39 @@ class Import:
     def run(self) -> None:
         source = {"source": self.data, **self.reading.given()} if self.data else None
         if self.generator is not None:
+            if self.pixels != "auto":
+                raise InputError(f"--pixels {self.pixels}: latents have no pixels: leave it out")
             self._import_latents(self.generator, source)
             return
         if self.ipc is not None:
             raise InputError(f"--ipc {self.ipc}: belongs to latents, whose generator is named by --generator")
-        spec = (known_spec(source["source"]) or read(source)[0].spec) if source else None
+        spec, real = self._data(source)
         runs = import_sets(
-            self.file, spec, self.dest, source=absolute(**source) if source else None, overwrite=self.overwrite
+            self.file,
+            spec,
+            self.dest,
+            source=absolute(**source) if source else None,
+            overwrite=self.overwrite,
+            pixels=self.pixels,
+            real=real,
         )
+        taken = (load_set(runs[0]).provenance.get("imported") or {}).get("pixels")
+        if taken and not (found := Taken.from_json(taken)).worth_a_warning(self.pixels):
+            say(str(found))
         images = sum(len(load_set(run)) for run in runs)
         say(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
         known = load_set(runs[0]).provenance.get("source")
         say(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
+
+    def _data(self, source: dict[str, Any] | None) -> tuple[Spec | None, Real]:
+        """What the sets were made from: the Spec, and what reads the training images where that is needed."""
+        if source is None:
+            return None, None
+        spec = known_spec(source["source"])
+        if spec is not None:
+            return spec, lambda: read(source)[0]
+        train, _ = read(source)
+        return train.spec, train
 
     def _import_latents(self, generator: Path, source: dict[str, Any] | None) -> None:
         if source is None:

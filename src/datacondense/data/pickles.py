@@ -7,9 +7,12 @@ is carried out, and a name stands for something of this file or for nothing: `Un
 
 import io
 import pickle
-import re
+import tempfile
 import warnings
 import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,9 +22,8 @@ from torch import Tensor
 
 from ..errors import DamagedFile, InputError
 from . import operations, regular
+from .stand_ins import IN_A_PICKLE, MULTIARRAY, Array, for_torch
 
-_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
-"""The module of NumPy before and since version 2."""
 _STORAGES = ("Byte", "Char", "Short", "Int", "Long", "Half", "BFloat16", "Float", "Double", "Bool")
 _TORCH = frozenset(
     {
@@ -30,7 +32,8 @@ _TORCH = frozenset(
         "torch._utils._rebuild_parameter",
         "_codecs.encode",
         "numpy.dtype",
-        *(f"{module}.scalar" for module in _MULTIARRAY),
+        "numpy.ndarray",
+        *(f"{module}.{name}" for module in MULTIARRAY for name in ("scalar", "_reconstruct")),
         *(f"torch.{kind}Storage" for kind in _STORAGES),
     }
 )
@@ -54,12 +57,12 @@ def read_pickle(file: BinaryIO, what: object) -> object:
     except Exception as error:  # a damaged pickle makes the machine raise errors of any type
         raise operations.damaged(what, "a pickle", error) from None
     if isinstance(found, dict):
-        return {key: value.array if isinstance(value, _Array) else value for key, value in found.items()}
+        return {key: value.array if isinstance(value, Array) else value for key, value in found.items()}
     return found
 
 
 def read_torch(path: Path, *, mmap: bool = False) -> Any:
-    """What torch.save wrote: dicts, lists and tuples of numbers, strings, NumPy scalars and dense tensors on the CPU.
+    """What torch.save wrote: dicts, lists and tuples of numbers, strings, arrays of NumPy and dense tensors.
 
     mmap: leave the tensors on disk, from where they are read when used; it has no effect on files in the format that
     torch wrote before version 1.6. Checksums are verified where the format has them. Raises InputError for a file
@@ -77,15 +80,30 @@ def read_torch(path: Path, *, mmap: bool = False) -> Any:
             else:
                 for _ in range(5):  # a magic number, version, system, the object, and the keys of its storages
                     operations.check(file, path, _TORCH)
-        with warnings.catch_warnings(), torch.serialization.safe_globals(_safe_globals()):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(for_torch()):
             warnings.simplefilter("ignore")  # of what torch deprecates in its own classes
             # Mapped, as torch then cuts a storage to the file; torch 2.6 trusts the number of elements otherwise.
-            found = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipped)
+            with _utf8(path) as name:
+                found = torch.load(name, map_location="cpu", weights_only=True, mmap=zipped)
     except InputError:
         raise
     except Exception as error:  # torch raises errors of any type on bytes it does not understand
         raise operations.damaged(path, "a file of torch.save", error) from None
     return _Plain(path, size, copy=zipped and not mmap).of(found, 0)
+
+
+@contextmanager
+def _utf8(path: Path) -> Iterator[str]:
+    """A name of a file that torch can open: where its own is not UTF-8, that of a link to it."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / "link"
+            link.symlink_to(path.absolute())
+            yield str(link)
+    else:
+        yield str(path)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -97,85 +115,9 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module_name: str, global_name: str, /) -> object:
         name = f"{module_name}.{global_name}"
-        if name not in _ARRAY:
+        if name not in IN_A_PICKLE:
             raise operations.refused(self._what, name)
-        return _ARRAY[name]
-
-
-class _Dtype:
-    """Stands for numpy.dtype, whose own __setstate__ trusts what it is given."""
-
-    __slots__ = ("code", "order")
-
-    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
-        self.code = code
-        self.order = "="
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.order = state[1]
-
-    def real(self) -> np.dtype[Any]:
-        if not re.fullmatch("[biuf][0-9]{1,2}", self.code) or self.order not in ("<", ">", "|", "="):
-            raise ValueError(f"a NumPy type {self.order}{self.code} is no boolean, integer or float")
-        return np.dtype(self.code).newbyteorder(self.order)
-
-
-class _Array:
-    """Stands for numpy.ndarray: empty, until it is given a state that was checked."""
-
-    __slots__ = ("array",)
-
-    def __init__(self) -> None:
-        self.array = np.empty((0,), np.uint8)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, shape, dtype, fortran, data = state
-        if not isinstance(dtype, _Dtype):
-            raise TypeError("an array has no type")
-        raw = data.encode("latin1") if isinstance(data, str) else data
-        self.array = np.frombuffer(raw, dtype.real()).reshape(shape, order="F" if fortran else "C")
-
-
-class _Reconstruct:
-    """Stands for the function that makes an empty array. Not itself a function, as a pickle may alter their fields."""
-
-    __slots__ = ()
-
-    def __call__(self, subtype: object, shape: object, code: object) -> _Array:
-        if subtype is not _NDARRAY or shape != (0,):
-            raise ValueError("an array does not start empty")
-        return _Array()
-
-
-class _Encode:
-    """Stands for codecs.encode, by which pickles of protocol 2 hold bytes."""
-
-    __slots__ = ()
-
-    def __call__(self, text: object, encoding: object = None) -> bytes:
-        if not isinstance(text, str) or encoding != "latin1":
-            raise ValueError("bytes are not in Latin-1")
-        return text.encode("latin1")
-
-
-_NDARRAY = "numpy.ndarray"
-"""What the class is handed out as: it cannot be called."""
-_ARRAY: dict[str, object] = {
-    "numpy.ndarray": _NDARRAY,
-    "numpy.dtype": _Dtype,
-    "_codecs.encode": _Encode(),
-    **{f"{module}._reconstruct": _Reconstruct() for module in _MULTIARRAY},
-}
-
-
-def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
-    """Stands for numpy.core.multiarray.scalar."""
-    (value,) = np.frombuffer(data, dtype.real())
-    return value
-
-
-def _safe_globals() -> list[Any]:
-    return [(_Dtype, "numpy.dtype"), *((_scalar, f"{module}.scalar") for module in _MULTIARRAY)]
+        return IN_A_PICKLE[name]
 
 
 def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
@@ -217,14 +159,17 @@ class _Plain:
     def _new(self, value: Any, depth: int) -> object:
         if isinstance(value, Tensor):
             return self._tensor(value)
-        if isinstance(value, dict):
-            return {self.of(key, depth): self.of(item, depth) for key, item in value.items()}
+        if type(value) is Array:
+            self._left -= value.array.nbytes
+            return value.array
+        if type(value) in (dict, OrderedDict):  # whose fields, such as `items`, a file may have set
+            return {self.of(key, depth): self.of(item, depth) for key, item in dict.items(value)}
         if type(value) is list:
             return [self.of(item, depth) for item in value]
         if type(value) is tuple:
             return tuple(self.of(item, depth) for item in value)
         raise InputError(
-            f"{self._path} holds a {type(value).__name__}: expected tensors, numbers, strings, dicts, lists"
+            f"{self._path} holds a {type(value).__name__}: expected tensors, arrays, numbers, strings, dicts, lists"
         )
 
     def _tensor(self, tensor: Tensor) -> Tensor:

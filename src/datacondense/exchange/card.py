@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,11 @@ from ..errors import InputError
 from .scores import Accuracies
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_UNDRAWN = ("Cc", "Cf", "Co", "Cs", "Cn")
+_ESCAPED = {c: f"\\{c}" for c in "\\`*_{}[]|"} | {c: f"&#{ord(c)};" for c in "<>&~$^@"}
+"""What means something inside a line to Markdown, HTML, or renderers of formulas; and how it is written."""
+_LINK = re.compile(r"(?i)[a-z][a-z0-9+.-]*:(?=\S)|www\.")
+"""How what becomes a link by itself begins."""
 _SHOWN = ("method", "data", "ipc", "seed", "iterations_done", "wall_seconds", "machine", "data_sha256")
 
 
@@ -47,8 +53,8 @@ def card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence:
             f"# {_cell(spec.name)}, condensed by {_cell(method)}",
             "",
             f"{len(synthetic)} synthetic images of {spec.classes} classes, {synthetic.per_class} of each, written by "
-            "`datacondense`. They "
-            f"stand for the training set of `{_cell(spec.name)}`: networks are trained on them alone.",
+            f"`datacondense`. They "
+            f"stand for the training set of {_cell(spec.name)}: networks are trained on them alone.",
             "",
             "## Scores",
             "",
@@ -101,9 +107,18 @@ def _percent(values: list[float]) -> str:
 def _quoted(text: str) -> str:
     """A string for YAML, which reads JSON's; but it takes no two escapes for one character, and not all as they are."""
     text = json.dumps(text, ensure_ascii=False)
-    return re.sub("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    return re.sub(
+        "[\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]",
+        lambda found: f"\\u{ord(found[0]):04x}",
+        text,
+    )
 
 
 def _cell(value: Any) -> str:
-    """A value in one cell of a table, whatever is in it."""
-    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
+    """Any value as text that Markdown shows as it is, on one line and in one cell: no markup, links or HTML.
+
+    Characters that are not drawn, such as controls and those that turn the direction of writing, become U+FFFD.
+    """
+    shown = "".join(" " if c.isspace() else "\ufffd" if unicodedata.category(c) in _UNDRAWN else c for c in str(value))
+    escaped = "".join(_ESCAPED.get(c, c) for c in " ".join(shown.split()))
+    return _LINK.sub(lambda found: found[0].replace(":", "&#58;").replace(".", "&#46;"), escaped)

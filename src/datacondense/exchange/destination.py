@@ -25,12 +25,15 @@ def check_file(dest: Path, is_ours: Callable[[Path], bool], read_from: Sequence[
 
     is_ours: whether a file is such an export. read_from: where the sets come from, which is never replaced.
     """
+    resolved(dest)
     if dest.is_dir():
         raise InputError(f"{dest} is a directory: name a file")
     if not dest.exists():
         return
     if not overwrite:
         raise InputError(f"{dest} exists: replace it by --overwrite, or name another")
+    if not dest.is_file():
+        raise InputError(f"{dest} is neither a file nor a directory: name another")
     _spare(dest, read_from)
     if not is_ours(dest):
         raise InputError(f"{dest} is no export of this format, and --overwrite replaces only these: name another file")
@@ -68,8 +71,8 @@ def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
 
 def _in_use(dest: Path, *, overwrite: bool) -> bool:
     """Whether a directory has content that is to be overwritten. Raises InputError when it cannot be one to write."""
-    here = Path.cwd()
-    if resolved(dest) in (here, *here.parents):
+    here, place = Path.cwd(), resolved(dest)
+    if place in (here, *here.parents):
         raise InputError(f"{dest} is the current directory or holds it: name a directory inside it, or go elsewhere")
     if dest.exists() and not dest.is_dir():
         raise InputError(f"{dest} is a file: name a directory")

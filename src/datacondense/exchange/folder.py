@@ -11,9 +11,9 @@ from torch import Tensor
 from ..artifact import SyntheticSet, checked, read_header
 from ..errors import InputError, naming
 from ..files import checksum, header_text, write_json
+from ..limits import affordable
 from ..picture import to_png
 from ..types import Spec
-from .limits import affordable
 from .marker import MARKER, read_marker
 from .names import folder_names
 from .pictures import from_png
@@ -67,7 +67,8 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
     if not files:
         raise InputError(f"{path} holds no PNG image in a folder of a class")
     c, h, w = spec.shape
-    affordable(len(files) * c * h * w * 4, f"{path}: its images")
+    held = sum(file.stat().st_size for file in files)
+    affordable(len(files) * c * h * w * 4, f"{path}: its images", held=held)
     pixels = []
     for file in files:
         with naming(file):

@@ -13,17 +13,19 @@ from torch import Tensor
 from ..artifact import SyntheticSet, checked, read_header
 from ..errors import DamagedFile, InputError, naming, reason
 from ..files import checksum, header_text, parse_json, write_json
+from ..limits import affordable
 from ..picture import to_png
 from ..types import Spec
 from .card import card
-from .limits import affordable
 from .marker import MARKER, read_marker
 from .pictures import from_png
 from .scores import Accuracies
 
 _FILE = "data/train-00000-of-00001.parquet"
-_ROWS = 64
+_ROWS = 16
 """Images read at a time: a small file may unpack to much, and only what fits is kept."""
+_PAGE = 2**24
+"""Bytes that a table may have besides its images."""
 
 
 def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, Accuracies], licence: str) -> None:
@@ -48,7 +50,8 @@ def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, 
         }
     ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     (directory / _FILE).parent.mkdir()
-    parquet.write_table(table, directory / _FILE, write_page_checksum=True)
+    with (directory / _FILE).open("xb") as file:  # Arrow takes no name that is not UTF-8
+        parquet.write_table(table, file, write_page_checksum=True)
     (directory / "README.md").write_text(card(synthetic, accuracies, licence), encoding="utf-8")
     header = synthetic.header()
     tensors = {"images": synthetic.images.cpu(), "labels": synthetic.labels.cpu()}
@@ -90,6 +93,9 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
     files = sorted(path.glob("data/train*.parquet"))
     if not files:
         raise InputError(f"{path} has no data/train*.parquet")
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"{file} is not a file: nothing is read from it")
     parts = [_read_file(file, spec, exact=record is not None) for file in files]
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     if record is not None:
@@ -109,11 +115,12 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
     parts = []
     with naming(file):
         try:
-            with parquet.ParquetFile(file, page_checksum_verification=True) as opened:
+            with file.open("rb") as own, parquet.ParquetFile(own, page_checksum_verification=True) as opened:
                 columns = opened.schema_arrow.names
-                affordable(opened.metadata.num_rows * c * h * w * 4, "its images")
+                affordable(opened.metadata.num_rows * c * h * w * 4, "its images", held=file.stat().st_size)
                 if not {column, "label"} <= set(columns):
                     raise InputError(f"it has the columns {', '.join(columns)}; needed are {column} and label")
+                _check_size(opened.metadata, column, spec)
                 places = None if exact else _places(opened.schema_arrow.metadata, spec)
                 for batch in opened.iter_batches(_ROWS, columns=[column, "label"]):
                     labels = _labels(pa, batch.column("label"))
@@ -128,6 +135,23 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
             raise InputError("there is no image in it")
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     return images, labels
+
+
+def _check_size(metadata: Any, column: str, spec: Spec) -> None:
+    """Refuse a table whose rows unpack to far more than an image: by encoding, few bytes may stand for any number.
+
+    Raises InputError.
+    """
+    numbers = torch.Size(spec.shape).numel()
+    for group in (metadata.row_group(index) for index in range(metadata.num_row_groups)):
+        for chunk in (group.column(index) for index in range(group.num_columns)):
+            values, size, rows = chunk.num_values, chunk.total_uncompressed_size, group.num_rows
+            own = chunk.path_in_schema.split(".")[0] == column
+            if own and (values > rows * numbers or size > 8 * rows * numbers + _PAGE):
+                raise DamagedFile(
+                    f"its column {column!r} holds {values:,} values in {size:,} bytes for {rows:,} images of shape "
+                    f"{spec.shape}"
+                )
 
 
 def _labels(pa: ModuleType, column: Any) -> Tensor:
@@ -172,6 +196,8 @@ def _exact(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
     rows, values = len(column), column
     for _ in spec.shape:
         values = values.flatten()
+        if len(values) > rows * torch.Size(spec.shape).numel():
+            raise InputError(f"pixels are more than {rows} images of shape {spec.shape} have")
     if not pa.types.is_float32(values.type) or len(values) != rows * torch.Size(spec.shape).numel():
         raise InputError(f"pixels are {len(values)} values of {values.type} for {rows} images of shape {spec.shape}")
     return torch.from_numpy(values.to_numpy(zero_copy_only=False).copy()).reshape(rows, *spec.shape)
@@ -182,7 +208,7 @@ def _pictures(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
     if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
         raise InputError(f"images are {column.type}, expected the bytes of pictures")
     pixels = []
-    for data in column.field("bytes").to_pylist():
+    for data in (value.as_py() for value in column.field("bytes")):
         if not isinstance(data, bytes):
             raise InputError("its images are not stored in the file")
         pixels.append(from_png(data, spec))

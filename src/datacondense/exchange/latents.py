@@ -14,8 +14,8 @@ from ..generated import Generated
 from ..generators import BigGAN
 from ..types import ImageSet
 from . import destination
+from .contents import LATENTS
 from .importing import new_runs, sha256, write_run
-from .published import LATENTS
 
 
 def import_latents(

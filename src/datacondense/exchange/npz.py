@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +14,10 @@ from ..artifact import SyntheticSet, checked, read_header
 from ..data.npy import declared
 from ..errors import DamagedFile, InputError, naming, reason
 from ..files import checksum, header_text, parse_json, write_bytes
-from .limits import affordable
+from ..limits import affordable
+from ..types import Spec
+from .contents import in_shape
+from .pixels import Reading, Taken, normalised
 
 _NEEDED = ("images", "labels", "header", "sha256")
 
@@ -58,14 +62,24 @@ def _members(path: Path) -> set[str]:
         return set()
 
 
-def read(path: Path) -> tuple[list[SyntheticSet], list[Path]]:
-    """The set in a file that `write` wrote, and the files it was read from.
+def read(path: Path, spec: Spec | None, reading: Reading) -> tuple[list[SyntheticSet], list[Path], Taken | None]:
+    """The set in a file that `write` wrote, or in one with the arrays `images` and `labels` alone.
 
-    Nothing pickled is read, nothing outside the file is touched, and no more is allocated than the file can hold.
-    Raises InputError when it is not such a file, is damaged, or does not match its checksum.
+    With it come the files it was read from, and what the pixels of a file of others were taken for. Nothing pickled is
+    read, nothing outside the file is touched, and no more is allocated than the file can hold.
+    spec, reading: what the data and the pixels of others are. Raises InputError for a file that is damaged, does not
+    match its checksum, or is no set.
     """
-    arrays = _arrays(path)
+    ours = bool(_members(path) & {"header.npy", "sha256.npy"})
+    arrays = _arrays(path, _NEEDED if ours else _NEEDED[:2])
     with naming(path):
+        if not ours:
+            if spec is None:
+                raise InputError("it does not say what its images are: name the data by --data")
+            images, labels = in_shape(arrays["images"], arrays["labels"], spec)
+            images, taken = normalised(images, spec, reading, authors=None)
+            return [checked(images, labels, spec, {})], [path], taken
+        reading.refuse("it")
         text, digest = (_text(arrays, name) for name in ("header", "sha256"))
         try:
             header = parse_json(text)
@@ -75,10 +89,10 @@ def read(path: Path) -> tuple[list[SyntheticSet], list[Path]]:
         images, labels = _tensor(arrays, "images", np.float32), _tensor(arrays, "labels", np.int64)
         if checksum(text, {"images": images, "labels": labels}) != digest:
             raise DamagedFile("it is damaged: its content does not match its checksum")
-        return [checked(images, labels, spec, provenance)], [path]
+        return [checked(images, labels, spec, provenance)], [path], None
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def _arrays(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
     """The needed arrays of an archive, each checked before it is unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -89,16 +103,17 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
                 found = {member.filename for member in members}
                 if len(found) < len(members):
                     raise InputError("two of its arrays have the same name")
-                lacking = [name for name in _NEEDED if f"{name}.npy" not in found]
+                lacking = [name for name in needed if f"{name}.npy" not in found]
                 if lacking:
                     raise InputError(
-                        f"it has no array {lacking[0]!r}: only what `datacondense export --to npz` writes is read"
+                        f"it has no array {lacking[0]!r}: only what `datacondense export --to npz` writes is read, "
+                        "and an archive of the arrays images and labels"
                     )
-                affordable(sum(declared(archive, name).size for name in _NEEDED), "its arrays")
-                read = (io.BytesIO(archive.read(f"{name}.npy")) for name in _NEEDED)
+                affordable(sum(declared(archive, name).size for name in needed), "its arrays", held=path.stat().st_size)
+                read = (io.BytesIO(archive.read(f"{name}.npy")) for name in needed)
                 return {
                     name: np.lib.format.read_array(data, allow_pickle=False)
-                    for name, data in zip(_NEEDED, read, strict=True)
+                    for name, data in zip(needed, read, strict=True)
                 }
     except (InputError, FileNotFoundError, PermissionError):
         raise

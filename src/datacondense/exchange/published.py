@@ -3,10 +3,11 @@
 import io
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,14 +18,12 @@ from ..files import header_text, parse_json, write_bytes
 from ..networks import NETWORKS
 from ..schema import Fraction, Network, check
 from ..types import Spec
+from .contents import Contents, disjoint
+from .pixels import Reading, Taken, normalised
 from .scores import PUBLISHED, check_fractions
 
-_LAYOUT = "expected {'data': [[images, labels], ...], 'accs_all_exps': {...}} as the authors' code writes it"
 HEADERS = "datacondense"
 """The key of what `write` adds to the authors' layout: the JSON of each set's header."""
-LATENTS = {"z_inverse_all": "inverted", "z_eff_all": "informative"}
-"""The entries of the authors' files of latents, and what these are."""
-_INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def write(sets: Sequence[SyntheticSet], accuracies: Mapping[str, Sequence[float]], path: Path) -> None:
@@ -54,30 +53,28 @@ def is_ours(path: Path) -> bool:
     return isinstance(content, dict) and {"data", HEADERS} <= content.keys()
 
 
-def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
-    """The sets in a file of the authors or of `write`, and the files they were read from; no code in it is run.
+def read(path: Path, spec: Spec | None, reading: Reading) -> tuple[list[SyntheticSet], list[Path], Taken | None]:
+    """The sets in a file of others or of `write`, the files they were read from, and what its pixels were taken for.
 
-    Several entries without a class in common are the steps of class-incremental learning: one set, in the order of
-    the steps. Otherwise each entry is a set. Accuracies are kept with the set they belong to, as the authors append
-    the same number for each; those of a network that do not divide evenly are left out, and a warning says so.
+    No code in a file is run. Several entries without a class in common are the steps of class-incremental learning: one
+    set, in the order of the steps. Otherwise each entry is a set. Accuracies are kept with the set they belong to, as
+    the authors append the same number for each; those of a network that do not divide evenly are left out, and a
+    warning says so.
     spec: what the data are, needed where the file has no headers; else what these say is taken.
-    Raises InputError, naming the experiment, for anything that does not fit `spec`.
+    reading: what its pixels are. Raises InputError, naming the experiment, for anything that does not fit `spec`.
     """
-    content = read_torch(path)
-    if isinstance(content, dict) and content.keys() & LATENTS.keys():
-        raise InputError(f"{path} holds latents: name the weights of their generator by --generator")
-    if not isinstance(content, dict) or not isinstance(content.get("data"), list | tuple) or not content["data"]:
-        raise InputError(f"{path} is not a file of synthetic sets: {_LAYOUT}")
+    found = Contents.of(path)
     with naming(path):
-        headers = _headers(content[HEADERS]) if HEADERS in content else None
-        accuracies = _accuracies(content.get("accs_all_exps", {}))
+        headers = _headers(found.other[HEADERS]) if HEADERS in found.other else None
+        accuracies = _accuracies(found.other.get("accs_all_exps", {}))
     if headers:
         spec = headers[0][0]
+        reading.refuse(path)
     if spec is None:
         raise InputError(f"{path} does not say what its images are: name the data by --data")
-    entries = [_entry(path, index, entry, spec) for index, entry in enumerate(content["data"])]
+    entries, taken = _in_pixels(found, spec, Reading("normalised") if headers else reading)
     settings = {"settings": _settings(path, accuracies)}
-    are_steps = _disjoint(labels for _, labels in entries) if headers is None else len(headers) == 1
+    are_steps = disjoint(labels for _, labels in entries) if headers is None else len(headers) == 1
     if len(entries) > 1 and are_steps:
         steps = [[spec.class_names[label] for label in _order(labels)] for _, labels in entries]
         images, labels = (torch.cat(tensors) for tensors in zip(*entries, strict=True))
@@ -93,7 +90,7 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
     for index, ((images, labels), provenance) in enumerate(zip(entries, made, strict=True)):
         own = {PUBLISHED: _share(accuracies, index, len(entries))} if accuracies else {}
         sets.append(checked(images, labels, spec, {**provenance, **own}))
-    return sets, [path]
+    return sets, found.files, None if headers else taken
 
 
 def _headers(value: object) -> list[tuple[Spec, dict[str, Any]]]:
@@ -112,17 +109,23 @@ def _headers(value: object) -> list[tuple[Spec, dict[str, Any]]]:
     return found
 
 
-def _entry(path: Path, index: int, entry: object, spec: Spec) -> tuple[Tensor, Tensor]:
-    with naming(f"{path}, experiment {index}"):
-        if not isinstance(entry, list | tuple) or len(entry) != 2 or not all(isinstance(t, Tensor) for t in entry):
-            raise InputError(f"it is not [images, labels]: {_LAYOUT}")
-        images, labels = entry
-        if not images.dtype.is_floating_point:
-            raise InputError(f"images have dtype {images.dtype}, expected normalised float32")
-        if labels.dtype not in _INTEGERS:
-            raise InputError(f"labels have dtype {labels.dtype}, expected integers")
-        one = checked(images.float().contiguous(), labels.long().contiguous(), spec, {})
-        return one.images, one.labels
+def _in_pixels(found: Contents, spec: Spec, reading: Reading) -> tuple[list[tuple[Tensor, Tensor]], Taken]:
+    """Each entry's normalised images and labels, checked. All images of a file are taken for the same."""
+    entries = found.in_shape(spec)  # whose shapes and labels are checked before the pixels of all are looked at
+    for place, images, labels in entries:
+        with naming(place):
+            if images.dtype != entries[0][1].dtype:
+                raise InputError(f"images have dtype {images.dtype}, and those before {entries[0][1].dtype}")
+            checked(torch.zeros(()).expand(images.shape), labels, spec, {})
+    with naming(found.files[0]):
+        images, taken = normalised(
+            torch.cat([images for _, images, _ in entries]), spec, reading, authors=found.authors
+        )
+    parts = images.split([len(labels) for _, _, labels in entries])
+    for (place, _, labels), part in zip(entries, parts, strict=True):
+        with naming(place):
+            checked(part, labels, spec, {})
+    return [(part.contiguous(), labels) for (_, _, labels), part in zip(entries, parts, strict=True)], taken
 
 
 def _accuracies(value: object) -> dict[str, list[float]]:
@@ -131,7 +134,7 @@ def _accuracies(value: object) -> dict[str, list[float]]:
         raise InputError(f"its accuracies are of type {type(value).__name__}, expected a dict by network")
     found = {}
     for arch, accuracies in value.items():
-        if isinstance(accuracies, Tensor):
+        if isinstance(accuracies, Tensor | np.ndarray):
             accuracies = accuracies.flatten().tolist()
         if not isinstance(arch, str) or not isinstance(accuracies, list | tuple):
             raise InputError(f"its accuracies of {arch!r} are no list by network")
@@ -169,16 +172,6 @@ def _settings(path: Path, accuracies: Mapping[str, object]) -> dict[str, str]:
     arch = named[2] if named else next(iter(accuracies)) if len(accuracies) == 1 else ""
     settings = {"arch": arch} if arch in NETWORKS else {}
     return {**settings, "augment": "none"} if named and named[1] == "DC" else settings
-
-
-def _disjoint(all_labels: Iterable[Tensor]) -> bool:
-    seen: set[int] = set()
-    for labels in all_labels:
-        classes = set(labels.tolist())
-        if classes & seen:
-            return False
-        seen |= classes
-    return True
 
 
 def _order(labels: Tensor) -> list[int]:
