@@ -277,11 +277,11 @@ def test_version(capsys) -> None:
 
 
 def test_a_loss_that_explodes_is_one_line_and_exit_code_2(capsys) -> None:
-    arguments = "condense dm --data digits --ipc 1 --iterations 200 --batch-real 4 --arch ConvNetNN --lr 1e30 --out run"
+    arguments = "condense dm --data digits --ipc 1 --iterations 200 --batch-real 4 --arch ConvNetNN --lr 1e6 --out run"
     assert main(arguments.split()) == 2
     error = capsys.readouterr().err
     assert "not finite any more at iteration" in error
-    assert "--lr 1e+30; take a smaller one" in error
+    assert "--lr 1000000.0; take a smaller one" in error
     assert torch.isfinite(load_set("run").images).all()
 
 

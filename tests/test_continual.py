@@ -179,16 +179,16 @@ def test_the_network_is_known_from_the_authors_names(name: str, toy) -> None:
 
 
 def test_of_the_authors_files_in_a_directory_those_of_the_steps_are_taken(toy) -> None:
-    here, spec = Path(), toy().spec
+    here, train = Path(), toy()
     steps = [[torch.randn(2, 1, 8, 8), torch.tensor([k, k])] for k in range(3)]
     for number, seed in ((5, 0), (5, 1), (3, 0), (3, 1)):
         torch.save({"data": steps}, f"cl_herding_toy_ConvNetD1_2ipc_{number}steps_seed{seed}.pt")
-    assert len(continuing._given(here, spec, 3)) == 2
+    assert len(continuing._given(here, train, 3)) == 2
     with pytest.raises(InputError, match="came in other numbers of steps than --steps 4"):
-        continuing._given(here, spec, 4)
+        continuing._given(here, train, 4)
     torch.save({"data": steps}, "cl_DM_toy_ConvNetD1_2ipc_3steps_seed0.pt")
     with pytest.raises(InputError, match="it holds memories of DM and herding: give each a directory"):
-        continuing._given(here, spec, 3)
+        continuing._given(here, train, 3)
 
 
 def test_networks_train_as_asked_or_as_published(toy) -> None:

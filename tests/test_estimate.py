@@ -108,7 +108,7 @@ def test_what_takes_no_iterations_is_all_start(toy) -> None:
 
 
 def test_what_no_run_takes_is_refused(toy) -> None:
-    with pytest.raises(InputError, match="--ipc 0: at least 1 image"):
+    with pytest.raises(InputError, match="--ipc 0: must be at least 1"):
         estimate(Random(arch="MLP"), toy(), ipc=0)
 
 

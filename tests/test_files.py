@@ -8,7 +8,8 @@ import torch
 
 from datacondense import InputError
 from datacondense.atomic import new_directory
-from datacondense.files import parse_json, read_json, read_tensors, regular, write_bytes, write_tensors
+from datacondense.files import parse_json, read_json, read_tensors, write_bytes, write_tensors
+from datacondense.paths import regular
 
 
 def test_tensors_and_header_come_back(tmp_path) -> None:
@@ -181,7 +182,7 @@ def _itself(path) -> None:
 
 @pytest.mark.parametrize(
     ("make", "expected"),
-    [(os.mkdir, "is a directory: name a file"), (_fifo, "is a pipe: name a file"), (_itself, "leads to itself")],
+    [(os.mkdir, "is a folder, not a file"), (_fifo, "is a named pipe, not a file"), (_itself, "leads to itself")],
 )
 def test_what_is_no_regular_file_is_refused_before_it_is_opened(tmp_path, make, expected: str) -> None:
     path = tmp_path / "x"

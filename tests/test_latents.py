@@ -70,7 +70,7 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
         "--generator G.pth": "name the training images, whose classes the latents have, by --data",
         "--ipc 1 --data arrays:set.npz": "--ipc 1: belongs to latents, whose generator is named by --generator",
         "--data arrays:set.npz": "z_eff_all.pt holds latents: name the weights of their generator by --generator",
-        "--data arrays:set.npz --generator G.pth --ipc 0": "--ipc 0: at least 1 image per class is needed",
+        "--data arrays:set.npz --generator G.pth --ipc 0": "--ipc 0: must be at least 1",
         "--data arrays:set.npz --generator z_eff_all.pt": "these are no weights of a BigGAN",
         "--data arrays:set.npz --generator absent": "absent is not a file of torch.save",
         "--data digits --generator G.pth": "it has 30 latents, one for each training image, and there are 1,437 images",

@@ -11,6 +11,7 @@ import datacondense
 PACKAGE = Path(datacondense.__file__).parent
 LAYERS = [  # a module may import those of its own layer's unit (package) and of the layers above it
     {"errors", "_version", "owner", "text"},
+    {"paths"},
     {"atomic", "schema"},
     {"records", "measured"},
     {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace", "ranges"},

@@ -165,7 +165,7 @@ def test_what_earlier_sessions_did_not_show_is_taken_from_the_log(toy) -> None:
 
 
 def test_all_is_written_when_a_run_diverges(toy) -> None:
-    method = replace(METHOD, iterations=200, lr=1e30, arch="ConvNetNN")
+    method = replace(METHOD, iterations=200, lr=1e6, arch="ConvNetNN")
     with pytest.raises(Diverged):
         session(toy(side=16), method=method)
     check_against_the_log("run")

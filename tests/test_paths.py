@@ -11,10 +11,10 @@ import pytest
 from datacondense import InputError, condense, load_set
 from datacondense.cli import main
 from datacondense.data import load
-from datacondense.files import named, resolved
 from datacondense.kept_scores import kept_scores
 from datacondense.methods import Random
 from datacondense.methods.plugins import load_file
+from datacondense.paths import named, resolved
 from datacondense.report import write_report
 
 REFUSED = {
@@ -27,8 +27,8 @@ REFUSED = {
     "condense random --data digits --out a\0b": "is not UTF-8",
     "condense random --data digits --ipc 1 --out loop": "loop",
     "condense random --data digits --ipc 1 --out pipe": "pipe is a file: name a directory",
-    "condense random --plugin pipe": "pipe is a pipe: name a file",
-    "condense random --plugin dir": "dir is a directory: name a file",
+    "condense random --plugin pipe": "pipe: is a named pipe, not a file",
+    "condense random --plugin dir": "dir: is a folder, not a file",
     "condense random --plugin loop": "loop is a link that leads to itself",
     "show good --out loop": "loop is a link that leads to itself",
     "show good --out dir": "--out dir: that is no file, name another",
@@ -40,11 +40,11 @@ REFUSED = {
     "export good --to folder loop": "loop is a link that leads to itself",
     "storage loop": "loop is a link that leads to itself",
     "evaluate pipe": "no synthetic set at pipe",
-    "report piped-run": "run.json is a pipe: name a file",
-    "report piped-log": "log.jsonl is a pipe: name a file",
-    "report piped-scores": "scores.jsonl is a pipe: name a file",
-    "evaluate piped-scores": "scores.jsonl is a pipe: name a file",
-    "results --results piped-records --out page.md": "x.jsonl is a pipe: name a file",
+    "report piped-run": "run.json: is a named pipe, not a file",
+    "report piped-log": "log.jsonl: is a named pipe, not a file",
+    "report piped-scores": "scores.jsonl: is a named pipe, not a file",
+    "evaluate piped-scores": "scores.jsonl: is a named pipe, not a file",
+    "results --results piped-records --out page.md": "x.jsonl: is a named pipe, not a file",
 }
 
 
@@ -105,5 +105,5 @@ def test_python_functions_refuse_them_too(path: str, toy, tmp_path: Path) -> Non
 
 def test_scores_in_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "scores.jsonl")
-    with pytest.raises(InputError, match="is a pipe"):
+    with pytest.raises(InputError, match="is a named pipe"):
         list(kept_scores(tmp_path))

@@ -20,6 +20,12 @@ from datacondense.training import Recipe
 from datacondense.types import Spec
 
 ABSURD = [-1, 0, 2**31, 2**63, 10**400, -(2**63), 1e39, -1e39, math.nan, math.inf, -math.inf]
+
+
+class _Maybe:
+    ipc: Annotated[int, Meta(ge=1, le=5)] | None
+
+
 INT_ONLY = [0.5, "3", None, True]
 
 
@@ -169,11 +175,12 @@ def test_what_is_no_whole_number(value: Any) -> None:
 
 
 def test_what_may_be_left_out() -> None:
-    check_value("ipc", None, Annotated[int, Meta(ge=1, le=5)] | None)
+    maybe = get_type_hints(_Maybe, include_extras=True)["ipc"]
+    check_value("ipc", None, maybe)
     check_value("ipc", "ten", int | str)
     check_value("ipc", None, NoneType)
     with pytest.raises(InputError, match="must be at least 1 and at most 5"):
-        check_value("ipc", 6, Annotated[int, Meta(ge=1, le=5)] | None)
+        check_value("ipc", 6, maybe)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +204,8 @@ def test_evaluate_checks_its_arguments(change: dict[str, Any], toy) -> None:
 
 def test_a_network_is_no_wider_and_deeper_than_can_be() -> None:
     spec = Spec("x", ("a", "b"), (1, 32, 32), (0.5,), (0.5,))
-    for change in ({"width": 2**63}, {"width": 0}, {"depth": 10**6}, {"depth": -1}):
+    changes: list[dict[str, Any]] = [{"width": 2**63}, {"width": 0}, {"depth": 10**6}, {"depth": -1}]
+    for change in changes:
         with pytest.raises(InputError, match=f"--{next(iter(change))} .*: must be at least 1 and at most"):
             networks.ConvNet(spec, **change)
     for name in ("ConvNetW99999999", "ConvNetD999", "ConvNetW-1"):

@@ -148,7 +148,7 @@ def test_two_hundred_classes_fit_a_small_page(tmp_path) -> None:
 def test_an_imported_set_shows_the_accuracies_that_it_came_with(toy, tmp_path) -> None:
     made = condense(Random(arch="MLP"), toy(), 1)
     torch.save({"data": [[made.images, made.labels]], "accs_all_exps": {"ConvNet": [0.5, 0.6]}}, tmp_path / "set.pt")
-    (run,) = import_sets(tmp_path / "set.pt", made.spec, tmp_path / "run")
+    (run,) = import_sets(tmp_path / "set.pt", made.spec, tmp_path / "run", pixels="normalised")
     write_report([run], tmp_path / "report.html")
     page = text_of(tmp_path / "report.html")
     assert "imported from set.pt" in page

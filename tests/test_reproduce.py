@@ -235,7 +235,7 @@ def test_as_published_nothing_is_changed() -> None:
         (lambda: plan("small", scale=float("nan")), "--scale nan: must be above 0"),
         (lambda: plan("small", sets=0), "--seeds 0: must be at least 1"),
         (lambda: plan("small", nets=-1), "--nets -1: must be at least 1"),
-        (lambda: run(ipc=0), "--ipc 0: at least 1 image"),
+        (lambda: run(ipc=0), "--ipc 0: must be at least 1"),
         (lambda: run(data="absent"), "unknown data 'absent'"),
     ],
 )

@@ -15,10 +15,10 @@ from datacondense import DamagedFile, cache, condense, evaluate, measured, pictu
 from datacondense.cli import main
 from datacondense.continual import load_record
 from datacondense.data import store
-from datacondense.driver import settle
 from datacondense.engine import Engine
 from datacondense.exchange import export, import_sets
 from datacondense.files import parse_json, read_as, read_tensors, write_tensors
+from datacondense.job import settle
 from datacondense.kept_scores import keep_scores, kept_scores
 from datacondense.kept_training import Kept
 from datacondense.memories import steps_of

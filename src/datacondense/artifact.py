@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .errors import DataNotFound, InputError, naming
-from .files import named, read_tensors, write_tensors
+from .files import read_tensors, write_tensors
 from .generated import Generated
+from .paths import named
 from .records import Header
 from .schema import check
 from .types import Spec

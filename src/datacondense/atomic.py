@@ -12,36 +12,13 @@ from pathlib import Path
 
 from .errors import InputError
 from .owner import of_tag, ours
+from .paths import resolved
 
 _PARTIAL, _OLD = ".partial", ".old"
 _LEFT = re.compile(r"\.(?P<name>.+?)(\.[a-z0-9_]{8})?\.(?P<tag>\d+-\d+-[0-9a-f]{8})\.partial", re.DOTALL)
 """A temporary file or folder: what it was to become, what `mkdtemp` adds, and whose it is."""
 LOCK = ".datacondense.lock"
 """The file in a directory by which a process keeps the others from writing to it."""
-
-
-def named(path: str | Path) -> Path:
-    """Return `path` as a Path. Raises InputError for text that no file can have as its name: empty, or not Unicode."""
-    text = str(path)
-    if not text:
-        raise InputError("a path is empty: name a file or directory")
-    if "\0" in text:
-        raise InputError(f"{text!r} is no name that a file can have: name another")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{text!r} is not UTF-8: rename the file or directory") from None
-    return Path(path)
-
-
-def resolved(path: str | Path) -> Path:
-    """Return `path` from the root of the disk, without links. Raises InputError for a link that leads to itself."""
-    try:
-        return named(path).resolve()
-    except (RuntimeError, OSError) as error:  # the former up to Python 3.12
-        if isinstance(error, OSError) and error.errno != errno.ELOOP:
-            raise
-        raise InputError(f"{path} is a link that leads to itself: name another") from None
 
 
 def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:

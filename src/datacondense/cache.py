@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .files import expanded
+from .paths import expanded
 
 VARIABLE = "DATACONDENSE_CACHE"
 """The environment variable that names the folder of the cache."""

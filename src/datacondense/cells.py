@@ -9,8 +9,8 @@ from typing import Any, TypeVar, final
 
 from .distributed import Processes
 from .errors import Diverged, InputError, Locked, Stopped, reason, unknown
-from .files import regular
 from .memory import is_out_of_memory
+from .paths import regular
 from .presets import PRESETS
 from .reproduce import Plan, first_settings, record_path
 from .results import parse

@@ -21,12 +21,13 @@ from .distributed import Processes, all_processes
 from .errors import DataNotFound, InputError
 from .evaluated import evaluate_once
 from .execution import Compile, Precision
-from .files import named, read_json, write_json
+from .files import read_json, write_json
 from .locks import alone
 from .measured import ContinualRecord
 from .memories import Condensing, Kept, given, steps_of
 from .methods import Method, method_name
 from .observers import Observer
+from .paths import named
 from .protocol import Protocol, protocol_for
 from .ranges import Batch, Epochs, Images, Networks, Rate, Repeats, check_fields
 from .schema import check

@@ -16,13 +16,13 @@ from .distributed import Processes, all_processes
 from .engine import Engine
 from .errors import DamagedFile, InputError
 from .execution import Compile, Precision, check_shared, settled
-from .files import named
 from .interrupt import Stop, stop_signals
 from .job import Job
 from .locks import alone
 from .methods import Method, method_name, plugins
 from .methods.uneven import listed
 from .observers import Observer
+from .paths import named
 from .ranges import Batch, Images, Pause, Seconds, Seed, Snapshots, check_arguments, check_fields
 from .rundir import RunDirectory
 from .types import ImageSet, check_names

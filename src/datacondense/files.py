@@ -1,10 +1,8 @@
 """Files that are either whole or not there: atomic writes, and tensors under a checksum."""
 
-import errno
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,47 +12,15 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from .atomic import named, write_bytes
-from .atomic import resolved as resolved
+from .atomic import write_bytes
 from .errors import DamagedFile, InputError, reason
+from .paths import regular
 from .schema import check
 
 T = TypeVar("T")
 _HEADER = "datacondense"
 _DIGEST = "sha256"
 _DEEPEST = 100  # levels of a JSON value
-
-
-def expanded(path: str | Path) -> Path:
-    """The path with the home folder for its ~ or ~user. Raises InputError where there is none, and as `named` does."""
-    try:
-        return named(path).expanduser()
-    except RuntimeError:
-        raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
-
-
-def regular(path: str | Path) -> Path:
-    """Return `path` after checking that it is a regular file, which can be opened without waiting for anyone.
-
-    Call it before a library opens a file by its name. A FIFO would wait for a writer for ever, and a device may never
-    end.
-
-    Raises:
-        InputError: the path is a directory, a FIFO, a socket or a device; a link that leads to itself; or no name that
-            a file can have.
-        OSError: there is no such file, or it may not be looked at.
-    """
-    path = named(path)
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise InputError(f"{path} is a link that leads to itself: name a file") from None
-        raise
-    if not stat.S_ISREG(mode):
-        kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-        raise InputError(f"{path} is {kinds.get(stat.S_IFMT(mode), 'a device')}: name a file")
-    return path
 
 
 def write_json(path: Path, value: Any) -> None:

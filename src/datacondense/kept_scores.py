@@ -8,9 +8,10 @@ from typing import Any
 
 from .artifact import FILE_NAME, SyntheticSet, load_set
 from .errors import DamagedFile, InputError
-from .files import append_line, parse_json, regular
+from .files import append_line, parse_json
 from .locks import writing
 from .measured import ScoresFields
+from .paths import regular
 from .rundir import SCORES
 from .schema import check, declared
 from .types import Scores
@@ -23,10 +24,15 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
 
     scores: what `evaluate` has returned, under a name for each set; of the run's own set, and of what it is to be
     compared with. One line is appended, in one write.
-    Raises InputError where the run has no set, or another than the one that was evaluated, and Locked while another
-    process writes to it: nothing is kept then.
+    Nothing is kept, and an InputError is raised, where the run has no set or another than the one that was evaluated,
+    and for scores that could not be read again; and Locked is raised while another process writes to the run.
     """
     values = {name: score.to_json() for name, score in scores.items()}
+    for name, value in values.items():
+        try:
+            check(value, ScoresFields)
+        except DamagedFile as error:
+            raise InputError(f"scores {name!r} cannot be kept: {error}") from None
     learned = {score.trained_on["set_sha256"] for score in scores.values() if "set_sha256" in score.trained_on}
     with unchanged(Path(run), learned):
         append_line(Path(run) / SCORES, json.dumps(values, allow_nan=False))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .files import resolved
+from .paths import resolved
 
 
 def labels(made: Sequence[Any]) -> list[str]:

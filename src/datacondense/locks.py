@@ -24,6 +24,7 @@ from .atomic import LOCK, parents
 from .distributed import Processes
 from .errors import InputError, Locked
 from .owner import hostname, of_tag, ours
+from .paths import resolved
 
 _POLL = 0.05  # seconds
 _BRIEFLY = 3.0  # seconds that another may still need to end what it does
@@ -104,7 +105,7 @@ def writing(
     the lock of an unknown process of another machine does not count.
     Raises Locked where another process or thread has the lock, and where one of another machine may have it.
     """
-    directory = directory.resolve()
+    directory = resolved(directory)
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory} is a file: name a directory")
     with parents(directory):
@@ -134,7 +135,7 @@ def alone(directory: Path, processes: Processes) -> Iterator[None]:
 
 def writer(directory: Path) -> Holder | None:
     """Return who writes to `directory` now, as far as that can be seen without writing to it."""
-    holder = Holder.read(directory.resolve() / LOCK)
+    holder = Holder.read(resolved(directory) / LOCK)
     owner = of_tag(holder.tag) if holder else None
     return holder if owner and not owner.dead and owner != ours() else None
 
@@ -142,7 +143,7 @@ def writer(directory: Path) -> Holder | None:
 @contextmanager
 def replacing(path: Path, *, wait: float = _BRIEFLY) -> Iterator[None]:
     """As `writing`, for a file or directory that is replaced as a whole: its lock lies beside it."""
-    path = path.resolve()
+    path = resolved(path)
     with parents(path), locked(path.with_name(f".{path.name}{LOCK}"), path, wait=wait):
         yield
 

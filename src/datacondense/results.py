@@ -7,8 +7,9 @@ from typing import Any
 
 from .continual import load_record
 from .errors import DamagedFile
-from .files import parse_json, regular
+from .files import parse_json
 from .measured import Reproduced
+from .paths import regular
 from .presets import PRESETS
 from .schema import check
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from .errors import DamagedFile
-from .files import parse_json, regular
+from .files import parse_json
+from .paths import regular
 from .records import LogEntry
 from .rundir import LOG
 from .schema import check

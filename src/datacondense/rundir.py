@@ -236,8 +236,6 @@ def begun(
     A process that torchrun has started again goes on with the run that was begun before, whatever was asked.
     Raises InputError where two runs would mix: another run is there, or `identity` is not that of the run to resume.
     """
-    if directory.path.exists() and not directory.path.is_dir():
-        raise InputError(f"--out {directory.path} is a file: name a directory")
     if not directory.occupied():
         return None
     if not directory.has_run():

@@ -222,7 +222,7 @@ def test_the_encoding_is_no_part_of_what_data_are() -> None:
 @pytest.mark.parametrize("encoding", [3, {"labels": [1]}, {"labels": {"a": -1}}, {"pixels": [1]}, {"pixels": [2, 1]}])
 def test_a_damaged_encoding_is_refused(encoding: Any) -> None:
     fields = image_set(PIXELS, [0, 1, 2] * 2, name="toy").spec.to_json()
-    with pytest.raises(InputError, match=r"spec\.encoding"):
+    with pytest.raises(InputError, match=r"field encoding"):
         Spec.from_json({**fields, "encoding": encoding})
 
 

@@ -158,4 +158,4 @@ def test_a_link_to_itself_is_one_line(photos: Path) -> None:
 def test_a_folder_whose_name_is_no_text_is_one_line(photos: Path) -> None:
     odd = os.fsdecode(b"odd\xff")
     photos.rename(odd)
-    assert "name of the data 'odd\\udcff' is not one line" in refusal(f"folder:{odd}")
+    assert "is not UTF-8: rename the file or directory" in refusal(f"folder:{odd}")

@@ -34,12 +34,13 @@ from datacondense.cli import continuing, evaluating
 from datacondense.continual import Scenario, learn_continually, load_record
 from datacondense.data import store
 from datacondense.distributed import ALONE
-from datacondense.driver import condense, settle
+from datacondense.driver import condense
 from datacondense.engine import Engine
 from datacondense.evaluate import evaluate, evaluate_by
 from datacondense.exchange import destination
 from datacondense.exchange.scores import known
 from datacondense.files import checksum, header_text, read_tensors, write_json, write_tensors
+from datacondense.job import settle
 from datacondense.kept_scores import keep_scores, kept_scores
 from datacondense.methods import DistributionMatching, Problem, Random
 from datacondense.observers import Progress

@@ -14,10 +14,10 @@ import tyro
 
 from .. import __version__
 from ..errors import DatacondenseError, InputError, LostProcess, Stopped
-from ..files import resolved
 from ..launch import joined, leads, said_first, several
 from ..memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class, plugins
+from ..paths import resolved
 from .commands import Condense, List
 from .continuing import Continual
 from .diagnosing import Doctor

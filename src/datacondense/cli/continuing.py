@@ -15,9 +15,9 @@ from ..distributed import all_processes
 from ..errors import InputError, naming
 from ..exchange import Reading as PixelReading
 from ..exchange import read_sets, runs_in
-from ..files import resolved
 from ..methods import METHODS, Method
 from ..pace import duration
+from ..paths import resolved
 from ..text import file_name
 from ..types import ImageSet
 from .display import RunDisplay, say

@@ -16,10 +16,11 @@ from ..distributed import all_processes
 from ..errors import InputError, Locked, naming
 from ..evaluate import Share, join, milestones, together, train_share
 from ..exchange import runs_in
-from ..files import regular, write_json
+from ..files import write_json
 from ..kept_scores import keep_scores, unchanged
 from ..labels import labels
 from ..locks import writer
+from ..paths import regular
 from ..protocol import Protocol, protocol_for
 from ..ranges import Batch, Epochs, Networks, Rate, Seed
 from ..rundir import PROCESS, SCORES

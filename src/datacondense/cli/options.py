@@ -9,7 +9,7 @@ import tyro
 
 from ..errors import InputError
 from ..execution import Compile, Precision
-from ..files import resolved
+from ..paths import resolved
 from ..ranges import Batch, Pause, Seconds, Snapshots, check_value
 
 Plugins: TypeAlias = Annotated[

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, unknown
-from ..files import expanded
+from ..paths import expanded
 from ..types import ImageSet, Spec
 from . import arrays, digits, finding, folder, hub
 from .build import image_set

@@ -7,7 +7,7 @@ from numpy.lib.npyio import NpzFile
 
 from .. import machine
 from ..errors import DamagedFile, DataNotFound, InputError, naming, reason
-from ..files import expanded
+from ..paths import expanded
 from ..types import ImageSet
 from .build import image_set, tell
 from .division import drop_small, split

@@ -11,7 +11,8 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import DamagedFile, InputError, reason
-from . import published, regular
+from ..paths import open_file
+from . import published
 from .pickles import read_pickle
 from .places import Arrays, Layout
 
@@ -41,7 +42,7 @@ class Batches:
         )
 
     def _read_files(self, paths: Sequence[Path]) -> Arrays:
-        return self._read((path.name, path, regular.opened(path)) for path in paths)
+        return self._read((path.name, path, open_file(path)) for path in paths)
 
     def _read_archive(self, paths: Sequence[Path]) -> Arrays:
         names = {f"{self.folder}/{name}": name for name in (*self.train, self.test)}
@@ -118,7 +119,7 @@ def _members(path: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
     """
     lacking = set(names)
     try:
-        with regular.opened(path) as packed, gzip.open(packed) as unpacked:
+        with open_file(path) as packed, gzip.open(packed) as unpacked:
             stream = _Bounded(unpacked, path)
             with tarfile.open(fileobj=stream, mode="r|") as archive:
                 for member in archive:

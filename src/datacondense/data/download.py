@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataNotFound, InputError, naming, reason
-from ..files import expanded, resolved
-from . import pieces, regular, tree
+from ..paths import expanded, require_file, resolved
+from . import pieces, tree
 from .pieces import Tables
 
 _SECONDS = 5  # that the hub has to answer
@@ -132,7 +132,7 @@ def _check_kinds(folder: Path, files: Collection[str]) -> None:
             continue
         if not stat.S_ISDIR(found.st_mode):
             with naming(path):
-                regular.require(found)
+                require_file(found)
 
 
 def _prepared(builder: Any, source: str) -> Tables:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import DataNotFound, InputError, naming
-from ..files import expanded, resolved
+from ..paths import expanded, resolved
 from ..types import ImageSet, check_names
 from . import tree
 from .collection import Collection, fetch

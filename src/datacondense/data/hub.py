@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from ..errors import DataNotFound, InputError, naming
-from ..files import expanded
+from ..paths import expanded
 from ..types import ImageSet
 from .collection import Collection, fetch
 from .columns import Classes, find, labels, matched

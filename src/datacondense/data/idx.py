@@ -10,7 +10,8 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import DamagedFile, InputError
-from . import published, regular
+from ..paths import open_file
+from . import published
 from .places import Arrays, Layout
 
 _UINT8 = 0x08
@@ -54,10 +55,10 @@ def read(path: Path, dimensions: int) -> np.ndarray:
     No more is unpacked than the header declares. Raises InputError for anything but one whole array.
     """
     if path.suffix != ".gz":
-        with regular.opened(path) as file:
+        with open_file(path) as file:
             return _read(file, path, dimensions)
     try:
-        with regular.opened(path) as packed, gzip.open(packed) as file:
+        with open_file(path) as packed, gzip.open(packed) as file:
             return _read(file, path, dimensions)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DamagedFile(f"{path} is damaged or not a gzip file ({error})") from None

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from ..errors import DamagedFile, InputError
-from . import operations, regular
+from ..paths import open_file
+from . import operations
 from .stand_ins import IN_A_PICKLE, MULTIARRAY, Array, for_torch
 
 _STORAGES = ("Byte", "Char", "Short", "Int", "Long", "Half", "BFloat16", "Float", "Double", "Bool")
@@ -72,7 +73,7 @@ def read_torch(path: Path, *, mmap: bool = False) -> Any:
     if not size:
         raise InputError(f"{path} is not a file of torch.save: it is missing or empty")
     try:
-        with regular.opened(path) as file:
+        with open_file(path) as file:
             zipped = file.read(4) == b"PK\3\4"
             file.seek(0)
             if zipped:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, final
 
 from ..errors import DamagedFile, InputError, reason
-from . import regular
+from ..paths import open_file
 
 _SAVED = ("state.json", "dataset_info.json")
 """What `save_to_disk` writes beside the files of a split: their names, and their columns."""
@@ -126,13 +126,13 @@ def _parquet(path: Path) -> Piece:
     import datasets
     import pyarrow.parquet as parquet
 
-    with regular.opened(path) as file:
+    with open_file(path) as file:
         found = parquet.ParquetFile(file)
         features = datasets.Features.from_arrow_schema(found.schema_arrow)
         rows = found.metadata.num_rows
 
     def column(name: str) -> list[Any]:
-        with regular.opened(path) as file:
+        with open_file(path) as file:
             return parquet.ParquetFile(file).read(columns=[name]).column(name).to_pylist()
 
     return Piece(path.name, features, rows, _checked(path, column))

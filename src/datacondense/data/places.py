@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..files import expanded
+from ..paths import expanded
 
 VARIABLE = "DATACONDENSE_DATA"
 """The environment variable that names the folder of data sets."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputError
-from . import regular
+from ..paths import open_file
 
 _AT_ONCE = 1 << 20
 MD5: dict[str, dict[str, str]] = {
@@ -84,7 +84,7 @@ def digest(*parts: bytes | memoryview) -> str:
 def digest_file(path: Path) -> str:
     """Return the MD5 of a file. Raises OSError, and InputError for what is no file."""
     md5 = hashlib.md5(usedforsecurity=False)
-    with regular.opened(path) as file:
+    with open_file(path) as file:
         while part := file.read(_AT_ONCE):
             md5.update(part)
     return md5.hexdigest()

@@ -10,7 +10,8 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import DamagedFile, InputError, reason
-from . import published, regular
+from ..paths import open_file
+from . import published
 from .places import Arrays, Layout
 
 _LARGEST = 2 << 30
@@ -41,7 +42,7 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     from scipy.io import loadmat  # it is slow to import, and nothing else here needs it
 
-    with regular.opened(path) as file:
+    with open_file(path) as file:
         try:
             _check(file, path)
             file.seek(0)

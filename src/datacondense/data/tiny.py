@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DamagedFile, InputError
-from . import regular
+from ..paths import open_file
 from .pickles import read_torch
 from .places import Arrays, Layout, Listing
 
@@ -51,7 +51,7 @@ def _annotated(folder: Path, names: Sequence[str]) -> list[tuple[Path, int]]:
     if annotations.stat().st_size > _LONGEST:
         raise InputError(f"{annotations} has more than {_LONGEST >> 20} MiB: it is not the published file")
     try:
-        with regular.opened(annotations) as file:
+        with open_file(annotations) as file:
             lines = file.read().decode("ascii").splitlines()
     except UnicodeDecodeError as error:
         raise DamagedFile(f"{annotations} is damaged: byte {error.start} is no character of its lines") from None

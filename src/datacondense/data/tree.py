@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import final
 
 from ..errors import DamagedFile, InputError, reason
-from . import regular
+from ..paths import open_file, require_file
 from .decode import MOST_BYTES
 from .division import TESTS, TRAINS, parts
 from .kinds import EXTENSIONS, OTHER_SYSTEMS, TEXT
@@ -55,7 +55,7 @@ def opened(path: Path) -> Iterator[Tree]:
     if path.is_dir():
         yield _unwrapped(_walk(path))
         return
-    with regular.opened(path) as file:
+    with open_file(path) as file:
         try:
             archive = zipfile.ZipFile(file)
         except Exception as error:  # of many types, on bytes that are no such file
@@ -75,7 +75,7 @@ def stamp(path: str | Path) -> str:
 
 def read(path: str) -> bytes:
     """Content of a file. Raises OSError, and InputError when it has more than MOST_BYTES."""
-    regular.require(os.stat(path))  # noqa: PTH116 (as above)
+    require_file(os.stat(path))  # noqa: PTH116 (as above)
     with open(path, "rb") as file:  # noqa: PTH123 (as above)
         _bound(os.fstat(file.fileno()).st_size)
         return file.read()

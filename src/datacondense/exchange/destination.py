@@ -7,7 +7,7 @@ from pathlib import Path
 from ..artifact import FILE_NAME
 from ..atomic import LOCK
 from ..errors import InputError
-from ..files import resolved
+from ..paths import resolved
 from ..picture import FILE_NAMES
 from ..rundir import IMPORTED, PROCESS, REPORT, RUN, SCORES, RunDirectory
 from .marker import MARKER

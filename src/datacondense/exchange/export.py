@@ -8,8 +8,9 @@ from typing import Literal, get_args
 from ..artifact import SyntheticSet, checked, read_header
 from ..atomic import new_directory, new_file
 from ..errors import InputError, unknown
-from ..files import header_text, named, parse_json, write_json
+from ..files import header_text, parse_json, write_json
 from ..locks import replacing
+from ..paths import named
 from ..types import Scores
 from . import destination, folder, hub, npz, published
 from .card import check_licence

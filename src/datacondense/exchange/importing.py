@@ -13,8 +13,8 @@ from .. import picture
 from ..artifact import FILE_NAME, SyntheticSet, save
 from ..atomic import new_directory
 from ..errors import DamagedFile, DataNotFound, InputError
-from ..files import named
 from ..locks import replacing, writing
+from ..paths import named
 from ..rundir import IMPORTED, RUN, RunDirectory
 from ..types import Spec
 from . import destination, folder, hub, npz, published
@@ -63,7 +63,7 @@ def import_sets(
     destination.check_imported(dest, path, overwrite=overwrite)
     read = read_sets(path, spec, Reading(pixels, real))
     sets = read.sets
-    record: dict[str, Any] = {"file": _printable(path.name), "sha256": sha256(read.files), "sets": len(sets)}
+    record: dict[str, Any] = {"file": path.name, "sha256": sha256(read.files), "sets": len(sets)}
     if read.pixels is not None:
         record["pixels"] = read.pixels.to_json()
         if read.pixels.worth_a_warning(pixels):
@@ -144,11 +144,6 @@ def _read_several(path: Path, count: object, spec: Spec | None) -> Read:
     return Read(
         [one for part in parts for one in part.sets], [path / MARKER, *(file for part in parts for file in part.files)]
     )
-
-
-def _printable(name: str) -> str:
-    """A file's name as JSON can hold it: what is no UTF-8 becomes a question mark."""
-    return name.encode(errors="replace").decode()
 
 
 def _places(directory: Path, sets: int) -> list[Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import InputError, reason
-from ..files import regular
+from ..paths import regular
 from .base import Method
 
 GROUP = "datacondense.methods"

@@ -7,8 +7,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..errors import InputError
-from ..files import named, write_bytes
+from ..files import write_bytes
 from ..labels import of_paths
+from ..paths import named
 from ..text import file_name, printable
 from . import charts, pictures
 from .comparison import compare
