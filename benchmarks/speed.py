@@ -22,9 +22,9 @@ from figure import draw
 from torch.nn import functional as F
 
 from datacondense import machine
+from datacondense.atomic import write_bytes
 from datacondense.engine import Engine
 from datacondense.execution import decide
-from datacondense.files import write_bytes
 from datacondense.memory import hand_back, peak_memory
 
 Row = dict[str, Any]

@@ -149,7 +149,7 @@ def test_a_set_as_a_dataset_has_what_those_of_torchvision_have(synthetic: Synthe
         assert dataset.classes == list(synthetic.spec.class_names)
         assert dataset.class_to_idx == {name: label for label, name in enumerate(dataset.classes)}
         few = torch.utils.data.Subset(dataset, [5, 0])
-        assert [few.dataset.targets[index] for index in few.indices] == [label for _, label in few]
+        assert [dataset.targets[index] for index in few.indices] == [label for _, label in few]
     train, _ = from_torch(dataset, name="again")
     assert train.classes == dataset.classes
 

@@ -79,7 +79,7 @@ def test_a_directory_whose_replacement_is_killed_is_old_or_new_and_the_next_one_
             return rename(path, target)
 
         rename = Path.rename
-        Path.rename = before_rename
+        setattr(Path, "rename", before_rename)  # noqa: B010
         os_rmtree = __import__("shutil").rmtree
 
         def before_rmtree(path, *rest, **how) -> None:

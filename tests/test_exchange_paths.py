@@ -12,7 +12,7 @@ import torch
 
 from datacondense import InputError, Spec, SyntheticSet
 from datacondense.cli import main
-from datacondense.exchange import FORMATS, export, import_sets
+from datacondense.exchange import FORMATS, Format, export, import_sets
 
 SPEC = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
 
@@ -54,12 +54,13 @@ def test_what_is_no_file_is_not_read(what: str) -> None:
 
 @pytest.mark.parametrize("what", ODD)
 def test_what_is_no_file_is_not_read_inside_an_export(what: str) -> None:
-    for to, inner in (
+    places: list[tuple[Format, str]] = [
         ("folder", "datacondense.json"),
         ("folder", "00_a/0000.png"),
         ("hf", "datacondense.json"),
         ("hf", "data/train-00000-of-00001.parquet"),
-    ):
+    ]
+    for to, inner in places:
         shutil.rmtree("out", ignore_errors=True)
         export(a_set(), to, "out")
         Path("out", inner).unlink()

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from datacondense import InputError
-from datacondense.atomic import new_directory
-from datacondense.files import parse_json, read_json, read_tensors, write_bytes, write_tensors
+from datacondense.atomic import new_directory, write_bytes
+from datacondense.files import parse_json, read_json, read_tensors, write_tensors
 from datacondense.paths import regular
 
 

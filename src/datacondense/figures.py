@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .files import write_bytes
+from .atomic import write_bytes
 from .text import printable
 from .types import Scores
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from . import artifact, launch, picture, snapshots
-from .atomic import sweep
+from .atomic import sweep, write_bytes
 from .errors import DamagedFile, InputError, naming
 from .execution import Execution, check
-from .files import parse_json, read_json, read_tensors, write_bytes, write_json, write_tensors
+from .files import parse_json, read_json, read_tensors, write_json, write_tensors
 from .kept_training import alike, named, packed, part, unpack
 from .records import CheckpointHeader, LogEntry, Recorded, Resumable
 from .schema import check as check_fields

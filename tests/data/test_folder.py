@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from datacondense.data import load
-from datacondense.data.tree import EXTENSIONS
+from datacondense.data.kinds import EXTENSIONS
 from datacondense.errors import InputError
 from datacondense.types import ImageSet
 

@@ -104,13 +104,14 @@ def test_files_of_12_bits_are_told_and_scaled(tmp_path: Path, suffix: str) -> No
         with pytest.warns(UserWarning, match=NOTE.format(17, "0 to 16")):
             assert load(source)[0].images.max() == 16
     order = [*range(0, 40, 2), *range(1, 40, 2)]
-    for _ in range(2):
-        train, test = load(source, pixel_range="own")
+    both = [load(source, pixel_range="own") for _ in range(2)]
+    for train, test in both:
         assert np.array_equal(train.images[:, 0], BYTES[order])
         assert np.array_equal(test.images[:, 0], np.rint((deep[20:30] // 2 / 16)[[0, 2, 4, 6, 8, 1, 3, 5, 7, 9]]))
-    assert train.spec.encoding is not None
-    assert train.spec.encoding.pixels == (0, 4080)
-    assert np.array_equal(image_set(deep[:2], ["a", "b"], spec=train.spec).images[:, 0], BYTES[:2])
+    spec = both[0][0].spec
+    assert spec.encoding is not None
+    assert spec.encoding.pixels == (0, 4080)
+    assert np.array_equal(image_set(deep[:2], ["a", "b"], spec=spec).images[:, 0], BYTES[:2])
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "LA", "P", "1"])

@@ -80,9 +80,11 @@ def test_labels_of_any_kind() -> None:
 
 def test_names_of_whatever_a_part_was_taken_of() -> None:
     whole = Birds(THREE, classes=BIRDS)
-    parts = random_split(whole, [20, 10], torch.Generator().manual_seed(0))
+    parts: list[Any] = random_split(whole, [20, 10], torch.Generator().manual_seed(0))
     wrapped = Subset(Wrapped(Subset(Subset(whole, range(29)), range(25))), range(20))
-    for part in (parts[0], wrapped, Wrapped(Wrapped(whole)), ConcatDataset([whole, parts[1]])):
+
+    sets: list[Any] = [parts[0], wrapped, Wrapped(Wrapped(whole)), ConcatDataset([whole, parts[1]])]
+    for part in sets:
         labels = [label for _, label in part]
         train, test = read(part, parts[1])
         assert (train.classes, train.targets) == (BIRDS, labels)

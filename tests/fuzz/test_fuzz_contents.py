@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from datacondense import InputError, Spec, load_set
-from datacondense.exchange import import_sets, runs_in
+from datacondense.exchange import Pixels, import_sets, runs_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 SPEC = Spec("toy", ("a", "b", "c"), (1, 4, 4), (0.5,), (0.25,))
@@ -100,15 +100,15 @@ class Contents:
         return self.any()
 
 
+PIXELS: tuple[Pixels, ...] = ("auto", "auto", "normalised", "unit", "zca")
+
+
 def test_any_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     read = refused = 0
     for seed in range(2000):
         contents = Contents(seed)
-        name, pixels = (
-            contents.random.choice(NAMES),
-            contents.random.choice(["auto", "auto", "normalised", "unit", "zca"]),
-        )
+        name, pixels = contents.random.choice(NAMES), contents.random.choice(PIXELS)
         torch.save(contents.file(), name, _use_new_zipfile_serialization=contents.random.random() < 0.7)
         torch.save(contents.labels(), "labels_best.pt")
         shutil.rmtree("out", ignore_errors=True)

@@ -13,7 +13,8 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import torch
 
 from datacondense import DatacondenseError, condense, export, import_sets, load, load_set
 from datacondense.cli import main as command
+from datacondense.exchange import FORMATS, Format
 from datacondense.files import read_tensors
 from datacondense.kept_scores import is_of, kept_scores
 from datacondense.methods import DC, DSA, DistributionMatching, Herding, ItGan, KCenter, Method, Random
@@ -199,7 +201,7 @@ class Pairs:
         killed = killed_before_rename(12, lambda: run("dm", folder / "stopped"))
         os.waitpid(forked(killed, folder / "answer", folder / "cache"), 0)
 
-    def together(self, works: list[Callable[[], object]]) -> list[str]:
+    def together(self, works: Sequence[Callable[[], object]]) -> list[str]:
         """What came of each of several processes, begun at nearly the same time."""
         answers = [self.folder / f"answer{number}" for number in range(len(works))]
         running = []
@@ -244,10 +246,10 @@ class Pairs:
         return "" if good else f"{said}, mixed {mixed}, lost {lost}, {errors}"
 
     def exported(self, out: Path) -> str:
-        to = self.draw.choice(["folder", "npz", "pt", "hf"])
+        to: Format = self.draw.choice(FORMATS)
         sets = [load_set(self.folder / f"seed{seed}") for seed in (0, 1)]
         overwrite = bool(self.draw.getrandbits(1))
-        said = self.together([lambda one=one: export(one, to, out, overwrite=overwrite) for one in sets])
+        said = self.together([partial(export, one, to, out, overwrite=overwrite) for one in sets])
         (back,) = import_sets(out, sets[0].spec, out.with_name(f"{out.name}-back"))
         now = load_set(back)
         good = [one for one, text in zip(sets, said, strict=True) if text == "ok"]

@@ -8,13 +8,14 @@ from typing import Annotated, Any, TypeAlias
 import tyro
 from rich.table import Column, Table
 
+from ..atomic import write_bytes
 from ..cells import keeping_last, names, run_all
 from ..continual import Scenario, load_record
 from ..data import absolute
 from ..distributed import ALONE, Processes, all_processes
 from ..errors import InputError, unknown
 from ..execution import check_shared
-from ..files import write_bytes, write_json
+from ..files import write_json
 from ..locks import writing
 from ..methods import Method, method_name
 from ..pace import duration

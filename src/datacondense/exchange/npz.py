@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
+from ..atomic import write_bytes
 from ..data.npy import declared
 from ..errors import DamagedFile, InputError, naming, reason
-from ..files import checksum, header_text, parse_json, write_bytes
+from ..files import checksum, header_text, parse_json
 from ..limits import affordable
 from ..types import Spec
 from .contents import in_shape

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from ..artifact import SyntheticSet, checked, read_header
+from ..atomic import write_bytes
 from ..data.pickles import read_torch
 from ..errors import DamagedFile, InputError, naming
-from ..files import header_text, parse_json, write_bytes
+from ..files import header_text, parse_json
 from ..networks import NETWORKS
 from ..schema import Fraction, Network, check
 from ..types import Spec

@@ -6,8 +6,8 @@ from pathlib import Path
 from PIL import Image
 
 from ..artifact import SyntheticSet
+from ..atomic import write_bytes
 from ..errors import InputError
-from ..files import write_bytes
 from ..types import ImageSet
 from .layout import Layout, arrange, class_labels, fitting, to_png
 from .nearest import nearest

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from .. import snapshots
 from ..artifact import SyntheticSet
+from ..atomic import write_bytes
 from ..errors import InputError
-from ..files import write_bytes
 from ..types import Spec
 from .layout import arrange, class_labels, to_png
 

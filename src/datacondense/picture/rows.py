@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..artifact import SyntheticSet
+from ..atomic import write_bytes
 from ..errors import InputError
-from ..files import write_bytes
 from .layout import Layout, arrange, class_labels, fitting, to_png
 
 _PER_CLASS, _IN_A_ROW = 10, 20

@@ -6,8 +6,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..atomic import write_bytes
 from ..errors import InputError
-from ..files import write_bytes
 from ..labels import of_paths
 from ..paths import named
 from ..text import file_name, printable
