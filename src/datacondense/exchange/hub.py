@@ -24,6 +24,9 @@ from .scores import Accuracies
 _FILE = "data/train-00000-of-00001.parquet"
 _ROWS = 16
 """Images read at a time: a small file may unpack to much, and only what fits is kept."""
+_SCANNED = 1024
+"""Values looked at, at a time, before any is kept. What Arrow finds wrong with the description of a column is an error
+here; later, where it is asked for that description alone, it would end the process."""
 _PAGE = 2**24
 """Bytes that a table may have besides its images."""
 
@@ -120,6 +123,7 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
                 affordable(opened.metadata.num_rows * c * h * w * 4, "its images", held=file.stat().st_size)
                 if not {column, "label"} <= set(columns):
                     raise InputError(f"it has the columns {', '.join(columns)}; needed are {column} and label")
+                opened.scan_contents(batch_size=_SCANNED)
                 _check_size(opened.metadata, column, spec)
                 places = None if exact else _places(opened.schema_arrow.metadata, spec)
                 for batch in opened.iter_batches(_ROWS, columns=[column, "label"]):
