@@ -68,9 +68,9 @@ class Statistics:
 
         mean, std: of the training images, each (C,), in units of [0, 1].
         """
-        if max(std) <= 1 / 255:  # of training images of one colour nothing is far or near
-            return []
         used, own = self._used(), self.result()[0]
+        if used[0] == used[-1] and max(std) <= 1 / 255:  # all images are of one colour, and there is no range
+            return []
         away = max(abs(ours - theirs) / dev for ours, theirs, dev in zip(own, mean, std, strict=True))
         if away <= _FAR and (used[0] == used[-1] or used[-1] / 255 >= _DARK * min(mean)):
             return []
