@@ -157,6 +157,7 @@ def test_whitening_is_that_of_kornia_and_its_inverse_exact(train: ImageSet) -> N
     assert torch.allclose(ours.undo(whitened(plain, (mean, matrix))), plain.double(), atol=1e-5)
 
 
+@pytest.mark.filterwarnings(OUR_CHOICE)
 def test_undone_whitening_is_evaluated_as_the_images_were(train: ImageSet) -> None:
     images, labels = first(train, 5)
     white = whitened(unit(images, train), whitening(train.images.float() / 255))
@@ -293,3 +294,13 @@ def test_a_choice_that_does_not_look_right_is_carried_out_with_a_note(train: Ima
     torch.save([unit(images, train), labels], "data.pt")
     with pytest.warns(UserWarning, match=r"taken for bytes: .*though mean and deviation"):
         import_sets("data.pt", train.spec, "dark", pixels="bytes")
+
+
+def test_a_choice_of_pixels_that_cannot_be_right_is_noted(train: ImageSet) -> None:
+    images, labels = first(train, 5)
+    plain = unit(images, train)
+    white = whitened(plain, whitening(train.images.float() / 255))
+    for pixels, choice in ((plain, "normalised"), (white, "normalised"), (plain, "zca")):
+        torch.save([pixels, labels], "set.pt")
+        with pytest.warns(UserWarning, match="though mean and deviation are not those of such images"):
+            import_sets("set.pt", train.spec, "set", pixels=choice, real=train, overwrite=True)

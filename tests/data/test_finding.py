@@ -53,6 +53,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, named in NAMED.items() if not any(p.exists() for p in named.system)])
+@pytest.mark.filterwarnings("ignore:.*the mean of the test images")
 def test_a_set_that_is_not_on_disk_comes_from_the_hub(name: str) -> None:
     publish(name)
     train, test = load(name)
@@ -120,6 +121,7 @@ def test_tiny_imagenet_is_decoded_from_its_folder_and_found_in_the_cache(tmp_pat
     assert len(list((cache.folder() / "sets").iterdir())) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*the mean of the test images")
 def test_disk_comes_before_the_hub(tmp_path: Path) -> None:
     publish("tiny-imagenet")
     train, _ = load("tiny-imagenet", data_dir=tiny_folder(tmp_path / "mine"))

@@ -99,6 +99,7 @@ def test_grey_folders_have_one_channel(tmp_path: Path, mode: str) -> None:
     assert (test.images == 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*the mean of the test images")
 @pytest.mark.parametrize(
     ("mode", "colour"),
     [("RGB", (9, 9, 9)), ("RGBA", (9, 9, 9, 50)), ("YCbCr", (9, 9, 9)), ("P", 9), ("CMYK", (0, 0, 0, 0))],

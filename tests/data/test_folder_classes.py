@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from datacondense import InputError, load
+from datacondense import InputError, image_set, load
 from datacondense.data.kinds import HEIF
 
 
@@ -159,3 +160,11 @@ def test_a_folder_whose_name_is_no_text_is_one_line(photos: Path) -> None:
     odd = os.fsdecode(b"odd\xff")
     photos.rename(odd)
     assert "is not UTF-8: rename the file or directory" in refusal(f"folder:{odd}")
+
+
+@pytest.mark.parametrize("other", ["Caf\u00e9", "caf\u00e9 ", "cafe\u0301"])
+def test_class_names_that_look_the_same_are_explained(other: str) -> None:
+    images = np.zeros((4, 8, 8), np.uint8)
+    spec = image_set(images, ["caf\u00e9", "dog"] * 2, name="toy").spec
+    with pytest.raises(InputError, match="differ in case, spaces or Unicode form alone"):
+        image_set(images, [other, "dog"] * 2, spec=spec)

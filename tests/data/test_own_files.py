@@ -41,6 +41,7 @@ def test_pictures_with_transparency_in_nine_uneven_classes(tmp_path: Path) -> No
     assert sum(int((p.images == 255).all(dim=(1, 2, 3)).sum()) for p in (train, test)) == 9
 
 
+@pytest.mark.filterwarnings("ignore:.*the mean of the test images")
 def test_images_of_different_kinds_and_sizes_become_squares(tmp_path: Path) -> None:
     picture(tmp_path / "train/a/1.png", 100 * 257, "I;16", (60, 40))
     picture(tmp_path / "train/a/2.jpg", (9, 9, 9), "RGB", (31, 70))

@@ -183,3 +183,35 @@ def test_floats_of_a_dataset_have_one_range() -> None:
     assert train.images[:, 0, 0, 0].tolist() == list(range(10))
     with pytest.raises(InputError, match=r"item 10 of dataset has floats in \[0, 1\] and item 2 floats that are whole"):
         from_torch([*whole, (np.full((4, 4), 0.5), 0)], name="toy")
+
+
+def pictures(folder: Path, highest: int, dtype: Any = np.uint8) -> None:
+    """Six images of each of two classes, whose values go from 0 to `highest`."""
+    for k, name in enumerate(("cat", "dog")):
+        (folder / name).mkdir(parents=True)
+        for i in range(6):
+            values = (BYTES[6 * k + i].astype(np.float64) * highest / 255).astype(dtype)
+            Image.fromarray(values).save(folder / name / f"{i}.png")
+
+
+@pytest.mark.parametrize("highest", [3, 100, 128])
+def test_deep_files_that_come_out_black_are_told(highest: int, tmp_path: Path) -> None:
+    pictures(tmp_path, highest, np.uint16)
+    with pytest.warns(UserWarning, match="all pixels are 0 of 255, .*--pixel-range own spreads"):
+        load(f"folder:{tmp_path}")
+    assert len(load(f"folder:{tmp_path}", pixel_range="own")[0].images.unique()) > min(highest, 60)
+
+
+@pytest.mark.parametrize("highest", [1, 15, 20])
+def test_test_files_of_another_range_are_told(highest: int, tmp_path: Path) -> None:
+    pictures(tmp_path / "train", 255)
+    pictures(tmp_path / "test", highest)
+    with pytest.warns(UserWarning, match="the mean of the test images is .*have the same range of pixels"):
+        load(f"folder:{tmp_path}")
+
+
+def test_test_files_beyond_the_range_of_training_are_counted(tmp_path: Path) -> None:
+    pictures(tmp_path / "train", 15)
+    pictures(tmp_path / "test", 255)
+    with pytest.warns(UserWarning, match="12 of 12 test images have pixels outside the range of the training images"):
+        load(f"folder:{tmp_path}", pixel_range="own")

@@ -17,11 +17,6 @@ from .options import check_pixel_range
 from .pixels import Extent, extent_of, numpy, to_bytes
 from .statistics import NARROW, Statistics
 
-_FAR = 5
-"""Standard deviations of the training images by which the mean of test images is not away from theirs."""
-_DARK = 1 / 4
-"""Share of the mean of the training images that some pixel of test images is above."""
-
 
 @overload
 def image_set(
@@ -134,8 +129,9 @@ def _test_set(images: np.ndarray, labels: Any, spec: Spec, copy: bool) -> ImageS
         pixels, numbers = pixels[numbers >= 0], numbers[numbers >= 0]
         if not len(numbers):
             raise InputError("no test image is of a class that is left: give more images of each class")
-    tell([*notes, *_far(pixels, spec)])
-    return ImageSet(torch.from_numpy(pixels), torch.from_numpy(numbers), spec)
+    whole = torch.from_numpy(pixels)
+    tell([*notes, *Statistics.of(whole).far_from(spec.mean, spec.std)])
+    return ImageSet(whole, torch.from_numpy(numbers), spec)
 
 
 def tell(notes: Iterable[str]) -> None:
@@ -171,20 +167,6 @@ def _large(classes: Labels, least: int) -> tuple[list[int], np.ndarray, list[str
 def _is_narrow(pixels: np.ndarray) -> bool:
     """Whether the values may be packed into a part of the range, so that `Statistics.notes` is worth its time."""
     return int(pixels.max()) - int(pixels.min()) <= NARROW
-
-
-def _far(pixels: np.ndarray, spec: Spec) -> list[str]:
-    """A note where test images cannot be of the range of the training images."""
-    high, low = pixels.max() / 255, pixels.min() / 255
-    mean = pixels.mean(axis=(0, 2, 3)) / 255
-    away = max(abs(ours - theirs) / std for ours, theirs, std in zip(mean, spec.mean, spec.std, strict=True))
-    if away <= _FAR and (low == high or high >= _DARK * min(spec.mean)):
-        return []
-    means = [", ".join(f"{255 * value:.3g}" for value in values) for values in (mean, spec.mean)]
-    return [
-        f"the mean of the test images is {means[0]} and that of the training images {means[1]} (of 255): check that "
-        "both have the same range of pixels"
-    ]
 
 
 def _per_channel(what: str, values: Sequence[float], shape: tuple[int, int, int]) -> tuple[float, ...]:

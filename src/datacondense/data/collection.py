@@ -17,7 +17,7 @@ from ..files import read_as, write_json
 from ..records import Listing
 from ..types import ImageSet
 from . import parallel, store
-from .decode import VERSION, Extent, Size, decode, inspect, quiet
+from .decode import VERSION, Extent, Size, decode, extremes, inspect, quiet
 from .measuring import measured
 from .options import Options, Progress
 
@@ -167,30 +167,40 @@ def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_siz
 
 
 def _source(collection: Collection, survey: _Survey, options: Options, progress: Progress) -> store.Source:
-    broken = dict(survey.broken)
-    extent, encoding = None, None
+    broken, levels = dict(survey.broken), set[int]()
+    extent, encoding, clipped = None, None, []
     if options.pixel_range == "own":
-        extent, encoding = measured(
+        tests = collection.tests or [False] * len(collection.files)
+        extent, encoding, clipped = measured(
             collection.read,
-            [
-                p
-                for p in range(len(collection.files))
-                if p not in broken and not (collection.tests and collection.tests[p])
-            ],
+            [p for p, is_test in enumerate(tests) if not is_test and p not in broken],
+            [p for p, is_test in enumerate(tests) if is_test and p not in broken],
             options.image_size,
             progress,
             _BYTES_PER_PIXEL * survey.largest,
         )
 
     def notes() -> list[str]:
-        found = f"left out {len(broken)} of {len(collection.files)} images, which cannot be read: "
-        return [*collection.notes, *([found + _listed(collection, broken, _IN_NOTE)] if broken else [])]
+        found = [*collection.notes, *clipped]
+        if broken:
+            count = f"left out {len(broken)} of {len(collection.files)} images, which cannot be read: "
+            found.append(count + _listed(collection, broken, _IN_NOTE))
+        return [*found, *collapsed()]
+
+    def collapsed() -> list[str]:
+        first = next(position for position in range(len(collection.files)) if position not in broken)
+        if len(levels) > 1 or not extremes(collection.read(first))[1]:
+            return []
+        return [
+            f"all pixels are {levels.pop()} of 255, so that no class differs from another: --pixel-range own spreads "
+            "the values of the files, which have 16 bits, over all levels"
+        ]
 
     return store.Source(
         name=collection.name,
         class_names=collection.class_names,
         shape=survey.shape,
-        images=_images(collection, survey, broken, extent, options, progress),
+        images=_images(collection, survey, broken, levels, extent, options, progress),
         notes=notes,
         mean=collection.mean,
         std=collection.std,
@@ -204,11 +214,15 @@ def _images(
     collection: Collection,
     survey: _Survey,
     broken: dict[int, str],
+    levels: set[int],
     extent: Extent | None,
     options: Options,
     progress: Progress,
 ) -> Iterator[tuple[np.ndarray, int, bool | None]]:
-    """Decode all files, adding to `broken`, so that an error counts them all."""
+    """Decode all files, adding to `broken`, so that an error counts them all.
+
+    levels: receives the lowest and the highest value of each training image.
+    """
 
     def picture(position: int) -> np.ndarray | str:
         try:
@@ -229,6 +243,8 @@ def _images(
             test = None if collection.tests is None else collection.tests[position]
             label = collection.labels[position]
             trained[label] |= not test
+            if not test:
+                levels |= {int(image.min()), int(image.max())}
             yield image, label, test
     if broken and not options.skip_broken:
         raise _unreadable(collection, broken)

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from ..errors import InputError
+from .label_values import alike
 from .labels import classes_of, numbers_of
 from .options import Options
 from .pieces import Tables
@@ -180,6 +181,7 @@ class Classes:
                 if value not in self._present:
                     raise InputError(
                         f"column {self._column!r} holds {value!r} in split {other.split}, but not in training"
+                        f"{alike(value, self._present)}"
                     )
         what = f"labels of split {other.split!r} in column {self._column!r}"
         return numbers_of(list(other.values), self.names, self._found.known, what=what)

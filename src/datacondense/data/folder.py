@@ -12,6 +12,7 @@ from . import tree
 from .collection import Collection, fetch
 from .division import TESTS, TRAINS, parts
 from .kinds import EXTENSIONS, HEIF, UNREADABLE
+from .label_values import alike
 from .options import Options, Progress
 from .tree import Tree
 
@@ -124,7 +125,7 @@ def _layout(found: Tree) -> tuple[tuple[str, ...], list[File], tuple[str, ...]]:
     for extra in test:
         if extra not in train:
             lack = "of which train has no image" if f"{trains[0]}/{extra}" in empty else "that train does not have"
-            raise InputError(f"{found.place}: {base}/{extra} is a class {lack}")
+            raise InputError(f"{found.place}: {base}/{extra} is a class {lack}{alike(extra, train)}")
     if len(names) < 2:
         only = f"one class only, {names[0]!r}" if names else "no image in its class folders"
         raise InputError(f"{found.place} has {only}: {_LAYOUT}")

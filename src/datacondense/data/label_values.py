@@ -1,6 +1,7 @@
 """Labels of any kind as one array (N,) of whole numbers or texts."""
 
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, final
@@ -79,6 +80,18 @@ def text(name: Any) -> str:
 def is_integer(text: str) -> bool:
     """Whether a text is a whole number from 0, as Python writes it."""
     return text.isdecimal() and text.isascii() and str(int(text)) == text
+
+
+def alike(name: Any, known: Iterable[Any]) -> str:
+    """What a message says of a known name that looks like another one; empty where there is none."""
+    same = next((other for other in known if isinstance(other, str) and _folded(other) == _folded(str(name))), None)
+    if same is None:
+        return ""
+    return f" ({name!a} and {same!a} differ in case, spaces or Unicode form alone: give both the same spelling)"
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def listed(names: Iterable[str], most: int = 10) -> str:

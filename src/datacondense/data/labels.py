@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..types import check_names
-from .label_values import Values, is_integer, listed, read, short, text
+from .label_values import Values, alike, is_integer, listed, read, short, text
 
 Known = Mapping[str, int | None]
 """Every class of the training data by name, with its integer in the labels; None where the labels are names."""
@@ -235,4 +235,5 @@ def _check_columns(columns: int, classes: int, known: Known | None, what: str) -
 
 
 def _unknown(value: Any, classes: Sequence[Any], what: str) -> InputError:
-    return InputError(f"{what} hold {short(value)}, which is no class: known are {listed(map(str, classes))}")
+    known = f"known are {listed(map(str, classes))}{alike(value, classes)}"
+    return InputError(f"{what} hold {short(value)}, which is no class: {known}")

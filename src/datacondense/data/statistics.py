@@ -1,6 +1,7 @@
 """What the pixels of a set are like: mean, standard deviation, and the range in use."""
 
 import math
+from collections.abc import Sequence
 from typing import final
 
 import torch
@@ -10,6 +11,10 @@ AT_ONCE = 2**22
 """Pixels that are handled at a time."""
 NARROW = 64
 """Steps of the 255 from the lowest value to the highest; a set within fewer is nearly of one colour."""
+_FAR = 5
+"""Standard deviations of the training images by which the mean of test images is not away from theirs."""
+_DARK = 1 / 4
+"""Share of the mean of the training images that some pixel of test images is above."""
 
 
 @final
@@ -49,11 +54,32 @@ class Statistics:
 
     def notes(self) -> list[str]:
         """A note for values that are packed into a small part of the range, as those of 4 or 12 bits are in bytes."""
-        used = self._counts.sum(dim=0).nonzero().flatten().tolist()
-        span = used[-1] - used[0] if used else 0
+        used = self._used()
+        span = used[-1] - used[0]
         if not 1 <= span <= NARROW or 2 * len(used) <= span:
             return []
         return [
             f"only {len(used)} of 256 levels are in use ({used[0]} to {used[-1]}): --pixel-range own spreads the "
             "values of the images over all levels"
         ]
+
+    def far_from(self, mean: Sequence[float], std: Sequence[float]) -> list[str]:
+        """A note where these test images cannot be of the range of the training images.
+
+        mean, std: of the training images, each (C,), in units of [0, 1].
+        """
+        used, own = self._used(), self.result()[0]
+        if used[0] == used[-1] and max(std) <= 1 / 255:  # all images are of one colour, and there is no range
+            return []
+        away = max(abs(ours - theirs) / dev for ours, theirs, dev in zip(own, mean, std, strict=True))
+        if away <= _FAR and (used[0] == used[-1] or used[-1] / 255 >= _DARK * min(mean)):
+            return []
+        means = [", ".join(f"{255 * value:.3g}" for value in values) for values in (own, mean)]
+        return [
+            f"the mean of the test images is {means[0]} and that of the training images {means[1]} (of 255): check "
+            "that both have the same range of pixels"
+        ]
+
+    def _used(self) -> list[int]:
+        """The values that some pixel has, in order."""
+        return self._counts.sum(dim=0).nonzero().flatten().tolist()

@@ -223,24 +223,26 @@ def _write(partial: Path, source: Source) -> None:
     targets = renumbered(kept, len(source.class_names))[targets]
     if not (tested & (targets >= 0)).any():
         raise InputError("there is no image to test on" + (" of a class that is left" if note else ""))
-    statistics = _sort(unsorted, partial, targets, tested, source.shape)
+    statistics, of_tests = _sort(unsorted, partial, targets, tested, source.shape)
     unsorted.unlink()
     mean, std = statistics.result()
     names = tuple(source.class_names[k] for k in kept)
     spec = Spec(source.name, names, source.shape, source.mean or mean, source.std or std, source.flip, source.encoding)
     recorded = {part: _describe(partial, part, spec) for part in _PARTS}
     notes = [*source.notes(), *statistics.notes(), *([note] if note else [])]
+    if given:
+        notes += of_tests.far_from(mean, std)
     write_json(partial / "set.json", {"spec": spec.to_json(), "notes": notes, **recorded})
 
 
 def _sort(
     unsorted: Path, partial: Path, labels: np.ndarray, tested: np.ndarray, shape: tuple[int, int, int]
-) -> Statistics:
-    """Write each part's images and labels, in the order in which they came; count the training pixels.
+) -> tuple[Statistics, Statistics]:
+    """Write each part's images and labels, in the order in which they came; count the pixels of each.
 
     labels: (N,), -1 of images that are left out.
     """
-    statistics = Statistics(shape[0])
+    counted = Statistics(shape[0]), Statistics(shape[0])
     size = math.prod(shape)
     rows = max(_BLOCK // size, 1)
     with ExitStack() as stack:
@@ -255,13 +257,13 @@ def _sort(
         for first in range(0, len(labels), rows):
             block = np.frombuffer(images.read(rows * size), np.uint8).reshape(-1, *shape)
             kept, test = (which[first : first + rows] for which in (labels >= 0, tested))
-            for file, chosen in zip(files, (block[kept & ~test], block[kept & test]), strict=True):
-                file.write(chosen.tobytes())
-            statistics.add(torch.from_numpy(block[kept & ~test]))
+            for file, statistics, which in zip(files, counted, (kept & ~test, kept & test), strict=True):
+                file.write(block[which].tobytes())
+                statistics.add(torch.from_numpy(block[which]))
         for file in files:
             file.flush()
             os.fsync(file.fileno())
-    return statistics
+    return counted
 
 
 def _describe(partial: Path, part: str, spec: Spec) -> dict[str, Any]:

@@ -118,13 +118,15 @@ def normalised(images: Tensor, spec: Spec, reading: Reading, *, authors: bool | 
         kind, because = _found(images, spec, reading, authors)
     taken = Taken(kind, mean, std, because)
     if kind == "normalised":
-        return images.float(), taken if reading.pixels == "auto" or _plausible(x) else Taken(kind, mean, std, _THOUGH)
+        return images.float(), taken if reading.pixels == "auto" or _by_moments(x) else Taken(kind, mean, std, _THOUGH)
     if kind == "zca":
         real = reading.images()
         if real is None:
             raise InputError("whitened pixels are brought back by the training images: name them (real=, or --data)")
         back, fitted = unwhitened(x, real)
-        return back, Taken(kind, mean, std, f"{because}; undone for a whitening of {fitted}")
+        likely = low < -0.05 and _plausible(back)  # as whitening subtracts the mean image
+        undone = f"{because}; undone for a whitening of {fitted}"
+        return back, Taken(kind, mean, std, undone if likely else _THOUGH)
     if (kind == "unit" and (high > 4 or low < -3)) or (kind == "bytes" and (high > 1024 or low < -768)):
         raise InputError(f"--pixels {kind}: they go from {low:.4g} to {high:.4g}, which is something else: {_HELP}")
     back = _from(kind, x, spec)
