@@ -13,7 +13,7 @@ import pytest
 
 from datacondense import locks
 from datacondense.atomic import LOCK
-from datacondense.errors import Locked
+from datacondense.errors import InputError, Locked
 from datacondense.locks import Holder, replacing, writing
 
 
@@ -185,3 +185,17 @@ def test_of_many_processes_each_has_the_lock_alone(tmp_path) -> None:
     assert [os.waitpid(process, 0)[1] for process in together] == [0, 0, 0]
     assert (tmp_path / "number").read_text() == "60"
     assert [path.name for path in tmp_path.iterdir()] == ["number"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX")
+def test_a_pipe_in_place_of_a_lock_is_one_line(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / LOCK)
+    assert locks.writer(tmp_path) is None
+    with pytest.raises(InputError, match="is a named pipe, not a file"), locks.writing(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="/proc is of Linux")
+def test_a_folder_that_takes_no_file_is_not_said_to_be_locked() -> None:
+    with pytest.raises(OSError, match="No such file"), locks.replacing(Path("/proc/out.npz")):
+        pass

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
+import numpy as np
 import pytest
 from msgspec import Meta
 
-from datacondense import InputError, Method, condense, evaluate, networks
+from datacondense import InputError, Method, condense, estimate, evaluate, keep_scores, networks
 from datacondense.cli import COMMANDS, main
 from datacondense.cli.commands import Condense
 from datacondense.continual import Scenario
@@ -226,3 +227,30 @@ def test_arguments_are_checked_by_the_types_of_a_function() -> None:
     check_arguments(function, share=0.5, name="x")
     with pytest.raises(InputError, match="--share 2: must be at least 0 and at most 1"):
         check_arguments(function, share=2.0, name="x")
+
+
+def test_numbers_of_numpy_are_numbers(toy, tmp_path) -> None:
+    train = test = toy()
+    one: Any = np.int64(1)
+    settings: dict[str, Any] = {"iterations": one, "batch_real": np.int32(4), "lr": np.float32(0.5)}
+    method = DistributionMatching(**settings)
+    how: dict[str, Any] = {"device": "cpu", "compile": "off"}
+    synthetic = condense(method, train, one, seed=one, snapshots=one, classes_at_once=one, out=tmp_path / "run", **how)
+    assert synthetic.provenance["settings"]["lr"] == 0.5
+    assert type(synthetic.provenance["ipc"]) is int
+    recipe: dict[str, Any] = {"epochs": one, "lr": np.float32(0.01), "batch": np.int64(2)}
+    scores = evaluate(synthetic, test, nets=one, seed=one, **recipe, **how)
+    keep_scores(tmp_path / "run", {"run": scores})
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "x"])
+def test_estimate_checks_its_seed(seed: Any, toy) -> None:
+    with pytest.raises(InputError, match="--seed"):
+        estimate(DistributionMatching(iterations=0), toy(), 1, seed=seed, device="cpu", compile="off")
+
+
+@pytest.mark.parametrize("change", [{"archs": [3]}, {"pool": 3}])
+def test_a_number_in_place_of_a_name(change: dict[str, Any], toy) -> None:
+    train = test = toy()
+    with pytest.raises(InputError, match=r"unknown .* 3: known are"):
+        evaluate(train, test, nets=1, epochs=1, **change)

@@ -23,7 +23,7 @@ from .methods import Method, method_name, plugins
 from .methods.uneven import listed
 from .observers import Observer
 from .paths import named
-from .ranges import Batch, Images, Pause, Seconds, Seed, Snapshots, check_arguments, check_fields
+from .ranges import Batch, Images, Pause, Seconds, Seed, Snapshots, check_arguments, check_fields, plain, plain_fields
 from .rundir import RunDirectory
 from .types import ImageSet, check_names
 
@@ -90,7 +90,9 @@ def condense(
         checkpoint_every=checkpoint_every,
         snapshots=snapshots,
     )
+    ipc, seed, snapshots, classes_at_once = map(plain, (ipc, seed, snapshots, classes_at_once))
     check(method, real, ipc)
+    method = plain_fields(method)
     check_start(start, method, real, ipc)
     check_shared(device, processes)
     _check_session(snapshots, out, resume=resume, overwrite=overwrite)

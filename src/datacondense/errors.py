@@ -51,7 +51,7 @@ def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") 
     listed_by: a command that lists the known names, where they are too many for one line.
     """
     names = list(known)
-    close = difflib.get_close_matches(name.lower(), [n.lower() for n in names], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.5)
     nearest = [n for n in names if n.lower() in close]
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     all_names = f"`{listed_by}` lists them" if listed_by else f"known are {', '.join(names)}"

@@ -18,6 +18,7 @@ from .execution import Compile, Execution, Precision
 from .job import settle
 from .memory import fitting, peak_memory
 from .methods import Loss, Method, Problem, differentiate
+from .ranges import Seed, check_value
 from .rundir import pack_state
 from .session import taken_up
 from .streams import Streams
@@ -74,6 +75,7 @@ def estimate(
     Where the terms of an update (groups of classes) take longer than these seconds, some of them stand for all.
     Raises InputError as `condense` does.
     """
+    check_value("seed", seed, Seed)
     check(method, real, ipc)
     check_start(start, method, real, ipc)
     note_small_classes(start, method, real, ipc)

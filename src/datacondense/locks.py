@@ -22,9 +22,9 @@ from filelock import SoftFileLock, Timeout, lock_descriptor
 from . import launch
 from .atomic import LOCK, parents
 from .distributed import Processes
-from .errors import InputError, Locked
+from .errors import InputError, Locked, naming
 from .owner import hostname, of_tag, ours
-from .paths import resolved
+from .paths import regular, require_file, resolved
 
 _POLL = 0.05  # seconds
 _BRIEFLY = 3.0  # seconds that another may still need to end what it does
@@ -60,8 +60,8 @@ class Holder:
     def read(file: Path) -> "Holder | None":
         """Return who holds or has held the lock `file`; None where nobody stands in it."""
         try:
-            return msgspec.json.decode(file.read_bytes(), type=Holder)
-        except (OSError, msgspec.DecodeError):  # being written, or of a process that was killed just then
+            return msgspec.json.decode(regular(file).read_bytes(), type=Holder)
+        except (OSError, InputError, msgspec.DecodeError):  # being written, or of a process that was killed just then
             return None
 
     def __str__(self) -> str:
@@ -209,9 +209,13 @@ def _attempt(file: Path) -> _Held | None:
     try:
         descriptor, marker = os.open(file, flags, 0o666), None
     except FileNotFoundError:  # another process has made the directory, and has deleted it because it stayed empty
+        if file.parent.is_dir():  # it takes no file, as in /proc
+            raise
         file.parent.mkdir(parents=True, exist_ok=True)
         return None
     try:
+        with naming(file):
+            require_file(os.fstat(descriptor))
         try:
             free = lock_descriptor(descriptor, blocking=False)
         except OSError as error:

@@ -9,7 +9,7 @@ from .artifact import SyntheticSet
 from .augment import parse_training
 from .errors import InputError
 from .networks import pool_archs, serving
-from .ranges import Batch, Epochs, Networks, Rate, Seed, check_arguments
+from .ranges import Batch, Epochs, Networks, Rate, Seed, check_arguments, plain
 from .training import Recipe
 from .types import ImageSet
 
@@ -86,6 +86,7 @@ def protocol_for(
         augment = settings.get("augment", "auto")
         augment = "dc" if augment == "none" else augment
     check_arguments(protocol_for, nets=nets, epochs=epochs, lr=lr, batch=batch, seed=seed)
+    nets, epochs, lr, batch, seed = map(plain, (nets, epochs, lr, batch, seed))
     given = {name: value for name, value in {"lr": lr, "batch": batch}.items() if value is not None}
     recipes = {}
     for arch in archs or (own,):

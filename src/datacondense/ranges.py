@@ -10,12 +10,14 @@ import numbers
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 from msgspec import Meta
 
 from .errors import InputError
 
+T = TypeVar("T")
 _WORD = 2**63
 
 Iterations: TypeAlias = Annotated[int, Meta(ge=0, le=10**7)]
@@ -61,6 +63,19 @@ def check_fields(settings: Any) -> None:
             check_fields(value)
         elif field.init:
             check_value(field.name, value, kinds[field.name])
+
+
+def plain(value: Any) -> Any:
+    """Return a number of NumPy as the number of Python that files and PyTorch take; any other value as it is."""
+    return value.item() if isinstance(value, np.number | np.bool_) else value
+
+
+def plain_fields(settings: T) -> T:
+    """Return a dataclass with `plain` numbers in its fields; itself where they already are."""
+    given: Any = settings
+    values = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.init}
+    changed = {name: plain(value) for name, value in values.items() if plain(value) is not value}
+    return dataclasses.replace(given, **changed) if changed else settings
 
 
 def check_arguments(function: Callable[..., Any], **values: Any) -> None:

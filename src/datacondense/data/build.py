@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..ranges import Images, check_value
 from ..types import Encoding, ImageSet, Spec, check_names
 from .division import large, renumbered
 from .labels import Labels, classes_of, numbers_of
@@ -81,6 +82,7 @@ def image_set(
     if (name is None) == (spec is None) or (spec and any(one is not None for one in given)):
         raise InputError("image_set needs a name for a training set or, alone, the spec that a test set shares")
     check_pixel_range(pixel_range)
+    check_value("min_per_class", min_per_class, Images)
     array = numpy("images", images)
     if spec is not None:
         if pixel_range != "full" or min_per_class != 1:
