@@ -336,6 +336,15 @@ def table(names: list[str] | None, labels: list[int], metadata: bytes | None = N
     pq.write_table(content, "hf/data/train-00000-of-00001.parquet")
 
 
+def test_a_file_without_names_beside_one_with_names_is_refused() -> None:
+    table(None, [0, 1])
+    Path("hf/data/train-00000-of-00001.parquet").rename("hf/data/train-00001-of-00002.parquet")
+    table(["c", "a", "d", "b"], [2, 3])
+    Path("hf/data/train-00000-of-00001.parquet").rename("hf/data/train-00000-of-00002.parquet")
+    with pytest.raises(InputError, match=r"train-00001-of-00002\.parquet only numbers its classes, and other files name"):
+        import_sets("hf", SPEC, "back")
+
+
 def test_labels_of_others_are_told_by_the_names_of_their_classes() -> None:
     labels = [0, 1, 2, 3, 0]
     for names, expected in ((None, labels), (["a", "b", "c", "d"], labels), (["c", "a", "d", "b"], [2, 0, 3, 1, 2])):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -100,7 +100,11 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
         if not file.is_file():
             raise InputError(f"{file} is not a file: nothing is read from it")
     parts = [_read_file(file, spec, exact=record is not None) for file in files]
-    images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    named = [part.names for part in parts]
+    if any(named) and not all(named):
+        file = files[named.index(False)]
+        raise InputError(f"{file} only numbers its classes, and other files name them: say in it which they are")
+    images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
     if record is not None:
         digest = checksum(header_text(record["header"]), {"images": images, "labels": labels})
         if digest != record.get("sha256"):
@@ -110,8 +114,18 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
         return [checked(images, labels, spec, provenance)], files
 
 
-def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
-    """Normalised images and labels of one Parquet file."""
+class _Part(NamedTuple):
+    """What one Parquet file holds."""
+
+    images: Tensor
+    """Normalised, (n, C, H, W)."""
+    labels: Tensor
+    names: bool
+    """Whether the file names its classes."""
+
+
+def _read_file(file: Path, spec: Spec, *, exact: bool) -> _Part:
+    """Read one Parquet file."""
     pa, parquet = _arrow()
     column = "pixels" if exact else "image"
     c, h, w = spec.shape
@@ -125,7 +139,8 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
                     raise InputError(f"it has the columns {', '.join(columns)}; needed are {column} and label")
                 opened.scan_contents(batch_size=_SCANNED)
                 _check_size(opened.metadata, column, spec)
-                places = None if exact else _places(opened.schema_arrow.metadata, spec)
+                names = None if exact else _names(opened.schema_arrow.metadata)
+                places = None if names is None else _places(names, spec)
                 for batch in opened.iter_batches(_ROWS, columns=[column, "label"]):
                     labels = _labels(pa, batch.column("label"))
                     labels = labels if places is None else _moved(labels, places)
@@ -138,7 +153,7 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> tuple[Tensor, Tensor]:
         if not parts:
             raise InputError("there is no image in it")
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    return images, labels
+    return _Part(images, labels, names is not None)
 
 
 def _check_size(metadata: Any, column: str, spec: Spec) -> None:
@@ -164,25 +179,28 @@ def _labels(pa: ModuleType, column: Any) -> Tensor:
     return torch.from_numpy(column.to_numpy().astype(np.int64))
 
 
-def _places(metadata: Mapping[bytes, bytes] | None, spec: Spec) -> Tensor | None:
-    """The label of each class of a file by the order of its own, int64 (K,); None where it does not name its classes.
+def _names(metadata: Mapping[bytes, bytes] | None) -> Any:
+    """What a file says its classes are called, in the order of its labels; None where it does not."""
+    value: Any = parse_json((metadata or {}).get(b"huggingface", b"null"))
+    for key in ("info", "features", "label", "names"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _places(names: Any, spec: Spec) -> Tensor | None:
+    """The label of each class of a file by the order of its own, int64 (K,); None where that is the same.
 
     Raises InputError when the names are not those of `spec`.
     """
-    if b"huggingface" not in (metadata or {}):
+    if names in ([*spec.class_names], _unique(spec.class_names)):
         return None
-    value: Any = parse_json((metadata or {})[b"huggingface"])
-    for key in ("info", "features", "label", "names"):
-        value = value.get(key) if isinstance(value, dict) else None
-    if value is None or value in ([*spec.class_names], _unique(spec.class_names)):
-        return None
-    if not isinstance(value, list) or sorted(map(str, value)) != sorted(spec.class_names):
+    if not isinstance(names, list) or sorted(map(str, names)) != sorted(spec.class_names):
         raise InputError(
-            f"its classes are not those of {spec.name}: {_some(value)} there, {_some(spec.class_names)} here"
+            f"its classes are not those of {spec.name}: {_some(names)} there, {_some(spec.class_names)} here"
         )
-    if len(set(value)) < len(value):
+    if len(set(names)) < len(names):
         raise InputError(f"two classes of {spec.name} have the same name, and the file has them in another order")
-    return torch.tensor([spec.class_names.index(name) for name in value])
+    return torch.tensor([spec.class_names.index(name) for name in names])
 
 
 def _moved(labels: Tensor, places: Tensor) -> Tensor:
