@@ -341,7 +341,7 @@ def test_a_file_without_names_beside_one_with_names_is_refused() -> None:
     Path("hf/data/train-00000-of-00001.parquet").rename("hf/data/train-00001-of-00002.parquet")
     table(["c", "a", "d", "b"], [2, 3])
     Path("hf/data/train-00000-of-00001.parquet").rename("hf/data/train-00000-of-00002.parquet")
-    with pytest.raises(InputError, match=r"train-00001-of-00002\.parquet only numbers its classes, and other files name"):
+    with pytest.raises(InputError, match=r"00002\.parquet only numbers its classes, and other files name them"):
         import_sets("hf", SPEC, "back")
 
 
