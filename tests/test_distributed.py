@@ -290,7 +290,7 @@ def test_one_process_alone_logs() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ("condense dm --data digits --ipc 0", "--ipc 0: at least 1 image per class is needed"),
+        ("condense dm --data digits --ipc 0", "--ipc 0: must be at least 1"),
         pytest.param(
             "condense dm --data digits --out taken",
             "taken holds another run: go on with it by --resume",

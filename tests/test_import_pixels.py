@@ -10,7 +10,7 @@ from torch import Tensor
 
 from datacondense import ImageSet, InputError, condense, evaluate, load, load_set
 from datacondense.cli import main
-from datacondense.exchange import import_sets
+from datacondense.exchange import Pixels, import_sets
 from datacondense.exchange.pixels import Reading, normalised
 from datacondense.exchange.whitening import EPSILON, fitted
 from datacondense.methods import DistributionMatching
@@ -300,7 +300,8 @@ def test_a_choice_of_pixels_that_cannot_be_right_is_noted(train: ImageSet) -> No
     images, labels = first(train, 5)
     plain = unit(images, train)
     white = whitened(plain, whitening(train.images.float() / 255))
-    for pixels, choice in ((plain, "normalised"), (white, "normalised"), (plain, "zca")):
+    cases: list[tuple[torch.Tensor, Pixels]] = [(plain, "normalised"), (white, "normalised"), (plain, "zca")]
+    for pixels, choice in cases:
         torch.save([pixels, labels], "set.pt")
         with pytest.warns(UserWarning, match="though mean and deviation are not those of such images"):
             import_sets("set.pt", train.spec, "set", pixels=choice, real=train, overwrite=True)
