@@ -461,6 +461,7 @@ def test_markers(work: Path) -> None:
         cases(json.loads(path.read_text()), write, Judge(), imported)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # a text among the notes is a note like any other
 def test_cache_of_images(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def source() -> store.Source:
         real = toy()
