@@ -68,6 +68,7 @@ def test_a_model_of_ones_own_learns_a_condensed_set(output, capsys: pytest.Captu
     assert output(command) == first
 
 
+@pytest.mark.slow
 def test_methods_are_compared_on_digits(output) -> None:
     printed = output("compare_methods.py --ipc 1 --iterations 2 --nets 2 --epochs 2")
     rows = [line.split() for line in printed.splitlines()]

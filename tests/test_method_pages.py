@@ -46,6 +46,7 @@ def test_continual_learning(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path("runs/theirs/continual.png").exists()
 
 
+@pytest.mark.slow
 def test_it_gan(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     for command in commands("it-gan.md"):

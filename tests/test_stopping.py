@@ -115,10 +115,9 @@ class Counted(Told):
 
 
 def test_a_budget_counts_preparation(toy, tmp_path) -> None:
-    began = time.perf_counter()
+    endless = Herding(arch="MLP", epochs=1_000_000)
     with pytest.raises(Stopped, match="stopped by the time budget before the first iteration") as stopped:
-        condense(Herding(arch="MLP", epochs=1_000_000), toy(), 1, out=tmp_path / "run", time_budget=0.3)
-    assert time.perf_counter() - began < 5
+        condense(endless, toy(), 1, out=tmp_path / "run", compile="off", time_budget=0.3)
     assert stopped.value.signal is None
     assert not (tmp_path / "run").exists()
 
