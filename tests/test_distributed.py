@@ -298,7 +298,7 @@ def test_one_process_alone_logs() -> None:
         ),
         pytest.param(
             "condense dm --data digits --out file/run",
-            "Not a directory: file/run",
+            "which is a file: name another",
             marks=pytest.mark.processes,
         ),
         pytest.param(

@@ -194,7 +194,13 @@ def _listing(path: Path) -> list[tuple[str, int, int, int]]:
 
 @contextmanager
 def parents(path: Path) -> Iterator[None]:
-    """Make the directories above `path`; after an error in the block those that were made are gone again."""
+    """Make the directories above `path`; after an error in the block those that were made are gone again.
+
+    Raises InputError where one of them is a file.
+    """
+    above = next(parent for parent in path.parents if parent.exists())
+    if not above.is_dir():
+        raise InputError(f"{path} lies below {above}, which is a file: name another")
     missing = [parent for parent in path.parents if not parent.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
