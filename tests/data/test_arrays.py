@@ -207,3 +207,14 @@ def test_damage_under_other_compressions_is_refused(tmp_path: Path, method: int,
     data[40 + int(place * 400)] ^= 255
     path.write_bytes(data)
     assert "array 'images' is damaged" in refusal(path)
+
+
+def test_memory_that_runs_out_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "birds.npz")
+
+    def full(*_args: object, **_options: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", full)
+    with pytest.raises(MemoryError):
+        load(f"arrays:{path}")

@@ -70,7 +70,7 @@ def _array(archive: NpzFile, key: str) -> np.ndarray:
     try:
         _check_memory(key, header)
         array = archive[key]
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # of many types, as above
         raise _damaged(key, error) from None
