@@ -6,11 +6,11 @@ import torch
 
 from datacondense import Spec
 from datacondense.augment import parse
-from datacondense.distances import DISTANCES, Distance
-from datacondense.engine import Engine
-from datacondense.execution import Execution
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Execution
+from datacondense.methods.distances import DISTANCES, Distance
 from datacondense.networks import build
-from datacondense.streams import Streams
+from datacondense.utils.streams import Streams
 
 
 def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from datacondense import InputError, SyntheticSet, from_torch, load_set
-from datacondense.artifact import FILE_NAME, save
-from datacondense.files import read_tensors, write_tensors
+from datacondense.synthetic.set import FILE_NAME, save
+from datacondense.utils.files import read_tensors, write_tensors
 
 
 @pytest.fixture

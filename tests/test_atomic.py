@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from datacondense import InputError
-from datacondense.atomic import new_directory, new_file, put_back, sweep, write_bytes
-from datacondense.owner import Owner, of_tag, ours
+from datacondense.utils.atomic import new_directory, new_file, put_back, sweep, write_bytes
+from datacondense.utils.owner import Owner, of_tag, ours
 
 
 def dead() -> Owner:

@@ -12,11 +12,11 @@ from torch import Tensor
 from datacondense import InputError
 from datacondense.augment import STRATEGIES, Augmentation, Classic, Siamese, classic, parse, parse_training
 from datacondense.augment.classic import ClassicView
-from datacondense.engine import Engine
-from datacondense.execution import Execution
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Execution
 from datacondense.networks import build
-from datacondense.streams import Streams
-from datacondense.training import Recipe, train
+from datacondense.training.loop import Recipe, train
+from datacondense.utils.streams import Streams
 
 SHAPES = [(1, 28, 28), (3, 9, 12)]
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from datacondense import condense
-from datacondense.cli import main
-from datacondense.data import load
+from datacondense.cli.app import main
+from datacondense.data.source import load
 from datacondense.methods import Random
 
 

@@ -15,15 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from datacondense import DamagedFile, InputError, Spec, SyntheticSet, load_set, machine
-from datacondense.artifact import save
-from datacondense.data.pickles import read_torch
-from datacondense.exchange import export, import_sets
-from datacondense.files import read_tensors, write_tensors
-from datacondense.generated import Generated
-from datacondense.generators import build
-from datacondense.limits import affordable
-from datacondense.picture import to_png
+from datacondense import DamagedFile, InputError, Spec, SyntheticSet, load_set
+from datacondense.data.readers.pickles import read_torch
+from datacondense.formats import export, import_sets
+from datacondense.networks.generators import build
+from datacondense.pictures import to_png
+from datacondense.synthetic.generated import Generated
+from datacondense.synthetic.set import save
+from datacondense.utils import hardware
+from datacondense.utils.files import read_tensors, write_tensors
+from datacondense.utils.limits import affordable
 
 SPEC = Spec("toy", ("a", "b"), (1, 8, 8), (0.5,), (0.25,))
 
@@ -62,7 +63,7 @@ def test_a_generated_set_is_refused_by_what_it_decodes_to(little_memory: None) -
 
 
 def test_what_a_small_file_may_take_does_not_grow_with_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "available_memory", lambda: 2**45)
+    monkeypatch.setattr(hardware, "available_memory", lambda: 2**45)
     affordable(2**40, "it")
     affordable(2**30, "it", held=10)
     affordable(9 * 2**30, "it", held=2**26)
@@ -153,7 +154,7 @@ def test_a_packed_archive_of_others_is_refused_before_it_is_unpacked(
     with zipfile.ZipFile("in.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("images.npy", npy(np.zeros((2**20, 1, 8, 8), np.uint8)))
         archive.writestr("labels.npy", npy(np.zeros(2**20, np.int8)))
-    monkeypatch.setattr(machine, "available_memory", lambda: 2**27)
+    monkeypatch.setattr(hardware, "available_memory", lambda: 2**27)
     tracemalloc.start()
     with pytest.raises(InputError, match=r"in\.npz: its arrays would take"):
         import_sets("in.npz", SPEC, "back")

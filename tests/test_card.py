@@ -11,8 +11,8 @@ import torch
 import yaml
 
 from datacondense import Spec, SyntheticSet
-from datacondense.exchange.card import card
-from datacondense.exchange.scores import Accuracies
+from datacondense.formats.accuracies import Accuracies
+from datacondense.formats.card import card
 
 NAMES = [
     "<script>alert(1)</script>",

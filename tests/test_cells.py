@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from datacondense import InputError
-from datacondense.cells import keeping_last, names, recorded, run_all
-from datacondense.cli import main
-from datacondense.data import DATASETS
-from datacondense.distributed import ALONE
+from datacondense.cli.app import main
+from datacondense.data.source import DATASETS
+from datacondense.experiments.presets import PRESETS, Preset
+from datacondense.experiments.reproduction import Plan, asked, plan, record_path
+from datacondense.experiments.sweep import keeping_last, names, recorded, run_all
 from datacondense.methods import DC
-from datacondense.presets import PRESETS, Preset
-from datacondense.reproduce import Plan, asked, plan, record_path
+from datacondense.utils.distributed import ALONE
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=2, batch_real=8, init="real")
 SMALL = Preset(title="Small", data="toy", ipc=1, method=METHOD, sets=1, nets=1)

@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 from datacondense import METHODS, NETWORKS, InputError, load_set
-from datacondense.cli import main
+from datacondense.cli.app import main
 from datacondense.cli.options import seconds as seconds_of
+from datacondense.experiments.presets import PRESETS
 from datacondense.networks import POOLS
-from datacondense.presets import PRESETS
 
 FLAGS = Path(__file__).parent / "cli_flags.txt"
 OTHERS = [

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from datacondense import Spec, SyntheticSet, load
-from datacondense.cli import main
-from datacondense.exchange import FORMATS, export, import_sets
+from datacondense.cli.app import main
+from datacondense.formats import FORMATS, export, import_sets
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datacondense import cache, load_set
-from datacondense.cli import main
+from datacondense import load_set
+from datacondense.cli.app import main
+from datacondense.utils import cache
 
 pytestmark = pytest.mark.filterwarnings("default::UserWarning")  # the command line prints them as notes
 QUICK = "--iterations 1 --batch-real 2 --arch ConvNetD1 --compile off --out run"

@@ -12,12 +12,13 @@ import torch
 from toy_methods import TOY
 
 from datacondense import InputError, Progress, condense, evaluate, export, import_sets, load_set
-from datacondense.cli import continuing, main
-from datacondense.continual import RECORD, Scenario, class_order, learn_continually, load_record, parted
-from datacondense.errors import Stopped
-from datacondense.exchange import read_sets
-from datacondense.memories import of_classes
+from datacondense.cli.app import main
+from datacondense.cli.commands import continual
+from datacondense.experiments.continual import RECORD, Scenario, class_order, learn_continually, load_record, parted
+from datacondense.experiments.rehearsal import of_classes
+from datacondense.formats import read_sets
 from datacondense.methods import METHODS, DistributionMatching, Random
+from datacondense.utils.errors import Stopped
 
 SMALL = Scenario(steps=2, per_class=2, orders=2, nets=2, epochs=3, arch="ConvNetD1")
 SIX = (12, 9, 12, 12, 10, 12)
@@ -183,12 +184,12 @@ def test_of_the_authors_files_in_a_directory_those_of_the_steps_are_taken(toy) -
     steps = [[torch.randn(2, 1, 8, 8), torch.tensor([k, k])] for k in range(3)]
     for number, seed in ((5, 0), (5, 1), (3, 0), (3, 1)):
         torch.save({"data": steps}, f"cl_herding_toy_ConvNetD1_2ipc_{number}steps_seed{seed}.pt")
-    assert len(continuing._given(here, train, 3)) == 2
+    assert len(continual._given(here, train, 3)) == 2
     with pytest.raises(InputError, match="came in other numbers of steps than --steps 4"):
-        continuing._given(here, train, 4)
+        continual._given(here, train, 4)
     torch.save({"data": steps}, "cl_DM_toy_ConvNetD1_2ipc_3steps_seed0.pt")
     with pytest.raises(InputError, match="it holds memories of DM and herding: give each a directory"):
-        continuing._given(here, train, 3)
+        continual._given(here, train, 3)
 
 
 def test_networks_train_as_asked_or_as_published(toy) -> None:

@@ -6,15 +6,17 @@ import time
 import pytest
 import torch
 
-from datacondense import InputError, Progress, Stopped, cache, condense, estimate, kept_training, trained
+from datacondense import InputError, Progress, Stopped, condense, estimate
 from datacondense.augment import parse
-from datacondense.engine import Engine
-from datacondense.execution import decide
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import decide
 from datacondense.methods import Forgetting, Herding, KCenter, Problem
 from datacondense.methods.coreset import embeddings, herd, spread
-from datacondense.streams import Streams
-from datacondense.trained import ForgettingEvents, Learning
-from datacondense.training import Recipe, Training
+from datacondense.training import cached, pretrained
+from datacondense.training.loop import Recipe, Training
+from datacondense.training.pretrained import ForgettingEvents, Learning
+from datacondense.utils import cache
+from datacondense.utils.streams import Streams
 
 
 def points(n: int = 40, width: int = 7) -> torch.Tensor:
@@ -96,7 +98,7 @@ def test_a_network_is_trained_once(toy, monkeypatch) -> None:
 
 
 def test_an_interrupted_training_goes_on_from_the_cache(toy, monkeypatch) -> None:
-    monkeypatch.setattr(kept_training, "KEPT_EVERY", 0.0)
+    monkeypatch.setattr(cached, "KEPT_EVERY", 0.0)
     whole = learn(toy(), epochs=5)
     next((cache.folder() / "networks").iterdir()).unlink()
     parts: list[float] = []
@@ -160,7 +162,7 @@ def test_long_work_before_the_choice_is_told(toy) -> None:
 
 
 def test_an_estimate_trains_for_seconds_only_and_tells_of_the_cache(toy, monkeypatch) -> None:
-    monkeypatch.setattr(trained, "_TIMED_SECONDS", 0.05)
+    monkeypatch.setattr(pretrained, "_TIMED_SECONDS", 0.05)
     real, method = toy(), Herding(epochs=4000, arch="ConvNetD1")
     began = time.perf_counter()
     foretold = estimate(method, real, 2)

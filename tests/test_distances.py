@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from datacondense.distances import DISTANCES, angle, layerwise, squares
+from datacondense.methods.distances import DISTANCES, angle, layerwise, squares
 
 
 def test_layerwise_counts_rows_of_weights_and_no_biases() -> None:

@@ -17,17 +17,17 @@ from torch import Tensor
 from torchrun import SOURCE, run, start
 
 from datacondense import InputError, condense, evaluate, load_set
-from datacondense.cli import main
-from datacondense.distributed import ALONE, Processes, _collective, all_processes
-from datacondense.engine import Engine
-from datacondense.errors import LostProcess
-from datacondense.evaluate import _standing_for_all
-from datacondense.execution import Execution
-from datacondense.launch import _met
+from datacondense.cli.app import main
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Execution
+from datacondense.evaluation.evaluator import _standing_for_all
+from datacondense.evaluation.protocol import Protocol
 from datacondense.methods import Problem, Random, differentiate
-from datacondense.protocol import Protocol
-from datacondense.synthetic import Pixels
-from datacondense.training import Recipe
+from datacondense.synthetic.parameters import Pixels
+from datacondense.training.loop import Recipe
+from datacondense.utils.distributed import ALONE, Processes, _collective, all_processes
+from datacondense.utils.errors import LostProcess
+from datacondense.utils.torchrun import _met
 
 FILES = {"synthetic.safetensors", "run.json", "log.jsonl", "checkpoint.safetensors", "images.png"}
 FILES |= {"neighbours.safetensors", "report.html"}

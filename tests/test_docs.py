@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datacondense.cli import main
+from datacondense.cli.app import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*(ROOT / "docs").rglob("*.md")])

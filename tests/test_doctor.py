@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datacondense import __version__
-from datacondense.cli import main
+from datacondense.cli.app import main
 
 
 def test_doctor(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

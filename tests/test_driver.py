@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from datacondense import Diverged, InputError, Progress, condense, load_set
-from datacondense.execution import Load
-from datacondense.files import read_json, write_json
+from datacondense.engine.execution import Load
 from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
 from datacondense.methods.representative import representatives
+from datacondense.utils.files import read_json, write_json
 
 METHOD = DistributionMatching(iterations=5, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 FILES = {

@@ -6,12 +6,12 @@ from torch._dynamo.utils import counters
 from torch.nn import functional as F
 
 from datacondense import InputError, Spec
-from datacondense import engine as engine_module
-from datacondense.distances import layerwise
-from datacondense.engine import Engine, _cuda_switches
-from datacondense.execution import Execution, Load, decide
+from datacondense.engine import engine as engine_module
+from datacondense.engine.engine import Engine, _cuda_switches
+from datacondense.engine.execution import Execution, Load, decide
+from datacondense.methods.distances import layerwise
 from datacondense.networks import build
-from datacondense.streams import Streams
+from datacondense.utils.streams import Streams
 
 SPEC = Spec("x", ("a", "b", "c"), (1, 16, 16), (0.5,), (0.5,))
 EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=4, classes_at_once=3, threads=2)

@@ -3,7 +3,7 @@
 import pytest
 
 import datacondense as dc
-from datacondense.errors import naming
+from datacondense.utils.errors import naming
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import pytest
 
 import datacondense
 from datacondense import InputError, estimate
-from datacondense.cli import main
-from datacondense.cli.foretelling import size
-from datacondense.engine import Engine
+from datacondense.cli.app import main
+from datacondense.cli.dry_run import size
+from datacondense.engine.engine import Engine
 from datacondense.methods import DC, DistributionMatching, Problem, Random
 
 CODE = """

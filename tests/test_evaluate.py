@@ -7,15 +7,15 @@ from torch.nn import functional as F
 
 from datacondense import ImageSet, InputError, Network, condense, evaluate
 from datacondense.augment import Siamese
-from datacondense.distributed import ALONE, Processes
-from datacondense.engine import Engine
-from datacondense.evaluate import join, together, train_share
-from datacondense.execution import Execution
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Execution
+from datacondense.evaluation.evaluator import join, together, train_share
+from datacondense.evaluation.protocol import protocol_for
 from datacondense.methods import DistributionMatching, Random
 from datacondense.networks import build
-from datacondense.protocol import protocol_for
-from datacondense.streams import Streams
-from datacondense.training import Recipe, train
+from datacondense.training.loop import Recipe, train
+from datacondense.utils.distributed import ALONE, Processes
+from datacondense.utils.streams import Streams
 
 EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=64, classes_at_once=3, threads=2)
 

@@ -9,8 +9,8 @@ import torch
 from toy_methods import TOY
 
 from datacondense import METHODS, Progress, SyntheticSet, condense, evaluate
-from datacondense.engine import Engine
-from datacondense.execution import decide
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import decide
 from datacondense.methods import (
     DC,
     DSA,
@@ -24,7 +24,7 @@ from datacondense.methods import (
     method_class,
     method_name,
 )
-from datacondense.streams import Streams
+from datacondense.utils.streams import Streams
 
 LONG: dict[str, Method] = {
     "dc": DC(iterations=60, batch_real=40, lr=0.3, arch="ConvNetD1"),

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from datacondense import NETWORKS, InputError, Spec
 from datacondense.networks import build
-from datacondense.streams import Streams
+from datacondense.utils.streams import Streams
 
 FASHION = ((1, 28, 28), 10)
 CIFAR10 = ((3, 32, 32), 10)

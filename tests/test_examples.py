@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import datacondense as dc
-from datacondense.cli import main
+from datacondense.cli.app import main
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "examples.md").read_text()

@@ -14,10 +14,20 @@ from PIL import Image
 from synthetic_sets import make
 
 from datacondense import InputError, Scores, Spec, SyntheticSet, load_set
-from datacondense.artifact import save
-from datacondense.exchange import FORMATS, Format, export, folder, hub, import_sets, npz, published, runs_in
-from datacondense.exchange.names import folder_names
-from datacondense.exchange.scores import Accuracies, known
+from datacondense.formats import (
+    FORMATS,
+    Format,
+    authors_pt,
+    export,
+    hf_dataset,
+    image_folder,
+    import_sets,
+    npz,
+    runs_in,
+)
+from datacondense.formats.accuracies import Accuracies, known
+from datacondense.formats.folder_names import folder_names
+from datacondense.synthetic.set import save
 
 ODD_NAMES = (
     "a/b",
@@ -149,13 +159,13 @@ def test_a_file_of_others_does_not_decide_what_is_opened(to: Format) -> None:
         Path("out").mkdir()
     match to:
         case "folder":
-            folder.write(lying, Path("out"))
+            image_folder.write(lying, Path("out"))
         case "hf":
-            hub.write(lying, Path("out"), accuracies={}, licence="mit")
+            hf_dataset.write(lying, Path("out"), accuracies={}, licence="mit")
         case "npz":
             npz.write(lying, Path("out"))
         case "pt":
-            published.write([lying], {}, Path("out"))
+            authors_pt.write([lying], {}, Path("out"))
     import_sets("out", None, "back")
     assert load_set("back").provenance["source"] == {"source": "digits"}
     assert json.loads(Path("back/run.json").read_text())["source"] == {"source": "digits"}

@@ -8,8 +8,8 @@ import torch
 from synthetic_sets import make
 
 from datacondense import InputError, load_set
-from datacondense.artifact import save
-from datacondense.exchange import FORMATS, Format, export, import_sets
+from datacondense.formats import FORMATS, Format, export, import_sets
+from datacondense.synthetic.set import save
 
 
 @pytest.fixture(autouse=True)

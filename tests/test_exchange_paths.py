@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from datacondense import InputError, Spec, SyntheticSet
-from datacondense.cli import main
-from datacondense.exchange import FORMATS, Format, export, import_sets
+from datacondense.cli.app import main
+from datacondense.formats import FORMATS, Format, export, import_sets
 
 SPEC = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
 

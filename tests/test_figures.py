@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datacondense.figures import save_bars, save_heat_map
-from datacondense.types import Scores
+from datacondense.evaluation.scores import Scores
+from datacondense.report.figures import save_bars, save_heat_map
 
 MANY = {f"ConvNetW{width}": [0.5, 0.6] for width in range(10, 22)}
 BOTH = pytest.mark.parametrize("draw", [save_bars, save_heat_map])

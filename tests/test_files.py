@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from datacondense import InputError
-from datacondense.atomic import new_directory, write_bytes
-from datacondense.files import parse_json, read_json, read_tensors, write_tensors
-from datacondense.paths import regular
+from datacondense.utils.atomic import new_directory, write_bytes
+from datacondense.utils.files import parse_json, read_json, read_tensors, write_tensors
+from datacondense.utils.paths import regular
 
 
 def test_tensors_and_header_come_back(tmp_path) -> None:

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from datacondense import Spec, SyntheticSet, load
-from datacondense.artifact import FILE_NAME, save
-from datacondense.exchange import FORMATS, export
-from datacondense.exchange.scores import Accuracies
+from datacondense.formats import FORMATS, export
+from datacondense.formats.accuracies import Accuracies
+from datacondense.synthetic.set import FILE_NAME, save
 
 PAGE = (Path(__file__).parent.parent / "docs" / "format.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -11,10 +11,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from datacondense import load_set
-from datacondense.cli import main
+from datacondense.cli.app import main
+from datacondense.experiments.presets import CONTINUAL, PRESETS
 from datacondense.methods import DC, DSA, DistributionMatching, Herding, Random, method_name
 from datacondense.networks import pool_archs
-from datacondense.presets import CONTINUAL, PRESETS
 
 PAGE = (Path(__file__).parent.parent / "docs/from-the-papers.md").read_text()
 CLASSES, OF_CLASS = 2, 30  # a fifth of them is for testing

@@ -6,14 +6,16 @@ import pytest
 import torch
 from published_biggan import published
 
-from datacondense import ImageSet, InputError, Spec, cache, image_set, kept_training, load
+from datacondense import ImageSet, InputError, Spec, image_set, load
 from datacondense.augment import parse
-from datacondense.engine import Engine
-from datacondense.execution import decide
-from datacondense.generated import Generated
-from datacondense.generative import GeneratorRecipe, Kind, trained_generator
-from datacondense.generators import GENERATORS, BigGAN, build
-from datacondense.streams import Streams
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import decide
+from datacondense.networks.generators import GENERATORS, BigGAN, build
+from datacondense.synthetic.generated import Generated
+from datacondense.training import cached
+from datacondense.training.generators import GeneratorRecipe, Kind, trained_generator
+from datacondense.utils import cache
+from datacondense.utils.streams import Streams
 
 
 def spec(channels: int = 1, height: int = 28, side: int = 28, classes: int = 10) -> Spec:
@@ -165,7 +167,7 @@ def test_a_gan_learns_what_classes_look_like(toy) -> None:
 
 @pytest.mark.parametrize("kind", ["decoder", "gan"])
 def test_interrupted_training_goes_on_bit_for_bit(kind: Kind, toy, monkeypatch) -> None:
-    monkeypatch.setattr(kept_training, "KEPT_EVERY", 0.0)
+    monkeypatch.setattr(cached, "KEPT_EVERY", 0.0)
     real = toy()
     whole = trained(kind, 6, real)
     next((cache.folder() / "generators").iterdir()).unlink()

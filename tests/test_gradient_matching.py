@@ -9,13 +9,13 @@ from torch.nn import functional as F
 
 from datacondense import InputError, condense
 from datacondense.augment import parse
-from datacondense.engine import Engine
-from datacondense.execution import decide
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import decide
 from datacondense.methods import DC, DSA, Problem, differentiate
 from datacondense.methods.representative import representatives
 from datacondense.networks import build
-from datacondense.streams import Streams
-from datacondense.synthetic import Pixels, noise
+from datacondense.synthetic.parameters import Pixels, noise
+from datacondense.utils.streams import Streams
 
 
 @pytest.mark.parametrize(

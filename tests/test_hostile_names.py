@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from datacondense import DamagedFile, InputError, Scores, condense, evaluate, keep_scores, load_set
-from datacondense.artifact import FILE_NAME, SyntheticSet, save
-from datacondense.cli import main
-from datacondense.cli.continuing import _label
-from datacondense.figures import save_bars, save_heat_map, save_steps
-from datacondense.kept_scores import kept_scores
+from datacondense.cli.app import main
+from datacondense.cli.commands.continual import _label
+from datacondense.evaluation.score_log import kept_scores
+from datacondense.experiments.reproduction import plan, record_path, variant
 from datacondense.methods import Random
 from datacondense.report import write_report
-from datacondense.reproduce import plan, record_path, variant
-from datacondense.text import file_name
+from datacondense.report.figures import save_bars, save_heat_map, save_steps
+from datacondense.synthetic.set import FILE_NAME, SyntheticSet, save
+from datacondense.utils.text import file_name
 
 NAMES = [
     "../../escape",

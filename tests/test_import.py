@@ -16,11 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from datacondense import InputError, Spec, SyntheticSet, load_set, machine
-from datacondense.cli import main
-from datacondense.exchange import export, import_sets
-from datacondense.exchange.scores import known
-from datacondense.picture import to_png
+from datacondense import InputError, Spec, SyntheticSet, load_set
+from datacondense.cli.app import main
+from datacondense.formats import export, import_sets
+from datacondense.formats.accuracies import known
+from datacondense.pictures import to_png
+from datacondense.utils import hardware
 
 SPEC = Spec("toy", ("a", "b", "c", "d"), (1, 4, 4), (0.5,), (0.25,))
 
@@ -277,7 +278,7 @@ def test_a_run_is_not_imported_again() -> None:
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     rewritten({"images.npy": npy(np.zeros((2**20, 1, 4, 4), np.float32))}, pack=zipfile.ZIP_DEFLATED)
     assert Path("bad.npz").stat().st_size < 2**17, "64 MiB in 128 KiB"
-    monkeypatch.setattr(machine, "available_memory", lambda: 2**27)  # of which a quarter may be taken
+    monkeypatch.setattr(hardware, "available_memory", lambda: 2**27)  # of which a quarter may be taken
     tracemalloc.start()
     with pytest.raises(InputError, match=r"bad\.npz: its arrays would take 0\.1 GiB of memory"):
         import_sets("bad.npz", None, "back")

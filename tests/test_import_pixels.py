@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from datacondense import ImageSet, InputError, condense, evaluate, load, load_set
-from datacondense.cli import main
-from datacondense.exchange import Pixels, import_sets
-from datacondense.exchange.pixels import Reading, normalised
-from datacondense.exchange.whitening import EPSILON, fitted
+from datacondense.cli.app import main
+from datacondense.formats import Pixels, import_sets
+from datacondense.formats.pixels import Reading, normalised
+from datacondense.formats.whitening import EPSILON, fitted
 from datacondense.methods import DistributionMatching
 
 OUR_CHOICE = "ignore:.*pixels are taken for"
@@ -195,7 +195,7 @@ def test_the_command_says_what_was_taken_for_what(train: ImageSet, capsys: pytes
 
 
 def test_an_option_that_contradicts_the_file_is_refused(train: ImageSet) -> None:
-    from datacondense.exchange import export
+    from datacondense.formats import export
 
     images, labels = first(train, 1)
     torch.save([images * 100, labels], "data.pt")

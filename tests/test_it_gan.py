@@ -4,10 +4,11 @@ import pytest
 import torch
 from toy_methods import TOY
 
-from datacondense import InputError, cache, condense, estimate, evaluate, export, load, load_set
-from datacondense.cli import main
-from datacondense.files import read_tensors
+from datacondense import InputError, condense, estimate, evaluate, export, load, load_set
+from datacondense.cli.app import main
 from datacondense.methods import ItGan, Random, method_class
+from datacondense.utils import cache
+from datacondense.utils.files import read_tensors
 
 
 def like(**changes) -> ItGan:

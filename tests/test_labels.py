@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from datacondense.labels import labels, of_paths
+from datacondense.report.run_names import labels, of_paths
 
 MADE = {"method": "dm", "settings": {"lr": 1.0}, "ipc": 1, "data": "digits", "seed": 0, "iterations_done": 5}
 

@@ -8,9 +8,9 @@ import torch
 from published_biggan import published
 
 from datacondense import ImageSet, InputError, image_set, load_set
-from datacondense.cli import main
-from datacondense.exchange import import_latents, import_sets
-from datacondense.generators import BigGAN
+from datacondense.cli.app import main
+from datacondense.formats import import_latents, import_sets
+from datacondense.networks.generators import BigGAN
 
 KEYS = {"z_inverse_all": "inverted", "z_eff_all": "informative"}
 

@@ -20,10 +20,10 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import IMAGES, SCALARS, EventAccumulator
 
 from datacondense import Diverged, InputError, Progress, TensorBoard, WeightsAndBiases, condense
-from datacondense.cli import main
-from datacondense.live import LIVE
+from datacondense.cli.app import main
 from datacondense.methods import DC, DistributionMatching, Random
-from datacondense.session import Session
+from datacondense.run.loggers import LIVE
+from datacondense.run.loop import Session
 
 METHOD = DistributionMatching(iterations=6, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 PAGE = (Path(__file__).parent.parent / "docs/live.md").read_text()

@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from datacondense import locks
-from datacondense.atomic import LOCK
-from datacondense.errors import InputError, Locked
-from datacondense.locks import Holder, replacing, writing
+from datacondense.utils import locks
+from datacondense.utils.atomic import LOCK
+from datacondense.utils.errors import InputError, Locked
+from datacondense.utils.locks import Holder, replacing, writing
 
 
 def refusal(place: Path, lock=writing) -> str:

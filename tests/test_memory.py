@@ -12,9 +12,9 @@ from limited import HOW, METHODS, shades
 
 import datacondense
 from datacondense import Progress, condense, load_set
-from datacondense.files import write_json
-from datacondense.memory import is_out_of_memory
+from datacondense.engine.out_of_memory import is_out_of_memory
 from datacondense.methods import GradientMatching
+from datacondense.utils.files import write_json
 
 SCRIPT = Path(__file__).parent / "support" / "limited.py"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does")

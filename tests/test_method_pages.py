@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from datacondense import load, load_set
-from datacondense.cli import main
-from datacondense.continual import class_order, load_record, parted
-from datacondense.files import read_tensors
+from datacondense.cli.app import main
+from datacondense.experiments.continual import class_order, load_record, parted
+from datacondense.utils.files import read_tensors
 
 DOCS = Path(__file__).parent.parent / "docs"
 

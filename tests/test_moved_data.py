@@ -16,7 +16,7 @@ from PIL import Image
 from readers import write_set
 
 from datacondense import DataNotFound, InputError, condense, load, load_set
-from datacondense.cli import main
+from datacondense.cli.app import main
 from datacondense.methods import DistributionMatching
 
 METHOD = DistributionMatching(iterations=2, batch_real=2, arch="ConvNetD1")

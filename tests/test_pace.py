@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from datacondense import Spec
-from datacondense.effort import effort
-from datacondense.pace import Pace
+from datacondense.engine.cost import effort
+from datacondense.utils.timing import Pace
 
 
 def follow(

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from datacondense import InputError, condense, load_set
-from datacondense.cli import main
-from datacondense.data import load
-from datacondense.kept_scores import kept_scores
+from datacondense.cli.app import main
+from datacondense.data.source import load
+from datacondense.evaluation.score_log import kept_scores
 from datacondense.methods import Random
 from datacondense.methods.plugins import load_file
-from datacondense.paths import named, resolved
 from datacondense.report import write_report
+from datacondense.utils.paths import named, resolved
 
 REFUSED = {
     "condense random --data digits --ipc 1 --out ''": "--out: its value is empty",

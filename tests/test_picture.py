@@ -10,10 +10,10 @@ from PIL import Image
 
 from datacondense import InputError, Spec, SyntheticSet, condense, image_set
 from datacondense.methods import Random
-from datacondense.picture import save_grid, save_rows
-from datacondense.picture.layout import arrange, class_labels
-from datacondense.picture.nearest import nearest
-from datacondense.picture.text import label
+from datacondense.pictures import save_grid, save_rows
+from datacondense.pictures.layout import arrange, class_labels
+from datacondense.pictures.nearest import nearest
+from datacondense.pictures.text import label
 
 
 def read(path: Path) -> np.ndarray:
@@ -171,7 +171,7 @@ def test_beside_each_image_of_a_selection_stands_the_same_real_one(toy, tmp_path
 def test_the_nearest_real_image_is_that_of_least_squared_difference(toy, monkeypatch: pytest.MonkeyPatch) -> None:
     real = toy(sizes=(30, 50, 20), channels=3)
     images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr("datacondense.picture.nearest._CHUNK_BYTES", 7 * 8 * 3 * 64)
+    monkeypatch.setattr("datacondense.pictures.nearest._CHUNK_BYTES", 7 * 8 * 3 * 64)
     for k in range(3):
         of_class = real.images[real.labels == k]
         distances = (of_class.long() - images[:, None].long()).square().sum((2, 3, 4))  # (5, B)

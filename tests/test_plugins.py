@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from datacondense import METHODS, InputError, condense, load_set
-from datacondense.cli import main
+from datacondense.cli.app import main
 from datacondense.methods import Method, plugins
 from datacondense.report.command import command
 

@@ -3,10 +3,10 @@
 import pytest
 
 from datacondense import METHODS, NETWORKS
+from datacondense.data.spec import Spec
+from datacondense.experiments.presets import PRESETS, Preset
 from datacondense.methods import DC, DSA, DistributionMatching, method_name
 from datacondense.networks import build, pool_archs
-from datacondense.presets import PRESETS, Preset
-from datacondense.types import Spec
 
 DATA = ["mnist", "fashion-mnist", "svhn", "cifar10", "cifar100"]
 README = {  # the authors' tables, images per class by dataset; "-" is theirs

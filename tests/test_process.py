@@ -10,8 +10,8 @@ from PIL import Image, ImageSequence
 
 from datacondense import InputError, Progress, condense, load_set
 from datacondense.methods import DistributionMatching, Random
-from datacondense.picture import save_process
-from datacondense.snapshots import load, paths
+from datacondense.report.process import save_process
+from datacondense.run.snapshots import load, paths
 
 METHOD = DistributionMatching(iterations=6, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 CELL = 8 * 8 + 4

@@ -11,14 +11,14 @@ import pytest
 from msgspec import Meta
 
 from datacondense import InputError, Method, condense, estimate, evaluate, keep_scores, networks
-from datacondense.cli import COMMANDS, main
-from datacondense.cli.commands import Condense
-from datacondense.continual import Scenario
-from datacondense.driver import check
+from datacondense.cli.app import COMMANDS, main
+from datacondense.cli.commands.condense import Condense
+from datacondense.data.spec import Spec
+from datacondense.experiments.continual import Scenario
 from datacondense.methods import METHODS, DistributionMatching
-from datacondense.ranges import check_arguments, check_fields, check_value
-from datacondense.training import Recipe
-from datacondense.types import Spec
+from datacondense.run.driver import check
+from datacondense.training.loop import Recipe
+from datacondense.utils.ranges import check_arguments, check_fields, check_value
 
 ABSURD = [-1, 0, 2**31, 2**63, 10**400, -(2**63), 1e39, -1e39, math.nan, math.inf, -math.inf]
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from datacondense import load_set
-from datacondense.cli import main
+from datacondense.cli.app import main
 from datacondense.data.named import NAMED
 
 ROOT = Path(__file__).parent.parent

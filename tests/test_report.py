@@ -14,14 +14,14 @@ import torch
 from toy_methods import TOY
 
 from datacondense import InputError, Spec, SyntheticSet, condense, evaluate, import_sets, methods
-from datacondense.artifact import save
-from datacondense.cli import COMMANDS, command_type, main
-from datacondense.cli.commands import Condense
+from datacondense.cli.app import COMMANDS, command_type, main
+from datacondense.cli.commands.condense import Condense
 from datacondense.cli.parsing import parse
 from datacondense.methods import DC, DistributionMatching, Method, Random
 from datacondense.report import write_report
 from datacondense.report.command import command
 from datacondense.report.words import accuracy, size
+from datacondense.synthetic.set import save
 
 
 def text_of(path: Path) -> str:
@@ -105,7 +105,7 @@ def test_what_the_page_is_made_of_lies_in_the_runs(runs: Path, monkeypatch: pyte
     write_report([runs / "one"], "here.html")
     moved = runs.parent / "elsewhere"
     runs.rename(moved)
-    monkeypatch.setattr("datacondense.data.load", None)
+    monkeypatch.setattr("datacondense.data.source.load", None)
     write_report([moved / "one"], "there.html")
     assert Path("here.html").read_text() == Path("there.html").read_text()
 
@@ -121,7 +121,7 @@ def test_nearest_real_images_are_those_of_the_training_set(toy, tmp_path) -> Non
 
 
 def test_of_large_data_the_neighbours_are_those_that_were_asked_for(runs: Path, monkeypatch) -> None:
-    monkeypatch.setattr("datacondense.picture.SEARCHED", 1000)
+    monkeypatch.setattr("datacondense.pictures.SEARCHED", 1000)
     assert main("condense random --data digits --ipc 1 --out large".split()) == 0
     assert 'class="real"' not in Path("large/report.html").read_text()
     assert main("show large --real".split()) == 0

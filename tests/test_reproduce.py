@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from datacondense import InputError, Stopped, condense, load_set
-from datacondense.cells import recorded
-from datacondense.data import DATASETS, load
+from datacondense.data.source import DATASETS, load
+from datacondense.evaluation.protocol import protocol_for
+from datacondense.experiments.presets import PRESETS, Preset
+from datacondense.experiments.reproduction import plan, reproduce
+from datacondense.experiments.sweep import recorded
 from datacondense.methods import DC, DistributionMatching, Random
-from datacondense.observers import Progress
-from datacondense.presets import PRESETS, Preset
-from datacondense.protocol import protocol_for
-from datacondense.reproduce import plan, reproduce
-from datacondense.rundir import EVALUATION
+from datacondense.run.directory import EVALUATION
+from datacondense.run.observers import Progress
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(

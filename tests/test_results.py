@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from datacondense import InputError
-from datacondense.presets import PRESETS
-from datacondense.results import page, read, row
+from datacondense.experiments.presets import PRESETS
+from datacondense.experiments.results_page import page, read, row
 
 RECORD: dict[str, Any] = {
     "preset": "dc/fashion-mnist/1",

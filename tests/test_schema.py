@@ -11,23 +11,28 @@ import torch
 from mutations import mutated
 
 import datacondense as dc
-from datacondense import DamagedFile, cache, condense, evaluate, measured, picture, records
-from datacondense.cli import main
-from datacondense.continual import load_record
-from datacondense.data import store
-from datacondense.engine import Engine
-from datacondense.exchange import export, import_sets
-from datacondense.files import parse_json, read_as, read_tensors, write_tensors
-from datacondense.job import settle
-from datacondense.kept_scores import keep_scores, kept_scores
-from datacondense.kept_training import Kept
-from datacondense.memories import steps_of
+from datacondense import DamagedFile, condense, evaluate, pictures
+from datacondense.cli.app import main
+from datacondense.data.sources import store
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import ExecutionFields
+from datacondense.evaluation.score_log import keep_scores, kept_scores
+from datacondense.experiments.continual import load_record
+from datacondense.experiments.records import Reproduced
+from datacondense.experiments.rehearsal import steps_of
+from datacondense.formats import export, import_sets
 from datacondense.methods import DistributionMatching, Random
 from datacondense.report import write_report
-from datacondense.rundir import RunDirectory
-from datacondense.schema import Fraction, check, declared, in_words
-from datacondense.snapshots import load as load_snapshot
-from datacondense.streams import Streams
+from datacondense.run import records
+from datacondense.run.directory import RunDirectory
+from datacondense.run.job import settle
+from datacondense.run.snapshots import load as load_snapshot
+from datacondense.synthetic.set import Header
+from datacondense.training.cached import Kept
+from datacondense.utils import cache
+from datacondense.utils.files import parse_json, read_as, read_tensors, write_tensors
+from datacondense.utils.schema import Fraction, check, declared, in_words
+from datacondense.utils.streams import Streams
 
 METHOD = DistributionMatching(arch="MLP", iterations=3, batch_real=8)
 SCORES: dict[str, Any] = {
@@ -57,7 +62,7 @@ EXECUTION = {"device": "cpu", "precision": "fp32", "compile": False, "chunk": 8,
 )
 def test_one_line_names_the_field(change: dict[str, Any], said: str) -> None:
     with pytest.raises(DamagedFile) as caught:
-        check({**EXECUTION, **change}, records.ExecutionFields, "x is damaged")
+        check({**EXECUTION, **change}, ExecutionFields, "x is damaged")
     assert str(caught.value) == said
 
 
@@ -111,7 +116,7 @@ def test_what_we_write_is_as_declared_and_is_read_as_it_was(toy, tmp_path) -> No
     recorded = json.loads((run / "run.json").read_text())
     assert RunDirectory(run).recorded() == recorded
     assert check(recorded, records.Resumable).execution.threads == recorded["execution"]["threads"]
-    for path, kind in ((run / "checkpoint.safetensors", records.CheckpointHeader), (run, records.Header)):
+    for path, kind in ((run / "checkpoint.safetensors", records.CheckpointHeader), (run, Header)):
         _, header = read_tensors(path / "synthetic.safetensors" if path == run else path)
         check(header, kind)
     for path in (run / "snapshots").iterdir():
@@ -122,7 +127,7 @@ def test_every_record_in_the_repository_is_as_declared() -> None:
     lines = [line for path in Path("results").glob("*.jsonl") for line in path.read_text().splitlines()]
     assert lines
     for line in lines:
-        check(parse_json(line), measured.Reproduced)
+        check(parse_json(line), Reproduced)
     for path in Path("results").glob("continual/*.json"):
         load_record(path)
 
@@ -326,12 +331,12 @@ def test_a_kept_training_that_does_not_fit_is_made_again(change: dict[str, torch
 
 def test_neighbours_that_do_not_fit(toy, tmp_path) -> None:
     made = condense(Random(arch="MLP"), toy(), 1, out=tmp_path)
-    path = tmp_path / picture.NEIGHBOURS_FILE
+    path = tmp_path / pictures.NEIGHBOURS_FILE
     tensors, header = read_tensors(path)
     for change in ({"index": torch.zeros(3)}, {"images": torch.zeros(3, 1, 8, 8)}, {"index": torch.zeros(2).long()}):
         write_tensors(path, {**tensors, **change}, header)
         with pytest.raises(DamagedFile, match=r"is damaged: its tensors are not int64"):
-            picture.load_neighbours(made, path)
+            pictures.load_neighbours(made, path)
 
 
 @pytest.mark.parametrize("steps", [[["0"], ["1"]], [["0"], ["0"], ["1", "2"]], [[], ["0", "1", "2"]]])

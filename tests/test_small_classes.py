@@ -13,15 +13,16 @@ from torchrun import run as run_processes
 from toy_methods import TOY
 
 from datacondense import InputError, SyntheticSet, condense, load_set
-from datacondense.baselines import baselines
-from datacondense.cli import main
-from datacondense.continual import Scenario, learn_continually
-from datacondense.exchange import FORMATS, export, import_sets
+from datacondense.cli.app import main
+from datacondense.evaluation.baselines import baselines
+from datacondense.experiments.continual import Scenario, learn_continually
+from datacondense.formats import FORMATS, export, import_sets
 from datacondense.methods import DistributionMatching, Matching, Random, Selection
 from datacondense.methods.uneven import JITTER, varied
-from datacondense.picture import draw_grid, save_process
-from datacondense.storage import of_set
-from datacondense.synthetic import Pixels
+from datacondense.pictures import draw_grid
+from datacondense.report.footprint import of_set
+from datacondense.report.process import save_process
+from datacondense.synthetic.parameters import Pixels
 
 SIZES = (3, 1, 40, 5)
 IPC = 5

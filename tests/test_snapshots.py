@@ -9,7 +9,7 @@ import torch
 
 from datacondense import InputError, Progress, condense, load_set
 from datacondense.methods import DistributionMatching, Random
-from datacondense.snapshots import load, moments, paths
+from datacondense.run.snapshots import load, moments, paths
 
 METHOD = DistributionMatching(iterations=6, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 

@@ -1,14 +1,16 @@
 import pytest
 import torch
 
-from datacondense import evaluate, execution, networks
+from datacondense import evaluate, networks
 from datacondense.augment import parse_training
-from datacondense.engine import Engine
-from datacondense.execution import Execution, networks_at_once
-from datacondense.stacked import Form, train_side_by_side
-from datacondense.streams import Streams
-from datacondense.training import Recipe, train
-from datacondense.types import ImageSet, LabelledImages, Spec
+from datacondense.data.image_set import ImageSet, LabelledImages
+from datacondense.data.spec import Spec
+from datacondense.engine import execution
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Execution, networks_at_once
+from datacondense.training.ensemble import Form, train_side_by_side
+from datacondense.training.loop import Recipe, train
+from datacondense.utils.streams import Streams
 
 SPEC = Spec("x", ("a", "b", "c"), (1, 16, 16), (0.5,), (0.5,))
 EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=32, classes_at_once=3, threads=1)

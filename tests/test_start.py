@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datacondense import InputError, condense, load_set
-from datacondense.cli import main
+from datacondense.cli.app import main
 from datacondense.methods import DC, DistributionMatching, Random
 
 FIRST = DistributionMatching(iterations=3, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")

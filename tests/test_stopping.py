@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from datacondense import Diverged, Progress, Stopped, cache, condense, load_set
-from datacondense.cli import main
-from datacondense.files import read_tensors
+from datacondense import Diverged, Progress, Stopped, condense, load_set
+from datacondense.cli.app import main
 from datacondense.methods import DistributionMatching, Herding, ItGan, KCenter, Method
-from datacondense.picture import NEIGHBOURS_FILE
-from datacondense.rundir import RUN
+from datacondense.pictures import NEIGHBOURS_FILE
+from datacondense.run.directory import RUN
+from datacondense.utils import cache
+from datacondense.utils.files import read_tensors
 
 IT_GAN = ItGan(
     iterations=2, arch="MLP", generator_steps=6, width=8, latent=4, inversion_steps=2, epochs=2, networks=3,
@@ -165,7 +166,7 @@ def test_a_run_is_complete_only_when_its_pictures_are_there(toy, tmp_path, monke
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("datacondense.picture.save_grid", killed)
+    monkeypatch.setattr("datacondense.pictures.save_grid", killed)
     method = DistributionMatching(iterations=2, batch_real=8, arch="ConvNetD1")
     with pytest.raises(KeyboardInterrupt):
         condense(method, toy(), 1, out=tmp_path)

@@ -8,9 +8,9 @@ from PIL import Image
 from toy_methods import TOY
 
 from datacondense import condense, load_set
-from datacondense.cli import main
+from datacondense.cli.app import main
 from datacondense.methods import Random
-from datacondense.storage import Footprint, of_set
+from datacondense.report.footprint import Footprint, of_set
 
 
 def test_pixels(toy) -> None:

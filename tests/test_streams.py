@@ -1,6 +1,6 @@
 import torch
 
-from datacondense.streams import Streams
+from datacondense.utils.streams import Streams
 
 
 def numbers(generator: torch.Generator) -> list[float]:

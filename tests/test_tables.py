@@ -9,7 +9,7 @@ from rich.table import Table
 from datacondense.cli import display
 from datacondense.cli.display import OUT, class_table, cross_table, score_table
 from datacondense.cli.tables import show_table
-from datacondense.types import Scores
+from datacondense.evaluation.scores import Scores
 
 WIDTHS = (20, 40, 60, 80, 120)
 ARCHS = ("ConvNet", "AlexNet", "VGG11BN", "ResNet18BN_AP")

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from datacondense.cli.display import ERR, OUT, RunDisplay, complain, say
 from datacondense.cli.tables import show_table
-from datacondense.text import file_name, printable
+from datacondense.utils.text import file_name, printable
 
 HOSTILE = (
     *("\x1b[2J", "\x1b]0;title\x07", "\x07", "\b\b", "\r", "\x00", "\x7f", "\x9b31m", "\x85", "a\nb", "\t"),

@@ -3,11 +3,11 @@
 import torch
 
 from datacondense.augment import parse
-from datacondense.engine import Engine
-from datacondense.execution import decide
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import decide
 from datacondense.networks import build
-from datacondense.streams import Streams
-from datacondense.training import Recipe, Training, train
+from datacondense.training.loop import Recipe, Training, train
+from datacondense.utils.streams import Streams
 
 
 def test_a_training_that_was_put_down_is_taken_up_bit_for_bit(toy) -> None:

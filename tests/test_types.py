@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from datacondense import InputError, Scores, Spec
-from datacondense.streams import Streams
-from datacondense.types import check_names
+from datacondense.data.spec import check_names
+from datacondense.utils.streams import Streams
 
 
 def test_spec_survives_json(toy) -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from datacondense import InputError, load, load_set
-from datacondense.cli import main
-from datacondense.exchange.scores import known
+from datacondense.cli.app import main
+from datacondense.formats.accuracies import known
 from datacondense.report import write_report
 
 QUICK = "--data digits --arch ConvNetD1 --ipc 1 --iterations 4 --batch-real 8 --compile off"

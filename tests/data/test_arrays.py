@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datacondense import machine
-from datacondense.data import load
-from datacondense.errors import InputError
+from datacondense.data.source import load
+from datacondense.utils import hardware
+from datacondense.utils.errors import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 4, 5, 3), dtype=np.uint8)
 LABELS = np.arange(30) % 3
@@ -183,7 +183,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: py
     path = tmp_path / "birds.npz"
     np.savez_compressed(path, images=np.zeros((200, 100, 100), np.uint8), labels=LABELS)
     assert path.stat().st_size < 10_000
-    monkeypatch.setattr(machine, "available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(hardware, "available_memory", lambda: 1_000_000)
     assert "array 'images' needs 0.0 GiB of memory, but only 0.0 are free" in refusal(path)
 
 

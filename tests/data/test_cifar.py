@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from readers import refusal
 
-from datacondense.data import cifar, load
+from datacondense.data.readers import cifar
+from datacondense.data.source import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not the published files:UserWarning")  # they are made here
 

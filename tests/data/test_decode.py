@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from datacondense import InputError
-from datacondense.data.decode import decode, inspect, pixels
+from datacondense.data.sources.decode import decode, inspect, pixels
 
 RANDOM = np.random.default_rng(0)
 FORMATS = ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "ICO", "JPEG2000", "AVIF"]

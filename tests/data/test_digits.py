@@ -2,7 +2,7 @@ import hashlib
 
 import numpy as np
 
-from datacondense.data import load
+from datacondense.data.source import load
 
 
 def test_the_digits_are_those_of_scikit_learn_and_their_split_never_changes() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datacondense.data import load
-from datacondense.data.kinds import EXTENSIONS
-from datacondense.errors import InputError
-from datacondense.types import ImageSet
+from datacondense.data.image_set import ImageSet
+from datacondense.data.source import load
+from datacondense.data.sources.image_files import EXTENSIONS
+from datacondense.utils.errors import InputError
 
 
 def write(path: Path, colour: int | tuple[int, ...] = 0, mode: str = "RGB", size: tuple[int, int] = (6, 4)) -> Path:

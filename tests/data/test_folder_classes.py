@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from datacondense import InputError, image_set, load
-from datacondense.data.kinds import HEIF
+from datacondense.data.sources.image_files import HEIF
 
 
 def picture(path: Path, value: int = 9) -> None:

@@ -13,9 +13,11 @@ import torch
 from datasets import config
 from PIL import Image
 
-from datacondense import InputError, cache, load
-from datacondense.data import absolute, hub
+from datacondense import InputError, load
 from datacondense.data.options import silent
+from datacondense.data.source import absolute
+from datacondense.data.sources import hub
+from datacondense.utils import cache
 
 NAMES = ["owl", "wren"]
 

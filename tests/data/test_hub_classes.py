@@ -13,10 +13,10 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, config, 
 from PIL import Image
 
 from datacondense import ImageSet, InputError, load
-from datacondense.data import hub
-from datacondense.data.columns import matched
 from datacondense.data.named import NAMED
 from datacondense.data.options import silent
+from datacondense.data.sources import hub
+from datacondense.data.sources.hub_columns import matched
 
 TRUTH = {10: "ant", 20: "bee", 30: "cat"}
 """Value of all pixels of an image -> its class."""

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from readers import TRAIN_LABELS, encode, refusal, write_set
 
-from datacondense.data import idx, load
 from datacondense.data.named import NAMED
+from datacondense.data.readers import idx
+from datacondense.data.source import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not the published files:UserWarning")  # they are made here
 (DEBIAN,) = NAMED["fashion-mnist"].system

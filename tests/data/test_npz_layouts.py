@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from datacondense.data import load
-from datacondense.errors import InputError
+from datacondense.data.source import load
+from datacondense.utils.errors import InputError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 4, 5), dtype=np.uint8)
 LABELS = np.arange(30) % 3

@@ -13,10 +13,11 @@ import torch
 from folders import Told, birds, left, picture, refusal
 from PIL import Image
 
-from datacondense import InputError, image_set, load, machine
-from datacondense.data import parallel, tree
-from datacondense.data.folder import read_files
+from datacondense import InputError, image_set, load
 from datacondense.data.options import Options, silent
+from datacondense.data.sources import file_tree, parallel
+from datacondense.data.sources.folder import read_files
+from datacondense.utils import hardware
 
 RANDOM = np.random.default_rng(0)
 
@@ -223,7 +224,7 @@ def test_little_memory_leaves_out_no_image(tmp_path: Path, monkeypatch: pytest.M
     birds(tmp_path)
     for i in range(6):
         Image.fromarray(RANDOM.integers(0, 256, (300, 300, 3), np.uint8)).save(tmp_path / f"owl/{i}.png")
-    monkeypatch.setattr(machine, "available_memory", lambda: 2**20)
+    monkeypatch.setattr(hardware, "available_memory", lambda: 2**20)
     assert sum(map(len, load(f"folder:{tmp_path}", image_size=8, skip_broken=True))) == 12
 
 
@@ -238,7 +239,7 @@ def test_a_failing_disk_makes_no_image_a_broken_one(
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return Path(path).open(mode)
 
-    monkeypatch.setattr(tree, "open", failing, raising=False)
+    monkeypatch.setattr(file_tree, "open", failing, raising=False)
     with pytest.raises(OSError, match=r"Input/output error: .*/owl/3.png"):
         load(f"folder:{tmp_path}", skip_broken=skip_broken)
     assert left() == []
@@ -256,7 +257,7 @@ def test_an_image_without_memory_for_it_is_not_a_broken_one(tmp_path: Path, monk
 
 
 def test_few_large_images_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "available_memory", lambda: 4000)
+    monkeypatch.setattr(hardware, "available_memory", lambda: 4000)
     monkeypatch.setattr(parallel, "workers", lambda: 8)
     for each, most in ((1, 16), (300, 3), (5000, 1)):
         begun: list[int] = []
@@ -276,7 +277,7 @@ def test_small_classes_are_left_out_of_what_is_stored(tmp_path: Path, monkeypatc
     for i in range(3):
         picture(tmp_path / "birds/tit" / f"{i}.png")
     whole, _ = load(f"folder:{tmp_path / 'birds'}")
-    monkeypatch.setattr(machine, "available_memory", lambda: 2**10)  # as for images that do not fit
+    monkeypatch.setattr(hardware, "available_memory", lambda: 2**10)  # as for images that do not fit
     train = test = whole
     for _ in range(2):
         with pytest.warns(UserWarning, match=r"birds: left out classes with fewer than 3 training images: tit \(2\)"):

@@ -9,8 +9,9 @@ import pytest
 import torch
 from folders import Told, birds, packed, picture, refusal
 
-from datacondense import cache, load
-from datacondense.data import tree
+from datacondense import load
+from datacondense.data.sources import file_tree
+from datacondense.utils import cache
 
 
 @pytest.mark.parametrize("test", ["val", "valid", "validation"])
@@ -148,7 +149,7 @@ def test_a_zip_bomb_is_refused_without_unpacking_it(tmp_path: Path, monkeypatch:
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("owl/9.png", "w") as file:
         for _ in range(40):
             file.write(bytes(2**20))
-    monkeypatch.setattr(tree, "MOST_BYTES", 2**24)
+    monkeypatch.setattr(file_tree, "MOST_BYTES", 2**24)
     assert "owl/9.png has 40 MiB, more than 16: make it smaller" in refusal(path)
 
 

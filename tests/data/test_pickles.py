@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from datacondense.data.pickles import read_pickle, read_torch
-from datacondense.errors import InputError
+from datacondense.data.readers.pickles import read_pickle, read_torch
+from datacondense.utils.errors import InputError
 
 
 class Creates:

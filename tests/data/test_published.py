@@ -10,8 +10,8 @@ import pytest
 from readers import TEST_LABELS, TRAIN_LABELS, encode, write_set
 
 from datacondense import InputError, load
-from datacondense.data import idx, published
 from datacondense.data.named import NAMED
+from datacondense.data.readers import checksums, idx
 
 (DEBIAN,) = NAMED["fashion-mnist"].system
 fashion = pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs the Debian package dataset-fashion-mnist")
@@ -32,10 +32,10 @@ def notes(source: str, folder: Path) -> list[str]:
 
 
 def test_the_table() -> None:
-    every = [md5 for files in published.MD5.values() for md5 in files.values()]
+    every = [md5 for files in checksums.MD5.values() for md5 in files.values()]
     assert len(set(every)) == len(every)
     assert all(len(md5) == 32 and set(md5) <= set("0123456789abcdef") for md5 in every)
-    for name, files in published.MD5.items():
+    for name, files in checksums.MD5.items():
         if name in NAMED:
             known = {file for layout in NAMED[name].layouts for file in layout.files} - {f"{name}-python.tar.gz"}
             assert {file for file in known if not file.endswith(".tar.gz")} <= files.keys()
@@ -78,14 +78,14 @@ def test_what_the_files_are_counts_and_not_what_their_folder_is_called(clothes: 
 @fashion
 def test_the_table_holds_the_checksums_of_what_is_here() -> None:
     for name, dimensions in idx.FILES.items():
-        assert idx.digest_of(DEBIAN / f"{name}.gz", dimensions) == published.MD5["fashion-mnist"][name]
+        assert idx.digest_of(DEBIAN / f"{name}.gz", dimensions) == checksums.MD5["fashion-mnist"][name]
 
 
 def publish(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path) -> None:
     """Take the files of a folder for the published ones of a set."""
     for path in folder.iterdir():
-        origin = published.Origin(name, path.name)
-        monkeypatch.setitem(published._ORIGINS, published.digest_file(path), origin)
+        origin = checksums.Origin(name, path.name)
+        monkeypatch.setitem(checksums._ORIGINS, checksums.digest_file(path), origin)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -117,7 +117,7 @@ def test_a_file_in_the_place_of_another(tmp_path: Path, monkeypatch: pytest.Monk
     labels = encode(np.arange(20) % 10)
     (mine / TRAIN_LABELS).write_bytes(labels)
     publish(monkeypatch, "mnist", mine)
-    monkeypatch.setitem(published._ORIGINS, published.digest(labels), published.Origin("mnist", TEST_LABELS))
+    monkeypatch.setitem(checksums._ORIGINS, checksums.digest(labels), checksums.Origin("mnist", TEST_LABELS))
     assert notes("mnist", mine) == [f"{mine}: {TRAIN_LABELS} is the published {TEST_LABELS}"]
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from datacondense import ImageSet, InputError, Spec, cache, machine
-from datacondense.data import build, division
+from datacondense import ImageSet, InputError, Spec
+from datacondense.data import build, splits
+from datacondense.data.sources.store import Source, fetch, key
 from datacondense.data.statistics import Statistics
-from datacondense.data.store import Source, fetch, key
+from datacondense.utils import cache, hardware
 
 
 def source(count: int = 20, *, channels: int = 3, split: bool = True, classes: int = 2, **rest) -> Source:
@@ -63,7 +64,7 @@ def test_what_is_stored_is_not_made_again() -> None:
 def test_a_fifth_is_set_aside_as_split_does() -> None:
     train, test = fetch("a", lambda: source(split=False))
     values = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, 3, 4, 5)
-    expected = division.split(
+    expected = splits.split(
         build.image_set(values, torch.arange(20) % 2, name="mine", class_names=["class 0", "class 1"])
     )
     for ours, theirs in zip((train, test), expected, strict=True):
@@ -74,7 +75,7 @@ def test_a_fifth_is_set_aside_as_split_does() -> None:
 
 def test_a_large_set_is_mapped_and_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     small, _ = fetch("a", source)
-    monkeypatch.setattr(machine, "available_memory", lambda: 100)
+    monkeypatch.setattr(hardware, "available_memory", lambda: 100)
     mapped, _ = fetch("a", source)
     assert isinstance(np.load(cache.folder() / "sets/a/train.images.npy", mmap_mode="c"), np.memmap)
     draw = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)

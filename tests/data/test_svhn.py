@@ -8,7 +8,8 @@ import pytest
 import scipy.io
 from readers import refusal
 
-from datacondense.data import load, svhn
+from datacondense.data.readers import svhn
+from datacondense.data.source import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not the published files:UserWarning")  # they are made here
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32)).astype(np.uint8)

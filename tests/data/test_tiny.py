@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from readers import refusal
 
-from datacondense.data import tiny
 from datacondense.data.named import NAMED, Found
-from datacondense.data.places import Arrays, Listing
+from datacondense.data.readers import tiny_imagenet
+from datacondense.data.search_paths import Arrays, Listing
 
 WNIDS = ("n01443537", "n01629819", "n02002724")
 SET = NAMED["tiny-imagenet"]
@@ -191,7 +191,9 @@ def test_a_file_that_lacks_a_key_or_is_no_dict_is_refused(tmp_path: Path) -> Non
     path = tmp_path / "tinyimagenet.pt"
     for value in ({key: value for key, value in tensors().items() if key != "classes"}, [1], torch.zeros(2)):
         torch.save(value, path)
-        assert refusal(tiny.read_file, path).startswith(f"{path} is not the file of TinyImageNet: expected a dict")
+        assert refusal(tiny_imagenet.read_file, path).startswith(
+            f"{path} is not the file of TinyImageNet: expected a dict"
+        )
 
 
 class Creates:
