@@ -10,9 +10,11 @@ import pytest
 import datacondense
 
 PACKAGE = Path(datacondense.__file__).parent
-ROOMS = "utils data augment networks engine training synthetic methods pictures run evaluation formats experiments report cli"
+ROOMS = "utils data augment networks engine training synthetic methods pictures run evaluation formats experiments report cli"  # noqa: E501 (one line)
 ORDER = {room: place for place, room in enumerate(ROOMS.split())}
-MODULES = {path.relative_to(PACKAGE).with_suffix("").parts: path for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES: dict[tuple[str, ...], Path] = {
+    path.relative_to(PACKAGE).with_suffix("").parts: path for path in sorted(PACKAGE.rglob("*.py"))
+}
 
 
 def imported(module: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

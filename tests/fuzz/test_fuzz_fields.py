@@ -14,7 +14,8 @@ from markupsafe import Markup
 from mutations import JUNK, Judge, mutated
 
 import datacondense as dc
-from datacondense import ImageSet, cli, formats, pictures
+from datacondense import ImageSet, formats, pictures
+from datacondense.cli import app
 from datacondense.cli.commands import continual
 from datacondense.cli.commands import evaluate as evaluate_command
 from datacondense.data.sources import store
@@ -152,7 +153,7 @@ def resumed(path: str, ipc: int = 2) -> None:
 
 
 def run(*arguments: str) -> int:
-    return cli.main(list(arguments))
+    return app.main(list(arguments))
 
 
 def test_run_json(work: Path) -> None:

@@ -45,7 +45,7 @@ class Holder:
     command: str
     since: str
     """Local time."""
-    torchrun: str = ""
+    launch: str = ""
     """The launch of several processes that it belongs to."""
 
     @staticmethod

@@ -72,7 +72,7 @@ def test_the_record_over_most_networks_counts_and_the_newest_of_these(tmp_path: 
 
 
 def test_the_page_of_this_repository_is_that_of_its_records() -> None:
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     assert (root / "docs/results.md").read_text() == page(root / "results")
 
 

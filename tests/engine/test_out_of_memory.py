@@ -16,7 +16,7 @@ from datacondense.engine.out_of_memory import is_out_of_memory
 from datacondense.methods import GradientMatching
 from datacondense.utils.files import write_json
 
-SCRIPT = Path(__file__).parent / "support" / "limited.py"
+SCRIPT = Path(__file__).parents[1] / "support" / "limited.py"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does")
 
 

@@ -125,9 +125,9 @@ def test_what_a_process_of_another_machine_may_be_writing_is_refused_with_the_fi
 
 def test_a_launch_that_starts_again_on_another_machine_goes_on(tmp_path, monkeypatch) -> None:
     (tmp_path / LOCK).write_bytes(elsewhere(lambda holder: replace(holder, launch="a")))
-    monkeypatch.setattr(locks.launch, "mark", lambda: {"id": "b", "process": 1})
+    monkeypatch.setattr(locks.torchrun, "mark", lambda: {"id": "b", "process": 1})
     assert "may be in use by" in refusal(tmp_path)
-    monkeypatch.setattr(locks.launch, "mark", lambda: {"id": "a", "process": 1})
+    monkeypatch.setattr(locks.torchrun, "mark", lambda: {"id": "a", "process": 1})
     assert refusal(tmp_path) == ""
 
 

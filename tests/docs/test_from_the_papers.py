@@ -16,7 +16,7 @@ from datacondense.experiments.presets import CONTINUAL, PRESETS
 from datacondense.methods import DC, DSA, DistributionMatching, Herding, Random, method_name
 from datacondense.networks import pool_archs
 
-PAGE = (Path(__file__).parent.parent / "docs/from-the-papers.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/from-the-papers.md").read_text()
 CLASSES, OF_CLASS = 2, 30  # a fifth of them is for testing
 HEAVY = "ResNet18"  # seconds for one gradient of 256 images
 

@@ -20,7 +20,7 @@ from datacondense.cli.options import seconds as seconds_of
 from datacondense.experiments.presets import PRESETS
 from datacondense.networks import POOLS
 
-FLAGS = Path(__file__).parent / "cli_flags.txt"
+FLAGS = Path(__file__).parents[1] / "cli_flags.txt"
 OTHERS = [
     "condense",
     "evaluate",

@@ -17,7 +17,7 @@ from datacondense.formats import FORMATS, export
 from datacondense.formats.accuracies import Accuracies
 from datacondense.synthetic.set import FILE_NAME, save
 
-PAGE = (Path(__file__).parent.parent / "docs" / "format.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 FIELDS = ("class_names", "shape", "mean", "std", "flip")
 BLOCKER = """

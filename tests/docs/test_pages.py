@@ -8,7 +8,7 @@ import pytest
 
 from datacondense.cli.app import main
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md")])
 ELSEWHERE = {
     "from-the-papers.md": "test_from_the_papers.py",

@@ -14,7 +14,7 @@ from PIL import Image
 import datacondense as dc
 from datacondense.cli.app import main
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "examples.md").read_text()
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 

@@ -15,7 +15,7 @@ from datacondense.cli.app import main
 from datacondense.methods import Method, plugins
 from datacondense.report.command import command
 
-PAGE = (Path(__file__).parent.parent / "docs" / "your-own-method.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "your-own-method.md").read_text()
 HEAD = "from dataclasses import dataclass\nfrom datacondense.methods import Matching\n"
 
 

@@ -14,7 +14,7 @@ from datacondense import load_set
 from datacondense.cli.app import main
 from datacondense.data.named import NAMED
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SMALLER = ["--iterations", "2", "--whole-epochs", "1", "--epochs", "2"]
 

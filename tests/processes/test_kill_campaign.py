@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-_SCRIPT = Path(__file__).parent / "support" / "campaign.py"
+_SCRIPT = Path(__file__).parents[1] / "support" / "campaign.py"
 _METHODS = ("random", "herding", "k-center", "dm", "dc", "dsa", "it-gan")
 
 

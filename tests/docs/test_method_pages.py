@@ -12,7 +12,7 @@ from datacondense.cli.app import main
 from datacondense.experiments.continual import class_order, load_record, parted
 from datacondense.utils.files import read_tensors
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def commands(page: str) -> list[list[str]]:

@@ -26,7 +26,7 @@ from datacondense.run.loggers import LIVE
 from datacondense.run.loop import Session
 
 METHOD = DistributionMatching(iterations=6, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
-PAGE = (Path(__file__).parent.parent / "docs/live.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs/live.md").read_text()
 TOY = "--data digits --ipc 1 --iterations 2 --batch-real 4 --arch ConvNetD1".split()
 
 
