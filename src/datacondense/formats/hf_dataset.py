@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data.spec import Spec
-from ..pictures import to_png
+from ..pictures import from_png, to_png
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.errors import DamagedFile, InputError, naming, reason
 from ..utils.files import checksum, header_text, parse_json, write_json
@@ -19,7 +19,6 @@ from ..utils.limits import affordable
 from .accuracies import Accuracies
 from .card import card
 from .marker import MARKER, read_marker
-from .png import from_png
 
 _FILE = "data/train-00000-of-00001.parquet"
 _ROWS = 16

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from ..data.spec import Spec
-from ..pictures import to_png
+from ..pictures import from_png, to_png
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.errors import InputError, naming
 from ..utils.files import checksum, header_text, write_json
 from ..utils.limits import affordable
 from .folder_names import folder_names
 from .marker import MARKER, read_marker
-from .png import from_png
 from .runs import natural
 
 
