@@ -27,7 +27,7 @@ from datacondense.evaluation.score_log import keep_scores, kept_scores
 from datacondense.experiments import rehearsal, reproduction, results_page, sweep
 from datacondense.experiments.continual import Scenario, learn_continually, load_record
 from datacondense.formats import destination
-from datacondense.formats.accuracies import known
+from datacondense.formats.accuracies import known_accuracies
 from datacondense.methods import DistributionMatching, Problem, Random
 from datacondense.report import command, comparison, footprint, page, reading, run_names, section, write_report
 from datacondense.report.process import process_frames
@@ -190,7 +190,7 @@ def test_provenance(work: Path) -> None:
         run_names.labels([made.provenance, {"method": "dm", "settings": {"arch": "MLP"}}])
         command.command(made.provenance)
         protocol_for(made)
-        known(made, work / "run")
+        known_accuracies(made, work / "run")
         footprint.of_set(made)
         section._facts(reading.Run(work / "run", "a", made))
         section._settings(reading.Run(work / "run", "a", made))
@@ -237,7 +237,7 @@ def test_scores(work: Path) -> None:
     made = dc.load_set("run")
 
     def exported() -> None:
-        formats.export(made, "hf", "out-hf", scores=known(made, work / "run"), overwrite=True)
+        formats.export(made, "hf", "out-hf", scores=known_accuracies(made, work / "run"), overwrite=True)
 
     cases(
         json.loads(path.read_text()),
@@ -446,7 +446,7 @@ def test_markers(work: Path) -> None:
 
         def imported(kind: str = kind) -> None:
             formats.import_sets(kind, None, "back", overwrite=True)
-            for one in formats.runs_in(Path("back")):
+            for one in formats.find_runs(Path("back")):
                 dc.load_set(one)
             shutil.rmtree("back")
 
