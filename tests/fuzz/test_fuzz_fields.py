@@ -89,7 +89,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         formats.import_sets("folder", None, "imported")
         scenario = Scenario(steps=3, per_class=1, orders=1, nets=2, epochs=1, arch="MLP")
         learn_continually(Random(arch="MLP"), real, real, scenario, "continual")
-        planned = reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+        planned = reproduction.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
         record = reproduction._record(planned, [made], [scores])
         write_json(Path("record.json"), {**record, "asked": {}})
         yield folder
@@ -205,7 +205,7 @@ def test_provenance(work: Path) -> None:
         lambda value: write_tensors(path, tensors, value),
         Judge(),
         listed,
-        lambda: rehearsal.steps_of(dc.load_set(path), real, 2),
+        lambda: rehearsal.recorded_steps(dc.load_set(path), real, 2),
         seldom=[exported, lambda: about(dc.load_set(path), draw=True), lambda: run("storage", "run")],
         least=[lambda: resumed("run"), lambda: run("show", "run"), lambda: run("report", "run")],
     )
@@ -225,7 +225,7 @@ def test_steps_of_a_memory(work: Path) -> None:
 
     def parted() -> None:
         one = dc.load_set(path)
-        list(rehearsal.given(one, rehearsal.steps_of(one, toy(), 3), work / "parts"))
+        list(rehearsal.split_memory(one, rehearsal.recorded_steps(one, toy(), 3), work / "parts"))
 
     judge = Judge()
     judge("as it was", parted, learned)
@@ -261,7 +261,7 @@ def test_process(work: Path) -> None:
 def test_evaluation(work: Path) -> None:
     path = work / "run/evaluation.json"
     kept = json.loads(path.read_text())
-    made, planned = dc.load_set("run"), reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, data="toy")
+    made, planned = dc.load_set("run"), reproduction.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, data="toy")
 
     def recorded() -> None:
         content = path.read_bytes()
@@ -411,25 +411,25 @@ def test_continual(work: Path) -> None:
         writes(path),
         Judge(),
         shown,
-        lambda: results_page.page(work / "results"),
+        lambda: results_page.render_page(work / "results"),
         seldom=[lambda: continual.show({"a": load_record(path)}, work / "figure.png")],
     )
 
 
 def test_reproduced(work: Path) -> None:
-    planned = reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+    planned = reproduction.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
     path = reproduction.record_path(planned, work / "results")
     path.parent.mkdir(parents=True)
     record = json.loads((work / "record.json").read_text())
 
     def known_before() -> None:
-        found = sweep.recorded(planned, work / "results", {})
+        found = sweep.newest_record(planned, work / "results", {})
         if found:
             assert isinstance(found.get("data_sha256"), str | None)
             for arch in found["scores"]:
-                results_page.row(found, arch)
+                results_page.compare(found, arch)
 
-    cases(record, writes(path), Judge(), known_before, lambda: results_page.page(work / "results"))
+    cases(record, writes(path), Judge(), known_before, lambda: results_page.render_page(work / "results"))
 
 
 def test_markers(work: Path) -> None:
