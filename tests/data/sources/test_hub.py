@@ -15,7 +15,7 @@ from PIL import Image
 
 from datacondense import InputError, load
 from datacondense.data.options import silent
-from datacondense.data.source import absolute
+from datacondense.data.source import DataSource
 from datacondense.data.sources import hub
 from datacondense.utils import cache
 
@@ -324,9 +324,9 @@ def test_a_published_set_that_is_nowhere_is_absent() -> None:
 
 def test_places_for_the_record(tmp_path: Path) -> None:
     write(tmp_path / "birds")
-    assert absolute("hub:birds") == {"source": f"hub:{tmp_path / 'birds'}"}
-    assert absolute("hub:birds:small") == {"source": f"hub:{tmp_path / 'birds'}:small"}
-    assert absolute("hub:owner/birds:x", image_size=8) == {"source": "hub:owner/birds:x", "image_size": 8}
+    assert DataSource("hub:birds").to_json() == {"source": f"hub:{tmp_path / 'birds'}"}
+    assert DataSource("hub:birds:small").to_json() == {"source": f"hub:{tmp_path / 'birds'}:small"}
+    assert DataSource("hub:owner/birds:x", image_size=8).to_json() == {"source": "hub:owner/birds:x", "image_size": 8}
 
 
 def test_the_library_is_imported_only_where_it_is_needed() -> None:

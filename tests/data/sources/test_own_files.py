@@ -14,7 +14,7 @@ from folders import Told, birds, left, picture, refusal
 from PIL import Image
 
 from datacondense import InputError, image_set, load
-from datacondense.data.options import Options, silent
+from datacondense.data.options import ReaderOptions, silent
 from datacondense.data.sources import file_tree, parallel
 from datacondense.data.sources.folder import read_files
 from datacondense.utils import hardware
@@ -192,7 +192,7 @@ def test_a_size_below_one_is_refused(tmp_path: Path, size: int) -> None:
 
 
 def test_columns_are_no_matter_of_folders(tmp_path: Path) -> None:
-    assert "--image-column is of no use to folder:" in refusal(tmp_path, image_column="x")
+    assert "--image-column does not apply to folder:" in refusal(tmp_path, image_column="x")
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -203,7 +203,7 @@ def test_files_listed_elsewhere(tmp_path: Path, given: bool) -> None:
         for i in range(6)
         for label, name in enumerate(("owl", "wren"))
     ]
-    read: Callable = lambda **rest: read_files("mine", ["o", "w"], files, Options(), silent, **rest)  # noqa: E731
+    read: Callable = lambda **rest: read_files("mine", ["o", "w"], files, ReaderOptions(), silent, **rest)  # noqa: E731
     train, test = read(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), flip=False)
     assert (len(train), len(test)) == ((8, 4) if given else (10, 2))
     spec = train.spec
@@ -216,7 +216,7 @@ def test_grey_files_fill_three_channels_where_these_are_wanted(tmp_path: Path) -
     files: list[tuple[Path, int, bool | None]] = [
         (picture(tmp_path / f"{i}.png", i, "L"), i % 2, i > 3) for i in range(6)
     ]
-    train, _ = read_files("mine", ["a", "b"], files, Options(), silent, rgb=True)
+    train, _ = read_files("mine", ["a", "b"], files, ReaderOptions(), silent, rgb=True)
     assert train.images[:, :, 0, 0].tolist() == [[i] * 3 for i in range(4)]
 
 

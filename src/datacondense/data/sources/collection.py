@@ -19,7 +19,7 @@ from ...utils.schema import (
     Sha256,
 )
 from ..image_set import ImageSet
-from ..options import Options, Progress
+from ..options import Progress, ReaderOptions
 from . import parallel, store
 from .decode import VERSION, Extent, Size, decode, extremes, inspect, quiet
 from .measuring import measured
@@ -82,7 +82,7 @@ class _Survey:
     """Position -> why the file cannot be read."""
 
 
-def fetch(collection: Collection, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+def fetch(collection: Collection, options: ReaderOptions, progress: Progress) -> tuple[ImageSet, ImageSet]:
     """The train and the test set, out of the cache where the same files are in it.
 
     The key is of the files' content. Which one belongs to a stamp is kept as well, so that unchanged files need not
@@ -120,13 +120,15 @@ def _known(index: Path) -> str | None:
         return None
 
 
-def _settings(collection: Collection, options: Options) -> dict[str, Any]:
+def _settings(collection: Collection, options: ReaderOptions) -> dict[str, Any]:
     """All that the entry depends on besides the files."""
     kept = ("name", "class_names", "notes", "mean", "std", "flip", "rgb", "shape")
-    return {**{name: getattr(collection, name) for name in kept}, "options": options.given()}
+    places = ("data_dir", "hold_out", "source", "validation")  # the decoded images do not depend on these
+    changed = {name: value for name, value in options.non_default().items() if name not in places}
+    return {**{name: getattr(collection, name) for name in kept}, "options": changed}
 
 
-def _survey(collection: Collection, options: Options, progress: Progress) -> _Survey:
+def _survey(collection: Collection, options: ReaderOptions, progress: Progress) -> _Survey:
     """Read every file once: its digest and its header."""
 
     def look(position: int) -> tuple[str, bool, Size] | tuple[str, str]:
@@ -176,7 +178,7 @@ def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_siz
     return shape
 
 
-def _source(collection: Collection, survey: _Survey, options: Options, progress: Progress) -> store.Source:
+def _source(collection: Collection, survey: _Survey, options: ReaderOptions, progress: Progress) -> store.Source:
     broken, levels = dict(survey.broken), set[int]()
     extent, encoding, clipped = None, None, []
     if options.pixel_range == "own":
@@ -226,7 +228,7 @@ def _images(
     broken: dict[int, str],
     levels: set[int],
     extent: Extent | None,
-    options: Options,
+    options: ReaderOptions,
     progress: Progress,
 ) -> Iterator[tuple[np.ndarray, int, bool | None]]:
     """Decode all files, adding to `broken`, so that an error counts them all.

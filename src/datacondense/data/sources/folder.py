@@ -9,7 +9,7 @@ from ...utils.errors import DataNotFound, InputError, naming
 from ...utils.paths import expanded, resolved
 from ..image_set import ImageSet
 from ..label_values import alike
-from ..options import Options, Progress
+from ..options import Progress, ReaderOptions
 from ..spec import check_names
 from ..splits import TESTS, TRAINS, parts
 from . import file_tree
@@ -24,7 +24,7 @@ File = tuple[str, int, bool | None]
 """Path relative to the root, label, and whether for testing."""
 
 
-def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+def load(place: str, options: ReaderOptions, progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train and test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*, divided by `division.split`.
 
     PATH is a folder, or a zip file of one, which is read in place; a single folder around everything is looked through.
@@ -63,7 +63,7 @@ def read_files(
     name: str,
     class_names: Sequence[str],
     files: Sequence[tuple[Path, int, bool | None]],
-    options: Options,
+    options: ReaderOptions,
     progress: Progress,
     *,
     mean: tuple[float, ...] | None = None,

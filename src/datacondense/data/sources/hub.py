@@ -11,7 +11,7 @@ import numpy as np
 from ...utils.errors import DataNotFound, InputError, naming
 from ...utils.paths import expanded
 from ..image_set import ImageSet
-from ..options import Options, Progress
+from ..options import Progress, ReaderOptions
 from ..splits import TESTS, TRAINS, parts
 from .collection import Collection, fetch
 from .file_tree import read as read_file
@@ -34,7 +34,7 @@ class _Split:
     labels: np.ndarray
 
 
-def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+def load(place: str, options: ReaderOptions, progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train and test set of OWNER/NAME on the hub, or of a folder that `datasets.load_dataset` reads.
 
     place: with the name of one of its configurations after a colon, where it has several. Images are in the only
@@ -74,7 +74,7 @@ def read(
 
     Raises Absent where the hub cannot be reached or does not have it, InputError where it has another set.
     """
-    options = Options(image_column=image_column, label_column=label_column)
+    options = ReaderOptions(image_column=image_column, label_column=label_column)
     place = f"{repo}:{config}" if config else repo
     with naming(f"hub:{place}"):
         before = state(repo)
@@ -109,7 +109,7 @@ def read(
         shape=shape,
         rgb=shape is not None and shape[0] == 3,
     )
-    return fetch(collection, Options(), progress)
+    return fetch(collection, ReaderOptions(), progress)
 
 
 def absolute(place: str) -> str:
@@ -131,7 +131,7 @@ def _address(place: str) -> tuple[str, str | None]:
     return repo, config or None
 
 
-def _choose(tables: Tables, options: Options) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
+def _choose(tables: Tables, options: ReaderOptions) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
     """Training split, test split if any, class names, notes."""
     splits = tables.splits
     trains = parts(splits, TRAINS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .image_set import ImageSet
 from .named import NAMED, Found, Named
-from .options import Options, Progress
+from .options import Progress, ReaderOptions
 from .readers import checksums
 from .search_paths import Listing
 from .sources import folder, hub
@@ -59,7 +59,7 @@ def _decoded(named: Named, listing: Listing, progress: Progress) -> tuple[ImageS
         named.name,
         listing.class_names,
         [(path, label, test) for files, test in parts for path, label in files],
-        Options(),
+        ReaderOptions(),
         progress,
         mean=named.mean,
         std=named.std,
