@@ -19,6 +19,7 @@ from ...utils.schema import (
     Sha256,
 )
 from ..image_set import ImageSet
+from ..named import Named
 from ..options import Progress, ReaderOptions
 from . import parallel, store
 from .decode import VERSION, Extent, Size, decode, extremes, inspect, quiet
@@ -60,13 +61,13 @@ class Collection:
     restamp: Callable[[], str]
     """The same, of now."""
     notes: tuple[str, ...] = ()
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    flip: bool = True
-    rgb: bool = False
-    """Three channels even if every image is grey."""
-    shape: tuple[int, int, int] | None = None
-    """(C, H, W) that all images must have."""
+    known: Named | None = None
+    """The published dataset that these files are: its statistics hold, and all images must have its shape."""
+
+    @property
+    def rgb(self) -> bool:
+        """Store three channels even if every image is grey."""
+        return self.known is not None and self.known.shape[0] == 3
 
 
 @final
@@ -122,10 +123,20 @@ def _known(index: Path) -> str | None:
 
 def _settings(collection: Collection, options: ReaderOptions) -> dict[str, Any]:
     """All that the entry depends on besides the files."""
-    kept = ("name", "class_names", "notes", "mean", "std", "flip", "rgb", "shape")
     places = ("data_dir", "hold_out", "source", "validation")  # the decoded images do not depend on these
     changed = {name: value for name, value in options.non_default().items() if name not in places}
-    return {**{name: getattr(collection, name) for name in kept}, "options": changed}
+    known = collection.known
+    return {
+        "name": collection.name,
+        "class_names": collection.class_names,
+        "notes": collection.notes,
+        "mean": known and known.mean,
+        "std": known and known.std,
+        "flip": known is None or known.flip,
+        "rgb": collection.rgb,
+        "shape": known and known.shape,
+        "options": changed,
+    }
 
 
 def _survey(collection: Collection, options: ReaderOptions, progress: Progress) -> _Survey:
@@ -170,9 +181,9 @@ def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_siz
             f"{other[0]}x{other[1]}: --image-size 32 makes all images squares of one size"
         )
     shape = (1 if grey else 3, size[1], size[0])
-    if collection.shape not in (None, shape):
+    if collection.known and collection.known.shape != shape:
         raise InputError(
-            f"images of {collection.name} have shape {shape} (C, H, W), expected {collection.shape}: "
+            f"images of {collection.name} have shape {shape} (C, H, W), expected {collection.known.shape}: "
             "these are other images"
         )
     return shape
@@ -214,9 +225,9 @@ def _source(collection: Collection, survey: _Survey, options: ReaderOptions, pro
         shape=survey.shape,
         images=_images(collection, survey, broken, levels, extent, options, progress),
         notes=notes,
-        mean=collection.mean,
-        std=collection.std,
-        flip=collection.flip,
+        mean=collection.known and collection.known.mean,
+        std=collection.known and collection.known.std,
+        flip=collection.known is None or collection.known.flip,
         min_per_class=options.min_per_class,
         encoding=encoding,
     )
