@@ -25,7 +25,7 @@ test-slow: $(VENV)/installed  ## compiled code, memory limits, killed runs, whol
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/fuzz -m "slow and not processes" $(SIDE_BY_SIDE)
 
 test-processes: $(VENV)/installed  ## several processes under torchrun: shared work, ends, restarts
-	$(BIN)/python -m pytest tests/test_distributed.py
+	$(BIN)/python -m pytest tests/processes/test_distributed.py
 
 fuzz: $(VENV)/installed  ## damaged files of every kind, thousands of each, through every reader
 	$(BIN)/python -m pytest tests/fuzz

@@ -11,14 +11,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from datacondense import image_set, networks
 from datacondense.augment import parse, parse_training
-from datacondense.engine import Engine
-from datacondense.execution import Compile, decide
+from datacondense.data.image_set import ImageSet, LabelledImages
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Compile, decide
+from datacondense.evaluation.train_and_test import Scoring
 from datacondense.methods import DC, DSA, DistributionMatching, Matching, Problem, differentiate
-from datacondense.scoring import Scoring
-from datacondense.streams import Streams
-from datacondense.training import Recipe
-from datacondense.training import train_epoch as our_epoch
-from datacondense.types import ImageSet, LabelledImages
+from datacondense.training.loop import Recipe
+from datacondense.training.loop import train_epoch as our_epoch
+from datacondense.utils.streams import Streams
 
 Step = Callable[[], object]
 

@@ -3,7 +3,7 @@
 import torch
 
 from datacondense import ImageSet, load
-from datacondense.streams import Streams
+from datacondense.utils.streams import Streams
 
 _VALIDATION = 10_000
 

@@ -15,11 +15,12 @@ from typing import Any
 import held_out
 import torch
 
-from datacondense import SyntheticSet, condense, evaluate, machine, picture
-from datacondense.files import write_json
+from datacondense import SyntheticSet, condense, evaluate, pictures
+from datacondense.data.image_set import ImageSet
 from datacondense.methods import ItGan, Method, Random
-from datacondense.storage import of_set
-from datacondense.types import ImageSet
+from datacondense.report.footprint import of_set
+from datacondense.utils import hardware
+from datacondense.utils.files import write_json
 
 _IPC, _EPOCHS = 10, 200
 _WEIGHTS = (0.0, 0.1, 0.5)
@@ -33,7 +34,7 @@ def main(work: Path, out: Path) -> None:
     path = work / "latents.json"
     work.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"validation": {}, "test": {}}
-    found |= {"machine": machine.describe(torch.device("cpu"), 1), "versions": machine.versions()}
+    found |= {"machine": hardware.describe(torch.device("cpu"), 1), "versions": hardware.versions()}
 
     def made(name: str, method: Method) -> SyntheticSet:
         place = f"weight {method.weight:g}" if isinstance(method, ItGan) and method.iterations else name
@@ -70,7 +71,7 @@ def main(work: Path, out: Path) -> None:
     settings = {"chosen": best, "settings": _METHOD.settings(), "ipc": _IPC, "epochs": _EPOCHS}
     write_json(out / "latents.json", {**settings, **found})
     drawn = {name.removesuffix(" z"): made(name, one) for name, one in compared.items() if name != "random z"}
-    picture.save_rows(drawn, out / "latents.png", per_class=8)
+    pictures.save_rows(drawn, out / "latents.png", per_class=8)
 
 
 if __name__ == "__main__":

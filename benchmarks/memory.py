@@ -12,12 +12,13 @@ import time
 
 import torch
 
-from datacondense import Spec, machine
-from datacondense.engine import Engine
-from datacondense.execution import decide
+from datacondense import Spec
+from datacondense.data.image_set import ImageSet
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import decide
 from datacondense.methods import DistributionMatching, Problem, differentiate
-from datacondense.streams import Streams
-from datacondense.types import ImageSet
+from datacondense.utils import hardware
+from datacondense.utils.streams import Streams
 
 
 def fake_tiny_imagenet(classes: int, per_class: int) -> ImageSet:
@@ -74,7 +75,7 @@ def main() -> None:
     if options.automatic or options.classes_at_once:
         iteration(options)
         return
-    print(f"{machine.describe(torch.device('cpu'))}, torch {torch.__version__}")
+    print(f"{hardware.describe(torch.device('cpu'))}, torch {torch.__version__}")
     print(f"{options.classes} classes x {options.per_class} images 3x64x64, ConvNetD4, ", end="")
     print(f"{options.ipc} synthetic and {options.batch_real} real images per class")
     for mode in (["--automatic"], ["--classes-at-once", "1"], ["--classes-at-once", str(options.classes)]):

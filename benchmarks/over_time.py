@@ -18,16 +18,17 @@ import torch
 from figure import draw_over_time
 from torch import Tensor
 
-from datacondense import SyntheticSet, condense, machine
-from datacondense.evaluate import evaluate
-from datacondense.execution import Load
-from datacondense.files import write_json
+from datacondense import SyntheticSet, condense
+from datacondense.data.image_set import ImageSet
+from datacondense.engine.execution import Load
+from datacondense.evaluation.evaluator import evaluate
+from datacondense.experiments.presets import PRESETS
 from datacondense.methods import Method, Problem
 from datacondense.methods.base import Updates
-from datacondense.presets import PRESETS
-from datacondense.streams import Streams
-from datacondense.synthetic import Synthetic
-from datacondense.types import ImageSet
+from datacondense.synthetic.parameters import Synthetic
+from datacondense.utils import hardware
+from datacondense.utils.files import write_json
+from datacondense.utils.streams import Streams
 
 _EPOCHS = {1: 300, 10: 300, 50: 150}
 _NETS = {1: 3, 10: 1, 50: 1}
@@ -106,7 +107,7 @@ def main(ipcs: Sequence[int], out: Path) -> None:
     sets = {ipc: moments(train, ipc) for ipc in ipcs}
     path = out / "over-time.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"presets": {}}
-    found |= {"machine": machine.describe(torch.device("cpu"), 1), "versions": machine.versions()}
+    found |= {"machine": hardware.describe(torch.device("cpu"), 1), "versions": hardware.versions()}
     for ipc, kept in sets.items():
         preset = PRESETS[f"fast/fashion-mnist/{ipc}"]
         published, _ = preset.published["ConvNet"]

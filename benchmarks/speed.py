@@ -21,11 +21,11 @@ from cases import Case, images, main_cases, scaling_cases
 from figure import draw
 from torch.nn import functional as F
 
-from datacondense import machine
-from datacondense.atomic import write_bytes
-from datacondense.engine import Engine
-from datacondense.execution import decide
-from datacondense.memory import hand_back, peak_memory
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import decide
+from datacondense.engine.out_of_memory import hand_back, peak_memory
+from datacondense.utils import hardware
+from datacondense.utils.atomic import write_bytes
 
 Row = dict[str, Any]
 
@@ -142,7 +142,7 @@ def main() -> None:
     options = parser.parse_args()
     device = options.device
     threads = f"{torch.get_num_threads()} threads, " if device == "cpu" else ""
-    where = f"{machine.describe(torch.device(device))}, {threads}torch {torch.__version__}, median of {options.rounds}"
+    where = f"{hardware.describe(torch.device(device))}, {threads}torch {torch.__version__}, median of {options.rounds}"
     print(where, _HEAD, sep="\n")
 
     def chosen(cases: Iterable[Callable[[], Case]]) -> list[Row]:

@@ -1,7 +1,8 @@
-"""Imports run one way."""
+"""Imports run one way: by room, and inside a room without a circle."""
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,76 +10,53 @@ import pytest
 import datacondense
 
 PACKAGE = Path(datacondense.__file__).parent
-LAYERS = [  # a module may import those of its own layer's unit (package) and of the layers above it
-    {"errors", "_version", "owner", "text"},
-    {"paths"},
-    {"atomic", "schema"},
-    {"records", "measured"},
-    {"types", "streams", "files", "machine", "interrupt", "distributed", "launch", "pace", "ranges"},
-    {"cache", "generators", "limits", "locks"},
-    {"generated"},
-    {"augment", "distances", "synthetic", "networks", "data"},
-    {"execution"},
-    {"engine", "effort"},
-    {"kept_training"},
-    {"training", "memory"},
-    {"stacked", "trained", "generative"},
-    {"scoring"},
-    {"methods"},
-    {"artifact", "snapshots"},
-    {"picture", "figures", "observers"},
-    {"rundir", "storage", "labels"},
-    {"session", "kept_scores", "protocol", "run_log"},
-    {"job", "live", "evaluate", "presets", "exchange"},
-    {"driver"},
-    {"baselines", "evaluated", "estimate", "memories"},
-    {"reproduce", "continual"},
-    {"results"},
-    {"cells", "report"},
-    {"cli"},
-    {"__init__", "__main__"},
-]
-LEVEL = {unit: level for level, layer in enumerate(LAYERS) for unit in layer}
-FILES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = "utils data augment networks engine training synthetic methods pictures run evaluation formats experiments report cli"  # noqa: E501 (one line)
+ORDER = {room: place for place, room in enumerate(ROOMS.split())}
+MODULES: dict[tuple[str, ...], Path] = {
+    path.relative_to(PACKAGE).with_suffix("").parts: path for path in sorted(PACKAGE.rglob("*.py"))
+}
 
 
-def unit(path: Path) -> str:
-    """The package or top-level module a file belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def imported(module: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Modules of this package that a module imports, wherever in its text."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = (*module[: len(module) - node.level], *(node.module.split(".") if node.module else ()))
+            for alias in node.names:
+                yield next(
+                    one
+                    for one in ((*base, alias.name), base, (*base, alias.name, "__init__"), (*base, "__init__"))
+                    if one in MODULES
+                )
 
 
-def imported_units(path: Path) -> set[str]:
-    """Units of this package that a file imports."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            base = ["datacondense"] if node.level else []
-            if node.level:
-                base = ["datacondense", *path.relative_to(PACKAGE).parts[:-1]]
-                base = base[: len(base) - (node.level - 1)]
-            parts = base + (node.module.split(".") if node.module else [])
-            if parts[:1] == ["datacondense"]:
-                found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("datacondense.")}
-    return {"__init__" if name == "__version__" else name for name in found}
+@pytest.mark.parametrize("module", MODULES, ids="/".join)
+def test_imports_run_one_way(module: tuple[str, ...]) -> None:
+    """A module imports those of its own room and of the rooms before it, and the version."""
+    text = MODULES[module].read_text()
+    assert not re.search(r"^\s*(from|import) datacondense\b", text, re.MULTILINE), "import by a relative path"
+    if len(module) > 1:
+        for other in set(imported(module)) - {("_version",)}:
+            assert len(other) > 1, f"{'/'.join(module)} must not import {other[0]}"
+            assert ORDER[other[0]] <= ORDER[module[0]], f"{'/'.join(module)} must not import {'/'.join(other)}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_run_one_way(path: Path) -> None:
-    here = unit(path)
-    for other in imported_units(path) - {here}:
-        if here == "cli" and other == "__init__":
-            continue  # the version
-        assert LEVEL[other] < LEVEL[here], f"{here} must not import {other}"
+def test_every_package_is_a_room() -> None:
+    assert {module[0] for module in MODULES if len(module) > 1} == set(ORDER)
+    assert {module[0] for module in MODULES if len(module) == 1} == {"__init__", "__main__", "_version"}
 
 
-def test_every_unit_has_a_layer() -> None:
-    assert {unit(path) for path in FILES} == set(LEVEL)
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    free: set[tuple[str, ...]] = set()
+    left = {module: set(imported(module)) - {module} for module in MODULES}
+    while left:
+        now = {module for module, others in left.items() if others <= free}
+        assert now, f"a circle among {sorted('/'.join(module) for module in left)}"
+        free |= now
+        left = {module: others for module, others in left.items() if module not in now}
 
 
 def test_only_the_command_line_imports_its_libraries() -> None:
-    for path in FILES:
-        if unit(path) != "cli":
-            text = path.read_text()
-            assert not re.search(r"^\s*(import|from) (tyro|rich)\b", text, re.MULTILINE)
+    for module, path in MODULES.items():
+        if module[0] != "cli":
+            assert not re.search(r"^\s*(import|from) (tyro|rich)\b", path.read_text(), re.MULTILINE)

@@ -2,19 +2,32 @@
 
 from . import methods
 from ._version import __version__
-from .artifact import SyntheticSet, load_set
-from .data import from_torch, image_set, load
-from .driver import condense
-from .errors import DamagedFile, DatacondenseError, DataNotFound, Diverged, InputError, Locked, LostProcess, Stopped
-from .estimate import Estimate, estimate
-from .evaluate import evaluate
-from .exchange import export, import_sets
-from .kept_scores import keep_scores
-from .live import TensorBoard, WeightsAndBiases
+from .data.build import image_set
+from .data.image_set import ImageSet
+from .data.source import load
+from .data.sources.torch_dataset import from_torch
+from .data.spec import Spec
+from .evaluation.evaluator import evaluate
+from .evaluation.score_log import keep_scores
+from .evaluation.scores import Scores
+from .formats import export, import_sets
 from .methods import METHODS, Method
 from .networks import NETWORKS, Network
-from .observers import ImageObserver, Observer, Progress, StartObserver, UpdateObserver
-from .types import ImageSet, Scores, Spec
+from .run.driver import condense
+from .run.dry_run import Estimate, estimate
+from .run.loggers import TensorBoard, WeightsAndBiases
+from .run.observers import ImageObserver, Observer, Progress, StartObserver, UpdateObserver
+from .synthetic.set import SyntheticSet, load_set
+from .utils.errors import (
+    DamagedFile,
+    DatacondenseError,
+    DataNotFound,
+    Diverged,
+    InputError,
+    Locked,
+    LostProcess,
+    Stopped,
+)
 
 __all__ = [
     "METHODS",

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from datacondense.data import image_set
-from datacondense.data.division import drop_small, split
-from datacondense.errors import InputError
+from datacondense.data.build import image_set
+from datacondense.data.splits import drop_small, split
+from datacondense.utils.errors import InputError
 
 LABELS = np.arange(6) % 3
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from datacondense import image_set
+from datacondense.data.image_set import ImageSet
 from datacondense.data.labels import classes_of, numbers_of
-from datacondense.errors import InputError
-from datacondense.types import ImageSet, Spec
+from datacondense.data.spec import Spec
+from datacondense.utils.errors import InputError
 
 NUMBERS = [1, 0, 2, 1, 2, 0]
 

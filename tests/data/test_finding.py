@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from datacondense import InputError, cache
-from datacondense.data import load
+from datacondense import InputError
 from datacondense.data.named import NAMED, HubName
+from datacondense.data.source import load
+from datacondense.utils import cache
 
 PER_CLASS = 2
 

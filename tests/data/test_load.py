@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from datacondense import cache
-from datacondense.data import DATASETS, SOURCES, absolute, load
-from datacondense.errors import InputError
+from datacondense.data.source import DATASETS, SOURCES, absolute, load
+from datacondense.utils import cache
+from datacondense.utils.errors import InputError
 
 
 @pytest.mark.parametrize("source", ["dgits", "digits:", "arrays", "array:a.npz", "a.npz", ""])

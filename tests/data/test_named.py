@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from readers import TEST_LABELS, TRAIN_IMAGES, encode, refusal, write_set
 
-from datacondense.data import load
 from datacondense.data.named import NAMED, Found, HubName, Named, NotFound
-from datacondense.data.places import VARIABLE, Arrays
-from datacondense.errors import InputError
+from datacondense.data.search_paths import VARIABLE, Arrays
+from datacondense.data.source import load
+from datacondense.utils.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not the published files:UserWarning")  # they are made here
 

@@ -12,9 +12,11 @@ from datasets import config
 from PIL import Image
 from readers import TRAIN_IMAGES, write_set
 
-from datacondense import InputError, load, paths
-from datacondense.data import idx, svhn, tiny, tree
-from datacondense.data.pickles import read_torch
+from datacondense import InputError, load
+from datacondense.data.readers import idx, svhn, tiny_imagenet
+from datacondense.data.readers.pickles import read_torch
+from datacondense.data.sources import file_tree
+from datacondense.utils import paths
 
 
 @pytest.fixture(autouse=True)
@@ -67,11 +69,11 @@ def test_readers_refuse_what_is_no_file(tmp_path: Path, place: Callable[[Path], 
     readers: list[Callable[[], object]] = [
         lambda: idx.read(path, 3),
         lambda: svhn.read(path),
-        lambda: tree.read(str(path)),
+        lambda: file_tree.read(str(path)),
         lambda: paths.regular(path),
         lambda: paths.open_file(path),
         lambda: read_torch(path),
-        lambda: tiny.read_file(path),
+        lambda: tiny_imagenet.read_file(path),
         lambda: load(f"arrays:{path}"),
         lambda: load(f"folder:{path}"),
         lambda: load(f"hub:{path}"),

@@ -9,9 +9,9 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 from datacondense import from_torch, image_set, load
-from datacondense.data import store
-from datacondense.errors import InputError
-from datacondense.types import Spec
+from datacondense.data.sources import store
+from datacondense.data.spec import Spec
+from datacondense.utils.errors import InputError
 
 LABELS = np.arange(40) % 2
 BYTES = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from datacondense import InputError, Spec, load_set
-from datacondense.exchange import Pixels, import_sets, runs_in
+from datacondense.formats import Pixels, import_sets, runs_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 SPEC = Spec("toy", ("a", "b", "c"), (1, 4, 4), (0.5,), (0.25,))

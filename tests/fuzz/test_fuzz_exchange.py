@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datacondense import InputError, Spec, SyntheticSet, load_set
-from datacondense.artifact import FILE_NAME, save
-from datacondense.exchange import FORMATS, export, import_sets
-from datacondense.exchange.scores import known
-from datacondense.files import read_tensors, write_tensors
-from datacondense.labels import labels
-from datacondense.protocol import protocol_for
+from datacondense.evaluation.protocol import protocol_for
+from datacondense.formats import FORMATS, export, import_sets
+from datacondense.formats.accuracies import known
+from datacondense.report.run_names import labels
+from datacondense.synthetic.set import FILE_NAME, save
+from datacondense.utils.files import read_tensors, write_tensors
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*pixels are taken for")]
 CASES = settings(max_examples=2000, deadline=None, derandomize=True, database=None)

@@ -14,42 +14,34 @@ from markupsafe import Markup
 from mutations import JUNK, Judge, mutated
 
 import datacondense as dc
-from datacondense import (
-    ImageSet,
-    cache,
-    cells,
-    cli,
-    evaluated,
-    exchange,
-    labels,
-    live,
-    memories,
-    picture,
-    reproduce,
-    results,
-    storage,
-)
-from datacondense.artifact import FILE_NAME
-from datacondense.cli import continuing, evaluating
-from datacondense.continual import Scenario, learn_continually, load_record
-from datacondense.data import store
-from datacondense.distributed import ALONE
-from datacondense.driver import condense
-from datacondense.engine import Engine
-from datacondense.evaluate import evaluate, evaluate_by
-from datacondense.exchange import destination
-from datacondense.exchange.scores import known
-from datacondense.files import checksum, header_text, read_tensors, write_json, write_tensors
-from datacondense.job import settle
-from datacondense.kept_scores import keep_scores, kept_scores
+from datacondense import ImageSet, formats, pictures
+from datacondense.cli import app
+from datacondense.cli.commands import continual
+from datacondense.cli.commands import evaluate as evaluate_command
+from datacondense.data.sources import store
+from datacondense.engine.engine import Engine
+from datacondense.evaluation import cached
+from datacondense.evaluation.evaluator import evaluate, evaluate_by
+from datacondense.evaluation.protocol import Protocol, protocol_for
+from datacondense.evaluation.score_log import keep_scores, kept_scores
+from datacondense.experiments import rehearsal, reproduction, results_page, sweep
+from datacondense.experiments.continual import Scenario, learn_continually, load_record
+from datacondense.formats import destination
+from datacondense.formats.accuracies import known
 from datacondense.methods import DistributionMatching, Problem, Random
-from datacondense.observers import Progress
-from datacondense.picture import process_frames
-from datacondense.protocol import Protocol, protocol_for
-from datacondense.report import command, comparison, page, reading, section, write_report
-from datacondense.rundir import RunDirectory, begun
-from datacondense.session import Session
-from datacondense.snapshots import load as load_snapshot
+from datacondense.report import command, comparison, footprint, page, reading, run_names, section, write_report
+from datacondense.report.process import process_frames
+from datacondense.run import loggers
+from datacondense.run.directory import RunDirectory, begun
+from datacondense.run.driver import condense
+from datacondense.run.job import settle
+from datacondense.run.loop import Session
+from datacondense.run.observers import Progress
+from datacondense.run.snapshots import load as load_snapshot
+from datacondense.synthetic.set import FILE_NAME
+from datacondense.utils import cache
+from datacondense.utils.distributed import ALONE
+from datacondense.utils.files import checksum, header_text, read_tensors, write_json, write_tensors
 
 pytestmark = pytest.mark.slow
 CASES = int(os.environ.get("DATACONDENSE_FUZZ", "2000"))
@@ -90,15 +82,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         keep_scores("run", {"dm": scores, "whole": whole, "random": evaluate(other, real, nets=2, epochs=1)})
         entries = [{"iteration": iteration, "scores": scores.to_json()} for iteration in (0, 1, 3)]
         write_json(Path("run/process.json"), entries)
-        evaluated.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, HOW, ALONE)
+        cached.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, HOW, ALONE)
         for to in ("folder", "hf"):
-            exchange.export(made, to, to)
-        exchange.export([made, other], "npz", "several")
-        exchange.import_sets("folder", None, "imported")
+            formats.export(made, to, to)
+        formats.export([made, other], "npz", "several")
+        formats.import_sets("folder", None, "imported")
         scenario = Scenario(steps=3, per_class=1, orders=1, nets=2, epochs=1, arch="MLP")
         learn_continually(Random(arch="MLP"), real, real, scenario, "continual")
-        planned = reproduce.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
-        record = reproduce._record(planned, [made], [scores])
+        planned = reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+        record = reproduction._record(planned, [made], [scores])
         write_json(Path("record.json"), {**record, "asked": {}})
         yield folder
 
@@ -161,7 +153,7 @@ def resumed(path: str, ipc: int = 2) -> None:
 
 
 def run(*arguments: str) -> int:
-    return cli.main(list(arguments))
+    return app.main(list(arguments))
 
 
 def test_run_json(work: Path) -> None:
@@ -181,7 +173,7 @@ def test_run_json(work: Path) -> None:
         Judge(),
         lambda: begun(directory, identity, resume=True, overwrite=False),
         lambda: reading.Run.at(work / "stopped", "a").status,
-        lambda: memories._complete(work / "stopped"),
+        lambda: rehearsal._complete(work / "stopped"),
         imported,
         seldom=[lambda: resumed("stopped")],
         least=[lambda: run("report", "stopped")],
@@ -195,25 +187,25 @@ def test_provenance(work: Path) -> None:
 
     def listed() -> None:
         made = dc.load_set(path)
-        labels.labels([made.provenance, {"method": "dm", "settings": {"arch": "MLP"}}])
+        run_names.labels([made.provenance, {"method": "dm", "settings": {"arch": "MLP"}}])
         command.command(made.provenance)
         protocol_for(made)
         known(made, work / "run")
-        storage.of_set(made)
+        footprint.of_set(made)
         section._facts(reading.Run(work / "run", "a", made))
         section._settings(reading.Run(work / "run", "a", made))
         process_frames(made, work / "run", [0], 1)
 
     def exported() -> None:
-        for to in exchange.FORMATS:
-            exchange.export(dc.load_set(path), to, f"out-{to}", overwrite=True)
+        for to in formats.FORMATS:
+            formats.export(dc.load_set(path), to, f"out-{to}", overwrite=True)
 
     cases(
         header,
         lambda value: write_tensors(path, tensors, value),
         Judge(),
         listed,
-        lambda: memories.steps_of(dc.load_set(path), real, 2),
+        lambda: rehearsal.steps_of(dc.load_set(path), real, 2),
         seldom=[exported, lambda: about(dc.load_set(path), draw=True), lambda: run("storage", "run")],
         least=[lambda: resumed("run"), lambda: run("show", "run"), lambda: run("report", "run")],
     )
@@ -233,7 +225,7 @@ def test_steps_of_a_memory(work: Path) -> None:
 
     def parted() -> None:
         one = dc.load_set(path)
-        list(memories.given(one, memories.steps_of(one, toy(), 3), work / "parts"))
+        list(rehearsal.given(one, rehearsal.steps_of(one, toy(), 3), work / "parts"))
 
     judge = Judge()
     judge("as it was", parted, learned)
@@ -245,7 +237,7 @@ def test_scores(work: Path) -> None:
     made = dc.load_set("run")
 
     def exported() -> None:
-        exchange.export(made, "hf", "out-hf", scores=known(made, work / "run"), overwrite=True)
+        formats.export(made, "hf", "out-hf", scores=known(made, work / "run"), overwrite=True)
 
     cases(
         json.loads(path.read_text()),
@@ -269,21 +261,21 @@ def test_process(work: Path) -> None:
 def test_evaluation(work: Path) -> None:
     path = work / "run/evaluation.json"
     kept = json.loads(path.read_text())
-    made, planned = dc.load_set("run"), reproduce.plan("dm/fashion-mnist/1", sets=1, nets=1, data="toy")
+    made, planned = dc.load_set("run"), reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, data="toy")
 
     def recorded() -> None:
         content = path.read_bytes()
-        scores = evaluated._kept(path, kept["asked"])
+        scores = cached._kept(path, kept["asked"])
         path.write_bytes(content)
         if scores is not None:
-            reproduce._record(planned, [made], [scores])
+            reproduction._record(planned, [made], [scores])
 
     (work / "run/scores.jsonl").unlink()
     draw = lambda: about(made, draw=True)  # noqa: E731
     cases(kept, writes(path), Judge(), recorded, lambda: about(made), seldom=[draw], least=[reported])
 
 
-class Shown(live.Live):
+class Shown(loggers.Live):
     """Shows nothing."""
 
     def check(self) -> None: ...
@@ -389,7 +381,7 @@ def test_checkpoint(work: Path) -> None:
 def test_snapshot(work: Path) -> None:
     path = work / "run/snapshots/000001.safetensors"
     made = dc.load_set("run")
-    command_ = evaluating.Evaluate(run_dirs=(work / "run",), process=True, archs=("MLP",), epochs=1)
+    command_ = evaluate_command.Evaluate(run_dirs=(work / "run",), process=True, archs=("MLP",), epochs=1)
     tensor_cases(
         path,
         Judge(),
@@ -402,7 +394,7 @@ def test_snapshot(work: Path) -> None:
 
 def test_neighbours(work: Path) -> None:
     made = dc.load_set("run")
-    path = work / "run" / picture.NEIGHBOURS_FILE
+    path = work / "run" / pictures.NEIGHBOURS_FILE
     tensor_cases(path, Judge(), lambda: reading.Run(work / "run", "a", made).neighbours)
 
 
@@ -412,32 +404,32 @@ def test_continual(work: Path) -> None:
     record = load_record("continual")
 
     def shown() -> None:
-        continuing._table({"a": load_record(path), "b": record})
+        continual._table({"a": load_record(path), "b": record})
 
     cases(
         record,
         writes(path),
         Judge(),
         shown,
-        lambda: results.page(work / "results"),
-        seldom=[lambda: continuing.show({"a": load_record(path)}, work / "figure.png")],
+        lambda: results_page.page(work / "results"),
+        seldom=[lambda: continual.show({"a": load_record(path)}, work / "figure.png")],
     )
 
 
 def test_reproduced(work: Path) -> None:
-    planned = reproduce.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
-    path = reproduce.record_path(planned, work / "results")
+    planned = reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+    path = reproduction.record_path(planned, work / "results")
     path.parent.mkdir(parents=True)
     record = json.loads((work / "record.json").read_text())
 
     def known_before() -> None:
-        found = cells.recorded(planned, work / "results", {})
+        found = sweep.recorded(planned, work / "results", {})
         if found:
             assert isinstance(found.get("data_sha256"), str | None)
             for arch in found["scores"]:
-                results.row(found, arch)
+                results_page.row(found, arch)
 
-    cases(record, writes(path), Judge(), known_before, lambda: results.page(work / "results"))
+    cases(record, writes(path), Judge(), known_before, lambda: results_page.page(work / "results"))
 
 
 def test_markers(work: Path) -> None:
@@ -453,8 +445,8 @@ def test_markers(work: Path) -> None:
             path.write_text(json.dumps(value))
 
         def imported(kind: str = kind) -> None:
-            exchange.import_sets(kind, None, "back", overwrite=True)
-            for one in exchange.runs_in(Path("back")):
+            formats.import_sets(kind, None, "back", overwrite=True)
+            for one in formats.runs_in(Path("back")):
                 dc.load_set(one)
             shutil.rmtree("back")
 
@@ -484,4 +476,4 @@ def test_cache_of_images(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_wandb(work: Path) -> None:
     path = work / "run/wandb.json"
-    cases({"id": "0a1b2c3d"}, writes(path), Judge(), lambda: live._known(path))
+    cases({"id": "0a1b2c3d"}, writes(path), Judge(), lambda: loggers._known(path))

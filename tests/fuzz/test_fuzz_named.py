@@ -15,11 +15,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datacondense.data import cifar, idx, svhn, tiny
 from datacondense.data.named import NAMED, Found
-from datacondense.data.pickles import read_pickle, read_torch
-from datacondense.data.places import Arrays
-from datacondense.errors import InputError
+from datacondense.data.readers import cifar, idx, svhn, tiny_imagenet
+from datacondense.data.readers.pickles import read_pickle, read_torch
+from datacondense.data.search_paths import Arrays
+from datacondense.utils.errors import InputError
 
 pytestmark = pytest.mark.slow
 SLOW_OR_LARGE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
@@ -206,7 +206,7 @@ def test_tinyimagenet_pt(
     path = tmp_path_factory.getbasetemp() / "fuzz-tiny.pt"
     path.unlink(missing_ok=True)  # a new file, as the last one may still be mapped
     path.write_bytes(damage(TINY[zipped]))
-    build("tiny-imagenet", judge(lambda: tiny.read_file(path)))
+    build("tiny-imagenet", judge(lambda: tiny_imagenet.read_file(path)))
 
 
 SAVED = {
@@ -285,7 +285,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(damage=damages())
 def test_val_annotations(tiny_folder: Path, damage: Callable[[bytes], bytes]) -> None:
     (tiny_folder / "val/val_annotations.txt").write_bytes(damage(ANNOTATIONS))
-    listing = judge(lambda: tiny.list_folder(tiny_folder))
+    listing = judge(lambda: tiny_imagenet.list_folder(tiny_folder))
     if listing is not None:
         assert sorted(file.name for file, _ in listing.test) == [f"val_{i}.JPEG" for i in range(8)]
         assert {label for _, label in listing.test} <= {0, 1, 2}

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from datacondense import ImageSet, InputError, cache, load
-from datacondense.data.decode import decode, inspect, quiet
+from datacondense import ImageSet, InputError, load
+from datacondense.data.sources.decode import decode, inspect, quiet
+from datacondense.utils import cache
 
 pytestmark = pytest.mark.slow
 

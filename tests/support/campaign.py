@@ -23,11 +23,11 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a process that has threads cannot be fork
 import torch
 
 from datacondense import DatacondenseError, condense, export, import_sets, load, load_set
-from datacondense.cli import main as command
-from datacondense.exchange import FORMATS, Format
-from datacondense.files import read_tensors
-from datacondense.kept_scores import is_of, kept_scores
+from datacondense.cli.app import main as command
+from datacondense.evaluation.score_log import is_of, kept_scores
+from datacondense.formats import FORMATS, Format
 from datacondense.methods import DC, DSA, DistributionMatching, Herding, ItGan, KCenter, Method, Random
+from datacondense.utils.files import read_tensors
 
 METHODS: dict[str, Method] = {
     "random": Random(),

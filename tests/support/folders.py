@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datacondense import InputError, cache, load
+from datacondense import InputError, load
+from datacondense.utils import cache
 
 
 class Told:

@@ -8,7 +8,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
-from datacondense.errors import DatacondenseError
+from datacondense.utils.errors import DatacondenseError
 
 _NESTED: Any = []
 for _ in range(300):

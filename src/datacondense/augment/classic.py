@@ -16,7 +16,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ..types import Spec
+from ..data.spec import Spec
 from .sampling import by_choice, integer, pick, warp
 
 CROP_PIXELS, SCALE_RATIO, ROTATE_DEGREES, NOISE = 4, 0.2, 45, 0.001

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable
 
-from ..errors import InputError, unknown
-from ..types import Spec
+from ..data.spec import Spec
+from ..utils.errors import InputError, unknown
 from . import classic, siamese
 from .base import Augmentation
 from .classic import Classic

@@ -13,10 +13,10 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from ..observers import Progress
-from ..pace import Pace, duration
-from ..text import printable
-from ..types import Scores
+from ..evaluation.scores import Scores
+from ..run.observers import Progress
+from ..utils.text import printable
+from ..utils.timing import Pace, duration
 
 
 @final

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from ..errors import InputError
-from ..execution import Compile, Precision
-from ..paths import resolved
-from ..ranges import Batch, Pause, Seconds, Snapshots, check_value
+from ..engine.execution import Compile, Precision
+from ..utils.errors import InputError
+from ..utils.paths import resolved
+from ..utils.ranges import Batch, Pause, Seconds, Snapshots, check_value
 
 Plugins: TypeAlias = Annotated[
     tuple[Path, ...],

@@ -14,9 +14,9 @@ from typing import Annotated, Any, get_args, get_origin
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
-from ..errors import InputError, unknown
-from ..launch import leads
-from ..ranges import check_fields
+from ..utils.errors import InputError, unknown
+from ..utils.ranges import check_fields
+from ..utils.torchrun import leads
 
 PROGRAM = "datacondense"
 _NO_CHOICE = ("", "None", "False")

@@ -6,12 +6,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from ..artifact import SyntheticSet
-from ..data import load
-from ..distributed import Processes, all_processes
-from ..errors import DataNotFound, InputError
-from ..ranges import HeldOut, Side
-from ..types import ImageSet
+from ..data.image_set import ImageSet
+from ..data.source import load
+from ..synthetic.set import SyntheticSet
+from ..utils.distributed import Processes, all_processes
+from ..utils.errors import DataNotFound, InputError
+from ..utils.ranges import HeldOut, Side
 from .display import RunDisplay
 
 

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, get_args, get_type_hints
 
-from ..errors import InputError, unknown
 from ..methods import METHODS, Method, defaults, method_class
+from ..utils.errors import InputError, unknown
 
 
 def with_settings(names: Sequence[str], pairs: Sequence[str], **common: Any) -> dict[str, Method]:

@@ -7,7 +7,7 @@ from typing import final
 from rich.cells import cell_len
 from rich.table import Column, Table
 
-from ..text import printable
+from ..utils.text import printable
 from .display import OUT, say
 
 _WIDEST = 10_000  # columns of a table that no terminal shows

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
-from ..ranges import Images, check_value
-from ..types import Encoding, ImageSet, Spec, check_names
-from .division import large, renumbered
+from ..utils.errors import InputError
+from ..utils.ranges import Images, check_value
+from .image_set import ImageSet
 from .labels import Labels, classes_of, numbers_of
 from .options import check_pixel_range
 from .pixels import Extent, extent_of, numpy, to_bytes
+from .spec import Encoding, Spec, check_names
+from .splits import large, renumbered
 from .statistics import NARROW, Statistics
 
 

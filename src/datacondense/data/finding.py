@@ -3,11 +3,12 @@
 import warnings
 from pathlib import Path
 
-from ..types import ImageSet
-from . import folder, hub, published
+from .image_set import ImageSet
 from .named import NAMED, Found, Named
 from .options import Options, Progress
-from .places import Listing
+from .readers import checksums
+from .search_paths import Listing
+from .sources import folder, hub
 
 
 def load(name: str, data_dir: Path | None, progress: Progress) -> tuple[ImageSet, ImageSet]:
@@ -24,7 +25,7 @@ def load(name: str, data_dir: Path | None, progress: Progress) -> tuple[ImageSet
         if isinstance(contents, Listing):
             return _decoded(named, contents, progress)
         packed = [path for path in found.paths if path.suffix == ".gz"]
-        note = published.check(name, found.folder, contents.digests, packed)
+        note = checksums.check(name, found.folder, contents.digests, packed)
         sets = found.build(contents)
         if note:
             warnings.warn(note, stacklevel=2)

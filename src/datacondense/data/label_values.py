@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 from torch import Tensor
 
-from ..errors import InputError
+from ..utils.errors import InputError
 
 _LARGEST = 2**63 - 1
 

@@ -6,9 +6,9 @@ from typing import Any, final
 
 import numpy as np
 
-from ..errors import InputError
-from ..types import check_names
+from ..utils.errors import InputError
 from .label_values import Values, alike, is_integer, listed, read, short, text
+from .spec import check_names
 
 Known = Mapping[str, int | None]
 """Every class of the training data by name, with its integer in the labels; None where the labels are names."""

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DataNotFound, InputError, naming
-from ..types import ImageSet, Spec
-from . import cifar, idx, published, svhn, tiny
+from ..utils.errors import DataNotFound, InputError, naming
 from .build import image_set
+from .image_set import ImageSet
 from .labels import check_classes
-from .places import Arrays, Lack, Layout, Listing, candidates
+from .readers import checksums, cifar, idx, svhn, tiny_imagenet
+from .search_paths import Arrays, Lack, Layout, Listing, candidates
+from .spec import Spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ class Named:
     def _holds_published(self, paths: Sequence[Path]) -> bool:
         """Whether the files of labels, which are soon read, are the published ones."""
         files = zip(paths, idx.FILES.items(), strict=False)
-        return [path.name.removesuffix(".gz") for path in paths] == list(idx.FILES) and published.is_of(
+        return [path.name.removesuffix(".gz") for path in paths] == list(idx.FILES) and checksums.is_of(
             self.name, [idx.digest_of(path, dimensions) for path, (_, dimensions) in files if dimensions == 1]
         )
 
@@ -244,7 +245,7 @@ NAMED: dict[str, Named] = {
             shape=(3, 64, 64),
             mean=(0.485, 0.456, 0.406),
             std=(0.229, 0.224, 0.225),
-            layouts=tiny.LAYOUTS,
+            layouts=tiny_imagenet.LAYOUTS,
             obtain="download tiny-imagenet-200.zip from http://cs231n.stanford.edu/tiny-imagenet-200.zip, unpack it "
             "and name its folder with --data-dir, or that of the published tinyimagenet.pt",
             hub=HubName(repo="zh-plus/tiny-imagenet", test="valid"),

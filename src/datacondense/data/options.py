@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias, final
 
-from ..errors import InputError
-from ..ranges import Images, Side, check_fields
+from ..utils.errors import InputError
+from ..utils.ranges import Images, Side, check_fields
 
 PIXEL_RANGES = ("full", "own")
 """Values of `pixel_range`."""

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from ..errors import InputError
+from ..utils.errors import InputError
 from .statistics import AT_ONCE
 
 _ROUNDING = 1e-6

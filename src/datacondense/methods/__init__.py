@@ -3,7 +3,7 @@
 from dataclasses import MISSING, fields
 from typing import Any
 
-from ..errors import unknown
+from ..utils.errors import unknown
 from .base import Loss, Matching, Method, Problem, Selection, differentiate
 from .coreset import Forgetting, Herding, KCenter, Random
 from .distribution_matching import DistributionMatching

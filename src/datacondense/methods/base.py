@@ -12,15 +12,16 @@ from torch import Tensor
 
 from .. import augment, networks
 from ..augment import Siamese
-from ..distributed import ALONE
-from ..engine import Engine, equal_part, gradients
-from ..execution import Load
+from ..data.image_set import ImageSet, LabelledImages
+from ..data.spec import Spec
+from ..engine.engine import Engine, equal_part, gradients
+from ..engine.execution import Load
 from ..networks import Network
-from ..ranges import Batch, Iterations, Momentum, Rate, check_fields
-from ..streams import Streams
-from ..synthetic import Pixels, Synthetic, noise
-from ..training import train_epoch
-from ..types import ImageSet, LabelledImages, Spec
+from ..synthetic.parameters import Pixels, Synthetic, noise
+from ..training.loop import train_epoch
+from ..utils.distributed import ALONE
+from ..utils.ranges import Batch, Iterations, Momentum, Rate, check_fields
+from ..utils.streams import Streams
 from .representative import representatives
 from .uneven import chosen, varied
 

@@ -8,11 +8,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from ..ranges import Epochs
-from ..streams import Streams
-from ..synthetic import Synthetic
-from ..trained import Learning, Trained
-from ..training import Recipe
+from ..synthetic.parameters import Synthetic
+from ..training.loop import Recipe
+from ..training.pretrained import Learning, Trained
+from ..utils.ranges import Epochs
+from ..utils.streams import Streams
 from .base import Problem, Selection
 from .uneven import chosen
 

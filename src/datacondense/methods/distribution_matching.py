@@ -5,9 +5,9 @@ from typing import final
 
 from torch import Tensor
 
-from ..execution import Load
-from ..streams import Streams
-from ..synthetic import Synthetic
+from ..engine.execution import Load
+from ..synthetic.parameters import Synthetic
+from ..utils.streams import Streams
 from .base import Matching, Problem, Updates
 
 

@@ -11,13 +11,13 @@ from msgspec import Meta
 from torch import Tensor
 
 from ..augment import View
-from ..distances import DISTANCES, Distance, Gradients
-from ..execution import Load
+from ..engine.execution import Load
 from ..networks import Network
-from ..ranges import Batch, Iterations, Momentum, Rate
-from ..streams import Streams
-from ..synthetic import Synthetic
+from ..synthetic.parameters import Synthetic
+from ..utils.ranges import Batch, Iterations, Momentum, Rate
+from ..utils.streams import Streams
 from .base import Init, Matching, Problem, Updates
+from .distances import DISTANCES, Distance, Gradients
 
 TrainOn = Literal["synthetic", "real"]
 

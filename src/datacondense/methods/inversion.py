@@ -7,11 +7,11 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from ..engine import Engine
-from ..generative import TrainedGenerator
+from ..data.image_set import ImageSet
+from ..engine.engine import Engine
 from ..networks import Network
-from ..streams import Streams
-from ..types import ImageSet
+from ..training.generators import TrainedGenerator
+from ..utils.streams import Streams
 
 INVERTED_AT_ONCE = 256
 """Images that are inverted together."""

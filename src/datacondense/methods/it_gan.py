@@ -8,14 +8,14 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from ..errors import Diverged
-from ..execution import Load
-from ..generated import Storage, unstorable, unstorable_weights
-from ..generative import GeneratorRecipe, Kind, TrainedGenerator, rehearsed_generator, trained_generator
-from ..kept_training import Kept
-from ..ranges import Batch, Epochs, Iterations, Rate, Share
-from ..streams import Streams
-from ..synthetic import Latents, Synthetic
+from ..engine.execution import Load
+from ..synthetic.generated import Storage, unstorable, unstorable_weights
+from ..synthetic.parameters import Latents, Synthetic
+from ..training.cached import Kept
+from ..training.generators import GeneratorRecipe, Kind, TrainedGenerator, rehearsed_generator, trained_generator
+from ..utils.errors import Diverged
+from ..utils.ranges import Batch, Epochs, Iterations, Rate, Share
+from ..utils.streams import Streams
 from .base import Method, Problem, Updates
 from .coreset import learning
 from .inversion import INVERTED_AT_ONCE, Inversion, InversionRecipe

@@ -11,8 +11,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
-from ..errors import InputError, reason
-from ..paths import regular
+from ..utils.errors import InputError, reason
+from ..utils.paths import regular
 from .base import Method
 
 GROUP = "datacondense.methods"

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..errors import DamagedFile
-from ..kept_training import Kept, alike
-from ..streams import Streams
+from ..training.cached import Kept, alike
+from ..utils.errors import DamagedFile
+from ..utils.streams import Streams
 from .base import Problem
 
 Weights = dict[str, Tensor]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..types import ImageSet
+from ..data.image_set import ImageSet
 
 _CANDIDATES = 10_000
 """Images of a class that are looked at, drawn at random where it has more."""

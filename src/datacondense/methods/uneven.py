@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..errors import InputError
-from ..synthetic import Pixels
-from ..types import ImageSet
+from ..data.image_set import ImageSet
+from ..synthetic.parameters import Pixels
+from ..utils.errors import InputError
 
 JITTER = 0.05
 """Standard deviation of what is added to a copy of an image, in normalised units, and to a copy of a latent."""

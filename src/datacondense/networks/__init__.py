@@ -5,8 +5,8 @@ from functools import partial
 
 import torch
 
-from ..errors import InputError, unknown
-from ..types import Spec
+from ..data.spec import Spec
+from ..utils.errors import InputError, unknown
 from .alexnet import AlexNet
 from .base import Network
 from .convnet import ConvNet

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, final
 from msgspec import Meta
 from torch import Tensor, nn
 
-from ..ranges import check_arguments
-from ..types import Spec
+from ..data.spec import Spec
+from ..utils.ranges import check_arguments
 from .base import Network
 from .first_block import first_block, serves
 from .layers import NORMS, InstanceNorm, Norm, first_padding, require_side

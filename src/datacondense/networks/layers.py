@@ -6,8 +6,8 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
-from ..types import Spec
+from ..data.spec import Spec
+from ..utils.errors import InputError
 
 
 @final

@@ -5,7 +5,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from ..types import Spec
+from ..data.spec import Spec
 from .base import Network
 
 

@@ -1,6 +1,6 @@
 """Pools of networks that a set is evaluated on, by the published letters."""
 
-from ..errors import unknown
+from ..utils.errors import unknown
 
 POOLS: dict[str, tuple[str, ...]] = {
     "M": ("MLP", "ConvNet", "LeNet", "AlexNet", "VGG11", "ResNet18"),

@@ -5,7 +5,7 @@ from typing import Literal, final
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..types import Spec
+from ..data.spec import Spec
 from .base import Network
 from .layers import NORMS, require_side
 

@@ -4,7 +4,7 @@ from typing import Literal, final
 
 from torch import Tensor, nn
 
-from ..types import Spec
+from ..data.spec import Spec
 from .base import Network
 from .layers import NORMS, first_padding, require_side
 

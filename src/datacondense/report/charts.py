@@ -14,9 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from ..figures import PLAIN
-from ..text import printable
-from ..types import Scores
+from ..evaluation.scores import Scores
+from ..utils.text import printable
+from .figures import PLAIN
 
 Chart = Callable[[], Figure]
 """Draws a figure under Matplotlib's settings of the moment, so that it can be drawn for a page and for a file."""

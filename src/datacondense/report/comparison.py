@@ -9,12 +9,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from .. import figures
-from ..labels import labels
-from ..pace import duration
-from ..types import Scores
-from . import charts
+from ..evaluation.scores import Scores
+from ..utils.timing import duration
+from . import charts, figures
 from .reading import CONDENSED, WHOLE, Run
+from .run_names import labels
 from .words import accuracy
 
 Draw = Callable[[str, charts.Chart], Markup]

@@ -6,14 +6,14 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ..atomic import write_bytes
-from ..errors import InputError
-from ..labels import of_paths
-from ..paths import named
-from ..text import file_name, printable
+from ..utils.atomic import write_bytes
+from ..utils.errors import InputError
+from ..utils.paths import named
+from ..utils.text import file_name, printable
 from . import charts, pictures
 from .comparison import compare
 from .reading import CONDENSED, RANDOM, WHOLE, Run
+from .run_names import of_paths
 from .section import published, section, took
 from .words import accuracy, size
 

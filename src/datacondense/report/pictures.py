@@ -8,7 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
-from .. import picture
+from .. import pictures
+from .process import draw_strip, process_frames
 from .reading import Run
 
 _BUDGET = 2_400_000  # bytes of all images of a report, as PNG
@@ -74,7 +75,7 @@ def _of_run(run: Run) -> list[OfClass]:
 
 
 def _uri(pixels: Tensor) -> str:
-    return to_uri(picture.to_png(pixels.cpu()))
+    return to_uri(pictures.to_png(pixels.cpu()))
 
 
 def shown_size(run: Run) -> tuple[int, int]:
@@ -102,8 +103,8 @@ def process(run: Run) -> Process | None:
         return None
     spec = run.synthetic.spec
     classes = range(min(_PROCESS_CLASSES, spec.classes))
-    found = picture.process_frames(run.synthetic, run.path, classes, 1)
-    strip = to_uri(picture.to_png(picture.draw_strip(found, spec, classes)))
+    found = process_frames(run.synthetic, run.path, classes, 1)
+    strip = to_uri(pictures.to_png(draw_strip(found, spec, classes)))
     uris = [(iteration, _uri(torch.cat([*torch.cat(images)], dim=-1))) for iteration, images in found.items()]
     while len(uris) > 2 and (len(uris) > _FRAMES or sum(len(uri) for _, uri in uris) > _FRAMES_BUDGET):
         uris = [*uris[:-1:2], uris[-1]]  # the last is the set itself

@@ -8,17 +8,18 @@ from typing import Any, final
 
 from torch import Tensor
 
-from .. import picture, snapshots, storage
-from ..artifact import SyntheticSet, load_set
-from ..baselines import BESIDE
-from ..errors import DamagedFile, InputError
-from ..files import read_json
-from ..kept_scores import from_json, is_of, kept_scores
-from ..measured import ProcessEntry
-from ..run_log import read_log
-from ..rundir import EVALUATION, PROCESS, RUN, RunDirectory
-from ..schema import check
-from ..types import Scores
+from .. import pictures
+from ..evaluation.baselines import BESIDE
+from ..evaluation.score_log import from_json, is_of, kept_scores
+from ..evaluation.scores import ProcessEntry, Scores
+from ..run import snapshots
+from ..run.directory import EVALUATION, PROCESS, RUN, RunDirectory
+from ..run.log import read_log
+from ..synthetic.set import SyntheticSet, load_set
+from ..utils.errors import DamagedFile, InputError
+from ..utils.files import read_json
+from ..utils.schema import check
+from . import footprint
 
 _ENCODED = 1000  # images that are encoded to be counted
 CONDENSED, RANDOM, WHOLE = "condensed", "random real images", "whole training set"
@@ -112,14 +113,14 @@ class Run:
         return WHOLE if method == "whole set" else None
 
     @cached_property
-    def storage(self) -> storage.Footprint:
+    def storage(self) -> footprint.Footprint:
         """What the set takes; as PNG files too if it has few images."""
-        return storage.of_set(self.synthetic, png=len(self.synthetic) <= _ENCODED)
+        return footprint.of_set(self.synthetic, png=len(self.synthetic) <= _ENCODED)
 
     @cached_property
     def neighbours(self) -> dict[int, Tensor]:
         """Position in the set -> the nearest real image, uint8 (C, H, W), where it is known."""
-        kept = picture.load_neighbours(self.synthetic, self.path / picture.NEIGHBOURS_FILE)
+        kept = pictures.load_neighbours(self.synthetic, self.path / pictures.NEIGHBOURS_FILE)
         return {} if kept is None else dict(zip(kept[0].tolist(), kept[1], strict=True))
 
     @cached_property

@@ -7,10 +7,10 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from ..exchange.scores import known
+from ..evaluation.scores import Scores
+from ..formats.accuracies import known
 from ..methods import METHODS, defaults
-from ..pace import duration
-from ..types import Scores
+from ..utils.timing import duration
 from . import charts, pictures
 from .command import command
 from .comparison import Draw

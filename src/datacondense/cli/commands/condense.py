@@ -1,0 +1,183 @@
+"""The commands `condense` and `list`. A command is a dataclass of its options."""
+
+import shlex
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import tyro
+from rich.table import Table
+
+from ...data.image_set import ImageSet
+from ...data.source import DATASETS, SOURCES, absolute
+from ...experiments.presets import CONTINUAL, PRESETS
+from ...methods import METHODS, Method, method_name
+from ...networks import NETWORKS, POOLS
+from ...run.directory import RunDirectory
+from ...run.driver import condense
+from ...run.dry_run import estimate
+from ...run.loggers import LIVE, Live
+from ...run.signals import stop_signals
+from ...synthetic.set import SyntheticSet, load_set
+from ...utils.distributed import all_processes
+from ...utils.errors import Stopped
+from ...utils.locks import alone
+from ...utils.ranges import Images, Seed
+from ...utils.text import file_name
+from ...utils.timing import duration
+from ..display import RunDisplay, say, summary
+from ..dry_run import foretelling
+from ..options import ComputingRun, Going, Plugins
+from ..reading import Reading, read
+from ..tables import show_table
+from .report import report_on
+
+M = TypeVar("M", bound=Method)
+_LEAST = 1e-3  # seconds of a time budget that is spent before the method begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condense(Generic[M]):
+    """Condense a dataset into a few synthetic images per class."""
+
+    data: Annotated[str, tyro.conf.arg(metavar="DATA")] = "digits"
+    """What to condense: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
+    drop_small_classes: bool = False
+    """Leave out classes with fewer training images than --ipc. Otherwise dc, dsa, dm and it-gan make as many of these
+    all the same, and methods that choose images keep all there are."""
+    ipc: Images = 10
+    """Synthetic images of each class."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Run directory; by default runs/METHOD-DATA-ipcN-seedN."""
+    start: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
+    """Run directory of a finished or imported set to start from, in place of --init."""
+    seed: Seed = 0
+    """The same seed on the same machine gives the same images, bit for bit."""
+    plugin: Plugins = ()
+    method: M
+    session: Going = field(default_factory=Going)
+    computing: ComputingRun = field(default_factory=ComputingRun)
+    reading: Reading = field(default_factory=Reading)
+
+    def run(self) -> None:
+        began = time.perf_counter()
+        least = {"min_per_class": self.ipc} if self.drop_small_classes else {}
+        source = {"source": self.data, **self.reading.given(), **least}
+        start = load_set(self.start) if self.start else None
+        train, _ = read(source)
+        name = method_name(self.method)
+        out = self.out or Path("runs") / file_name(f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}")
+        budget, every = self.session.budget(), self.session.every()
+        if self.session.dry_run:
+            # alone, as others would disturb it
+            all_processes().agreed(lambda: self._foretell(train, out, budget, start))
+            return
+        with alone(out, all_processes()):
+            self._condense(
+                train, out, start, source, budget and max(budget - (time.perf_counter() - began), _LEAST), every
+            )
+
+    def _condense(
+        self,
+        train: ImageSet,
+        out: Path,
+        start: SyntheticSet | None,
+        source: dict[str, Any],
+        budget: float | None,
+        every: float,
+    ) -> None:
+        """Condense `train` into `out`, say what came of it, and report."""
+        live = self._live(out)
+        with ExitStack() as stack:
+            for one in live:
+                stack.enter_context(one)
+            display = RunDisplay(f"{method_name(self.method)} {train.spec.name} ipc {self.ipc}", time_budget=budget)
+            stack.enter_context(display)
+            asked = stack.enter_context(stop_signals())
+            result = condense(
+                self.method,
+                train,
+                self.ipc,
+                seed=self.seed,
+                out=out,
+                time_budget=budget,
+                resume=self.session.resume,
+                overwrite=self.session.overwrite,
+                checkpoint_every=every,
+                snapshots=self.session.snapshots,
+                start=start,
+                source=absolute(**source),
+                observers=[display, *live],
+                **self.computing.asked(),
+            )
+        made = result.provenance
+        say(
+            f"{len(result)} images from {len(train)} in {duration(made['wall_seconds'])}, "
+            f"{made['iterations_done']} of {self.method.iterations} iterations: {out}"
+        )
+        goes_on = "stopped early with a valid set; the same command with --resume goes on"
+        stopped = made["iterations_done"] < self.method.iterations
+        if stopped and asked.signal is None:
+            say(goes_on)
+        if all_processes().leads:
+            report_on([out], out)
+        say(f"next: datacondense evaluate {shlex.quote(str(out))}")
+        if stopped and asked.signal is not None:
+            raise Stopped(goes_on, asked.signal)
+
+    def _live(self, out: Path) -> list[Live]:
+        """What --log asks for. Raises InputError, on all processes, where the one that writes cannot."""
+        live = [LIVE[name](out) for name in dict.fromkeys(self.session.log)]
+
+        def check() -> None:
+            for one in live:
+                one.check()
+
+        all_processes().agreed(check)
+        return live
+
+    def _foretell(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
+        foretold = estimate(self.method, train, self.ipc, seed=self.seed, start=start, **self.computing.asked())
+        if all_processes().size > 1:
+            say("for one process; several share the work")
+        for line in foretelling(foretold, budget):
+            say(line)
+        taken = RunDirectory(out).occupied()
+        say(f"would be written to {out}" + (", which holds files of a run already" if taken else ""))
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List the methods, datasets, networks, pools of networks or published experiments there are."""
+
+    what: tyro.conf.Positional[Literal["methods", "data", "archs", "pools", "presets"]]
+    """What to list."""
+
+    def run(self) -> None:
+        if self.what == "methods":
+            table = Table("method", "what it does")
+            for name, cls in METHODS.items():
+                table.add_row(name, summary(cls))
+            show_table(table)
+            return
+        if self.what == "pools":
+            say("S: the set's own network, BatchNorm replaced by InstanceNorm")
+            say("SS: the set's own network")
+            for letter, archs in POOLS.items():
+                say(f"{letter}: {' '.join(archs)}")
+            return
+        if self.what == "presets":
+            for name, preset in PRESETS.items():
+                numbers = ", ".join(f"{arch} {mean}" for arch, (mean, _) in preset.published.items())
+                say(f"{name}: {preset.title}" + (f"; published {numbers}" if numbers else ""))
+            for name, experiment in CONTINUAL.items():
+                say(f"{name}: {experiment.title}")
+            return
+        names = {
+            "data": [*DATASETS, *(f"{prefix}:{place}" for prefix, (place, _) in SOURCES.items())],
+            "archs": list(NETWORKS),
+        }
+        for name in names[self.what]:
+            say(name)

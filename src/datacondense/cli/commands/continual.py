@@ -1,0 +1,209 @@
+"""The command `continual`: class-incremental learning on memories."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from ...data.image_set import ImageSet
+from ...data.source import absolute
+from ...experiments.continual import Scenario, learn_continually, load_record
+from ...formats import Reading as PixelReading
+from ...formats import read_sets, runs_in
+from ...methods import METHODS, Method
+from ...synthetic.set import SyntheticSet, load_set
+from ...utils.distributed import all_processes
+from ...utils.errors import InputError, naming
+from ...utils.paths import resolved
+from ...utils.text import file_name
+from ...utils.timing import duration
+from ..display import RunDisplay, say
+from ..options import Computing, Plugins
+from ..reading import Reading, read
+from ..settings import with_settings
+from ..tables import show_table
+
+FIGURE = "continual.png"
+_NAMED = re.compile(r"cl_(?:res_)?(?P<method>[^_]+)_[^_]+_.+?_\d+ipc_(?P<steps>\d+)steps")
+"""What the authors name a file of continual learning, such as cl_DM_CIFAR100_ConvNet_20ipc_5steps_seed0.pt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continual:
+    """Learn classes step by step on a memory of a few images of each, and compare memories.
+
+    At each step the memory gets images of the new classes, made from these classes' own images; fresh networks are
+    trained on the whole memory and tested on all classes seen. What is done stays done: the same command goes on.
+    """
+
+    data: str = "digits"
+    """What to learn: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
+    memory: tuple[str, ...] = ("random", "dm")
+    """What makes the memory: methods of `datacondense list methods`; or files of the authors, or directories of them or
+    of imported ones, a file for each order of the classes."""
+    set: tuple[str, ...] = ()
+    """Settings of these methods, such as iterations=400 or dm.lr=10: of all that have it, or of one."""
+    plugin: Plugins = ()
+    scenario: Scenario = field(default_factory=Scenario)
+    beside: tuple[Path, ...] = ()
+    """Directories of earlier runs of this command whose memories go into the table and the figure too."""
+    out: Path | None = None
+    """Directory to write; by default runs/continual-DATA-STEPSx-perN."""
+    overwrite: bool = False
+    """Make everything anew."""
+    computing: Computing = field(default_factory=Computing)
+    reading: Reading = field(default_factory=Reading)
+
+    def run(self) -> None:
+        if not self.memory and not self.beside:
+            raise InputError("name at least one memory by --memory")
+        before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
+        if len({file_name(_label(name)) for name in self.memory}) < len(self.memory):
+            raise InputError("--memory names two memories alike: name each once")
+        for name in self.memory:
+            if name not in METHODS and not Path(name).exists() and (Path(name).suffix or len(Path(name).parts) > 1):
+                raise InputError(f"--memory {name}: there is no such file")
+        methods = with_settings([name for name in self.memory if not _is_file(name)], self.set, arch=self.scenario.arch)
+        source = {"source": self.data, **self.reading.given()}
+        train, test = read(source)
+        scenario = self.scenario
+        scenario.check(train.spec.classes)
+        for method in methods.values():
+            method.check()
+        name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}")
+        out = self.out or Path("runs") / name
+        memories = {
+            _label(name): methods.get(name) or _given(Path(name), train, scenario.steps) for name in self.memory
+        }
+        records: dict[str, Mapping[str, Any]] = dict(before)
+        for name, memory in memories.items():
+            records[name] = learn(
+                memory,
+                train,
+                test,
+                scenario,
+                out / file_name(name),
+                name=name,
+                source=absolute(**source),
+                overwrite=self.overwrite,
+                **self.computing.asked(),
+            )
+        if all_processes().leads:
+            out.mkdir(parents=True, exist_ok=True)
+            show(records, out / FIGURE)
+
+
+def learn(
+    memory: Method | Sequence[SyntheticSet],
+    train: ImageSet,
+    test: ImageSet,
+    scenario: Scenario,
+    out: Path,
+    *,
+    name: str | None = None,
+    **options: Any,
+) -> Mapping[str, Any]:
+    """`learn_continually` with a display."""
+    with RunDisplay(name or "continual") as display:
+
+        def on_epoch(done: float, total: float) -> None:
+            display.step(done, total, f"networks {done / total:.0%}")
+
+        return learn_continually(
+            memory, train, test, scenario, out, name=name, observers=[display], on_epoch=on_epoch, **options
+        )
+
+
+def show(records: Mapping[str, Mapping[str, Any]], figure: Path) -> None:
+    """Print a table of memories and draw their figure."""
+    from ...report import figures  # only here: its library takes longer to import than all else
+
+    show_table(_table(records))
+    for name, record in records.items():
+        spent = {part: duration(seconds) for part, seconds in record["seconds"].items()}
+        say(f"{name}: the memory took {spent['memory']}, networks {spent['networks']}")
+    figures.save_steps(records, figure)
+    say(str(figure))
+
+
+def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A row for each number of classes seen, a column for each memory: test accuracy in percent."""
+    counts = {name: f"{len(one['accuracy'])} x {len(one['accuracy'][0][0])}" for name, one in records.items()}
+    alike = len(set(counts.values())) == 1
+    over = f"n = {next(iter(counts.values()))}" if alike else "n ="
+    table = Table(
+        title="test accuracy % on the classes seen",
+        caption=f"mean +- standard deviation over {over} orders x networks",
+    )
+    table.add_column("classes")
+    for name, count in counts.items():
+        table.add_column(name if alike else f"{name}, {count}")
+    for number in sorted({number for one in records.values() for number in one["classes_seen"]}):
+        row = []
+        for one in records.values():
+            step = one["classes_seen"].index(number) if number in one["classes_seen"] else None
+            row.append("" if step is None else _percent(one["mean"][step], one["std"][step]))
+        table.add_row(str(number), *row)
+    return table
+
+
+def _percent(mean: float, std: float | None) -> str:
+    return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} +- {100 * std:.1f}"
+
+
+def _records(place: Path) -> Sequence[Path]:
+    """The records in a directory of this command, or the one that is named."""
+    found = sorted(path.parent for path in place.glob("*/continual.json"))
+    return found or [place]
+
+
+def _place(path: Path) -> str:
+    """A name for the memory of an earlier run: its own directory and that of the run."""
+    path = path if path.is_dir() else path.parent
+    return f"{path.name} ({path.absolute().parent.name})"
+
+
+def _is_file(name: str) -> bool:
+    return name not in METHODS and Path(name).exists()
+
+
+def _label(name: str) -> str:
+    return resolved(name).stem if _is_file(name) else name
+
+
+def _given(path: Path, train: ImageSet, steps: int) -> list[SyntheticSet]:
+    """The finished memories in a file of the authors, or in a directory of such files or of imported ones.
+
+    Of the files that the authors name by a number of steps those of `steps` are taken.
+    """
+    files = _of_steps(sorted(path.glob("*.pt")), path, steps) if path.is_dir() else [path]
+    if path.is_dir() and not files:
+        return [load_set(run) for run in runs_in(path)]
+    found = []
+    for file in files:
+        if file.suffix == ".safetensors":
+            found.append(load_set(file))
+            continue
+        sets = read_sets(file, train.spec, PixelReading(real=train)).sets
+        with naming(file):
+            if len(sets) != 1:
+                raise InputError(f"it holds {len(sets)} sets, not the steps of continual learning")
+        found += sets
+    return found
+
+
+def _of_steps(files: Sequence[Path], folder: Path, steps: int) -> list[Path]:
+    """The files of one method in `steps` steps. Raises InputError where there are several methods or other steps."""
+    named = {file: match for file in files if (match := _NAMED.match(file.name))}
+    found = [file for file in files if file not in named or int(named[file]["steps"]) == steps]
+    if files and not found:
+        raise InputError(f"--memory {folder}: its files came in other numbers of steps than --steps {steps}")
+    methods = {named[file]["method"] for file in found if file in named}
+    if len(methods) > 1:
+        raise InputError(
+            f"--memory {folder}: it holds memories of {' and '.join(sorted(methods))}: give each a directory of its own"
+        )
+    return found

@@ -1,0 +1,240 @@
+"""The command `evaluate`."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ...data.image_set import ImageSet
+from ...evaluation.baselines import baselines
+from ...evaluation.evaluator import Share, join, milestones, together, train_share
+from ...evaluation.protocol import Protocol, protocol_for
+from ...evaluation.score_log import keep_scores, unchanged
+from ...evaluation.scores import Scores
+from ...formats import runs_in
+from ...report.run_names import labels
+from ...run import snapshots
+from ...run.directory import PROCESS, SCORES
+from ...synthetic.set import SyntheticSet, checked, load_set
+from ...utils.distributed import all_processes
+from ...utils.errors import InputError, Locked, naming
+from ...utils.files import write_json
+from ...utils.locks import writer
+from ...utils.paths import regular
+from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
+from ..display import RunDisplay, class_table, cross_table, say, score_table
+from ..options import Computing, check_target
+from ..reading import Reading, real_images
+from ..tables import show_table
+from .report import report_on
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One set to train on."""
+
+    label: str
+    examples: SyntheticSet | ImageSet
+    protocol: Protocol
+    run: Path | None
+    """Where its scores are kept; None for a baseline."""
+    iteration: int = 0
+    """Of a snapshot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Train fresh networks on condensed sets and test them on real images.
+
+    Several runs are compared; those that differ by their seed only count as one, over sets x networks, each set with
+    networks of its own.
+    """
+
+    run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
+    """Run directories of `condense` and `import`, or synthetic.safetensors files; a directory of runs stands for all
+    of them."""
+    archs: tuple[str, ...] = ()
+    """Networks to train; by default the one each set was made with."""
+    pool: str | None = None
+    """A published pool of networks instead: S (the own one, BatchNorm replaced), SS (the own one), M (architectures),
+    B (with BatchNorm), W, D, A, P, N (the ConvNet's width, depth, activation, pooling, norm)."""
+    nets: Networks = 5
+    """Networks of each kind, each from fresh weights."""
+    epochs: Epochs | None = None
+    """Training epochs; by default 1000 with augmentation and 300 without, as published."""
+    lr: Rate | None = None
+    """Learning rate of the training, divided by 10 after half of it; by default the published 0.01."""
+    batch: Batch | None = None
+    """Batch of the training; by default the published 256."""
+    augment: str = "auto"
+    """Augmentation in training: auto takes the one the set was made under, and DC's rule for a set made without; dsa,
+    dc or none; strategies of DSA joined by "_"; or of DC, such as dc:crop_noise."""
+    on: Literal["test", "validation"] = "test"
+    """Images to test on: validation takes the training images that the run left out by --hold-out."""
+    process: bool = False
+    """Test the images as they were at each snapshot of the run (made with --snapshots), for its report."""
+    beside: tuple[Literal["random", "whole"], ...] = ()
+    """Also train on: random real images, of each class as many; the whole real training set."""
+    whole_epochs: Epochs = 30
+    """Training epochs on the whole set."""
+    seed: Seed = 0
+    """Seed of the networks."""
+    per_class: bool = False
+    """Print the accuracy on each class too."""
+    figure: Path | None = None
+    """Draw the scores as PNG: bars, or a heat map for several sets on several networks."""
+    data: str | None = None
+    """Where the test images come from; by default what the set was made from."""
+    out: Path | None = None
+    """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
+    computing: Computing = field(default_factory=Computing)
+    reading: Reading = field(default_factory=Reading)
+
+    def run(self) -> None:
+        if not self.run_dirs:
+            raise InputError("name a run, before the options: datacondense evaluate RUN")
+        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        for run in runs:
+            holder = writer(run)
+            if holder:
+                text = f"{run} is being written by {holder}: scores are kept there only if its set stays as it is"
+                warnings.warn(text, stacklevel=1)
+        sets = [load_set(path) for path in runs]
+        prints = [synthetic.fingerprint() for synthetic in sets]
+        for path, fingerprint in zip(runs, prints, strict=True):
+            other = next(other for other, print in zip(runs, prints, strict=True) if print == fingerprint)
+            if other is not path:
+                raise InputError(f"{other} and {path} hold the same set: name one of them")
+        on = self.on == "validation"
+        train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test", validation=on)
+        for flag, path in {"--out": self.out, "--figure": self.figure}.items():
+            check_target(flag, path)
+        for path in (run / SCORES for run in runs):  # before the training: its scores are added there
+            if path.exists():
+                regular(path)
+        rows = self._of_process(sets, runs) if self.process else self._rows(sets, runs, train)
+        of_row = [(row, self._told(score)) for row, score in self._train(rows, test)]
+        scores = {
+            label: join([s for row, s in of_row if row.label == label])
+            for label in dict.fromkeys(r.label for r in rows)
+        }
+        if not all_processes().leads:
+            return
+        several = len(scores) > 1 and any(len(score.accuracy) > 1 for score in scores.values())
+        show_table(cross_table(scores) if several else score_table(scores))
+        if self.per_class:
+            show_table(class_table(scores, test.spec.class_names))
+        if self.out is not None:
+            write_json(self.out, {label: score.to_json() for label, score in scores.items()})
+        if self.figure is not None:
+            from ...report import figures  # only here: its library takes longer to import than all else
+
+            (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
+            say(str(self.figure))
+        self._keep(of_row, [run for run in runs if run.is_dir()], prints)
+
+    def _keep(self, of_row: Sequence[tuple[_Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:
+        """Add to each run directory the scores of its set, and of the baselines, and report on it.
+
+        Raises InputError or Locked, when all others are done, where a run has another set by now or is being written.
+        """
+        failed: list[InputError | Locked] = []
+        for run in runs:
+            try:
+                if self.process:
+                    entries = [{"iteration": row.iteration, "scores": score.to_json()} for row, score in of_row]
+                    with unchanged(run, sets):
+                        write_json(run / PROCESS, entries)
+                else:
+                    keep_scores(run, {row.label: score for row, score in of_row if row.run in (run, None)})
+                report_on([run], run)
+            except (InputError, Locked) as error:
+                failed.append(error)
+        if failed:
+            text = "; ".join(map(str, failed))
+            raise type(failed[0])(f"these scores are not kept, or not reported, in the run: {text}")
+
+    def _told(self, score: Scores) -> Scores:
+        """The scores, which say so where the images are not those of the test set."""
+        return score if self.on == "test" else replace(score, protocol={**score.protocol, "tested_on": self.on})
+
+    def _of_process(self, sets: Sequence[SyntheticSet], runs: Sequence[Path]) -> list[_Row]:
+        """A row for each snapshot of a run."""
+        if len(sets) > 1 or self.beside or not runs[0].is_dir():
+            raise InputError("--process is of one run directory, and without --beside")
+        paths, (synthetic,) = snapshots.paths(runs[0]), sets
+        if not paths:
+            raise InputError(f"{runs[0]} has no snapshots of its iterations: condense with --snapshots 10")
+        rows = []
+        for snapshot in map(snapshots.load, paths):
+            images = synthetic.spec.normalise(snapshot.images)
+            with naming(f"snapshot {snapshot.iteration} of {runs[0]}"):
+                made = checked(images, snapshot.labels, synthetic.spec, synthetic.provenance)
+            rows.append(
+                _Row(f"iteration {snapshot.iteration}", made, self._protocol(made), runs[0], snapshot.iteration)
+            )
+        return rows
+
+    def _protocol(self, examples: SyntheticSet, seed: int | None = None) -> Protocol:
+        return protocol_for(
+            examples,
+            archs=self.archs,
+            pool=self.pool,
+            nets=self.nets,
+            epochs=self.epochs,
+            lr=self.lr,
+            batch=self.batch,
+            augment=self.augment,
+            seed=self.seed if seed is None else seed,
+        )
+
+    def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[_Row]:
+        names = labels([synthetic.provenance for synthetic in sets])
+        rows: list[_Row] = []
+        for name, synthetic, path in zip(names, sets, runs, strict=True):
+            alike = [row for row in rows if row.label == name]
+            rows.append(_Row(name, synthetic, self._protocol(synthetic, self.seed + len(alike)), path))
+        first = rows[0].protocol
+        if "random" in self.beside:
+            for name, baseline in baselines(sets, train, first.archs[0], self.computing.device).items():
+                rows.insert(0, _Row(name, baseline, first, None))
+        if "whole" in self.beside:
+            recipes = {arch: replace(recipe, epochs=self.whole_epochs) for arch, recipe in first.recipes.items()}
+            rows.append(_Row("whole set", train, replace(first, recipes=recipes), None))
+        return rows
+
+    def _train(self, rows: Sequence[_Row], test: ImageSet) -> list[tuple[_Row, Scores]]:
+        works = [milestones(row.protocol, row.examples, test, device=self.computing.device) for row in rows]
+        before = list(accumulate((work for _, work in works), initial=0.0))
+        processes, first = all_processes(), 0
+        shares: list[Share] = []
+        with RunDisplay("training networks") as display:
+
+            def counter(label: str, ends: Sequence[float], done: float) -> Callable[[], None]:
+                left = iter(ends)
+
+                def on_epoch() -> None:
+                    now = done + next(left)
+                    display.step(now, before[-1], f"{label}  {now / before[-1]:.0%}")
+
+                return on_epoch
+
+            for row, (ends, _), done in zip(rows, works, before, strict=False):
+                on_epoch = counter(row.label, ends, done) if processes.leads else lambda: None
+                share = train_share(
+                    row.protocol,
+                    row.examples,
+                    test,
+                    processes,
+                    first=first,
+                    on_epoch=on_epoch,
+                    **self.computing.asked(),
+                )
+                shares.append(share)
+                first += row.protocol.nets * len(row.protocol.archs)
+            # none waits for another before all its networks are trained
+            return [(row, together(share, processes)) for row, share in zip(rows, shares, strict=True)]

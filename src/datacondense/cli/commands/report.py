@@ -1,0 +1,61 @@
+"""The command `report`."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ...formats import runs_in
+from ...run.directory import REPORT
+from ...utils.errors import InputError
+from ...utils.locks import writing
+from ..display import say
+from ..options import check_target
+
+_OTHERS = 30.0  # seconds that other commands may need to end what they write
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Write one HTML page about runs: accuracies, images, loss, classes, settings; of several runs a comparison.
+
+    It is made of the files in the run directories alone, and loads nothing.
+    """
+
+    run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
+    """Run directories of `condense` and `import`; a directory of runs stands for all of them."""
+    out: Path | None = None
+    """Page to write; by default report.html in the first run directory."""
+    figures: Path | None = None
+    """Write the figures to this directory too, as SVG and PNG."""
+
+    def run(self) -> None:
+        if not self.run_dirs:
+            raise InputError("name a run, before the options: datacondense report RUN")
+        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        out = self.out or runs[0] / REPORT
+        check_target("--out", self.out)
+        from ...report import write_report  # only here: its library of figures takes longer to import than all else
+
+        with writing_in(out.parent, runs):
+            written = write_report(runs, out, figures_in=self.figures)
+        for path in written:
+            say(str(path))
+
+
+def writing_in(folder: Path, runs: Sequence[Path]) -> AbstractContextManager[None]:
+    """The lock of a folder that is one of the runs; none of any other, in which a file alone is written."""
+    of_run = any(run.is_dir() and folder.resolve() == run.resolve() for run in runs)
+    return writing(folder) if of_run else nullcontext()
+
+
+def report_on(runs: Sequence[Path], folder: Path) -> None:
+    """Write the page about runs into a directory, and say where."""
+    from ...report import write_report  # see above
+
+    with writing(folder, wait=_OTHERS):
+        write_report(runs, folder / REPORT)
+    say(f"report: {folder / REPORT}")

@@ -1,0 +1,248 @@
+"""The commands `reproduce` and `results`: published experiments by name, ours beside the published numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import tyro
+from rich.table import Column, Table
+
+from ...data.image_set import ImageSet
+from ...data.source import absolute
+from ...engine.execution import check_shared
+from ...experiments.continual import Scenario, load_record
+from ...experiments.presets import CONTINUAL, ContinualPreset
+from ...experiments.reproduction import Plan, asked, plan, reproduce, variant
+from ...experiments.results_page import page, row
+from ...experiments.sweep import keeping_last, names, run_all
+from ...methods import Method, method_name
+from ...utils.atomic import write_bytes
+from ...utils.distributed import ALONE, Processes, all_processes
+from ...utils.errors import InputError, unknown
+from ...utils.files import write_json
+from ...utils.locks import writing
+from ...utils.ranges import Images, Iterations, Networks, Repeats, Scale
+from ...utils.timing import duration
+from ..display import RunDisplay, say
+from ..options import Computing, check_target
+from ..reading import Reading, read
+from ..tables import show_table
+from .continual import FIGURE, learn, show
+from .report import report_on
+
+_Images: TypeAlias = tuple[ImageSet, ImageSet, dict[str, Any]]  # training, test, and what they were loaded from
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduce:
+    """Run a published experiment by name and print ours beside the published number.
+
+    Every part that is done stays done: the same command goes on where it was stopped.
+    """
+
+    presets: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")]] = ()
+    """A name of `datacondense list presets`, such as dc/fashion-mnist/1; with --all any number of names and patterns,
+    such as 'dm/fashion-mnist/*'."""
+    all: bool = False
+    """Run all published experiments but those of continual learning, or all that were named, one after the other;
+    torchrun's processes share them."""
+    seeds: Repeats | None = None
+    """Sets that are condensed, under seeds 0, 1, ...; by default as published."""
+    nets: Networks | None = None
+    """Networks of each kind that are trained on each set; by default as published."""
+    scale: Scale = 1.0
+    """Quick look: this fraction of the iterations, epochs, and of sets and networks where these are not given."""
+    iterations: Iterations | None = None
+    """Run it with this many iterations and all else as published."""
+    data: str | None = None
+    """Run the experiment on other data: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or
+    arrays:FILE.npz."""
+    ipc: Images | None = None
+    """Run it with another number of images per class."""
+    runs: Path = Path("runs/reproduce")
+    """Where the run directories are."""
+    results: Path = Path("results")
+    """Where the record of the result is appended."""
+    overwrite: bool = False
+    """Condense all sets anew."""
+    computing: Computing = field(default_factory=Computing)
+    reading: Reading = field(default_factory=Reading)
+
+    def run(self) -> None:
+        if self.all:
+            self._run_all()
+            return
+        if len(self.presets) != 1:
+            raise InputError("name one experiment of `datacondense list presets`, or take several by --all")
+        if self.presets[0].startswith("continual/"):
+            self._run_continual(self.presets[0])
+            return
+        planned = self._plan(self.presets[0])
+        say(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
+        processes = all_processes()
+        record = self._reproduce(planned, self._read(planned.data, processes), processes)
+        table = Table("tested on", "ours", "published", "difference", "n = sets x networks")
+        for arch in record["scores"]:
+            table.add_row(arch, *row(record, arch), _count(record))
+        show_table(table)
+        spent = {part: duration(sum(seconds)) for part, seconds in record["seconds"].items()}
+        say(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
+        if record["source"]:
+            say(f"published in {record['source']}")
+        if planned.changed:
+            say(f"a quick look, not the published experiment: {planned.variant}")
+        if processes.leads:
+            place = self.runs / planned.variant
+            report_on([place / f"seed{seed}" for seed in range(planned.preset.sets)], place)
+
+    def _run_continual(self, name: str) -> None:
+        if name not in CONTINUAL:
+            raise unknown("preset", name, CONTINUAL, listed_by="datacondense list presets")
+        preset = CONTINUAL[name]
+        train, test, source = self._read(self.data or preset.data, all_processes())
+        method, scenario = self._scenario(preset, train.spec.classes)
+        done = variant(
+            name,
+            data=self.data if self.data != preset.data else None,
+            ipc=self.ipc if self.ipc != preset.per_class else None,
+            iterations=self.iterations,
+            scale=self.scale,
+            hold_out=self.reading.hold_out,
+        )
+        say(f"{preset.title}: {scenario.orders} orders x {scenario.nets} networks")
+        record = learn(
+            method,
+            train,
+            test,
+            scenario,
+            self.runs / done,
+            source=source,
+            overwrite=self.overwrite,
+            as_published=self.scale == 1,
+            **self.computing.asked(),
+        )
+        if all_processes().leads:
+            folder = self.results / "continual"
+            folder.mkdir(parents=True, exist_ok=True)
+            show({record["memory"]: record}, self.runs / done / FIGURE)
+            with writing(folder):
+                kept = _keep(record, folder / f"{done.removeprefix('continual/').replace('/', '-')}.json")
+            say(kept)
+            if done != name:
+                say(f"a quick look, not the published experiment: {done}")
+
+    def _scenario(self, preset: ContinualPreset, classes: int) -> tuple[Method, Scenario]:
+        """A published experiment with the changes that were asked for; of few classes two come at each step."""
+
+        def scaled(count: int) -> int:
+            return max(1, round(count * self.scale))
+
+        method = preset.memory
+        if self.iterations is not None and not method.iterations:
+            raise InputError(f"--iterations {self.iterations}: {method_name(method)} has none, leave it out")
+        if method.iterations:
+            count = scaled(method.iterations) if self.iterations is None else self.iterations
+            method = replace(method, iterations=count)
+        scenario = Scenario(
+            steps=min(preset.steps, classes // 2),
+            per_class=preset.per_class if self.ipc is None else self.ipc,
+            orders=scaled(preset.orders) if self.seeds is None else self.seeds,
+            nets=scaled(preset.nets) if self.nets is None else self.nets,
+            epochs=scaled(preset.epochs),
+        )
+        return method, scenario
+
+    def _run_all(self) -> None:
+        processes = all_processes()
+        check_shared(self.computing.device, processes)
+        plans = [self._plan(name) for name in names(self.presets)]
+        data = keeping_last(lambda source: self._read(source, ALONE))
+        outcomes = run_all(
+            plans,
+            lambda planned: self._reproduce(planned, data(planned.data), ALONE),
+            lambda planned: data(planned.data)[0].fingerprint(),
+            processes,
+            results=self.results,
+            asked=asked(self.reading.given(), self.computing.precision),
+            anew=self.overwrite,
+        )
+        name = Column("experiment", overflow="fold")
+        table = Table(name, "tested on", "ours", "published", "difference", "n = sets x networks")
+        for record in (outcome.record for outcome in outcomes if outcome.record):
+            for arch in record["scores"]:
+                table.add_row(record["variant"], arch, *row(record, arch), _count(record))
+        if table.row_count:
+            show_table(table)
+        failed = [outcome for outcome in outcomes if outcome.record is None]
+        for outcome in failed:
+            say(f"{outcome.variant}: {outcome.reason}")
+        if failed:
+            raise InputError(f"{len(failed)} of {len(plans)} experiments could not be run, for the reasons above")
+
+    def _plan(self, name: str) -> Plan:
+        return plan(
+            name,
+            sets=self.seeds,
+            nets=self.nets,
+            scale=self.scale,
+            iterations=self.iterations,
+            data=self.data,
+            ipc=self.ipc,
+            hold_out=self.reading.hold_out,
+        )
+
+    def _read(self, data: str, processes: Processes) -> _Images:
+        source = {"source": data, **self.reading.given()}
+        return *read(source, processes), absolute(**source)
+
+    def _reproduce(self, planned: Plan, images: _Images, processes: Processes) -> Mapping[str, Any]:
+        train, test, source = images
+        with RunDisplay(planned.variant) as display:
+            return reproduce(
+                planned,
+                train,
+                test,
+                source=source,
+                overwrite=self.overwrite,
+                runs=self.runs,
+                results=self.results,
+                observers=[display],
+                on_epoch=lambda done, total: display.step(done, total, f"networks {done / total:.0%}"),
+                processes=processes,
+                **self.computing.asked(),
+            )
+
+
+def _keep(record: Mapping[str, Any], path: Path) -> str:
+    """Write a record, unless there is one of the same images over more networks. Returns what was done, in words."""
+    before = load_record(path) if path.exists() else None
+    if before and before["data_sha256"] == record["data_sha256"] and _networks(before) > _networks(record):
+        return f"not recorded: {path} is over more networks"
+    write_json(path, record)
+    return f"recorded in {path}"
+
+
+def _networks(record: Mapping[str, Any]) -> int:
+    return record["scenario"]["orders"] * record["scenario"]["nets"]
+
+
+def _count(record: Mapping[str, Any]) -> str:
+    return f"{len(record['seeds'])} x {record['nets']}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Write the page of results: ours beside the published numbers, from the records of `reproduce`."""
+
+    results: Path = Path("results")
+    """Where the records are."""
+    out: Path = Path("docs/results.md")
+    """The page to write, in Markdown."""
+
+    def run(self) -> None:
+        if not self.results.is_dir():
+            raise InputError(f"--results {self.results}: there is no such directory; `datacondense reproduce` makes it")
+        check_target("--out", self.out)
+        write_bytes(self.out, page(self.results).encode())
+        say(str(self.out))

@@ -1,0 +1,113 @@
+"""The command `show`."""
+
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ... import pictures
+from ...data.spec import Spec
+from ...evaluation.score_log import unchanged
+from ...report import process
+from ...report.run_names import of_paths
+from ...synthetic.set import SyntheticSet, load_set
+from ...utils.errors import InputError, Locked, unknown
+from ...utils.ranges import Images
+from ..display import say
+from ..options import check_target
+from ..reading import Reading, real_images
+from .report import writing_in
+
+_LISTED = 20  # class names in an error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show:
+    """Draw a condensed set as a picture: its images class by class, beside real ones, or as they came about.
+
+    Several sets are drawn in one picture, of each class a row of images from each.
+    """
+
+    run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
+    """Run directories of `datacondense condense`, or synthetic.safetensors files."""
+    classes: tuple[str, ...] = ()
+    """Classes to draw, by name or number from 0, in this order; by default all, and of a process the first 20."""
+    per_class: Images | None = None
+    """How many images of each class to draw; by default 10, fewer where the picture would be too large, and 1 of a
+    process."""
+    real: bool = False
+    """Draw beside each image the real training image of its class that is nearest to it, pixel by pixel."""
+    process: bool = False
+    """Draw how the images came about, as a strip and as an animated GIF: for a run made with --snapshots."""
+    data: str | None = None
+    """Where the real images come from; by default what the set was made from."""
+    reading: Reading = field(default_factory=Reading)
+    out: Path | None = None
+    """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), nearest-real.png,
+    process.png or, of several sets, compared.png beside the first set. The GIF lies beside it under the suffix .gif."""
+
+    def run(self) -> None:
+        self._check()
+        sets = [load_set(path) for path in self.run_dirs]
+        run = self.run_dirs[0]
+        folder = run if run.is_dir() else run.parent
+        with writing_in(self.out.parent if self.out else folder, [folder]):
+            written = self._written(sets, folder)
+        for path in written:
+            say(str(path))
+
+    def _written(self, sets: Sequence[SyntheticSet], folder: Path) -> list[Path]:
+        """Draw the picture, in `folder` unless --out says otherwise; the files that were written."""
+        synthetic, run = sets[0], self.run_dirs[0]
+        classes = self._numbers(synthetic.spec) if self.classes else None
+        if len(sets) > 1:
+            path = self.out or folder / pictures.COMPARED
+            named = dict(zip(of_paths(self.run_dirs), sets, strict=True))
+            pictures.save_rows(named, path, classes=classes, per_class=self.per_class)
+            return [path]
+        if self.process:
+            if classes is None and synthetic.spec.classes > process.CLASSES:
+                text = f"the first {process.CLASSES} of {synthetic.spec.classes} classes: choose by --classes"
+                warnings.warn(text, stacklevel=1)
+            path = self.out or folder / pictures.PROCESS
+            return process.save_process(synthetic, folder, path, classes=classes, per_class=self.per_class or 1)
+        train = None
+        if self.real:
+            train, _ = real_images([run], sets, data=self.data, reading=self.reading, which="training")
+        part = classes is not None or self.per_class is not None
+        name = pictures.NEAREST_REAL if self.real else pictures.CHOSEN if part else pictures.FILE_NAME
+        path = self.out or folder / name
+        pictures.save_grid(synthetic, path, classes=classes, per_class=self.per_class, real=train)
+        if train and run.is_dir() and train.fingerprint() == synthetic.provenance.get("data_sha256"):
+            # for the report; the run may be another's, to be read only, or being written
+            with suppress(OSError, InputError, Locked), unchanged(run, {synthetic.fingerprint()}, wait=0):
+                pictures.save_neighbours(synthetic, train, run / pictures.NEIGHBOURS_FILE)
+        return [path]
+
+    def _check(self) -> None:
+        if not self.run_dirs:
+            raise InputError("name a run, before the options: datacondense show RUN")
+        if self.real and self.process:
+            raise InputError("--real and --process exclude each other: take one")
+        if len(self.run_dirs) > 1 and (self.real or self.process):
+            flag = "--real" if self.real else "--process"
+            raise InputError(f"{flag} draws one set, not {len(self.run_dirs)}: name one run")
+        check_target("--out", self.out)
+        if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
+            raise InputError(f"--out {self.out}: name the PNG, the GIF lies beside it")
+
+    def _numbers(self, spec: Spec) -> list[int]:
+        """The classes that were chosen, by name and otherwise by number, each once."""
+        numbers = {str(number): number for number in range(spec.classes)}
+        named = {name: number for number, name in reversed(list(enumerate(spec.class_names)))}
+        known = {**numbers, **named}
+        for name in self.classes:
+            if name not in known:
+                many = spec.classes > _LISTED
+                listed_by = f"datacondense show {self.run_dirs[0]}" if many else ""
+                raise unknown("class", name, spec.class_names, listed_by=listed_by)
+        return list(dict.fromkeys(known[name] for name in self.classes))

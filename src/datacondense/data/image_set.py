@@ -1,0 +1,182 @@
+"""Real and synthetic images with their labels, read by index.
+
+Shape legend, used in trailing comments everywhere:
+K classes, n stored images per class (ipc), B real images per class, N images, C H W channels and pixels, D embedding
+width, S networks trained side by side, G groups that share one augmentation draw.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol, final
+
+import torch
+from torch import Tensor
+
+from .spec import Spec
+
+
+class Examples(Protocol):
+    """Labelled images that are read by index: what a network trains on and is tested on."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        ...
+
+
+@final
+@dataclass(frozen=True)
+class LabelledImages:
+    """Normalised images (N, C, H, W) and labels (N,), in memory."""
+
+    images: Tensor
+    labels: Tensor
+    spec: Spec
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        index = index.to(self.labels.device)
+        return self.images[index], self.labels[index]
+
+
+@final
+class ImageSet:
+    """Real labelled images, kept as uint8 and normalised when read.
+
+    images: uint8 (N, C, H, W), in memory or mapped from a file; labels: int64 (N,) in [0, K). sha256: the fingerprint,
+    where it is known. prefetch: told the positions (n,) of images that are about to be read, for those mapped.
+    `data.image_set` builds one from arrays with every check; this constructor only stores.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        spec: Spec,
+        *,
+        sha256: str | None = None,
+        prefetch: Callable[[Tensor], None] | None = None,
+    ) -> None:
+        self.images = images
+        self.labels = labels
+        self.spec = spec
+        self._sha256 = sha256
+        self._prefetch = prefetch
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def targets(self) -> list[int]:
+        """The label of each image, as torchvision's data sets have them."""
+        return self.labels.tolist()
+
+    @property
+    def classes(self) -> list[str]:
+        """The name of each class, as torchvision's data sets have them."""
+        return list(self.spec.class_names)
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The label of each class by its name, as torchvision's data sets have it."""
+        return {name: label for label, name in enumerate(self.spec.class_names)}
+
+    @property
+    def resident(self) -> bool:
+        """Whether the images are in memory, and not mapped from a file."""
+        return self._prefetch is None
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """The same set with its labels on `device`, where its batches are then.
+
+        Its images go there too, unless they take more than half of what is free on a GPU.
+        """
+        images = self.images.to(device) if _fits(self.images, torch.device(device)) else self.images
+        prefetch = self._prefetch if images is self.images else None
+        return ImageSet(images, self.labels.to(device), self.spec, sha256=self._sha256, prefetch=prefetch)
+
+    def renamed(self, name: str) -> "ImageSet":
+        """The same images, under another name of the data."""
+        spec = replace(self.spec, name=name)
+        return ImageSet(self.images, self.labels, spec, sha256=self._sha256, prefetch=self._prefetch)
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        if self._prefetch:
+            self._prefetch(index)
+        images = self.images.index_select(0, index.to(self.images.device)).to(self.labels.device)
+        return self.spec.normalise(images), self.labels[index.to(self.labels.device)]
+
+    @cached_property
+    def counts(self) -> Tensor:
+        """Images of each class, (K,), on the CPU."""
+        return torch.bincount(self.labels.cpu(), minlength=self.spec.classes)
+
+    @cached_property
+    def members(self) -> Tensor:
+        """Row k lists the positions of class k's images; padded with 0 past `counts[k]`. (K, max count), CPU."""
+        order = self.labels.cpu().argsort(stable=True)
+        rows = order.split(self.counts.tolist())
+        return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+
+    def fingerprint(self) -> str:
+        """sha256 over the Spec but its name and encoding, all pixels, all labels: equal where data are the same."""
+        if self._sha256 is None:
+            fields = {key: value for key, value in self.spec.to_json().items() if key not in ("name", "encoding")}
+            digest = hashlib.sha256(json.dumps(fields).encode())
+            for tensor in (self.images, self.labels):
+                digest.update(tensor.cpu().contiguous().numpy().data)
+            self._sha256 = digest.hexdigest()
+        return self._sha256
+
+    def draw(self, batch: int, generator: torch.Generator, *, note: bool = True) -> Tensor:
+        """Positions of `batch` images of every class, (K, batch), on the CPU.
+
+        Without replacement within a class. A class with fewer than `batch` images is taken whole, which comes first,
+        and filled up by drawing from it again; with `note` a warning says so.
+        """
+        counts, members = self.counts[:, None], self.members
+        keys = torch.rand(members.shape, generator=generator)
+        keys = keys.masked_fill(torch.arange(members.shape[1]) >= counts, -1)  # padding is never among the largest
+        picks = keys.topk(min(batch, members.shape[1]), dim=1).indices
+        if int(counts.min()) < batch:
+            if note:
+                _tell_resampling(self, batch)
+            again = torch.rand(len(counts), batch, generator=generator, dtype=torch.float64).mul(counts).long()
+            picks = torch.nn.functional.pad(picks, (0, batch - picks.shape[1]))
+            picks = torch.where(torch.arange(batch) < counts, picks, again)
+        return members.gather(1, picks)
+
+    def sample(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Normalised images of every class, (K, batch, C, H, W), drawn as `draw` says."""
+        return self.at(self.draw(batch, generator))
+
+    def at(self, index: Tensor) -> Tensor:
+        """Normalised images at positions `index` (K, B) -> (K, B, C, H, W)."""
+        images, _ = self.batch(index.flatten())
+        return images.unflatten(0, index.shape)
+
+
+def _fits(images: Tensor, device: torch.device) -> bool:
+    """Whether a copy of images on a GPU leaves half of its free memory to the work."""
+    return device.type != "cuda" or images.nbytes <= torch.cuda.mem_get_info(device)[0] / 2
+
+
+def _tell_resampling(real: ImageSet, batch: int) -> None:
+    smallest = int(real.counts.argmin())
+    warnings.warn(
+        f"a batch of {batch} images per class is larger than class {real.spec.class_names[smallest]!r} "
+        f"({int(real.counts[smallest])} images): small classes are taken whole and filled up by drawing again",
+        stacklevel=3,
+    )

@@ -1,0 +1,1 @@
+"""Published file formats, one a file: paths in, arrays out."""

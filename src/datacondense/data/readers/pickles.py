@@ -1,0 +1,182 @@
+"""Pickled data read without running any code: the batches of CIFAR, and what torch.save wrote.
+
+A pickle is a program for a stack machine, and what it names it can call. Here every operation is looked at before one
+is carried out, and a name stands for something of this file or for nothing: `Unpickler.find_class` and torch's
+`weights_only` never look up what a file asks for.
+"""
+
+import io
+import pickle
+import tempfile
+import warnings
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...utils.errors import DamagedFile, InputError
+from ...utils.paths import open_file
+from . import pickle_scan
+from .stand_ins import IN_A_PICKLE, MULTIARRAY, Array, for_torch
+
+_STORAGES = ("Byte", "Char", "Short", "Int", "Long", "Half", "BFloat16", "Float", "Double", "Bool")
+_TORCH = frozenset(
+    {
+        "collections.OrderedDict",
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_parameter",
+        "_codecs.encode",
+        "numpy.dtype",
+        "numpy.ndarray",
+        *(f"{module}.{name}" for module in MULTIARRAY for name in ("scalar", "_reconstruct")),
+        *(f"torch.{kind}Storage" for kind in _STORAGES),
+    }
+)
+_DEEPEST = 20
+
+
+def read_pickle(file: BinaryIO, what: object) -> object:
+    """The object in a pickle of plain values and NumPy arrays, such as a CIFAR batch written by Python 2.
+
+    file: can be sought in, and is read from where it stands. The strings of Python 2 are read as Latin-1. Arrays of
+    booleans, integers and floats are handed out where they are the values of the outermost dict. what: names the
+    file in messages. Raises InputError for anything else, above all for a name that is no part of an array.
+    """
+    start = file.tell()
+    try:
+        pickle_scan.check(file, what, None)
+        file.seek(start)
+        found = _Unpickler(file, what).load()
+    except InputError:
+        raise
+    except Exception as error:  # a damaged pickle makes the machine raise errors of any type
+        raise pickle_scan.damaged(what, "a pickle", error) from None
+    if isinstance(found, dict):
+        return {key: value.array if isinstance(value, Array) else value for key, value in found.items()}
+    return found
+
+
+def read_torch(path: Path, *, mmap: bool = False) -> Any:
+    """What torch.save wrote: dicts, lists and tuples of numbers, strings, arrays of NumPy and dense tensors.
+
+    mmap: leave the tensors on disk, from where they are read when used; it has no effect on files in the format that
+    torch wrote before version 1.6. Checksums are verified where the format has them. Raises InputError for a file
+    that is damaged, packed again, or holds anything else, and for tensors that claim more than the file has.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    if not size:
+        raise InputError(f"{path} is not a file of torch.save: it is missing or empty")
+    try:
+        with open_file(path) as file:
+            zipped = file.read(4) == b"PK\3\4"
+            file.seek(0)
+            if zipped:
+                _check_archive(file, path, size)
+            else:
+                for _ in range(5):  # a magic number, version, system, the object, and the keys of its storages
+                    pickle_scan.check(file, path, _TORCH)
+        with warnings.catch_warnings(), torch.serialization.safe_globals(for_torch()):
+            warnings.simplefilter("ignore")  # of what torch deprecates in its own classes
+            # Mapped, as torch then cuts a storage to the file; torch 2.6 trusts the number of elements otherwise.
+            with _utf8(path) as name:
+                found = torch.load(name, map_location="cpu", weights_only=True, mmap=zipped)
+    except InputError:
+        raise
+    except Exception as error:  # torch raises errors of any type on bytes it does not understand
+        raise pickle_scan.damaged(path, "a file of torch.save", error) from None
+    return _Plain(path, size, copy=zipped and not mmap).of(found, 0)
+
+
+@contextmanager
+def _utf8(path: Path) -> Iterator[str]:
+    """A name of a file that torch can open: where its own is not UTF-8, that of a link to it."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / "link"
+            link.symlink_to(path.absolute())
+            yield str(link)
+    else:
+        yield str(path)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows the few names that a pickled array consists of, and has something inert for each."""
+
+    def __init__(self, file: BinaryIO, what: object) -> None:
+        super().__init__(file, encoding="latin1")
+        self._what = what
+
+    def find_class(self, module_name: str, global_name: str, /) -> object:
+        name = f"{module_name}.{global_name}"
+        if name not in IN_A_PICKLE:
+            raise pickle_scan.refused(self._what, name)
+        return IN_A_PICKLE[name]
+
+
+def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
+    """Refuse a zip file that torch.save did not write, before torch sees it."""
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise InputError(f"{path} has packed records, which torch.save does not write: load it and save it again")
+        if len({entry.filename for entry in entries}) < len(entries) or sum(e.file_size for e in entries) > size:
+            raise DamagedFile(f"{path} is damaged: its records are more than the file holds")
+        pickles = [entry for entry in entries if entry.filename.split("/")[-1] == "data.pkl"]
+        if len(pickles) != 1:
+            raise InputError(f"{path} is not a file of torch.save: it is a zip file without data.pkl")
+        pickle_scan.check(io.BytesIO(archive.read(pickles[0])), path, _TORCH)
+        broken = archive.testzip()
+    if broken:
+        raise DamagedFile(f"{path} is damaged: the checksum of its record {broken[:80]!r} is wrong")
+
+
+class _Plain:
+    """Copies what torch.load returned, and lets through only what `read_torch` promises."""
+
+    def __init__(self, path: Path, size: int, *, copy: bool) -> None:
+        self._path = path
+        self._left = size
+        self._copy = copy
+        self._done: dict[int, object] = {}
+
+    def of(self, value: Any, depth: int) -> Any:
+        """The copy of `value`; of what occurs twice there is one copy."""
+        if value is None or isinstance(value, bool | int | float | str | bytes | np.generic):
+            return value
+        if depth > _DEEPEST:
+            raise InputError(f"{self._path} is nested more than {_DEEPEST} deep")
+        if id(value) not in self._done:
+            self._done[id(value)] = self._new(value, depth + 1)
+        return self._done[id(value)]
+
+    def _new(self, value: Any, depth: int) -> object:
+        if isinstance(value, Tensor):
+            return self._tensor(value)
+        if type(value) is Array:
+            self._left -= value.array.nbytes
+            return value.array
+        if type(value) in (dict, OrderedDict):  # whose fields, such as `items`, a file may have set
+            return {self.of(key, depth): self.of(item, depth) for key, item in dict.items(value)}
+        if type(value) is list:
+            return [self.of(item, depth) for item in value]
+        if type(value) is tuple:
+            return tuple(self.of(item, depth) for item in value)
+        raise InputError(
+            f"{self._path} holds a {type(value).__name__}: expected tensors, arrays, numbers, strings, dicts, lists"
+        )
+
+    def _tensor(self, tensor: Tensor) -> Tensor:
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_neg():
+            raise InputError(f"{self._path} holds a tensor that is not dense or not on the CPU")
+        self._left -= tensor.numel() * tensor.element_size()
+        if self._left < 0:
+            raise DamagedFile(f"{self._path} is damaged: its tensors claim more than the file holds")
+        return tensor.detach().clone() if self._copy else tensor.detach()

@@ -1,0 +1,249 @@
+"""What lies in a folder or in a zip file: the names of its images, and their content when it is asked for."""
+
+import errno
+import hashlib
+import os
+import re
+import stat
+import threading
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from ...utils.errors import DamagedFile, InputError, reason
+from ...utils.paths import open_file, require_file
+from ..splits import TESTS, TRAINS, parts
+from .decode import MOST_BYTES
+from .image_files import EXTENSIONS, OTHER_SYSTEMS, TEXT
+
+_LEVELS = 3
+"""In which there may be folders of classes: in a part of the set, in a folder around both."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+@final
+@dataclass(frozen=True)
+class Tree:
+    """Files and folders by their paths relative to the root, with "/"; hidden ones are left out."""
+
+    place: str
+    """What the root is called, where a user is told of it."""
+    files: list[str]
+    """Paths of all images, sorted."""
+    others: list[str]
+    """Paths of all files that are neither images nor text."""
+    folders: frozenset[str]
+    """Paths of all folders at the first levels, in which there are the classes."""
+    identities: Mapping[str, tuple[int, int]]
+    """Path of a folder -> what tells whether it is the same as another, by a link; empty without links."""
+    outside: int
+    """Images that are not in the single folder that was looked through."""
+    read: Callable[[str], bytes]
+    """Content of an image. Raises OSError, and InputError for what is damaged or too large."""
+    stamp: str
+    """What is another if any file may have changed: found without reading them."""
+    restamp: Callable[[], str]
+    """The same, of now."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Tree]:
+    """The tree in a folder or zip file, a single folder around it looked through. Raises InputError for all else."""
+    if path.is_dir():
+        yield _unwrapped(_walk(path))
+        return
+    with open_file(path) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except Exception as error:  # of many types, on bytes that are no such file
+            raise DamagedFile(f"{path} is damaged or not a zip file ({reason(error)})") from None
+        with archive:
+            yield _unwrapped(_members(path, archive))
+
+
+def stamp(path: str | Path) -> str:
+    """What changes when the file does: its size, times and inode. Of a link, those of what it leads to."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 (a Path would take longer to make than to ask)
+    except OSError as error:
+        return str(error.strerror)
+    return _stamp(found)
+
+
+def read(path: str) -> bytes:
+    """Content of a file. Raises OSError, and InputError when it has more than MOST_BYTES."""
+    require_file(os.stat(path))  # noqa: PTH116 (as above)
+    with open(path, "rb") as file:  # noqa: PTH123 (as above)
+        _bound(os.fstat(file.fileno()).st_size)
+        return file.read()
+
+
+def _bound(size: int) -> None:
+    if size > MOST_BYTES:
+        raise InputError(f"has {size // 2**20} MiB, more than {MOST_BYTES // 2**20}: make it smaller")
+
+
+def _stamp(found: os.stat_result) -> str:
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
+
+
+def _unwrapped(found: Tree) -> Tree:
+    """The tree in the single folder of a tree, if that holds folders of images and is no part to train or test on."""
+    tops = [folder for folder in found.folders if "/" not in folder]
+    if len(tops) != 1 or parts(tops, (*TRAINS, *TESTS)) or not any(file.count("/") >= 2 for file in found.files):
+        return found
+    base = f"{tops[0]}/"
+
+    def inside(paths: Iterable[str]) -> list[str]:
+        return [path.removeprefix(base) for path in paths if path.startswith(base)]
+
+    files = inside(found.files)
+    return replace(
+        found,
+        files=files,
+        others=inside(found.others),
+        folders=frozenset(inside(found.folders)),
+        identities={path.removeprefix(base): identity for path, identity in found.identities.items()},
+        outside=len(found.files) - len(files),
+        read=lambda name: found.read(base + name),
+    )
+
+
+def _walk(root: Path) -> Tree:
+    """The tree in a folder. Links are followed, but below each folder of the third level to the same folder once."""
+    files: dict[str, str] = {}
+    others: list[str] = []
+    identities: dict[str, tuple[int, int]] = {}
+    seen: dict[tuple[str, ...], set[tuple[int, int]]] = {}
+    waiting: list[tuple[str, tuple[str, ...], frozenset[tuple[int, int]]]] = []
+    waiting.append((str(root), (), frozenset({_identity(root.stat())})))
+    while waiting:
+        folder, above, around = waiting.pop()
+        base = "".join(f"{step}/" for step in above)
+        with os.scandir(folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+        for entry in listed:
+            name = entry.name
+            if _hidden(name):
+                continue
+            if _is_folder(entry):
+                identity = _identity(entry.stat())
+                inside = (*above, name)
+                visited = seen.setdefault(inside[:_LEVELS], set())
+                if identity not in around and identity not in visited:
+                    visited.add(identity)
+                    waiting.append((entry.path, inside, around | {identity}))
+                identities[base + name] = identity
+            elif _is_image(name):
+                try:
+                    found = entry.stat()
+                except OSError as error:  # a link to nothing or to itself: reading it will say so
+                    files[base + name] = str(error.strerror)
+                else:
+                    if stat.S_ISREG(found.st_mode):
+                        files[base + name] = _stamp(found)
+            elif not name.lower().endswith(TEXT):
+                others.append(base + name)
+    names = sorted(files)
+    folders = frozenset(path for path in identities if path.count("/") < _LEVELS)
+    text = "\n".join([str(root.absolute()), *sorted(folders), *(f"{name}\0{files[name]}" for name in names)])
+    return Tree(
+        place=str(root),
+        files=names,
+        others=others,
+        folders=folders,
+        identities=identities,
+        outside=0,
+        read=lambda name: read(f"{root}/{name}"),
+        stamp=hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest(),
+        restamp=lambda: _walk(root).stamp,
+    )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name in OTHER_SYSTEMS
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _is_image(name: str) -> bool:
+    return name[name.rfind(".") :].lower() in EXTENSIONS
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> Tree:
+    """The tree in a zip file."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    others: list[str] = []
+    folders: set[str] = set()
+    for info in archive.infolist():
+        steps = _parts(path, info.filename)
+        if not steps or any(map(_hidden, steps)):
+            continue
+        name = "/".join(steps)
+        inside = steps if info.is_dir() else steps[:-1]
+        folders |= {"/".join(inside[: level + 1]) for level in range(min(len(inside), _LEVELS))}
+        if not info.is_dir() and _is_image(name):
+            _check(path, info)
+            members[name] = info
+        elif not info.is_dir() and not name.lower().endswith(TEXT):
+            others.append(name)
+    lock = threading.Lock()
+
+    def content(name: str) -> bytes:
+        info = members[name]
+        _bound(info.file_size)  # what is in it is not read any further
+        try:
+            with lock:
+                member = archive.open(info)
+            with member:
+                return member.read()
+        except MemoryError:
+            raise
+        except Exception as error:  # zipfile and zlib raise errors of many types on damaged bytes
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # of the disk, not of the bytes
+                raise
+            raise DamagedFile(f"is damaged ({reason(error)})") from None
+
+    def listing() -> str:
+        return f"{path.absolute()}\n{stamp(path)}"
+
+    return Tree(
+        place=str(path),
+        files=sorted(members),
+        others=others,
+        folders=frozenset(folders),
+        identities={},
+        outside=0,
+        read=content,
+        stamp=listing(),
+        restamp=listing,
+    )
+
+
+def _parts(path: Path, name: str) -> list[str]:
+    """Of a member's path. Raises InputError when it leads out of the folder into which one would unpack it."""
+    steps = name.replace("\\", "/").rstrip("/").split("/")
+    if steps[0] == "" or ".." in steps or re.match("[A-Za-z]:", name):
+        raise InputError(f"{path} holds a member {name!r} whose path leaves the folder: do not trust this file")
+    return [step for step in steps if step not in ("", ".")]
+
+
+def _check(path: Path, info: zipfile.ZipInfo) -> None:
+    if info.flag_bits & 1:
+        raise InputError(f"{path} is encrypted ({info.filename}): unpack it and name the folder")
+    if info.compress_type not in _METHODS:
+        raise InputError(
+            f"{path} is packed by a method other than deflate ({info.filename}): unpack it, or pack it anew"
+        )

@@ -1,0 +1,206 @@
+"""A data set of image files, one folder per class, in a folder or a zip file."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from ...utils.errors import DataNotFound, InputError, naming
+from ...utils.paths import expanded, resolved
+from ..image_set import ImageSet
+from ..label_values import alike
+from ..options import Options, Progress
+from ..spec import check_names
+from ..splits import TESTS, TRAINS, parts
+from . import file_tree
+from .collection import Collection, fetch
+from .file_tree import Tree
+from .image_files import EXTENSIONS, HEIF, UNREADABLE
+
+_IN_NOTE = 5  # kinds of files, and folders
+_LAYOUT = "expected PATH/CLASS/*.png, or both PATH/train/CLASS/*.png and PATH/test/CLASS/*.png"
+
+File = tuple[str, int, bool | None]
+"""Path relative to the root, label, and whether for testing."""
+
+
+def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+    """Train and test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*, divided by `division.split`.
+
+    PATH is a folder, or a zip file of one, which is read in place; a single folder around everything is looked through.
+    `train` and `test` may have any name in division.TRAINS and TESTS, in any case; a folder for testing without class
+    folders is passed over. Classes are in the order of their names; images, at any depth below a class, in that of
+    their paths. Files that are hidden, are without one of EXTENSIONS, or lie elsewhere are passed over, and a note
+    counts them; links are followed. An empty class folder is left out, and a note names it. Images are decoded as
+    `decode.decode` says; one channel if every one is grey, otherwise three for all.
+    Raises DataNotFound where nothing is, and InputError for images that are unreadable or of different sizes, unless
+    `options` say what to do, for fewer than two classes, for classes of files that are no images that can be read, and
+    for those with images for testing only.
+    """
+    path = expanded(place)
+    options.refuse(f"folder:{place}", "image_column", "label_column")
+    if not path.is_dir() and not path.is_file():
+        kind = InputError if path.exists() else DataNotFound
+        raise kind(f"{path} is not a folder or zip file: {_LAYOUT}")
+    with file_tree.opened(path) as found:
+        class_names, files, notes = _layout(found)
+        collection = Collection(
+            name=resolved(path).name if path.is_dir() else path.stem,
+            class_names=class_names,
+            place=found.place,
+            files=[name for name, _, _ in files],
+            labels=[label for _, label, _ in files],
+            tests=None if files[0][2] is None else [bool(test) for _, _, test in files],
+            read=lambda position: found.read(files[position][0]),
+            stamp=found.stamp,
+            restamp=found.restamp,
+            notes=notes,
+        )
+        return fetch(collection, options, progress)
+
+
+def read_files(
+    name: str,
+    class_names: Sequence[str],
+    files: Sequence[tuple[Path, int, bool | None]],
+    options: Options,
+    progress: Progress,
+    *,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    flip: bool = True,
+    rgb: bool = False,
+    shape: tuple[int, int, int] | None = None,
+) -> tuple[ImageSet, ImageSet]:
+    """Train and test set of image files that are listed somewhere: path, label, and whether for testing.
+
+    That is None of all files where a fixed fifth of each class is to be set aside. rgb: three channels even if all
+    images are grey. shape: (C, H, W) that they must have. Decoded and cached as those of `load`, and raises as it.
+    """
+    paths = [str(path.absolute()) for path, _, _ in files]
+    root = os.path.commonpath([path.rpartition("/")[0] for path in paths]) if paths else ""
+
+    def stamp() -> str:
+        listing = "\n".join(f"{path}\0{file_tree.stamp(path)}" for path in paths)
+        return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
+
+    collection = Collection(
+        name=name,
+        class_names=tuple(class_names),
+        place=root,
+        files=[os.path.relpath(path, root) for path in paths],
+        labels=[label for _, label, _ in files],
+        tests=None if not files or files[0][2] is None else [bool(test) for _, _, test in files],
+        read=lambda position: file_tree.read(paths[position]),
+        stamp=stamp(),
+        restamp=stamp,
+        mean=mean,
+        std=std,
+        flip=flip,
+        rgb=rgb,
+        shape=shape,
+    )
+    return fetch(collection, options, progress)
+
+
+def _layout(found: Tree) -> tuple[tuple[str, ...], list[File], tuple[str, ...]]:
+    """Class names, files, and what the user should know."""
+    tops = [folder for folder in found.folders if "/" not in folder]
+    trains, tests = parts(tops, TRAINS), parts(tops, TESTS)
+    divided = len(trains) == 1 and len(tests) > 0
+    if not divided and len(trains) + len(tests) == len(tops) > 0:
+        if len(tops) == len(trains) == 1:
+            raise InputError(
+                f"{found.place}/{tops[0]} has no test folder beside it: name {found.place}/{tops[0]} itself, of which "
+                f"a fifth is set aside, or {_LAYOUT}"
+            )
+        raise InputError(f"{found.place} has the folders {', '.join(sorted(tops))} and no train or no test: {_LAYOUT}")
+    train, empty = _classes(found, f"{trains[0]}/" if divided else "")
+    names = tuple(train)
+    test, base = {}, ""
+    for name in tests if divided else ():
+        if not test and any(folder.startswith(f"{name}/") for folder in found.folders):
+            test, without = _classes(found, f"{name}/")
+            base = name if test else ""
+            empty += without if test else []
+    for extra in test:
+        if extra not in train:
+            lack = "of which train has no image" if f"{trains[0]}/{extra}" in empty else "that train does not have"
+            raise InputError(f"{found.place}: {base}/{extra} is a class {lack}{alike(extra, train)}")
+    if len(names) < 2:
+        only = f"one class only, {names[0]!r}" if names else "no image in its class folders"
+        raise InputError(f"{found.place} has {only}: {_LAYOUT}")
+    numbers = {name: label for label, name in enumerate(names)}
+    files: list[File] = [(file, numbers[k], False if test else None) for k, inside in train.items() for file in inside]
+    files += [(file, numbers[k], True) for k, inside in test.items() for file in inside]
+    bases = [*trains, *([base] if base else [])] if divided else []
+    return names, files, tuple(_notes(found, bases, tests if divided else [], empty))
+
+
+def _notes(found: Tree, bases: Sequence[str], tests: Sequence[str], empty: Sequence[str]) -> Iterator[str]:
+    """What is in the tree and in no class, in words.
+
+    bases: the folders in which the classes are, none where they are in the root. tests: all that may be for testing.
+    empty: class folders without an image.
+    """
+    if empty:
+        more = " and others" if len(empty) > _IN_NOTE else ""
+        yield f"left out empty class folders: {', '.join(empty[:_IN_NOTE])}{more}"
+    for name in (name for name in tests if name not in bases):
+        has_classes = any(folder.startswith(f"{name}/") for folder in found.folders)
+        reason = f"{bases[1]} is the test set" if bases[1:] else "its class folders have no image"
+        yield f"{name} is left out: {reason if has_classes else 'its images are in no class folders'}"
+    read = tuple(f"{base}/" for base in bases) or ("",)
+    depth = 2 if bases else 1
+    passed = []
+    unknown = [file for file in found.others if file.count("/") >= depth and file.startswith(read)]
+    if unknown:
+        kinds = sorted({PurePosixPath(file).suffix.lower() or "no suffix" for file in unknown})[:_IN_NOTE]
+        passed.append(f"{len(unknown)} files that are not known to be images ({', '.join(kinds)})")
+    stray = [file for file in found.files if file.count("/") < depth and ("/" not in file or file.startswith(read))]
+    if outside := len(stray) + found.outside:
+        passed.append(f"{outside} images outside of the class folders")
+    unused = sorted(f for f in found.folders if bases and "/" not in f and f not in (*bases, *tests))
+    if unused:
+        passed.append(f"the folders {', '.join(unused[:_IN_NOTE])}{' and others' if len(unused) > _IN_NOTE else ''}")
+    if passed:
+        yield f"passed over {', '.join(passed)}"
+
+
+def _classes(found: Tree, base: str) -> tuple[dict[str, list[str]], list[str]]:
+    """Class name -> its image files, below folder `base`, which is "" or ends in "/"; and the empty class folders.
+
+    What lies in a folder that two paths of a class lead to is taken once.
+    """
+    below = (folder.removeprefix(base) for folder in found.folders if folder.startswith(base))
+    classes: dict[str, list[str]] = {name: [] for name in sorted(below) if "/" not in name}
+    if not classes:
+        raise InputError(f"{Path(found.place, base)} has no class folders: {_LAYOUT}")
+    paths: dict[tuple[str, object], str] = {}
+    for file in found.files:
+        name, slash, _ = file.removeprefix(base).partition("/")
+        if slash and file.startswith(base):
+            folder = file.rpartition("/")[0]
+            if paths.setdefault((name, found.identities.get(folder, folder)), folder) == folder:
+                classes[name].append(file)
+    empty = [name for name, files in classes.items() if not files]
+    for name in empty:
+        inside = f"{base}{name}/"
+        if others := [file for file in found.others if file.startswith(inside)]:
+            raise _unreadable(f"{found.place}: {base}{name}", others)
+        del classes[name]
+    with naming(Path(found.place, base)):
+        check_names(list(classes), "class folder")
+    return classes, [f"{base}{name}" for name in empty]
+
+
+def _unreadable(where: str, files: Sequence[str]) -> InputError:
+    """The error for a class folder in which no file is an image that can be read."""
+    suffixes = sorted({PurePosixPath(file).suffix.lower() or "no suffix" for file in files})
+    kinds = f"{len(files)} {'file' if len(files) == 1 else 'files'} ({', '.join(suffixes[:_IN_NOTE])})"
+    if not any(suffix in UNREADABLE for suffix in suffixes):
+        return InputError(f"{where} has no image ({' '.join(EXTENSIONS)}), but {kinds}: {_LAYOUT}")
+    how = "convert them to JPEG or PNG"
+    if any(suffix in HEIF for suffix in suffixes):
+        how += ", as the Python package pillow-heif or the program heif-convert does"
+    return InputError(f"{where} has only {kinds}, which cannot be read here: {how}")

@@ -1,0 +1,222 @@
+"""Data sets of the Hugging Face hub, and folders in a format that its library reads."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from ...utils.errors import DataNotFound, InputError, naming
+from ...utils.paths import expanded
+from ..image_set import ImageSet
+from ..options import Options, Progress
+from ..splits import TESTS, TRAINS, parts
+from .collection import Collection, fetch
+from .file_tree import read as read_file
+from .hub_columns import Classes, find, labels, matched
+from .hub_download import Absent, download, is_local, root, state
+from .hub_tables import Tables
+
+_LABELS = "labels 2"
+"""Another when rows get other labels than before: what is known of a set by an earlier rule is then of no use."""
+
+
+@final
+@dataclass(frozen=True)
+class _Split:
+    """Images and labels of one split."""
+
+    name: str
+    images: Any
+    """Arrow column of structures with `bytes` and `path`."""
+    labels: np.ndarray
+
+
+def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+    """Train and test set of OWNER/NAME on the hub, or of a folder that `datasets.load_dataset` reads.
+
+    place: with the name of one of its configurations after a colon, where it has several. Images are in the only
+    column of images, labels in the only one of classes, or in a column of integers or strings with a usual name, unless
+    `options` name them. The first split of division.TESTS is for testing if its images have labels; without one, a
+    fixed fifth of each class of `train` is set aside. No code of the set is run.
+    Raises Absent, and InputError for what has no such columns or is damaged.
+    """
+    repo, config = _address(place)
+    with naming(f"hub:{place}"):
+        before = state(repo)
+        tables = download(repo, config)
+        train, test, class_names, notes = _choose(tables, options)
+        name = root(repo).name if is_local(repo) else repo.rpartition("/")[2]
+        stamp = [tables.splits[part.name]._fingerprint for part in (train, *([test] if test else []))]
+    collection = _collection(place, name, class_names, train, test, [*stamp, config], before, notes)
+    return fetch(collection, options, progress)
+
+
+def read(
+    *,
+    name: str,
+    repo: str,
+    config: str | None = None,
+    image_column: str,
+    label_column: str,
+    train: str = "train",
+    test: str = "test",
+    class_names: tuple[str, ...] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    flip: bool = True,
+    shape: tuple[int, int, int] | None = None,
+    progress: Progress,
+) -> tuple[ImageSet, ImageSet]:
+    """A published set as the hub has it, with the class names, statistics and (C, H, W) under which it is known.
+
+    Raises Absent where the hub cannot be reached or does not have it, InputError where it has another set.
+    """
+    options = Options(image_column=image_column, label_column=label_column)
+    place = f"{repo}:{config}" if config else repo
+    with naming(f"hub:{place}"):
+        before = state(repo)
+        tables = download(repo, config)
+        for split in (train, test):
+            if split not in tables.splits:
+                raise InputError(f"there is no split {split!r}, only {', '.join(tables.splits)}")
+        image, label = find(tables.splits[train].features, options)
+        found = [labels(tables, split, label) for split in (train, test)]
+        for one in found:
+            if not one.labelled:
+                raise InputError(f"split {one.split!r} has images without a label" if one.values else _empty(one.split))
+        known = Classes(label, found[0])
+        places = np.array(matched(class_names or known.names, known.names))
+        both = [
+            _Split(one.split, tables.splits[one.split].data.column(image), places[known.numbers_of(one)])
+            for one in found
+        ]
+        stamp = [tables.splits[split]._fingerprint for split in (train, test)]
+    collection = _collection(
+        place,
+        name,
+        class_names or known.names,
+        both[0],
+        both[1],
+        stamp,
+        before,
+        (),
+        mean=mean,
+        std=std,
+        flip=flip,
+        shape=shape,
+        rgb=shape is not None and shape[0] == 3,
+    )
+    return fetch(collection, Options(), progress)
+
+
+def absolute(place: str) -> str:
+    """The same place, named so that it does not depend on the working directory where it is a folder."""
+    repo, config = _address(place)
+    if not is_local(repo):
+        return place
+    return f"{expanded(repo).absolute()}{f':{config}' if config else ''}"
+
+
+def _address(place: str) -> tuple[str, str | None]:
+    """Repository or folder, and configuration."""
+    if is_local(place) or ":" not in place:
+        repo, config = place, None
+    else:
+        repo, _, config = place.rpartition(":")
+    if not is_local(repo) and (repo[:1] in ("", "~", ".") or not all(parts := repo.split("/")) or len(parts) != 2):
+        raise DataNotFound(f"hub:{place} is neither a folder that is there nor OWNER/NAME of a set on the hub")
+    return repo, config or None
+
+
+def _choose(tables: Tables, options: Options) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
+    """Training split, test split if any, class names, notes."""
+    splits = tables.splits
+    trains = parts(splits, TRAINS)
+    if not trains and len(splits) > 1:
+        raise InputError(f"there is no split 'train', only {', '.join(splits)}")
+    name = trains[0] if trains else next(iter(splits))
+    image, label = find(splits[name].features, options)
+    train = labels(tables, name, label)
+    if not train.values:
+        raise InputError(_empty(name))
+    known = Classes(label, train)
+    notes, test = list(known.notes), None
+    for other in parts(splits, TESTS):
+        if other == name or label not in splits[other].features:
+            continue
+        if test is not None:
+            notes.append(f"split {other!r} is left out: {test.name!r} is the test set")
+            continue
+        found = labels(tables, other, label)
+        if found.labelled:
+            test = _Split(other, splits[other].data.column(image), known.numbers_of(found))
+        else:
+            notes.append(f"split {other!r} is left out: its images have no labels")
+    return _Split(name, splits[name].data.column(image), known.numbers), test, known.names, tuple(notes)
+
+
+def _empty(split: str) -> str:
+    return f"split {split!r} has no image"
+
+
+def _collection(
+    place: str,
+    name: str,
+    class_names: tuple[str, ...],
+    train: _Split,
+    test: _Split | None,
+    stamp: Sequence[str | None],
+    before: str,
+    notes: tuple[str, ...],
+    **published: Any,
+) -> Collection:
+    from datasets import config
+    from huggingface_hub import constants
+
+    splits = [train] if test is None else [train, test]
+    rows = [(split, row) for split in splits for row in range(len(split.labels))]
+    repo = _address(place)[0]
+    roots = [Path(config.HF_DATASETS_CACHE).absolute(), Path(constants.HF_HUB_CACHE).absolute()]
+    if is_local(repo):
+        roots.append(root(repo))
+
+    def identity(files: str) -> str:
+        return "\n".join(map(str, [_LABELS, place, *stamp, files, *(split.name for split in splits)]))
+
+    return Collection(
+        name=name,
+        class_names=class_names,
+        place=f"hub:{place}",
+        files=[f"{split.name} row {row}" for split, row in rows],
+        labels=[int(label) for split in splits for label in split.labels],
+        tests=None if test is None else [split is test for split, _ in rows],
+        read=_reader(rows, roots),
+        stamp=identity(before),
+        restamp=lambda: identity(state(repo)),
+        notes=notes,
+        **published,
+    )
+
+
+def _reader(rows: Sequence[tuple[_Split, int]], roots: Sequence[Path]) -> Callable[[int], bytes]:
+    """Content of an image at a position: in the row itself, or in a file that it names below one of `roots`."""
+
+    def content(position: int) -> bytes:
+        split, row = rows[position]
+        found = split.images[row].as_py()
+        if found is None or (found["bytes"] is None and found["path"] is None):
+            raise InputError("has no image")
+        if found["bytes"] is not None:
+            return found["bytes"]
+        path = Path(os.path.normpath(found["path"]))
+        if not any(path.is_relative_to(root) for root in roots):
+            raise InputError(f"names the file {path}, which is no part of the set")
+        return read_file(str(path))
+
+    return content
+
+
+__all__ = ["Absent", "absolute", "load", "read"]

@@ -1,0 +1,243 @@
+"""How a run computes: what was asked, and what is settled by rules that give the same answer each time."""
+
+import math
+import os
+import shutil
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+import torch
+from msgspec import Meta
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..data.spec import Spec
+from ..networks import Network, build
+from ..utils.distributed import Processes
+from ..utils.errors import InputError
+from ..utils.ranges import Batch, check_arguments
+from ..utils.schema import (
+    DEVICE,
+    Fields,
+    Positive,
+    parts,
+)
+from ..utils.schema import check as check_fields
+
+
+class ExecutionFields(Fields, kw_only=True, forbid_unknown_fields=True):
+    """`Execution`. All of it is kept by a resumed run, so that an unknown field cannot pass."""
+
+    device: Annotated[str, Meta(pattern=DEVICE)]
+    precision: Literal["fp32", "tf32", "bf16"]
+    compile: bool
+    chunk: Positive
+    classes_at_once: Positive
+    threads: Annotated[int, Meta(ge=1, le=2**12)]
+
+
+Precision = Literal["auto", "fp32", "tf32", "bf16"]
+Compile = Literal["auto", "on", "off"]
+
+_HELD_BYTES = 2**30  # on a CPU, for all classes that are compared together: their images, activations and gradients
+_CHUNK_BYTES = 2**24  # on a CPU, of the widest layer of all images of a chunk: what stays in the cache
+_HELD_SHARE, _CHUNK_SHARE = 8, 64  # on a GPU, the same as parts of its memory
+_PRECISION: dict[str, Literal["fp32", "tf32"]] = {"cpu": "fp32", "cuda": "tf32"}
+_NETWORKS_SIDE_BY_SIDE = {"cpu": False, "cuda": True}
+_COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about half a minute of eager work
+
+
+@final
+@dataclass(frozen=True)
+class Load:
+    """What one iteration of a method asks of the machine, for each class."""
+
+    passes: int
+    """Images passed forward; a backward counts as two."""
+    real: int
+    """Real images held at a time."""
+    synthetic: int
+    """Synthetic images whose activations are held at a time."""
+    gradients: int = 0
+    """Gradients of all weights held at a time."""
+    updates: int = 1
+    """Updates of the images in one iteration."""
+    together: int = 1
+    """Updates that share the work on one batch of real images: only the first of so many does it."""
+    epochs: int = 0
+    """Epochs that a network trains on the synthetic images between two updates."""
+
+
+@final
+@dataclass(frozen=True)
+class Execution:
+    """How a run computes. Everything here may change the last bits of a result, so a resumed run keeps it."""
+
+    device: str
+    precision: Literal["fp32", "tf32", "bf16"]
+    compile: bool
+    chunk: int
+    """Images in one forward."""
+    classes_at_once: int
+    """Classes whose images are compared together; fewer need less memory."""
+    threads: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Execution":
+        """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or cannot be."""
+        return cls(**parts(check_fields(fields, ExecutionFields)))
+
+    def halved(self) -> "Execution":
+        """The one that holds half as much at a time; itself where that is least."""
+        return replace(self, chunk=max(self.chunk // 2, 1), classes_at_once=max(self.classes_at_once // 2, 1))
+
+
+def decide(
+    arch: str,
+    spec: Spec,
+    passes: int,
+    *,
+    load: Load | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
+    classes_at_once: Batch | None = None,
+) -> Execution:
+    """Settle what was left to us, by rules that give the same answer each time on one machine.
+
+    passes: how many images the whole run will pass forward. `compile="auto"` compiles when the arithmetic on them is
+    long enough to pay for compiling and a compiler is there. `precision="auto"` is tf32 on a GPU and fp32 on a CPU.
+    load: what is held in memory; without `classes_at_once`, as many classes are compared together as fit 1 GiB (an
+    eighth of the memory of a GPU), at least one, and all without a load.
+    Raises InputError as `check` does, and for a number of classes below 1.
+    """
+    check_arguments(decide, classes_at_once=classes_at_once, precision=precision, compile=compile)
+    device = settled(device)
+    kind = _kind(device)
+    memory = _memory(device) if kind == "cuda" else None
+    with torch.device("meta"):
+        network = build(arch, spec)
+        flops, widest, layers = cost(network, spec)
+    if classes_at_once is None and load is not None:
+        weights = 4 * sum(weight.numel() for weight in network.parameters())
+        images = 4 * 4 * math.prod(spec.shape) * load.real  # as sampled, augmented, and twice in between
+        of_class = images + layers * load.synthetic + weights * load.gradients
+        classes_at_once = (memory // _HELD_SHARE if memory else _HELD_BYTES) // max(of_class, 1)
+    elif classes_at_once is None:
+        classes_at_once = spec.classes
+    pays = passes * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
+    chunk_bytes = memory // _CHUNK_SHARE if memory else _CHUNK_BYTES
+    execution = Execution(
+        device=device,
+        precision=_PRECISION[kind] if precision == "auto" else precision,
+        compile=compile == "on" or (compile == "auto" and pays),
+        chunk=_power_of_two(chunk_bytes // widest, 8, 256 if kind == "cpu" else 8192),
+        classes_at_once=min(max(classes_at_once, 1), spec.classes),
+        threads=torch.get_num_threads(),
+    )
+    check(execution)
+    return execution
+
+
+def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) -> int:
+    """How many networks train side by side on batches of `batch` images: on a GPU what an eighth of its memory holds.
+
+    On a CPU one: it is busy with each alone, whose activations stay in the cache.
+    """
+    kind = _kind(execution.device)
+    if not _NETWORKS_SIDE_BY_SIDE[kind]:
+        return 1
+    with torch.device("meta"):
+        network = build(arch, spec)
+        _, _, layers = cost(network, spec)
+    weights = 4 * sum(weight.numel() for weight in network.parameters())
+    of_network = 2 * layers * batch + 4 * weights  # backward keeps as much again; gradient, momentum and a copy
+    return max(_memory(execution.device) // _HELD_SHARE // of_network, 1)
+
+
+def settled(device: str) -> str:
+    """The device that is meant by one that was asked for, which may be auto. Raises InputError for an unknown one."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    _check_device(device)
+    return device
+
+
+def check_shared(device: str, processes: Processes) -> None:
+    """Raises InputError for a GPU by its number when several processes share the work: each has its own."""
+    if processes.size > 1 and device.startswith("cuda:"):
+        raise InputError(f"--device {device}: with several processes take --device cuda, which is each one's own")
+
+
+def check(execution: Execution) -> None:
+    """Raises InputError when this machine lacks the device, its precision or the compiler that an Execution needs."""
+    kind = _kind(execution.device)
+    _check_device(execution.device)
+    if execution.precision == "tf32" and kind != "cuda":
+        raise InputError("--precision tf32 needs an NVIDIA GPU: take fp32 or bf16")
+    missing = _missing_compiler(kind)
+    if execution.compile and missing:
+        raise InputError(f"torch.compile cannot work here: {missing}; install it or take --compile off")
+
+
+def cost(network: Network, spec: Spec) -> tuple[int, int, int]:
+    """Of one image: floating-point operations forward, bytes of the widest layer, and bytes of all layers (float32).
+
+    The network must be on the meta device.
+    """
+    layers: list[int] = []
+
+    def measure(module: nn.Module, _args: Any, output: Tensor) -> None:
+        if not any(module.children()):
+            layers.append(output.numel() * 4)
+
+    hooks = [module.register_forward_hook(measure) for module in network.modules()]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.empty(1, *spec.shape, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return counter.get_total_flops(), max(layers), sum(layers)
+
+
+def _check_device(device: str) -> None:
+    if _kind(device) == "cuda":
+        index = torch.device(device).index or 0
+        if index >= torch.cuda.device_count():
+            raise InputError(f"--device {device}: PyTorch sees {torch.cuda.device_count()} CUDA devices")
+
+
+def _memory(device: str) -> int:
+    """Bytes of a GPU."""
+    return torch.cuda.get_device_properties(device).total_memory
+
+
+def _kind(device: str) -> str:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = ""
+    if kind not in _COMPILE_PAYS:
+        raise InputError(f"unknown device {device!r}: take auto, cpu, cuda or cuda:N")
+    return kind
+
+
+def _missing_compiler(kind: str) -> str:
+    """What torch.compile lacks on this machine; empty when it lacks nothing."""
+    if kind == "cuda" and not find_spec("triton"):
+        return "the triton package is missing"
+    compilers = [os.environ.get("CC", "gcc"), "clang"] if kind == "cuda" else [os.environ.get("CXX", "g++")]
+    if not any(map(shutil.which, compilers)):
+        return f"no compiler was found ({' or '.join(compilers)})"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return "" if header.exists() else f"Python's headers are missing ({header})"
+
+
+def _power_of_two(value: int, low: int, high: int) -> int:
+    return min(max(1 << max(value.bit_length() - 1, 0), low), high)

@@ -1,0 +1,1 @@
+"""What networks learn from a set: the protocol, the training and testing, the scores."""

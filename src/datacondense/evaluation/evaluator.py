@@ -1,0 +1,257 @@
+"""Evaluation: train fresh networks on a set, and count what they get right on real test images."""
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from .. import networks
+from ..augment import parse_training
+from ..data.image_set import ImageSet
+from ..engine.cost import effort
+from ..engine.engine import Engine
+from ..engine.execution import Compile, Execution, Precision, check_shared, decide, settled
+from ..synthetic.set import SyntheticSet
+from ..utils import hardware
+from ..utils.distributed import Processes, all_processes
+from ..utils.errors import InputError
+from ..utils.ranges import Batch, Epochs, Networks, Rate, Seed
+from ..utils.streams import Streams
+from .protocol import Protocol, protocol_for
+from .scores import Scores
+from .train_and_test import Scoring
+
+
+def evaluate(
+    examples: SyntheticSet | ImageSet,
+    test: ImageSet,
+    *,
+    archs: Sequence[str] | None = None,
+    pool: str | None = None,
+    nets: Networks = 5,
+    epochs: Epochs | None = None,
+    lr: Rate | None = None,
+    batch: Batch | None = None,
+    augment: str = "auto",
+    seed: Seed = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
+    on_epoch: Callable[[], None] = lambda: None,
+    processes: Processes | None = None,
+) -> Scores:
+    """Train `nets` fresh networks of each architecture on `examples`; test each after its last epoch.
+
+    examples: a synthetic set, or real images for comparison. test: real images of the same classes.
+    archs: networks, by default the one the set was made with. pool: a published pool of them in place of archs.
+    epochs: by default as published, 1000 with augmentation and 300 without. lr, batch: learning rate and batch of SGD,
+    by default 0.01 and 256. augment: auto takes what the set was
+    condensed under, and DC's rule for a set condensed without. seed: of the networks. device, precision, compile: as
+    in `condense`. Nothing is chosen by test accuracy.
+    on_epoch: called after every epoch of every network.
+    processes: who shares the networks, each with the same arguments; by default all of PyTorch's process group where
+    there is one. All get the scores, which are those of one process; the first alone calls on_epoch.
+    Raises InputError when the test images do not fit the set, for unknown names and for numbers that make no sense.
+    """
+    for one in (examples, test):
+        if not isinstance(one, SyntheticSet | ImageSet):
+            raise InputError(f"{one!r} is no set: give what load_set, condense or load returns")
+    protocol = protocol_for(
+        examples, archs=archs, pool=pool, nets=nets, epochs=epochs, lr=lr, batch=batch, augment=augment, seed=seed
+    )
+    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
+    return evaluate_by(protocol, examples, test, on_epoch=on_epoch, processes=processes, **how)
+
+
+def evaluate_by(
+    protocol: Protocol,
+    examples: SyntheticSet | ImageSet,
+    test: ImageSet,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
+    on_epoch: Callable[[], None] = lambda: None,
+    processes: Processes | None = None,
+) -> Scores:
+    """`evaluate` under a protocol that is settled."""
+    processes = all_processes() if processes is None else processes
+    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
+    return together(train_share(protocol, examples, test, processes, on_epoch=on_epoch, **how), processes)
+
+
+@final
+@dataclass(frozen=True)
+class Share:
+    """What one process has found out of an evaluation: of the networks it has trained."""
+
+    said: Mapping[tuple[str, int], Tensor]
+    """Architecture and index of a network -> how many test images of each class it takes for each class, (K, K)."""
+    executions: Mapping[str, Execution]
+    protocol: Protocol
+    seconds: float
+    trained_on: Mapping[str, Any]
+
+
+def train_share(
+    protocol: Protocol,
+    examples: SyntheticSet | ImageSet,
+    test: ImageSet,
+    processes: Processes,
+    *,
+    first: int = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
+    on_epoch: Callable[[], None] = lambda: None,
+) -> Share:
+    """Train the networks that are this process's, every W-th of W processes. Waits for no other.
+
+    first: the process that trains the first network; in an evaluation of several sets the next takes the next set's.
+    """
+    check_shared(device, processes)
+    _check_fit(examples, test)
+    started = time.perf_counter()
+    executions = {}  # all of them first: what cannot run must not be found out after hours
+    for arch, recipe in protocol.recipes.items():
+        passes = protocol.nets * recipe.epochs * len(examples) * 3  # backward costs twice a forward
+        executions[arch] = decide(arch, test.spec, passes, device=device, precision=precision, compile=compile)
+    everything = [(arch, index) for arch in protocol.archs for index in range(protocol.nets)]
+    mine = everything[(processes.rank - first) % processes.size :: processes.size]
+    told = _standing_for_all(on_epoch, mine, protocol) if processes.leads else lambda: None
+    said: dict[tuple[str, int], Tensor] = {}
+    for arch in dict.fromkeys(arch for arch, _ in mine):
+        recipe = protocol.recipes[arch]
+        engine = Engine(executions[arch])  # each process trains networks of its own
+        with engine.active():
+            network = engine.prepare(networks.build(arch, test.spec))
+            here, there = examples.to(engine.device), test.to(engine.device)
+            augmentation = parse_training(recipe.augment, test.spec, arch)
+            indices = [index for one, index in mine if one == arch]
+            # apart from the networks the set was condensed under
+            streams = [Streams(protocol.seed).at("evaluate", index) for index in indices]
+            scoring = Scoring(
+                arch=arch,
+                network=network,
+                examples=here,
+                test=there,
+                engine=engine,
+                recipe=recipe,
+                augment=augmentation,
+            )
+            of_nets = zip(indices, scoring.said(streams, told), strict=True)
+            said.update({(arch, index): of_net for index, of_net in of_nets})
+            if engine.execution != executions[arch]:
+                now = f"networks {arch} in chunks of {engine.execution.chunk} images ({executions[arch].chunk} before)"
+                warnings.warn(f"out of memory: {now}", stacklevel=2)
+                executions[arch] = engine.execution
+    return Share(said, executions, protocol, time.perf_counter() - started, _description(examples))
+
+
+def together(share: Share, processes: Processes) -> Scores:
+    """The scores of an evaluation of which each process has a share. They tell of the smallest chunks."""
+    shares = processes.gathered(share)
+    said = {net: counts for one in shares for net, counts in one.said.items()}
+    protocol = share.protocol
+    nets = range(protocol.nets)
+    executions = {
+        arch: min((one.executions[arch] for one in shares), key=lambda execution: execution.chunk)
+        for arch in protocol.archs
+    }
+    return Scores(
+        accuracy={arch: [_accuracy(said[arch, index]) for index in nets] for arch in protocol.archs},
+        per_class={arch: [_per_class(said[arch, index]) for index in nets] for arch in protocol.archs},
+        confusion={arch: torch.stack([said[arch, index] for index in nets]).sum(0).tolist() for arch in protocol.archs},
+        seconds=max(one.seconds for one in shares),
+        protocol={
+            **protocol.to_json(),
+            "execution": {arch: execution.to_json() for arch, execution in executions.items()},
+            "versions": hardware.versions(),
+            "machine": hardware.describe(torch.device(next(iter(executions.values())).device), processes.size),
+        },
+        trained_on=dict(share.trained_on),
+    )
+
+
+def milestones(
+    protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, *, device: str = "auto"
+) -> tuple[list[float], float]:
+    """The work done when each epoch of `evaluate_by` ends, in order, and all of it.
+
+    The last epoch of a network stands for its test too.
+
+    In floating-point operations, so that epochs of different networks can be added up.
+    """
+    done, ends = 0.0, []
+    for arch, recipe in protocol.recipes.items():
+        work = effort(arch, test.spec, settled(device))
+        for _ in range(protocol.nets):
+            for _ in range(recipe.epochs):
+                done += work.epoch(len(examples), recipe.batch)
+                ends.append(done)
+            done += len(test) * work.image
+            ends[-1] = done
+    return ends, done
+
+
+def join(scores: Sequence[Scores]) -> Scores:
+    """Scores of several sets that were made alike as those of one: n = sets x networks. The first says how."""
+    first = scores[0]
+    return Scores(
+        accuracy={arch: [value for score in scores for value in score.accuracy[arch]] for arch in first.accuracy},
+        per_class={arch: [value for score in scores for value in score.per_class[arch]] for arch in first.per_class},
+        confusion={arch: _added([score.confusion.get(arch, []) for score in scores]) for arch in first.accuracy},
+        seconds=sum(score.seconds for score in scores),
+        protocol={**first.protocol, "sets": len(scores)},
+        trained_on=first.trained_on,
+    )
+
+
+def _accuracy(said: Tensor) -> float:
+    return float(said.diagonal().sum().double() / said.sum())
+
+
+def _per_class(said: Tensor) -> list[float | None]:
+    """Accuracy on each class; None for a class without test images."""
+    pairs = zip(said.diagonal().double(), said.sum(1), strict=True)
+    return [float(right / n) if n else None for right, n in pairs]
+
+
+def _added(parts: Sequence[list[list[int]]]) -> list[list[int]]:
+    """The sum of confusions; none where one has none."""
+    return torch.tensor(parts).sum(0).tolist() if all(parts) else []
+
+
+def _standing_for_all(
+    on_epoch: Callable[[], None], mine: Sequence[tuple[str, int]], protocol: Protocol
+) -> Callable[[], None]:
+    """What the leading process calls after its epochs, so that its share stands for all: they progress alike."""
+    own, done, told = sum(protocol.recipes[arch].epochs for arch, _ in mine), 0, 0
+
+    def epoch() -> None:
+        nonlocal done, told
+        done += 1
+        while told < protocol.epochs * done // own:
+            told += 1
+            on_epoch()
+
+    return epoch
+
+
+def _check_fit(examples: SyntheticSet | ImageSet, test: ImageSet) -> None:
+    difference = examples.spec.difference(test.spec)
+    if difference:
+        raise InputError(
+            f"the test images of {test.spec.name!r} do not fit the set made from {examples.spec.name!r}: {difference}"
+        )
+
+
+def _description(examples: SyntheticSet | ImageSet) -> dict[str, Any]:
+    of_set = {"data": examples.spec.name, "images": len(examples)}
+    if isinstance(examples, SyntheticSet):
+        return {**of_set, **examples.provenance, "set_sha256": examples.fingerprint()}
+    return {**of_set, "method": "whole set"}

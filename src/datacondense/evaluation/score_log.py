@@ -1,0 +1,79 @@
+"""scores.jsonl of a run directory: what networks learned from its set and from what was trained beside it."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..run.directory import SCORES
+from ..synthetic.set import FILE_NAME, SyntheticSet, load_set
+from ..utils.errors import DamagedFile, InputError
+from ..utils.files import append_line, parse_json
+from ..utils.locks import writing
+from ..utils.paths import regular
+from ..utils.schema import check, declared
+from .scores import Scores, ScoresFields
+
+_OTHERS = 30.0  # seconds that other commands may need to end what they write
+
+
+def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
+    """Add scores to those of a run directory, where `report` and `export` find them.
+
+    scores: what `evaluate` has returned, under a name for each set; of the run's own set, and of what it is to be
+    compared with. One line is appended, in one write.
+    Nothing is kept, and an InputError is raised, where the run has no set or another than the one that was evaluated,
+    and for scores that could not be read again; and Locked is raised while another process writes to the run.
+    """
+    values = {name: score.to_json() for name, score in scores.items()}
+    for name, value in values.items():
+        try:
+            check(value, ScoresFields)
+        except DamagedFile as error:
+            raise InputError(f"scores {name!r} cannot be kept: {error}") from None
+    learned = {score.trained_on["set_sha256"] for score in scores.values() if "set_sha256" in score.trained_on}
+    with unchanged(Path(run), learned):
+        append_line(Path(run) / SCORES, json.dumps(values, allow_nan=False))
+
+
+@contextmanager
+def unchanged(run: Path, sets: Collection[str], *, wait: float = _OTHERS) -> Iterator[None]:
+    """Inside, nobody else writes to a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
+    if not (run / FILE_NAME).exists():
+        raise InputError(f"{run} is no run directory: name one that `condense` has written")
+    with writing(run, wait=wait):
+        if sets and load_set(run).fingerprint() not in sets:  # scores of before there were fingerprints have none
+            raise InputError(f"{run} holds another set than the one that was evaluated: its scores were not kept there")
+        yield
+
+
+def kept_scores(run: Path) -> list[Scores]:
+    """All scores in a run directory, the oldest first. Raises DamagedFile, naming line and field, for what is none."""
+    path = run / SCORES
+    found = []
+    for number, line in enumerate(regular(path).read_bytes().splitlines() if path.exists() else [], start=1):
+        place = f"{path} is damaged: line {number} is no score of `evaluate`, remove it"
+        try:
+            values = check(parse_json(line), dict[str, Any], place)
+        except DamagedFile:
+            raise
+        except ValueError as error:
+            raise DamagedFile(f"{place}: {error}") from None
+        found += [from_json(value, place) for value in values.values()]
+    return found
+
+
+def from_json(value: Any, place: str) -> Scores:
+    """Return the inverse of `Scores.to_json`. Raises DamagedFile, `place` in front, naming the field, for all else."""
+    check(value, ScoresFields, place)
+    return Scores(**{name: value[name] for name in declared(ScoresFields) if name in value})
+
+
+def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:
+    """Whether networks learned from this very set, and were tested on test images."""
+    if "set_sha256" in scores.trained_on:
+        same = scores.trained_on["set_sha256"] == synthetic.fingerprint()
+    else:  # scores of before there was this field
+        same = scores.trained_on.items() >= json.loads(json.dumps(dict(synthetic.provenance))).items()
+    return same and scores.tested_on == "test"

@@ -1,0 +1,99 @@
+"""Scores: test accuracies of networks that were trained on one set, and their fields in files."""
+
+import statistics
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from ..utils.schema import Count, Fields, Fraction, Line, Network, Positive, Seconds
+
+
+class RecipeFields(Fields, kw_only=True):
+    """How networks were trained."""
+
+    epochs: Count
+    augment: Line
+
+
+class ProtocolFields(Fields, kw_only=True):
+    """How an evaluation was made."""
+
+    recipes: dict[Network, RecipeFields]
+    tested_on: Line = "test"
+    machine: Line | None = None
+    versions: dict[Line, Line] | None = None
+    execution: dict[Network, dict[str, Any]] = msgspec.field(default_factory=dict)
+
+
+class TrainedOn(Fields, kw_only=True):
+    """What networks were trained on; of a synthetic set with its provenance."""
+
+    images: Positive
+    method: Line | None = None
+    set_sha256: Line | UnsetType = UNSET
+
+
+class ScoresFields(Fields, kw_only=True):
+    """`Scores`: a value of a line of scores.jsonl, of process.json and of evaluation.json."""
+
+    accuracy: Annotated[dict[Network, Annotated[list[Fraction], Meta(min_length=1)]], Meta(min_length=1)]
+    per_class: dict[Network, list[list[Fraction | None]]]
+    seconds: Seconds
+    protocol: ProtocolFields
+    trained_on: TrainedOn
+    confusion: dict[Network, list[list[Count]]] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for arch, values in self.accuracy.items():
+            if arch not in self.protocol.recipes:
+                raise ValueError(f"protocol.recipes lacks {arch!r}")
+            rows = self.per_class.get(arch, [])
+            if len(rows) != len(values) or not rows[0] or len(set(map(len, rows))) > 1:
+                raise ValueError(f"per_class of {arch!r} has not a row for each of its {len(values)} networks")
+            table = self.confusion.get(arch, [])
+            if table and {len(table), *map(len, table)} != {len(rows[0])}:
+                raise ValueError(f"confusion of {arch!r} is not {len(rows[0])} x {len(rows[0])}")
+
+
+class ProcessEntry(Fields, kw_only=True):
+    """An entry of process.json."""
+
+    iteration: Count
+    scores: ScoresFields
+
+
+@final
+@dataclass(frozen=True)
+class Scores:
+    """Test accuracies of networks trained on one set. Accuracies are fractions in [0, 1]."""
+
+    accuracy: dict[str, list[float]]
+    """Architecture -> accuracy of each network."""
+    per_class: dict[str, list[list[float | None]]]
+    """Architecture -> network -> accuracy on each class; None for a class without test images."""
+    seconds: float
+    protocol: dict[str, Any]
+    """How the networks were trained: everything needed to repeat it."""
+    trained_on: dict[str, Any]
+    """What they were trained on: name, number of images, and the provenance of a synthetic set."""
+    confusion: dict[str, list[list[int]]] = field(default_factory=dict)
+    """Architecture -> class -> how many of its test images were taken for each class, over all networks. Empty in
+    scores of before there was this field."""
+
+    @property
+    def tested_on(self) -> str:
+        """test, or validation where networks were tested on training images that were held out."""
+        return self.protocol.get("tested_on", "test")
+
+    def mean(self, arch: str) -> float:
+        return statistics.fmean(self.accuracy[arch])
+
+    def std(self, arch: str) -> float:
+        """Sample standard deviation over networks (n - 1); nan for a single network."""
+        values = self.accuracy[arch]
+        return statistics.stdev(values) if len(values) > 1 else float("nan")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

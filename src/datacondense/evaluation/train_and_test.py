@@ -1,0 +1,108 @@
+"""Train fresh networks on a set and count what they say: side by side where that is faster, as memory allows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..augment import Augmentation
+from ..data.image_set import Examples, ImageSet
+from ..engine.engine import Engine
+from ..engine.execution import networks_at_once
+from ..engine.out_of_memory import hand_back, is_out_of_memory
+from ..networks import Network
+from ..training.ensemble import Form, train_side_by_side
+from ..training.loop import Recipe, train
+from ..utils.streams import Streams
+
+_TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk of a forward
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """How networks of one architecture are trained on a set, and tested."""
+
+    arch: str
+    network: Network
+    """Lends its form and its compiled code to all."""
+    examples: Examples
+    test: ImageSet
+    engine: Engine
+    recipe: Recipe
+    augment: Augmentation
+
+    def said(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
+        """For each of `streams` a network: how many test images of each class it takes for each class, int64 (K, K).
+
+        on_epoch: called after each epoch, once for each network. Where memory does not suffice, fewer networks train
+        at a time, then in smaller chunks; the epochs of a network that begins anew are told once.
+        """
+        engine, epochs = self.engine, _Epochs(on_epoch)
+        batch = min(self.recipe.batch, len(self.examples))
+        most = networks_at_once(engine.execution, self.arch, self.test.spec, batch)
+        results: list[Tensor] = []
+        while len(results) < len(streams):
+            some = streams[len(results) : len(results) + most]
+            epochs.begin(len(results) * self.recipe.epochs)
+            try:
+                results += self._attempt(some, epochs)
+                continue
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or (len(some) == 1 and not self._shrink()):
+                    raise
+            most = (len(some) + 1) // 2
+            hand_back(engine.device)
+        return results
+
+    def _shrink(self) -> bool:
+        """Take smaller chunks from now on. False where they are at their least, or training takes the whole batch."""
+        before = self.engine.execution.chunk
+        return not self.network.batch_statistics and self.engine.shrink() and self.engine.execution.chunk < before
+
+    def _attempt(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
+        arguments = self.engine, self.recipe
+        if len(streams) == 1:
+            train(self.network, self.examples, streams[0], *arguments, augment=self.augment, on_epoch=on_epoch)
+            return self._count(lambda images: self.engine.predict(self.network, images)[None], 1)
+        stack = train_side_by_side(
+            self._form, self.examples, streams, *arguments, augment=self.augment, on_epoch=on_epoch
+        )
+        return self._count(stack.predict, len(streams))
+
+    @cached_property
+    def _form(self) -> Form:
+        return Form(self.network)
+
+    def _count(self, predict: Callable[[Tensor], Tensor], nets: int) -> list[Tensor]:
+        """predict: images (N, C, H, W) -> the class that each network says, (S, N)."""
+        classes = self.test.spec.classes
+        said = torch.zeros(nets, classes**2, dtype=torch.int64)
+        for index in torch.arange(len(self.test)).split(_TEST_BATCH):
+            images, labels = self.test.batch(index)
+            pairs = (labels * classes + predict(images)).cpu()  # (S, N)
+            said += torch.stack([torch.bincount(of_net, minlength=classes**2) for of_net in pairs])
+        return list(said.unflatten(1, (classes, classes)))
+
+
+@final
+class _Epochs:
+    """Tells of each epoch once, though networks may begin anew because memory did not suffice."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self.tell = tell
+        self.done = 0
+        self.told = 0
+
+    def begin(self, done: int) -> None:
+        """Go on, or back, to where so many were done."""
+        self.done = done
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.done > self.told:
+            self.told = self.done
+            self.tell()

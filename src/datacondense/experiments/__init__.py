@@ -1,0 +1,1 @@
+"""Published experiments, continual learning, and tables of their results."""

@@ -1,0 +1,124 @@
+"""The card of an exported Hugging Face dataset: README.md with its YAML header."""
+
+import json
+import re
+import statistics
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from ..synthetic.set import SyntheticSet
+from ..utils.errors import InputError
+from .accuracies import Accuracies
+
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_UNDRAWN = ("Cc", "Cf", "Co", "Cs", "Cn")
+_ESCAPED = {c: f"\\{c}" for c in "\\`*_{}[]|"} | {c: f"&#{ord(c)};" for c in "<>&~$^@"}
+"""What means something inside a line to Markdown, HTML, or renderers of formulas; and how it is written."""
+_LINK = re.compile(r"(?i)[a-z][a-z0-9+.-]*:(?=\S)|www\.")
+"""How what becomes a link by itself begins."""
+_SHOWN = ("method", "data", "ipc", "seed", "iterations_done", "wall_seconds", "machine", "data_sha256")
+
+
+def check_licence(licence: str) -> None:
+    """Raise InputError for what is not written like one of the hub's licence names, such as mit or cc-by-4.0."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", licence):
+        raise InputError(f"--licence {licence!r}: give a name such as mit, cc-by-4.0, other or unknown")
+
+
+def card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence: str) -> str:
+    """The text of README.md: what the set is, how it was made, what it scores, how to load it."""
+    spec, made = synthetic.spec, synthetic.provenance
+    size = next((name for limit, name in _SIZES if len(synthetic) < limit), "n>1M")
+    method = str(made.get("method", "an unknown method"))
+    facts = {key: made[key] for key in _SHOWN if made.get(key) is not None} | dict(made.get("settings") or {})
+    front = [
+        f"license: {_quoted(licence.lower())}",
+        "task_categories:",
+        "- image-classification",
+        "size_categories:",
+        f"- {size}",
+        f"pretty_name: {_quoted(f'{spec.name}, condensed by {method}')}",
+        "tags:",
+        "- dataset-condensation",
+        "- dataset-distillation",
+        "- synthetic",
+    ]
+    return "\n".join(
+        [
+            "---",
+            *front,
+            "---",
+            "",
+            f"# {_cell(spec.name)}, condensed by {_cell(method)}",
+            "",
+            f"{len(synthetic)} synthetic images of {spec.classes} classes, {synthetic.per_class} of each, written by "
+            f"`datacondense`. They "
+            f"stand for the training set of {_cell(spec.name)}: networks are trained on them alone.",
+            "",
+            "## Scores",
+            "",
+            *_scores(accuracies),
+            "",
+            "## How it was made",
+            "",
+            "| | |",
+            "|---|---|",
+            *(f"| {_cell(key)} | {_cell(value)} |" for key, value in facts.items()),
+            "",
+            "`datacondense.json` holds the whole provenance, and a checksum.",
+            "",
+            "## Columns",
+            "",
+            "- `image`: the image as a picture, 8 bits per channel, clipped to what can be shown.",
+            f"- `label`: one of {spec.classes} classes.",
+            f"- `pixels`: the same image exactly, float32 {list(spec.shape)} (channels, height, width), normalised per "
+            f"channel: (x - mean) / std of x in [0, 1], with mean {list(spec.mean)} and std {list(spec.std)}. Train on "
+            "this column, and test on real images normalised alike.",
+            "",
+            "```python",
+            "from datasets import load_dataset",
+            "",
+            'train = load_dataset("PATH", split="train").with_format("torch")',
+            'images, labels = train["pixels"][:], train["label"][:]',
+            "```",
+            "",
+        ]
+    )
+
+
+def _scores(accuracies: Mapping[str, Accuracies]) -> list[str]:
+    if not accuracies:
+        return ["None were measured."]
+    rows = [
+        f"| {_cell(arch)} | {_percent(one.values)} | {len(one.values)} | {_cell(one.how)} |"
+        for arch, one in accuracies.items()
+        if one.values
+    ]
+    head = ["Test accuracy on real images in percent, mean +- standard deviation over networks.", ""]
+    return [*head, "| network | accuracy % | n | training |", "|---|---|---|---|", *rows]
+
+
+def _percent(values: list[float]) -> str:
+    mean = f"{100 * statistics.fmean(values):.2f}"
+    return f"{mean} +- {100 * statistics.stdev(values):.2f}" if len(values) > 1 else mean
+
+
+def _quoted(text: str) -> str:
+    """A string for YAML, which reads JSON's; but it takes no two escapes for one character, and not all as they are."""
+    text = json.dumps(text, ensure_ascii=False)
+    return re.sub(
+        "[\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]",
+        lambda found: f"\\u{ord(found[0]):04x}",
+        text,
+    )
+
+
+def _cell(value: Any) -> str:
+    """Any value as text that Markdown shows as it is, on one line and in one cell: no markup, links or HTML.
+
+    Characters that are not drawn, such as controls and those that turn the direction of writing, become U+FFFD.
+    """
+    shown = "".join(" " if c.isspace() else "\ufffd" if unicodedata.category(c) in _UNDRAWN else c for c in str(value))
+    escaped = "".join(_ESCAPED.get(c, c) for c in " ".join(shown.split()))
+    return _LINK.sub(lambda found: found[0].replace(":", "&#58;").replace(".", "&#46;"), escaped)

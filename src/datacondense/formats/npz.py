@@ -1,0 +1,141 @@
+"""One .npz file of NumPy arrays."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.readers.npy import declared
+from ..data.spec import Spec
+from ..synthetic.set import SyntheticSet, checked, read_header
+from ..utils.atomic import write_bytes
+from ..utils.errors import DamagedFile, InputError, naming, reason
+from ..utils.files import checksum, header_text, parse_json
+from ..utils.limits import affordable
+from .contents import in_shape
+from .pixels import Reading, Taken, normalised
+
+_NEEDED = ("images", "labels", "header", "sha256")
+
+
+def write(synthetic: SyntheticSet, path: Path) -> None:
+    """Write the arrays images (normalised float32), pixels (uint8), labels, class_names, mean, std, header, sha256."""
+    text = header_text(synthetic.header())
+    tensors = {"images": synthetic.images.cpu(), "labels": synthetic.labels.cpu()}
+    spec = synthetic.spec
+    arrays: dict[str, Any] = {
+        **{name: tensor.numpy() for name, tensor in tensors.items()},
+        "pixels": spec.pixels(synthetic.images).cpu().numpy(),
+        "class_names": np.array(spec.class_names),
+        "mean": np.array(spec.mean),
+        "std": np.array(spec.std),
+        "header": np.array(text),
+        "sha256": np.array(checksum(text, tensors)),
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def is_npz(path: Path) -> bool:
+    """Whether a file looks like one of NumPy's archives, by what is in it, or by its name where that does not tell."""
+    names = _members(path)
+    if any(name.split("/")[-1] == "data.pkl" for name in names):  # of torch.save
+        return False
+    return "images.npy" in names or path.suffix.lower() == ".npz"
+
+
+def is_ours(path: Path) -> bool:
+    """Whether `write` wrote a file."""
+    return {"header.npy", "sha256.npy"} <= _members(path)
+
+
+def _members(path: Path) -> set[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return set(archive.namelist())
+    except Exception:  # zipfile raises errors of many types on wrong bytes; others read the file then, and say so
+        return set()
+
+
+def read(path: Path, spec: Spec | None, reading: Reading) -> tuple[list[SyntheticSet], list[Path], Taken | None]:
+    """The set in a file that `write` wrote, or in one with the arrays `images` and `labels` alone.
+
+    With it come the files it was read from, and what the pixels of a file of others were taken for. Nothing pickled is
+    read, nothing outside the file is touched, and no more is allocated than the file can hold.
+    spec, reading: what the data and the pixels of others are. Raises InputError for a file that is damaged, does not
+    match its checksum, or is no set.
+    """
+    ours = bool(_members(path) & {"header.npy", "sha256.npy"})
+    arrays = _arrays(path, _NEEDED if ours else _NEEDED[:2])
+    with naming(path):
+        if not ours:
+            if spec is None:
+                raise InputError("it does not say what its images are: name the data by --data")
+            images, labels = in_shape(arrays["images"], arrays["labels"], spec)
+            images, taken = normalised(images, spec, reading, authors=None)
+            return [checked(images, labels, spec, {})], [path], taken
+        reading.refuse("it")
+        text, digest = (_text(arrays, name) for name in ("header", "sha256"))
+        try:
+            header = parse_json(text)
+        except ValueError as error:
+            raise InputError(f"its header is not JSON ({error})") from None
+        spec, provenance = read_header(header)
+        images, labels = _tensor(arrays, "images", np.float32), _tensor(arrays, "labels", np.int64)
+        if checksum(text, {"images": images, "labels": labels}) != digest:
+            raise DamagedFile("it is damaged: its content does not match its checksum")
+        return [checked(images, labels, spec, provenance)], [path], None
+
+
+def _arrays(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
+    """The needed arrays of an archive, each checked before it is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            with naming(path):
+                for member in members:
+                    _check_name(member.filename)
+                found = {member.filename for member in members}
+                if len(found) < len(members):
+                    raise InputError("two of its arrays have the same name")
+                lacking = [name for name in needed if f"{name}.npy" not in found]
+                if lacking:
+                    raise InputError(
+                        f"it has no array {lacking[0]!r}: only what `datacondense export --to npz` writes is read, "
+                        "and an archive of the arrays images and labels"
+                    )
+                affordable(sum(declared(archive, name).size for name in needed), "its arrays", held=path.stat().st_size)
+                read = (io.BytesIO(archive.read(f"{name}.npy")) for name in needed)
+                return {
+                    name: np.lib.format.read_array(data, allow_pickle=False)
+                    for name, data in zip(needed, read, strict=True)
+                }
+    except (InputError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy raise errors of many types on wrong bytes
+        raise DamagedFile(f"{path} is damaged or not an .npz file ({reason(error)})") from None
+
+
+def _check_name(name: str) -> None:
+    if len(PurePosixPath(name).parts) != 1 or "\\" in name or ":" in name or name in (".", ".."):
+        raise InputError(f"it has a member {name!r}, a path that leaves the archive: it was not written by NumPy")
+
+
+def _tensor(arrays: dict[str, np.ndarray], name: str, dtype: type[np.generic]) -> Tensor:
+    array = arrays[name]
+    if array.dtype != np.dtype(dtype):
+        raise InputError(f"array {name!r} has dtype {array.dtype}, expected {np.dtype(dtype)}")
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def _text(arrays: dict[str, np.ndarray], name: str) -> str:
+    array = arrays[name]
+    if array.dtype.kind != "U" or array.ndim:
+        raise InputError(f"array {name!r} has dtype {array.dtype} and shape {array.shape}, expected one string")
+    return str(array)

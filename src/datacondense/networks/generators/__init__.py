@@ -1,0 +1,80 @@
+"""Generators by name: what makes images from latent vectors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from ...data.spec import Spec
+from ...utils.errors import InputError, unknown
+from .base import AT_ONCE, Generator
+from .biggan import BigGAN
+from .convolutional import ConvGenerator
+
+GENERATORS: dict[str, type[Generator]] = {
+    "biggan": BigGAN,
+    "conv": ConvGenerator,
+}
+
+
+_LARGEST = 65536
+"""Of a latent or a layer; published ones have up to 256."""
+
+
+_DRAWING = ("normal_", "uniform_", "kaiming_uniform_", "zeros_", "ones_", "zero_", "fill_", "normalize")
+"""What gives a tensor its values and keeps its shape; it is the first argument."""
+
+
+def build(name: str, spec: Spec, **config: Any) -> Generator:
+    """The generator `name` for the images and classes of `spec`, with weights yet to be drawn or loaded.
+
+    config: as `Generator.config` gives it. Raises InputError for a name not in GENERATORS and for a Spec that it cannot
+    serve.
+    """
+    if name not in GENERATORS:
+        raise unknown("generator", name, GENERATORS)
+    with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw from the global generator when they are made
+        return GENERATORS[name](spec, **config)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Weights are not drawn, which takes seconds when it is first done without memory."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in _DRAWING:
+            return (*args, *(kwargs or {}).values())[0]
+        return func(*args, **(kwargs or {}))
+
+
+def shapes(name: str, spec: Spec, config: Mapping[str, Any]) -> dict[str, torch.Size]:
+    """Name -> shape of every weight that `build` would make, found without making any.
+
+    Args:
+        name: In GENERATORS.
+        spec: The images and classes that it is for.
+        config: As `Generator.config` gives it, from a file that may hold anything.
+
+    Raises:
+        InputError: An unknown name, a Spec that it cannot serve, or a config that is no whole numbers from 1 to 65536.
+    """
+    if not isinstance(name, str) or name not in GENERATORS:
+        raise unknown("generator", str(name), GENERATORS)
+    for key, value in config.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST:
+            raise InputError(
+                f"generator.config.{key} is {str(value)[:60]}, expected a whole number from 1 to {_LARGEST}"
+            )
+    with torch.device("meta"), _Undrawn():
+        generator = build(name, spec, **config)
+    return {name: tensor.shape for name, tensor in generator.state_dict().items()}
+
+
+def generator_name(generator: Generator) -> str:
+    """The name in GENERATORS."""
+    return next(name for name, cls in GENERATORS.items() if cls is type(generator))
+
+
+__all__ = ["AT_ONCE", "GENERATORS", "BigGAN", "ConvGenerator", "Generator", "build", "generator_name", "shapes"]

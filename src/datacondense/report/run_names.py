@@ -1,0 +1,56 @@
+"""Short names that tell sets apart."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..utils.paths import resolved
+
+
+def labels(made: Sequence[Any]) -> list[str]:
+    """A short name for each provenance: the method; arch and ipc where they differ; of the rest what tells them apart.
+
+    Sets that differ by their seed only have the same name.
+    """
+    facts = []
+    for one in made:
+        settings = one.get("settings", {})
+        facts.append(
+            {
+                "method": one.get("method", "set"),
+                "arch": settings.get("arch"),
+                "ipc": one.get("ipc"),
+                "data": one.get("data"),
+                **settings,
+                "iterations_done": one.get("iterations_done"),
+                "data_sha256": one.get("data_sha256"),
+                "start": _short((one.get("start") or {}).get("sha256")),
+                "plugin": _short((one.get("plugin") or {}).get("sha256") or (one.get("plugin") or {}).get("version")),
+                "memory": one.get("memory"),
+                "steps": len(one["steps"]) if isinstance(one.get("steps"), list) else None,
+                "file": (one.get("imported") or {}).get("file") if one.get("method") == "imported" else None,
+            }
+        )
+    kinds = {json.dumps(fact, sort_keys=True) for fact in facts}
+    varied = [
+        key for key in dict.fromkeys(key for fact in facts for key in fact) if len({str(f.get(key)) for f in facts}) > 1
+    ]
+    names = [str(fact["method"]) for fact in facts]
+    for key in varied:
+        if key == "method" or (key not in ("arch", "ipc") and len(set(names)) == len(kinds)):
+            continue
+        shown = "" if key == "arch" else f"{key} "
+        names = [f"{name} {shown}{fact.get(key)}" for name, fact in zip(names, facts, strict=True)]
+    return names
+
+
+def _short(text: Any) -> str | None:
+    """The beginning of a fingerprint."""
+    return None if text is None else str(text)[:8]
+
+
+def of_paths(paths: Sequence[Path]) -> list[str]:
+    """A name for each run: that of its directory or file where this tells them apart, else the whole path."""
+    short = [resolved(path).name for path in paths]
+    return short if len(set(short)) == len(paths) else [str(path) for path in paths]

@@ -1,0 +1,225 @@
+"""estimate(): what a run would take on this machine, by a short calibration that writes nothing."""
+
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from ..data.image_set import ImageSet
+from ..engine.engine import Engine, equal_part
+from ..engine.execution import Compile, Execution, Precision
+from ..engine.out_of_memory import fitting, peak_memory
+from ..methods import Loss, Method, Problem, differentiate
+from ..synthetic.parameters import Synthetic
+from ..synthetic.set import SyntheticSet
+from ..utils.ranges import Seed, check_value
+from ..utils.streams import Streams
+from .directory import pack_state
+from .driver import check, check_start, note_small_classes
+from .job import settle
+from .loop import taken_up
+
+_TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
+
+
+@final
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take on this machine."""
+
+    start_seconds: float
+    """Before iterations run at their pace: moving the images, the first images, compilation. An earlier run, or the
+    calibration itself, may have left compiled code behind, with which it takes less."""
+    iteration_seconds: float
+    iterations: int
+    peak_bytes: int
+    """On a GPU, of what PyTorch holds there; otherwise resident memory of the whole process, see `peak_memory`."""
+    real_bytes: int
+    """Of it, the real images; 0 where they stay on disk, or beside the GPU."""
+    images: int
+    """Synthetic images."""
+    images_bytes: int
+    augment: str
+    """Augmentation that is meant by auto."""
+    execution: Execution
+    """What was decided; where memory did not suffice for it, what did fit."""
+
+    @property
+    def seconds(self) -> float:
+        """The whole run."""
+        return self.start_seconds + self.iterations * self.iteration_seconds
+
+
+def estimate(
+    method: Method,
+    real: ImageSet,
+    ipc: int,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
+    classes_at_once: int | None = None,
+    start: SyntheticSet | None = None,
+) -> Estimate:
+    """Foretell what `condense` with these arguments would take, and write nothing.
+
+    Runs the method itself for some seconds after compilation, in memory. An iteration is put together from the mean
+    update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E e.
+    Where the terms of an update (groups of classes) take longer than these seconds, some of them stand for all.
+    Raises InputError as `condense` does.
+    """
+    check_value("seed", seed, Seed)
+    check(method, real, ipc)
+    check_start(start, method, real, ipc)
+    note_small_classes(start, method, real, ipc)
+    asked: dict[str, Any] = {
+        "device": device,
+        "precision": precision,
+        "compile": compile,
+        "classes_at_once": classes_at_once,
+    }
+    engine = Engine(settle(method, real, ipc, **asked))
+    with engine.active(), peak_memory(engine.device) as peak:
+        calibration = fitting(lambda: _calibrate(method, real, ipc, seed, engine, start), engine, lambda: None)
+    there = calibration.problem.real
+    held = there.resident and there.images.device.type == engine.device.type
+    return Estimate(
+        start_seconds=calibration.start,
+        iteration_seconds=calibration.iteration,
+        iterations=method.iterations,
+        peak_bytes=peak.bytes,
+        real_bytes=there.images.nbytes if held else 0,
+        images=len(calibration.synthetic.labels(real.spec.classes, ipc)),
+        images_bytes=calibration.synthetic_bytes,
+        augment=str(calibration.problem.augment),
+        execution=engine.execution,
+    )
+
+
+def _calibrate(
+    method: Method, real: ImageSet, ipc: int, seed: int, engine: Engine, start: SyntheticSet | None
+) -> "_Calibration":
+    """Begin a run, and time it where it has iterations."""
+    began = time.perf_counter()
+    problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
+    streams = Streams(seed)
+    synthetic, more = (taken_up(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
+    calibration = _Calibration(method, problem, synthetic, streams)
+    calibration.run(began)
+    calibration.start += more
+    return calibration
+
+
+@final
+class _Calibration:
+    """Times the parts of a run."""
+
+    def __init__(self, method: Method, problem: Problem, synthetic: Synthetic, streams: Streams) -> None:
+        self.method = method
+        self.problem = problem
+        self.synthetic = synthetic
+        self.streams = streams
+        self.optimiser = method.optimiser(synthetic)
+        self.load = method.load(problem.ipc)
+        self.start = 0.0
+        self.iteration = 0.0
+
+    @property
+    def synthetic_bytes(self) -> int:
+        """Of the images, or of what they are made of."""
+        if self.synthetic.counts is not None:  # padding is not stored
+            return self.synthetic.listed(self.synthetic()).nbytes
+        return sum(tensor.nbytes for tensor in self.synthetic.state_dict().values())
+
+    def run(self, began: float) -> None:
+        """Find out the seconds before iterations run at their pace, counted from `began`, and those of each."""
+        if not self.method.iterations:
+            self.start = self._clock() - began
+            return
+        kept = [tensor.clone() for tensor in pack_state(self.synthetic, self.optimiser).values()]  # as a session does
+        kept += [parameter.detach().clone() for parameter in self.synthetic.parameters()]
+        _, part = self._update(0, seconds=0.0)  # compiles
+        ready = self._clock()
+        if self.load.updates > self.load.together and not self.load.epochs:
+            updates = [self._update_in_a_row()]
+        else:
+            updates = [self._whole_update(1)]
+            while self._clock() - ready + updates[-1] < _TIMED:
+                updates.append(self._whole_update(len(updates) + 1))
+        epochs = self._epochs() if self.load.epochs and self.load.updates > 1 else [0.0]
+        update, epoch = statistics.fmean(updates), statistics.fmean(epochs[1:] or epochs)
+        del kept
+        self.start = max(ready - began - part * update, 0.0) + max(epochs[0] - epoch, 0.0)
+        self.iteration = self.load.updates * update + (self.load.updates - 1) * self.load.epochs * epoch
+
+    def _update_in_a_row(self) -> float:
+        """Seconds of an update, of those that share a batch of real images and with what a network trains before them.
+
+        After as many others, before which much more may be done.
+        """
+        losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(1))
+        ends = []
+        for loss in islice(losses, 2 * self.load.together):
+            self._apply(loss)
+            ends.append(self._clock())
+        return (ends[-1] - ends[self.load.together - 1]) / self.load.together
+
+    def _apply(self, loss: Loss) -> None:
+        assert self.optimiser is not None, "a method with iterations has an optimiser"
+        self.optimiser.zero_grad()
+        differentiate(loss, self.synthetic)
+        self.optimiser.step()
+
+    def _whole_update(self, iteration: int) -> float:
+        seconds, part = self._update(iteration, seconds=_TIMED)
+        return seconds / part
+
+    def _update(self, iteration: int, *, seconds: float) -> tuple[float, float]:
+        """Make the first update of an iteration, of its terms as many as begin within `seconds`, and at least two.
+
+        Returns how long it took, and which part of all terms that was.
+        """
+        began = self._clock()
+        loss = next(self.method.iterate(self.synthetic, self.problem, self.streams.at(iteration)))
+        terms, done, cut = iter([loss] if isinstance(loss, Tensor) else loss), 0, False
+
+        def first_terms() -> Iterator[Tensor]:
+            nonlocal done, cut
+            for term in terms:
+                yield term
+                done += 1
+                cut = done >= 2 and self._clock() - began >= seconds
+                if cut:
+                    return
+
+        self._apply(first_terms())
+        classes = self.problem.classes
+        groups = math.ceil(classes / equal_part(classes, self.problem.engine.execution.classes_at_once))
+        return self._clock() - began, done / groups if cut else 1.0
+
+    def _epochs(self) -> list[float]:
+        """Seconds of epochs of a network on the images. The first compiles; without compilation one may be all."""
+        network = self.problem.fresh_network(self.streams("network"))
+        sgd = torch.optim.SGD(network.parameters(), lr=0.01)
+        compiled = self.problem.engine.execution.compile
+        times: list[float] = []
+        ends = now = self._clock()
+        while len(times) <= compiled or now < ends:
+            self.problem.train_epoch(network, self.synthetic, self.streams.at(len(times)), sgd)
+            before, now = now, self._clock()
+            times.append(now - before)
+            if len(times) == 1:
+                ends = _TIMED + (now if compiled else before)
+        return times
+
+    def _clock(self) -> float:
+        if self.problem.engine.device.type == "cuda":
+            torch.cuda.synchronize(self.problem.engine.device)
+        return time.perf_counter()

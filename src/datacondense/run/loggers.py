@@ -1,0 +1,210 @@
+"""Observers of `condense` that show a run while it goes on: in TensorBoard, and in Weights & Biases."""
+
+import os
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any, final
+
+import numpy as np
+from PIL import Image
+
+from ..pictures import draw_grid
+from ..synthetic.set import SyntheticSet
+from ..utils.errors import InputError, reason
+from ..utils.files import read_json, write_json
+from ..utils.schema import check
+from ..utils.text import printable
+from .directory import EVENTS, WANDB, events
+from .log import read_log
+from .observers import Progress
+from .records import WandbRun
+
+_IMAGES = "images"
+_SECONDS = 10  # after which TensorBoard finds in its files what was written
+_CONFIG = "method", "data", "ipc", "seed"  # beside the settings of the method
+
+
+class Live(ABC):
+    """Shows what a run's log has, and its images, as they come: one session of it.
+
+    Used by `with`, which closes what was opened; nothing is opened before the run has begun. Each iteration is written
+    once: a resumed run goes on in the same place, and what is missing there of the iterations before is taken from the
+    log.
+    """
+
+    def __init__(self, run: str | Path) -> None:
+        """run: the run directory, `out` of `condense`."""
+        self.run = Path(run)
+        self._opened = False
+        self._first = 0
+        self._before: Progress | None = None
+
+    def __enter__(self) -> "Live":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._opened:
+            self._close(failed=kind is not None)
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raises InputError where nothing could be written, before a run begins."""
+
+    @final
+    def images(self, iteration: int, synthetic: SyntheticSet) -> None:
+        """Write the images; what is told first of a session."""
+        if not self._opened:
+            self._first = self._open(iteration, synthetic.provenance)
+            self._opened = True
+            self._catch_up(iteration)
+        if iteration >= self._first:
+            self._write(iteration, {}, draw_grid(synthetic))
+
+    @final
+    def progress(self, progress: Progress) -> None:
+        """Write loss, seconds and, but for a session's first iteration, iterations per second."""
+        scalars = {"loss": progress.loss, "seconds": progress.seconds}
+        if self._before and progress.seconds > self._before.seconds:
+            done = progress.iteration - self._before.iteration
+            scalars["iterations per second"] = done / (progress.seconds - self._before.seconds)
+        self._before = progress
+        if progress.iteration >= self._first:
+            self._write(progress.iteration, scalars, None)
+
+    @final  # noqa: B027 (nobody is to override it)
+    def message(self, text: str) -> None:
+        """Left out: it may come inside a signal handler, where the libraries cannot be called."""
+
+    @abstractmethod
+    def _open(self, done: int, made: Mapping[str, Any]) -> int:
+        """Begin to write, when `done` iterations are done; the first iteration that is not yet there.
+
+        made: how the set is made, its provenance.
+        """
+
+    @abstractmethod
+    def _write(self, iteration: int, scalars: Mapping[str, float], picture: Image.Image | None) -> None:
+        """Write what belongs to an iteration; they come in order."""
+
+    @abstractmethod
+    def _close(self, *, failed: bool) -> None:
+        """Hand over all that was written."""
+
+    def _catch_up(self, done: int) -> None:
+        """Write what the log has of earlier sessions."""
+        for entry in read_log(self.run) if done else ():
+            self.progress(Progress(entry.iteration, done, entry.loss, entry.seconds))
+        self._before = None  # between two sessions there was no speed
+
+
+@final
+class TensorBoard(Live):
+    """Writes RUN/tensorboard, for `tensorboard --logdir RUN`. Needs `pip install 'datacondense[tensorboard]'`."""
+
+    def check(self) -> None:
+        _writer()
+
+    def _open(self, done: int, made: Mapping[str, Any]) -> int:
+        begun = bool(events(self.run))
+        # From `done` on, all that is there is void: an interrupted iteration may have left its images under `done`.
+        self._events = _writer()(str(self.run / EVENTS), purge_step=done if begun else None, flush_secs=_SECONDS)
+        return done if begun else 0
+
+    def _write(self, iteration: int, scalars: Mapping[str, float], picture: Image.Image | None) -> None:
+        for name, value in scalars.items():
+            self._events.add_scalar(name, value, iteration)
+        if picture:
+            self._events.add_image(_IMAGES, np.asarray(picture.convert("RGB")), iteration, dataformats="HWC")
+            self._events.flush()  # a checkpoint may follow, and what it counts as done must be there
+
+    def _close(self, *, failed: bool) -> None:
+        self._events.close()
+
+
+@final
+class WeightsAndBiases(Live):
+    """Writes a run of Weights & Biases named as the run directory. Needs `pip install 'datacondense[wandb]'`.
+
+    Its project is `datacondense`, unless WANDB_PROJECT names another; WANDB_MODE=offline keeps it on this machine.
+    """
+
+    def check(self) -> None:
+        wandb = _wandb()
+        with _telling(wandb):
+            if wandb.setup().settings.mode == "online":
+                wandb.login()  # may ask for a key, which is not to happen inside a run
+
+    def _open(self, done: int, made: Mapping[str, Any]) -> int:
+        wandb, place = _wandb(), self.run / WANDB
+        known = _known(place)
+        identity = known or secrets.token_hex(4)
+        with _telling(wandb):
+            self._to = wandb.init(
+                project=os.environ.get("WANDB_PROJECT", "datacondense"),
+                name=printable(self.run.absolute().name),
+                id=identity,
+                resume="allow",
+                config={**made["settings"], **{key: made[key] for key in _CONFIG}},
+                settings=wandb.Settings(console="off"),
+            )
+            mode = self._to.settings.mode
+            if mode != "disabled":
+                write_json(place, {"id": identity})
+            if not known:
+                return 0
+            # Only a server can say which steps there are; elsewhere they are taken to be those of earlier sessions.
+            return self._to.step if mode == "online" else done + 1
+
+    def _write(self, iteration: int, scalars: Mapping[str, float], picture: Image.Image | None) -> None:
+        wandb = _wandb()
+        with _telling(wandb):
+            self._to.log({**scalars, **({_IMAGES: wandb.Image(picture)} if picture else {})}, step=iteration)
+
+    def _close(self, *, failed: bool) -> None:
+        with _telling(_wandb()):
+            self._to.finish(exit_code=int(failed))
+
+
+LIVE: dict[str, type[Live]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
+"""By the names that --log knows."""
+
+
+def _library(module: str, extra: str) -> Any:
+    """A module that comes with an extra of this package."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise InputError(f"--log {extra}: not installed: pip install 'datacondense[{extra}]'") from None
+
+
+def _writer() -> Any:
+    return _library("torch.utils.tensorboard", "tensorboard").SummaryWriter
+
+
+def _wandb() -> Any:
+    return _library("wandb", "wandb")
+
+
+@contextmanager
+def _telling(wandb: Any) -> Iterator[None]:
+    """Turns what the library cannot do, such as logging in or reaching its server, into an InputError."""
+    try:
+        yield
+    except wandb.Error as error:
+        raise InputError(
+            f"--log wandb: {reason(error).rstrip('.')}; WANDB_MODE=offline keeps on this machine what is logged"
+        ) from error
+
+
+def _known(place: Path) -> str | None:
+    """The run that earlier sessions were logged as; None where there was none."""
+    if not place.exists():
+        return None
+    return check(read_json(place), WandbRun, f"{place} is damaged: delete it, and the run is logged as a new one").id

@@ -1,0 +1,1 @@
+"""Synthetic images: the parameters that are optimised, and the set with its file."""

@@ -1,0 +1,119 @@
+"""Images that a generator makes of latent vectors: how they are stored, and made again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, final
+
+import torch
+from torch import Tensor
+
+from ..data.spec import Spec
+from ..networks.generators import AT_ONCE, Generator, build, generator_name, shapes
+from ..utils.errors import DamagedFile, InputError
+from ..utils.limits import affordable
+
+Storage = Literal["fp16", "int8"]
+_GENERATOR = "generator."
+_LARGEST = torch.finfo(torch.float16).max
+
+
+@final
+@dataclass(frozen=True)
+class Generated:
+    """A frozen generator and the latents (N, d) of N images, both as they are after being stored."""
+
+    generator: Generator
+    z: Tensor
+    storage: Storage
+
+    @staticmethod
+    def stored(generator: Generator, z: Tensor, storage: Storage) -> "Generated":
+        """What is left of a generator and of latents (N, d) after they were stored: what is evaluated is what is saved.
+
+        The generator is stored as fp16, latents as fp16 or as int8 under a scale for each of the d numbers.
+        Raises InputError where they hold numbers that cannot be stored so.
+        """
+        fault = unstorable(z, storage) or unstorable_weights(generator)
+        if fault:
+            raise InputError(f"{fault}: the set cannot be stored")
+        first = Generated(generator, z.detach().float().cpu(), storage)
+        tensors = {name: tensor.cpu() for name, tensor in first.tensors().items()}
+        return Generated.of_tensors(tensors, first.header(), first.spec)
+
+    @property
+    def spec(self) -> Spec:
+        return self.generator.spec
+
+    def images(self, labels: Tensor) -> Tensor:
+        """The normalised images (N, C, H, W) of classes `labels` (N,), on the CPU."""
+        with torch.no_grad():
+            parts = zip(self.z.split(AT_ONCE), labels.cpu().split(AT_ONCE), strict=True)
+            return torch.cat([self.generator(z, of_z) for z, of_z in parts])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that is stored."""
+        weights = {f"{_GENERATOR}{name}": tensor.half() for name, tensor in self.generator.state_dict().items()}
+        if self.storage == "fp16":
+            return {"latents": self.z.half(), **weights}
+        scale = self.z.abs().amax(0).clamp_min(1e-12) / 127  # (d,)
+        return {"latents": (self.z / scale).round().to(torch.int8), "scale": scale, **weights}
+
+    def header(self) -> dict[str, Any]:
+        """What the tensors are of, as JSON values."""
+        return {"name": generator_name(self.generator), "config": self.generator.config(), "latents": self.storage}
+
+    @staticmethod
+    def of_tensors(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> "Generated":
+        """The inverse of `tensors` and `header`.
+
+        Raises InputError for what does not fit together, and for what would decode to far more than it is, before
+        anything is built.
+        """
+        try:
+            _check(tensors, header, spec)
+            generator = build(header["name"], spec, **header["config"])
+            weights = {
+                name.removeprefix(_GENERATOR): tensor.float()
+                for name, tensor in tensors.items()
+                if name.startswith(_GENERATOR)
+            }
+            generator.load_state_dict(weights)
+            z, storage = tensors["latents"], header["latents"]
+            z = z.float() * tensors["scale"] if storage == "int8" else z.float()
+        except InputError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            raise DamagedFile(f"its generator is damaged ({' '.join(str(error).split())[:200]})") from None
+        if z.dim() != 2 or z.shape[1] != generator.latent or not bool(torch.isfinite(z).all()):
+            raise InputError(f"its latents of shape {tuple(z.shape)} are not {generator.latent} finite numbers each")
+        return Generated(generator.eval().requires_grad_(False), z, storage)
+
+
+def unstorable(z: Tensor, storage: Storage) -> str:
+    """Return what keeps latents z from being stored, on one line; empty where nothing does."""
+    if bool(torch.isfinite(z.half() if storage == "fp16" else z).all()):
+        return ""
+    return f"latents up to {float(z.detach().abs().max()):.3g} are beyond {storage}, which ends at {_LARGEST:.0f}"
+
+
+def unstorable_weights(generator: Generator) -> str:
+    """Return what keeps a generator from being stored, on one line; empty where nothing does."""
+    finite = all(bool(torch.isfinite(tensor.half()).all()) for tensor in generator.state_dict().values())
+    return (
+        "" if finite else f"the generator has weights that are not finite, or beyond fp16, which ends at {_LARGEST:.0f}"
+    )
+
+
+def _check(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> None:
+    """Raise InputError unless the weights of the generator that `header` names are all there, and can be afforded."""
+    held = sum(tensor.nbytes for tensor in tensors.values())
+    count = len(tensors["latents"])
+    c, h, w = spec.shape
+    needed = shapes(header["name"], spec, header["config"])
+    for name, shape in needed.items():
+        found = tensors.get(f"{_GENERATOR}{name}")
+        if found is None or found.shape != shape:
+            there = "missing" if found is None else f"of shape {tuple(found.shape)}"
+            raise DamagedFile(f"its generator is damaged: {name} is {there}, expected {tuple(shape)}")
+    largest = (c + 2 * header["config"]["width"]) * h * w  # of an image, what a layer takes and what it makes of it
+    affordable(4 * (count * c * h * w + min(count, AT_ONCE) * largest), "its images", held=held)

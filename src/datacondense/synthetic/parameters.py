@@ -1,0 +1,102 @@
+"""What is optimised: synthetic images as a function of parameters."""
+
+from abc import ABC, abstractmethod
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from ..networks.generators import AT_ONCE, Generator
+from .generated import Generated, Storage, unstorable
+
+
+class Synthetic(nn.Module, ABC):
+    """M images of each of K classes, computed from the parameters that are optimised. Labels are hard."""
+
+    counts: tuple[int, ...] | None = None
+    """Images of each class, (K,), where some have fewer than M: those past it are padding."""
+
+    @abstractmethod
+    def forward(self) -> Tensor:
+        """Normalised images (K, M, C, H, W), differentiable in the parameters."""
+
+    def listed(self, images: Tensor) -> Tensor:
+        """Return images (K, M, ...) class by class (N, ...), without the padding."""
+        if self.counts is None:
+            return images.flatten(0, 1)
+        return torch.cat([of_class[:count] for of_class, count in zip(images, self.counts, strict=True)])
+
+    def labels(self, classes: int, each: int) -> Tensor:
+        """Return the labels (N,) of what `listed` gives, on the CPU, for `each` images of a class without padding."""
+        return torch.arange(classes).repeat_interleave(torch.tensor(self.counts or (each,) * classes))
+
+    def generated(self) -> Generated | None:
+        """What is stored in place of the images, class by class; None where the images are."""
+        return None
+
+    def fault(self) -> str:
+        """Return what keeps the parameters from being stored, on one line; empty where nothing does."""
+        finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters())
+        return "" if finite else "the images are not finite any more"
+
+
+@final
+class Pixels(Synthetic):
+    """The images themselves are the parameters.
+
+    images: normalised (K, M, C, H, W). counts: how many of each class there are, where some have fewer than M.
+    """
+
+    def __init__(self, images: Tensor, counts: tuple[int, ...] | None = None) -> None:
+        super().__init__()
+        self.counts = counts
+        self.images = nn.Parameter(images)
+
+    def forward(self) -> Tensor:
+        return self.images
+
+
+@final
+class Latents(Synthetic):
+    """Latent vectors z (K, M, d) are the parameters; a frozen generator, which is none of them, makes the images.
+
+    pairs: positions (K, M) of the real images that the latents began from. storage: how latents are stored.
+    """
+
+    pairs: Tensor
+
+    def __init__(self, generator: Generator, z: Tensor, pairs: Tensor, storage: Storage) -> None:
+        super().__init__()
+        self.z = nn.Parameter(z)
+        self.register_buffer("pairs", pairs)
+        self.storage: Storage = storage
+        self._generator = (generator,)  # in a tuple: no part of the module
+
+    @property
+    def generator(self) -> Generator:
+        return self._generator[0]
+
+    def forward(self) -> Tensor:
+        every = torch.arange(self.z.shape[1]).expand(self.z.shape[0], -1)
+        return self.at(every, slice(None))
+
+    def at(self, index: Tensor, classes: slice) -> Tensor:
+        """The images at places `index` (K, B) of each class, of some classes (G, B, C, H, W)."""
+        index = index.to(self.z.device)[classes]
+        z = self.z[classes].gather(1, index[:, :, None].expand(-1, -1, self.z.shape[2]))
+        labels = torch.arange(len(self.z), device=z.device)[classes, None].expand(index.shape)
+        parts = zip(z.flatten(0, 1).split(AT_ONCE), labels.flatten().split(AT_ONCE), strict=True)
+        return torch.cat([self.generator(some, of_some) for some, of_some in parts]).unflatten(0, index.shape)
+
+    def fault(self) -> str:
+        if not bool(torch.isfinite(self.z).all()):
+            return "the latents are not finite any more"
+        return unstorable(self.z, self.storage)
+
+    def generated(self) -> Generated:
+        return Generated.stored(self.generator, self.z.flatten(0, 1), self.storage)
+
+
+def noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device | str) -> Tensor:
+    """Standard normal images, the published start of gradient matching."""
+    return torch.randn(shape, generator=generator).to(device)

@@ -1,0 +1,71 @@
+"""What a number was measured on: software versions and hardware."""
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import torch
+
+from .._version import __version__
+
+_CONTROL, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+_FIRST_VERSION = "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+_SECOND_VERSION = "memory.max", "memory.current", "inactive_file"
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that may change the bits of a result."""
+    return {"datacondense": __version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def describe(device: torch.device, processes: int = 1) -> str:
+    """One line that names the processor, such as "AMD EPYC, 2 cores", and how many processes share the work."""
+    shared = f", {processes} processes" if processes > 1 else ""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device) + shared
+    return f"{_processor()}, {os.cpu_count()} cores{shared}"
+
+
+def available_memory() -> int:
+    """Bytes of memory that can be taken now without swapping, within the limit of a container.
+
+    All that is installed where the system does not tell.
+    """
+    free = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        free.append(1024 * int(fields["MemAvailable"].split()[0]))
+    return min(free + [_left(group, names) for group, names in _control_groups() if (group / names[0]).exists()])
+
+
+def _control_groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """Folders of the groups that bound this process, with the names of limit, use and what of it can be dropped."""
+    for line in _OWN.read_text().splitlines() if _OWN.exists() else []:
+        _, controllers, path = line.split(":", 2)
+        if not controllers or "memory" in controllers.split(","):
+            root = _CONTROL / "memory" if controllers else _CONTROL
+            names = _FIRST_VERSION if controllers else _SECOND_VERSION
+            # Inside a container its own group is the root, though it may be known by its path outside.
+            own = PurePosixPath(path.lstrip("/"))
+            yield from ((root / group, names) for group in (own, *own.parents))  # the last of which is the root
+
+
+def _left(group: Path, names: tuple[str, str, str]) -> int:
+    limit, used, cached = names
+    text = (group / limit).read_text().strip()
+    if text == "max":
+        return sys.maxsize
+    statistics = dict(line.split(" ", 1) for line in (group / "memory.stat").read_text().splitlines())
+    return int(text) - int((group / used).read_text()) + int(statistics.get(cached, 0))
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,112 @@
+"""Published experiments by name: every one can be run, and its number is the published one."""
+
+import pytest
+
+from datacondense import METHODS, NETWORKS
+from datacondense.data.spec import Spec
+from datacondense.experiments.presets import PRESETS, Preset
+from datacondense.methods import DC, DSA, DistributionMatching, method_name
+from datacondense.networks import build, pool_archs
+
+DATA = ["mnist", "fashion-mnist", "svhn", "cifar10", "cifar100"]
+README = {  # the authors' tables, images per class by dataset; "-" is theirs
+    "dc": """
+        1   91.7  70.5  31.2  28.3  12.8
+        10  97.4  82.3  76.1  44.9  25.2
+        50  98.8  83.6  82.3  53.9  -
+    """,
+    "dsa": """
+        1   88.7  70.6  27.5  28.8  13.9
+        10  97.8  84.6  79.2  52.1  32.3
+        50  99.2  88.7  84.4  60.6  -
+    """,
+}
+LARGE = {100: (67.0, 0.3), 200: (71.2, 0.4), 500: (76.1, 0.3), 1000: (79.8, 0.3), 1250: (80.8, 0.3)}  # DM, CIFAR10
+
+
+@pytest.fixture(params=PRESETS)
+def preset(request: pytest.FixtureRequest) -> Preset:
+    return PRESETS[request.param]
+
+
+def test_it_can_be_run(preset: Preset) -> None:
+    preset.method.check()
+    assert method_name(preset.method) in METHODS
+    assert preset.method.arch in NETWORKS
+    assert preset.ipc >= 1
+    assert (preset.sets, preset.nets) in [(5, 20), (5, 5), (1, 5)]
+    assert set(pool_archs(preset.pool, preset.method.arch)) <= set(NETWORKS)
+
+
+def test_a_published_number_is_of_a_network_that_is_tested(preset: Preset) -> None:
+    assert set(preset.published) <= set(pool_archs(preset.pool, preset.method.arch))
+    for mean, deviation in preset.published.values():
+        assert 0 < mean < 100
+        assert deviation is None or 0 < deviation < 2
+    assert bool(preset.published) == bool(preset.source)
+
+
+def test_a_name_begins_with_the_method_and_tells_what_varies() -> None:
+    for name, preset in PRESETS.items():
+        method, *rest = name.split("/")
+        assert method in ("fast", method_name(preset.method))
+        settings = preset.method.settings()
+        told = [preset.data, str(preset.ipc), settings["arch"], settings["augment"], settings.get("distance")]
+        assert set(rest) - {"cross", "width", "depth", "activation", "pooling", "norm", "distance", "strategy"} <= set(
+            told
+        )
+    assert len({preset.title for preset in PRESETS.values()}) == len(PRESETS)
+
+
+@pytest.mark.parametrize("method", README)
+def test_the_numbers_of_gradient_matching_are_those_of_the_readme(method: str) -> None:
+    for line in README[method].strip().splitlines():
+        for data, number in zip(DATA, line.split()[1:], strict=False):
+            published = PRESETS[f"{method}/{data}/{line.split()[0]}"].published
+            assert [mean for mean, _ in published.values()] == ([] if number == "-" else [float(number)])
+    for data in DATA:
+        assert not any(PRESETS[f"{method}/{data}/{ipc}"].published for ipc in (20, 30, 40))
+
+
+def test_the_numbers_of_large_sets_are_those_of_the_readme() -> None:
+    assert {ipc: PRESETS[f"dm/cifar10/{ipc}"].published["ConvNet"] for ipc in LARGE} == LARGE
+    assert not PRESETS["dm/cifar100/100"].published
+
+
+def test_the_same_experiment_under_two_names_has_one_number() -> None:
+    for name in ("cross/ConvNet", "width/ConvNetW128", "depth/ConvNetD3", "pooling/ConvNetAP", "norm/ConvNetIN"):
+        assert list(PRESETS[f"dc/{name}"].published.values()) == [(91.7, 0.5)]
+    assert not PRESETS["dc/distance/mse/ConvNet"].published
+    flip, no_flip = "color_crop_cutout_flip_scale_rotate", "color_crop_cutout_scale_rotate"
+    for data, same, other in (("mnist", no_flip, flip), ("svhn", no_flip, flip), ("cifar10", flip, no_flip)):
+        assert PRESETS[f"dsa/strategy/{data}/{same}"].published == PRESETS[f"dsa/{data}/10"].published != {}
+        assert not PRESETS[f"dsa/strategy/{data}/{other}"].published
+
+
+def test_the_networks_called_the_same_are_the_same() -> None:
+    """Their published number is that of Table 1, so they must be its network."""
+    spec = Spec("x", tuple("0123456789"), (1, 28, 28), (0.5,), (0.5,))
+    standard = str(build("ConvNet", spec))
+    for arch in ("ConvNetW128", "ConvNetD3", "ConvNetAR", "ConvNetAP", "ConvNetIN"):
+        assert str(build(arch, spec)) == standard
+
+
+def test_the_published_settings_are_the_defaults() -> None:
+    for method, lr, augment, init, iterations in (
+        (DC(), 0.1, "none", "noise", 1000),
+        (DSA(), 0.1, "auto", "real", 1000),
+        (DistributionMatching(), 1.0, "auto", "real", 20_000),
+    ):
+        published = (method.lr, method.augment, method.init, method.iterations)
+        assert published == (lr, augment, init, iterations)
+        assert (method.momentum, method.batch_real, method.arch) == (0.5, 256, "ConvNet")
+
+
+@pytest.mark.parametrize("ipc", [1, 10, 50])
+def test_fast_presets_are_held_against_dsa_and_start_from_distribution_matching(ipc: int) -> None:
+    fast, dsa = (PRESETS[f"{name}/fashion-mnist/{ipc}"] for name in ("fast", "dsa"))
+    assert fast.published == dsa.published
+    assert fast.source == f"{dsa.source}; by another method"
+    first = fast.first or fast.method
+    assert isinstance(first, DistributionMatching)
+    assert (first.init, first.schedule) == ("kmeans", "cosine")

@@ -1,0 +1,180 @@
+"""Many experiments in one go, by one process."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datacondense import InputError
+from datacondense.cli.app import main
+from datacondense.data.source import DATASETS
+from datacondense.experiments.presets import PRESETS, Preset
+from datacondense.experiments.reproduction import Plan, asked, plan, record_path
+from datacondense.experiments.sweep import keeping_last, names, recorded, run_all
+from datacondense.methods import DC
+from datacondense.utils.distributed import ALONE
+
+METHOD = DC(arch="MLP", lr=0.01, iterations=2, batch_real=8, init="real")
+SMALL = Preset(title="Small", data="toy", ipc=1, method=METHOD, sets=1, nets=1)
+
+
+@pytest.fixture(autouse=True)
+def reads(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The datasets that are read, in order; experiments on two that are there and on one that is not."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    done: list[str] = []
+
+    def reader(name: str, side: int):
+        def read(*_):
+            done.append(name)
+            if name == "gone":
+                raise InputError("gone not found: put it somewhere")
+            return toy(side=side), toy(side=side, draw=1)
+
+        return read
+
+    for name, side in {"toy": 8, "other": 12, "gone": 8}.items():
+        monkeypatch.setitem(DATASETS, name, reader(name, side))
+    for name, data in {"a": "toy", "b": "other", "c": "toy", "d": "other", "e": "gone", "f": "gone"}.items():
+        monkeypatch.setitem(PRESETS, f"tiny/{name}", replace(SMALL, data=data, ipc=2 if name in "cd" else 1))
+    return done
+
+
+def test_names_and_patterns() -> None:
+    assert names(["tiny/[ab]", "tiny/d"]) == ["tiny/a", "tiny/b", "tiny/d"]
+    assert names([]) == list(PRESETS)
+    with pytest.raises(InputError, match=r"unknown preset 'tiny/x\*': did you mean 'tiny/"):
+        names(["tiny/a", "tiny/x*"])
+
+
+def test_all_are_run_and_what_fails_is_told_at_the_end(reads: list[str], capsys) -> None:
+    assert main("reproduce --all tiny/* --scale 0.01".split()) == 2
+    assert reads == ["toy", "other", "gone"]
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[-2:] == [f"tiny/{name}@scale0.01: gone not found: put it somewhere" for name in "ef"]
+    assert captured.err.splitlines()[-1] == (
+        "datacondense: error: 2 of 6 experiments could not be run, for the reasons above"
+    )
+    rows = [line.split()[1] for line in lines if line.startswith("│")]
+    assert rows == [f"tiny/{name}@scale0.01" for name in "abcd"]
+    assert len(list(Path("results").iterdir())) == 4
+
+
+def test_what_is_recorded_is_not_read_nor_run_again(reads: list[str], capsys) -> None:
+    command = "reproduce --all tiny/[abc] --scale 0.01".split()
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    before = {path: path.read_text() for path in Path("results").iterdir()}
+    reads.clear()
+    assert main(command) == 0
+    assert reads == []
+    table = capsys.readouterr().out
+    assert first.endswith(table)
+    assert {path: path.read_text() for path in Path("results").iterdir()} == before
+    assert main([*command, "--nets", "2"]) == 0
+    assert reads == ["toy", "other"]
+    reads.clear()
+    assert main([*command, "--overwrite"]) == 0
+    assert reads == ["toy", "other"]
+
+
+def test_a_record_of_another_experiment_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main("reproduce --all tiny/a --scale 0.01".split()) == 0
+    planned, results = plan("tiny/a", scale=0.01), Path("results")
+    default = asked({}, "auto")
+    assert recorded(planned, results, default) is not None
+    assert recorded(planned, results, asked({"data_dir": "elsewhere"}, "auto")) is not None
+    assert recorded(planned, results, asked({}, "bf16")) is None
+    assert recorded(planned, results, asked({"image_size": 8}, "auto")) is None
+    assert recorded(plan("tiny/a", scale=0.01, sets=2), results, default) is None
+    assert recorded(plan("tiny/c", scale=0.01), results, default) is None
+    monkeypatch.setitem(PRESETS, "tiny/a", replace(SMALL, method=replace(METHOD, lr=0.02)))
+    assert recorded(plan("tiny/a", scale=0.01), results, default) is None
+
+
+def test_a_record_of_files_that_have_changed_does_not_count(toy) -> None:
+    command = "reproduce --all tiny/a --scale 0.01 --data arrays:own.npz".split()
+    path = Path("results/tiny-a@arrays_own.npz@scale0.01.jsonl")
+    for draw, records in ((0, 1), (0, 1), (1, 2)):
+        train, test = toy(draw=draw), toy(draw=draw + 5)
+        np.savez(
+            "own.npz",
+            images=train.images.numpy(),
+            labels=train.labels.numpy(),
+            test_images=test.images.numpy(),
+            test_labels=test.labels.numpy(),
+        )
+        if draw:
+            shutil.rmtree("runs")  # of the other images
+        assert main(command) == 0
+        assert len(path.read_text().splitlines()) == records
+
+
+def test_a_damaged_line_is_told_of_its_experiment_alone_and_an_old_one_not_at_all(capsys) -> None:
+    command = "reproduce --all tiny/[ab] --scale 0.01".split()
+    assert main(command) == 0
+    path = record_path(plan("tiny/a", scale=0.01), Path("results"))
+    good = path.read_text()
+    path.write_text("{ol\n" + good)
+    assert main(command) == 0
+    path.write_text(good + "{new\n")
+    capsys.readouterr()
+    assert main(command) == 2
+    captured = capsys.readouterr()
+    assert "tiny/b@scale0.01" in captured.out
+    assert "has a line that is no record of `datacondense reproduce`: remove '{new'" in captured.out
+    assert "1 of 2 experiments could not be run" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FileNotFoundError(2, "No such file", "gone.npz"), "No such file: gone.npz"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory (CUDA out of memory)"),
+        (MemoryError(), "out of memory (MemoryError)"),
+    ],
+)
+def test_what_fails_for_files_or_memory_fails_alone(error: Exception, told: str) -> None:
+    def run(planned: Plan) -> dict[str, str]:
+        if planned.name == "tiny/a":
+            raise error
+        return {"variant": planned.variant}
+
+    plans = [plan(name) for name in ("tiny/a", "tiny/b")]
+    outcomes = run_all(plans, run, lambda _: "", ALONE, results=Path("results"), asked={}, anew=True)
+    assert [outcome.reason for outcome in outcomes] == [told, ""]
+    with pytest.raises(RuntimeError, match="a mistake"):
+        run_all(plans, failing, lambda _: "", ALONE, results=Path("results"), asked={}, anew=True)
+
+
+def failing(_planned: Plan) -> dict[str, str]:
+    raise RuntimeError("a mistake of ours")
+
+
+def test_one_or_all(capsys) -> None:
+    for command in ("reproduce", "reproduce tiny/a tiny/b"):
+        assert main(command.split()) == 2
+        assert "name one experiment of `datacondense list presets`, or take several by --all" in capsys.readouterr().err
+
+
+def test_what_could_not_be_read_is_not_tried_again() -> None:
+    tried: list[str] = []
+
+    def read(name: str) -> str:
+        tried.append(name)
+        if name == "bad":
+            raise InputError("no")
+        return name
+
+    remembered = keeping_last(read)
+    for name in ("x", "x", "y", "x"):
+        assert remembered(name) == name
+    for _ in range(2):
+        with pytest.raises(InputError, match="no"):
+            remembered("bad")
+    assert tried == ["x", "y", "x", "bad"]

@@ -1,0 +1,29 @@
+"""What tells sets apart, and what does not."""
+
+from pathlib import Path
+
+from datacondense.report.run_names import labels, of_paths
+
+MADE = {"method": "dm", "settings": {"lr": 1.0}, "ipc": 1, "data": "digits", "seed": 0, "iterations_done": 5}
+
+
+def test_sets_that_differ_by_their_seed_only_have_one_name() -> None:
+    assert labels([MADE, {**MADE, "seed": 1, "wall_seconds": 3.0}]) == ["dm", "dm"]
+
+
+def test_whatever_else_differs_is_another_experiment() -> None:
+    others = [
+        {**MADE, "start": {"sha256": "abcdefghijk"}},
+        {**MADE, "plugin": {"file": "a.py", "sha256": "123456789"}},
+        {**MADE, "memory": "dm", "steps": [["0"], ["1"]]},
+        {**MADE, "settings": {"lr": 2.0}},
+        {**MADE, "iterations_done": 4},
+    ]
+    for other in others:
+        assert len(set(labels([MADE, other]))) == 2, other
+    assert labels([MADE, others[0]]) == ["dm start None", "dm start abcdefgh"]
+
+
+def test_runs_are_named_by_their_directory_where_that_is_enough() -> None:
+    assert of_paths([Path("runs/a"), Path("runs/b")]) == ["a", "b"]
+    assert of_paths([Path("x/a"), Path("y/a")]) == ["x/a", "y/a"]

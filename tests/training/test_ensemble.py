@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from datacondense import evaluate, networks
+from datacondense.augment import parse_training
+from datacondense.data.image_set import ImageSet, LabelledImages
+from datacondense.data.spec import Spec
+from datacondense.engine import execution
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Execution, networks_at_once
+from datacondense.training.ensemble import Form, train_side_by_side
+from datacondense.training.loop import Recipe, train
+from datacondense.utils.streams import Streams
+
+SPEC = Spec("x", ("a", "b", "c"), (1, 16, 16), (0.5,), (0.5,))
+EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=32, classes_at_once=3, threads=1)
+
+
+def few() -> ImageSet:
+    """Three classes of dark, middling and bright images, too noisy to be learnt whole."""
+    labels = torch.arange(40) % 3
+    noise = torch.randint(0, 160, (40, 1, 16, 16), generator=torch.Generator().manual_seed(0))
+    return ImageSet((noise + 30 * labels[:, None, None, None]).to(torch.uint8), labels, SPEC)
+
+
+@pytest.mark.parametrize("arch", ["ConvNetW32", "ConvNetBN", "MLP", "LeNet"])
+@pytest.mark.parametrize("augment", ["none", "color_crop_cutout_flip_scale_rotate", "dc:crop_scale_rotate_noise"])
+def test_networks_side_by_side_are_those_trained_one_by_one(arch: str, augment: str) -> None:
+    compare(
+        Engine(EAGER), arch, augment, 1e-3
+    )  # nine steps of SGD turn rounding, which differs by processor, into 7e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ["ConvNetW32"])
+def test_so_they_are_compiled(arch: str) -> None:
+    engine = Engine(Execution(**{**EAGER.to_json(), "compile": True}))
+    with engine.active():
+        compare(engine, arch, "none", 1e-3)
+
+
+def compare(engine: Engine, arch: str, augment: str, tolerance: float) -> None:
+    images, labels = few().batch(torch.arange(40))
+    examples = LabelledImages(images, labels, SPEC)
+    augmentation = parse_training(augment, SPEC, arch)
+    recipe = Recipe(epochs=3, batch=16, augment=str(augmentation))
+    streams = [Streams(0).at("evaluate", index) for index in range(3)]
+    network = engine.prepare(networks.build(arch, SPEC))
+    epochs: list[int] = []
+    stack = train_side_by_side(
+        Form(network), examples, streams, engine, recipe, augment=augmentation, on_epoch=lambda: epochs.append(1)
+    )
+    together = stack.predict(images)
+    assert len(epochs) == 9
+    for index, one in enumerate(streams):
+        alone = engine.prepare(networks.build(arch, SPEC))
+        train(alone, examples, one, engine, recipe, augment=augmentation)
+        for name, tensor in alone.state_dict().items():
+            state = stack.weights[name] if name in stack.weights else stack.buffers[name]
+            torch.testing.assert_close(state[index], tensor, rtol=tolerance, atol=tolerance, msg=name)
+        with torch.no_grad():
+            logits = alone(images)
+        sure = logits.topk(2).values.diff(dim=1).abs().flatten() > 0.01
+        assert torch.equal(together[index][sure], logits.argmax(1)[sure])
+
+
+def test_evaluation_gives_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def scores():
+        return evaluate(few(), few(), archs=["MLP", "ConvNetW32"], nets=3, epochs=4, augment="none", compile="off")
+
+    alone = scores()
+    monkeypatch.setitem(execution._NETWORKS_SIDE_BY_SIDE, "cpu", True)
+    monkeypatch.setattr(execution, "_memory", lambda _device: 2**31)
+    assert networks_at_once(EAGER, "MLP", SPEC, 256) >= 3
+    together = scores()
+    for arch, accuracy in alone.accuracy.items():
+        assert together.accuracy[arch] == pytest.approx(accuracy, abs=1 / 40)  # one image on the border
+
+
+def test_memory_bounds_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert networks_at_once(EAGER, "MLP", SPEC, 256) == 1  # a CPU is busy with one
+    monkeypatch.setitem(execution._NETWORKS_SIDE_BY_SIDE, "cpu", True)
+    counts = []
+    for memory in (2**20, 2**33, 2**34):
+        monkeypatch.setattr(execution, "_memory", lambda _device, memory=memory: memory)
+        counts.append(networks_at_once(EAGER, "ConvNet", SPEC, 256))
+    assert counts[0] == 1 < counts[1] < counts[2]
