@@ -11,14 +11,14 @@ from datacondense.cli.app import main
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md")])
 ELSEWHERE = {
-    "from-the-papers.md": "test_from_the_papers.py",
-    "continual.md": "test_method_pages.py",
-    "it-gan.md": "test_method_pages.py",
-    "your-own-method.md": "test_plugins.py",
-    "format.md": "test_format_doc.py",
-    "examples.md": "test_examples.py",
-    "live.md": "test_live.py",
-    "sharing.md": "test_readme.py",
+    "from-the-papers.md": "docs/test_from_the_papers.py",
+    "continual.md": "docs/test_method_pages.py",
+    "it-gan.md": "docs/test_method_pages.py",
+    "your-own-method.md": "methods/test_plugins.py",
+    "format.md": "docs/test_format.py",
+    "examples.md": "docs/test_examples.py",
+    "live.md": "run/test_loggers.py",
+    "sharing.md": "docs/test_readme.py",
 }
 SMALL = {
     "--iterations": "2",
