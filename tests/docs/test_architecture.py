@@ -56,3 +56,12 @@ def test_a_folder_on_the_page_exists(name: str) -> None:
 
 def test_the_page_names_files_of_every_room() -> None:
     assert {Path(name).parent.as_posix() for name in named_files()} >= ROOMS
+
+
+def test_the_files_that_contributing_names_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:src|tests|docs|benchmarks)/[\w/.-]+|\w+\.(?:md|yml))`", text))
+    assert len(named) > 15
+    assert [name for name in sorted(named) if "NAME" not in name and not (ROOT / name).exists()] == []
+    for directory, made in (("methods", "METHODS"), ("networks", "NETWORKS")):
+        assert f"\n{made}: dict" in (PACKAGE / directory / "__init__.py").read_text()
