@@ -11,14 +11,14 @@ from datacondense.cli.app import main
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md")])
 ELSEWHERE = {
-    "from-the-papers.md": "docs/test_from_the_papers.py",
-    "continual.md": "docs/test_method_pages.py",
-    "it-gan.md": "docs/test_method_pages.py",
-    "your-own-method.md": "methods/test_plugins.py",
-    "format.md": "docs/test_format.py",
-    "examples.md": "docs/test_examples.py",
-    "live.md": "run/test_loggers.py",
-    "sharing.md": "docs/test_readme.py",
+    "from-the-papers.md": "test_from_the_papers.py",
+    "continual.md": "test_method_pages.py",
+    "it-gan.md": "test_method_pages.py",
+    "your-own-method.md": "../methods/test_plugins.py",
+    "format.md": "test_format.py",
+    "examples.md": "test_examples.py",
+    "live.md": "../run/test_loggers.py",
+    "sharing.md": "test_readme.py",
 }
 SMALL = {
     "--iterations": "2",
@@ -43,7 +43,7 @@ def test_every_page_with_something_to_run_is_run() -> None:
     here = {page.name for page in PAGES if blocks(page)}
     assert {"tour.md", "dm.md", "report.md", "install.md", "evaluation.md"} <= here - ELSEWHERE.keys()
     for page, test in ELSEWHERE.items():
-        assert page in (ROOT / "tests" / test).read_text(), f"{test} runs {page}"
+        assert page in (Path(__file__).parent / test).read_text(), f"{test} runs {page}"
 
 
 @pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning", "ignore:.*AlexNet.*:UserWarning")
