@@ -89,7 +89,7 @@ class Continual:
                 name=name,
                 source=absolute(**source),
                 overwrite=self.overwrite,
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
         if all_processes().leads:
             out.mkdir(parents=True, exist_ok=True)
