@@ -111,7 +111,7 @@ class Condense(Generic[M]):
                 start=start,
                 source=source.to_json(),
                 observers=[display, *live],
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
         made = result.provenance
         say(
@@ -140,7 +140,7 @@ class Condense(Generic[M]):
         return live
 
     def _foretell(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
-        foretold = estimate(self.method, train, self.ipc, seed=self.seed, start=start, **self.computing.asked())
+        foretold = estimate(self.method, train, self.ipc, seed=self.seed, start=start, compute=self.computing.compute())
         if all_processes().size > 1:
             say("for one process; several share the work")
         for line in foretelling(foretold, budget):

@@ -90,7 +90,7 @@ class Continual:
                 name=name,
                 source=source.to_json(),
                 overwrite=self.overwrite,
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
         if all_processes().leads:
             out.mkdir(parents=True, exist_ok=True)

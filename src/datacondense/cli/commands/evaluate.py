@@ -231,9 +231,9 @@ class Evaluate:
                     row.examples,
                     test,
                     processes,
+                    self.computing.compute(),
                     first=first,
                     on_epoch=on_epoch,
-                    **self.computing.asked(),
                 )
                 shares.append(share)
                 first += row.protocol.nets * len(row.protocol.archs)

@@ -121,7 +121,7 @@ class Reproduce:
             source=source,
             overwrite=self.overwrite,
             as_published=self.scale == 1,
-            **self.computing.asked(),
+            compute=self.computing.compute(),
         )
         if all_processes().leads:
             folder = self.results / "continual"
@@ -211,7 +211,7 @@ class Reproduce:
                 observers=[display],
                 on_epoch=lambda done, total: display.step(done, total, f"networks {done / total:.0%}"),
                 processes=processes,
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
 
 
