@@ -14,7 +14,8 @@ from datacondense import DamagedFile, InputError, Scores, condense, evaluate, ke
 from datacondense.cli.app import main
 from datacondense.cli.commands.continual import _label
 from datacondense.evaluation.score_log import kept_scores
-from datacondense.experiments.reproduction import plan_experiment, record_path, variant_name
+from datacondense.experiments.experiment_plan import plan_experiment, variant_name
+from datacondense.experiments.reproduction import record_path
 from datacondense.methods import Random
 from datacondense.report import write_report
 from datacondense.report.figures import save_bars, save_heat_map, save_steps

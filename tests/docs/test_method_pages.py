@@ -9,7 +9,8 @@ import torch
 
 from datacondense import load, load_set
 from datacondense.cli.app import main
-from datacondense.experiments.continual import class_order, load_record, split_into_steps
+from datacondense.experiments.continual import load_record
+from datacondense.experiments.scenario import class_order, split_into_steps
 from datacondense.utils.files import read_tensors
 
 DOCS = Path(__file__).parents[2] / "docs"

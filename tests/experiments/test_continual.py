@@ -14,15 +14,9 @@ from toy_methods import TOY
 from datacondense import InputError, Progress, condense, evaluate, export, import_sets, load_set
 from datacondense.cli.app import main
 from datacondense.cli.commands import continual
-from datacondense.experiments.continual import (
-    RECORD,
-    Scenario,
-    class_order,
-    learn_continually,
-    load_record,
-    split_into_steps,
-)
+from datacondense.experiments.continual import RECORD, learn_continually, load_record
 from datacondense.experiments.rehearsal import select_classes
+from datacondense.experiments.scenario import Scenario, class_order, split_into_steps
 from datacondense.formats import read_sets
 from datacondense.methods import METHODS, DistributionMatching, Random
 from datacondense.utils.errors import Stopped

@@ -13,8 +13,9 @@ import pytest
 from datacondense import InputError, Stopped, condense, load_set
 from datacondense.data.source import DATASETS, load
 from datacondense.evaluation.protocol import protocol_for
+from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.experiments.presets import PRESETS, Preset
-from datacondense.experiments.reproduction import plan_experiment, reproduce
+from datacondense.experiments.reproduction import reproduce
 from datacondense.experiments.sweep import newest_record
 from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.run.directory import EVALUATION

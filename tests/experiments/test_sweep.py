@@ -11,8 +11,9 @@ import torch
 from datacondense import InputError
 from datacondense.cli.app import main
 from datacondense.data.source import DATASETS
+from datacondense.experiments.experiment_plan import ExperimentPlan, plan_experiment
 from datacondense.experiments.presets import PRESETS, Preset
-from datacondense.experiments.reproduction import ExperimentPlan, plan_experiment, record_path, recorded_options
+from datacondense.experiments.reproduction import record_path, recorded_options
 from datacondense.experiments.sweep import cache_last, match_presets, newest_record, run_sweep
 from datacondense.methods import DC
 from datacondense.utils.distributed import ALONE
@@ -146,10 +147,10 @@ def test_what_fails_for_files_or_memory_fails_alone(error: Exception, told: str)
         return {"variant": planned.variant}
 
     plans = [plan_experiment(name) for name in ("tiny/a", "tiny/b")]
-    outcomes = run_sweep(plans, run, lambda _: "", ALONE, results=Path("results"), asked={}, overwrite=True)
+    outcomes = run_sweep(plans, run, lambda _: "", ALONE, results=Path("results"), options={}, overwrite=True)
     assert [outcome.reason for outcome in outcomes] == [told, ""]
     with pytest.raises(RuntimeError, match="a mistake"):
-        run_sweep(plans, failing, lambda _: "", ALONE, results=Path("results"), asked={}, overwrite=True)
+        run_sweep(plans, failing, lambda _: "", ALONE, results=Path("results"), options={}, overwrite=True)
 
 
 def failing(_planned: ExperimentPlan) -> dict[str, str]:

@@ -20,12 +20,14 @@ from datacondense.cli.commands import continual
 from datacondense.cli.commands import evaluate as evaluate_command
 from datacondense.data.sources import store
 from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Compute
 from datacondense.evaluation import cached
 from datacondense.evaluation.evaluator import evaluate, evaluate_by
 from datacondense.evaluation.protocol import Protocol, protocol_for
 from datacondense.evaluation.score_log import keep_scores, kept_scores
-from datacondense.experiments import rehearsal, reproduction, results_page, sweep
-from datacondense.experiments.continual import Scenario, learn_continually, load_record
+from datacondense.experiments import experiment_plan, rehearsal, reproduction, results_page, sweep
+from datacondense.experiments.continual import learn_continually, load_record
+from datacondense.experiments.scenario import Scenario
 from datacondense.formats import destination
 from datacondense.formats.accuracies import known_accuracies
 from datacondense.methods import DistributionMatching, Problem, Random
@@ -34,7 +36,7 @@ from datacondense.report.process import process_frames
 from datacondense.run import loggers
 from datacondense.run.directory import RunDirectory, begun
 from datacondense.run.driver import condense
-from datacondense.run.job import settle
+from datacondense.run.job import plan_run
 from datacondense.run.loop import Session
 from datacondense.run.observers import Progress
 from datacondense.run.snapshots import load as load_snapshot
@@ -78,18 +80,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         condense(METHOD, real, 2, out="stopped", time_budget=1e-9)
         whole = evaluate(real, real, archs=["MLP"], nets=2, epochs=1)
         other = condense(Random(arch="MLP"), real, 2)
-        scores = evaluate_by(protocol(made), made, real, on_epoch=lambda: None, **HOW)
+        scores = evaluate_by(protocol(made), made, real, compute=Compute(**HOW), on_epoch=lambda: None)
         keep_scores("run", {"dm": scores, "whole": whole, "random": evaluate(other, real, nets=2, epochs=1)})
         entries = [{"iteration": iteration, "scores": scores.to_json()} for iteration in (0, 1, 3)]
         write_json(Path("run/process.json"), entries)
-        cached.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, HOW, ALONE)
+        cached.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, Compute(**HOW), ALONE)
         for to in ("folder", "hf"):
             formats.export(made, to, to)
         formats.export([made, other], "npz", "several")
         formats.import_sets("folder", None, "imported")
         scenario = Scenario(steps=3, per_class=1, orders=1, nets=2, epochs=1, arch="MLP")
         learn_continually(Random(arch="MLP"), real, real, scenario, "continual")
-        planned = reproduction.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+        planned = experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
         record = reproduction._record(planned, [made], [scores])
         write_json(Path("record.json"), {**record, "asked": {}})
         yield folder
@@ -261,7 +263,10 @@ def test_process(work: Path) -> None:
 def test_evaluation(work: Path) -> None:
     path = work / "run/evaluation.json"
     kept = json.loads(path.read_text())
-    made, planned = dc.load_set("run"), reproduction.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, data="toy")
+    made, planned = (
+        dc.load_set("run"),
+        experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, data="toy"),
+    )
 
     def recorded() -> None:
         content = path.read_bytes()
@@ -359,7 +364,7 @@ def test_checkpoint(work: Path) -> None:
     run_json = json.loads((work / "stopped/run.json").read_text())
     write_json(work / "stopped/run.json", {**run_json, "status": "stopped"})
     (work / "stopped/checkpoint.previous.safetensors").unlink()
-    execution = settle(METHOD, toy(), 2)
+    execution = plan_run(METHOD, toy(), 2, Compute())
     engine = Engine(execution)
     log = (work / "stopped/log.jsonl").read_bytes()
 
@@ -417,7 +422,7 @@ def test_continual(work: Path) -> None:
 
 
 def test_reproduced(work: Path) -> None:
-    planned = reproduction.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+    planned = experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
     path = reproduction.record_path(planned, work / "results")
     path.parent.mkdir(parents=True)
     record = json.loads((work / "record.json").read_text())

@@ -11,8 +11,9 @@ from ..engine.out_of_memory import is_out_of_memory
 from ..utils.distributed import Processes
 from ..utils.errors import Diverged, InputError, Locked, Stopped, reason, unknown
 from ..utils.paths import regular
+from .experiment_plan import ExperimentPlan, first_settings
 from .presets import PRESETS
-from .reproduction import ExperimentPlan, first_settings, record_path
+from .reproduction import record_path
 from .results_page import parse_record
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def run_sweep(
     processes: Processes,
     *,
     results: Path,
-    asked: Mapping[str, Any],
+    options: Mapping[str, Any],
     overwrite: bool,
 ) -> list[Outcome]:
     """Run all experiments without a record in `results`, every W-th by each of W processes, grouped by their data.
@@ -60,13 +61,13 @@ def run_sweep(
             which those of a named set cannot.
         processes: The W processes that share the work.
         results: The folder of the records.
-        asked: The other options that a record must have been made with, from `recorded_options`.
+        options: The options of reading and computing that a record must have been made with, from `recorded_options`.
         overwrite: Run all, whatever is recorded.
 
     Returns:
         The outcomes, in the order of `plans`, in all processes.
     """
-    done = {} if overwrite else processes.agreed(lambda: _recorded_outcomes(plans, results, asked))
+    done = {} if overwrite else processes.agreed(lambda: _recorded(plans, results, options))
     data = list(dict.fromkeys(plan.data for plan in plans))
     remaining = sorted(
         (plan for plan in plans if plan.variant not in done or (done[plan.variant].record and ":" in plan.data)),
@@ -103,16 +104,18 @@ def _outcome(plan: ExperimentPlan, make: Callable[[], Mapping[str, Any] | None])
         return Outcome(plan.variant, None, f"out of memory ({reason(error)})")
 
 
-def _recorded_outcomes(plans: Sequence[ExperimentPlan], results: Path, asked: Mapping[str, Any]) -> dict[str, Outcome]:
+def _recorded(
+    plans: Sequence[ExperimentPlan], results: Path, options: Mapping[str, Any]
+) -> dict[str, Outcome]:
     """Return the recorded outcomes, and the reasons why other records cannot be read."""
-    outcomes = [_outcome(plan, lambda plan=plan: newest_record(plan, results, asked)) for plan in plans]
+    outcomes = [_outcome(plan, lambda plan=plan: newest_record(plan, results, options)) for plan in plans]
     return {outcome.variant: outcome for outcome in outcomes if outcome.record or outcome.reason}
 
 
-def newest_record(plan: ExperimentPlan, results: Path, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def newest_record(plan: ExperimentPlan, results: Path, options: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the newest record of an experiment over as many sets and networks; None if there is none.
 
-    `asked` is that of `run_sweep`. Raises DamagedFile for a line after the newest such record that is no record.
+    `options` are those of `run_sweep`. Raises DamagedFile for a line after the newest such record that is no record.
     """
     path = record_path(plan, results)
     lines = regular(path).read_text(errors="replace").splitlines() if path.exists() else []
@@ -122,7 +125,7 @@ def newest_record(plan: ExperimentPlan, results: Path, asked: Mapping[str, Any])
         "first": first_settings(plan),
         "seeds": list(range(plan.preset.sets)),
         "nets": plan.preset.nets,
-        "asked": asked,
+        "asked": options,
     }
     wanted = json.loads(json.dumps(wanted))
     records = (parse_record(path, line) for line in reversed(lines))

@@ -216,6 +216,6 @@ def _join_accuracies(accuracies: Sequence[Mapping[str, Accuracies]]) -> dict[str
             warnings.warn(
                 f"the sets have {', '.join(map(str, counts))} accuracies of {arch}: they are left out, as the file "
                 "cannot assign them to the sets",
-                stacklevel=5,  # the caller of `export`
+                stacklevel=6,  # the caller of `export`
             )
     return joined

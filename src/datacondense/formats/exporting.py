@@ -1,6 +1,7 @@
 """Write synthetic sets in the formats of other programs."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from ..evaluation.scores import Scores
@@ -62,27 +63,25 @@ def export(
     accuracies = _accuracies(scores, len(sets))
     sets = [_checked_for_export(one) for one in sets]
     items = [ExportItem(one, values, licence) for one, values in zip(sets, accuracies, strict=True)]
-    single_file = bool(chosen.suffix) and (chosen.holds_several or len(sets) == 1)
-    sources = [Path(path) for path in read_from]
-
-    def check() -> None:
-        if single_file:
-            destination.check_file(dest, chosen.is_export, sources, overwrite=overwrite)
-        else:
-            destination.check_exported(dest, sources, overwrite=overwrite)
-
     if chosen.holds_several:
         _check_same_data(sets)
     with replacing(dest):
-        if single_file:
-            with new_file(dest, check) as new:
-                chosen.write(items, new)
-            return
-        with new_directory(dest, check) as new:
-            if len(items) == 1:
-                chosen.write(items, new)
-            else:
-                _write_several(items, to, new)
+        _write(items, to, dest, [Path(path) for path in read_from], overwrite=overwrite)
+
+
+def _write(items: Sequence[ExportItem], to: Format, dest: Path, sources: Sequence[Path], *, overwrite: bool) -> None:
+    """Write `dest` whole, after a last check that it may be written."""
+    chosen = FORMATS[to]
+    if chosen.suffix and (chosen.holds_several or len(items) == 1):
+        check_file = partial(destination.check_file, dest, chosen.is_export, sources, overwrite=overwrite)
+        with new_file(dest, check_file) as new:
+            chosen.write(items, new)
+        return
+    with new_directory(dest, partial(destination.check_exported, dest, sources, overwrite=overwrite)) as new:
+        if len(items) == 1:
+            chosen.write(items, new)
+        else:
+            _write_several(items, to, new)
 
 
 def _write_several(items: Sequence[ExportItem], to: Format, directory: Path) -> None:

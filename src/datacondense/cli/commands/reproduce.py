@@ -9,12 +9,15 @@ import tyro
 from rich.table import Column, Table
 
 from ...data.image_set import ImageSet
-from ...data.source import absolute
+from ...data.options import ReadOptions
+from ...data.source import DataSource
 from ...engine.execution import check_shared
-from ...experiments.continual import Scenario, load_record
+from ...experiments.continual import load_record
 from ...experiments.continual_presets import CONTINUAL_PRESETS, ContinualPreset
-from ...experiments.reproduction import ExperimentPlan, plan_experiment, recorded_options, reproduce, variant_name
+from ...experiments.experiment_plan import ExperimentPlan, plan_experiment, variant_name
+from ...experiments.reproduction import recorded_options, reproduce
 from ...experiments.results_page import compare, render_page
+from ...experiments.scenario import Scenario
 from ...experiments.sweep import cache_last, match_presets, run_sweep
 from ...methods import Method, method_name
 from ...utils.atomic import write_bytes
@@ -26,7 +29,7 @@ from ...utils.ranges import Images, Iterations, Networks, Repeats, Scale
 from ...utils.timing import duration
 from ..display import RunDisplay, say
 from ..options import Computing, check_target
-from ..reading import Reading, read
+from ..reading import read
 from ..tables import show_table
 from .continual import FIGURE, learn, show
 from .report import report_on
@@ -67,7 +70,7 @@ class Reproduce:
     overwrite: bool = False
     """Condense all sets anew."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if self.all:
@@ -120,7 +123,7 @@ class Reproduce:
             source=source,
             overwrite=self.overwrite,
             as_published=self.scale == 1,
-            **self.computing.asked(),
+            compute=self.computing.compute(),
         )
         if all_processes().leads:
             folder = self.results / "continual"
@@ -164,7 +167,7 @@ class Reproduce:
             lambda planned: data(planned.data)[0].fingerprint(),
             processes,
             results=self.results,
-            asked=recorded_options(self.reading.given(), self.computing.precision),
+            options=recorded_options(self.reading.non_default(), self.computing.precision),
             overwrite=self.overwrite,
         )
         name = Column("experiment", overflow="fold")
@@ -193,8 +196,8 @@ class Reproduce:
         )
 
     def _read(self, data: str, processes: Processes) -> _Images:
-        source = {"source": data, **self.reading.given()}
-        return *read(source, processes), absolute(**source)
+        source = DataSource(data, **self.reading.non_default())
+        return *read(source, processes), source.to_json()
 
     def _reproduce(self, planned: ExperimentPlan, images: _Images, processes: Processes) -> Mapping[str, Any]:
         train, test, source = images
@@ -210,7 +213,7 @@ class Reproduce:
                 observers=[display],
                 on_epoch=lambda done, total: display.step(done, total, f"networks {done / total:.0%}"),
                 processes=processes,
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
 
 
