@@ -128,7 +128,7 @@ class StopAt:
 def test_a_run_that_was_stopped_goes_on_at_the_step_where_it_was(toy) -> None:
     method = DistributionMatching(iterations=3, batch_real=4, arch="ConvNetD1")
     whole = learn_continually(method, toy(sizes=SIX), toy(sizes=SIX, draw=1), SMALL, "whole")
-    with pytest.raises(Stopped, match="stopped after iteration 1 in out/order1/step1: the same command goes on"):
+    with pytest.raises(Stopped, match="stopped after iteration 1 in out/order1/step1: the same command resumes"):
         run(toy, method, observers=[StopAt(3)])
     assert not Path("out", RECORD).exists()
     assert run(toy, method)["accuracy"] == whole["accuracy"]
@@ -166,7 +166,7 @@ def test_a_memory_is_written_and_read_as_the_authors_write_theirs(toy) -> None:
     read = learn_continually(given, toy(sizes=SIX), toy(sizes=SIX, draw=1), SMALL, "read", name="theirs")
     assert read["accuracy"] == made["accuracy"]
     assert (read["memory"], read["method"]) == ("theirs", None)
-    with pytest.raises(InputError, match="the memory came in 2 steps, not in --steps 3"):
+    with pytest.raises(InputError, match="the memory has 2 steps, not --steps 3"):
         run(toy, given, scenario=Scenario(steps=3, arch="ConvNetD1"))
     with pytest.raises(InputError, match="of other data than toy"):
         learn_continually(given, toy(channels=3), toy(channels=3, draw=1), SMALL, "read")
@@ -203,7 +203,7 @@ def test_networks_train_as_asked_or_as_published(toy) -> None:
 
 
 def test_a_set_without_steps_is_no_memory(toy) -> None:
-    with pytest.raises(InputError, match="does not tell in which steps"):
+    with pytest.raises(InputError, match="does not record the steps"):
         run(toy, [condense(Random(arch="ConvNetD1"), toy(sizes=SIX), 2)])
 
 
@@ -319,6 +319,6 @@ def test_classes_without_test_images_are_told_before_anything_is_made(toy) -> No
     train, test = toy(sizes=SIX), toy(sizes=SIX, draw=1)
     kept = ~torch.isin(test.labels, torch.tensor(class_order(6, 0)[:3]))
     test = type(test)(test.images[kept], test.labels[kept], test.spec)
-    with pytest.raises(InputError, match="there is no test image of the classes that come first"):
+    with pytest.raises(InputError, match="classes of the first step .* have no test image"):
         learn_continually(Random(arch="ConvNetD1"), train, test, SMALL, "out")
     assert not Path("out").exists()
