@@ -20,6 +20,7 @@ from datacondense.cli.commands import continual
 from datacondense.cli.commands import evaluate as evaluate_command
 from datacondense.data.sources import store
 from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Compute
 from datacondense.evaluation import cached
 from datacondense.evaluation.evaluator import evaluate, evaluate_by
 from datacondense.evaluation.protocol import Protocol, protocol_for
@@ -34,7 +35,7 @@ from datacondense.report.process import process_frames
 from datacondense.run import loggers
 from datacondense.run.directory import RunDirectory, begun
 from datacondense.run.driver import condense
-from datacondense.run.job import settle
+from datacondense.run.job import plan_run
 from datacondense.run.loop import Session
 from datacondense.run.observers import Progress
 from datacondense.run.snapshots import load as load_snapshot
@@ -78,11 +79,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         condense(METHOD, real, 2, out="stopped", time_budget=1e-9)
         whole = evaluate(real, real, archs=["MLP"], nets=2, epochs=1)
         other = condense(Random(arch="MLP"), real, 2)
-        scores = evaluate_by(protocol(made), made, real, on_epoch=lambda: None, **HOW)
+        scores = evaluate_by(protocol(made), made, real, compute=Compute(**HOW), on_epoch=lambda: None)
         keep_scores("run", {"dm": scores, "whole": whole, "random": evaluate(other, real, nets=2, epochs=1)})
         entries = [{"iteration": iteration, "scores": scores.to_json()} for iteration in (0, 1, 3)]
         write_json(Path("run/process.json"), entries)
-        cached.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, HOW, ALONE)
+        cached.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, Compute(**HOW), ALONE)
         for to in ("folder", "hf"):
             formats.export(made, to, to)
         formats.export([made, other], "npz", "several")
@@ -359,7 +360,7 @@ def test_checkpoint(work: Path) -> None:
     run_json = json.loads((work / "stopped/run.json").read_text())
     write_json(work / "stopped/run.json", {**run_json, "status": "stopped"})
     (work / "stopped/checkpoint.previous.safetensors").unlink()
-    execution = settle(METHOD, toy(), 2)
+    execution = plan_run(METHOD, toy(), 2, Compute())
     engine = Engine(execution)
     log = (work / "stopped/log.jsonl").read_bytes()
 

@@ -15,7 +15,7 @@ from datacondense import DamagedFile, condense, evaluate, pictures
 from datacondense.cli.app import main
 from datacondense.data.sources import store
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import ExecutionFields
+from datacondense.engine.execution import Compute, ExecutionFields
 from datacondense.evaluation.score_log import keep_scores, kept_scores
 from datacondense.experiments.continual import load_record
 from datacondense.experiments.records import Reproduced
@@ -25,7 +25,7 @@ from datacondense.methods import DistributionMatching, Random
 from datacondense.report import write_report
 from datacondense.run import records
 from datacondense.run.directory import RunDirectory
-from datacondense.run.job import settle
+from datacondense.run.job import plan_run
 from datacondense.run.snapshots import load as load_snapshot
 from datacondense.synthetic.set import Header
 from datacondense.training.cached import Kept
@@ -316,7 +316,7 @@ class Counting:
     ids=str,
 )
 def test_a_kept_training_that_does_not_fit_is_made_again(change: dict[str, torch.Tensor], toy) -> None:
-    engine = Engine(settle(METHOD, toy(), 1))
+    engine = Engine(plan_run(METHOD, toy(), 1, Compute()))
 
     def kept() -> Kept:
         return Kept("tests", toy(), Streams(0), engine, {"what": "counting"})

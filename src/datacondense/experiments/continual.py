@@ -14,10 +14,11 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from typing_extensions import Unpack
 
 from .. import pictures
 from ..data.image_set import ImageSet
-from ..engine.execution import Compile, Precision
+from ..engine.execution import Compute, resolve_compute
 from ..evaluation.cached import evaluate_once
 from ..evaluation.protocol import Protocol, protocol_for
 from ..evaluation.scores import Scores
@@ -29,10 +30,12 @@ from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import DataNotFound, InputError
 from ..utils.files import read_json, write_json
+from ..utils.keywords import check_keywords
 from ..utils.locks import alone
 from ..utils.paths import named
 from ..utils.ranges import Batch, Epochs, Images, Networks, Rate, Repeats, check_fields
 from ..utils.schema import check
+from .options import ContinualOptions
 from .records import ContinualRecord
 from .rehearsal import Condensing, Kept, given, steps_of
 
@@ -87,66 +90,96 @@ def learn_continually(
     scenario: Scenario,
     out: str | Path,
     *,
-    name: str | None = None,
-    source: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-    as_published: bool = False,
-    device: str = "auto",
-    precision: Precision = "auto",
-    compile: Compile = "auto",
-    observers: Sequence[Observer] = (),
-    on_epoch: Callable[[float, float], None] = lambda done, total: None,
-    processes: Processes | None = None,
+    compute: Compute | None = None,
+    **options: Unpack[ContinualOptions],
 ) -> dict[str, Any]:
-    """Run a scenario on one memory; go on with what an earlier call has left in `out`.
+    """Run a scenario on one memory; continue what an earlier call has left in `out`.
 
-    memory: a method that makes it step by step, or finished sets, one for each order, whose provenance tells of steps
-    (the authors' files of continual learning, imported).
-    name: of the memory in records and figures; by default that of the method.
-    source: what `train` was loaded from, the arguments of `load`; recorded. overwrite: make everything anew.
-    as_published: count epochs as the authors' code does, whose E epochs are E + 1.
-    on_epoch: told after each training epoch of a step how much work on it is done, of how much.
-    Returns what is written to `out`/continual.json: classes seen at each step, accuracies by order, step and network,
-    their mean and sample standard deviation at each step, and everything needed to repeat it. `out`/orderN is the
-    memory after the last step, a run directory that `evaluate`, `show` and `export` take.
-    processes: who shares the work, as in `condense` and `evaluate`.
-    Raises InputError for what cannot be, Stopped when the user stops a method, which the same call goes on with, and
-    Locked while another process writes to `out`.
+    `out`/orderN is the memory after the last step, a run directory that `evaluate`, `show` and `export` take.
+
+    Args:
+        memory: a method that makes it step by step, or finished sets, one for each order, whose provenance names the
+            steps (the authors' files of continual learning, imported).
+        train: training images.
+        test: test images.
+        scenario: steps, images per class, orders and networks.
+        out: directory to write.
+        compute: device, precision and compilation, as in `condense`.
+        options: the keywords of `ContinualOptions`.
+
+    Returns:
+        The content of `out`/continual.json: classes seen at each step, accuracies by order, step and network, their
+        mean and sample standard deviation at each step, and everything needed to repeat it.
+
+    Raises:
+        InputError: an argument cannot be used.
+        Stopped: the user stopped a method; the same call continues it.
+        Locked: another process writes to `out`.
     """
-    out, processes = named(out), all_processes() if processes is None else processes
+    check_keywords("learn_continually", ContinualOptions, options)
+    processes = options.get("processes")
+    processes = all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
-    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
-    tell = _telling(observers if processes.leads else ())
-    if isinstance(memory, Method):
-        name = name or method_name(memory)
-        orders = [parted(class_order(train.spec.classes, seed), scenario.steps) for seed in range(scenario.orders)]
-        condensing = Condensing(memory, train, scenario.per_class, out, overwrite, tuple(observers), how, processes)
-        stages = (condensing.steps(seed, steps) for seed, steps in enumerate(orders))
-    else:
-        name = name or "imported"
+    work = _Work(train, test, named(out), resolve_compute(compute, options), processes, options)
+    name, scenario, orders, stages = work.memories(memory, scenario)
+    for steps in orders:
+        if not int(test.counts[steps[0]].sum()):
+            names = ", ".join(train.spec.class_names[k] for k in steps[0])
+            raise InputError(f"there is no test image of the classes that come first ({names}): take fewer --steps")
+    with alone(work.out, processes):
+        tested = list(work.tested(name, scenario, stages, len(orders)))
+        record = _record(name, memory, scenario, orders, tested, train, options.get("source"))
+        processes.agreed(lambda: write_json(work.out / RECORD, record))
+    return record
+
+
+@final
+@dataclass(frozen=True)
+class _Work:
+    """The data of a scenario, where its files go, and how it computes."""
+
+    train: ImageSet
+    test: ImageSet
+    out: Path
+    compute: Compute
+    processes: Processes
+    options: ContinualOptions
+
+    def memories(
+        self, memory: Method | Sequence[SyntheticSet], scenario: Scenario
+    ) -> tuple[str, Scenario, list[list[list[int]]], Iterator[Iterator[Kept]]]:
+        """Return name, scenario, classes by order and step, and for each order an iterator over its steps."""
+        train, out, options = self.train, self.out, self.options
+        if isinstance(memory, Method):
+            name = options.get("name") or method_name(memory)
+            orders = [parted(class_order(train.spec.classes, seed), scenario.steps) for seed in range(scenario.orders)]
+            observers, overwrite = tuple(options.get("observers", ())), options.get("overwrite", False)
+            arguments = scenario.per_class, out, overwrite, observers, self.compute, self.processes
+            condensing = Condensing(memory, train, *arguments)
+            return name, scenario, orders, (condensing.steps(seed, steps) for seed, steps in enumerate(orders))
         memory = memory[: scenario.orders]
         if not memory:
             raise InputError("there is no finished memory: name at least one")
         scenario = replace(scenario, orders=len(memory), per_class=int(memory[0].counts.max()))
         orders = [steps_of(one, train, scenario.steps) for one in memory]
         stages = (given(one, orders[number], out / f"order{number}") for number, one in enumerate(memory))
-    for steps in orders:
-        if not int(test.counts[steps[0]].sum()):
-            names = ", ".join(train.spec.class_names[k] for k in steps[0])
-            raise InputError(f"there is no test image of the classes that come first ({names}): take fewer --steps")
-    testing = _Testing(name, train, test, scenario, source, on_epoch, how, processes, as_published)
-    began, tested = time.perf_counter(), []
-    with alone(out, processes):
-        for number, kept in enumerate(stages):
-            tell(f"{name}: order {number + 1} of {len(orders)}")
-            tested.append(testing.order(number, kept, out / f"order{number}"))
-            left = (time.perf_counter() - began) / len(tested) * (len(orders) - len(tested))
-            last = 100 * fmean(tested[-1].scores[-1].accuracy[scenario.arch])
+        return options.get("name") or "imported", scenario, orders, stages
+
+    def tested(
+        self, name: str, scenario: Scenario, stages: Iterator[Iterator[Kept]], orders: int
+    ) -> "Iterator[_Tested]":
+        """Test the memory of each order after each of its steps."""
+        notify = _notifying(self.options.get("observers", ()) if self.processes.leads else ())
+        testing = _Testing(name, scenario, self)
+        began = time.perf_counter()
+        for number, kept in enumerate(stages, start=1):
+            notify(f"{name}: order {number} of {orders}")
+            tested = testing.order(number - 1, kept, self.out / f"order{number - 1}")
+            left = (time.perf_counter() - began) / number * (orders - number)
+            last = 100 * fmean(tested.scores[-1].accuracy[scenario.arch])
             after = f"; about {round(left)} s left" if left >= 1 else ""
-            tell(f"{name}: {last:.1f} % on all classes in order {number + 1}{after}")
-        record = _record(name, memory, scenario, orders, tested, train, source)
-        processes.agreed(lambda: write_json(out / RECORD, record))
-    return record
+            notify(f"{name}: {last:.1f} % on all classes in order {number}{after}")
+            yield tested
 
 
 def load_record(path: str | Path) -> dict[str, Any]:
@@ -175,14 +208,8 @@ class _Testing:
     """Networks trained on a memory as it grows."""
 
     name: str
-    train: ImageSet
-    test: ImageSet
     scenario: Scenario
-    source: Mapping[str, Any] | None
-    on_epoch: Callable[[float, float], None]
-    how: dict[str, Any]
-    processes: Processes
-    as_published: bool
+    work: _Work
 
     def order(self, number: int, steps: Iterator[Kept], place: Path) -> _Tested:
         """Test each step, and write the memory after the last to `place`."""
@@ -193,35 +220,36 @@ class _Testing:
             memory = self._joined(number, parts)
             protocol = self._protocol(memory, number)
             tested = self._of_seen(memory)
-            arguments = kept.place, self.on_epoch, self.how, self.processes
+            on_epoch = self.work.options.get("on_epoch", lambda done, total: None)
+            arguments = kept.place, on_epoch, self.work.compute, self.work.processes
             scores.append(evaluate_once(protocol, memory, tested, *arguments))
         assert memory is not None, "there is one step at least"
-        if self.processes.leads:
+        if self.work.processes.leads:
             set_file.save(memory, place / set_file.FILE_NAME)
             pictures.save_grid(memory, place / pictures.FILE_NAME)
         return _Tested(scores, seconds)
 
     def _joined(self, number: int, parts: Sequence[SyntheticSet]) -> SyntheticSet:
         """The memory so far: a set of the whole data, with the images of the classes seen, step by step."""
-        names, own = self.train.spec.class_names, parts[0].provenance
+        names, own = self.work.train.spec.class_names, parts[0].provenance
         provenance = {
             "method": own.get("method", "imported"),
             "settings": dict(own.get("settings", {})),
-            "data": self.train.spec.name,
-            "data_sha256": self.train.fingerprint(),
-            "source": dict(self.source) if self.source else None,
+            "data": self.work.train.spec.name,
+            "data_sha256": self.work.train.fingerprint(),
+            "source": dict(source) if (source := self.work.options.get("source")) else None,
             "ipc": self.scenario.per_class,
             "seed": number,
             "memory": self.name,
             "steps": [[names[k] for k in dict.fromkeys(part.labels.tolist())] for part in parts],
         }
         images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
-        return SyntheticSet(images, labels, self.train.spec, provenance)
+        return SyntheticSet(images, labels, self.work.train.spec, provenance)
 
     def _of_seen(self, memory: SyntheticSet) -> ImageSet:
         """The test images of the classes that a memory has."""
-        seen = torch.isin(self.test.labels, memory.labels.unique().to(self.test.labels.device))
-        return ImageSet(self.test.images[seen], self.test.labels[seen], self.test.spec)
+        seen = torch.isin(self.work.test.labels, memory.labels.unique().to(self.work.test.labels.device))
+        return ImageSet(self.work.test.images[seen], self.work.test.labels[seen], self.work.test.spec)
 
     def _protocol(self, memory: SyntheticSet, number: int) -> Protocol:
         scenario = self.scenario
@@ -235,15 +263,15 @@ class _Testing:
             augment=scenario.augment,
             seed=number,
         )
-        return protocol.as_published() if self.as_published else protocol
+        return protocol.as_published() if self.work.options.get("as_published") else protocol
 
 
-def _telling(observers: Sequence[Observer]) -> Callable[[str], None]:
-    def tell(text: str) -> None:
+def _notifying(observers: Sequence[Observer]) -> Callable[[str], None]:
+    def notify(text: str) -> None:
         for observer in observers:
             observer.message(text)
 
-    return tell
+    return notify
 
 
 def _record(

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
 
 from ..data import splits
 from ..data.image_set import ImageSet
+from ..engine.execution import Compute
 from ..methods import Method
 from ..run.directory import RunDirectory
 from ..run.driver import condense
@@ -42,7 +43,7 @@ class Condensing:
     out: Path
     overwrite: bool
     observers: tuple[Observer, ...]
-    how: dict[str, Any]
+    compute: Compute
     processes: Processes
 
     def steps(self, seed: int, steps: Sequence[Sequence[int]]) -> Iterator[Kept]:
@@ -56,11 +57,11 @@ class Condensing:
                     self.per_class,
                     seed=seed,
                     out=place,
+                    compute=self.compute,
                     resume=not self.overwrite,
                     overwrite=self.overwrite,
                     observers=() if _complete(place) and not self.overwrite else self.observers,
                     processes=self.processes,
-                    **self.how,
                 )
             done = made.provenance["iterations_done"]
             if done < self.method.iterations:

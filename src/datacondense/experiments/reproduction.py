@@ -1,28 +1,31 @@
 """Run a published experiment by name, and record ours beside the published number."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+from typing_extensions import Unpack
+
 from ..data.image_set import ImageSet
-from ..engine.execution import Compile, Precision
+from ..engine.execution import Compute, Precision, resolve_compute
 from ..evaluation.cached import evaluate_once
 from ..evaluation.evaluator import join
 from ..evaluation.protocol import Protocol, protocol_for
 from ..evaluation.scores import Scores
 from ..methods import Method, method_name
 from ..run.driver import condense
-from ..run.observers import Observer
 from ..run.signals import stop_signals
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import InputError, Stopped, unknown
 from ..utils.files import append_line
+from ..utils.keywords import check_keywords
 from ..utils.locks import alone, replacing
 from ..utils.ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value
 from ..utils.text import file_name
+from .options import ReproduceOptions
 from .presets import PRESETS, Preset
 
 
@@ -138,66 +141,86 @@ def reproduce(
     train: ImageSet,
     test: ImageSet,
     *,
-    source: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-    runs: Path = Path("runs/reproduce"),
-    results: Path = Path("results"),
-    device: str = "auto",
-    precision: Precision = "auto",
-    compile: Compile = "auto",
-    observers: Sequence[Observer] = (),
-    on_epoch: Callable[[float, float], None] = lambda done, total: None,
-    processes: Processes | None = None,
+    compute: Compute | None = None,
+    **options: Unpack[ReproduceOptions],
 ) -> dict[str, Any]:
-    """Condense each set and train networks on it; go on with what an earlier call has left in `runs`.
+    """Condense each set of a plan and train networks on it; continue what an earlier call has left in `runs`.
 
-    train, test: the images of `plan.data`. source: what they were loaded from, the arguments of `load`; recorded.
-    overwrite: condense all sets anew, whatever is there.
-    on_epoch: told after each training epoch how much work on the current set is done, of how much, as `milestones` has
-    it. Returns the record that was appended to `results`: scores by network in percent, the published ones, and all
-    that is needed to repeat it. A record equal to the last one is not written twice.
-    processes: who shares the work, as in `condense` and `evaluate`.
-    Raises Stopped where the user stops the work, and Locked while another process runs the same experiment.
+    A record equal to the last one is not written twice.
+
+    Args:
+        plan: the experiment.
+        train: training images of `plan.data`.
+        test: test images of `plan.data`.
+        compute: device, precision and compilation, as in `condense`.
+        options: the keywords of `ReproduceOptions`.
+
+    Returns:
+        The record that was appended to `results`: scores by network in percent, the published ones, and all that is
+        needed to repeat it.
+
+    Raises:
+        InputError: an argument cannot be used.
+        Stopped: the user stopped the work; the same call continues it.
+        Locked: another process runs the same experiment.
     """
+    check_keywords("reproduce", ReproduceOptions, options)
+    compute = resolve_compute(compute, options)
+    processes = options.get("processes")
     processes = all_processes() if processes is None else processes
+    results, runs = options.get("results", Path("results")), options.get("runs", Path("runs/reproduce"))
+    on_epoch = options.get("on_epoch", lambda done, total: None)
     if results.exists() and not results.is_dir():
         raise InputError(f"--results {results} is a file: name a directory")
-    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
     made, scores = [], []
     with alone(runs / plan.variant, processes):
         for seed in range(plan.preset.sets):
-            for observer in observers if processes.leads else ():
+            for observer in options.get("observers", ()) if processes.leads else ():
                 observer.message(f"set {seed + 1} of {plan.preset.sets}")
             run = runs / plan.variant / f"seed{seed}"
-            synthetic = None
-            for stage, method in plan.stages:
-                with stop_signals() as stop:
-                    synthetic = condense(
-                        method,
-                        train,
-                        plan.ipc,
-                        seed=seed,
-                        out=run / stage,
-                        resume=not overwrite,
-                        overwrite=overwrite,
-                        start=synthetic,
-                        source=source,
-                        observers=observers,
-                        processes=processes,
-                        **how,
-                    )
-                done = synthetic.provenance["iterations_done"]
-                if done < method.iterations:
-                    without = " without --overwrite" if overwrite else ""
-                    text = f"stopped after iteration {done} in {run / stage}: the same command{without} goes on"
-                    raise Stopped(text, stop.signal)
-            assert synthetic is not None
-            made.append(synthetic)
-            scores.append(evaluate_once(plan.protocol(synthetic, seed), synthetic, test, run, on_epoch, how, processes))
-    record = {**_record(plan, made, scores), "asked": asked(source or {}, precision)}
+            made.append(_condense_stages(plan, train, seed, run, compute, processes, options))
+            protocol = plan.protocol(made[-1], seed)
+            scores.append(evaluate_once(protocol, made[-1], test, run, on_epoch, compute, processes))
+    record = {**_record(plan, made, scores), "asked": asked(options.get("source") or {}, compute.precision)}
     if processes.leads:
         _append(record, record_path(plan, results))
     return record
+
+
+def _condense_stages(
+    plan: Plan,
+    train: ImageSet,
+    seed: int,
+    run: Path,
+    compute: Compute,
+    processes: Processes,
+    options: ReproduceOptions,
+) -> SyntheticSet:
+    """Condense one set of a plan, stage by stage. Raises Stopped where the user stops one."""
+    synthetic, overwrite = None, options.get("overwrite", False)
+    for stage, method in plan.stages:
+        with stop_signals() as stop:
+            synthetic = condense(
+                method,
+                train,
+                plan.ipc,
+                seed=seed,
+                out=run / stage,
+                start=synthetic,
+                compute=compute,
+                resume=not overwrite,
+                overwrite=overwrite,
+                source=options.get("source"),
+                observers=options.get("observers", ()),
+                processes=processes,
+            )
+        done = synthetic.provenance["iterations_done"]
+        if done < method.iterations:
+            without = " without --overwrite" if overwrite else ""
+            text = f"stopped after iteration {done} in {run / stage}: the same command{without} goes on"
+            raise Stopped(text, stop.signal)
+    assert synthetic is not None, "a plan has one stage at least"
+    return synthetic
 
 
 def asked(source: Mapping[str, Any], precision: Precision) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from ...data.image_set import ImageSet
-from ...data.source import absolute
+from ...data.options import ReadOptions
+from ...data.source import DataSource
 from ...experiments.continual import Scenario, learn_continually, load_record
 from ...formats import Reading as PixelReading
 from ...formats import read_sets, runs_in
@@ -22,7 +23,7 @@ from ...utils.text import file_name
 from ...utils.timing import duration
 from ..display import RunDisplay, say
 from ..options import Computing, Plugins
-from ..reading import Reading, read
+from ..reading import read
 from ..settings import with_settings
 from ..tables import show_table
 
@@ -55,7 +56,7 @@ class Continual:
     overwrite: bool = False
     """Make everything anew."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if not self.memory and not self.beside:
@@ -67,7 +68,7 @@ class Continual:
             if name not in METHODS and not Path(name).exists() and (Path(name).suffix or len(Path(name).parts) > 1):
                 raise InputError(f"--memory {name}: there is no such file")
         methods = with_settings([name for name in self.memory if not _is_file(name)], self.set, arch=self.scenario.arch)
-        source = {"source": self.data, **self.reading.given()}
+        source = DataSource(self.data, **self.reading.non_default())
         train, test = read(source)
         scenario = self.scenario
         scenario.check(train.spec.classes)
@@ -87,9 +88,9 @@ class Continual:
                 scenario,
                 out / file_name(name),
                 name=name,
-                source=absolute(**source),
+                source=source.to_json(),
                 overwrite=self.overwrite,
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
         if all_processes().leads:
             out.mkdir(parents=True, exist_ok=True)

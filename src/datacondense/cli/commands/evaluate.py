@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ...data.image_set import ImageSet
+from ...data.options import ReadOptions
 from ...evaluation.baselines import baselines
 from ...evaluation.evaluator import Share, join, milestones, together, train_share
 from ...evaluation.protocol import Protocol, protocol_for
@@ -28,7 +29,7 @@ from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
 from ..display import RunDisplay, class_table, cross_table, say, score_table
 from ..options import Computing, check_target
-from ..reading import Reading, real_images
+from ..reading import real_images
 from ..tables import show_table
 from .report import report_on
 
@@ -92,7 +93,7 @@ class Evaluate:
     out: Path | None = None
     """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if not self.run_dirs:
@@ -230,9 +231,9 @@ class Evaluate:
                     row.examples,
                     test,
                     processes,
+                    self.computing.compute(),
                     first=first,
                     on_epoch=on_epoch,
-                    **self.computing.asked(),
                 )
                 shares.append(share)
                 first += row.protocol.nets * len(row.protocol.archs)

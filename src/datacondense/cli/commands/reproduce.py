@@ -9,7 +9,8 @@ import tyro
 from rich.table import Column, Table
 
 from ...data.image_set import ImageSet
-from ...data.source import absolute
+from ...data.options import ReadOptions
+from ...data.source import DataSource
 from ...engine.execution import check_shared
 from ...experiments.continual import Scenario, load_record
 from ...experiments.presets import CONTINUAL, ContinualPreset
@@ -26,7 +27,7 @@ from ...utils.ranges import Images, Iterations, Networks, Repeats, Scale
 from ...utils.timing import duration
 from ..display import RunDisplay, say
 from ..options import Computing, check_target
-from ..reading import Reading, read
+from ..reading import read
 from ..tables import show_table
 from .continual import FIGURE, learn, show
 from .report import report_on
@@ -67,7 +68,7 @@ class Reproduce:
     overwrite: bool = False
     """Condense all sets anew."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if self.all:
@@ -120,7 +121,7 @@ class Reproduce:
             source=source,
             overwrite=self.overwrite,
             as_published=self.scale == 1,
-            **self.computing.asked(),
+            compute=self.computing.compute(),
         )
         if all_processes().leads:
             folder = self.results / "continual"
@@ -164,7 +165,7 @@ class Reproduce:
             lambda planned: data(planned.data)[0].fingerprint(),
             processes,
             results=self.results,
-            asked=asked(self.reading.given(), self.computing.precision),
+            asked=asked(self.reading.non_default(), self.computing.precision),
             anew=self.overwrite,
         )
         name = Column("experiment", overflow="fold")
@@ -193,8 +194,8 @@ class Reproduce:
         )
 
     def _read(self, data: str, processes: Processes) -> _Images:
-        source = {"source": data, **self.reading.given()}
-        return *read(source, processes), absolute(**source)
+        source = DataSource(data, **self.reading.non_default())
+        return *read(source, processes), source.to_json()
 
     def _reproduce(self, planned: Plan, images: _Images, processes: Processes) -> Mapping[str, Any]:
         train, test, source = images
@@ -210,7 +211,7 @@ class Reproduce:
                 observers=[display],
                 on_epoch=lambda done, total: display.step(done, total, f"networks {done / total:.0%}"),
                 processes=processes,
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
 
 
