@@ -63,5 +63,7 @@ def test_the_files_that_contributing_names_exist() -> None:
     named = set(re.findall(r"`((?:src|tests|docs|benchmarks)/[\w/.-]+|\w+\.(?:md|yml))`", text))
     assert len(named) > 15
     assert [name for name in sorted(named) if "NAME" not in name and not (ROOT / name).exists()] == []
-    for directory, made in (("methods", "METHODS"), ("networks", "NETWORKS")):
-        assert f"\n{made}: dict" in (PACKAGE / directory / "__init__.py").read_text()
+    registries = re.findall(r"`([A-Z]+)`\s+in\s+`([\w/.]+)`", text)
+    assert {"METHODS", "NAMED", "NETWORKS", "POOLS", "FORMATS", "TOY", "LONG"} == {name for name, _ in registries}
+    for name, path in registries:
+        assert re.search(rf"^{name}\b.* =", (ROOT / path).read_text(), re.MULTILINE), f"{path} defines {name}"
