@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from pathlib import Path
+from typing import get_args
 
 import datasets
 import numpy as np
@@ -263,6 +264,11 @@ def test_an_image_that_was_changed_is_noticed() -> None:
     Image.fromarray(np.zeros((5, 7, 3), np.uint8)).save("out/00_cat/0001.png")
     with pytest.raises(InputError, match="out was changed after it was exported"):
         import_sets("out", None, "back")
+
+
+def test_every_format_is_an_entry_of_the_dict() -> None:
+    assert tuple(FORMATS) == get_args(Format)
+    assert [to for to, one in FORMATS.items() if one.suffix] == ["npz", "pt"]
 
 
 def test_classes_of_the_same_name_can_be_loaded_by_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
