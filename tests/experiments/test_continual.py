@@ -136,7 +136,7 @@ def test_a_run_that_was_stopped_goes_on_at_the_step_where_it_was(toy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"steps": 7}, "--steps 7: there are 6 classes"),
         ({"per_class": 0}, "--per-class 0: must be at least 1"),
@@ -147,8 +147,8 @@ def test_a_run_that_was_stopped_goes_on_at_the_step_where_it_was(toy) -> None:
     ],
     ids=str,
 )
-def test_what_makes_no_sense_is_refused(toy, change: dict, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_what_makes_no_sense_is_refused(toy, change: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         run(toy, scenario=replace(SMALL, **change))
 
 
@@ -242,7 +242,7 @@ def test_the_command_compares_memories_in_a_table_and_a_figure(capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--memory", "dn"], "unknown method 'dn': did you mean 'dm'?"),
         (["--memory", "dm", "dm"], "names two memories alike"),
@@ -257,9 +257,9 @@ def test_the_command_compares_memories_in_a_table_and_a_figure(capsys) -> None:
     ],
     ids=" ".join,
 )
-def test_what_the_command_refuses(arguments: list[str], said: str, capsys) -> None:
+def test_what_the_command_refuses(arguments: list[str], message: str, capsys) -> None:
     assert main(["continual", *QUICK, *arguments]) == 2
-    assert said in capsys.readouterr().err.replace("\n", " ")
+    assert message in capsys.readouterr().err.replace("\n", " ")
 
 
 @pytest.mark.filterwarnings("ignore:a batch of 16 images per class:UserWarning")
@@ -286,12 +286,12 @@ def test_a_published_experiment_is_run_by_name_and_gets_its_line_on_the_page(cap
 
 def test_quick_looks_are_checked_and_never_replace_more_networks(capsys) -> None:
     name, quick = "continual/cifar100/10/random", "--data digits --ipc 2 --compile off".split()
-    for arguments, said in (
+    for arguments, message in (
         (["--scale", "-3"], "--scale -3: must be above 0 and at most 1"),
         (["--iterations", "3"], "--iterations 3: random has none, leave it out"),
     ):
         assert main(["reproduce", name, *quick, *arguments]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     quick += ["--scale", "1e-3"]
     assert main(["reproduce", name, *quick, "--seeds", "2", "--nets", "1"]) == 0
     assert main(["reproduce", name, *quick, "--seeds", "1", "--nets", "1"]) == 0

@@ -28,7 +28,7 @@ SMALL = Preset(
 
 
 class Watch:
-    """Remembers what it is told."""
+    """Records all messages."""
 
     def __init__(self) -> None:
         self.iterations = 0

@@ -118,9 +118,9 @@ def test_the_authors_layout_comes_back_bit_for_bit() -> None:
 
 def test_accuracies_that_a_reader_would_give_to_another_set_are_left_out() -> None:
     scores = [{"ConvNet": Accuracies([0.25], "")}, {"ConvNet": Accuracies([0.5] * 3, ""), "MLP": Accuracies([0.5], "")}]
-    with pytest.warns(UserWarning, match="they are left out, as the file cannot assign them to the sets") as told:
+    with pytest.warns(UserWarning, match="they are left out, as the file cannot assign them to the sets") as caught:
         export([make(seed=0), make(seed=1)], "pt", "out.pt", scores=scores)
-    assert [str(one.message).partition(":")[0] for one in told] == [
+    assert [str(one.message).partition(":")[0] for one in caught] == [
         "the sets have 1, 3 accuracies of ConvNet",
         "the sets have 0, 1 accuracies of MLP",
     ]
