@@ -44,7 +44,7 @@ def iteration(options: argparse.Namespace) -> None:
         method.arch,
         real.spec,
         0,
-        load=method.load(options.ipc),
+        load=method.workload(options.ipc),
         compile="off",
         classes_at_once=options.classes_at_once,
     )

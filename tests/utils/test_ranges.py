@@ -17,7 +17,7 @@ from datacondense.data.spec import Spec
 from datacondense.experiments.continual import Scenario
 from datacondense.methods import METHODS, DistributionMatching
 from datacondense.run.driver import check
-from datacondense.training.loop import Recipe
+from datacondense.training.recipe import Recipe
 from datacondense.utils.ranges import check_arguments, check_fields, check_value
 
 ABSURD = [-1, 0, 2**31, 2**63, 10**400, -(2**63), 1e39, -1e39, math.nan, math.inf, -math.inf]

@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import networks
 from ..augment import parse_training
 from ..data.image_set import ImageSet
-from ..engine.cost import effort
+from ..engine.cost import training_cost
 from ..engine.engine import Engine
 from ..engine.execution import Compile, Execution, Precision, check_shared, decide, settled
 from ..synthetic.set import SyntheticSet
@@ -188,7 +188,7 @@ def milestones(
     """
     done, ends = 0.0, []
     for arch, recipe in protocol.recipes.items():
-        work = effort(arch, test.spec, settled(device))
+        work = training_cost(arch, test.spec, settled(device))
         for _ in range(protocol.nets):
             for _ in range(recipe.epochs):
                 done += work.epoch(len(examples), recipe.batch)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..data.image_set import ImageSet
 from ..engine.engine import Engine, equal_part
 from ..engine.execution import Compile, Execution, Precision
-from ..engine.out_of_memory import fitting, peak_memory
+from ..engine.out_of_memory import peak_memory, retry_smaller
 from ..methods import Loss, Method, Problem, differentiate
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
@@ -87,7 +87,7 @@ def estimate(
     }
     engine = Engine(settle(method, real, ipc, **asked))
     with engine.active(), peak_memory(engine.device) as peak:
-        calibration = fitting(lambda: _calibrate(method, real, ipc, seed, engine, start), engine, lambda: None)
+        calibration = retry_smaller(lambda: _calibrate(method, real, ipc, seed, engine, start), engine, lambda: None)
     there = calibration.problem.real
     held = there.resident and there.images.device.type == engine.device.type
     return Estimate(
@@ -127,7 +127,7 @@ class _Calibration:
         self.synthetic = synthetic
         self.streams = streams
         self.optimiser = method.optimiser(synthetic)
-        self.load = method.load(problem.ipc)
+        self.load = method.workload(problem.ipc)
         self.start = 0.0
         self.iteration = 0.0
 

@@ -119,7 +119,7 @@ def settle(
     classes_at_once: int | None = None,
 ) -> Execution:
     """How a fresh run computes that was asked for so."""
-    load = method.load(ipc)
+    load = method.workload(ipc)
     return decide(
         method.arch,
         real.spec,
