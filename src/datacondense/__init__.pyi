@@ -5,6 +5,7 @@ from .data.image_set import ImageSet as ImageSet
 from .data.source import load as load
 from .data.sources.torch_dataset import from_torch as from_torch
 from .data.spec import Spec as Spec
+from .engine.execution import Compute as Compute
 from .engine.execution import Load as Load
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.score_log import keep_scores as keep_scores

@@ -142,7 +142,8 @@ def test_plugin_without_a_command(capsys) -> None:
 
 def test_a_setting_without_a_default_must_be_given(capsys) -> None:
     Path("bare.py").write_text(
-        f"{HEAD}from datacondense.engine.execution import Load\n@dataclass(frozen=True, kw_only=True)\nclass Bare(Matching):\n"
+        f"{HEAD}from datacondense.engine.execution import Load\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Bare(Matching):\n"
         "    power: float\n    def load(self, ipc): return Load(passes=0, real=1, synthetic=ipc)\n"
         "    def iterate(self, synthetic, problem, streams): yield synthetic().abs().pow(self.power).sum()\n"
     )
@@ -171,7 +172,9 @@ def test_methods_of_installed_packages_are_found(tmp_path) -> None:
     (info / "entry_points.txt").write_text(
         f"[{plugins.GROUP}]\nnear-means = theirs:NearMeans\nbroken = theirs:Absent\n"
     )
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from datacondense.cli.app import main; main(['list', 'methods'])"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from datacondense.cli.app import main; main(['list', 'methods'])"
+    )
     done = subprocess.run([sys.executable, "-c", code, site], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "near-means" in done.stdout
