@@ -9,6 +9,9 @@ from ..utils.registry import Entry, Registry
 if TYPE_CHECKING:
     from .base import Method
 
+GROUP = "datacondense.methods"
+"""The group of entry points, name = "package.module:Class", under which a package announces its methods."""
+
 METHODS: "Registry[type[Method]]" = Registry(
     __name__,
     {

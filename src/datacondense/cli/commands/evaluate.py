@@ -27,7 +27,8 @@ from ...utils.files import write_json
 from ...utils.locks import writer
 from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
-from ..display import RunDisplay, class_table, cross_table, say, score_table
+from ..console import print_line
+from ..display import RunDisplay, class_table, cross_table, score_table
 from ..options import Computing, check_target
 from ..reading import real_images
 from ..tables import show_table
@@ -135,7 +136,7 @@ class Evaluate:
             from ...report import figures  # only here: its library takes longer to import than all else
 
             (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
-            say(str(self.figure))
+            print_line(str(self.figure))
         self._keep(of_row, [run for run in runs if run.is_dir()], prints)
 
     def _keep(self, of_row: Sequence[tuple[_Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:
