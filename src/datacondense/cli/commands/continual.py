@@ -75,7 +75,7 @@ class Continual:
         scenario.check(train.spec.classes)
         for method in methods.values():
             method.check()
-        name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}")
+        name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.ipc}")
         out = self.out or Path("runs") / name
         memories = {
             _label(name): methods.get(name) or _given(Path(name), train, scenario.steps) for name in self.memory

@@ -85,8 +85,8 @@ class Evaluate:
     """Training epochs on the whole set."""
     seed: Seed = 0
     """Seed of the networks."""
-    per_class: bool = False
-    """Print the accuracy on each class too."""
+    class_accuracies: bool = False
+    """Also print the accuracy on each class."""
     figure: Path | None = None
     """Draw the scores as PNG: bars, or a heat map for several sets on several networks."""
     data: str | None = None
@@ -128,7 +128,7 @@ class Evaluate:
             return
         several = len(scores) > 1 and any(len(score.accuracy) > 1 for score in scores.values())
         show_table(cross_table(scores) if several else score_table(scores))
-        if self.per_class:
+        if self.class_accuracies:
             show_table(class_table(scores, test.spec.class_names))
         if self.out is not None:
             write_json(self.out, {label: score.to_json() for label, score in scores.items()})

@@ -108,7 +108,7 @@ class Reproduce:
         done = variant_name(
             name,
             data=self.data if self.data != preset.data else None,
-            ipc=self.ipc if self.ipc != preset.per_class else None,
+            ipc=self.ipc if self.ipc != preset.ipc else None,
             iterations=self.iterations,
             scale=self.scale,
             hold_out=self.reading.hold_out,
@@ -149,7 +149,7 @@ class Reproduce:
             method = replace(method, iterations=count)
         scenario = Scenario(
             steps=min(preset.steps, classes // 2),
-            per_class=preset.per_class if self.ipc is None else self.ipc,
+            ipc=preset.ipc if self.ipc is None else self.ipc,
             orders=scaled(preset.orders) if self.seeds is None else self.seeds,
             nets=scaled(preset.nets) if self.nets is None else self.nets,
             epochs=scaled(preset.epochs),
