@@ -10,41 +10,41 @@ if TYPE_CHECKING:
     from .base import Method
 
 GROUP = "datacondense.methods"
-"""The group of entry points, name = "package.module:Class", under which a package announces its methods."""
+"""The group of entry points, name = "package.module:Class", under which a package registers its methods."""
 
 METHODS: "Registry[type[Method]]" = Registry(
     __name__,
     {
         "dc": Entry(
-            "gradient_matching:DC",
-            "Match the gradients of networks trained along on the images (Zhao, Mopuri & Bilen 2021).",
+            "dc:DC",
+            "Match the gradients of networks that train on the synthetic images meanwhile.",
         ),
         "dsa": Entry(
-            "gradient_matching:DSA",
-            "Match gradients as DC does, with real and synthetic images under one augmentation (Zhao & Bilen 2021).",
+            "dsa:DSA",
+            "Match gradients as DC does, with real and synthetic images of a class under one augmentation draw A.",
         ),
         "dm": Entry(
             "distribution_matching:DistributionMatching",
-            "Match class-mean embeddings under fresh random networks.",
+            "Match class-mean embeddings under fresh random networks (DM).",
         ),
         "it-gan": Entry(
             "it_gan:ItGan",
-            "Latents whose images, made by a generator, train networks well (Zhao & Bilen 2022).",
+            "Optimise the latents of a generator so that its images train networks well (Zhao & Bilen 2022).",
         ),
         "random": Entry(
-            "coreset:Random",
-            "Random real images of each class: the baseline that every number is shown against.",
+            "random:Random",
+            "Random real images of each class: the baseline that every accuracy is compared with.",
         ),
         "herding": Entry(
-            "coreset:Herding",
+            "herding:Herding",
             "Real images whose running mean embedding stays nearest to the mean of their class.",
         ),
         "k-center": Entry(
-            "coreset:KCenter",
-            "Real images such that none of their class is far from one of them in embedding.",
+            "k_center:KCenter",
+            "Real images such that every image of their class is near to one of them in embedding.",
         ),
         "forgetting": Entry(
-            "coreset:Forgetting",
+            "forgetting:Forgetting",
             "Real images that a network forgot most often while it learned them; those it never learned come first.",
         ),
     },
@@ -53,23 +53,23 @@ METHODS: "Registry[type[Method]]" = Registry(
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """What the settings of a registered method are unless given; without those that must be given."""
+    """Return the default settings of a registered method, as files record them; required settings are left out."""
     found = {}
     for one in fields(METHODS[name]):
         if one.init and one.default is not MISSING:
             found[one.name] = one.default
         elif one.init and one.default_factory is not MISSING:
             found[one.name] = one.default_factory()
-    return found
+    return METHODS[name].recorded(found)
 
 
 def method_name(method: "Method") -> str:
-    """The name in METHODS, or the class's own for a method that is not registered."""
+    """Return the name in METHODS, or the class's own for a method that is not registered."""
     return next((name for name, cls in METHODS.items() if cls is type(method)), type(method).__name__)
 
 
 def method_class(name: str) -> "type[Method]":
-    """The class of a registered method. Raises InputError for an unknown name."""
+    """Return the class of a registered method. Raises InputError for an unknown name."""
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     return METHODS[name]
