@@ -14,7 +14,7 @@ from datacondense import InputError, Method, condense, estimate, evaluate, keep_
 from datacondense.cli.app import COMMANDS, main
 from datacondense.cli.commands.condense import Condense
 from datacondense.data.spec import Spec
-from datacondense.experiments.continual import Scenario
+from datacondense.experiments.scenario import Scenario
 from datacondense.methods import METHODS, DistributionMatching
 from datacondense.run.checks import check_method
 from datacondense.training.loop import Recipe

@@ -13,7 +13,8 @@ from rich.table import Table
 from ...data.image_set import ImageSet
 from ...data.options import ReadOptions
 from ...data.source import DATASETS, SOURCES, DataSource
-from ...experiments.presets import CONTINUAL, PRESETS
+from ...experiments.continual_presets import CONTINUAL_PRESETS
+from ...experiments.presets import PRESETS
 from ...methods import METHODS, Method, method_name
 from ...networks import NETWORKS, POOLS
 from ...run.directory import RunDirectory
@@ -173,7 +174,7 @@ class List:
             for name, preset in PRESETS.items():
                 numbers = ", ".join(f"{arch} {mean}" for arch, (mean, _) in preset.published.items())
                 say(f"{name}: {preset.title}" + (f"; published {numbers}" if numbers else ""))
-            for name, experiment in CONTINUAL.items():
+            for name, experiment in CONTINUAL_PRESETS.items():
                 say(f"{name}: {experiment.title}")
             return
         names = {

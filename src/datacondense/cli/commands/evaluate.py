@@ -16,7 +16,7 @@ from ...evaluation.evaluator import Share, join, milestones, together, train_sha
 from ...evaluation.protocol import Protocol, protocol_for
 from ...evaluation.score_log import keep_scores, unchanged
 from ...evaluation.scores import Scores
-from ...formats import runs_in
+from ...formats import find_runs
 from ...report.run_names import labels
 from ...run import snapshots
 from ...run.directory import PROCESS, SCORES
@@ -98,7 +98,7 @@ class Evaluate:
     def run(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense evaluate RUN")
-        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        runs = [run for path in self.run_dirs for run in find_runs(path)]
         for run in runs:
             holder = writer(run)
             if holder:
