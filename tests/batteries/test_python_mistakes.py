@@ -8,7 +8,7 @@ import pytest
 
 import datacondense as dc
 from datacondense.evaluation.protocol import protocol_for
-from datacondense.experiments import reproduction
+from datacondense.experiments import experiment_plan, reproduction
 from datacondense.experiments.continual import learn_continually
 from datacondense.experiments.scenario import Scenario
 from datacondense.methods import DistributionMatching, Random

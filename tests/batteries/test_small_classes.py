@@ -19,7 +19,7 @@ from datacondense.experiments.continual import learn_continually
 from datacondense.experiments.scenario import Scenario
 from datacondense.formats import FORMATS, export, import_sets
 from datacondense.methods import DistributionMatching, Matching, Random, Selection
-from datacondense.methods.uneven import JITTER, varied
+from datacondense.methods.small_classes import JITTER, jitter_copies
 from datacondense.pictures import draw_grid
 from datacondense.report.footprint import of_set
 from datacondense.report.process import save_process
@@ -69,7 +69,7 @@ def test_it_starts_from_all_there_are_and_from_others_a_little_changed(init, toy
 def test_where_no_class_is_small_nothing_is_drawn() -> None:
     images = torch.zeros(2, 3, 1, 2, 2)
     generator = torch.Generator().manual_seed(0)
-    assert varied(images, torch.tensor([3, 7]), generator) is images
+    assert jitter_copies(images, torch.tensor([3, 7]), generator) is images
     assert torch.equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
 
 
@@ -137,8 +137,8 @@ class Ragged(Selection):
 class Means(Matching):
     """Match mean pixels."""
 
-    def load(self, ipc):
-        return replace(DM.load(ipc), passes=0)
+    def workload(self, ipc):
+        return replace(DM.workload(ipc), passes=0)
 
     def iterate(self, synthetic, problem, streams):
         real = problem.real.sample(self.batch_real, streams("real"))

@@ -13,7 +13,7 @@ from datacondense.engine.execution import Compute
 from datacondense.networks.generators import GENERATORS, BigGAN, build
 from datacondense.synthetic.generated import Generated
 from datacondense.training import cached
-from datacondense.training.generators import GeneratorRecipe, Kind, trained_generator
+from datacondense.training.generators import GeneratorKind, GeneratorRecipe, train_generator
 from datacondense.utils import cache
 from datacondense.utils.streams import Streams
 
@@ -131,10 +131,12 @@ def test_a_damaged_generator_is_refused(change) -> None:
 math_nan = float("nan")
 
 
-def trained(kind: Kind, steps: int, real: ImageSet, tell: Callable[[float, str], None] = lambda done, what: None):
+def trained(
+    kind: GeneratorKind, steps: int, real: ImageSet, tell: Callable[[float, str], None] = lambda done, what: None
+):
     engine = Engine(Compute().plan("ConvNetD1", real.spec, 1))
     recipe = GeneratorRecipe(kind=kind, latent=8, width=32, steps=steps, batch=64)
-    return trained_generator(real, recipe, parse("crop_scale", real.spec), Streams(0), engine, tell)
+    return train_generator(real, recipe, parse("crop_scale", real.spec), Streams(0), engine, tell)
 
 
 def test_a_decoder_gives_images_back() -> None:
@@ -166,8 +168,8 @@ def test_a_gan_learns_what_classes_look_like(toy) -> None:
 
 
 @pytest.mark.parametrize("kind", ["decoder", "gan"])
-def test_interrupted_training_goes_on_bit_for_bit(kind: Kind, toy, monkeypatch) -> None:
-    monkeypatch.setattr(cached, "KEPT_EVERY", 0.0)
+def test_interrupted_training_goes_on_bit_for_bit(kind: GeneratorKind, toy, monkeypatch) -> None:
+    monkeypatch.setattr(cached, "SAVE_EVERY", 0.0)
     real = toy()
     whole = trained(kind, 6, real)
     next((cache.folder() / "generators").iterdir()).unlink()
@@ -192,6 +194,6 @@ def test_images_begin_grey_where_a_sigmoid_learns() -> None:
     real = image_set(pixels, torch.arange(20) % 2, name="squares")
     engine = Engine(Compute().plan("ConvNetD1", real.spec, 1))
     recipe = GeneratorRecipe(steps=12, batch=16)
-    found = trained_generator(real, recipe, parse("none", real.spec), Streams(0), engine, lambda done, what: None)
+    found = train_generator(real, recipe, parse("none", real.spec), Streams(0), engine, lambda done, what: None)
     made = found.generator.pixels(torch.zeros(2, recipe.latent), torch.arange(2)).mean(0)[0]
     assert made[8:20, 8:20].mean() > 0.05

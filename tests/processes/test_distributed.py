@@ -24,7 +24,7 @@ from datacondense.evaluation.evaluator import _standing_for_all
 from datacondense.evaluation.protocol import Protocol
 from datacondense.methods import Problem, Random, differentiate
 from datacondense.synthetic.parameters import Pixels
-from datacondense.training.loop import Recipe
+from datacondense.training.recipe import Recipe
 from datacondense.utils.distributed import ALONE, Processes, _collective, all_processes
 from datacondense.utils.errors import LostProcess
 from datacondense.utils.torchrun import _met

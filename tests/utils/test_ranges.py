@@ -145,7 +145,7 @@ class Mine(Method):
     def check(self) -> None:
         pass
 
-    load = start = optimiser = iterate = None  # pyright: ignore
+    workload = start = optimiser = iterate = None  # pyright: ignore
 
 
 Mine.__abstractmethods__ = frozenset()

@@ -28,7 +28,7 @@ from datacondense.run.directory import RunDirectory
 from datacondense.run.job import plan_run
 from datacondense.run.snapshots import load as load_snapshot
 from datacondense.synthetic.set import Header
-from datacondense.training.cached import Kept
+from datacondense.training.cached import TrainingCache
 from datacondense.utils import cache
 from datacondense.utils.files import parse_json, read_as, read_tensors, write_tensors
 from datacondense.utils.schema import Fraction, check, declared, in_words
@@ -318,8 +318,8 @@ class Counting:
 def test_a_kept_training_that_does_not_fit_is_made_again(change: dict[str, torch.Tensor], toy) -> None:
     engine = Engine(plan_run(METHOD, toy(), 1, Compute()))
 
-    def kept() -> Kept:
-        return Kept("tests", toy(), Streams(0), engine, {"what": "counting"})
+    def kept() -> TrainingCache:
+        return TrainingCache("tests", toy(), Streams(0), engine, {"what": "counting"})
 
     kept().finish(Counting(), lambda done: None)
     tensors, key = read_tensors(kept().path)

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable
 
 from ..data.spec import Spec
 from ..utils.errors import InputError, unknown
-from . import classic, siamese
+from . import dc, dsa
 from .base import Augmentation
-from .classic import Classic
-from .siamese import Siamese
+from .dc import DCAugmentation
+from .dsa import Siamese
 
 _WHOLE = ("auto", "dsa", "none")  # what is not joined with others
 
@@ -21,7 +21,7 @@ def parse(text: str, spec: Spec) -> Siamese:
     if text == "dc" or text.startswith("dc:"):
         raise InputError(
             f"augmentation {text!r} is for evaluation only: "
-            f"condense with {', '.join(_WHOLE)}, or some of {', '.join(siamese.STRATEGIES)} joined by '_'"
+            f"condense with {', '.join(_WHOLE)}, or some of {', '.join(dsa.STRATEGIES)} joined by '_'"
         )
     return _siamese(text, spec, _WHOLE)
 
@@ -34,10 +34,10 @@ def parse_training(text: str, spec: Spec, arch: str) -> Augmentation:
     Raises InputError for a strategy that does not exist.
     """
     if text == "dc":
-        strategies = classic.published(spec, arch)
-        return Classic(strategies) if strategies else Siamese(())
+        strategies = dc.published(spec, arch)
+        return DCAugmentation(strategies) if strategies else Siamese(())
     if text.startswith("dc:"):
-        return Classic(_joined(text[3:], "augmentation of DC", classic.STRATEGIES))
+        return DCAugmentation(_joined(text[3:], "augmentation of DC", dc.STRATEGIES))
     return _siamese(text, spec, (*_WHOLE, "dc"))
 
 
@@ -45,8 +45,8 @@ def _siamese(text: str, spec: Spec, whole: Iterable[str]) -> Siamese:
     if text == "none":
         return Siamese(())
     if text in ("auto", "dsa"):
-        return Siamese(tuple(name for name in siamese.STRATEGIES if name != "flip" or spec.flip))
-    return Siamese(_joined(text, "augmentation", siamese.STRATEGIES, whole))
+        return Siamese(tuple(name for name in dsa.STRATEGIES if name != "flip" or spec.flip))
+    return Siamese(_joined(text, "augmentation", dsa.STRATEGIES, whole))
 
 
 def _joined(text: str, kind: str, strategies: Collection[str], whole: Iterable[str] = ()) -> tuple[str, ...]:

@@ -12,16 +12,15 @@ from typing import Annotated, Any, Literal, final
 
 import torch
 from msgspec import Meta
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 from typing_extensions import TypedDict
 
 from ..data.spec import Spec
-from ..networks import Network, build
+from ..networks import build
 from ..utils.distributed import Processes
 from ..utils.errors import InputError
 from ..utils.ranges import Batch, check_fields, plain_fields
 from ..utils.schema import DEVICE, Fields, Positive, check, parts
+from .cost import forward_cost
 
 
 class ExecutionFields(Fields, kw_only=True, forbid_unknown_fields=True):
@@ -48,8 +47,8 @@ _COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about 
 
 @final
 @dataclass(frozen=True)
-class Load:
-    """What one iteration of a method asks of the machine, for each class."""
+class Workload:
+    """Work and memory of one iteration of a method, for each class."""
 
     passes: int
     """Images passed forward; a backward counts as two."""
@@ -62,7 +61,7 @@ class Load:
     updates: int = 1
     """Updates of the images in one iteration."""
     together: int = 1
-    """Updates that share the work on one batch of real images: only the first of so many does it."""
+    """Updates that share one batch of real images, and the work on it."""
     epochs: int = 0
     """Epochs that a network trains on the synthetic images between two updates."""
 
@@ -111,7 +110,7 @@ class Compute:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def plan(self, arch: str, spec: Spec, passes: int, load: Load | None = None) -> Execution:
+    def plan(self, arch: str, spec: Spec, passes: int, load: Workload | None = None) -> Execution:
         """Settle what was left open, by rules that give the same answer each time on one machine.
 
         Without `classes_at_once`, as many classes are compared together as fit 1 GiB (an eighth of the memory of a
@@ -135,7 +134,7 @@ class Compute:
         memory = _memory(device) if kind == "cuda" else None
         with torch.device("meta"):
             network = build(arch, spec)
-            flops, widest, layers = cost(network, spec)
+            flops, widest, layers = forward_cost(network, spec)
         classes = self.classes_at_once
         if classes is None and load is not None:
             weights = 4 * sum(weight.numel() for weight in network.parameters())
@@ -201,7 +200,7 @@ def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) ->
         return 1
     with torch.device("meta"):
         network = build(arch, spec)
-        _, _, layers = cost(network, spec)
+        _, _, layers = forward_cost(network, spec)
     weights = 4 * sum(weight.numel() for weight in network.parameters())
     of_network = 2 * layers * batch + 4 * weights  # backward keeps as much again; gradient, momentum and a copy
     return max(_memory(execution.device) // _HELD_SHARE // of_network, 1)
@@ -230,25 +229,6 @@ def check_available(execution: Execution) -> None:
     missing = _missing_compiler(kind)
     if execution.compile and missing:
         raise InputError(f"torch.compile cannot work here: {missing}; install it or take --compile off")
-
-
-def cost(network: Network, spec: Spec) -> tuple[int, int, int]:
-    """Of one image: floating-point operations forward, bytes of the widest layer, and bytes of all layers (float32).
-
-    The network must be on the meta device.
-    """
-    layers: list[int] = []
-
-    def measure(module: nn.Module, _args: Any, output: Tensor) -> None:
-        if not any(module.children()):
-            layers.append(output.numel() * 4)
-
-    hooks = [module.register_forward_hook(measure) for module in network.modules()]
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.eval()(torch.empty(1, *spec.shape, device="meta"))
-    for hook in hooks:
-        hook.remove()
-    return counter.get_total_flops(), max(layers), sum(layers)
 
 
 def _check_device(device: str) -> None:

@@ -104,9 +104,7 @@ def _outcome(plan: ExperimentPlan, make: Callable[[], Mapping[str, Any] | None])
         return Outcome(plan.variant, None, f"out of memory ({reason(error)})")
 
 
-def _recorded(
-    plans: Sequence[ExperimentPlan], results: Path, options: Mapping[str, Any]
-) -> dict[str, Outcome]:
+def _recorded(plans: Sequence[ExperimentPlan], results: Path, options: Mapping[str, Any]) -> dict[str, Outcome]:
     """Return the recorded outcomes, and the reasons why other records cannot be read."""
     outcomes = [_outcome(plan, lambda plan=plan: newest_record(plan, results, options)) for plan in plans]
     return {outcome.variant: outcome for outcome in outcomes if outcome.record or outcome.reason}

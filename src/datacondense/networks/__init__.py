@@ -10,7 +10,6 @@ from ..utils.errors import InputError, unknown
 from .alexnet import AlexNet
 from .base import Network
 from .convnet import ConvNet
-from .first_block import plain
 from .lenet import LeNet
 from .mlp import MLP
 from .pools import OWN_POOLS, POOLS, pool_archs
@@ -76,4 +75,4 @@ def serving(archs: Sequence[str], spec: Spec) -> tuple[list[str], dict[str, str]
     return [arch for arch in archs if arch not in refused], refused
 
 
-__all__ = ["NETWORKS", "OWN_POOLS", "POOLS", "ConvNet", "Network", "build", "plain", "pool_archs", "serving"]
+__all__ = ["NETWORKS", "OWN_POOLS", "POOLS", "ConvNet", "Network", "build", "pool_archs", "serving"]

@@ -13,9 +13,9 @@ from torch import Tensor
 from .. import pictures
 from ..data.image_set import ImageSet
 from ..engine.execution import Execution
-from ..engine.out_of_memory import fitting
+from ..engine.out_of_memory import retry_smaller
 from ..methods import Loss, Method, Problem, differentiate
-from ..methods.uneven import started_from
+from ..methods.small_classes import pixels_from
 from ..synthetic import set as set_file
 from ..synthetic.parameters import Pixels, Synthetic
 from ..synthetic.set import SyntheticSet
@@ -138,7 +138,7 @@ class Session:
             self.synthetic.zero_grad()
 
         try:
-            return fitting(self._iterate, self.problem.engine, restore)
+            return retry_smaller(self._iterate, self.problem.engine, restore)
         except Stopped:  # while it was compiled
             return None
         except Exception:
@@ -158,7 +158,7 @@ class Session:
 
         Returns the mean loss; None, with the images as they are then, when it has to stop between two updates.
         """
-        total, updates, of = 0.0, 0, self.method.load(self.problem.ipc).updates
+        total, updates, of = 0.0, 0, self.method.workload(self.problem.ipc).updates
         losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done))
         if not isinstance(losses, Iterator):
             raise InputError(f"{type(self.method).__name__}.iterate does not yield: write `yield loss` for each update")
@@ -330,4 +330,4 @@ def draw(result: SyntheticSet, real: ImageSet, run: Path, *, again: bool = True)
 def taken_up(start: SyntheticSet, problem: Problem, streams: Streams) -> Pixels:
     """The images of a finished set as the first of another run; classes of which it has fewer are filled up."""
     images, labels = start.images.to(problem.engine.device), start.labels.cpu()
-    return started_from(images, labels, problem.real, problem.ipc, streams("init"))
+    return pixels_from(images, labels, problem.real, problem.ipc, streams("init"))

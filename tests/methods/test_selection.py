@@ -11,10 +11,13 @@ from datacondense.augment import parse
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import Forgetting, Herding, KCenter, Problem
-from datacondense.methods.coreset import embeddings, herd, spread
+from datacondense.methods.herding import herd
+from datacondense.methods.k_center import farthest_points
+from datacondense.methods.pretrained_selection import class_embeddings
 from datacondense.training import cached, pretrained
-from datacondense.training.loop import Recipe, Training
-from datacondense.training.pretrained import ForgettingEvents, Learning
+from datacondense.training.loop import Training
+from datacondense.training.pretrained import ForgettingEvents, Pretraining
+from datacondense.training.recipe import Recipe
 from datacondense.utils import cache
 from datacondense.utils.streams import Streams
 
@@ -41,11 +44,11 @@ def test_k_center_goes_to_the_farthest_from_all_chosen() -> None:
     while len(chosen) < 12:
         far = [min(float((one - found[i]).norm()) for i in chosen) for one in found]
         chosen.append(max(range(40), key=lambda i: far[i]))
-    assert spread(found, 12).tolist() == chosen
+    assert farthest_points(found, 12).tolist() == chosen
 
 
 def test_k_center_of_points_that_are_alike_takes_each_once() -> None:
-    assert sorted(spread(torch.ones(5, 3), 5).tolist()) == list(range(5))
+    assert sorted(farthest_points(torch.ones(5, 3), 5).tolist()) == list(range(5))
 
 
 def test_forgetting_counts_how_often_right_becomes_wrong() -> None:
@@ -61,7 +64,7 @@ def test_forgetting_counts_how_often_right_becomes_wrong() -> None:
 
 def learn(real, epochs: int = 4, tell=lambda done, what: None, arch: str = "ConvNetD1"):
     engine = Engine(Compute().plan(arch, real.spec, 1))
-    learning = Learning(
+    learning = Pretraining(
         real=real,
         arch=arch,
         recipe=Recipe(epochs=epochs),
@@ -69,7 +72,7 @@ def learn(real, epochs: int = 4, tell=lambda done, what: None, arch: str = "Conv
         streams=Streams(0),
         engine=engine,
     )
-    return learning.finished(tell)
+    return learning.finish(tell)
 
 
 def test_the_events_are_those_of_the_epochs_and_what_was_never_learned_comes_first(toy) -> None:
@@ -98,7 +101,7 @@ def test_a_network_is_trained_once(toy, monkeypatch) -> None:
 
 
 def test_an_interrupted_training_goes_on_from_the_cache(toy, monkeypatch) -> None:
-    monkeypatch.setattr(cached, "KEPT_EVERY", 0.0)
+    monkeypatch.setattr(cached, "SAVE_EVERY", 0.0)
     whole = learn(toy(), epochs=5)
     next((cache.folder() / "networks").iterdir()).unlink()
     parts: list[float] = []
@@ -139,7 +142,7 @@ def test_embeddings_are_those_of_the_network_class_by_class(toy) -> None:
     found = learn(real)
     problem = Problem(real, 1, "ConvNetD1", "none", Engine(Compute().plan("ConvNetD1", real.spec, 1)))
     expected = found.network.embed(real.spec.normalise(real.images[real.labels == 1]))
-    assert torch.allclose(embeddings(problem, found, 1), expected, atol=1e-5)
+    assert torch.allclose(class_embeddings(problem, found, 1), expected, atol=1e-5)
 
 
 class Told:

@@ -8,7 +8,7 @@ import torch
 
 from datacondense import ImageSet, condense, image_set
 from datacondense.methods import DC, DistributionMatching
-from datacondense.methods.representative import representatives
+from datacondense.methods.kmeans import representatives
 
 
 def draw(seed: int = 0) -> torch.Generator:

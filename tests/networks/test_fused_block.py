@@ -6,8 +6,8 @@ from torch import Tensor
 from torch._dynamo.utils import counters
 from torch.nn import functional as F
 
-from datacondense.networks import first_block as module
-from datacondense.networks.first_block import first_block, plain, serves
+from datacondense.networks import fused_block as module
+from datacondense.networks.fused_block import first_block, serves
 
 EAGER = {function: function for function in (module._folded, module._pooled, module._sums)}
 
@@ -67,16 +67,6 @@ def test_smooth_images_cost_little_accuracy(monkeypatch: pytest.MonkeyPatch) -> 
     torch.testing.assert_close(made.double(), exact, rtol=2e-3, atol=2e-3)
 
 
-def test_overlapping_threads_leave_nothing_switched_off() -> None:
-    one, other = plain(), plain()
-    one.__enter__()
-    other.__enter__()
-    one.__exit__(None, None, None)
-    assert module._plain
-    other.__exit__(None, None, None)
-    assert not module._plain
-
-
 def test_pytorch_finds_no_fault_with_the_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_COMPILED", EAGER)
     images, weights = arguments(2, 1, 8, 8)
@@ -86,7 +76,7 @@ def test_pytorch_finds_no_fault_with_the_operation(monkeypatch: pytest.MonkeyPat
     torch.library.opcheck(module._backward, (output, images, *weights, 1, 1e-5), test_utils="test_faketensor")
 
 
-def test_it_is_for_compiled_code_that_needs_no_gradient_of_the_images() -> None:
+def test_it_is_for_compiled_code_and_few_channels_in_single_precision() -> None:
     images, (kernel, *_) = arguments(2, 3, 8, 8)
     seen = []
 
@@ -100,15 +90,11 @@ def test_it_is_for_compiled_code_that_needs_no_gradient_of_the_images() -> None:
         seen.clear()
         torch.compile(look, backend="eager", dynamic=False)(few)
         assert seen == [expected]
-    with plain():
-        seen.clear()
-        torch.compile(look, backend="eager", dynamic=False)(images)
-        assert seen == [False]
 
 
 def test_a_gradient_of_the_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_COMPILED", EAGER)
     images, weights = arguments(2, 1, 8, 8)
     made = first_block(images.requires_grad_(), *weights, 1, 1e-5)
-    with pytest.raises(AssertionError, match="plain"):
+    with pytest.raises(AssertionError, match="use `embed`"):
         made.sum().backward()

@@ -68,7 +68,7 @@ STRATEGIES: dict[str, Strategy] = {"crop": crop, "scale": scale, "rotate": rotat
 
 @final
 @dataclass(frozen=True)
-class ClassicView:
+class DCView:
     """One draw: a strategy and its numbers for each image. Calling it augments."""
 
     names: tuple[str, ...]
@@ -97,7 +97,7 @@ class ClassicView:
 
 @final
 @dataclass(frozen=True)
-class Classic:
+class DCAugmentation:
     """A set of strategies, of which each image gets one. Empty: no augmentation."""
 
     strategies: tuple[str, ...]
@@ -108,12 +108,12 @@ class Classic:
     def __str__(self) -> str:
         return f"dc:{'_'.join(self.strategies)}" if self.strategies else "none"
 
-    def per_image(self, generator: torch.Generator, count: int) -> ClassicView:
+    def per_image(self, generator: torch.Generator, count: int) -> DCView:
         """A strategy and its parameters for each of `count` images."""
         choice = torch.randint(max(len(self.strategies), 1), (count,), generator=generator)
         u = torch.rand(count, 2, generator=generator, dtype=torch.float64)
         seed = int(torch.randint(2**63 - 1, (), generator=generator))
-        return ClassicView(self.strategies, choice, u, seed)
+        return DCView(self.strategies, choice, u, seed)
 
 
 def published(spec: Spec, arch: str) -> tuple[str, ...]:

@@ -1,33 +1,33 @@
-"""Networks of varied accuracy: some fresh, some trained for a while on real images."""
+"""Networks of varied accuracy: one fresh, the others trained for a while on real images."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from ..training.cached import Kept, alike
+from ..training.cached import TrainingCache, alike
 from ..utils.errors import DamagedFile
 from ..utils.streams import Streams
-from .base import Problem
+from .problem import Problem
 
 Weights = dict[str, Tensor]
 
 
-def pool(problem: Problem, arch: str, networks: int, steps: int, streams: Streams) -> list[Weights]:
-    """Weights of `networks`, the first fresh, the last trained for `steps` steps on real images, evenly in between.
+def train_pool(problem: Problem, arch: str, networks: int, steps: int, streams: Streams) -> list[Weights]:
+    """Return the weights of `networks` networks, trained on real images or taken from the cache.
 
-    They are kept in the cache.
+    The first is fresh, the last trained for `steps` steps, and steps are spaced evenly in between.
     """
-    what = {"arch": arch, "augment": str(problem.augment), "pool": [networks, steps]}
-    training = _Pool(problem, networks, steps, streams.at("pool"))
-    Kept("pools", problem.real, streams, problem.engine, what).finish(
-        training, lambda done: problem.tell(done / networks, f"training {networks} networks for a while")
+    key = {"arch": arch, "augment": str(problem.augment), "pool": [networks, steps]}
+    training = _PoolTraining(problem, networks, steps, streams.at("pool"))
+    TrainingCache("pools", problem.real, streams, problem.engine, key).finish(
+        training, lambda done: problem.report(done / networks, f"training {networks} networks for a while")
     )
     return training.weights
 
 
-class _Pool:
-    """A step is the training of a network."""
+class _PoolTraining:
+    """Train the networks of a pool, one in each step."""
 
     def __init__(self, problem: Problem, networks: int, steps: int, streams: Streams) -> None:
         self.problem = problem

@@ -1,4 +1,4 @@
-"""Real images that stand for their class: those nearest to the centres of k-means."""
+"""Real images nearest to the centres of k-means in their class."""
 
 import math
 import warnings
@@ -11,28 +11,31 @@ from torch.nn import functional as F
 from ..data.image_set import ImageSet
 
 _CANDIDATES = 10_000
-"""Images of a class that are looked at, drawn at random where it has more."""
+"""Images of a class that are clustered, drawn at random where it has more."""
 _SIDE = 32
 """Larger images are compared by their mean over pixels, at about this size."""
 
 
 def representatives(
-    real: ImageSet, count: int, generator: torch.Generator, tell: Callable[[float, str], None] = lambda done, what: None
+    real: ImageSet,
+    count: int,
+    generator: torch.Generator,
+    report: Callable[[float, str], None] = lambda done, what: None,
 ) -> Tensor:
-    """Positions of `count` different images of every class, (K, count), on the CPU.
+    """Return the positions of `count` different images of every class, (K, count), on the CPU.
 
-    The pixels of a class are parted into `count` clusters by k-means (scikit-learn's, in mini-batches); each gives the
-    image nearest to its centre that is not taken yet. A class with fewer images is taken whole, in random order, and
-    then again from the first. tell: told which part is done, and of what.
+    The pixels of a class are split into `count` clusters by k-means (scikit-learn's, in mini-batches); each cluster
+    gives the image nearest to its centre that is not taken yet. A class with fewer images is taken whole, in random
+    order, and then again from the first. report: called with the fraction done and the name of the work.
     """
     chosen, classes = [], real.spec.classes
     for k in range(classes):
-        chosen.append(_of_class(real, k, count, generator))
-        tell((k + 1) / classes, "k-means of the real images")
+        chosen.append(_class_representatives(real, k, count, generator))
+        report((k + 1) / classes, "k-means of the real images")
     return torch.stack(chosen)
 
 
-def _of_class(real: ImageSet, k: int, count: int, generator: torch.Generator) -> Tensor:
+def _class_representatives(real: ImageSet, k: int, count: int, generator: torch.Generator) -> Tensor:
     size = int(real.counts[k])
     if size < count:
         return real.members[k, torch.randperm(size, generator=generator)[torch.arange(count) % size]]
@@ -55,7 +58,7 @@ def _of_class(real: ImageSet, k: int, count: int, generator: torch.Generator) ->
 
 
 def _points(real: ImageSet, index: Tensor) -> Tensor:
-    """Images at `index` (n,) as normalised pixels (n, P) on the CPU, made small in parts."""
+    """Return images at `index` (n,) as normalised pixels (n, P) on the CPU, downsampled."""
     parts = []
     for some in index.split(1024):
         images, _ = real.batch(some)

@@ -11,12 +11,12 @@ from ..synthetic.parameters import Pixels
 from ..utils.errors import InputError
 
 JITTER = 0.05
-"""Standard deviation of what is added to a copy of an image, in normalised units, and to a copy of a latent."""
+"""Standard deviation of the noise on a copy of an image, in normalised units, and on a copy of a latent."""
 _NAMED = 5  # classes in a message
 
 
-def varied(images: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images to start from, where copies of one image differ: equal images would stay equal for ever.
+def jitter_copies(images: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
+    """Return initial images in which copies of one image differ: equal images would stay equal for ever.
 
     Args:
         images: images (K, M, C, H, W) or latents (K, M, d), on any device.
@@ -33,8 +33,8 @@ def varied(images: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor
     return images
 
 
-def chosen(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) -> Pixels:
-    """Return the chosen real images, of a class with fewer than `ipc` images all that it has.
+def selected_images(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) -> Pixels:
+    """Return the selected real images; all images of a class with fewer than `ipc`.
 
     Args:
         real: the real images.
@@ -43,7 +43,7 @@ def chosen(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) -> Pixels
         ipc: images of each class that are asked for.
 
     Raises:
-        InputError: positions that are not of every class, or more than `ipc` of one.
+        InputError: a class has no positions, or more than `ipc`.
     """
     most = real.counts.clamp(max=ipc).tolist()
     if len(index) != len(most):
@@ -59,26 +59,32 @@ def chosen(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) -> Pixels
     return Pixels(real.at(padded), counts if min(counts) < ipc else None)
 
 
-def started_from(images: Tensor, labels: Tensor, real: ImageSet, ipc: int, generator: torch.Generator) -> Pixels:
-    """Return the images of a finished set, at most `ipc` of each class, as the first of a run.
+def pixels_from(images: Tensor, labels: Tensor, real: ImageSet, ipc: int, generator: torch.Generator) -> Pixels:
+    """Return the images of a finished set, at most `ipc` of each class, as the initial images of a run.
 
-    A class of which the set has fewer is filled up with jittered copies, one of which it has none with real images.
-    images: normalised (N, C, H, W); labels: (N,) on the CPU.
+    A class with fewer images in the set is filled up with jittered copies, one with none with real images.
+
+    Args:
+        images: normalised images (N, C, H, W).
+        labels: their classes (N,), on the CPU.
+        real: the real images.
+        ipc: images of each class to start from.
+        generator: draws real images and the noise on copies.
     """
     counts = labels.bincount(minlength=real.spec.classes)
     first = counts.cumsum(0) - counts
     places = first[:, None] + torch.arange(ipc) % counts.clamp(min=1)[:, None]  # (K, ipc)
     order = labels.argsort(stable=True)
-    begun = images[order[places.clamp(max=len(order) - 1)].to(images.device)]
+    initial = images[order[places.clamp(max=len(order) - 1)].to(images.device)]
     absent = counts == 0
     if bool(absent.any()):
         drawn = real.at(real.draw(ipc, generator, note=False))
-        begun[absent.to(begun.device)] = drawn[absent.to(drawn.device)].to(begun)
+        initial[absent.to(initial.device)] = drawn[absent.to(drawn.device)].to(initial)
         counts = torch.where(absent, real.counts, counts)
-    return Pixels(varied(begun, counts, generator))
+    return Pixels(jitter_copies(initial, counts, generator))
 
 
-def listed(class_names: Sequence[str], counts: Sequence[int]) -> str:
-    """Return the first five of some classes with the number of images of each, in words."""
+def counts_text(class_names: Sequence[str], counts: Sequence[int]) -> str:
+    """Return the first five of some classes, each with its number of images, as text."""
     each = [f"{name!r} ({count})" for name, count in zip(class_names, counts, strict=True)]
     return ", ".join(each[:_NAMED]) + ", ..." * (len(each) > _NAMED)

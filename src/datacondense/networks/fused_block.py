@@ -13,9 +13,7 @@ the layers themselves to about 1e-6 on photographs and noise; where a kernel nea
 under an edge filter, w'Vw is a small difference of large numbers, and z agrees to about 1e-3.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -26,37 +24,13 @@ _CHANNELS = 3
 """Above, recomputing the convolution costs more than storing it."""
 
 
-_plain = False  # compiled code is guarded by it
-_inside = 0
-_lock = threading.Lock()
-
-
-@contextmanager
-def plain() -> Iterator[None]:
-    """Networks run layer by layer inside, as is needed to differentiate in the images or twice.
-
-    For all threads, until the last of them has left.
-    """
-    _enter(1)
-    try:
-        yield
-    finally:
-        _enter(-1)
-
-
-def _enter(step: int) -> None:
-    global _inside, _plain
-    with _lock:
-        _inside += step
-        _plain = _inside > 0
-
-
 def serves(images: Tensor, kernel: Tensor) -> bool:
-    """Whether `first_block` may take these images: compiling for a CPU, few channels, float32, not inside `plain`."""
-    if _plain or not torch.compiler.is_compiling():
-        return False
+    """Return whether `first_block` can take these images: compiled code on a CPU, few channels, float32."""
     return (
-        images.device.type == "cpu" and images.shape[1] <= _CHANNELS and images.dtype == kernel.dtype == torch.float32
+        torch.compiler.is_compiling()
+        and images.device.type == "cpu"
+        and images.shape[1] <= _CHANNELS
+        and images.dtype == kernel.dtype == torch.float32
     )
 
 
@@ -107,7 +81,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    assert not ctx.needs_input_grad[0], "the first block is not differentiable in its images: use `plain`"
+    assert not ctx.needs_input_grad[0], "the first block is not differentiable in its images: use `embed`"
     return (None, *_backward(gradient, *ctx.saved_tensors, *ctx.constants), None, None)
 
 

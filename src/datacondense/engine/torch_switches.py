@@ -1,0 +1,54 @@
+"""PyTorch's process-wide switches: threads, determinism, TF32, limits of compilation."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+from ..utils.signal_mask import undisturbed
+from .execution import Execution
+
+
+@contextmanager
+def switches_for(execution: Execution) -> Iterator[None]:
+    """Set the switches as an Execution says, and restore them on leaving."""
+    threads = torch.get_num_threads()
+    with ExitStack() as stack:
+        torch.set_num_threads(execution.threads)
+        stack.callback(torch.set_num_threads, threads)
+        if torch.device(execution.device).type == "cuda":
+            stack.enter_context(cuda_switches(tf32=execution.precision == "tf32"))
+        if execution.compile:
+            # Networks share their forward's code, on which PyTorch counts compilations, and past 8 it would run
+            # uncompiled without a warning.
+            from torch._dynamo import config
+
+            with undisturbed():  # the processes that compile would report Ctrl-C at length
+                _start_compilers()
+            stack.enter_context(
+                config.patch(recompile_limit=1024, accumulated_recompile_limit=4096, fail_on_recompile_limit_hit=True)
+            )
+        yield
+
+
+@contextmanager
+def cuda_switches(*, tf32: bool) -> Iterator[None]:
+    """Make convolutions deterministic, and use TF32 where asked for; restore both on leaving."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    cudnn.deterministic, cudnn.allow_tf32 = True, tf32
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.allow_tf32 = before[:2]
+        torch.set_float32_matmul_precision(before[2])
+
+
+def _start_compilers() -> None:
+    """Start the processes in which PyTorch compiles, where its version has them."""
+    from torch._inductor import async_compile
+
+    start = getattr(async_compile, "maybe_warm_pool", None)
+    if start is not None:
+        start()
