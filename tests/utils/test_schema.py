@@ -31,7 +31,7 @@ from datacondense.synthetic.set import Header
 from datacondense.training.cached import Kept
 from datacondense.utils import cache
 from datacondense.utils.files import parse_json, read_as, read_tensors, write_tensors
-from datacondense.utils.schema import Fraction, check, declared, in_words
+from datacondense.utils.schema import Fraction, check, field_names, readable
 from datacondense.utils.streams import Streams
 
 METHOD = DistributionMatching(arch="MLP", iterations=3, batch_real=8)
@@ -262,8 +262,8 @@ def test_read_as_names_file_and_field(tmp_path) -> None:
 
 def test_values_of_other_types() -> None:
     assert check([0, 1.0], list[Fraction]) == [0.0, 1.0]
-    assert in_words("Expected `int`, got `str`") == "the value is str, expected int"
-    assert declared(records.CheckpointHeader) == ("iteration", "seconds")
+    assert readable("Expected `int`, got `str`") == "the value is str, expected int"
+    assert field_names(records.CheckpointHeader) == ("iteration", "seconds")
 
 
 def test_mutations_are_the_same_each_time() -> None:

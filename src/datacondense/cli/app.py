@@ -18,7 +18,7 @@ from ..engine.out_of_memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class, plugins
 from ..utils.errors import DatacondenseError, InputError, LostProcess, Stopped
 from ..utils.paths import resolved
-from ..utils.torchrun import joined, leads, said_first, several
+from ..utils.torchrun import is_first_report, is_launched, joined, leads
 from .commands.condense import Condense, List
 from .commands.continual import Continual
 from .commands.doctor import Doctor
@@ -197,7 +197,7 @@ def _terminated(_number: int, _frame: object) -> None:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_where: object) -> None:
     text = f"datacondense: note: {message}"
-    if said_first(text):
+    if is_first_report(text):
         complain(text)
 
 
@@ -207,10 +207,10 @@ def _out_of_memory(error: BaseException) -> int:
 
 
 def _fail(text: str, code: int = 2, *, stopped: bool = False) -> int:
-    if several() and code:
+    if is_launched() and code:
         # torchrun ends the others once one has failed, and none is to go between being the first and saying it.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line = f"datacondense: {text}" if stopped else f"datacondense: error: {text}"
-    if said_first(line):
+    if is_first_report(line):
         complain(line)
     return code

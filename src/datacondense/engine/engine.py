@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..networks import Network, plain
 from ..utils.distributed import ALONE, Processes
-from ..utils.signal_mask import undisturbed
+from ..utils.signal_mask import interrupts_blocked
 from .execution import Execution
 
 _CLASSES_SIDE_BY_SIDE = {"cpu": False, "cuda": True}  # batched weight gradients of convolutions cost a CPU twice a loop
@@ -49,7 +49,7 @@ class Engine:
                 # uncompiled without a word to us.
                 from torch._dynamo import config
 
-                with undisturbed():  # the processes that compile would tell of Ctrl-C at length
+                with interrupts_blocked():  # the processes that compile would tell of Ctrl-C at length
                     _start_compilers()
                 stack.enter_context(
                     config.patch(

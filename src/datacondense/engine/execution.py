@@ -24,7 +24,7 @@ from ..utils.schema import (
     DEVICE,
     Fields,
     Positive,
-    parts,
+    to_dict,
 )
 from ..utils.schema import check as check_fields
 
@@ -92,7 +92,7 @@ class Execution:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Execution":
         """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or cannot be."""
-        return cls(**parts(check_fields(fields, ExecutionFields)))
+        return cls(**to_dict(check_fields(fields, ExecutionFields)))
 
     def halved(self) -> "Execution":
         """The one that holds half as much at a time; itself where that is least."""
