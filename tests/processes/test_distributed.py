@@ -120,7 +120,7 @@ def test_a_gpu_by_number_is_refused_to_several_processes(toy) -> None:
     ],
 )
 def test_a_broken_connection_is_a_lost_process(error: RuntimeError) -> None:
-    with pytest.raises(LostProcess, match="another process that shares the work was lost"), _collective():
+    with pytest.raises(LostProcess, match="another process that shared the work has ended"), _collective():
         raise error
 
 

@@ -1,4 +1,4 @@
-"""Many image files, wherever they lie, as a train and a test set: looked through, decoded and cached."""
+"""Survey, decode and cache many image files as a train and a test set."""
 
 import errno
 import hashlib
@@ -20,24 +20,24 @@ from ...utils.schema import (
 )
 from ..image_set import ImageSet
 from ..named import Named
-from ..options import Progress, ReaderOptions
+from ..options import ReaderOptions, ReadProgress
 from . import parallel, store
 from .decode import VERSION, Extent, Size, decode, extremes, inspect, quiet
-from .measuring import measured
+from .measuring import measure
 
 
-class Listing(Fields, kw_only=True):
-    """The key in the cache that a listing of files has. It becomes a part of a path."""
+class CacheKey(Fields, kw_only=True):
+    """Cache key of a listing of files. It becomes part of a path."""
 
     key: Sha256
 
 
-_IN_ERROR = 5  # broken files that an error names
+_IN_ERROR = 5  # broken files named in an error
 _IN_NOTE = 20
 _BYTES_PER_PIXEL = 24
-"""While an image is decoded, of a transparent one, which takes the most."""
+"""Memory per pixel while a transparent image, which takes the most, is decoded."""
 _OF_THE_FILE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
-"""Errors that say that a file cannot be read at all, and not that something else went wrong just now."""
+"""Errors that are permanent properties of a file, not of the disk or the system."""
 
 
 @final
@@ -48,21 +48,21 @@ class Collection:
     name: str
     class_names: tuple[str, ...]
     place: str
-    """Where they lie, in front of all that a user is told of them."""
+    """Their location, at the start of messages."""
     files: Sequence[str]
-    """Name of each file, which does not depend on where the collection lies."""
+    """Name of each file, independent of the location."""
     labels: Sequence[int]
     tests: Sequence[bool] | None
-    """Whether each is for testing; None where a fixed fifth of each class is to be set aside."""
+    """True for each test image; None to set aside a fixed fifth of each class."""
     read: Callable[[int], bytes]
-    """Content of the file at a position, from several threads at once. Raises OSError and InputError."""
+    """Returns the content of the file at a position; called by several threads. Raises OSError and InputError."""
     stamp: str
-    """What is another if any file may have changed: found without reading them."""
+    """Digest that changes when any file may have changed, computed without reading the files."""
     restamp: Callable[[], str]
-    """The same, of now."""
+    """Computes `stamp` again."""
     notes: tuple[str, ...] = ()
     known: Named | None = None
-    """The published dataset that these files are: its statistics hold, and all images must have its shape."""
+    """The published dataset of these files, which prescribes statistics and shape."""
 
     @property
     def rgb(self) -> bool:
@@ -73,21 +73,23 @@ class Collection:
 @final
 @dataclass(frozen=True)
 class _Survey:
-    """What is known of files before they are decoded."""
+    """Properties of files before they are decoded."""
 
     key: str
     shape: tuple[int, int, int]
     largest: int
-    """Pixels of the largest image, as it is or as it will be."""
+    """Pixels of the largest image, before or after resizing."""
     broken: dict[int, str]
-    """Position -> why the file cannot be read."""
+    """Position -> reason why the file cannot be read."""
 
 
-def fetch(collection: Collection, options: ReaderOptions, progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """The train and the test set, out of the cache where the same files are in it.
+def read_collection(
+    collection: Collection, options: ReaderOptions, progress: ReadProgress
+) -> tuple[ImageSet, ImageSet]:
+    """Return the train and the test set, from the cache if it holds the same files.
 
-    The key is of the files' content. Which one belongs to a stamp is kept as well, so that unchanged files need not
-    be read. Raises InputError for files that cannot be read or differ in size, unless `options` say what to do.
+    The key is a digest of the files' content. The key of a stamp is stored as well, so that unchanged files need not be
+    read. Raise InputError for files that cannot be read or differ in size, unless `options` allow them.
     """
     identity = [VERSION, _settings(collection, options), collection.stamp]
     index = folder() / "listings" / f"{store.key(identity)}.json"
@@ -96,18 +98,18 @@ def fetch(collection: Collection, options: ReaderOptions, progress: Progress) ->
         survey = None if known else _survey(collection, options, progress)
         key = survey.key if survey else str(known)
 
-        def make() -> store.Source:
+        def make() -> store.DecodedSource:
             found = survey or _survey(collection, options, progress)
             if found.key != key:
                 index.unlink()
                 raise _changed()
             return _source(collection, found, options, progress)
 
-        sets = store.fetch(key, make, collection.place)
+        sets = store.load_or_make(key, make, collection.place)
     if survey and collection.restamp() == collection.stamp:
-        with suppress(OSError):  # a cache that has the set may be read-only: the files are then read again each time
+        with suppress(OSError):  # read-only cache: the files are then read again each time
             index.parent.mkdir(parents=True, exist_ok=True)
-            ours = index.with_name(f"{index.name}.{os.getpid()}")  # another process may read the same files just now
+            ours = index.with_name(f"{index.name}.{os.getpid()}")  # unique, as another process may read the same files
             write_json(ours, {"key": key})
             ours.replace(index)
     return sets
@@ -116,13 +118,13 @@ def fetch(collection: Collection, options: ReaderOptions, progress: Progress) ->
 def _known(index: Path) -> str | None:
     try:
         with store.explained():
-            return read_as(index, Listing).key
+            return read_as(index, CacheKey).key
     except (FileNotFoundError, DamagedFile):  # it only saves time
         return None
 
 
 def _settings(collection: Collection, options: ReaderOptions) -> dict[str, Any]:
-    """All that the entry depends on besides the files."""
+    """Return everything besides the files that determines the entry."""
     places = ("data_dir", "hold_out", "source", "validation")  # the decoded images do not depend on these
     changed = {name: value for name, value in options.non_default().items() if name not in places}
     known = collection.known
@@ -139,8 +141,8 @@ def _settings(collection: Collection, options: ReaderOptions) -> dict[str, Any]:
     }
 
 
-def _survey(collection: Collection, options: ReaderOptions, progress: Progress) -> _Survey:
-    """Read every file once: its digest and its header."""
+def _survey(collection: Collection, options: ReaderOptions, progress: ReadProgress) -> _Survey:
+    """Read every file once, for its digest and its header."""
 
     def look(position: int) -> tuple[str, bool, Size] | tuple[str, str]:
         try:
@@ -184,17 +186,19 @@ def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_siz
     if collection.known and collection.known.shape != shape:
         raise InputError(
             f"images of {collection.name} have shape {shape} (C, H, W), expected {collection.known.shape}: "
-            "these are other images"
+            "these are images of another dataset"
         )
     return shape
 
 
-def _source(collection: Collection, survey: _Survey, options: ReaderOptions, progress: Progress) -> store.Source:
+def _source(
+    collection: Collection, survey: _Survey, options: ReaderOptions, progress: ReadProgress
+) -> store.DecodedSource:
     broken, levels = dict(survey.broken), set[int]()
     extent, encoding, clipped = None, None, []
     if options.pixel_range == "own":
         tests = collection.tests or [False] * len(collection.files)
-        extent, encoding, clipped = measured(
+        extent, encoding, clipped = measure(
             collection.read,
             [p for p, is_test in enumerate(tests) if not is_test and p not in broken],
             [p for p, is_test in enumerate(tests) if is_test and p not in broken],
@@ -219,7 +223,7 @@ def _source(collection: Collection, survey: _Survey, options: ReaderOptions, pro
             "the values of the files, which have 16 bits, over all levels"
         ]
 
-    return store.Source(
+    return store.DecodedSource(
         name=collection.name,
         class_names=collection.class_names,
         shape=survey.shape,
@@ -240,9 +244,9 @@ def _images(
     levels: set[int],
     extent: Extent | None,
     options: ReaderOptions,
-    progress: Progress,
+    progress: ReadProgress,
 ) -> Iterator[tuple[np.ndarray, int, bool | None]]:
-    """Decode all files, adding to `broken`, so that an error counts them all.
+    """Decode all files. Collect unreadable ones in `broken` first, so that an error counts them all.
 
     levels: receives the lowest and the highest value of each training image.
     """
@@ -253,7 +257,7 @@ def _images(
         except (InputError, OSError) as error:
             return _reason(collection, position, error)
         if image.shape[1:] != survey.shape[1:] or len(image) > survey.shape[0]:
-            return "has other pixels than its header says"
+            return "does not match its header"
         return image
 
     positions = [position for position in range(len(collection.files)) if position not in broken]
@@ -275,18 +279,18 @@ def _images(
         if not trained[collection.labels[position]]:
             name = collection.class_names[collection.labels[position]]
             raise InputError(
-                f"class {name!r} has no image that can be read, as {_shown(collection, position)} "
-                f"{broken[position]}: give it another"
+                f"class {name!r} has no readable image, as {_shown(collection, position)} "
+                f"{broken[position]}: add another image"
             )
     if collection.restamp() != collection.stamp:
         raise _changed()
 
 
 def _unreadable(collection: Collection, broken: dict[int, str]) -> InputError:
-    """Of one file, the error is about that; of more, about their number."""
+    """Return the error for one broken file, or for several with their number."""
     listed = _listed(collection, broken, _IN_ERROR)
     count = f"{len(broken)} of {len(collection.files)} images cannot be read: " if len(broken) > 1 else ""
-    return InputError(f"{count}{listed}; mend or remove what is broken, or leave it out by --skip-broken")
+    return InputError(f"{count}{listed}; repair or remove broken files, or leave them out with --skip-broken")
 
 
 def _listed(collection: Collection, broken: dict[int, str], most: int) -> str:
@@ -299,12 +303,12 @@ def _changed() -> InputError:
 
 
 def _shown(collection: Collection, position: int) -> str:
-    """A file's name on one line, in letters that can be printed."""
+    """Return a file's name on one line, in printable characters."""
     return " ".join(collection.files[position].encode(errors="replace").decode().split())
 
 
 def _reason(collection: Collection, position: int, error: InputError | OSError) -> str:
-    """Why a file is broken. Raises OSError, with its name, where it is not the file that is to blame."""
+    """Return the reason why a file is broken. Raise OSError, with its name, when the file is not the cause."""
     if isinstance(error, OSError):
         if error.errno not in _OF_THE_FILE:
             place = f"{collection.place}/{_shown(collection, position)}"
