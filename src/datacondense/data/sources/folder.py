@@ -15,7 +15,8 @@ from ..search_paths import ImageFiles
 from ..spec import check_names
 from ..splits import TESTS, TRAINS, named_like
 from . import file_tree
-from .collection import Collection, read_collection
+from .collection import Collection
+from .decoded_collection import read_collection
 from .file_tree import Tree
 from .image_files import EXTENSIONS, HEIF, UNREADABLE
 

@@ -14,7 +14,8 @@ from ..image_set import ImageSet
 from ..named import HubName, Named
 from ..options import ReaderOptions, ReadProgress
 from ..splits import TESTS, TRAINS, named_like
-from .collection import Collection, read_collection
+from .collection import Collection
+from .decoded_collection import read_collection
 from .file_tree import read_file
 from .hub_columns import Classes, find_columns, match_names, read_labels
 from .hub_download import Absent, download, is_local, root, state

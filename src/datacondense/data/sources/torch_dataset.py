@@ -71,15 +71,12 @@ def from_torch(
             names = list(names)
         colour = _with_channels(images, channels)
         train = image_set(colour, labels, name=name, class_names=names, flip=training.flip, copy=False)
-        if scale is not None:
-            train = _with_pixels(train, scale.source_extent)
+        train = train if scale is None else _with_pixels(train, scale.source_extent)
         if tested is None:
             return drop_small_classes(*split(train), training.min_per_class)
-        theirs = item_classes(test, len(test_labels))
-        by_name = class_names is None and names is not None and theirs.lists and not theirs.transformed
         with naming("test"):
-            if by_name and (len(own.lists) > 1 or theirs.lists != own.lists):
-                test_labels = theirs.named(test_labels, "the test set")
+            if class_names is None and names is not None:
+                test_labels = _matched(own, item_classes(test, len(test_labels)), test_labels)
             as_bytes = _with_pixels(train, None).spec
             tests = image_set(_with_channels(tested, channels), test_labels, spec=as_bytes, copy=False)
         return drop_small_classes(train, ImageSet(tests.images, tests.labels, train.spec), training.min_per_class)
@@ -104,6 +101,13 @@ def _named(own: ItemClasses, labels: list[Any]) -> tuple[list[Any], Sequence[str
         )
         return labels, None
     return labels, own.names
+
+
+def _matched(own: ItemClasses, theirs: ItemClasses, labels: list[Any]) -> list[Any]:
+    """Return labels of the test set, as names when both datasets have class names that differ."""
+    if not theirs.lists or theirs.transformed or (len(own.lists) == 1 and theirs.lists == own.lists):
+        return labels
+    return theirs.named(labels, "the test set")
 
 
 def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
