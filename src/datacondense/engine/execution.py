@@ -19,7 +19,7 @@ from ..networks import build
 from ..utils.distributed import Processes
 from ..utils.errors import InputError
 from ..utils.ranges import Batch, check_fields, plain_fields
-from ..utils.schema import DEVICE, Fields, Positive, check, parts
+from ..utils.schema import DEVICE, Fields, Positive, check, to_dict
 from .cost import forward_cost
 
 
@@ -86,7 +86,7 @@ class Execution:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Execution":
         """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or cannot be."""
-        return cls(**parts(check(values, ExecutionFields)))
+        return cls(**to_dict(check(values, ExecutionFields)))
 
     def halved(self) -> "Execution":
         """The one that holds half as much at a time; itself where that is least."""

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 
-from ..utils.signal_mask import undisturbed
+from ..utils.signal_mask import interrupts_blocked
 from .execution import Execution
 
 
@@ -23,7 +23,7 @@ def switches_for(execution: Execution) -> Iterator[None]:
             # uncompiled without a warning.
             from torch._dynamo import config
 
-            with undisturbed():  # the processes that compile would report Ctrl-C at length
+            with interrupts_blocked():  # the processes that compile would report Ctrl-C at length
                 _start_compilers()
             stack.enter_context(
                 config.patch(recompile_limit=1024, accumulated_recompile_limit=4096, fail_on_recompile_limit_hit=True)
