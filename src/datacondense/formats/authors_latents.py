@@ -47,10 +47,10 @@ def import_latents(
     if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
         raise InputError(f"{generator} holds no weights of a generator")
     with naming(generator):
-        made_by = BigGAN.of_weights(weights, train.spec)
+        made_by = BigGAN.from_weights(weights, train.spec)
     if z.shape[1] != made_by.latent:
         raise InputError(f"{path}: latents of {z.shape[1]} numbers, and {generator} takes {made_by.latent}")
-    generated = Generated.stored(made_by, z[chosen], "fp16")
+    generated = Generated.round_trip(made_by, z[chosen], "fp16")
     labels = train.labels.cpu()[chosen]
     made = SyntheticSet(generated.images(labels), labels, train.spec, {"latents": kind}, generated)
     record = {"file": path.name, "sha256": sha256([path, generator]), "sets": 1}

@@ -53,9 +53,14 @@ NETWORKS: dict[str, Callable[[Spec], Network]] = {
 
 
 def build(arch: str, spec: Spec) -> Network:
-    """The network `arch` for the images and classes of `spec`, with weights yet to be drawn by `reset`.
+    """Build a network. Its weights are not drawn yet: call `reset`.
 
-    Raises InputError for a name not in NETWORKS and for a Spec the network cannot serve.
+    Args:
+        arch: A name in NETWORKS.
+        spec: The images and classes that it is for.
+
+    Raises:
+        InputError: An unknown name, or a Spec that the network cannot serve.
     """
     if arch not in NETWORKS:
         raise unknown("arch", arch, NETWORKS)
@@ -64,7 +69,7 @@ def build(arch: str, spec: Spec) -> Network:
 
 
 def serving(archs: Sequence[str], spec: Spec) -> tuple[list[str], dict[str, str]]:
-    """Those of `archs` that serve `spec`, and for each of the others why it does not."""
+    """Return those of `archs` that serve `spec`, and for each of the others a message on why it does not."""
     refused: dict[str, str] = {}
     for arch in archs:
         try:
