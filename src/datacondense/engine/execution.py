@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """How a run computes: what was asked, and what is settled by rules that give the same answer each time."""
 
 import math

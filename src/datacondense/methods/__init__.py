@@ -34,7 +34,7 @@ METHODS: dict[str, type[Method]] = {
 
 def defaults(name: str) -> dict[str, Any]:
     """Return the default settings of a registered method, as files record them; required settings are left out."""
-    found = {}
+    found: dict[str, Any] = {}
     for one in fields(METHODS[name]):
         if one.init and one.default is not MISSING:
             found[one.name] = one.default

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Networks by their published names."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """The first block of a ConvNet in one pass over its images: convolution, InstanceNorm, ReLU, average pooling by 2.
 
 On images of one or three channels the first convolution is little arithmetic, but its result is the widest of the
@@ -157,5 +158,5 @@ def _compiled(function: Callable[..., Any], batched: Sequence[Tensor], *rest: An
     if function not in _COMPILED:
         _COMPILED[function] = torch.compile(function, dynamic=False)
     for argument in batched:
-        torch._dynamo.maybe_mark_dynamic(argument, 0)  # no public function does it for an op's inputs
+        torch._dynamo.maybe_mark_dynamic(argument, 0)  # pyright: ignore[reportPrivateUsage] (there is no public one)
     return _COMPILED[function](*batched, *rest)

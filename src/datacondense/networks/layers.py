@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Parts of several networks: norms, the first padding, the check of the image size."""
 
 from collections.abc import Callable

@@ -47,7 +47,7 @@ class Generated:
     def images(self, labels: Tensor) -> Tensor:
         """Decode normalised images (N, C, H, W) of classes `labels` (N,), on the CPU."""
         with torch.no_grad():
-            parts = zip(self.z.split(AT_ONCE), labels.cpu().split(AT_ONCE), strict=True)
+            parts = zip(torch.split(self.z, AT_ONCE), torch.split(labels.cpu(), AT_ONCE), strict=True)
             return torch.cat([self.generator(*part) for part in parts])
 
     def tensors(self) -> dict[str, Tensor]:

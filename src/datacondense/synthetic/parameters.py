@@ -91,7 +91,7 @@ class Latents(Synthetic):
         index = index.to(self.z.device)[classes]
         z = self.z[classes].gather(1, index[:, :, None].expand(-1, -1, self.z.shape[2]))
         labels = torch.arange(len(self.z), device=z.device)[classes, None].expand(index.shape)
-        parts = zip(z.flatten(0, 1).split(AT_ONCE), labels.flatten().split(AT_ONCE), strict=True)
+        parts = zip(torch.split(z.flatten(0, 1), AT_ONCE), torch.split(labels.flatten(), AT_ONCE), strict=True)
         return torch.cat([self.generator(*part) for part in parts]).unflatten(0, index.shape)
 
     def fault(self) -> str:

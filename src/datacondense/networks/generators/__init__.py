@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Generators of images from latent vectors, by name."""
 
 from collections.abc import Mapping
@@ -54,11 +55,11 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def shapes(name: str, spec: Spec, config: Mapping[str, Any]) -> dict[str, torch.Size]:
+def shapes(name: Any, spec: Spec, config: Mapping[str, Any]) -> dict[str, torch.Size]:
     """Return the name and shape of every weight that `build` would make, without making any.
 
     Args:
-        name: In GENERATORS.
+        name: A name in GENERATORS; anything, where it comes from a file.
         spec: The images and classes that it is for.
         config: As `Generator.config` gives it, from a file that may hold anything.
 

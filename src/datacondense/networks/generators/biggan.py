@@ -34,9 +34,10 @@ class BigGAN(Generator):
         self.output_layer = nn.Sequential(_Norm(width), nn.ReLU(), _Conv(width, 3, 3))
 
     def pixels(self, z: Tensor, labels: Tensor) -> Tensor:
-        x = self.linear(z).unflatten(1, (-1, _FIRST, _FIRST))
-        for (block,) in self.blocks:  # pyright: ignore (a list of one block, as in the published names)
-            x = block(x, labels)
+        x: Tensor = self.linear(z).unflatten(1, (-1, _FIRST, _FIRST))
+        for blocks in self.blocks:
+            assert isinstance(blocks, nn.ModuleList)  # of one block, as in the published names
+            x = blocks[0](x, labels)
         return (torch.tanh(self.output_layer(x)) + 1) / 2
 
     def config(self) -> dict[str, Any]:
