@@ -13,7 +13,7 @@ from datacondense import image_set, networks
 from datacondense.augment import parse, parse_training
 from datacondense.data.image_set import ImageSet, LabelledImages
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import Compile, decide
+from datacondense.engine.execution import Compile, Compute
 from datacondense.evaluation.train_and_test import Scoring
 from datacondense.methods import DC, DSA, DistributionMatching, Matching, Problem, differentiate
 from datacondense.training.loop import train_epoch as our_epoch
@@ -60,7 +60,7 @@ def condensing(name: str, method: Matching, real: ImageSet, ipc: int, group: str
 
 def iterations(method: Matching, real: ImageSet, ipc: int, device: str, compile: Compile) -> Step:
     """Return one iteration of a method, which goes on with the next each time it is called."""
-    execution = decide(method.arch, real.spec, 0, load=method.workload(ipc), device=device, compile=compile)
+    execution = Compute(device, compile=compile).plan(method.arch, real.spec, 0, method.workload(ipc))
     engine = Engine(execution)
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     synthetic = method.start(problem, Streams(0))
@@ -115,7 +115,7 @@ def training(real: ImageSet, ipc: int, epochs: int, device: str) -> Case:
 
 
 def _epochs(examples: LabelledImages, epochs: int, device: str, compile: Compile) -> Step:
-    engine = Engine(decide("ConvNet", examples.spec, 0, device=device, compile=compile))
+    engine = Engine(Compute(device, compile=compile).plan("ConvNet", examples.spec, 0))
     network = engine.prepare(networks.build("ConvNet", examples.spec))
     network.reset(Streams(0)("network"))
     sgd = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
@@ -162,7 +162,7 @@ def evaluation(real: ImageSet, ipc: int, nets: int, epochs: int, device: str) ->
     recipe = Recipe(epochs=epochs, augment=str(augment))
 
     def ours(nets: int, compile: Compile) -> Step:
-        engine = Engine(decide("ConvNet", spec, 0, device=device, compile=compile))
+        engine = Engine(Compute(device, compile=compile).plan("ConvNet", spec, 0))
         network = engine.prepare(networks.build("ConvNet", spec))
         here = test.to(engine.device)
         scoring = Scoring(

@@ -15,7 +15,7 @@ import torch
 from datacondense import Spec
 from datacondense.data.image_set import ImageSet
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import decide
+from datacondense.engine.execution import Compute
 from datacondense.methods import DistributionMatching, Problem, differentiate
 from datacondense.utils import hardware
 from datacondense.utils.streams import Streams
@@ -40,14 +40,8 @@ def iteration(options: argparse.Namespace) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     real = fake_tiny_imagenet(options.classes, options.per_class)
     method = DistributionMatching(arch="ConvNetD4", batch_real=options.batch_real)
-    execution = decide(
-        method.arch,
-        real.spec,
-        0,
-        load=method.workload(options.ipc),
-        compile="off",
-        classes_at_once=options.classes_at_once,
-    )
+    compute = Compute(compile="off", classes_at_once=options.classes_at_once)
+    execution = compute.plan(method.arch, real.spec, 0, method.workload(options.ipc))
     problem = Problem(real, options.ipc, method.arch, method.augment, Engine(execution))
     synthetic = method.start(problem, Streams(0))
     optimiser = method.optimiser(synthetic)

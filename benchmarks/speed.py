@@ -22,7 +22,7 @@ from figure import draw
 from torch.nn import functional as F
 
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import decide
+from datacondense.engine.execution import Compute
 from datacondense.engine.out_of_memory import peak_memory, release_memory
 from datacondense.utils import hardware
 from datacondense.utils.atomic import write_bytes
@@ -39,7 +39,7 @@ def matmul_rate(device: str) -> float:
     n = 1024 if device == "cpu" else 8192
     a, weight = torch.randn(n, n, device=device), torch.randn(n, n, 1, 1, device=device)
     image = torch.randn(1, n, 32, n // 32, device=device).contiguous(memory_format=torch.channels_last)  # n pixels
-    with Engine(decide("ConvNet", images().spec, 0, device=device)).active():
+    with Engine(Compute(device).plan("ConvNet", images().spec, 0)).active():
         best = min(
             min(seconds(lambda: a @ a, device), seconds(lambda: F.conv2d(image, weight), device)) for _ in range(20)
         )

@@ -7,6 +7,7 @@ from .data.image_set import ImageSet
 from .data.source import load
 from .data.sources.torch_dataset import from_torch
 from .data.spec import Spec
+from .engine.execution import Compute
 from .evaluation.evaluator import evaluate
 from .evaluation.score_log import keep_scores
 from .evaluation.scores import Scores
@@ -32,6 +33,7 @@ from .utils.errors import (
 __all__ = [
     "METHODS",
     "NETWORKS",
+    "Compute",
     "DamagedFile",
     "DataNotFound",
     "DatacondenseError",

@@ -10,7 +10,7 @@ from toy_methods import TOY
 
 from datacondense import METHODS, Progress, SyntheticSet, condense, evaluate
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import decide
+from datacondense.engine.execution import Compute
 from datacondense.methods import (
     DC,
     DSA,
@@ -158,7 +158,7 @@ def test_resumed_under_a_schedule_equals_uninterrupted(name: str, toy, tmp_path)
 def test_the_gradient_reaches_every_synthetic_image(name: str, arch: str, toy) -> None:
     method = method_class(name)(**{**TOY[name].settings(), "arch": arch})
     real = toy()
-    problem = Problem(real, 3, method.arch, method.augment, Engine(decide(method.arch, real.spec, 1)))
+    problem = Problem(real, 3, method.arch, method.augment, Engine(Compute().plan(method.arch, real.spec, 1)))
     synthetic = method.start(problem, Streams(0))
     loss = next(method.iterate(synthetic, problem, Streams(0).at(0)))
     differentiate(loss, synthetic)

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 
 import datacondense as dc
+from datacondense.evaluation.protocol import protocol_for
+from datacondense.experiments import experiment_plan, reproduction
+from datacondense.experiments.continual import learn_continually
+from datacondense.experiments.scenario import Scenario
 from datacondense.methods import DistributionMatching, Random
 from datacondense.report import write_report
 
@@ -26,6 +30,12 @@ QUICK: dict[str, Any] = {"arch": "MLP", "iterations": 1, "batch_real": 4}
         ({"time_budget": float("nan")}, "--time-budget nan: must be above 0"),
         ({"precision": "fp16"}, "--precision fp16: take one of auto, fp32, tf32, bf16"),
         ({"compile": True}, "--compile True: take one of auto, on, off"),
+        (
+            {"compute": dc.Compute(device="cpu"), "device": "cpu"},
+            "compute and device exclude each other: set device in",
+        ),
+        ({"compute": dc.Compute(classes_at_once=0)}, "--classes-at-once 0: must be at least 1"),
+        ({"compute": "cpu"}, "compute='cpu' is no Compute: give one such as"),
     ],
     ids=str,
 )
@@ -50,3 +60,20 @@ def test_sets_networks_and_runs_are_asked_for_by_what_they_are(toy, tmp_path: Pa
     assert "Not evaluated yet" not in (tmp_path / "report.html").read_text()
     with pytest.raises(dc.InputError, match=r"--image-size 32.5: must be a whole number"):
         dc.load(f"folder:{tmp_path}", image_size=32.5)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_keyword_that_does_not_exist_is_named(toy, tmp_path: Path) -> None:
+    wrong: Any = {"devise": "cpu"}
+    train = toy()
+    plan = experiment_plan.plan_experiment("dm/mnist/1")
+    calls = [
+        lambda: dc.condense(Random(), train, 1, **wrong),
+        lambda: dc.estimate(Random(), train, 1, **wrong),
+        lambda: dc.evaluate(train, train, **wrong),
+        lambda: protocol_for(train, **wrong),
+        lambda: reproduction.reproduce(plan, train, train, **wrong),
+        lambda: learn_continually(Random(), train, train, Scenario(), tmp_path, **wrong),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=r"\(\) got an unexpected keyword argument 'devise'"):
+            call()

@@ -15,7 +15,8 @@ from toy_methods import TOY
 from datacondense import InputError, SyntheticSet, condense, load_set
 from datacondense.cli.app import main
 from datacondense.evaluation.baselines import baselines
-from datacondense.experiments.continual import Scenario, learn_continually
+from datacondense.experiments.continual import learn_continually
+from datacondense.experiments.scenario import Scenario
 from datacondense.formats import FORMATS, export, import_sets
 from datacondense.methods import DistributionMatching, Matching, Random, Selection
 from datacondense.methods.small_classes import JITTER, jitter_copies

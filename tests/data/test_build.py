@@ -252,9 +252,10 @@ def test_fewer_than_two_classes_are_refused() -> None:
         ({"name": "a\tb"}, "name of the data 'a\\\\tb' is not one line"),
     ],
 )
-def test_names_that_no_artefact_can_hold_are_refused(given: dict, message: str) -> None:
+def test_names_that_no_artefact_can_hold_are_refused(given: dict[str, Any], message: str) -> None:
+    options: dict[str, Any] = {"name": "toy", **given}
     with pytest.raises(InputError, match=message):
-        image_set(pixels(6, 4, 5), LABELS, **{"name": "toy", **given})
+        image_set(pixels(6, 4, 5), LABELS, **options)
 
 
 def test_one_class_is_refused() -> None:

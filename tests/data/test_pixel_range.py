@@ -151,7 +151,7 @@ def test_one_value_in_all_files_is_no_range(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--pixel-range own: all pixels are 5, which is no range to scale"):
         load(source, pixel_range="own")
     assert left() == []
-    with pytest.raises(InputError, match="--pixel-range is of no use to digits"):
+    with pytest.raises(InputError, match="--pixel-range does not apply to digits"):
         load("digits", pixel_range="own")
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from datacondense import InputError, Spec
 from datacondense.engine import engine as engine_module
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import Execution, Workload, decide
+from datacondense.engine.execution import Compute, Execution, Workload
 from datacondense.engine.torch_switches import cuda_switches
 from datacondense.methods.distances import layerwise
 from datacondense.networks import build
@@ -119,14 +119,14 @@ def test_few_classes_at_once_where_memory_would_not_do() -> None:
     names = tuple(map(str, range(200)))
     spec = Spec("x", names, (3, 64, 64), (0.5,) * 3, (0.5,) * 3)
     load = Workload(passes=1, real=256, synthetic=10)
-    assert 1 <= decide("ConvNetD4", spec, 1, load=load).classes_at_once < 20
-    assert decide("ConvNetD4", spec, 1, load=load, classes_at_once=500).classes_at_once == 200
-    assert decide("ConvNetD4", spec, 1).classes_at_once == 200
-    assert decide("ConvNetD4", spec, 1, load=Workload(passes=1, real=1, synthetic=10**6)).classes_at_once == 1
+    assert 1 <= Compute().plan("ConvNetD4", spec, 1, load=load).classes_at_once < 20
+    assert Compute(classes_at_once=500).plan("ConvNetD4", spec, 1, load=load).classes_at_once == 200
+    assert Compute().plan("ConvNetD4", spec, 1).classes_at_once == 200
+    assert Compute().plan("ConvNetD4", spec, 1, load=Workload(passes=1, real=1, synthetic=10**6)).classes_at_once == 1
     weights = Workload(passes=1, real=1, synthetic=1, gradients=6)
-    assert decide("ResNet18", spec, 1, load=weights).classes_at_once < 5
+    assert Compute().plan("ResNet18", spec, 1, load=weights).classes_at_once < 5
     with pytest.raises(InputError, match="--classes-at-once 0: must be at least 1"):
-        decide("ConvNetD4", spec, 1, load=load, classes_at_once=0)
+        Compute(classes_at_once=0).plan("ConvNetD4", spec, 1, load=load)
 
 
 def test_bf16_comes_back_as_float32_and_near() -> None:
@@ -156,23 +156,23 @@ def test_the_switches_of_a_gpu_are_set_and_put_back() -> None:
 
 
 def test_auto_compiles_long_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not decide("ConvNet", SPEC, 1000).compile
+    assert not Compute().plan("ConvNet", SPEC, 1000).compile
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    assert decide("ConvNet", SPEC, 10_000_000).compile
-    assert not decide("ConvNet", SPEC, 10_000_000, compile="off").compile
-    assert decide("ConvNet", SPEC, 1).precision == "fp32"
+    assert Compute().plan("ConvNet", SPEC, 10_000_000).compile
+    assert not Compute(compile="off").plan("ConvNet", SPEC, 10_000_000).compile
+    assert Compute().plan("ConvNet", SPEC, 1).precision == "fp32"
 
 
 def test_without_a_compiler_auto_runs_eager_and_on_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
-    assert not decide("ConvNet", SPEC, 10_000_000).compile
+    assert not Compute().plan("ConvNet", SPEC, 10_000_000).compile
     with pytest.raises(InputError, match=r"torch\.compile cannot work here: no compiler was found \(g\+\+\)"):
-        decide("ConvNet", SPEC, 1, compile="on")
+        Compute(compile="on").plan("ConvNet", SPEC, 1)
 
 
 def test_tf32_needs_a_gpu() -> None:
     with pytest.raises(InputError, match="--precision tf32 needs an NVIDIA GPU"):
-        decide("ConvNet", SPEC, 1, precision="tf32")
+        Compute(precision="tf32").plan("ConvNet", SPEC, 1)
 
 
 @pytest.mark.parametrize("n", [1, 3, 4, 5, 9])
@@ -200,7 +200,9 @@ def test_more_networks_than_pytorch_compiles_by_default_are_all_compiled() -> No
 
 
 def test_the_chunk_shrinks_as_images_grow() -> None:
-    chunks = [decide("ConvNet", Spec("x", ("a",), (3, s, s), (0.5,) * 3, (0.5,) * 3), 1).chunk for s in (8, 32, 64)]
+    chunks = [
+        Compute().plan("ConvNet", Spec("x", ("a",), (3, s, s), (0.5,) * 3, (0.5,) * 3), 1).chunk for s in (8, 32, 64)
+    ]
     assert chunks == [256, 32, 8]
 
 
@@ -215,4 +217,4 @@ def test_the_chunk_shrinks_as_images_grow() -> None:
 def test_a_device_that_is_not_there_is_refused(device: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(InputError, match=message):
-        decide("ConvNet", SPEC, 1, device=device)
+        Compute(device=device).plan("ConvNet", SPEC, 1)

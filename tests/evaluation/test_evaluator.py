@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from datacondense import ImageSet, InputError, Network, condense, evaluate
 from datacondense.augment import Siamese
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import Execution
+from datacondense.engine.execution import Compute, Execution
 from datacondense.evaluation.evaluator import join, together, train_share
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.methods import DistributionMatching, Random
@@ -189,10 +189,11 @@ def test_each_network_is_trained_by_one_process(toy, size: int) -> None:
     """Among more processes than networks some have none; over the sets each process has as many as any other."""
     train_set, test = toy(), toy(draw=1)
     protocol = protocol_for(train_set, archs=["MLP", "ConvNetD1"], nets=2, epochs=1)
-    of_one = train_share(protocol, train_set, test, ALONE).said
+    of_one = train_share(protocol, train_set, test, ALONE, Compute()).said
     trained = [0] * size
     for first in (0, 4, 8, 12, 16):
-        shares = [train_share(protocol, train_set, test, Processes(rank, size), first=first) for rank in range(size)]
+        ranks = [Processes(rank, size) for rank in range(size)]
+        shares = [train_share(protocol, train_set, test, one, Compute(), first=first) for one in ranks]
         keys = [net for share in shares for net in share.said]
         assert len(keys) == 4
         found = {net: said.tolist() for share in shares for net, said in share.said.items()}
@@ -204,7 +205,7 @@ def test_each_network_is_trained_by_one_process(toy, size: int) -> None:
 def test_scores_tell_of_the_smallest_chunk_of_any_process(toy) -> None:
     train_set, test = toy(), toy(draw=1)
     protocol = protocol_for(train_set, archs=["MLP"], nets=2, epochs=1)
-    one, other = (train_share(protocol, train_set, test, Processes(rank, 2)) for rank in range(2))
+    one, other = (train_share(protocol, train_set, test, Processes(rank, 2), Compute()) for rank in range(2))
     smaller = replace(other, executions={"MLP": other.executions["MLP"].halved()})
 
     class Gathering:

@@ -14,8 +14,9 @@ from toy_methods import TOY
 from datacondense import InputError, Progress, condense, evaluate, export, import_sets, load_set
 from datacondense.cli.app import main
 from datacondense.cli.commands import continual
-from datacondense.experiments.continual import RECORD, Scenario, class_order, learn_continually, load_record, parted
-from datacondense.experiments.rehearsal import of_classes
+from datacondense.experiments.continual import RECORD, learn_continually, load_record
+from datacondense.experiments.rehearsal import select_classes
+from datacondense.experiments.scenario import Scenario, class_order, split_into_steps
 from datacondense.formats import read_sets
 from datacondense.methods import METHODS, DistributionMatching, Random
 from datacondense.utils.errors import Stopped
@@ -45,13 +46,13 @@ def test_classes_come_in_the_published_order() -> None:
 
 
 def test_steps_have_equal_parts_or_the_first_ones_one_more() -> None:
-    assert parted([4, 1, 3, 0, 2, 5], 3) == [[4, 1], [3, 0], [2, 5]]
-    assert parted([4, 1, 3, 0, 2], 3) == [[4, 1], [3, 0], [2]]
+    assert split_into_steps([4, 1, 3, 0, 2, 5], 3) == [[4, 1], [3, 0], [2, 5]]
+    assert split_into_steps([4, 1, 3, 0, 2], 3) == [[4, 1], [3, 0], [2]]
 
 
 def test_the_images_of_some_classes_are_numbered_anew_and_keep_their_statistics(toy) -> None:
     real = toy(sizes=SIX)
-    part = of_classes(real, [4, 1])
+    part = select_classes(real, [4, 1])
     assert part.spec.class_names == (real.spec.class_names[4], real.spec.class_names[1])
     assert (part.spec.mean, part.spec.std) == (real.spec.mean, real.spec.std)
     assert part.counts.tolist() == [10, 9]

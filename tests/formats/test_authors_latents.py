@@ -73,7 +73,7 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
         "--data arrays:set.npz --generator G.pth --ipc 0": "--ipc 0: must be at least 1",
         "--data arrays:set.npz --generator z_eff_all.pt": "these are no weights of a BigGAN",
         "--data arrays:set.npz --generator absent": "absent is not a file of torch.save",
-        "--data digits --generator G.pth": "it has 30 latents, one for each training image, and there are 1,437 images",
+        "--data digits --generator G.pth": "it has 30 latents for 1,437 training images: one for each is needed",
     }.items(),
 )
 def test_what_does_not_fit_is_refused(command: str, said: str, released, train: ImageSet, capsys) -> None:

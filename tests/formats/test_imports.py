@@ -19,7 +19,7 @@ import torch
 from datacondense import InputError, Spec, SyntheticSet, load_set
 from datacondense.cli.app import main
 from datacondense.formats import export, import_sets
-from datacondense.formats.accuracies import known
+from datacondense.formats.accuracies import known_accuracies
 from datacondense.pictures import to_png
 from datacondense.utils import hardware
 
@@ -54,7 +54,7 @@ def test_a_file_of_the_authors_imports_and_leaves_as_it_came() -> None:
     assert sets[1].provenance["published"] == {"ConvNet": [0.2, 0.1 * 3], "MLP": [float(np.float32(0.3))]}
     assert sets[1].provenance["settings"] == {"arch": "ConvNet", "augment": "none"}
     assert sets[1].provenance["imported"]["file"] == "res_DC_toy_ConvNet_2ipc.pt"
-    export(sets, "pt", "again.pt", scores=[known(one) for one in sets])
+    export(sets, "pt", "again.pt", scores=[known_accuracies(one) for one in sets])
     again = torch.load("again.pt", weights_only=False)
     assert again["accs_all_exps"] == content["accs_all_exps"]
     for (images, labels), (images2, labels2) in zip(content["data"], again["data"], strict=True):
@@ -72,7 +72,7 @@ def test_steps_of_class_incremental_learning_become_one_set_and_leave_as_they_ca
     assert back.labels.tolist() == [2, 2, 0, 0, 3, 3, 1, 1]
     assert back.provenance["steps"] == [["c", "a"], ["d", "b"]]
     assert back.provenance["settings"] == {"arch": "ConvNet"}
-    export([back], "pt", "again.pt", scores=[known(back)])
+    export([back], "pt", "again.pt", scores=[known_accuracies(back)])
     again = torch.load("again.pt", weights_only=True)
     assert list(again) == ["data", "accs_all_exps", "datacondense"]
     assert again["accs_all_exps"] == {"ConvNet": [0.25, 0.5, 0.75]}
@@ -391,7 +391,7 @@ def test_what_is_no_export_is_refused() -> None:
         with pytest.raises(InputError, match=message):
             import_sets(place, None, "back")
     torch.save({"data": [experiment(0)]}, "plain.pt")
-    with pytest.raises(InputError, match=r"plain\.pt does not say what its images are: name the data by --data"):
+    with pytest.raises(InputError, match=r"plain\.pt does not describe its images: name the data by --data"):
         import_sets("plain.pt", None, "back")
     Path("text.pt").write_text("hello")
     with pytest.raises(InputError, match=r"text\.pt"):

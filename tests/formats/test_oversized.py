@@ -174,6 +174,7 @@ def test_a_folder_whose_header_claims_large_images_is_refused(little_memory: Non
 @pytest.mark.parametrize("name", ["items", "keys", "values", "get", "__iter__", "__len__", "__getitem__"])
 @pytest.mark.parametrize("value", [3, None, "x", [1]])
 def test_a_dict_is_read_by_its_content_whatever_its_fields_are(name: str, value: Any) -> None:
+    torch.manual_seed(0)
     one: Any = OrderedDict(data=[[torch.randn(1, 1, 8, 8), torch.tensor([0])]], accs_all_exps=OrderedDict(MLP=[0.5]))
     for ordered in (one, one["accs_all_exps"]):
         ordered.__dict__[f"_{name[1:]}"] = value  # a name that does no harm while it is saved

@@ -20,21 +20,23 @@ from datacondense.cli.commands import continual
 from datacondense.cli.commands import evaluate as evaluate_command
 from datacondense.data.sources import store
 from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Compute
 from datacondense.evaluation import cached
 from datacondense.evaluation.evaluator import evaluate, evaluate_by
 from datacondense.evaluation.protocol import Protocol, protocol_for
 from datacondense.evaluation.score_log import keep_scores, kept_scores
-from datacondense.experiments import rehearsal, reproduction, results_page, sweep
-from datacondense.experiments.continual import Scenario, learn_continually, load_record
+from datacondense.experiments import experiment_plan, rehearsal, reproduction, results_page, sweep
+from datacondense.experiments.continual import learn_continually, load_record
+from datacondense.experiments.scenario import Scenario
 from datacondense.formats import destination
-from datacondense.formats.accuracies import known
+from datacondense.formats.accuracies import known_accuracies
 from datacondense.methods import DistributionMatching, Problem, Random
 from datacondense.report import command, comparison, footprint, page, reading, run_names, section, write_report
 from datacondense.report.process import process_frames
 from datacondense.run import loggers
 from datacondense.run.directory import RunDirectory, begun
 from datacondense.run.driver import condense
-from datacondense.run.job import settle
+from datacondense.run.job import plan_run
 from datacondense.run.loop import Session
 from datacondense.run.observers import Progress
 from datacondense.run.snapshots import load as load_snapshot
@@ -78,18 +80,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         condense(METHOD, real, 2, out="stopped", time_budget=1e-9)
         whole = evaluate(real, real, archs=["MLP"], nets=2, epochs=1)
         other = condense(Random(arch="MLP"), real, 2)
-        scores = evaluate_by(protocol(made), made, real, on_epoch=lambda: None, **HOW)
+        scores = evaluate_by(protocol(made), made, real, compute=Compute(**HOW), on_epoch=lambda: None)
         keep_scores("run", {"dm": scores, "whole": whole, "random": evaluate(other, real, nets=2, epochs=1)})
         entries = [{"iteration": iteration, "scores": scores.to_json()} for iteration in (0, 1, 3)]
         write_json(Path("run/process.json"), entries)
-        cached.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, HOW, ALONE)
+        cached.evaluate_once(protocol(made), made, real, Path("run"), lambda *_: None, Compute(**HOW), ALONE)
         for to in ("folder", "hf"):
             formats.export(made, to, to)
         formats.export([made, other], "npz", "several")
         formats.import_sets("folder", None, "imported")
         scenario = Scenario(steps=3, per_class=1, orders=1, nets=2, epochs=1, arch="MLP")
         learn_continually(Random(arch="MLP"), real, real, scenario, "continual")
-        planned = reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+        planned = experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
         record = reproduction._record(planned, [made], [scores])
         write_json(Path("record.json"), {**record, "asked": {}})
         yield folder
@@ -190,7 +192,7 @@ def test_provenance(work: Path) -> None:
         run_names.labels([made.provenance, {"method": "dm", "settings": {"arch": "MLP"}}])
         command.command(made.provenance)
         protocol_for(made)
-        known(made, work / "run")
+        known_accuracies(made, work / "run")
         footprint.of_set(made)
         section._facts(reading.Run(work / "run", "a", made))
         section._settings(reading.Run(work / "run", "a", made))
@@ -205,7 +207,7 @@ def test_provenance(work: Path) -> None:
         lambda value: write_tensors(path, tensors, value),
         Judge(),
         listed,
-        lambda: rehearsal.steps_of(dc.load_set(path), real, 2),
+        lambda: rehearsal.recorded_steps(dc.load_set(path), real, 2),
         seldom=[exported, lambda: about(dc.load_set(path), draw=True), lambda: run("storage", "run")],
         least=[lambda: resumed("run"), lambda: run("show", "run"), lambda: run("report", "run")],
     )
@@ -225,7 +227,7 @@ def test_steps_of_a_memory(work: Path) -> None:
 
     def parted() -> None:
         one = dc.load_set(path)
-        list(rehearsal.given(one, rehearsal.steps_of(one, toy(), 3), work / "parts"))
+        list(rehearsal.split_memory(one, rehearsal.recorded_steps(one, toy(), 3), work / "parts"))
 
     judge = Judge()
     judge("as it was", parted, learned)
@@ -237,7 +239,7 @@ def test_scores(work: Path) -> None:
     made = dc.load_set("run")
 
     def exported() -> None:
-        formats.export(made, "hf", "out-hf", scores=known(made, work / "run"), overwrite=True)
+        formats.export(made, "hf", "out-hf", scores=known_accuracies(made, work / "run"), overwrite=True)
 
     cases(
         json.loads(path.read_text()),
@@ -261,7 +263,10 @@ def test_process(work: Path) -> None:
 def test_evaluation(work: Path) -> None:
     path = work / "run/evaluation.json"
     kept = json.loads(path.read_text())
-    made, planned = dc.load_set("run"), reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, data="toy")
+    made, planned = (
+        dc.load_set("run"),
+        experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, data="toy"),
+    )
 
     def recorded() -> None:
         content = path.read_bytes()
@@ -359,7 +364,7 @@ def test_checkpoint(work: Path) -> None:
     run_json = json.loads((work / "stopped/run.json").read_text())
     write_json(work / "stopped/run.json", {**run_json, "status": "stopped"})
     (work / "stopped/checkpoint.previous.safetensors").unlink()
-    execution = settle(METHOD, toy(), 2)
+    execution = plan_run(METHOD, toy(), 2, Compute())
     engine = Engine(execution)
     log = (work / "stopped/log.jsonl").read_bytes()
 
@@ -411,25 +416,25 @@ def test_continual(work: Path) -> None:
         writes(path),
         Judge(),
         shown,
-        lambda: results_page.page(work / "results"),
+        lambda: results_page.render_page(work / "results"),
         seldom=[lambda: continual.show({"a": load_record(path)}, work / "figure.png")],
     )
 
 
 def test_reproduced(work: Path) -> None:
-    planned = reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+    planned = experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
     path = reproduction.record_path(planned, work / "results")
     path.parent.mkdir(parents=True)
     record = json.loads((work / "record.json").read_text())
 
     def known_before() -> None:
-        found = sweep.recorded(planned, work / "results", {})
+        found = sweep.newest_record(planned, work / "results", {})
         if found:
             assert isinstance(found.get("data_sha256"), str | None)
             for arch in found["scores"]:
-                results_page.row(found, arch)
+                results_page.compare(found, arch)
 
-    cases(record, writes(path), Judge(), known_before, lambda: results_page.page(work / "results"))
+    cases(record, writes(path), Judge(), known_before, lambda: results_page.render_page(work / "results"))
 
 
 def test_markers(work: Path) -> None:
@@ -446,7 +451,7 @@ def test_markers(work: Path) -> None:
 
         def imported(kind: str = kind) -> None:
             formats.import_sets(kind, None, "back", overwrite=True)
-            for one in formats.runs_in(Path("back")):
+            for one in formats.find_runs(Path("back")):
                 dc.load_set(one)
             shutil.rmtree("back")
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from datacondense import InputError, condense
 from datacondense.augment import parse
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import decide
+from datacondense.engine.execution import Compute
 from datacondense.methods import DC, DSA, Problem, differentiate
 from datacondense.methods.kmeans import representatives
 from datacondense.networks import build
@@ -62,7 +62,7 @@ def test_settings_that_make_no_sense_are_refused(wrong, message: str) -> None:
 
 def problem_for(method: DC, toy, ipc: int = 3) -> Problem:
     real = toy()
-    return Problem(real, ipc, method.arch, method.augment, Engine(decide(method.arch, real.spec, 1)))
+    return Problem(real, ipc, method.arch, method.augment, Engine(Compute().plan(method.arch, real.spec, 1)))
 
 
 def test_the_network_trains_on_the_images_between_updates_and_not_after_the_last(toy, monkeypatch) -> None:

@@ -145,8 +145,8 @@ def test_plugin_without_a_command(capsys) -> None:
 
 def test_a_setting_without_a_default_must_be_given(capsys) -> None:
     Path("bare.py").write_text(
-        f"{HEAD}from datacondense.methods import Workload\n@dataclass(frozen=True, kw_only=True)\n"
-        "class Bare(Matching):\n"
+        f"{HEAD}from datacondense.methods import Workload\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Bare(Matching):\n"
         "    power: float\n    def workload(self, ipc): return Workload(passes=0, real=1, synthetic=ipc)\n"
         "    def iterate(self, synthetic, problem, streams): yield synthetic().abs().pow(self.power).sum()\n"
     )

@@ -9,7 +9,7 @@ import torch
 from datacondense import InputError, Progress, Stopped, condense, estimate
 from datacondense.augment import parse
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import decide
+from datacondense.engine.execution import Compute
 from datacondense.methods import Forgetting, Herding, KCenter, Problem
 from datacondense.methods.herding import herd
 from datacondense.methods.k_center import farthest_points
@@ -63,7 +63,7 @@ def test_forgetting_counts_how_often_right_becomes_wrong() -> None:
 
 
 def learn(real, epochs: int = 4, tell=lambda done, what: None, arch: str = "ConvNetD1"):
-    engine = Engine(decide(arch, real.spec, 1))
+    engine = Engine(Compute().plan(arch, real.spec, 1))
     learning = Pretraining(
         real=real,
         arch=arch,
@@ -140,7 +140,7 @@ def test_real_images_of_each_class_are_chosen_once(method, toy) -> None:
 def test_embeddings_are_those_of_the_network_class_by_class(toy) -> None:
     real = toy(sizes=(7, 12))
     found = learn(real)
-    problem = Problem(real, 1, "ConvNetD1", "none", Engine(decide("ConvNetD1", real.spec, 1)))
+    problem = Problem(real, 1, "ConvNetD1", "none", Engine(Compute().plan("ConvNetD1", real.spec, 1)))
     expected = found.network.embed(real.spec.normalise(real.images[real.labels == 1]))
     assert torch.allclose(class_embeddings(problem, found, 1), expected, atol=1e-5)
 

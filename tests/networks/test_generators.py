@@ -9,7 +9,7 @@ from published_biggan import published
 from datacondense import ImageSet, InputError, Spec, image_set, load
 from datacondense.augment import parse
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import decide
+from datacondense.engine.execution import Compute
 from datacondense.networks.generators import GENERATORS, BigGAN, build
 from datacondense.synthetic.generated import Generated
 from datacondense.training import cached
@@ -134,7 +134,7 @@ math_nan = float("nan")
 def trained(
     kind: GeneratorKind, steps: int, real: ImageSet, tell: Callable[[float, str], None] = lambda done, what: None
 ):
-    engine = Engine(decide("ConvNetD1", real.spec, 1))
+    engine = Engine(Compute().plan("ConvNetD1", real.spec, 1))
     recipe = GeneratorRecipe(kind=kind, latent=8, width=32, steps=steps, batch=64)
     return train_generator(real, recipe, parse("crop_scale", real.spec), Streams(0), engine, tell)
 
@@ -192,7 +192,7 @@ def test_images_begin_grey_where_a_sigmoid_learns() -> None:
     pixels = torch.zeros(20, 28, 28)
     pixels[:, 8:20, 8:20] = torch.rand(20, 12, 12, generator=torch.Generator().manual_seed(0))
     real = image_set(pixels, torch.arange(20) % 2, name="squares")
-    engine = Engine(decide("ConvNetD1", real.spec, 1))
+    engine = Engine(Compute().plan("ConvNetD1", real.spec, 1))
     recipe = GeneratorRecipe(steps=12, batch=16)
     found = train_generator(real, recipe, parse("none", real.spec), Streams(0), engine, lambda done, what: None)
     made = found.generator.pixels(torch.zeros(2, recipe.latent), torch.arange(2)).mean(0)[0]

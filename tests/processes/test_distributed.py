@@ -154,7 +154,7 @@ def test_a_command_that_is_not_shared_waits_for_no_other_process(monkeypatch: py
 WAITING = """
 import sys, time, datetime
 import torch.distributed as dist
-from datacondense.distributed import all_processes
+from datacondense.utils.distributed import all_processes
 rank = int(sys.argv[1])
 store = dist.FileStore("store", 2)
 dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=datetime.timedelta(seconds=2))

@@ -105,7 +105,7 @@ def test_what_the_page_is_made_of_lies_in_the_runs(runs: Path, monkeypatch: pyte
     write_report([runs / "one"], "here.html")
     moved = runs.parent / "elsewhere"
     runs.rename(moved)
-    monkeypatch.setattr("datacondense.data.source.load", None)
+    monkeypatch.setattr("datacondense.data.source.DataSource.load", None)
     write_report([moved / "one"], "there.html")
     assert Path("here.html").read_text() == Path("there.html").read_text()
 

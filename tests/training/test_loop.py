@@ -4,7 +4,7 @@ import torch
 
 from datacondense.augment import parse
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import decide
+from datacondense.engine.execution import Compute
 from datacondense.networks import build
 from datacondense.training.loop import Training, train
 from datacondense.training.recipe import Recipe
@@ -13,7 +13,7 @@ from datacondense.utils.streams import Streams
 
 def test_a_training_that_was_put_down_is_taken_up_bit_for_bit(toy) -> None:
     real, recipe = toy(), Recipe(epochs=5, augment="crop", batch=50)
-    engine, augment = Engine(decide("ConvNetD1", real.spec, 1)), parse("crop", real.spec)
+    engine, augment = Engine(Compute().plan("ConvNetD1", real.spec, 1)), parse("crop", real.spec)
     whole, part, rest = (build("ConvNetD1", real.spec) for _ in range(3))
     train(whole, real, Streams(3), engine, recipe, augment=augment)
     for epochs in range(6):

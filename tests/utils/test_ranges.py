@@ -14,10 +14,10 @@ from datacondense import InputError, Method, condense, estimate, evaluate, keep_
 from datacondense.cli.app import COMMANDS, main
 from datacondense.cli.commands.condense import Condense
 from datacondense.data.spec import Spec
-from datacondense.experiments.continual import Scenario
+from datacondense.experiments.scenario import Scenario
 from datacondense.methods import METHODS, DistributionMatching
-from datacondense.run.driver import check
-from datacondense.training.recipe import Recipe
+from datacondense.run.checks import check_method
+from datacondense.training.loop import Recipe
 from datacondense.utils.ranges import check_arguments, check_fields, check_value
 
 ABSURD = [-1, 0, 2**31, 2**63, 10**400, -(2**63), 1e39, -1e39, math.nan, math.inf, -math.inf]
@@ -145,7 +145,7 @@ class Mine(Method):
     def check(self) -> None:
         pass
 
-    load = start = optimiser = iterate = None  # pyright: ignore
+    workload = start = optimiser = iterate = None  # pyright: ignore
 
 
 Mine.__abstractmethods__ = frozenset()
@@ -166,7 +166,7 @@ def test_settings_of_others_are_checked_too(settings: dict[str, Any], message: s
     with pytest.raises(InputError, match=message):
         check_fields(Mine(**settings))
     with pytest.raises(InputError, match=message):
-        check(Mine(**settings), toy(), 1)
+        check_method(Mine(**settings), toy(), 1)
 
 
 @pytest.mark.parametrize("value", INT_ONLY)
@@ -193,8 +193,9 @@ def test_what_may_be_left_out() -> None:
     ids=str,
 )
 def test_condense_checks_its_arguments(change: dict[str, Any], toy) -> None:
+    arguments: dict[str, Any] = {"ipc": 1, **change}
     with pytest.raises(InputError, match="must be"):
-        condense(DistributionMatching(iterations=0), toy(), **{"ipc": 1, **change})
+        condense(DistributionMatching(iterations=0), toy(), **arguments)
 
 
 @pytest.mark.parametrize("change", [{"nets": 0}, {"epochs": 10**9}, {"lr": 1e39}, {"batch": 0}, {"seed": -1}], ids=str)

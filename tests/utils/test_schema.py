@@ -15,17 +15,17 @@ from datacondense import DamagedFile, condense, evaluate, pictures
 from datacondense.cli.app import main
 from datacondense.data.sources import store
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import ExecutionFields
+from datacondense.engine.execution import Compute, ExecutionFields
 from datacondense.evaluation.score_log import keep_scores, kept_scores
 from datacondense.experiments.continual import load_record
-from datacondense.experiments.records import Reproduced
-from datacondense.experiments.rehearsal import steps_of
+from datacondense.experiments.records import ReproductionRecord
+from datacondense.experiments.rehearsal import recorded_steps
 from datacondense.formats import export, import_sets
 from datacondense.methods import DistributionMatching, Random
 from datacondense.report import write_report
 from datacondense.run import records
 from datacondense.run.directory import RunDirectory
-from datacondense.run.job import settle
+from datacondense.run.job import plan_run
 from datacondense.run.snapshots import load as load_snapshot
 from datacondense.synthetic.set import Header
 from datacondense.training.cached import TrainingCache
@@ -127,7 +127,7 @@ def test_every_record_in_the_repository_is_as_declared() -> None:
     lines = [line for path in Path("results").glob("*.jsonl") for line in path.read_text().splitlines()]
     assert lines
     for line in lines:
-        check(parse_json(line), Reproduced)
+        check(parse_json(line), ReproductionRecord)
     for path in Path("results").glob("continual/*.json"):
         load_record(path)
 
@@ -316,7 +316,7 @@ class Counting:
     ids=str,
 )
 def test_a_kept_training_that_does_not_fit_is_made_again(change: dict[str, torch.Tensor], toy) -> None:
-    engine = Engine(settle(METHOD, toy(), 1))
+    engine = Engine(plan_run(METHOD, toy(), 1, Compute()))
 
     def kept() -> TrainingCache:
         return TrainingCache("tests", toy(), Streams(0), engine, {"what": "counting"})
@@ -344,7 +344,7 @@ def test_steps_that_are_not_those_of_the_images(steps: list[list[str]], toy) -> 
     made = condense(Random(arch="MLP"), toy(), 1)
     one = dc.SyntheticSet(made.images, made.labels, made.spec, {"steps": steps})
     with pytest.raises(dc.InputError, match="do not have each class of its images once"):
-        steps_of(one, toy(), len(steps))
+        recorded_steps(one, toy(), len(steps))
 
 
 def test_accuracies_of_a_network_whose_name_is_a_path(toy, tmp_path) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from .._version import __version__
+from ..data.options import ReadOptions
 from ..engine.out_of_memory import is_out_of_memory
 from ..methods import METHODS, Method, method_class, plugins
 from ..utils.errors import DatacondenseError, InputError, LostProcess, Stopped
@@ -30,7 +31,6 @@ from .commands.storage import Storage
 from .display import OUT, complain, say, summary
 from .options import ComputingRun, Going
 from .parsing import parse
-from .reading import Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +184,7 @@ def _with_plugins(arguments: Sequence[str]) -> list[str]:
 
 def _check_settings(methods: Mapping[str, type[Method]], path: str) -> None:
     """Raises InputError where a setting would be an option that every run has."""
-    taken = {one.name for group in (Condense, Going, ComputingRun, Reading) for one in fields(group)}
+    taken = {one.name for group in (Condense, Going, ComputingRun, ReadOptions) for one in fields(group)}
     for name, cls in methods.items():
         clash = sorted({one.name for one in fields(cls)} & taken)
         if clash:

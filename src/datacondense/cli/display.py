@@ -1,6 +1,5 @@
 """What a run looks like in a terminal: progress with loss, speed and ETA; plain lines where there is no terminal."""
 
-import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
@@ -15,7 +14,7 @@ from rich.text import Text
 
 from ..evaluation.scores import Scores
 from ..run.observers import Progress
-from ..utils.text import printable
+from ..utils.text import percent_mean_std, printable
 from ..utils.timing import Pace, duration
 
 
@@ -212,8 +211,4 @@ def class_table(scores: Mapping[str, Scores], class_names: Sequence[str]) -> Tab
 
 def _percent(values: Sequence[float | None]) -> str:
     """Mean and standard deviation in percent; the mean alone of one value, a dash for a class without test images."""
-    numbers = [100 * value for value in values if value is not None]
-    if not numbers:
-        return "-"
-    mean = f"{statistics.fmean(numbers):.1f}"
-    return f"{mean} +- {statistics.stdev(numbers):.1f}" if len(numbers) > 1 else mean
+    return percent_mean_std(values, empty="-")

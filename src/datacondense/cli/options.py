@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
-from ..engine.execution import Compile, Precision
+from ..engine.execution import Compile, Compute, Precision
 from ..utils.errors import InputError
 from ..utils.paths import resolved
 from ..utils.ranges import Batch, Pause, Seconds, Snapshots, check_value
@@ -33,9 +33,9 @@ class Computing:
     compile: Compile = "auto"
     """torch.compile: auto compiles where the work is long enough to pay for it."""
 
-    def asked(self) -> dict[str, Any]:
-        """As arguments of `condense`, `evaluate` and others."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    def compute(self) -> Compute:
+        """Return the argument of `condense`, `evaluate` and others."""
+        return Compute(**{field.name: getattr(self, field.name) for field in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,31 +1,26 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-"""How a run computes: what was asked, and what is settled by rules that give the same answer each time."""
+"""Device, precision, compilation and chunks: `Compute` is what was asked, `Execution` what was settled."""
 
 import math
 import os
 import shutil
 import sysconfig
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
 import torch
 from msgspec import Meta
+from typing_extensions import TypedDict
 
 from ..data.spec import Spec
 from ..networks import build
 from ..utils.distributed import Processes
 from ..utils.errors import InputError
-from ..utils.ranges import Batch, check_arguments
-from ..utils.schema import (
-    DEVICE,
-    Fields,
-    Positive,
-    parts,
-)
-from ..utils.schema import check as check_fields
+from ..utils.ranges import Batch, check_fields, plain_fields
+from ..utils.schema import DEVICE, Fields, Positive, check, parts
 from .cost import forward_cost
 
 
@@ -90,60 +85,110 @@ class Execution:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Execution":
+    def from_json(cls, values: Mapping[str, Any]) -> "Execution":
         """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or cannot be."""
-        return cls(**parts(check_fields(fields, ExecutionFields)))
+        return cls(**parts(check(values, ExecutionFields)))
 
     def halved(self) -> "Execution":
         """The one that holds half as much at a time; itself where that is least."""
         return replace(self, chunk=max(self.chunk // 2, 1), classes_at_once=max(self.classes_at_once // 2, 1))
 
 
-def decide(
-    arch: str,
-    spec: Spec,
-    passes: int,
-    *,
-    load: Workload | None = None,
-    device: str = "auto",
-    precision: Precision = "auto",
-    compile: Compile = "auto",
-    classes_at_once: Batch | None = None,
-) -> Execution:
-    """Settle what was left to us, by rules that give the same answer each time on one machine.
+@final
+@dataclass(frozen=True)
+class Compute:
+    """Where and how networks are to compute, as asked; `plan` settles what is left open."""
 
-    passes: how many images the whole run will pass forward. `compile="auto"` compiles when the arithmetic on them is
-    long enough to pay for compiling and a compiler is there. `precision="auto"` is tf32 on a GPU and fp32 on a CPU.
-    load: what is held in memory; without `classes_at_once`, as many classes are compared together as fit 1 GiB (an
-    eighth of the memory of a GPU), at least one, and all without a load.
-    Raises InputError as `check` does, and for a number of classes below 1.
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N; auto takes a GPU where PyTorch sees one."""
+    precision: Precision = "auto"
+    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
+    compile: Compile = "auto"
+    """torch.compile: auto compiles where the work is long enough to pay for it, and a compiler is there."""
+    classes_at_once: Batch | None = None
+    """Classes whose images are compared together; fewer need less memory. None takes as many as fit."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def plan(self, arch: str, spec: Spec, passes: int, load: Workload | None = None) -> Execution:
+        """Settle what was left open, by rules that give the same answer each time on one machine.
+
+        Without `classes_at_once`, as many classes are compared together as fit 1 GiB (an eighth of the memory of a
+        GPU), at least one; all of them without a load.
+
+        Args:
+            arch: architecture of the networks.
+            spec: of the images.
+            passes: images that the whole run passes forward; they decide whether compilation pays.
+            load: what one iteration holds in memory.
+
+        Returns:
+            The execution, which this machine can run.
+
+        Raises:
+            InputError: a field is out of range, or this machine lacks the device, the precision or the compiler.
+        """
+        check_fields(self)
+        device = resolve_device(self.device)
+        kind = _kind(device)
+        memory = _memory(device) if kind == "cuda" else None
+        with torch.device("meta"):
+            network = build(arch, spec)
+            flops, widest, layers = forward_cost(network, spec)
+        classes = self.classes_at_once
+        if classes is None and load is not None:
+            weights = 4 * sum(weight.numel() for weight in network.parameters())
+            images = 4 * 4 * math.prod(spec.shape) * load.real  # as sampled, augmented, and twice in between
+            per_class = images + layers * load.synthetic + weights * load.gradients
+            classes = (memory // _HELD_SHARE if memory else _HELD_BYTES) // max(per_class, 1)
+        pays = passes * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
+        chunk_bytes = memory // _CHUNK_SHARE if memory else _CHUNK_BYTES
+        execution = Execution(
+            device=device,
+            precision=_PRECISION[kind] if self.precision == "auto" else self.precision,
+            compile=self.compile == "on" or (self.compile == "auto" and pays),
+            chunk=_power_of_two(chunk_bytes // widest, 8, 256 if kind == "cpu" else 8192),
+            classes_at_once=spec.classes if classes is None else min(max(classes, 1), spec.classes),
+            threads=torch.get_num_threads(),
+        )
+        check_available(execution)
+        return execution
+
+
+class ComputeOptions(TypedDict, total=False):
+    """Short forms of the fields of `Compute`, as keywords."""
+
+    device: str
+    """auto, cpu, cuda or cuda:N."""
+    precision: Precision
+    """Arithmetic of the networks: auto, fp32, tf32 or bf16."""
+    compile: Compile
+    """torch.compile: auto, on or off."""
+
+
+class RunComputeOptions(ComputeOptions, total=False):
+    """Short forms of all fields of `Compute`, as keywords."""
+
+    classes_at_once: Batch | None
+    """Classes whose images are compared together; fewer need less memory. None takes as many as fit."""
+
+
+def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Compute:
+    """Return `compute`, or the one that the short forms among `options` make up.
+
+    Raises:
+        InputError: both are there, or a value is out of range.
     """
-    check_arguments(decide, classes_at_once=classes_at_once, precision=precision, compile=compile)
-    device = settled(device)
-    kind = _kind(device)
-    memory = _memory(device) if kind == "cuda" else None
-    with torch.device("meta"):
-        network = build(arch, spec)
-        flops, widest, layers = forward_cost(network, spec)
-    if classes_at_once is None and load is not None:
-        weights = 4 * sum(weight.numel() for weight in network.parameters())
-        images = 4 * 4 * math.prod(spec.shape) * load.real  # as sampled, augmented, and twice in between
-        of_class = images + layers * load.synthetic + weights * load.gradients
-        classes_at_once = (memory // _HELD_SHARE if memory else _HELD_BYTES) // max(of_class, 1)
-    elif classes_at_once is None:
-        classes_at_once = spec.classes
-    pays = passes * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
-    chunk_bytes = memory // _CHUNK_SHARE if memory else _CHUNK_BYTES
-    execution = Execution(
-        device=device,
-        precision=_PRECISION[kind] if precision == "auto" else precision,
-        compile=compile == "on" or (compile == "auto" and pays),
-        chunk=_power_of_two(chunk_bytes // widest, 8, 256 if kind == "cpu" else 8192),
-        classes_at_once=min(max(classes_at_once, 1), spec.classes),
-        threads=torch.get_num_threads(),
-    )
-    check(execution)
-    return execution
+    short = {field.name: options[field.name] for field in fields(Compute) if field.name in options}
+    if compute is None:
+        compute = Compute(**short)
+    elif not isinstance(compute, Compute):  # pyright: ignore[reportUnnecessaryIsInstance] (callers may lack types)
+        raise InputError(f"compute={compute!r} is no Compute: give one such as datacondense.Compute(device='cpu')")
+    elif short:
+        raise InputError(f"compute and {', '.join(short)} exclude each other: set {', '.join(short)} in compute")
+    check_fields(compute)
+    return plain_fields(compute)
 
 
 def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) -> int:
@@ -162,8 +207,8 @@ def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) ->
     return max(_memory(execution.device) // _HELD_SHARE // of_network, 1)
 
 
-def settled(device: str) -> str:
-    """The device that is meant by one that was asked for, which may be auto. Raises InputError for an unknown one."""
+def resolve_device(device: str) -> str:
+    """Return the device that is meant, which auto leaves open. Raises InputError for an unknown one."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     _check_device(device)
@@ -176,7 +221,7 @@ def check_shared(device: str, processes: Processes) -> None:
         raise InputError(f"--device {device}: with several processes take --device cuda, which is each one's own")
 
 
-def check(execution: Execution) -> None:
+def check_available(execution: Execution) -> None:
     """Raises InputError when this machine lacks the device, its precision or the compiler that an Execution needs."""
     kind = _kind(execution.device)
     _check_device(execution.device)

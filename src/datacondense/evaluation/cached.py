@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.image_set import ImageSet
+from ..engine.execution import Compute
 from ..run.directory import EVALUATION
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import Processes
@@ -39,27 +40,27 @@ def evaluate_once(
     test: ImageSet,
     run: Path,
     on_epoch: Callable[[float, float], None],
-    how: dict[str, Any],
+    compute: Compute,
     processes: Processes,
 ) -> Scores:
     """Scores of a set, evaluated by `protocol` or read from `run`, where an earlier call has left them.
 
-    on_epoch: told after each training epoch how much work is done, of how much, as `milestones` has it. how: device,
-    precision and compile, as `evaluate_by` takes them.
+    on_epoch: called after each training epoch with the work that is done and all of it, as `milestones` has them.
     """
     sets = {"set_sha256": synthetic.fingerprint(), "test_sha256": test.fingerprint()}
+    how = {"device": compute.device, "precision": compute.precision, "compile": compute.compile}
     wanted = json.loads(json.dumps({"protocol": protocol.to_json(), **sets, **how}))
     path = run / EVALUATION
     kept = processes.agreed(lambda: _kept(path, wanted))
     if kept is not None:
         return kept
-    ends, total = milestones(protocol, synthetic, test, device=how["device"])
+    ends, total = milestones(protocol, synthetic, test, device=compute.device)
     left = iter(ends)
 
     def count() -> None:
         on_epoch(next(left), total)
 
-    scores = evaluate_by(protocol, synthetic, test, on_epoch=count, processes=processes, **how)
+    scores = evaluate_by(protocol, synthetic, test, compute=compute, on_epoch=count, processes=processes)
     if processes.leads:
         with writing(run):
             write_json(path, {"asked": wanted, "scores": scores.to_json()})

@@ -4,67 +4,80 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, final, get_type_hints
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from .. import networks
 from ..augment import parse_training
 from ..data.image_set import ImageSet
 from ..engine.cost import training_cost
 from ..engine.engine import Engine
-from ..engine.execution import Compile, Execution, Precision, check_shared, decide, settled
+from ..engine.execution import (
+    Compute,
+    ComputeOptions,
+    Execution,
+    check_shared,
+    resolve_compute,
+    resolve_device,
+)
 from ..synthetic.set import SyntheticSet
 from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import InputError
-from ..utils.ranges import Batch, Epochs, Networks, Rate, Seed
+from ..utils.keywords import check_keywords
 from ..utils.streams import Streams
-from .protocol import Protocol, protocol_for
+from .protocol import Protocol, ProtocolOptions, protocol_for
 from .scores import Scores
 from .train_and_test import Scoring
+
+
+class EvaluateOptions(ProtocolOptions, ComputeOptions, total=False):
+    """Keywords of `evaluate`, each of which may be left out.
+
+    `device`, `precision` and `compile` are short forms of the fields of `Compute`; they and `compute` exclude each
+    other.
+    """
 
 
 def evaluate(
     examples: SyntheticSet | ImageSet,
     test: ImageSet,
     *,
-    archs: Sequence[str] | None = None,
-    pool: str | None = None,
-    nets: Networks = 5,
-    epochs: Epochs | None = None,
-    lr: Rate | None = None,
-    batch: Batch | None = None,
-    augment: str = "auto",
-    seed: Seed = 0,
-    device: str = "auto",
-    precision: Precision = "auto",
-    compile: Compile = "auto",
+    compute: Compute | None = None,
     on_epoch: Callable[[], None] = lambda: None,
     processes: Processes | None = None,
+    **options: Unpack[EvaluateOptions],
 ) -> Scores:
-    """Train `nets` fresh networks of each architecture on `examples`; test each after its last epoch.
+    """Train fresh networks of each architecture on `examples`; test each after its last epoch.
 
-    examples: a synthetic set, or real images for comparison. test: real images of the same classes.
-    archs: networks, by default the one the set was made with. pool: a published pool of them in place of archs.
-    epochs: by default as published, 1000 with augmentation and 300 without. lr, batch: learning rate and batch of SGD,
-    by default 0.01 and 256. augment: auto takes what the set was
-    condensed under, and DC's rule for a set condensed without. seed: of the networks. device, precision, compile: as
-    in `condense`. Nothing is chosen by test accuracy.
-    on_epoch: called after every epoch of every network.
-    processes: who shares the networks, each with the same arguments; by default all of PyTorch's process group where
-    there is one. All get the scores, which are those of one process; the first alone calls on_epoch.
-    Raises InputError when the test images do not fit the set, for unknown names and for numbers that make no sense.
+    Nothing is chosen by test accuracy.
+
+    Args:
+        examples: a synthetic set, or real images for comparison.
+        test: real images of the same classes.
+        compute: device, precision and compilation, as in `condense`; `classes_at_once` does not apply.
+        on_epoch: called after every epoch of every network; of several processes the first alone calls it.
+        processes: processes that share the networks, each with the same arguments; by default all of PyTorch's process
+            group where there is one.
+        options: the keywords of `EvaluateOptions`.
+
+    Returns:
+        The scores; on all processes, and the same as those of one.
+
+    Raises:
+        InputError: the test images do not fit the set, a name is unknown, or a number is out of range.
     """
+    check_keywords("evaluate", EvaluateOptions, options)
     for one in (examples, test):
         if not isinstance(one, SyntheticSet | ImageSet):
             raise InputError(f"{one!r} is no set: give what load_set, condense or load returns")
-    protocol = protocol_for(
-        examples, archs=archs, pool=pool, nets=nets, epochs=epochs, lr=lr, batch=batch, augment=augment, seed=seed
-    )
-    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
-    return evaluate_by(protocol, examples, test, on_epoch=on_epoch, processes=processes, **how)
+    settings: Any = {name: value for name, value in options.items() if name not in get_type_hints(ComputeOptions)}
+    protocol = protocol_for(examples, **settings)
+    compute = resolve_compute(compute, options)
+    return evaluate_by(protocol, examples, test, compute=compute, on_epoch=on_epoch, processes=processes)
 
 
 def evaluate_by(
@@ -72,16 +85,13 @@ def evaluate_by(
     examples: SyntheticSet | ImageSet,
     test: ImageSet,
     *,
-    device: str = "auto",
-    precision: Precision = "auto",
-    compile: Compile = "auto",
+    compute: Compute,
     on_epoch: Callable[[], None] = lambda: None,
     processes: Processes | None = None,
 ) -> Scores:
-    """`evaluate` under a protocol that is settled."""
+    """Evaluate as `evaluate` does, under a protocol that is complete."""
     processes = all_processes() if processes is None else processes
-    how: dict[str, Any] = {"device": device, "precision": precision, "compile": compile}
-    return together(train_share(protocol, examples, test, processes, on_epoch=on_epoch, **how), processes)
+    return together(train_share(protocol, examples, test, processes, compute, on_epoch=on_epoch), processes)
 
 
 @final
@@ -102,24 +112,22 @@ def train_share(
     examples: SyntheticSet | ImageSet,
     test: ImageSet,
     processes: Processes,
+    compute: Compute,
     *,
     first: int = 0,
-    device: str = "auto",
-    precision: Precision = "auto",
-    compile: Compile = "auto",
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Share:
-    """Train the networks that are this process's, every W-th of W processes. Waits for no other.
+    """Train the networks that are this process's, every W-th of W processes. Wait for no other.
 
     first: the process that trains the first network; in an evaluation of several sets the next takes the next set's.
     """
-    check_shared(device, processes)
+    check_shared(compute.device, processes)
     _check_fit(examples, test)
     started = time.perf_counter()
     executions = {}  # all of them first: what cannot run must not be found out after hours
     for arch, recipe in protocol.recipes.items():
         passes = protocol.nets * recipe.epochs * len(examples) * 3  # backward costs twice a forward
-        executions[arch] = decide(arch, test.spec, passes, device=device, precision=precision, compile=compile)
+        executions[arch] = compute.plan(arch, test.spec, passes)
     everything = [(arch, index) for arch in protocol.archs for index in range(protocol.nets)]
     mine = everything[(processes.rank - first) % processes.size :: processes.size]
     told = _standing_for_all(on_epoch, mine, protocol) if processes.leads else lambda: None
@@ -188,7 +196,7 @@ def milestones(
     """
     done, ends = 0.0, []
     for arch, recipe in protocol.recipes.items():
-        work = training_cost(arch, test.spec, settled(device))
+        work = training_cost(arch, test.spec, resolve_device(device))
         for _ in range(protocol.nets):
             for _ in range(recipe.epochs):
                 done += work.epoch(len(examples), recipe.batch)

@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, final
 
+from typing_extensions import TypedDict, Unpack
+
 from ..augment import parse_training
 from ..data.image_set import ImageSet
 from ..networks import pool_archs, serving
 from ..synthetic.set import SyntheticSet
 from ..training.recipe import Recipe
 from ..utils.errors import InputError
-from ..utils.ranges import Batch, Epochs, Networks, Rate, Seed, check_arguments, plain
+from ..utils.keywords import check_keywords
+from ..utils.ranges import Batch, Epochs, Networks, Rate, Seed, plain
 
 
 @final
@@ -50,27 +53,36 @@ class Protocol:
         return {"recipes": recipes, "nets": self.nets, "seed": self.seed}
 
 
-def protocol_for(
-    examples: SyntheticSet | ImageSet,
-    *,
-    archs: Sequence[str] | None = None,
-    pool: str | None = None,
-    nets: Networks = 5,
-    epochs: Epochs | None = None,
-    lr: Rate | None = None,
-    batch: Batch | None = None,
-    augment: str = "auto",
-    seed: Seed = 0,
-) -> Protocol:
-    """Fill in what was left open: networks, augmentation, and the published epochs for each.
+class ProtocolOptions(TypedDict, total=False):
+    """Keywords that set a protocol, each of which may be left out."""
 
-    archs, or a published pool of them; by default the set's own network. A network of a pool that cannot serve the
-    images is left out, and a warning says so.
-    augment: auto takes what the set was condensed under; for a set condensed without, DC's rule (none, but
-    crop_scale_rotate on MNIST and crop_noise for ConvNetBN); for real images DSA's.
-    epochs: published are 1000 with augmentation and 300 without. lr, batch: of SGD, 0.01 and 256 by default.
-    Raises InputError for numbers that make no sense and for unknown names.
+    archs: Sequence[str] | str | None
+    """Networks by name; None takes the one that the set was made with."""
+    pool: str | None
+    """A published pool of networks in place of `archs`. A network of it that cannot serve the images is left out, with
+    a warning."""
+    nets: Networks
+    """Networks of each architecture, 5 by default."""
+    epochs: Epochs | None
+    """Training epochs; None takes the published 1000 with augmentation and 300 without."""
+    lr: Rate | None
+    """Learning rate of SGD; None takes 0.01."""
+    batch: Batch | None
+    """Batch of SGD; None takes 256."""
+    augment: str
+    """Augmentation; auto, the default, takes what the set was condensed under; for a set condensed without, DC's rule
+    (none, but crop_scale_rotate on MNIST and crop_noise for ConvNetBN); for real images DSA's."""
+    seed: Seed
+    """Seed of the networks, 0 by default."""
+
+
+def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOptions]) -> Protocol:
+    """Return the protocol that `options` set, with published values for what they leave open.
+
+    Raises InputError for numbers out of range and for unknown names.
     """
+    check_keywords("protocol_for", ProtocolOptions, options, "nets", "epochs", "lr", "batch", "seed")
+    archs, pool, augment = options.get("archs"), options.get("pool"), options.get("augment", "auto")
     settings: Mapping[str, Any] = examples.provenance.get("settings", {}) if isinstance(examples, SyntheticSet) else {}
     own = settings.get("arch", "ConvNet")
     archs = (archs,) if isinstance(archs, str) else archs
@@ -85,12 +97,11 @@ def protocol_for(
     if augment == "auto":
         augment = settings.get("augment", "auto")
         augment = "dc" if augment == "none" else augment
-    check_arguments(protocol_for, nets=nets, epochs=epochs, lr=lr, batch=batch, seed=seed)
-    nets, epochs, lr, batch, seed = map(plain, (nets, epochs, lr, batch, seed))
-    given = {name: value for name, value in {"lr": lr, "batch": batch}.items() if value is not None}
+    sgd = {name: plain(options.get(name)) for name in ("lr", "batch") if options.get(name) is not None}
+    epochs = plain(options.get("epochs"))
     recipes = {}
     for arch in archs or (own,):
         augmentation = parse_training(augment, examples.spec, arch)
         published = 1000 if augmentation else 300
-        recipes[arch] = Recipe(epochs=published if epochs is None else epochs, augment=str(augmentation), **given)
-    return Protocol(recipes=recipes, nets=nets, seed=seed)
+        recipes[arch] = Recipe(epochs=published if epochs is None else epochs, augment=str(augmentation), **sgd)
+    return Protocol(recipes=recipes, nets=plain(options.get("nets", 5)), seed=plain(options.get("seed", 0)))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import pictures
-from ..engine.execution import Execution, check
+from ..engine.execution import Execution, check_available
 from ..synthetic import set as set_file
 from ..synthetic.parameters import Synthetic
 from ..training.cached import alike, named, packed, part, unpack
@@ -257,7 +257,7 @@ def begun(
     check_fields(recorded, Resumable, place)
     before, now = _flat({key: recorded.get(key) for key in identity}), _flat(json.loads(json.dumps(identity)))
     if recorded["status"] != "complete":  # of those there is nothing left to compute
-        check(Execution.from_json(recorded["execution"]))
+        check_available(Execution.from_json(recorded["execution"]))
     kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine", "data")}
     different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     if "data_sha256" not in different:  # the same images, which only have another name now

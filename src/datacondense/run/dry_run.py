@@ -6,23 +6,25 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from ..data.image_set import ImageSet
 from ..engine.engine import Engine, equal_part
-from ..engine.execution import Compile, Execution, Precision
+from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_compute
 from ..engine.out_of_memory import peak_memory, retry_smaller
 from ..methods import Loss, Method, Problem, differentiate
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
-from ..utils.ranges import Seed, check_value
+from ..utils.keywords import check_keywords
+from ..utils.ranges import Seed, check_arguments
 from ..utils.streams import Streams
+from .checks import check_method, check_start, note_small_classes
 from .directory import pack_state
-from .driver import check, check_start, note_small_classes
-from .job import settle
+from .job import plan_run
 from .loop import taken_up
 
 _TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
@@ -61,31 +63,39 @@ def estimate(
     real: ImageSet,
     ipc: int,
     *,
-    seed: int = 0,
-    device: str = "auto",
-    precision: Precision = "auto",
-    compile: Compile = "auto",
-    classes_at_once: int | None = None,
+    seed: Seed = 0,
     start: SyntheticSet | None = None,
+    compute: Compute | None = None,
+    **options: Unpack[RunComputeOptions],
 ) -> Estimate:
-    """Foretell what `condense` with these arguments would take, and write nothing.
+    """Estimate the time and memory of `condense`; write nothing.
 
     Runs the method itself for some seconds after compilation, in memory. An iteration is put together from the mean
     update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E e.
     Where the terms of an update (groups of classes) take longer than these seconds, some of them stand for all.
-    Raises InputError as `condense` does.
+
+    Args:
+        method: the method with its settings, as in `condense`.
+        real: the training images.
+        ipc: synthetic images of each class.
+        seed: as in `condense`.
+        start: a set to start from, as in `condense`.
+        compute: device, precision, compilation and memory, as in `condense`.
+        options: `device`, `precision`, `compile` and `classes_at_once`, in place of `compute`.
+
+    Returns:
+        Seconds and bytes of the whole run, and how it would compute.
+
+    Raises:
+        InputError: an argument cannot be used.
     """
-    check_value("seed", seed, Seed)
-    check(method, real, ipc)
+    check_keywords("estimate", RunComputeOptions, options)
+    check_arguments(estimate, seed=seed)
+    compute = resolve_compute(compute, options)
+    check_method(method, real, ipc)
     check_start(start, method, real, ipc)
     note_small_classes(start, method, real, ipc)
-    asked: dict[str, Any] = {
-        "device": device,
-        "precision": precision,
-        "compile": compile,
-        "classes_at_once": classes_at_once,
-    }
-    engine = Engine(settle(method, real, ipc, **asked))
+    engine = Engine(plan_run(method, real, ipc, compute))
     with engine.active(), peak_memory(engine.device) as peak:
         calibration = retry_smaller(lambda: _calibrate(method, real, ipc, seed, engine, start), engine, lambda: None)
     there = calibration.problem.real

@@ -1,12 +1,12 @@
-"""One call of `condense`, up to its first iteration: alone in its run directory, settled in how it computes."""
+"""One call of `condense`, up to its first iteration: alone in its run directory, with a plan of how it computes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from ..data.image_set import ImageSet
 from ..engine.engine import Engine
-from ..engine.execution import Compile, Execution, Precision, decide
+from ..engine.execution import Compute, Execution
 from ..methods import Method, Problem, method_name
 from ..synthetic import set as set_file
 from ..synthetic.set import SyntheticSet
@@ -29,8 +29,7 @@ class Job:
     real: ImageSet
     ipc: int
     seed: int
-    asked: Mapping[str, Any]
-    """How it is to compute."""
+    compute: Compute
     identity: Mapping[str, Any]
     """What must be the same when the run goes on."""
     origin: Mapping[str, Any]
@@ -45,7 +44,11 @@ class Job:
         for observer in self.observers:
             observer.message(text)
 
-    def settled(self, *, resume: bool, overwrite: bool) -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
+    def renamed(self, data: str) -> "Job":
+        """Return the job on the same images under another name."""
+        return replace(self, real=self.real.renamed(data), identity={**self.identity, "data": data})
+
+    def planned(self, *, resume: bool, overwrite: bool) -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
         """What a run to be resumed has recorded; how this one computes, or its set where nothing is left to compute."""
         directory = self.directory
         recorded = begun(directory, self.identity, resume=resume, overwrite=overwrite) if directory else None
@@ -59,7 +62,7 @@ class Job:
             return recorded, finished
         if recorded:
             return recorded, Execution.from_json(recorded["execution"])
-        return None, settle(self.method, self.real, self.ipc, **self.asked)
+        return None, plan_run(self.method, self.real, self.ipc, self.compute)
 
     def prepared(self, engine: Engine, recorded: Mapping[str, Any] | None, stop: Stop, snapshots: int) -> Session:
         """The session before its first iteration. Raises Stopped, with nothing written to the run directory."""
@@ -108,25 +111,8 @@ class Job:
             self.tell(f"{method_name(self.method)} has changed since the run began: its parts are not of one method")
 
 
-def settle(
-    method: Method,
-    real: ImageSet,
-    ipc: int,
-    *,
-    device: str = "auto",
-    precision: Precision = "auto",
-    compile: Compile = "auto",
-    classes_at_once: int | None = None,
-) -> Execution:
-    """How a fresh run computes that was asked for so."""
+def plan_run(method: Method, real: ImageSet, ipc: int, compute: Compute) -> Execution:
+    """Plan how a fresh run computes."""
     load = method.workload(ipc)
-    return decide(
-        method.arch,
-        real.spec,
-        method.iterations * real.spec.classes * load.passes + method.preparation(len(real)),
-        load=load,
-        device=device,
-        precision=precision,
-        compile=compile,
-        classes_at_once=classes_at_once,
-    )
+    passes = method.iterations * real.spec.classes * load.passes + method.preparation(len(real))
+    return compute.plan(method.arch, real.spec, passes, load)

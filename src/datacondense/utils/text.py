@@ -1,8 +1,11 @@
-"""Text out of files, made fit for a terminal, a page or the name of a file."""
+"""Text out of files, made fit for a terminal, a page or the name of a file; and mean +- deviation as text."""
 
 import hashlib
+import math
 import re
 import unicodedata
+from collections.abc import Sequence
+from statistics import fmean, stdev
 
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
@@ -34,6 +37,33 @@ def _escape(character: str) -> str:
     short = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}.get(character)
     code = ord(character)
     return short or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+
+
+def mean_std(mean: float, std: float | None, *, digits: int = 1, separator: str = " +- ") -> str:
+    """Return mean and standard deviation as text; the mean alone where `std` is None or NaN.
+
+    Args:
+        mean: in the unit to show, such as percent.
+        std: in the same unit.
+        digits: after the point.
+        separator: between the two.
+    """
+    deviation = "" if std is None or math.isnan(std) else f"{separator}{std:.{digits}f}"
+    return f"{mean:.{digits}f}{deviation}"
+
+
+def percent_mean_std(fractions: Sequence[float | None], *, separator: str = " +- ", empty: str = "") -> str:
+    """Return mean and sample standard deviation (n - 1) of fractions in percent.
+
+    Args:
+        fractions: in [0, 1]; None is left out.
+        separator: between the two.
+        empty: the text where no number is left.
+    """
+    percent = [100 * value for value in fractions if value is not None]
+    if not percent:
+        return empty
+    return mean_std(fmean(percent), stdev(percent) if len(percent) > 1 else None, separator=separator)
 
 
 def file_name(text: str) -> str:

@@ -14,8 +14,9 @@ from datasets import config
 from PIL import Image
 
 from datacondense import InputError, load
+from datacondense.data.named import HubName, Named
 from datacondense.data.options import silent
-from datacondense.data.source import absolute
+from datacondense.data.source import DataSource
 from datacondense.data.sources import hub
 from datacondense.utils import cache
 
@@ -270,19 +271,20 @@ def test_without_a_network_the_hub_is_soon_given_up() -> None:
 
 
 def named(**changes: Any):
+    """Read a dataset that is known by the name birds, with changes to what is known and to its columns and splits."""
+    where = {name: changes.pop(name) for name in ("image_column", "test") if name in changes}
     settings: dict[str, Any] = {
         "name": "birds",
-        "repo": "owner/birds",
-        "image_column": "image",
-        "label_column": "label",
         "class_names": ("Owl", "Wren"),
         "mean": (0.1, 0.2, 0.3),
         "std": (0.4, 0.5, 0.6),
         "flip": False,
         "shape": (3, 4, 6),
-        "progress": silent,
+        "layouts": (),
+        "obtain": "",
     }
-    return hub.read(**{**settings, **changes})
+    known = Named(**{**settings, **changes})
+    return hub.read_published(known, HubName(repo="owner/birds", **where), silent)
 
 
 def test_a_published_set_has_its_published_properties(tmp_path: Path) -> None:
@@ -324,9 +326,9 @@ def test_a_published_set_that_is_nowhere_is_absent() -> None:
 
 def test_places_for_the_record(tmp_path: Path) -> None:
     write(tmp_path / "birds")
-    assert absolute("hub:birds") == {"source": f"hub:{tmp_path / 'birds'}"}
-    assert absolute("hub:birds:small") == {"source": f"hub:{tmp_path / 'birds'}:small"}
-    assert absolute("hub:owner/birds:x", image_size=8) == {"source": "hub:owner/birds:x", "image_size": 8}
+    assert DataSource("hub:birds").to_json() == {"source": f"hub:{tmp_path / 'birds'}"}
+    assert DataSource("hub:birds:small").to_json() == {"source": f"hub:{tmp_path / 'birds'}:small"}
+    assert DataSource("hub:owner/birds:x", image_size=8).to_json() == {"source": "hub:owner/birds:x", "image_size": 8}
 
 
 def test_the_library_is_imported_only_where_it_is_needed() -> None:

@@ -13,7 +13,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, config, 
 from PIL import Image
 
 from datacondense import ImageSet, InputError, load
-from datacondense.data.named import NAMED
+from datacondense.data.named import NAMED, HubName, Named
 from datacondense.data.options import silent
 from datacondense.data.sources import hub
 from datacondense.data.sources.hub_columns import matched
@@ -286,14 +286,18 @@ def test_one_hot_rows() -> None:
 
 
 def published(names: Sequence[str], **splits: Dataset) -> tuple[ImageSet, ImageSet]:
-    return hub.read(
+    Path("owner").mkdir()
+    place = parquet("owner/set", **splits).removeprefix("hub:")
+    named = Named(
         name="animals",
-        repo=parquet("owner/set" if Path("owner").mkdir() is None else "", **splits).removeprefix("hub:"),
-        image_column="image",
-        label_column="label",
         class_names=tuple(names),
-        progress=silent,
+        shape=(1, 4, 4),
+        mean=(0.5,),
+        std=(0.5,),
+        layouts=(),
+        obtain="",
     )
+    return hub.read_published(named, HubName(repo=place), silent)
 
 
 def test_a_published_set_is_matched_with_the_names_by_which_it_is_known() -> None:

@@ -144,7 +144,7 @@ def test_what_makes_no_set_is_refused(wrong: dict, message: str) -> None:
 KILLED = """
 import os, signal
 import numpy as np
-from datacondense.data.store import Source, fetch
+from datacondense.data.sources.store import Source, fetch
 
 def images():
     yield np.zeros((1, 4, 5), np.uint8), 0, False

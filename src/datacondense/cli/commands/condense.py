@@ -5,14 +5,16 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import tyro
 from rich.table import Table
 
 from ...data.image_set import ImageSet
-from ...data.source import DATASETS, SOURCES, absolute
-from ...experiments.presets import CONTINUAL, PRESETS
+from ...data.options import ReadOptions
+from ...data.source import DATASETS, SOURCES, DataSource
+from ...experiments.continual_presets import CONTINUAL_PRESETS
+from ...experiments.presets import PRESETS
 from ...methods import METHODS, Method, method_name
 from ...networks import NETWORKS, POOLS
 from ...run.directory import RunDirectory
@@ -30,7 +32,7 @@ from ...utils.timing import duration
 from ..display import RunDisplay, say, summary
 from ..dry_run import foretelling
 from ..options import ComputingRun, Going, Plugins
-from ..reading import Reading, read
+from ..reading import read
 from ..tables import show_table
 from .report import report_on
 
@@ -59,12 +61,12 @@ class Condense(Generic[M]):
     method: M
     session: Going = field(default_factory=Going)
     computing: ComputingRun = field(default_factory=ComputingRun)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         began = time.perf_counter()
-        least = {"min_per_class": self.ipc} if self.drop_small_classes else {}
-        source = {"source": self.data, **self.reading.given(), **least}
+        least = self.ipc if self.drop_small_classes else 1
+        source = DataSource(self.data, **self.reading.non_default(), min_per_class=least)
         start = load_set(self.start) if self.start else None
         train, _ = read(source)
         name = method_name(self.method)
@@ -84,7 +86,7 @@ class Condense(Generic[M]):
         train: ImageSet,
         out: Path,
         start: SyntheticSet | None,
-        source: dict[str, Any],
+        source: DataSource,
         budget: float | None,
         every: float,
     ) -> None:
@@ -108,9 +110,9 @@ class Condense(Generic[M]):
                 checkpoint_every=every,
                 snapshots=self.session.snapshots,
                 start=start,
-                source=absolute(**source),
+                source=source.to_json(),
                 observers=[display, *live],
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
         made = result.provenance
         say(
@@ -139,7 +141,7 @@ class Condense(Generic[M]):
         return live
 
     def _foretell(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
-        foretold = estimate(self.method, train, self.ipc, seed=self.seed, start=start, **self.computing.asked())
+        foretold = estimate(self.method, train, self.ipc, seed=self.seed, start=start, compute=self.computing.compute())
         if all_processes().size > 1:
             say("for one process; several share the work")
         for line in foretelling(foretold, budget):
@@ -172,7 +174,7 @@ class List:
             for name, preset in PRESETS.items():
                 numbers = ", ".join(f"{arch} {mean}" for arch, (mean, _) in preset.published.items())
                 say(f"{name}: {preset.title}" + (f"; published {numbers}" if numbers else ""))
-            for name, experiment in CONTINUAL.items():
+            for name, experiment in CONTINUAL_PRESETS.items():
                 say(f"{name}: {experiment.title}")
             return
         names = {

@@ -9,20 +9,21 @@ from typing import Any
 from rich.table import Table
 
 from ...data.image_set import ImageSet
-from ...data.source import absolute
-from ...experiments.continual import Scenario, learn_continually, load_record
-from ...formats import Reading as PixelReading
-from ...formats import read_sets, runs_in
+from ...data.options import ReadOptions
+from ...data.source import DataSource
+from ...experiments.continual import learn_continually, load_record
+from ...experiments.scenario import Scenario
+from ...formats import PixelOptions, find_runs, read_sets
 from ...methods import METHODS, Method
 from ...synthetic.set import SyntheticSet, load_set
 from ...utils.distributed import all_processes
 from ...utils.errors import InputError, naming
 from ...utils.paths import resolved
-from ...utils.text import file_name
+from ...utils.text import file_name, mean_std
 from ...utils.timing import duration
 from ..display import RunDisplay, say
 from ..options import Computing, Plugins
-from ..reading import Reading, read
+from ..reading import read
 from ..settings import with_settings
 from ..tables import show_table
 
@@ -55,7 +56,7 @@ class Continual:
     overwrite: bool = False
     """Make everything anew."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if not self.memory and not self.beside:
@@ -67,7 +68,7 @@ class Continual:
             if name not in METHODS and not Path(name).exists() and (Path(name).suffix or len(Path(name).parts) > 1):
                 raise InputError(f"--memory {name}: there is no such file")
         methods = with_settings([name for name in self.memory if not _is_file(name)], self.set, arch=self.scenario.arch)
-        source = {"source": self.data, **self.reading.given()}
+        source = DataSource(self.data, **self.reading.non_default())
         train, test = read(source)
         scenario = self.scenario
         scenario.check(train.spec.classes)
@@ -87,9 +88,9 @@ class Continual:
                 scenario,
                 out / file_name(name),
                 name=name,
-                source=absolute(**source),
+                source=source.to_json(),
                 overwrite=self.overwrite,
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
         if all_processes().leads:
             out.mkdir(parents=True, exist_ok=True)
@@ -151,7 +152,7 @@ def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _percent(mean: float, std: float | None) -> str:
-    return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} +- {100 * std:.1f}"
+    return mean_std(100 * mean, None if std is None else 100 * std)
 
 
 def _records(place: Path) -> Sequence[Path]:
@@ -181,13 +182,13 @@ def _given(path: Path, train: ImageSet, steps: int) -> list[SyntheticSet]:
     """
     files = _of_steps(sorted(path.glob("*.pt")), path, steps) if path.is_dir() else [path]
     if path.is_dir() and not files:
-        return [load_set(run) for run in runs_in(path)]
+        return [load_set(run) for run in find_runs(path)]
     found = []
     for file in files:
         if file.suffix == ".safetensors":
             found.append(load_set(file))
             continue
-        sets = read_sets(file, train.spec, PixelReading(real=train)).sets
+        sets = read_sets(file, train.spec, PixelOptions(real=train)).sets
         with naming(file):
             if len(sets) != 1:
                 raise InputError(f"it holds {len(sets)} sets, not the steps of continual learning")

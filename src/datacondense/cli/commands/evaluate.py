@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 import tyro
 
 from ...data.image_set import ImageSet
+from ...data.options import ReadOptions
 from ...evaluation.baselines import baselines
 from ...evaluation.evaluator import Share, join, milestones, together, train_share
 from ...evaluation.protocol import Protocol, protocol_for
 from ...evaluation.score_log import keep_scores, unchanged
 from ...evaluation.scores import Scores
-from ...formats import runs_in
+from ...formats import find_runs
 from ...report.run_names import labels
 from ...run import snapshots
 from ...run.directory import PROCESS, SCORES
@@ -28,7 +29,7 @@ from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
 from ..display import RunDisplay, class_table, cross_table, say, score_table
 from ..options import Computing, check_target
-from ..reading import Reading, real_images
+from ..reading import real_images
 from ..tables import show_table
 from .report import report_on
 
@@ -92,12 +93,12 @@ class Evaluate:
     out: Path | None = None
     """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense evaluate RUN")
-        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        runs = [run for path in self.run_dirs for run in find_runs(path)]
         for run in runs:
             holder = writer(run)
             if holder:
@@ -230,9 +231,9 @@ class Evaluate:
                     row.examples,
                     test,
                     processes,
+                    self.computing.compute(),
                     first=first,
                     on_epoch=on_epoch,
-                    **self.computing.asked(),
                 )
                 shares.append(share)
                 first += row.protocol.nets * len(row.protocol.archs)

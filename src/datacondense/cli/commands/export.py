@@ -3,20 +3,21 @@
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
-from ...data.source import absolute, known_spec
+from ...data.options import ReadOptions
+from ...data.source import DataSource, known_spec
 from ...data.spec import Spec
-from ...formats import Format, Pixels, export, import_latents, import_sets, runs_in
-from ...formats.accuracies import known
-from ...formats.pixels import Real, Taken
+from ...formats import Format, PixelScale, export, find_runs, import_latents, import_sets
+from ...formats.accuracies import known_accuracies
+from ...formats.pixel_scale import DetectedScale, TrainingImages
 from ...synthetic.set import load_set
 from ...utils.errors import InputError
 from ...utils.ranges import Images
 from ..display import say
-from ..reading import Reading, read
+from ..reading import read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +45,14 @@ class Export:
         *places, dest = (*self.run_dirs, *([] if self.dest is None else [self.dest]))  # DEST may follow --to
         if not places:
             raise InputError(f"name runs and then what to write: datacondense export RUN --to {self.to} DEST")
-        runs = [run for place in places for run in runs_in(place)]
+        runs = [run for place in places for run in find_runs(place)]
         sets = [load_set(run) for run in runs]
         told = self.to in ("hf", "pt")
-        scores = [known(one, run if run.is_dir() else run.parent) for one, run in zip(sets, runs, strict=True) if told]
+        scores = [
+            known_accuracies(one, run if run.is_dir() else run.parent)
+            for one, run in zip(sets, runs, strict=True)
+            if told
+        ]
         export(
             sets,
             self.to,
@@ -76,8 +81,8 @@ class Import:
     data: str | None = None
     """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. What `export`
     writes says it by itself."""
-    reading: Reading = field(default_factory=Reading)
-    pixels: Pixels = "auto"
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    pixels: PixelScale = "auto"
     """What the pixels of others' files are: normalised, unit (0 to 1), bytes (0 to 255), or zca (whitened, MTT's
     default), which is undone by the training images. auto finds it out, or refuses where it cannot."""
     generator: Path | None = None
@@ -88,7 +93,7 @@ class Import:
     """Replace what an earlier import has written to DEST."""
 
     def run(self) -> None:
-        source = {"source": self.data, **self.reading.given()} if self.data else None
+        source = DataSource(self.data, **self.reading.non_default()) if self.data else None
         if self.generator is not None:
             if self.pixels != "auto":
                 raise InputError(f"--pixels {self.pixels}: latents have no pixels: leave it out")
@@ -101,35 +106,35 @@ class Import:
             self.file,
             spec,
             self.dest,
-            source=absolute(**source) if source else None,
+            source=source.to_json() if source else None,
             overwrite=self.overwrite,
             pixels=self.pixels,
             real=real,
         )
         taken = (load_set(runs[0]).provenance.get("imported") or {}).get("pixels")
-        if taken and not (found := Taken.from_json(taken)).worth_a_warning(self.pixels):
+        if taken and not (found := DetectedScale.from_json(taken)).deserves_warning(self.pixels):
             say(str(found))
         images = sum(len(load_set(run)) for run in runs)
         say(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
         known = load_set(runs[0]).provenance.get("source")
         say(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
 
-    def _data(self, source: dict[str, Any] | None) -> tuple[Spec | None, Real]:
+    def _data(self, source: DataSource | None) -> tuple[Spec | None, TrainingImages]:
         """What the sets were made from: the Spec, and what reads the training images where that is needed."""
         if source is None:
             return None, None
-        spec = known_spec(source["source"])
+        spec = known_spec(source.source)
         if spec is not None:
             return spec, lambda: read(source)[0]
         train, _ = read(source)
         return train.spec, train
 
-    def _import_latents(self, generator: Path, source: dict[str, Any] | None) -> None:
+    def _import_latents(self, generator: Path, source: DataSource | None) -> None:
         if source is None:
             raise InputError("--generator: name the training images, whose classes the latents have, by --data")
         train, _ = read(source)
         run = import_latents(
-            self.file, generator, train, self.dest, ipc=self.ipc, source=absolute(**source), overwrite=self.overwrite
+            self.file, generator, train, self.dest, ipc=self.ipc, source=source.to_json(), overwrite=self.overwrite
         )
         say(f"{len(load_set(run))} images of latents: {run}")
         say(f"next: datacondense evaluate {shlex.quote(str(run))}")

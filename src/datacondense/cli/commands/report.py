@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from ...formats import runs_in
+from ...formats import find_runs
 from ...run.directory import REPORT
 from ...utils.errors import InputError
 from ...utils.locks import writing
@@ -35,7 +35,7 @@ class Report:
     def run(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense report RUN")
-        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        runs = [run for path in self.run_dirs for run in find_runs(path)]
         out = self.out or runs[0] / REPORT
         check_target("--out", self.out)
         from ...report import write_report  # only here: its library of figures takes longer to import than all else

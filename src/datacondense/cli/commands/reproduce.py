@@ -9,13 +9,16 @@ import tyro
 from rich.table import Column, Table
 
 from ...data.image_set import ImageSet
-from ...data.source import absolute
+from ...data.options import ReadOptions
+from ...data.source import DataSource
 from ...engine.execution import check_shared
-from ...experiments.continual import Scenario, load_record
-from ...experiments.presets import CONTINUAL, ContinualPreset
-from ...experiments.reproduction import Plan, asked, plan, reproduce, variant
-from ...experiments.results_page import page, row
-from ...experiments.sweep import keeping_last, names, run_all
+from ...experiments.continual import load_record
+from ...experiments.continual_presets import CONTINUAL_PRESETS, ContinualPreset
+from ...experiments.experiment_plan import ExperimentPlan, plan_experiment, variant_name
+from ...experiments.reproduction import recorded_options, reproduce
+from ...experiments.results_page import compare, render_page
+from ...experiments.scenario import Scenario
+from ...experiments.sweep import cache_last, match_presets, run_sweep
 from ...methods import Method, method_name
 from ...utils.atomic import write_bytes
 from ...utils.distributed import ALONE, Processes, all_processes
@@ -26,7 +29,7 @@ from ...utils.ranges import Images, Iterations, Networks, Repeats, Scale
 from ...utils.timing import duration
 from ..display import RunDisplay, say
 from ..options import Computing, check_target
-from ..reading import Reading, read
+from ..reading import read
 from ..tables import show_table
 from .continual import FIGURE, learn, show
 from .report import report_on
@@ -67,7 +70,7 @@ class Reproduce:
     overwrite: bool = False
     """Condense all sets anew."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if self.all:
@@ -84,7 +87,7 @@ class Reproduce:
         record = self._reproduce(planned, self._read(planned.data, processes), processes)
         table = Table("tested on", "ours", "published", "difference", "n = sets x networks")
         for arch in record["scores"]:
-            table.add_row(arch, *row(record, arch), _count(record))
+            table.add_row(arch, *compare(record, arch), _count(record))
         show_table(table)
         spent = {part: duration(sum(seconds)) for part, seconds in record["seconds"].items()}
         say(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
@@ -97,12 +100,12 @@ class Reproduce:
             report_on([place / f"seed{seed}" for seed in range(planned.preset.sets)], place)
 
     def _run_continual(self, name: str) -> None:
-        if name not in CONTINUAL:
-            raise unknown("preset", name, CONTINUAL, listed_by="datacondense list presets")
-        preset = CONTINUAL[name]
+        if name not in CONTINUAL_PRESETS:
+            raise unknown("preset", name, CONTINUAL_PRESETS, listed_by="datacondense list presets")
+        preset = CONTINUAL_PRESETS[name]
         train, test, source = self._read(self.data or preset.data, all_processes())
         method, scenario = self._scenario(preset, train.spec.classes)
-        done = variant(
+        done = variant_name(
             name,
             data=self.data if self.data != preset.data else None,
             ipc=self.ipc if self.ipc != preset.per_class else None,
@@ -120,7 +123,7 @@ class Reproduce:
             source=source,
             overwrite=self.overwrite,
             as_published=self.scale == 1,
-            **self.computing.asked(),
+            compute=self.computing.compute(),
         )
         if all_processes().leads:
             folder = self.results / "continual"
@@ -156,22 +159,22 @@ class Reproduce:
     def _run_all(self) -> None:
         processes = all_processes()
         check_shared(self.computing.device, processes)
-        plans = [self._plan(name) for name in names(self.presets)]
-        data = keeping_last(lambda source: self._read(source, ALONE))
-        outcomes = run_all(
+        plans = [self._plan(name) for name in match_presets(self.presets)]
+        data = cache_last(lambda source: self._read(source, ALONE))
+        outcomes = run_sweep(
             plans,
             lambda planned: self._reproduce(planned, data(planned.data), ALONE),
             lambda planned: data(planned.data)[0].fingerprint(),
             processes,
             results=self.results,
-            asked=asked(self.reading.given(), self.computing.precision),
-            anew=self.overwrite,
+            options=recorded_options(self.reading.non_default(), self.computing.precision),
+            overwrite=self.overwrite,
         )
         name = Column("experiment", overflow="fold")
         table = Table(name, "tested on", "ours", "published", "difference", "n = sets x networks")
         for record in (outcome.record for outcome in outcomes if outcome.record):
             for arch in record["scores"]:
-                table.add_row(record["variant"], arch, *row(record, arch), _count(record))
+                table.add_row(record["variant"], arch, *compare(record, arch), _count(record))
         if table.row_count:
             show_table(table)
         failed = [outcome for outcome in outcomes if outcome.record is None]
@@ -180,8 +183,8 @@ class Reproduce:
         if failed:
             raise InputError(f"{len(failed)} of {len(plans)} experiments could not be run, for the reasons above")
 
-    def _plan(self, name: str) -> Plan:
-        return plan(
+    def _plan(self, name: str) -> ExperimentPlan:
+        return plan_experiment(
             name,
             sets=self.seeds,
             nets=self.nets,
@@ -193,10 +196,10 @@ class Reproduce:
         )
 
     def _read(self, data: str, processes: Processes) -> _Images:
-        source = {"source": data, **self.reading.given()}
-        return *read(source, processes), absolute(**source)
+        source = DataSource(data, **self.reading.non_default())
+        return *read(source, processes), source.to_json()
 
-    def _reproduce(self, planned: Plan, images: _Images, processes: Processes) -> Mapping[str, Any]:
+    def _reproduce(self, planned: ExperimentPlan, images: _Images, processes: Processes) -> Mapping[str, Any]:
         train, test, source = images
         with RunDisplay(planned.variant) as display:
             return reproduce(
@@ -210,7 +213,7 @@ class Reproduce:
                 observers=[display],
                 on_epoch=lambda done, total: display.step(done, total, f"networks {done / total:.0%}"),
                 processes=processes,
-                **self.computing.asked(),
+                compute=self.computing.compute(),
             )
 
 
@@ -244,5 +247,5 @@ class Results:
         if not self.results.is_dir():
             raise InputError(f"--results {self.results}: there is no such directory; `datacondense reproduce` makes it")
         check_target("--out", self.out)
-        write_bytes(self.out, page(self.results).encode())
+        write_bytes(self.out, render_page(self.results).encode())
         say(str(self.out))

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from ... import pictures
+from ...data.options import ReadOptions
 from ...data.spec import Spec
 from ...evaluation.score_log import unchanged
 from ...report import process
@@ -19,7 +20,7 @@ from ...utils.errors import InputError, Locked, unknown
 from ...utils.ranges import Images
 from ..display import say
 from ..options import check_target
-from ..reading import Reading, real_images
+from ..reading import real_images
 from .report import writing_in
 
 _LISTED = 20  # class names in an error
@@ -45,7 +46,7 @@ class Show:
     """Draw how the images came about, as a strip and as an animated GIF: for a run made with --snapshots."""
     data: str | None = None
     """Where the real images come from; by default what the set was made from."""
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
     out: Path | None = None
     """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), nearest-real.png,
     process.png or, of several sets, compared.png beside the first set. The GIF lies beside it under the suffix .gif."""

@@ -8,15 +8,15 @@ from numpy.lib.npyio import NpzFile
 from ...utils import hardware
 from ...utils.errors import DamagedFile, DataNotFound, InputError, naming, reason
 from ...utils.paths import expanded
-from ..build import image_set, tell
+from ..build import image_set, warn_of
 from ..image_set import ImageSet
-from ..options import Options, Progress
+from ..options import Progress, ReaderOptions
 from ..splits import drop_small, split
 from .npy import Declared, declared
 from .npz_layouts import layout
 
 
-def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, ImageSet]:
+def load(place: str, options: ReaderOptions, _progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train and test set of an .npz file with images and labels, as `data.image_set` takes them.
 
     Arrays are known by their names, as `npz_layouts.layout` says. Without those of a test set a fixed fifth of every
@@ -39,12 +39,12 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
             return drop_small(*_read(archive, path.stem, options), options.min_per_class)
 
 
-def _read(archive: NpzFile, name: str, options: Options) -> tuple[ImageSet, ImageSet]:
+def _read(archive: NpzFile, name: str, options: ReaderOptions) -> tuple[ImageSet, ImageSet]:
     for file in archive.files:
         if ".." in file or "/" in file or "\\" in file:
             raise InputError(f"it holds a member {file!r}, which is a path: write one with numpy.savez")
     known = layout(archive.files, lambda key: _header(archive, key))
-    tell(known.notes)
+    warn_of(known.notes)
     train = image_set(
         *(_array(archive, key) for key in known.train),
         name=name,

@@ -19,7 +19,8 @@ from ...utils.schema import (
     Sha256,
 )
 from ..image_set import ImageSet
-from ..options import Options, Progress
+from ..named import Named
+from ..options import Progress, ReaderOptions
 from . import parallel, store
 from .decode import VERSION, Extent, Size, decode, extremes, inspect, quiet
 from .measuring import measured
@@ -60,13 +61,13 @@ class Collection:
     restamp: Callable[[], str]
     """The same, of now."""
     notes: tuple[str, ...] = ()
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    flip: bool = True
-    rgb: bool = False
-    """Three channels even if every image is grey."""
-    shape: tuple[int, int, int] | None = None
-    """(C, H, W) that all images must have."""
+    known: Named | None = None
+    """The published dataset that these files are: its statistics hold, and all images must have its shape."""
+
+    @property
+    def rgb(self) -> bool:
+        """Store three channels even if every image is grey."""
+        return self.known is not None and self.known.shape[0] == 3
 
 
 @final
@@ -82,7 +83,7 @@ class _Survey:
     """Position -> why the file cannot be read."""
 
 
-def fetch(collection: Collection, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+def fetch(collection: Collection, options: ReaderOptions, progress: Progress) -> tuple[ImageSet, ImageSet]:
     """The train and the test set, out of the cache where the same files are in it.
 
     The key is of the files' content. Which one belongs to a stamp is kept as well, so that unchanged files need not
@@ -120,13 +121,25 @@ def _known(index: Path) -> str | None:
         return None
 
 
-def _settings(collection: Collection, options: Options) -> dict[str, Any]:
+def _settings(collection: Collection, options: ReaderOptions) -> dict[str, Any]:
     """All that the entry depends on besides the files."""
-    kept = ("name", "class_names", "notes", "mean", "std", "flip", "rgb", "shape")
-    return {**{name: getattr(collection, name) for name in kept}, "options": options.given()}
+    places = ("data_dir", "hold_out", "source", "validation")  # the decoded images do not depend on these
+    changed = {name: value for name, value in options.non_default().items() if name not in places}
+    known = collection.known
+    return {
+        "name": collection.name,
+        "class_names": collection.class_names,
+        "notes": collection.notes,
+        "mean": known and known.mean,
+        "std": known and known.std,
+        "flip": known is None or known.flip,
+        "rgb": collection.rgb,
+        "shape": known and known.shape,
+        "options": changed,
+    }
 
 
-def _survey(collection: Collection, options: Options, progress: Progress) -> _Survey:
+def _survey(collection: Collection, options: ReaderOptions, progress: Progress) -> _Survey:
     """Read every file once: its digest and its header."""
 
     def look(position: int) -> tuple[str, bool, Size] | tuple[str, str]:
@@ -168,15 +181,15 @@ def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_siz
             f"{other[0]}x{other[1]}: --image-size 32 makes all images squares of one size"
         )
     shape = (1 if grey else 3, size[1], size[0])
-    if collection.shape not in (None, shape):
+    if collection.known and collection.known.shape != shape:
         raise InputError(
-            f"images of {collection.name} have shape {shape} (C, H, W), expected {collection.shape}: "
+            f"images of {collection.name} have shape {shape} (C, H, W), expected {collection.known.shape}: "
             "these are other images"
         )
     return shape
 
 
-def _source(collection: Collection, survey: _Survey, options: Options, progress: Progress) -> store.Source:
+def _source(collection: Collection, survey: _Survey, options: ReaderOptions, progress: Progress) -> store.Source:
     broken, levels = dict(survey.broken), set[int]()
     extent, encoding, clipped = None, None, []
     if options.pixel_range == "own":
@@ -212,9 +225,9 @@ def _source(collection: Collection, survey: _Survey, options: Options, progress:
         shape=survey.shape,
         images=_images(collection, survey, broken, levels, extent, options, progress),
         notes=notes,
-        mean=collection.mean,
-        std=collection.std,
-        flip=collection.flip,
+        mean=collection.known and collection.known.mean,
+        std=collection.known and collection.known.std,
+        flip=collection.known is None or collection.known.flip,
         min_per_class=options.min_per_class,
         encoding=encoding,
     )
@@ -226,7 +239,7 @@ def _images(
     broken: dict[int, str],
     levels: set[int],
     extent: Extent | None,
-    options: Options,
+    options: ReaderOptions,
     progress: Progress,
 ) -> Iterator[tuple[np.ndarray, int, bool | None]]:
     """Decode all files, adding to `broken`, so that an error counts them all.

@@ -9,7 +9,9 @@ from ...utils.errors import DataNotFound, InputError, naming
 from ...utils.paths import expanded, resolved
 from ..image_set import ImageSet
 from ..label_values import alike
-from ..options import Options, Progress
+from ..named import Named
+from ..options import Progress, ReaderOptions
+from ..search_paths import Listing
 from ..spec import check_names
 from ..splits import TESTS, TRAINS, parts
 from . import file_tree
@@ -24,7 +26,7 @@ File = tuple[str, int, bool | None]
 """Path relative to the root, label, and whether for testing."""
 
 
-def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+def load(place: str, options: ReaderOptions, progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train and test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*, divided by `division.split`.
 
     PATH is a folder, or a zip file of one, which is read in place; a single folder around everything is looked through.
@@ -59,25 +61,13 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
         return fetch(collection, options, progress)
 
 
-def read_files(
-    name: str,
-    class_names: Sequence[str],
-    files: Sequence[tuple[Path, int, bool | None]],
-    options: Options,
-    progress: Progress,
-    *,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-    flip: bool = True,
-    rgb: bool = False,
-    shape: tuple[int, int, int] | None = None,
-) -> tuple[ImageSet, ImageSet]:
-    """Train and test set of image files that are listed somewhere: path, label, and whether for testing.
+def read_published(named: Named, files: Listing, progress: Progress) -> tuple[ImageSet, ImageSet]:
+    """Return the train and the test set of a published dataset whose image files are listed.
 
-    That is None of all files where a fixed fifth of each class is to be set aside. rgb: three channels even if all
-    images are grey. shape: (C, H, W) that they must have. Decoded and cached as those of `load`, and raises as it.
+    The images are decoded and cached as those of `load`. Raises as `load`, and InputError for images of another shape.
     """
-    paths = [str(path.absolute()) for path, _, _ in files]
+    labelled = [*files.train, *files.test]
+    paths = [str(path.absolute()) for path, _ in labelled]
     root = os.path.commonpath([path.rpartition("/")[0] for path in paths]) if paths else ""
 
     def stamp() -> str:
@@ -85,22 +75,18 @@ def read_files(
         return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
 
     collection = Collection(
-        name=name,
-        class_names=tuple(class_names),
+        name=named.name,
+        class_names=tuple(files.class_names),
         place=root,
         files=[os.path.relpath(path, root) for path in paths],
-        labels=[label for _, label, _ in files],
-        tests=None if not files or files[0][2] is None else [bool(test) for _, _, test in files],
+        labels=[label for _, label in labelled],
+        tests=[position >= len(files.train) for position in range(len(labelled))],
         read=lambda position: file_tree.read(paths[position]),
         stamp=stamp(),
         restamp=stamp,
-        mean=mean,
-        std=std,
-        flip=flip,
-        rgb=rgb,
-        shape=shape,
+        known=named,
     )
-    return fetch(collection, options, progress)
+    return fetch(collection, ReaderOptions(), progress)
 
 
 def _layout(found: Tree) -> tuple[tuple[str, ...], list[File], tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -11,7 +11,8 @@ import numpy as np
 from ...utils.errors import DataNotFound, InputError, naming
 from ...utils.paths import expanded
 from ..image_set import ImageSet
-from ..options import Options, Progress
+from ..named import HubName, Named
+from ..options import Progress, ReaderOptions
 from ..splits import TESTS, TRAINS, parts
 from .collection import Collection, fetch
 from .file_tree import read as read_file
@@ -34,7 +35,7 @@ class _Split:
     labels: np.ndarray
 
 
-def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
+def load(place: str, options: ReaderOptions, progress: Progress) -> tuple[ImageSet, ImageSet]:
     """Train and test set of OWNER/NAME on the hub, or of a folder that `datasets.load_dataset` reads.
 
     place: with the name of one of its configurations after a colon, where it has several. Images are in the only
@@ -54,62 +55,34 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
     return fetch(collection, options, progress)
 
 
-def read(
-    *,
-    name: str,
-    repo: str,
-    config: str | None = None,
-    image_column: str,
-    label_column: str,
-    train: str = "train",
-    test: str = "test",
-    class_names: tuple[str, ...] | None = None,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-    flip: bool = True,
-    shape: tuple[int, int, int] | None = None,
-    progress: Progress,
-) -> tuple[ImageSet, ImageSet]:
-    """A published set as the hub has it, with the class names, statistics and (C, H, W) under which it is known.
+def read_published(named: Named, where: HubName, progress: Progress) -> tuple[ImageSet, ImageSet]:
+    """Return the train and the test set of a published dataset, as the hub has it at `where`.
 
-    Raises Absent where the hub cannot be reached or does not have it, InputError where it has another set.
+    Raises Absent where the hub cannot be reached or does not have it, InputError where it has another dataset.
     """
-    options = Options(image_column=image_column, label_column=label_column)
-    place = f"{repo}:{config}" if config else repo
+    columns = ReaderOptions(image_column=where.image_column, label_column=where.label_column)
+    place = f"{where.repo}:{where.config}" if where.config else where.repo
     with naming(f"hub:{place}"):
-        before = state(repo)
-        tables = download(repo, config)
-        for split in (train, test):
+        before = state(where.repo)
+        tables = download(where.repo, where.config)
+        for split in (where.train, where.test):
             if split not in tables.splits:
                 raise InputError(f"there is no split {split!r}, only {', '.join(tables.splits)}")
-        image, label = find(tables.splits[train].features, options)
-        found = [labels(tables, split, label) for split in (train, test)]
+        image, label = find(tables.splits[where.train].features, columns)
+        found = [labels(tables, split, label) for split in (where.train, where.test)]
         for one in found:
             if not one.labelled:
                 raise InputError(f"split {one.split!r} has images without a label" if one.values else _empty(one.split))
         known = Classes(label, found[0])
-        places = np.array(matched(class_names or known.names, known.names))
-        both = [
+        class_names = named.class_names or known.names
+        places = np.array(matched(class_names, known.names))
+        train, test = (
             _Split(one.split, tables.splits[one.split].data.column(image), places[known.numbers_of(one)])
             for one in found
-        ]
-        stamp = [tables.splits[split]._fingerprint for split in (train, test)]
-    collection = _collection(
-        place,
-        name,
-        class_names or known.names,
-        both[0],
-        both[1],
-        stamp,
-        before,
-        (),
-        mean=mean,
-        std=std,
-        flip=flip,
-        shape=shape,
-        rgb=shape is not None and shape[0] == 3,
-    )
-    return fetch(collection, Options(), progress)
+        )
+        stamp = [tables.splits[split]._fingerprint for split in (where.train, where.test)]
+    collection = _collection(place, named.name, class_names, train, test, stamp, before)
+    return fetch(replace(collection, known=named), ReaderOptions(), progress)
 
 
 def absolute(place: str) -> str:
@@ -131,7 +104,7 @@ def _address(place: str) -> tuple[str, str | None]:
     return repo, config or None
 
 
-def _choose(tables: Tables, options: Options) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
+def _choose(tables: Tables, options: ReaderOptions) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
     """Training split, test split if any, class names, notes."""
     splits = tables.splits
     trains = parts(splits, TRAINS)
@@ -170,8 +143,7 @@ def _collection(
     test: _Split | None,
     stamp: Sequence[str | None],
     before: str,
-    notes: tuple[str, ...],
-    **published: Any,
+    notes: tuple[str, ...] = (),
 ) -> Collection:
     from datasets import config
     from huggingface_hub import constants
@@ -197,7 +169,6 @@ def _collection(
         stamp=identity(before),
         restamp=lambda: identity(state(repo)),
         notes=notes,
-        **published,
     )
 
 
@@ -219,4 +190,4 @@ def _reader(rows: Sequence[tuple[_Split, int]], roots: Sequence[Path]) -> Callab
     return content
 
 
-__all__ = ["Absent", "absolute", "load", "read"]
+__all__ = ["Absent", "absolute", "load", "read_published"]

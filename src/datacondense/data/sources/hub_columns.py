@@ -10,7 +10,7 @@ import numpy as np
 from ...utils.errors import InputError
 from ..label_values import alike
 from ..labels import classes_of, numbers_of
-from ..options import Options
+from ..options import ReaderOptions
 from .hub_tables import Tables
 
 _NONE = (None, -1)
@@ -20,7 +20,7 @@ _LABELS = ("label", "labels", "class", "classes", "class_name", "category", "tar
 """Names of columns that hold a class without saying so by their type."""
 
 
-def find(features: Mapping[str, Any], options: Options) -> tuple[str, str]:
+def find(features: Mapping[str, Any], options: ReaderOptions) -> tuple[str, str]:
     """Names of the columns of images and labels, by their types and what `options` name. Raises InputError."""
     import datasets
 

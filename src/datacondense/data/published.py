@@ -4,8 +4,8 @@ import warnings
 from pathlib import Path
 
 from .image_set import ImageSet
-from .named import NAMED, Found, Named
-from .options import Options, Progress
+from .named import NAMED, Found
+from .options import Progress
 from .readers import checksums
 from .search_paths import Listing
 from .sources import folder, hub
@@ -23,7 +23,7 @@ def load(name: str, data_dir: Path | None, progress: Progress) -> tuple[ImageSet
     if isinstance(found, Found):
         contents = found.contents()
         if isinstance(contents, Listing):
-            return _decoded(named, contents, progress)
+            return folder.read_published(named, contents, progress)
         packed = [path for path in found.paths if path.suffix == ".gz"]
         note = checksums.check(name, found.folder, contents.digests, packed)
         sets = found.build(contents)
@@ -33,37 +33,6 @@ def load(name: str, data_dir: Path | None, progress: Progress) -> tuple[ImageSet
     if named.hub is None:
         raise found.error()
     try:
-        return hub.read(
-            name=name,
-            repo=named.hub.repo,
-            config=named.hub.config,
-            image_column=named.hub.image_column,
-            label_column=named.hub.label_column,
-            train=named.hub.train,
-            test=named.hub.test,
-            class_names=named.class_names,
-            mean=named.mean,
-            std=named.std,
-            flip=named.flip,
-            shape=named.shape,
-            progress=progress,
-        )
+        return hub.read_published(named, named.hub, progress)
     except hub.Absent as error:
         raise found.error([f"the Hugging Face hub ({error})"]) from None
-
-
-def _decoded(named: Named, listing: Listing, progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """A set that lies in image files."""
-    parts = ((listing.train, False), (listing.test, True))
-    return folder.read_files(
-        named.name,
-        listing.class_names,
-        [(path, label, test) for files, test in parts for path, label in files],
-        Options(),
-        progress,
-        mean=named.mean,
-        std=named.std,
-        flip=named.flip,
-        rgb=named.shape[0] == 3,
-        shape=named.shape,
-    )

@@ -132,5 +132,5 @@ def test_disk_comes_before_the_hub(tmp_path: Path) -> None:
 
 
 def test_options_of_ones_own_images_are_of_no_use_to_published_sets() -> None:
-    with pytest.raises(InputError, match=r"^--image-size is of no use to cifar10: leave it out"):
+    with pytest.raises(InputError, match=r"^--image-size does not apply to cifar10: leave it out"):
         load("cifar10", image_size=16)

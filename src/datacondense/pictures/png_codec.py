@@ -1,4 +1,4 @@
-"""Single synthetic images, read from PNG."""
+"""Encode single images as PNG files, and decode them."""
 
 import io
 import warnings
@@ -12,11 +12,24 @@ from ..data.spec import Spec
 from ..utils.errors import InputError, reason
 
 _MODES = {1: ("L", "1"), 3: ("RGB", "L", "1")}
-"""Pillow's modes, without loss, of images of 1 and of 3 channels."""
+"""Number of channels -> Pillow's modes that convert to it without loss."""
+
+
+def to_image(pixels: Tensor) -> Image.Image:
+    """Return uint8 (C, H, W), C 1 or 3, as a grey or an RGB image."""
+    array = pixels.permute(1, 2, 0).cpu().numpy()  # (H, W, C)
+    return Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array)
+
+
+def to_png(picture: Tensor | Image.Image) -> bytes:
+    """Encode a picture, or uint8 (C, H, W) with C 1 or 3, as a PNG file."""
+    buffer = io.BytesIO()
+    (to_image(picture) if isinstance(picture, Tensor) else picture).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def from_png(data: bytes, spec: Spec) -> Tensor:
-    """The image in a PNG file, uint8 (C, H, W). Raises InputError when it is damaged or does not fit `spec`."""
+    """Decode a PNG file to uint8 (C, H, W). Raises InputError when it is damaged or does not fit `spec`."""
     c, h, w = spec.shape
     try:
         with warnings.catch_warnings():

@@ -1,0 +1,96 @@
+"""Checks of what `condense` and `estimate` are given, before any work is done."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..data.image_set import ImageSet
+from ..methods import Method, method_name
+from ..methods.small_classes import counts_text
+from ..synthetic import set as set_file
+from ..synthetic.set import SyntheticSet
+from ..utils.errors import DamagedFile, InputError
+from ..utils.ranges import Images, check_arguments, check_fields
+from .options import RunOptions
+
+
+def check_session(options: RunOptions, out: str | Path | None) -> None:
+    """Raise InputError for options that exclude each other or need a run directory."""
+    if options.get("resume") and options.get("overwrite"):
+        raise InputError("--resume and --overwrite exclude each other: take one")
+    if options.get("snapshots") and out is None:
+        raise InputError(
+            f"--snapshots {options.get('snapshots')}: there is no run directory to keep them in, name one by --out"
+        )
+
+
+def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
+    """Raises InputError for what no run can make of `real`."""
+    check_fields(method)  # also where a method of others has a check of its own
+    method.check()
+    if real.spec.classes < method.least_classes:
+        raise InputError(f"{method_name(method)} compares networks that tell classes apart: there is one class only")
+    check_arguments(check_method, ipc=ipc)
+    number, names = _fewer(real.counts, 1, real)
+    if number:
+        raise InputError(
+            f"{number} of {real.spec.classes} classes have no training image: {names}; leave them out of the data"
+        )
+
+
+def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
+    """Warn which classes have fewer images than `ipc`, if there are any, and say what is made of them."""
+    counts = real.counts if start is None else start.counts
+    number, names = _fewer(counts, ipc, real)
+    if not number:
+        return
+    what = "training images" if start is None else "images in the set to start from"
+    made = f"makes {ipc} of each all the same" if method.fills_up else "keeps all that they have"
+    warnings.warn(
+        f"{number} of {real.spec.classes} classes have fewer {what} than the {ipc} asked for: {names}; "
+        f"{method_name(method)} {made}" + ("; `condense --drop-small-classes` leaves them out" * (start is None)),
+        stacklevel=3,
+    )
+
+
+def _fewer(counts: Tensor, least: int, real: ImageSet) -> tuple[int, str]:
+    """How many classes have fewer than `least` images, and the first of them in words."""
+    some = [(name, n) for name, n in zip(real.spec.class_names, counts.tolist(), strict=True) if n < least]
+    return len(some), counts_text([name for name, _ in some], [n for _, n in some])
+
+
+def check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
+    """Raise InputError for what could be written into no set, or read from none."""
+    try:
+        made = json.loads(json.dumps(made))
+    except TypeError as error:
+        raise InputError(f"{error}: give plain numbers, texts and lists of them") from None
+    try:
+        set_file.read_header({"format": set_file.FORMAT, "spec": real.spec.to_json(), "provenance": made})
+    except DamagedFile as error:
+        raise InputError(str(error)) from None  # there is no file yet
+
+
+def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
+    """Raises InputError for a set that a run on `real` cannot start from.
+
+    A class of which it has fewer than `ipc` images is filled up, if it has as many of another.
+    """
+    if start is None:
+        return
+    if not isinstance(start, SyntheticSet):
+        raise InputError(f"start: {start!r} is no set: give datacondense.load_set(RUN)")
+    if not method.takes_start:
+        raise InputError(f"--start: {method_name(method)} does not move the pixels of images: take another method")
+    difference = real.spec.difference(start.spec)
+    if difference:
+        raise InputError(
+            f"--start: the set is of other data ({difference}): name one that was made of {real.spec.name}"
+        )
+    most = int(start.counts.max())
+    if most != ipc:
+        raise InputError(f"--start: the set has {start.per_class} images of each class: take --ipc {most}")
