@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Device, precision, compilation and chunks: `Compute` is what was asked, `Execution` what was settled."""
 
 import math
@@ -182,7 +183,7 @@ def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Comp
     short = {field.name: options[field.name] for field in fields(Compute) if field.name in options}
     if compute is None:
         compute = Compute(**short)
-    elif not isinstance(compute, Compute):
+    elif not isinstance(compute, Compute):  # pyright: ignore[reportUnnecessaryIsInstance] (callers may lack types)
         raise InputError(f"compute={compute!r} is no Compute: give one such as datacondense.Compute(device='cpu')")
     elif short:
         raise InputError(f"compute and {', '.join(short)} exclude each other: set {', '.join(short)} in compute")

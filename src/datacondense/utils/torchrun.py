@@ -87,7 +87,7 @@ def joined() -> Generator[None]:
 
 
 def _choose_gpu() -> bool:
-    """Choose what the device `cuda` means to this process; whether no other process of this machine has the same."""
+    """Set the default GPU of this process. Return True when no other process of this machine has the same."""
     import torch
 
     gpus = torch.cuda.device_count()
