@@ -80,7 +80,7 @@ def run(
         learn(model, (images, classes[labels]), memory, args.epochs)
         yield accuracy(model, test, torch.cat(steps[:number]))
         if method is not None:
-            kept = dc.condense(method, own, args.per_class, seed=seed)
+            kept = dc.condense(method, own, args.ipc, seed=seed)
             memory = torch.cat([memory[0], kept.images]), torch.cat([memory[1], classes[kept.labels]])
 
 
@@ -93,7 +93,7 @@ def main(args: argparse.Namespace) -> None:
     memories = {"no memory": None, "random": dc.methods.Random(), "dm": condensing}
     orders = range(args.seed, args.seed + args.orders)
     found = {name: [list(run(method, train, test, seed, args)) for seed in orders] for name, method in memories.items()}
-    print(f"{args.per_class} images per class in the memory, accuracy % on all classes seen, n = {args.orders} orders")
+    print(f"{args.ipc} images per class in the memory, accuracy % on all classes seen, n = {args.orders} orders")
     print(f"{'step':<6}" + "".join(f"{name:>16}" for name in found))
     for step in range(args.steps):
         columns = [[100 * accuracies[step] for accuracies in of_orders] for of_orders in found.values()]
@@ -107,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description="Class-incremental learning with a rehearsal memory.")
     options.add_argument("--data", default="digits", help="a name, folder:PATH, arrays:FILE.npz, ... (default digits)")
     options.add_argument("--steps", type=int, default=5, help="steps in which the classes arrive (default 5)")
-    options.add_argument("--per-class", type=int, default=5, help="images per class in the memory (default 5)")
+    options.add_argument("--ipc", type=int, default=5, help="images per class in the memory (default 5)")
     options.add_argument("--epochs", type=int, default=10, help="training epochs at each step (default 10)")
     options.add_argument("--iterations", type=int, default=100, help="iterations of method dm (default 100)")
     options.add_argument("--orders", type=int, default=3, help="orders of the classes, one model each (default 3)")

@@ -264,7 +264,7 @@ def test_baselines_have_as_many_of_each_class(toy) -> None:
 @pytest.mark.parametrize("memory", [Random(), DM], ids=["random", "dm"])
 def test_memories_of_small_classes(memory, toy, tmp_path) -> None:
     train, test = toy(sizes=SIZES), toy(sizes=(4, 4, 4, 4), draw=1)
-    scenario = Scenario(steps=2, per_class=IPC, orders=1, nets=1, epochs=1, arch="ConvNetD1", augment="none")
+    scenario = Scenario(steps=2, ipc=IPC, orders=1, nets=1, epochs=1, arch="ConvNetD1", augment="none")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         learn_continually(memory, train, test, scenario, tmp_path / "out")
@@ -350,7 +350,7 @@ def test_more_commands_on_a_folder_of_photos(photos, capsys) -> None:
     cli("report random dm --out report.html")
     methods = "--memory random dm --set dm.iterations=2 dm.batch_real=16"
     cli(
-        f"continual --data folder:photos {methods} --steps 3 --per-class 10 --orders 1 --nets 1 --epochs 1 "
+        f"continual --data folder:photos {methods} --steps 3 --ipc 10 --orders 1 --nets 1 --epochs 1 "
         "--out memory --arch ConvNetW32"
     )
     cli("reproduce dm/cifar10/10 --data folder:photos --scale 0.0001 --seeds 1 --nets 1")

@@ -207,7 +207,7 @@ def test_distribution_matching_is_there() -> None:
 def test_continual_learning_is_there() -> None:
     memories = {"random": Random(), "herding": Herding(), "dsa": DSA(), "dm": DistributionMatching()}
     expected = [("cifar100", steps, 20, 5, 3, 1000, memory) for steps in (5, 10) for memory in memories.values()]
-    found = [(p.data, p.steps, p.per_class, p.orders, p.nets, p.epochs, p.memory) for p in CONTINUAL_PRESETS.values()]
+    found = [(p.data, p.steps, p.ipc, p.orders, p.nets, p.epochs, p.memory) for p in CONTINUAL_PRESETS.values()]
     assert found == expected
     assert list(CONTINUAL_PRESETS) == [f"continual/cifar100/{steps}/{name}" for steps in (5, 10) for name in memories]
 

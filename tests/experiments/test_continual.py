@@ -21,7 +21,7 @@ from datacondense.formats import read_sets
 from datacondense.methods import METHODS, DistributionMatching, Random
 from datacondense.utils.errors import Stopped
 
-SMALL = Scenario(steps=2, per_class=2, orders=2, nets=2, epochs=3, arch="ConvNetD1")
+SMALL = Scenario(steps=2, ipc=2, orders=2, nets=2, epochs=3, arch="ConvNetD1")
 SIX = (12, 9, 12, 12, 10, 12)
 
 
@@ -139,7 +139,7 @@ def test_a_run_that_was_stopped_goes_on_at_the_step_where_it_was(toy) -> None:
     ("change", "message"),
     [
         ({"steps": 7}, "--steps 7: there are 6 classes"),
-        ({"per_class": 0}, "--per-class 0: must be at least 1"),
+        ({"ipc": 0}, "--ipc 0: must be at least 1"),
         ({"orders": 0}, "--orders 0"),
         ({"nets": 0}, "--nets 0"),
         ({"epochs": 0}, "--epochs 0"),
@@ -194,7 +194,7 @@ def test_of_the_authors_files_in_a_directory_those_of_the_steps_are_taken(toy) -
 
 
 def test_networks_train_as_asked_or_as_published(toy) -> None:
-    scenario = Scenario(steps=2, orders=1, nets=1, epochs=2, per_class=1, arch="MLP", lr=0.05, batch=7)
+    scenario = Scenario(steps=2, orders=1, nets=1, epochs=2, ipc=1, arch="MLP", lr=0.05, batch=7)
     method = Random(arch="MLP")
     asked = run(toy, method, scenario=scenario)["recipe"]
     assert (asked["epochs"], asked["lr"], asked["batch"]) == (2, 0.05, 7)
@@ -218,7 +218,7 @@ def test_records_are_read_back_and_others_refused(toy) -> None:
         load_record("other.json")
 
 
-QUICK = "--data digits --arch ConvNetD1 --steps 2 --per-class 2 --orders 2 --nets 1 --epochs 2".split()
+QUICK = "--data digits --arch ConvNetD1 --steps 2 --ipc 2 --orders 2 --nets 1 --epochs 2".split()
 
 
 def test_the_command_compares_memories_in_a_table_and_a_figure(capsys) -> None:
@@ -265,7 +265,7 @@ def test_what_the_command_refuses(arguments: list[str], message: str, capsys) ->
 @pytest.mark.filterwarnings("ignore:a batch of 16 images per class:UserWarning")
 @pytest.mark.parametrize("name", METHODS)
 def test_any_method_makes_a_memory(name: str, toy) -> None:
-    record = run(toy, TOY[name], scenario=Scenario(steps=2, per_class=1, orders=1, nets=1, epochs=1, arch="ConvNetD1"))
+    record = run(toy, TOY[name], scenario=Scenario(steps=2, ipc=1, orders=1, nets=1, epochs=1, arch="ConvNetD1"))
     assert record["memory"] == name
     assert record["std"] == [None, None]
 
@@ -310,7 +310,7 @@ def test_networks_that_tell_classes_apart_need_two_in_each_step(toy) -> None:
 
 def test_a_record_of_finished_memories_tells_what_they_are(toy) -> None:
     run(toy)
-    record = run(toy, [load_set("out/order0")], scenario=replace(SMALL, orders=5, per_class=9))
+    record = run(toy, [load_set("out/order0")], scenario=replace(SMALL, orders=5, ipc=9))
     assert (record["scenario"]["orders"], record["scenario"]["per_class"]) == (1, 2)
     assert load_set("out/order0").provenance["ipc"] == 2
 

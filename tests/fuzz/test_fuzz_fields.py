@@ -89,7 +89,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             formats.export(made, to, to)
         formats.export([made, other], "npz", "several")
         formats.import_sets("folder", None, "imported")
-        scenario = Scenario(steps=3, per_class=1, orders=1, nets=2, epochs=1, arch="MLP")
+        scenario = Scenario(steps=3, ipc=1, orders=1, nets=2, epochs=1, arch="MLP")
         learn_continually(Random(arch="MLP"), real, real, scenario, "continual")
         planned = experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
         record = reproduction._record(planned, [made], [scores])
@@ -216,7 +216,7 @@ def test_provenance(work: Path) -> None:
 def test_steps_of_a_memory(work: Path) -> None:
     path = work / "continual/order0" / FILE_NAME
     tensors, header = read_tensors(path)
-    scenario = Scenario(steps=3, per_class=1, orders=1, nets=1, epochs=1, arch="MLP")
+    scenario = Scenario(steps=3, ipc=1, orders=1, nets=1, epochs=1, arch="MLP")
 
     def learned() -> None:
         shutil.rmtree("given", ignore_errors=True)

@@ -150,9 +150,7 @@ def test_a_setting_without_a_default_must_be_given(capsys) -> None:
         "    power: float\n    def workload(self, ipc): return Workload(passes=0, real=1, synthetic=ipc)\n"
         "    def iterate(self, synthetic, problem, streams): yield synthetic().abs().pow(self.power).sum()\n"
     )
-    quick = (
-        "continual --plugin bare.py --memory bare --data digits --steps 1 --per-class 1 --orders 1 --nets 1 --epochs 1"
-    )
+    quick = "continual --plugin bare.py --memory bare --data digits --steps 1 --ipc 1 --orders 1 --nets 1 --epochs 1"
     quick = [*quick.split(), "--epochs", "1", "--arch", "MLP", "--out", "out"]
     assert main(quick) == 2
     assert "bare needs a value of power: give --set bare.power=VALUE" in capsys.readouterr().err

@@ -14,7 +14,7 @@ import torch
 from toy_methods import TOY
 
 from datacondense import InputError, Spec, SyntheticSet, condense, evaluate, import_sets, methods
-from datacondense.cli.app import COMMANDS, command_type, main
+from datacondense.cli.app import main
 from datacondense.cli.commands.condense import Condense
 from datacondense.cli.parsing import parse
 from datacondense.methods import DC, DistributionMatching, Method, Random
@@ -211,7 +211,7 @@ def test_the_command_of_a_run_gives_its_settings_again(method: Method) -> None:
     assert line is not None
     name, *words = shlex.split(line)
     assert name == "datacondense"
-    job = parse(words, COMMANDS, command_type()).job
+    job = parse(words)
     assert isinstance(job, Condense)
     assert job.method == method
     assert (job.data, job.ipc, job.seed, job.drop_small_classes) == ("folder:my photos", 3, 5, True)

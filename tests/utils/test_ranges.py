@@ -11,8 +11,9 @@ import pytest
 from msgspec import Meta
 
 from datacondense import InputError, Method, condense, estimate, evaluate, keep_scores, networks
-from datacondense.cli.app import COMMANDS, main
+from datacondense.cli.app import main
 from datacondense.cli.commands.condense import Condense
+from datacondense.cli.registry import COMMANDS
 from datacondense.data.spec import Spec
 from datacondense.experiments.scenario import Scenario
 from datacondense.methods import METHODS, DistributionMatching

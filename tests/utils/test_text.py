@@ -7,7 +7,8 @@ import pytest
 from rich.color import ColorSystem
 from rich.table import Table
 
-from datacondense.cli.display import ERR, OUT, RunDisplay, complain, say
+from datacondense.cli.console import ERR, OUT, print_error, print_line
+from datacondense.cli.display import RunDisplay
 from datacondense.cli.tables import show_table
 from datacondense.utils.text import file_name, mean_std, percent_mean_std, printable
 
@@ -36,8 +37,8 @@ def test_words_of_any_script_stay() -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_everything_that_is_printed_is_clean(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     name = f"begin{text}end"
-    say(name)
-    complain(name)
+    print_line(name)
+    print_error(name)
     table = Table(name, "other", title=name, caption=name)
     table.add_row(name, "1")
     show_table(table)

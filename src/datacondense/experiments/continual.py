@@ -6,7 +6,7 @@ class, are added to the rehearsal memory; a fresh network is trained on it and t
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, stdev
@@ -113,13 +113,13 @@ class _Work:
             shuffled = [class_order(train.spec.classes, seed) for seed in range(scenario.orders)]
             orders = [split_into_steps(order, scenario.steps) for order in shuffled]
             observers, overwrite = tuple(options.get("observers", ())), options.get("overwrite", False)
-            arguments = scenario.per_class, out, overwrite, observers, self.compute, self.processes
+            arguments = scenario.ipc, out, overwrite, observers, self.compute, self.processes
             rehearsal = MethodMemory(memory, train, *arguments)
             return name, scenario, orders, (rehearsal.steps(seed, steps) for seed, steps in enumerate(orders))
         memory = memory[: scenario.orders]
         if not memory:
             raise InputError("there is no finished memory: name at least one")
-        scenario = replace(scenario, orders=len(memory), per_class=int(memory[0].counts.max()))
+        scenario = replace(scenario, orders=len(memory), ipc=int(memory[0].counts.max()))
         orders = [recorded_steps(one, train, scenario.steps) for one in memory]
         stages = (split_memory(one, orders[number], out / f"order{number}") for number, one in enumerate(memory))
         return options.get("name") or "imported", scenario, orders, stages
@@ -199,7 +199,7 @@ class _MemoryEvaluation:
             "data": self.work.train.spec.name,
             "data_sha256": self.work.train.fingerprint(),
             "source": dict(source) if (source := self.work.options.get("source")) else None,
-            "ipc": self.scenario.per_class,
+            "ipc": self.scenario.ipc,
             "seed": number,
             "memory": self.name,
             "steps": [[names[k] for k in dict.fromkeys(part.labels.tolist())] for part in parts],
@@ -259,7 +259,7 @@ def _record(
         "data": train.spec.name,
         "data_sha256": train.fingerprint(),
         "source": dict(source) if source else None,
-        "scenario": asdict(scenario),
+        "scenario": scenario.to_json(),
         "orders": [list(map(list, steps)) for steps in orders],
         "classes_seen": list(accumulate(map(len, orders[0]))),
         "accuracy": accuracy,

@@ -17,7 +17,7 @@ class ContinualPreset:
     memory: Method
     """Makes the rehearsal memory."""
     steps: int
-    per_class: int = 20
+    ipc: int = 20
     orders: int = 5
     nets: int = 3
     epochs: int = 1000

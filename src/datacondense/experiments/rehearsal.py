@@ -40,7 +40,7 @@ class MethodMemory:
 
     method: Method
     train: ImageSet
-    per_class: int
+    ipc: int
     out: Path
     overwrite: bool
     observers: tuple[Observer, ...]
@@ -55,7 +55,7 @@ class MethodMemory:
                 made = condense(
                     self.method,
                     select_classes(self.train, classes),
-                    self.per_class,
+                    self.ipc,
                     seed=seed,
                     out=place,
                     compute=self.compute,

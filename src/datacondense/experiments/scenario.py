@@ -1,8 +1,8 @@
 """Scenarios of class-incremental learning: the order of the classes, and their steps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
+from dataclasses import asdict, dataclass
+from typing import Any, final
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Scenario:
 
     steps: Batch = 5
     """Steps in which the classes arrive, as equal in size as possible."""
-    per_class: Images = 20
+    ipc: Images = 20
     """Images of each class in the rehearsal memory."""
     orders: Repeats = 5
     """Orders of the classes; that of seed s is numpy.random.RandomState(s).permutation(K)."""
@@ -33,6 +33,10 @@ class Scenario:
     """Network to train; methods make the memory for it too."""
     augment: str = "dsa"
     """Augmentation in training, as `evaluate` takes it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields under their names in files, where `ipc` is per_class."""
+        return {"per_class" if name == "ipc" else name: value for name, value in asdict(self).items()}
 
     def check(self, classes: int) -> None:
         """Raise InputError for values out of range, and for more steps than classes."""

@@ -14,10 +14,7 @@ from types import ModuleType
 from ..utils.errors import InputError, reason
 from ..utils.paths import regular
 from .base import Method
-
-GROUP = "datacondense.methods"
-"""The group of entry points, name = "package.module:Class", under which a package registers its methods."""
-
+from .registry import GROUP
 
 _origins: dict[type[Method], dict[str, str]] = {}
 

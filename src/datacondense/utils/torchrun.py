@@ -1,6 +1,7 @@
 """Processes that torchrun, or whoever sets its environment variables, has started to work together."""
 
 import os
+import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -8,9 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, final
-
-import torch
-import torch.distributed as dist
 
 from .errors import InputError, reason
 
@@ -33,13 +31,18 @@ _launch: _Launch | None = None
 
 
 def several() -> bool:
-    """Whether this process was started as one of several."""
-    return dist.is_available() and os.environ.keys() >= set(_VARIABLES)
+    """Return whether this process was started as one of several."""
+    if not os.environ.keys() >= set(_VARIABLES):
+        return False
+    import torch.distributed as dist  # only here and below: a command that needs no torch starts faster without it
+
+    return dist.is_available()
 
 
 def leads() -> bool:
-    """Whether this process leads, or will when it has joined."""
-    if dist.is_available() and dist.is_initialized():
+    """Return whether this process leads, or will when it has joined."""
+    dist = sys.modules.get("torch.distributed")
+    if dist and dist.is_available() and dist.is_initialized():
         return dist.get_rank() == 0
     return not several() or os.environ["RANK"] == "0"
 
@@ -52,7 +55,12 @@ def joined() -> Iterator[None]:
     first goes on. Raises InputError when they do not within 5 minutes.
     """
     global _launch
-    if not several() or dist.is_initialized():
+    if not several():
+        yield
+        return
+    import torch.distributed as dist
+
+    if dist.is_initialized():
         yield
         return
     # not in every build of PyTorch
@@ -80,6 +88,8 @@ def joined() -> Iterator[None]:
 
 def _takes_own_gpu() -> bool:
     """Choose what the device `cuda` means to this process; whether no other process of this machine has the same."""
+    import torch
+
     gpus = torch.cuda.device_count()
     if not gpus or not {"LOCAL_RANK", "LOCAL_WORLD_SIZE"} <= os.environ.keys():
         return False
@@ -123,8 +133,8 @@ def _met(store: Any, rank: int, size: int, within: float = _MEETING.total_second
     return mine
 
 
-def said_first(text: str) -> bool:
-    """Whether no other process of the launch has said `text` before, nor one before a restart: once is enough."""
+def is_first_report(text: str) -> bool:
+    """Return whether no process of the launch has reported `text`, before a restart included: once is enough."""
     if _launch is None:
         return True
     try:

@@ -21,7 +21,8 @@ from ...utils.errors import InputError, naming
 from ...utils.paths import resolved
 from ...utils.text import file_name, mean_std
 from ...utils.timing import duration
-from ..display import RunDisplay, say
+from ..console import print_line
+from ..display import RunDisplay
 from ..options import Computing, Plugins
 from ..reading import read
 from ..settings import with_settings
@@ -74,7 +75,7 @@ class Continual:
         scenario.check(train.spec.classes)
         for method in methods.values():
             method.check()
-        name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}")
+        name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.ipc}")
         out = self.out or Path("runs") / name
         memories = {
             _label(name): methods.get(name) or _given(Path(name), train, scenario.steps) for name in self.memory
@@ -125,9 +126,9 @@ def show(records: Mapping[str, Mapping[str, Any]], figure: Path) -> None:
     show_table(_table(records))
     for name, record in records.items():
         spent = {part: duration(seconds) for part, seconds in record["seconds"].items()}
-        say(f"{name}: the memory took {spent['memory']}, networks {spent['networks']}")
+        print_line(f"{name}: the memory took {spent['memory']}, networks {spent['networks']}")
     figures.save_steps(records, figure)
-    say(str(figure))
+    print_line(str(figure))
 
 
 def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -27,7 +27,8 @@ from ...utils.files import write_json
 from ...utils.locks import writer
 from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
-from ..display import RunDisplay, class_table, cross_table, say, score_table
+from ..console import print_line
+from ..display import RunDisplay, class_table, cross_table, score_table
 from ..options import Computing, check_target
 from ..reading import real_images
 from ..tables import show_table
@@ -84,8 +85,8 @@ class Evaluate:
     """Training epochs on the whole set."""
     seed: Seed = 0
     """Seed of the networks."""
-    per_class: bool = False
-    """Print the accuracy on each class too."""
+    class_accuracies: bool = False
+    """Also print the accuracy on each class."""
     figure: Path | None = None
     """Draw the scores as PNG: bars, or a heat map for several sets on several networks."""
     data: str | None = None
@@ -127,7 +128,7 @@ class Evaluate:
             return
         several = len(scores) > 1 and any(len(score.accuracy) > 1 for score in scores.values())
         show_table(cross_table(scores) if several else score_table(scores))
-        if self.per_class:
+        if self.class_accuracies:
             show_table(class_table(scores, test.spec.class_names))
         if self.out is not None:
             write_json(self.out, {label: score.to_json() for label, score in scores.items()})
@@ -135,7 +136,7 @@ class Evaluate:
             from ...report import figures  # only here: its library takes longer to import than all else
 
             (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
-            say(str(self.figure))
+            print_line(str(self.figure))
         self._keep(of_row, [run for run in runs if run.is_dir()], prints)
 
     def _keep(self, of_row: Sequence[tuple[_Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:
