@@ -58,7 +58,7 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 def main(args: argparse.Namespace) -> None:
     """Train models in pairs, which start from the same weights, on the condensed and on random real images."""
     condensed = dc.load_set(args.run)
-    real, test = dc.load(**condensed.provenance["source"])  # from where the condensed images were made
+    real, test = dc.load(**condensed.provenance.source)  # from where the condensed images were made
     test_images, test_labels = test.batch(torch.arange(len(test)))  # normalised as the condensed images are
     per_class = int(condensed.counts.max())  # some classes may have fewer
     sizes: dict[str, int] = {}

@@ -18,6 +18,7 @@ from .run.driver import condense
 from .run.dry_run import Estimate, estimate
 from .run.loggers import TensorBoard, WeightsAndBiases
 from .run.observers import ImageObserver, Observer, Progress, StartObserver, UpdateObserver
+from .synthetic.provenance import Provenance
 from .synthetic.set import SyntheticSet, load_set
 from .utils.errors import (
     DamagedFile,
@@ -48,6 +49,7 @@ __all__ = [
     "Network",
     "Observer",
     "Progress",
+    "Provenance",
     "Scores",
     "Spec",
     "StartObserver",

@@ -39,6 +39,7 @@ from datacondense.run.job import plan_run
 from datacondense.run.loop import Session
 from datacondense.run.observers import Progress
 from datacondense.run.snapshots import load as load_snapshot
+from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import FILE_NAME
 from datacondense.utils import cache
 from datacondense.utils.distributed import ALONE
@@ -188,7 +189,7 @@ def test_provenance(work: Path) -> None:
 
     def listed() -> None:
         made = dc.load_set(path)
-        run_names.labels([made.provenance, {"method": "dm", "settings": {"arch": "MLP"}}])
+        run_names.labels([made.provenance, Provenance(method="dm", settings={"arch": "MLP"})])
         command.command(made.provenance)
         protocol_for(made)
         known(made, work / "run")
@@ -367,7 +368,7 @@ def test_checkpoint(work: Path) -> None:
     def restored() -> None:
         (work / "stopped/log.jsonl").write_bytes(log)
         problem = Problem(toy(), 2, METHOD.arch, METHOD.augment, engine)
-        session = Session(METHOD, problem, 0, {}, RunDirectory(work / "stopped"), (), 0)
+        session = Session(METHOD, problem, 0, Provenance(), RunDirectory(work / "stopped"), (), 0)
         session._restore()
         assert 0 <= session.done <= METHOD.iterations
         assert bool(torch.isfinite(session._images()).all())

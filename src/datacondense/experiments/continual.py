@@ -25,6 +25,7 @@ from ..evaluation.scores import Scores
 from ..methods import Method, method_name
 from ..run.observers import Observer
 from ..synthetic import set as set_file
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
@@ -232,9 +233,9 @@ class _Testing:
     def _joined(self, number: int, parts: Sequence[SyntheticSet]) -> SyntheticSet:
         """The memory so far: a set of the whole data, with the images of the classes seen, step by step."""
         names, own = self.work.train.spec.class_names, parts[0].provenance
-        provenance = {
-            "method": own.get("method", "imported"),
-            "settings": dict(own.get("settings", {})),
+        entries = {
+            "method": own.method or "imported",
+            "settings": dict(own.settings),
             "data": self.work.train.spec.name,
             "data_sha256": self.work.train.fingerprint(),
             "source": dict(source) if (source := self.work.options.get("source")) else None,
@@ -244,7 +245,7 @@ class _Testing:
             "steps": [[names[k] for k in dict.fromkeys(part.labels.tolist())] for part in parts],
         }
         images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
-        return SyntheticSet(images, labels, self.work.train.spec, provenance)
+        return SyntheticSet(images, labels, self.work.train.spec, Provenance.from_json(entries))
 
     def _of_seen(self, memory: SyntheticSet) -> ImageSet:
         """The test images of the classes that a memory has."""

@@ -214,7 +214,7 @@ def _condense_stages(
                 observers=options.get("observers", ()),
                 processes=processes,
             )
-        done = synthetic.provenance["iterations_done"]
+        done = synthetic.provenance.iterations_done or 0
         if done < method.iterations:
             without = " without --overwrite" if overwrite else ""
             text = f"stopped after iteration {done} in {run / stage}: the same command{without} goes on"
@@ -254,8 +254,8 @@ def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) 
         "title": plan.preset.title,
         "changed": plan.changed,
         "scale": plan.scale,
-        "data": first["data"],
-        "data_sha256": first["data_sha256"],
+        "data": first.data,
+        "data_sha256": first.data_sha256,
         "sets_sha256": [one.fingerprint() for one in made],
         "ipc": plan.ipc,
         "method": method_name(plan.preset.method),
@@ -280,9 +280,11 @@ def _record(plan: Plan, made: Sequence[SyntheticSet], scores: Sequence[Scores]) 
             "condense": [one.seconds for one in made],
             "evaluate": [round(score.seconds, 1) for score in scores],
         },
-        "machine": first["machine"],
-        "versions": first["versions"],
-        "condensed_by": [{key: one.provenance[key] for key in ("machine", "versions", "execution")} for one in made],
+        "machine": first.machine,
+        "versions": first.versions,
+        "condensed_by": [
+            {key: getattr(one.provenance, key) for key in ("machine", "versions", "execution")} for one in made
+        ],
         "evaluated_by": [
             {key: score.protocol[key] for key in ("machine", "versions", "execution")} for score in scores
         ],

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..data.readers.pickles import read_torch
 from ..data.spec import Spec
 from ..networks import NETWORKS
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.atomic import write_bytes
 from ..utils.errors import DamagedFile, InputError, naming
@@ -79,9 +80,9 @@ def read(path: Path, spec: Spec | None, reading: Reading) -> tuple[list[Syntheti
     if len(entries) > 1 and are_steps:
         steps = [[spec.class_names[label] for label in _order(labels)] for _, labels in entries]
         images, labels = (torch.cat(tensors) for tensors in zip(*entries, strict=True))
-        entries, made = [(images, labels)], [{**settings, "steps": steps}]
+        entries, made = [(images, labels)], [Provenance.from_json({**settings, "steps": steps})]
     else:
-        made = [{**settings, "experiment": index} for index in range(len(entries))]
+        made = [Provenance.from_json({**settings, "experiment": index}) for index in range(len(entries))]
     if headers is not None:
         if len(headers) != len(entries):
             raise DamagedFile(f"{path} is damaged: it has {len(headers)} headers for {len(entries)} sets")
@@ -90,11 +91,11 @@ def read(path: Path, spec: Spec | None, reading: Reading) -> tuple[list[Syntheti
     sets = []
     for index, ((images, labels), provenance) in enumerate(zip(entries, made, strict=True)):
         own = {PUBLISHED: _share(accuracies, index, len(entries))} if accuracies else {}
-        sets.append(checked(images, labels, spec, {**provenance, **own}))
+        sets.append(checked(images, labels, spec, provenance.changed(**own)))
     return sets, found.files, None if headers else taken
 
 
-def _headers(value: object) -> list[tuple[Spec, dict[str, Any]]]:
+def _headers(value: object) -> list[tuple[Spec, Provenance]]:
     """Spec, the same for all, and provenance of each set."""
     if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
         raise DamagedFile(f"it is damaged: {HEADERS!r} is no list of headers")
@@ -117,7 +118,7 @@ def _in_pixels(found: Contents, spec: Spec, reading: Reading) -> tuple[list[tupl
         with naming(place):
             if images.dtype != entries[0][1].dtype:
                 raise InputError(f"images have dtype {images.dtype}, and those before {entries[0][1].dtype}")
-            checked(torch.zeros(()).expand(images.shape), labels, spec, {})
+            checked(torch.zeros(()).expand(images.shape), labels, spec, Provenance())
     with naming(found.files[0]):
         images, taken = normalised(
             torch.cat([images for _, images, _ in entries]), spec, reading, authors=found.authors
@@ -125,7 +126,7 @@ def _in_pixels(found: Contents, spec: Spec, reading: Reading) -> tuple[list[tupl
     parts = images.split([len(labels) for _, _, labels in entries])
     for (place, _, labels), part in zip(entries, parts, strict=True):
         with naming(place):
-            checked(part, labels, spec, {})
+            checked(part, labels, spec, Provenance())
     return [(part.contiguous(), labels) for (_, _, labels), part in zip(entries, parts, strict=True)], taken
 
 
@@ -182,8 +183,8 @@ def _order(labels: Tensor) -> list[int]:
 
 def _steps(synthetic: SyntheticSet) -> list[tuple[Tensor, Tensor]]:
     """The parts of a set that was joined from steps; none when it was not, or when its steps do not fit its labels."""
-    steps = synthetic.provenance.get("steps")
-    if not isinstance(steps, list) or not all(isinstance(step, list) for step in steps):
+    steps = synthetic.provenance.steps
+    if not steps:
         return []
     order = [synthetic.spec.class_names[label] for label in _order(synthetic.labels)]
     if order != [name for step in steps for name in step]:

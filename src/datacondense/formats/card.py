@@ -30,8 +30,8 @@ def card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence:
     """The text of README.md: what the set is, how it was made, what it scores, how to load it."""
     spec, made = synthetic.spec, synthetic.provenance
     size = next((name for limit, name in _SIZES if len(synthetic) < limit), "n>1M")
-    method = str(made.get("method", "an unknown method"))
-    facts = {key: made[key] for key in _SHOWN if made.get(key) is not None} | dict(made.get("settings") or {})
+    method = made.method or "an unknown method"
+    facts = {key: getattr(made, key) for key in _SHOWN if getattr(made, key) is not None} | made.settings
     front = [
         f"license: {_quoted(licence.lower())}",
         "task_categories:",

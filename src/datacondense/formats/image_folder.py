@@ -3,13 +3,13 @@
 import unicodedata
 import warnings
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..data.spec import Spec
 from ..pictures import to_png
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.errors import InputError, naming
 from ..utils.files import checksum, header_text, write_json
@@ -53,7 +53,7 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
     """
     marker = path / MARKER
     record = read_marker(path)
-    provenance: dict[str, Any] = {}
+    provenance = Provenance()
     if record is not None:
         with naming(marker):
             spec, provenance = read_header(record.get("header"))

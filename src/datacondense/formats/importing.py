@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .. import pictures
 from ..data.spec import Spec
 from ..run.directory import IMPORTED, RUN, RunDirectory
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import FILE_NAME, SyntheticSet, save
 from ..utils.atomic import new_directory
 from ..utils.errors import DamagedFile, DataNotFound, InputError
@@ -167,11 +168,13 @@ def write_run(
         "imported": dict(record),
     }
     named = {} if source is None else {"source": dict(source)}
-    synthetic = replace(synthetic, provenance={**unknown, **public(synthetic.provenance), **named})
+    synthetic = replace(
+        synthetic, provenance=Provenance.from_json({**unknown, **public(synthetic.provenance).to_json(), **named})
+    )
     directory.mkdir(exist_ok=True)
     save(synthetic, directory / FILE_NAME)
     pictures.save_grid(synthetic, directory / pictures.FILE_NAME)
-    RunDirectory(directory).record({"status": IMPORTED, **synthetic.provenance})
+    RunDirectory(directory).record({"status": IMPORTED, **synthetic.provenance.to_json()})
 
 
 def sha256(files: Iterable[Path]) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..data.readers.npy import declared
 from ..data.spec import Spec
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.atomic import write_bytes
 from ..utils.errors import DamagedFile, InputError, naming, reason
@@ -79,7 +80,7 @@ def read(path: Path, spec: Spec | None, reading: Reading) -> tuple[list[Syntheti
                 raise InputError("it does not say what its images are: name the data by --data")
             images, labels = in_shape(arrays["images"], arrays["labels"], spec)
             images, taken = normalised(images, spec, reading, authors=None)
-            return [checked(images, labels, spec, {})], [path], taken
+            return [checked(images, labels, spec, Provenance())], [path], taken
         reading.refuse("it")
         text, digest = (_text(arrays, name) for name in ("header", "sha256"))
         try:

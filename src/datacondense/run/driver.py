@@ -148,7 +148,7 @@ def _run(job: Job, stop: Stop, options: RunOptions) -> SyntheticSet:
 
 def _origin(start: SyntheticSet) -> dict[str, Any]:
     """What a run tells of the set that it starts from."""
-    made = start.provenance
+    made = start.provenance.to_json()
     kept = {key: made[key] for key in ("method", "settings", "seed", "iterations_done") if key in made}
     took = {} if start.seconds is None else {"wall_seconds": start.seconds}
     return {"sha256": start.fingerprint(), **kept, **took}

@@ -9,6 +9,7 @@ from ..engine.engine import Engine
 from ..engine.execution import Compute, Execution
 from ..methods import Method, Problem, method_name
 from ..synthetic import set as set_file
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..utils import hardware, schema
 from ..utils.distributed import Processes
@@ -55,7 +56,7 @@ class Job:
         if directory and recorded and recorded["status"] == "complete":
             with naming(f"the run in {directory.path} is complete, but its set cannot be read, take --overwrite"):
                 finished = set_file.load_set(directory.path)
-                schema.check(dict(finished.provenance), Finished, "its provenance is incomplete")
+                schema.check(finished.provenance.to_json(), Finished, "its provenance is incomplete")
             directory.sweep()
             draw(finished, self.real, directory.path, again=False)
             self.tell(f"{directory.path} is complete: there is nothing to resume")
@@ -90,7 +91,7 @@ class Job:
                 tell,
                 resumed=self.processes.agreed(lambda: bool(directory and recorded and directory.has_checkpoint())),
             )
-            made = {**self.identity, **self.origin}
+            made = Provenance.from_json({**self.identity, **self.origin})
             session = Session(self.method, problem, self.seed, made, directory, self.observers, snapshots, self.start)
         except Exception as error:
             if isinstance(error, Stopped) or not stop.cuts(engine.execution.compile):

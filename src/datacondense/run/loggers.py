@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ..pictures import draw_grid
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError, reason
 from ..utils.files import read_json, write_json
@@ -26,7 +27,6 @@ from .records import WandbRun
 
 _IMAGES = "images"
 _SECONDS = 10  # after which TensorBoard finds in its files what was written
-_CONFIG = "method", "data", "ipc", "seed"  # beside the settings of the method
 
 
 class Live(ABC):
@@ -83,7 +83,7 @@ class Live(ABC):
         """Left out: it may come inside a signal handler, where the libraries cannot be called."""
 
     @abstractmethod
-    def _open(self, done: int, made: Mapping[str, Any]) -> int:
+    def _open(self, done: int, made: Provenance) -> int:
         """Begin to write, when `done` iterations are done; the first iteration that is not yet there.
 
         made: how the set is made, its provenance.
@@ -111,7 +111,7 @@ class TensorBoard(Live):
     def check(self) -> None:
         _writer()
 
-    def _open(self, done: int, made: Mapping[str, Any]) -> int:
+    def _open(self, done: int, made: Provenance) -> int:
         begun = bool(events(self.run))
         # From `done` on, all that is there is void: an interrupted iteration may have left its images under `done`.
         self._events = _writer()(str(self.run / EVENTS), purge_step=done if begun else None, flush_secs=_SECONDS)
@@ -141,7 +141,7 @@ class WeightsAndBiases(Live):
             if wandb.setup().settings.mode == "online":
                 wandb.login()  # may ask for a key, which is not to happen inside a run
 
-    def _open(self, done: int, made: Mapping[str, Any]) -> int:
+    def _open(self, done: int, made: Provenance) -> int:
         wandb, place = _wandb(), self.run / WANDB
         known = _known(place)
         identity = known or secrets.token_hex(4)
@@ -151,7 +151,7 @@ class WeightsAndBiases(Live):
                 name=printable(self.run.absolute().name),
                 id=identity,
                 resume="allow",
-                config={**made["settings"], **{key: made[key] for key in _CONFIG}},
+                config={**made.settings, "method": made.method, "data": made.data, "ipc": made.ipc, "seed": made.seed},
                 settings=wandb.Settings(console="off"),
             )
             mode = self._to.settings.mode

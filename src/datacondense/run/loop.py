@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from ..methods import Loss, Method, Problem, differentiate
 from ..methods.uneven import started_from
 from ..synthetic import set as set_file
 from ..synthetic.parameters import Pixels, Synthetic
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..utils import hardware
 from ..utils.errors import DamagedFile, Diverged, InputError, Stopped
@@ -41,7 +42,7 @@ class Session:
         method: Method,
         problem: Problem,
         seed: int,
-        identity: dict[str, Any],
+        made: Provenance,
         directory: RunDirectory | None,
         observers: tuple[Observer, ...],
         snapshots: int,
@@ -52,7 +53,7 @@ class Session:
         self.problem = problem
         self.processes = problem.engine.processes
         self.streams = Streams(seed)
-        self.identity = identity
+        self.made = made
         self.directory = directory
         self.observers = observers
         self.moments = moments(method.iterations, snapshots)
@@ -279,18 +280,17 @@ class Session:
 
     def _record(self, status: str) -> None:
         if self.directory is not None:
-            self.directory.record({"status": status, **self._provenance()})
+            self.directory.record({"status": status, **self._provenance().to_json()})
 
-    def _provenance(self) -> dict[str, Any]:
-        return {
-            **self.identity,
-            "real_images": len(self.problem.real),
-            "iterations_done": self.done,
-            "wall_seconds": round(self.seconds, 3),
-            "execution": self.problem.engine.execution.to_json(),
-            "versions": hardware.versions(),
-            "machine": hardware.describe(self.problem.engine.device, self.processes.size),
-        }
+    def _provenance(self) -> Provenance:
+        return self.made.changed(
+            real_images=len(self.problem.real),
+            iterations_done=self.done,
+            wall_seconds=round(self.seconds, 3),
+            execution=self.problem.engine.execution.to_json(),
+            versions=hardware.versions(),
+            machine=hardware.describe(self.problem.engine.device, self.processes.size),
+        )
 
     def _finish(self, status: str, checkpoint: dict[str, Tensor]) -> SyntheticSet:
         """Write the images as they are, and what a resumed run goes on from."""

@@ -106,12 +106,12 @@ class Import:
             pixels=self.pixels,
             real=real,
         )
-        taken = (load_set(runs[0]).provenance.get("imported") or {}).get("pixels")
+        taken = load_set(runs[0]).provenance.imported.get("pixels")
         if taken and not (found := Taken.from_json(taken)).worth_a_warning(self.pixels):
             say(str(found))
         images = sum(len(load_set(run)) for run in runs)
         say(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
-        known = load_set(runs[0]).provenance.get("source")
+        known = load_set(runs[0]).provenance.source
         say(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
 
     def _data(self, source: dict[str, Any] | None) -> tuple[Spec | None, Real]:
