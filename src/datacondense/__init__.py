@@ -17,7 +17,7 @@ from .networks import NETWORKS, Network
 from .run.driver import condense
 from .run.dry_run import Estimate, estimate
 from .run.loggers import TensorBoard, WeightsAndBiases
-from .run.observers import ImageObserver, Observer, Progress, StartObserver, UpdateObserver
+from .run.observers import Observer, Progress
 from .synthetic.provenance import Provenance
 from .synthetic.set import SyntheticSet, load_set
 from .utils.errors import (
@@ -40,7 +40,6 @@ __all__ = [
     "DatacondenseError",
     "Diverged",
     "Estimate",
-    "ImageObserver",
     "ImageSet",
     "InputError",
     "Locked",
@@ -52,11 +51,9 @@ __all__ = [
     "Provenance",
     "Scores",
     "Spec",
-    "StartObserver",
     "Stopped",
     "SyntheticSet",
     "TensorBoard",
-    "UpdateObserver",
     "WeightsAndBiases",
     "__version__",
     "condense",

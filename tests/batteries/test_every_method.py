@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy_methods import TOY
 
-from datacondense import METHODS, Progress, SyntheticSet, condense, evaluate
+from datacondense import METHODS, Observer, Progress, SyntheticSet, condense, evaluate
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import (
@@ -65,7 +65,7 @@ every_matching_method = pytest.mark.parametrize(
 every_optimising_method = pytest.mark.parametrize("name", LONG)
 
 
-class Losses:
+class Losses(Observer):
     """Remembers the loss of each iteration."""
 
     def __init__(self) -> None:

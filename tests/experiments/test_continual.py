@@ -11,7 +11,7 @@ import pytest
 import torch
 from toy_methods import TOY
 
-from datacondense import InputError, Progress, condense, evaluate, export, import_sets, load_set
+from datacondense import InputError, Observer, Progress, condense, evaluate, export, import_sets, load_set
 from datacondense.cli.app import main
 from datacondense.cli.commands import continual
 from datacondense.experiments.continual import RECORD, Scenario, class_order, learn_continually, load_record, parted
@@ -109,7 +109,7 @@ def test_what_is_done_stays_done(toy) -> None:
         )
 
 
-class StopAt:
+class StopAt(Observer):
     """Ctrl-C after the first iteration of the run of this number."""
 
     def __init__(self, number: int) -> None:

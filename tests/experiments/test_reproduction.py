@@ -18,7 +18,7 @@ from datacondense.experiments.reproduction import plan, reproduce
 from datacondense.experiments.sweep import recorded
 from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.run.directory import EVALUATION
-from datacondense.run.observers import Progress
+from datacondense.run.observers import Observer, Progress
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(
@@ -26,7 +26,7 @@ SMALL = Preset(
 )
 
 
-class Watch:
+class Watch(Observer):
     """Remembers what it is told."""
 
     def __init__(self) -> None:

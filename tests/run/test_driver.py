@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datacondense import Diverged, InputError, Progress, condense, load_set
+from datacondense import Diverged, InputError, Observer, Progress, condense, load_set
 from datacondense.engine.execution import Load
 from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
 from datacondense.methods.representative import representatives
@@ -30,7 +30,7 @@ FILES = {
 }
 
 
-class Messages:
+class Messages(Observer):
     """Keeps what the driver says; calls `act` after each iteration."""
 
     def __init__(self, act=lambda progress: None) -> None:

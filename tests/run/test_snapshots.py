@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from datacondense import InputError, Progress, condense, load_set
+from datacondense import InputError, Observer, Progress, condense, load_set
 from datacondense.methods import DistributionMatching, Random
 from datacondense.run.snapshots import load, moments, paths
 
 METHOD = DistributionMatching(iterations=6, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 
 
-class StopAt:
+class StopAt(Observer):
     """Ctrl-C after an iteration; twice where it is to stop at once."""
 
     def __init__(self, iteration: int, times: int = 1) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..evaluation.scores import Scores
-from ..run.observers import Progress
+from ..run.observers import Observer, Progress
 from ..utils.text import printable
 from ..utils.timing import Pace, duration
 
@@ -45,7 +45,7 @@ _APART = 3  # iterations after which updates inside one no longer count for the 
 
 
 @final
-class RunDisplay:
+class RunDisplay(Observer):
     """Shows steps of known number, or work of a known amount. It observes `condense`.
 
     brief: without a terminal, say nothing of work that is done within seconds.

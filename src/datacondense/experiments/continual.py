@@ -5,7 +5,7 @@ data, are added to a memory; a fresh network is trained on the memory and tested
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..evaluation.cached import evaluate_once
 from ..evaluation.protocol import Protocol, protocol_for
 from ..evaluation.scores import Scores
 from ..methods import Method, method_name
-from ..run.observers import Observer
+from ..run.observers import Observers, check_observers
 from ..synthetic import set as set_file
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
@@ -118,6 +118,7 @@ def learn_continually(
         Locked: another process writes to `out`.
     """
     check_keywords("learn_continually", ContinualOptions, options)
+    check_observers(options.get("observers", ()))
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
@@ -170,7 +171,7 @@ class _Work:
         self, name: str, scenario: Scenario, stages: Iterator[Iterator[Kept]], orders: int
     ) -> "Iterator[_Tested]":
         """Test the memory of each order after each of its steps."""
-        notify = _notifying(self.options.get("observers", ()) if self.processes.leads else ())
+        notify = Observers(self.options.get("observers", ()) if self.processes.leads else ()).message
         testing = _Testing(name, scenario, self)
         began = time.perf_counter()
         for number, kept in enumerate(stages, start=1):
@@ -265,14 +266,6 @@ class _Testing:
             seed=number,
         )
         return protocol.as_published() if self.work.options.get("as_published") else protocol
-
-
-def _notifying(observers: Sequence[Observer]) -> Callable[[str], None]:
-    def notify(text: str) -> None:
-        for observer in observers:
-            observer.message(text)
-
-    return notify
 
 
 def _record(

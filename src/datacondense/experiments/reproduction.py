@@ -16,6 +16,7 @@ from ..evaluation.protocol import Protocol, protocol_for
 from ..evaluation.scores import Scores
 from ..methods import Method, method_name
 from ..run.driver import condense
+from ..run.observers import Observers, check_observers
 from ..run.signals import stop_signals
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import Processes, all_processes
@@ -165,6 +166,7 @@ def reproduce(
         Locked: another process runs the same experiment.
     """
     check_keywords("reproduce", ReproduceOptions, options)
+    check_observers(options.get("observers", ()))
     compute = resolve_compute(compute, options)
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
@@ -172,11 +174,11 @@ def reproduce(
     on_epoch = options.get("on_epoch", lambda done, total: None)
     if results.exists() and not results.is_dir():
         raise InputError(f"--results {results} is a file: name a directory")
+    observers = Observers(options.get("observers", ()) if processes.leads else ())
     made, scores = [], []
     with alone(runs / plan.variant, processes):
         for seed in range(plan.preset.sets):
-            for observer in options.get("observers", ()) if processes.leads else ():
-                observer.message(f"set {seed + 1} of {plan.preset.sets}")
+            observers.message(f"set {seed + 1} of {plan.preset.sets}")
             run = runs / plan.variant / f"seed{seed}"
             made.append(_condense_stages(plan, train, seed, run, compute, processes, options))
             protocol = plan.protocol(made[-1], seed)
