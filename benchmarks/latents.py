@@ -47,7 +47,7 @@ def main(work: Path, out: Path) -> None:
             kept = of_set(synthetic)
             found[part][name] = {
                 "accuracy": [round(100 * value, 2) for value in next(iter(scores.accuracy.values()))],
-                "seconds": {"set": synthetic.provenance["wall_seconds"], "networks": round(scores.seconds, 1)},
+                "seconds": {"set": synthetic.provenance.wall_seconds, "networks": round(scores.seconds, 1)},
                 "bytes": {"generator": kept.shared, "latents or pixels": kept.images, "png": kept.png},
             }
             write_json(path, found)

@@ -39,7 +39,7 @@ def main(args: argparse.Namespace) -> None:
     )
     condensed = dc.condense(matching, train, args.ipc, seed=args.seed)
     chosen = dc.condense(dc.methods.Random(), train, args.ipc, seed=args.seed)
-    print(f"{len(condensed)} images condensed in {condensed.provenance['wall_seconds']:.0f} s")
+    print(f"{len(condensed)} images condensed in {condensed.provenance.wall_seconds:.0f} s")
 
     rows = {"condensed": (condensed, args.epochs), "random": (chosen, args.epochs), "whole": (train, args.whole_epochs)}
     scores = {

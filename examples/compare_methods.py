@@ -47,7 +47,7 @@ def main(args: argparse.Namespace) -> None:
         dc.keep_scores(run, {name: scores})  # the report reads them from there
         (arch,) = scores.accuracy
         accuracy = f"{100 * scores.mean(arch):.1f} +- {100 * scores.std(arch):.1f}"
-        seconds = f"{condensed.provenance['wall_seconds']:>14.1f}{scores.seconds:>14.1f}"
+        seconds = f"{condensed.provenance.wall_seconds:>14.1f}{scores.seconds:>14.1f}"
         print(f"{name:<12}{accuracy:>14}{args.nets:>10}{seconds}", flush=True)
         runs.append(run)
     report = args.out / "report.html"

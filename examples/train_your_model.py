@@ -58,7 +58,7 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 def main(args: argparse.Namespace) -> None:
     """Train pairs of models from the same initial weights on condensed and on random real images."""
     condensed = dc.load_set(args.run)
-    real, test = dc.load(**condensed.provenance["source"])  # the data that the set was condensed from
+    real, test = dc.load(**condensed.provenance.source)  # the data that the set was condensed from
     test_images, test_labels = test.batch(torch.arange(len(test)))  # normalised like the condensed images
     per_class = int(condensed.counts.max())  # some classes may have fewer
     sizes: dict[str, int] = {}

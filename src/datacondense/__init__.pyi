@@ -41,12 +41,10 @@ from .run.dry_run import Estimate as Estimate
 from .run.dry_run import estimate as estimate
 from .run.loggers import TensorBoard as TensorBoard
 from .run.loggers import WeightsAndBiases as WeightsAndBiases
-from .run.observers import ImageObserver as ImageObserver
 from .run.observers import Observer as Observer
 from .run.observers import Progress as Progress
-from .run.observers import StartObserver as StartObserver
-from .run.observers import UpdateObserver as UpdateObserver
 from .run.options import RunOptions as RunOptions
+from .synthetic.provenance import Provenance as Provenance
 from .synthetic.set import SyntheticSet as SyntheticSet
 from .synthetic.set import load_set as load_set
 from .utils.errors import DamagedFile as DamagedFile

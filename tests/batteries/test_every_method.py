@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy_methods import TOY
 
-from datacondense import METHODS, Progress, SyntheticSet, condense, evaluate
+from datacondense import METHODS, Observer, Progress, SyntheticSet, condense, evaluate
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import (
@@ -65,7 +65,7 @@ every_matching_method = pytest.mark.parametrize(
 every_optimising_method = pytest.mark.parametrize("name", LONG)
 
 
-class Losses:
+class Losses(Observer):
     """Remembers the loss of each iteration."""
 
     def __init__(self) -> None:
@@ -133,9 +133,9 @@ def test_two_and_more_classes_uneven_gray_and_colour_any_ipc(name: str, sizes, c
 def test_interrupted_and_resumed_equals_uninterrupted(name: str, toy, tmp_path) -> None:
     whole = condense(TOY[name], toy(), ipc=2, out=tmp_path / "whole")
     first = condense(TOY[name], toy(), ipc=2, out=tmp_path / "parts", observers=[StopAfter(2)])
-    assert first.provenance["iterations_done"] == min(2, TOY[name].iterations)
+    assert first.provenance.iterations_done == min(2, TOY[name].iterations)
     again = condense(TOY[name], toy(), ipc=2, out=tmp_path / "parts", resume=True)
-    assert again.provenance["iterations_done"] == TOY[name].iterations
+    assert again.provenance.iterations_done == TOY[name].iterations
     assert same(whole, again)
     lines = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in ("whole", "parts")]
     losses = [[(entry["iteration"], entry["loss"]) for entry in map(json.loads, of_run)] for of_run in lines]
@@ -171,7 +171,7 @@ def test_the_gradient_reaches_every_synthetic_image(name: str, arch: str, toy) -
 def test_class_by_class_gives_the_same_images_as_all_at_once(name: str, toy) -> None:
     real = toy(sizes=(20, 30, 20, 20))
     joint, by_class, by_pairs = (condense(TOY[name], real, ipc=2, classes_at_once=number) for number in (4, 1, 3))
-    assert by_class.provenance["execution"]["classes_at_once"] == 1
+    assert by_class.provenance.execution["classes_at_once"] == 1
     torch.testing.assert_close(by_class.images, joint.images, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(by_pairs.images, joint.images, rtol=1e-4, atol=1e-5)
 

@@ -64,7 +64,7 @@ def run(toy, tmp_path: Path) -> Path:
         protocol={**scores.protocol, "recipes": named(scores.protocol["recipes"])},
     )
     keep_scores(place, {"run": hostile})
-    provenance = {**made.provenance, "method": "\u202emine", "machine": "\u2066m"}
+    provenance = made.provenance.changed(method="\u202emine", machine="\u2066m")
     save(SyntheticSet(made.images, made.labels, made.spec, provenance), place / FILE_NAME)
     return place
 

@@ -35,6 +35,7 @@ QUICK: dict[str, Any] = {"arch": "MLP", "iterations": 1, "batch_real": 4}
             "compute and device exclude each other: set device in",
         ),
         ({"compute": dc.Compute(classes_at_once=0)}, "--classes-at-once 0: must be at least 1"),
+        ({"observers": [print]}, "is no observer: derive its class from datacondense.Observer"),
         ({"compute": "cpu"}, "compute='cpu' is no Compute: give one such as"),
     ],
     ids=str,

@@ -210,7 +210,7 @@ def test_every_format_gives_back_what_it_was_given(to, lacking: int | None, toy,
     assert torch.equal(back.labels, made.labels)
     exact = made.spec.pixels(made.images) if to == "folder" else made.images
     assert torch.equal(back.spec.pixels(back.images) if to == "folder" else back.images, exact)
-    assert back.provenance["ipc"] == IPC
+    assert back.provenance.ipc == IPC
 
 
 def test_two_uneven_sets_go_into_one_file(toy, tmp_path) -> None:
@@ -245,7 +245,7 @@ def test_baselines_have_as_many_of_each_class(toy) -> None:
     filled = noted(condense, DM, real, IPC)
     (found,) = noted(baselines, [few, filled], real, "ConvNet").values()
     assert counts(found) == [3, 1, 5, 5]
-    assert found.provenance["beside"] == [filled.fingerprint()]
+    assert found.provenance.to_json()["beside"] == [filled.fingerprint()]
     odd = condense(Ragged(), toy(sizes=(5, 5, 5, 5)), IPC)
     several = noted(baselines, [few, replace(odd, spec=few.spec)], real, "ConvNet")
     assert {name: counts(one) for name, one in several.items()} == {
@@ -255,7 +255,7 @@ def test_baselines_have_as_many_of_each_class(toy) -> None:
     even = toy()
     made = condense(DM, even, 2)
     (same,) = baselines([made], even, "ConvNet").values()
-    assert same.provenance.keys() == condense(Random(), even, 2).provenance.keys()
+    assert same.provenance.to_json().keys() == condense(Random(), even, 2).provenance.to_json().keys()
     assert torch.equal(same.images, condense(Random(arch="ConvNet"), even, 2).images)
     with pytest.raises(InputError, match="the training images of 'toy' do not fit the set"):
         baselines([made], real, "ConvNet")

@@ -156,7 +156,7 @@ def test_show_names_classes_by_name_before_number_and_says_what_it_leaves_out(ca
 
 def test_the_default_run_directory_names_the_run(capsys) -> None:
     assert main(["condense", "dm", *QUICK, "--seed", "5"]) == 0
-    assert load_set("runs/dm-digits-ipc1-seed5").provenance["seed"] == 5
+    assert load_set("runs/dm-digits-ipc1-seed5").provenance.seed == 5
 
 
 def test_own_arrays_go_all_the_way_from_another_directory(tmp_path, capsys, monkeypatch) -> None:

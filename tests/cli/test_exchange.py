@@ -9,6 +9,7 @@ import torch
 from datacondense import Spec, SyntheticSet, load
 from datacondense.cli.app import main
 from datacondense.formats import FORMATS, export, import_sets
+from datacondense.synthetic.provenance import Provenance
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ def test_experiments_of_one_file_are_one_row(capsys) -> None:
 
 def test_a_set_with_fewer_images_than_classes_is_evaluated_beside_as_many_random_ones(capsys) -> None:
     train, _ = load("digits")
-    export(SyntheticSet(torch.zeros(3, *train.spec.shape), torch.arange(3), train.spec, {}), "npz", "out.npz")
+    export(SyntheticSet(torch.zeros(3, *train.spec.shape), torch.arange(3), train.spec, Provenance()), "npz", "out.npz")
     assert main("import out.npz run --data digits".split()) == 0
     assert main("evaluate run --beside random --nets 1 --epochs 1 --archs ConvNetD1 --out scores.json".split()) == 0
     scores = json.loads(Path("scores.json").read_text())
@@ -78,7 +79,7 @@ def test_a_set_with_fewer_images_than_classes_is_evaluated_beside_as_many_random
 
 def test_a_run_that_is_taken_for_the_destination_survives(capsys) -> None:
     spec = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
-    export(SyntheticSet(torch.zeros(2, 1, 4, 4), torch.arange(2), spec, {}), "npz", "out.npz")
+    export(SyntheticSet(torch.zeros(2, 1, 4, 4), torch.arange(2), spec, Provenance()), "npz", "out.npz")
     for name in ("a", "b"):
         import_sets("out.npz", None, f"dl/{name}")
     last = Path("dl/b/synthetic.safetensors")
@@ -110,7 +111,7 @@ BAD_COMMANDS = {
 @pytest.mark.parametrize("command", BAD_COMMANDS)
 def test_bad_commands_are_one_line_and_exit_code_2(command: str, capsys) -> None:
     spec = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
-    export([SyntheticSet(torch.zeros(2, 1, 4, 4), torch.arange(2), spec, {})], "npz", "out.npz")
+    export([SyntheticSet(torch.zeros(2, 1, 4, 4), torch.arange(2), spec, Provenance())], "npz", "out.npz")
     import_sets("out.npz", None, "run")
     before = sorted(Path().rglob("*"))
     assert main(command.split()) == 2

@@ -67,8 +67,8 @@ def test_nothing_is_there_to_validate_on_unless_it_was_held_out(capsys) -> None:
 def test_validation_stands_apart_from_the_test(capsys) -> None:
     assert main(f"condense dm {QUICK} --hold-out 0.2 --snapshots 2 --out run".split()) == 0
     made = load_set("run")
-    assert made.provenance["source"]["hold_out"] == 0.2
-    assert made.provenance["data_sha256"] == load("digits", hold_out=0.2)[0].fingerprint()
+    assert made.provenance.source["hold_out"] == 0.2
+    assert made.provenance.data_sha256 == load("digits", hold_out=0.2)[0].fingerprint()
     common = "evaluate run --nets 2 --epochs 2"
     assert main(f"{common} --on validation".split()) == 0
     assert main(common.split()) == 0

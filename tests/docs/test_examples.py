@@ -77,7 +77,7 @@ def test_methods_are_compared_on_digits(output) -> None:
     assert "herding" in Path("runs/compared/report.html").read_text()
     for name in ("random", "herding", "dm"):
         run = Path("runs/compared", name)
-        assert dc.load_set(run).provenance["source"] == {"source": "digits", "min_per_class": 1}
+        assert dc.load_set(run).provenance.source == {"source": "digits", "min_per_class": 1}
         assert main(["report", str(run), "--out", f"{name}.html"]) == 0
 
 

@@ -15,6 +15,7 @@ import torch
 from datacondense import Spec, SyntheticSet, load
 from datacondense.formats import FORMATS, export
 from datacondense.formats.accuracies import Accuracies
+from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import FILE_NAME, save
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
@@ -54,7 +55,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("format")
     spec = Spec("clothes", ("T-shirt/top", "Dress"), (1, 8, 8), (0.3,), (0.25,))
     images = (torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 0.3) / 0.25
-    made = SyntheticSet(images, torch.tensor([0, 0, 1, 1]), spec, {"method": "dm", "settings": {}, "seed": 0})
+    made = SyntheticSet(
+        images, torch.tensor([0, 0, 1, 1]), spec, Provenance.from_json({"method": "dm", "settings": {}, "seed": 0})
+    )
     (folder / "run").mkdir()
     save(made, folder / "run" / FILE_NAME)
     torch.save({"images": made.images, "labels": made.labels}, folder / "expected.pt")

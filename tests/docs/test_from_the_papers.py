@@ -115,10 +115,10 @@ def test_the_commands_run(case: Case, small_digits: Path, tmp_path: Path, monkey
             case "condense":
                 made = load_set(after(words, "--out"))
                 assert len(made) == CLASSES
-                assert made.provenance["iterations_done"] == 1
+                assert made.provenance.iterations_done == 1
             case "evaluate":
                 runs = [Path(word) for word in words[1 : words.index("--pool")]]
-                archs = pool_archs(after(words, "--pool"), load_set(runs[0]).provenance["settings"]["arch"])
+                archs = pool_archs(after(words, "--pool"), load_set(runs[0]).provenance.settings["arch"])
                 for run in runs:
                     (scores,) = json.loads((run / "scores.jsonl").read_text()).values()
                     assert set(scores["accuracy"]) == set(archs)

@@ -11,7 +11,7 @@ import torch
 from limited import HOW, METHODS, shades
 
 import datacondense
-from datacondense import Progress, condense, load_set
+from datacondense import Observer, Progress, condense, load_set
 from datacondense.engine.out_of_memory import is_out_of_memory
 from datacondense.methods import GradientMatching
 from datacondense.utils.files import write_json
@@ -77,7 +77,7 @@ class Full(GradientMatching):
             yield loss
 
 
-class Told:
+class Told(Observer):
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.iterations: list[int] = []

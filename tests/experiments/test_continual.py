@@ -11,7 +11,7 @@ import pytest
 import torch
 from toy_methods import TOY
 
-from datacondense import InputError, Progress, condense, evaluate, export, import_sets, load_set
+from datacondense import InputError, Observer, Progress, condense, evaluate, export, import_sets, load_set
 from datacondense.cli.app import main
 from datacondense.cli.commands import continual
 from datacondense.experiments.continual import RECORD, learn_continually, load_record
@@ -110,7 +110,7 @@ def test_what_is_done_stays_done(toy) -> None:
         )
 
 
-class StopAt:
+class StopAt(Observer):
     """Ctrl-C after the first iteration of the run of this number."""
 
     def __init__(self, number: int) -> None:
@@ -177,7 +177,7 @@ def test_the_network_is_known_from_the_authors_names(name: str, toy) -> None:
     path = Path(name.format("toy_ConvNetD1_2ipc_2steps_seed0.pt"))
     torch.save({"data": [[torch.randn(2, 1, 8, 8), torch.tensor([k, k])] for k in range(3)]}, path)
     (made,) = read_sets(path, toy().spec)[0]
-    assert made.provenance["settings"]["arch"] == "ConvNetD1"
+    assert made.provenance.settings["arch"] == "ConvNetD1"
 
 
 def test_of_the_authors_files_in_a_directory_those_of_the_steps_are_taken(toy) -> None:
@@ -312,7 +312,7 @@ def test_a_record_of_finished_memories_tells_what_they_are(toy) -> None:
     run(toy)
     record = run(toy, [load_set("out/order0")], scenario=replace(SMALL, orders=5, ipc=9))
     assert (record["scenario"]["orders"], record["scenario"]["per_class"]) == (1, 2)
-    assert load_set("out/order0").provenance["ipc"] == 2
+    assert load_set("out/order0").provenance.ipc == 2
 
 
 def test_classes_without_test_images_are_told_before_anything_is_made(toy) -> None:

@@ -19,7 +19,7 @@ from datacondense.experiments.reproduction import reproduce
 from datacondense.experiments.sweep import newest_record
 from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.run.directory import EVALUATION
-from datacondense.run.observers import Progress
+from datacondense.run.observers import Observer, Progress
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(
@@ -27,7 +27,7 @@ SMALL = Preset(
 )
 
 
-class Watch:
+class Watch(Observer):
     """Records all messages."""
 
     def __init__(self) -> None:
@@ -264,8 +264,8 @@ def test_a_set_may_start_from_that_of_another_method(monkeypatch: pytest.MonkeyP
     assert watch.iterations == 4 + 3
     assert record["first"] == {"method": "dm", **first.settings()}
     before, after = (load_set(f"runs/reproduce/small/seed0{stage}") for stage in ("/first", ""))
-    assert after.provenance["start"]["sha256"] == before.fingerprint()
-    seconds = before.provenance["wall_seconds"] + after.provenance["wall_seconds"]
+    assert after.provenance.start["sha256"] == before.fingerprint()
+    seconds = sum(one.provenance.wall_seconds or 0 for one in (before, after))
     assert record["seconds"]["condense"] == [pytest.approx(seconds)]
     again = Watch()
     assert run(again) == record

@@ -28,6 +28,7 @@ from datacondense.formats import (
 )
 from datacondense.formats.accuracies import Accuracies, known_accuracies
 from datacondense.formats.png_folder import class_folder_names
+from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import save
 
 ODD_NAMES = (
@@ -63,8 +64,8 @@ def test_lossless_formats_come_back_bit_for_bit(to: Format, channels: int) -> No
     back = load_set("back")
     assert back.fingerprint() == made.fingerprint()
     assert back.spec == made.spec
-    assert back.provenance.items() >= made.provenance.items()
-    assert back.provenance["imported"]["file"] == "out"
+    assert back.provenance.to_json().items() >= made.provenance.to_json().items()
+    assert back.provenance.imported["file"] == "out"
     assert json.loads(Path("back/run.json").read_text())["status"] == "imported"
     assert Path("back/images.png").exists()
 
@@ -104,8 +105,8 @@ def test_the_authors_layout_comes_back_bit_for_bit() -> None:
     for seed, (back, made) in enumerate(zip(backs, sets, strict=True)):
         assert back.fingerprint() == made.fingerprint()
         assert back.spec == made.spec
-        assert back.provenance.items() >= made.provenance.items()
-        assert back.provenance["published"] == {"ConvNet": [0.1 * seed, 0.5]}
+        assert back.provenance.to_json().items() >= made.provenance.to_json().items()
+        assert back.provenance.published == {"ConvNet": [0.1 * seed, 0.5]}
     export(backs, "pt", "again.pt", scores=[known_accuracies(back) for back in backs])
     again = torch.load("again.pt", weights_only=True)
     assert again["accs_all_exps"] == plain["accs_all_exps"]
@@ -129,7 +130,9 @@ def test_accuracies_that_a_reader_would_give_to_another_set_are_left_out() -> No
 
 def test_sets_without_a_class_in_common_stay_apart() -> None:
     one = make()
-    halves = [SyntheticSet(one.images[part], one.labels[part], one.spec, {}) for part in (slice(2), slice(2, None))]
+    halves = [
+        SyntheticSet(one.images[part], one.labels[part], one.spec, Provenance()) for part in (slice(2), slice(2, None))
+    ]
     export(halves, "pt", "out.pt")
     backs = [load_set(run) for run in import_sets("out.pt", None, "back")]
     assert [back.fingerprint() for back in backs] == [half.fingerprint() for half in halves]
@@ -141,21 +144,21 @@ def test_where_the_real_images_are_stays_on_this_machine() -> None:
     sources = ({"source": "folder:/home/me/photos"}, {"source": "hub:/home/me/x"}, named)
     for to in FORMATS:
         for number, source in enumerate(sources):
-            provenance = {**made.provenance, "source": source}
+            provenance = made.provenance.changed(source=source)
             dest = Path(f"{to}{number}")
             export([SyntheticSet(made.images, made.labels, made.spec, provenance)], to, dest)
             files = [dest] if dest.is_file() else [path for path in dest.rglob("*") if path.is_file()]
             assert not any(b"/home/me" in path.read_bytes() for path in files)
             import_sets(dest, None, f"back-{to}{number}")
-            found = load_set(f"back-{to}{number}").provenance["source"]
-            assert found == ({"source": "digits"} if number == 2 else None)
+            found = load_set(f"back-{to}{number}").provenance.source
+            assert found == ({"source": "digits"} if number == 2 else {})
 
 
 @pytest.mark.parametrize("to", FORMATS)
 def test_a_file_of_others_does_not_decide_what_is_opened(to: Format) -> None:
     made = make()
     source = {"source": "digits", "data_dir": "/etc"}
-    lying = SyntheticSet(made.images, made.labels, made.spec, {**made.provenance, "source": source})
+    lying = SyntheticSet(made.images, made.labels, made.spec, made.provenance.changed(source=source))
     if to in ("folder", "hf"):
         Path("out").mkdir()
     match to:
@@ -168,10 +171,10 @@ def test_a_file_of_others_does_not_decide_what_is_opened(to: Format) -> None:
         case "pt":
             authors_pt.write([lying], [{}], Path("out"))
     import_sets("out", None, "back")
-    assert load_set("back").provenance["source"] == {"source": "digits"}
+    assert load_set("back").provenance.source == {"source": "digits"}
     assert json.loads(Path("back/run.json").read_text())["source"] == {"source": "digits"}
     import_sets("out", None, "named", source={"source": "folder:/home/me", "image_size": 8})
-    assert load_set("named").provenance["source"] == {"source": "folder:/home/me", "image_size": 8}
+    assert load_set("named").provenance.source == {"source": "folder:/home/me", "image_size": 8}
 
 
 @pytest.mark.parametrize("to", ["folder", "npz", "hf"])
@@ -180,12 +183,12 @@ def test_several_sets_become_one_export_each(to: Format) -> None:
     suffix = ".npz" if to == "npz" else ""
     for seed in (0, 1):
         import_sets(f"out/exp{seed}{suffix}", None, f"back{seed}")
-        assert load_set(f"back{seed}").provenance["seed"] == seed
+        assert load_set(f"back{seed}").provenance.seed == seed
     assert import_sets("out", None, "all") == [Path("all/exp0"), Path("all/exp1")]
-    assert [load_set(f"all/exp{seed}").provenance["seed"] for seed in (0, 1)] == [0, 1]
+    assert [load_set(f"all/exp{seed}").provenance.seed for seed in (0, 1)] == [0, 1]
     export([make(seed=2)] * 2, to, "out", overwrite=True)
     import_sets(f"out/exp0{suffix}", None, "new")
-    assert load_set("new").provenance["seed"] == 2
+    assert load_set("new").provenance.seed == 2
     Path(f"out/exp0{suffix}").rename("gone")
     with pytest.raises(InputError, match=r"out is damaged: datacondense\.json lists 2 sets, and 1 are there"):
         import_sets("out", None, "all", overwrite=True)
@@ -289,7 +292,9 @@ def test_classes_of_the_same_name_can_be_loaded_by_datasets(monkeypatch: pytest.
 @pytest.mark.parametrize("licence", ["no", "null", "1.0", "mit"])
 def test_the_front_of_the_card_is_text_for_yaml(licence: str) -> None:
     spec = Spec('p\U0001f600\ufeff: "\\', ("a",), (1, 1, 1), (0.5,), (0.25,))
-    export(SyntheticSet(torch.zeros(1, 1, 1, 1), torch.zeros(1).long(), spec, {}), "hf", "out", licence=licence)
+    export(
+        SyntheticSet(torch.zeros(1, 1, 1, 1), torch.zeros(1).long(), spec, Provenance()), "hf", "out", licence=licence
+    )
     fields = yaml.safe_load(Path("out/README.md").read_text().split("---\n")[1])
     assert fields["license"] == licence
     assert fields["pretty_name"] == f"{spec.name}, condensed by an unknown method"
@@ -309,10 +314,10 @@ def test_the_card_says_what_there_is_to_say() -> None:
 def test_only_what_could_be_read_again_is_written() -> None:
     made = make()
     images = made.images.clone().requires_grad_()
-    export(SyntheticSet(images, made.labels, made.spec, {"numbers": (1, 2)}), "npz", "out.npz")
+    export(SyntheticSet(images, made.labels, made.spec, Provenance.from_json({"numbers": (1, 2)})), "npz", "out.npz")
     import_sets("out.npz", None, "back")
     assert load_set("back").fingerprint() == made.fingerprint()
-    assert load_set("back").provenance["numbers"] == [1, 2]
+    assert load_set("back").provenance.to_json()["numbers"] == [1, 2]
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
@@ -328,7 +333,7 @@ def test_only_what_could_be_read_again_is_written() -> None:
     for to in FORMATS:
         for message, (images, labels, provenance) in bad.items():
             with pytest.raises(InputError, match=message):
-                export(SyntheticSet(images, labels, made.spec, provenance), to, "bad/out")
+                export(SyntheticSet(images, labels, made.spec, Provenance.from_json(provenance)), to, "bad/out")
     assert not Path("bad").exists()
 
 

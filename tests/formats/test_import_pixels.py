@@ -145,7 +145,7 @@ def test_every_form_gives_the_same_images(
     import_sets("set.pt", train.spec, "back", pixels=pixels, real=train)
     back = load_set("back")
     assert torch.allclose(back.images, learned["real"], atol=2e-4)
-    record = back.provenance["imported"]["pixels"]
+    record = back.provenance.imported["pixels"]
     assert record["taken_for"] == form.split(",")[0].split()[0]
     assert record["because"]
 
@@ -228,7 +228,7 @@ def test_two_files_of_trajectory_matching_are_one_set(train: ImageSet) -> None:
     for name in ("images", "labels"):
         Path(f"logged/{name}_best.pt").unlink()
     import_sets("logged", train.spec, "last", real=train)
-    assert load_set("last").provenance["imported"]["file"] == "logged"
+    assert load_set("last").provenance.imported["file"] == "logged"
     Path("logged/labels_2000.pt").unlink()
     with pytest.raises(InputError, match=r"images_2000\.pt holds images alone, and labels_2000\.pt is not beside it"):
         import_sets("logged/images_2000.pt", train.spec, "other")
@@ -280,7 +280,7 @@ def test_arrays_of_any_arrangement_are_read(train: ImageSet) -> None:
         back = load_set("back")
         assert torch.equal(train.spec.pixels(back.images), byte), name
         assert torch.equal(back.labels, labels), name
-    assert load_set("back").provenance["published"] == {"ConvNet": [0.5, 0.25], "MLP": [0.5], "LeNet": [0.0]}
+    assert load_set("back").provenance.published == {"ConvNet": [0.5, 0.25], "MLP": [0.5], "LeNet": [0.0]}
     np.savez("in.npz", images=byte.numpy(), labels=labels.numpy())
     with pytest.warns(UserWarning, match="read as bytes"):
         import_sets("in.npz", train.spec, "back", overwrite=True)

@@ -21,6 +21,7 @@ from datacondense.cli.app import main
 from datacondense.formats import export, import_sets
 from datacondense.formats.accuracies import known_accuracies
 from datacondense.pictures import to_png
+from datacondense.synthetic.provenance import Provenance
 from datacondense.utils import hardware
 
 SPEC = Spec("toy", ("a", "b", "c", "d"), (1, 4, 4), (0.5,), (0.25,))
@@ -51,9 +52,9 @@ def test_a_file_of_the_authors_imports_and_leaves_as_it_came() -> None:
     runs = import_sets("res_DC_toy_ConvNet_2ipc.pt", SPEC, "back")
     assert [run.name for run in runs] == [f"exp{index}" for index in range(5)]
     sets = [load_set(run) for run in runs]
-    assert sets[1].provenance["published"] == {"ConvNet": [0.2, 0.1 * 3], "MLP": [float(np.float32(0.3))]}
-    assert sets[1].provenance["settings"] == {"arch": "ConvNet", "augment": "none"}
-    assert sets[1].provenance["imported"]["file"] == "res_DC_toy_ConvNet_2ipc.pt"
+    assert sets[1].provenance.published == {"ConvNet": [0.2, 0.1 * 3], "MLP": [float(np.float32(0.3))]}
+    assert sets[1].provenance.settings == {"arch": "ConvNet", "augment": "none"}
+    assert sets[1].provenance.imported["file"] == "res_DC_toy_ConvNet_2ipc.pt"
     export(sets, "pt", "again.pt", scores=[known_accuracies(one) for one in sets])
     again = torch.load("again.pt", weights_only=False)
     assert again["accs_all_exps"] == content["accs_all_exps"]
@@ -70,8 +71,8 @@ def test_steps_of_class_incremental_learning_become_one_set_and_leave_as_they_ca
     assert import_sets("cl_res_DM_toy_ConvNet_2ipc_2steps_seed0.pt", SPEC, "back") == [Path("back")]
     back = load_set("back")
     assert back.labels.tolist() == [2, 2, 0, 0, 3, 3, 1, 1]
-    assert back.provenance["steps"] == [["c", "a"], ["d", "b"]]
-    assert back.provenance["settings"] == {"arch": "ConvNet"}
+    assert back.provenance.steps == [["c", "a"], ["d", "b"]]
+    assert back.provenance.settings == {"arch": "ConvNet"}
     export([back], "pt", "again.pt", scores=[known_accuracies(back)])
     again = torch.load("again.pt", weights_only=True)
     assert list(again) == ["data", "accs_all_exps", "datacondense"]
@@ -81,7 +82,7 @@ def test_steps_of_class_incremental_learning_become_one_set_and_leave_as_they_ca
         assert torch.equal(labels, labels2)
     assert import_sets("again.pt", None, "twice") == [Path("twice")]
     assert load_set("twice").fingerprint() == back.fingerprint()
-    assert load_set("twice").provenance["steps"] == back.provenance["steps"]
+    assert load_set("twice").provenance.steps == back.provenance.steps
 
 
 def test_accuracies_that_do_not_divide_evenly_are_left_out_and_the_others_kept() -> None:
@@ -89,14 +90,14 @@ def test_accuracies_that_do_not_divide_evenly_are_left_out_and_the_others_kept()
     torch.save({"data": [experiment(0), experiment(1)], "accs_all_exps": accuracies}, "odd.pt")
     with pytest.warns(UserWarning, match=r"odd\.pt: its 3 accuracies of ConvNet do not divide among 2 experiments"):
         runs = import_sets("odd.pt", SPEC, "back", pixels="normalised")
-    assert [load_set(run).provenance["published"] for run in runs] == [{"MLP": [0.4]}, {"MLP": [0.5]}]
+    assert [load_set(run).provenance.published for run in runs] == [{"MLP": [0.4]}, {"MLP": [0.5]}]
 
 
 def test_an_experiment_claims_no_seed() -> None:
     authors_file()
     sets = [load_set(run) for run in import_sets("res_DC_toy_ConvNet_2ipc.pt", SPEC, "back")]
-    assert [one.provenance["experiment"] for one in sets] == list(range(5))
-    assert not any("seed" in one.provenance for one in sets)
+    assert [one.provenance.to_json()["experiment"] for one in sets] == list(range(5))
+    assert not any(one.provenance.seed is not None for one in sets)
 
 
 class Malicious:
@@ -128,7 +129,7 @@ def changed(index: int = 0, **tensors: torch.Tensor) -> dict[str, Any]:
 
 
 IMAGES, LABELS = experiment(1)
-HEADER = json.dumps(SyntheticSet(IMAGES, LABELS, SPEC, {}).header())
+HEADER = json.dumps(SyntheticSet(IMAGES, LABELS, SPEC, Provenance()).header())
 BAD = {
     "a number": (3, "is not a file of synthetic sets"),
     "no data": ({"datas": []}, "is not a file of synthetic sets"),
@@ -181,7 +182,7 @@ def test_what_does_not_fit_is_refused_and_named(what: str) -> None:
 
 def a_set() -> SyntheticSet:
     images, labels = experiment(0)
-    return SyntheticSet(images, labels, SPEC, {"method": "dm", "settings": {}, "seed": 0})
+    return SyntheticSet(images, labels, SPEC, Provenance.from_json({"method": "dm", "settings": {}, "seed": 0}))
 
 
 @pytest.mark.parametrize(

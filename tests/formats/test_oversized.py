@@ -21,6 +21,7 @@ from datacondense.formats import export, import_sets
 from datacondense.networks.generators import build
 from datacondense.pictures import to_png
 from datacondense.synthetic.generated import Generated
+from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import save
 from datacondense.utils import hardware
 from datacondense.utils.files import read_tensors, write_tensors
@@ -50,7 +51,7 @@ def generated(spec: Spec, count: int = 4) -> SyntheticSet:
     made = Generated(generator.eval(), z, "int8")
     labels = torch.zeros(count, dtype=torch.int64)
     images = made.images(labels) if spec is SPEC else torch.zeros(count, 1, 1, 1)
-    return SyntheticSet(images, labels, spec, {}, made)
+    return SyntheticSet(images, labels, spec, Provenance(), made)
 
 
 def test_a_generated_set_is_refused_by_what_it_decodes_to(little_memory: None) -> None:
@@ -123,7 +124,7 @@ def test_a_tensor_whose_strides_repeat_a_byte_is_refused(old: bool, little_memor
 
 
 def test_a_table_that_repeats_one_value_is_refused() -> None:
-    export([SyntheticSet(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]), SPEC, {})], "hf", "hf")
+    export([SyntheticSet(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]), SPEC, Provenance())], "hf", "hf")
     file = Path("hf/data/train-00000-of-00001.parquet")
     nested: Any = pa.array(np.zeros(8), pa.float32())
     row = pa.DictionaryArray.from_arrays(pa.array(np.zeros(8 * 10**6, np.int32)), nested.slice(0, 1))
@@ -163,7 +164,7 @@ def test_a_packed_archive_of_others_is_refused_before_it_is_unpacked(
 
 
 def test_a_folder_whose_header_claims_large_images_is_refused(little_memory: None) -> None:
-    export([SyntheticSet(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]), SPEC, {})], "folder", "out")
+    export([SyntheticSet(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]), SPEC, Provenance())], "folder", "out")
     record = json.loads(Path("out/datacondense.json").read_text())
     record["header"]["spec"]["shape"] = [1, 16384, 16384]
     Path("out/datacondense.json").write_text(json.dumps(record))
@@ -184,7 +185,7 @@ def test_a_dict_is_read_by_its_content_whatever_its_fields_are(name: str, value:
             archive.writestr(entry, saved.read(entry).replace(f"_{name[1:]}".encode(), name.encode()))
     assert read_torch(Path("in.pt"))["accs_all_exps"] == {"MLP": [0.5]}
     import_sets("in.pt", SPEC, "back", pixels="normalised")
-    assert load_set("back").provenance["published"] == {"MLP": [0.5]}
+    assert load_set("back").provenance.published == {"MLP": [0.5]}
 
 
 def test_a_list_that_holds_itself_is_refused() -> None:

@@ -13,6 +13,7 @@ import torch
 from datacondense import InputError, Spec, SyntheticSet
 from datacondense.cli.app import main
 from datacondense.formats import FORMATS, Format, export, import_sets
+from datacondense.synthetic.provenance import Provenance
 
 SPEC = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
 
@@ -24,7 +25,7 @@ def in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def a_set() -> SyntheticSet:
     images = torch.randn(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    return SyntheticSet(images, torch.tensor([0, 1]), SPEC, {"method": "dm"})
+    return SyntheticSet(images, torch.tensor([0, 1]), SPEC, Provenance(method="dm"))
 
 
 def a_socket(path: Path) -> None:

@@ -34,12 +34,14 @@ from datacondense.methods import DistributionMatching, Problem, Random
 from datacondense.report import command, comparison, footprint, page, reading, run_names, section, write_report
 from datacondense.report.process import process_frames
 from datacondense.run import loggers
-from datacondense.run.directory import RunDirectory, begun
+from datacondense.run.directory import RunDirectory, recorded_run
 from datacondense.run.driver import condense
 from datacondense.run.job import plan_run
-from datacondense.run.loop import Session
-from datacondense.run.observers import Progress
+from datacondense.run.log import trim_log
+from datacondense.run.loop import Loop
+from datacondense.run.observers import Observers, Progress
 from datacondense.run.snapshots import load as load_snapshot
+from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import FILE_NAME
 from datacondense.utils import cache
 from datacondense.utils.distributed import ALONE
@@ -173,7 +175,7 @@ def test_run_json(work: Path) -> None:
         recorded,
         writes(path),
         Judge(),
-        lambda: begun(directory, identity, resume=True, overwrite=False),
+        lambda: recorded_run(directory, identity, resume=True, overwrite=False),
         lambda: reading.Run.at(work / "stopped", "a").status,
         lambda: rehearsal._complete(work / "stopped"),
         imported,
@@ -189,7 +191,7 @@ def test_provenance(work: Path) -> None:
 
     def listed() -> None:
         made = dc.load_set(path)
-        run_names.labels([made.provenance, {"method": "dm", "settings": {"arch": "MLP"}}])
+        run_names.labels([made.provenance, Provenance(method="dm", settings={"arch": "MLP"})])
         command.command(made.provenance)
         protocol_for(made)
         known_accuracies(made, work / "run")
@@ -303,7 +305,7 @@ def test_log(work: Path) -> None:
 
     def trimmed() -> None:
         content = path.read_bytes()
-        RunDirectory(work / "run").trim_log(2)
+        trim_log(work / "run", 2)
         path.write_bytes(content)
 
     def caught_up() -> None:
@@ -371,14 +373,14 @@ def test_checkpoint(work: Path) -> None:
     def restored() -> None:
         (work / "stopped/log.jsonl").write_bytes(log)
         problem = Problem(toy(), 2, METHOD.arch, METHOD.augment, engine)
-        session = Session(METHOD, problem, 0, {}, RunDirectory(work / "stopped"), (), 0)
-        session._restore()
-        assert 0 <= session.done <= METHOD.iterations
-        assert bool(torch.isfinite(session._images()).all())
-        assert session.optimiser is not None
-        for parameter in session.synthetic.parameters():
+        loop = Loop(METHOD, problem, 0, Provenance(), RunDirectory(work / "stopped"), Observers(), 0)
+        loop._restore()
+        assert 0 <= loop.done <= METHOD.iterations
+        assert bool(torch.isfinite(loop._images()).all())
+        assert loop.optimiser is not None
+        for parameter in loop.synthetic.parameters():
             parameter.grad = torch.zeros_like(parameter)
-        session.optimiser.step()
+        loop.optimiser.step()
 
     tensor_cases(path, Judge(), restored, seldom=[lambda: resumed("stopped")])
 

@@ -46,8 +46,8 @@ def test_the_page_runs_as_it_is_written(capsys) -> None:
         else:
             assert main(arguments) == 0
     made = load_set("runs/means")
-    assert made.provenance["method"] == "near-means"
-    assert made.provenance["settings"]["strength"] == 2
+    assert made.provenance.method == "near-means"
+    assert made.provenance.settings["strength"] == 2
     assert Path("runs/continual/near-means/continual.json").exists()
 
 
@@ -155,7 +155,7 @@ def test_a_setting_without_a_default_must_be_given(capsys) -> None:
     assert main(quick) == 2
     assert "bare needs a value of power: give --set bare.power=VALUE" in capsys.readouterr().err
     assert main([*quick, "--set", "power=2", "iterations=2"]) == 0
-    assert load_set("out/bare/order0").provenance["settings"]["power"] == 2.0
+    assert load_set("out/bare/order0").provenance.settings["power"] == 2.0
 
 
 def test_plugin_without_a_file(capsys) -> None:
@@ -195,6 +195,6 @@ def test_a_method_of_a_file_works_in_python_without_registration(toy) -> None:
     space: dict = {"__name__": "mine"}
     exec(compile(block("python"), "near_means.py", "exec"), space)
     made = condense(space["NearMeans"](iterations=3, batch_real=8, arch="MLP"), toy(), 1)
-    assert made.provenance["method"] == "NearMeans"
+    assert made.provenance.method == "NearMeans"
     with pytest.raises(InputError, match="--lr"):
         condense(space["NearMeans"](iterations=3, lr=-1.0), toy(), 1)

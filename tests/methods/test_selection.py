@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from datacondense import InputError, Progress, Stopped, condense, estimate
+from datacondense import InputError, Observer, Progress, Stopped, condense, estimate
 from datacondense.augment import parse
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
@@ -145,7 +145,7 @@ def test_embeddings_are_those_of_the_network_class_by_class(toy) -> None:
     assert torch.allclose(class_embeddings(problem, found, 1), expected, atol=1e-5)
 
 
-class Told:
+class Told(Observer):
     def __init__(self) -> None:
         self.parts: dict[str, list[float]] = {}
 

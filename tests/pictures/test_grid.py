@@ -14,6 +14,7 @@ from datacondense.pictures import save_grid, save_rows
 from datacondense.pictures.layout import arrange, class_captions
 from datacondense.pictures.nearest import nearest_real
 from datacondense.pictures.text import caption
+from datacondense.synthetic.provenance import Provenance
 
 
 def read(path: Path) -> np.ndarray:
@@ -36,7 +37,7 @@ def made(names: Sequence[str], *, shape: tuple[int, int, int] = (1, 8, 8), ipc: 
     channels = shape[0]
     images = torch.rand(len(names) * ipc, *shape, generator=torch.Generator().manual_seed(0))
     spec = Spec("made", tuple(names), shape, (0.5,) * channels, (0.25,) * channels)
-    return SyntheticSet((images - 0.5) / 0.25, torch.arange(len(names)).repeat_interleave(ipc), spec, {})
+    return SyntheticSet((images - 0.5) / 0.25, torch.arange(len(names)).repeat_interleave(ipc), spec, Provenance())
 
 
 @pytest.mark.parametrize(("channels", "side", "zoom"), [(1, 8, 8), (3, 8, 8), (3, 28, 2), (3, 100, 1)])
@@ -93,7 +94,7 @@ def test_a_picture_stays_usable(tmp_path, classes, shape, ipc, per_class, drawn,
     names = [f"{number} of the very long names that some classes have" for number in range(classes)]
     spec = Spec("many", tuple(names), shape, (0.5,) * shape[0], (0.25,) * shape[0])
     red = torch.tensor([9.0, -9.0, -9.0])[None, :, None, None].expand(classes * ipc, *shape)
-    synthetic = SyntheticSet(red, torch.arange(classes).repeat_interleave(ipc), spec, {})
+    synthetic = SyntheticSet(red, torch.arange(classes).repeat_interleave(ipc), spec, Provenance())
     save_grid(synthetic, tmp_path / "x.png", per_class=per_class)
     picture = read(tmp_path / "x.png")
     height, width, _ = picture.shape
@@ -150,7 +151,7 @@ def test_names_of_every_kind_make_a_picture(tmp_path) -> None:
 
 def test_a_class_without_images_is_a_name_alone(tmp_path) -> None:
     whole = made(["cat", "dog"])
-    synthetic = SyntheticSet(whole.images[:1], whole.labels[:1], whole.spec, {})
+    synthetic = SyntheticSet(whole.images[:1], whole.labels[:1], whole.spec, Provenance())
     save_grid(synthetic, tmp_path / "x.png", classes=[1])
     assert read(tmp_path / "x.png").min() == 0
 
@@ -192,7 +193,9 @@ def test_sets_stand_one_under_the_other(tmp_path) -> None:
     spec = made(["a", "b"]).spec
     labels = torch.tensor([0, 0, 0, 1, 1, 1])
     sets = {
-        name: SyntheticSet(torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(seed)), labels, spec, {})
+        name: SyntheticSet(
+            torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(seed)), labels, spec, Provenance()
+        )
         for seed, name in enumerate(["real", "inverted", "informative"])
     }
     save_rows(sets, tmp_path / "x.png", per_class=2)

@@ -208,7 +208,7 @@ def test_two_processes_make_the_set_of_one(command: str) -> None:
     assert len(losses("of2")) == 20
     one, two = (load_set(f"of{processes}") for processes in (1, 2))
     assert torch.allclose(one.images, two.images, atol=1e-3)
-    assert str(two.provenance["machine"]) == f"{one.provenance['machine']}, 2 processes"
+    assert str(two.provenance.machine) == f"{one.provenance.machine}, 2 processes"
     if command.startswith("dc"):
         assert "is complete: there is nothing to resume" in run(2, f"condense {command} --out of1 --resume")
 

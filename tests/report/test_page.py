@@ -21,6 +21,7 @@ from datacondense.methods import DC, DistributionMatching, Method, Random
 from datacondense.report import write_report
 from datacondense.report.command import command
 from datacondense.report.words import accuracy, size
+from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import save
 
 
@@ -134,7 +135,7 @@ def test_two_hundred_classes_fit_a_small_page(tmp_path) -> None:
     spec = Spec("many", names, (3, 64, 64), (0.5,) * 3, (0.25,) * 3)
     images = torch.randn(2000, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     made = SyntheticSet(
-        images, torch.arange(200).repeat_interleave(10), spec, {"method": "dm", "settings": {}, "ipc": 10}
+        images, torch.arange(200).repeat_interleave(10), spec, Provenance(method="dm", settings={}, ipc=10)
     )
     save(made, tmp_path / "synthetic.safetensors")
     write_report([tmp_path], tmp_path / "report.html")
@@ -207,7 +208,7 @@ def test_the_command_of_a_run_gives_its_settings_again(method: Method) -> None:
         "compile": "off",
         "classes_at_once": 2,
     }
-    line = command(made)
+    line = command(Provenance.from_json(made))
     assert line is not None
     name, *words = shlex.split(line)
     assert name == "datacondense"
@@ -224,8 +225,8 @@ def test_the_command_of_a_run_gives_its_settings_again(method: Method) -> None:
 
 
 def test_no_command_where_it_cannot_be_said() -> None:
-    assert command({"method": "imported", "source": {"source": "digits"}}) is None
-    assert command({"method": "dm", "source": None}) is None
+    assert command(Provenance(method="imported", source={"source": "digits"})) is None
+    assert command(Provenance(method="dm")) is None
 
 
 def test_words_for_numbers() -> None:

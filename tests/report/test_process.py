@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from datacondense import InputError, Progress, condense, load_set
+from datacondense import InputError, Observer, Progress, condense, load_set
 from datacondense.methods import DistributionMatching, Random
 from datacondense.report.process import save_process
 from datacondense.run.snapshots import load, paths
@@ -17,7 +17,7 @@ METHOD = DistributionMatching(iterations=6, batch_real=8, lr=0.3, arch="ConvNetD
 CELL = 8 * 8 + 4
 
 
-class StopAt:
+class StopAt(Observer):
     def __init__(self, iteration: int) -> None:
         self.iteration = iteration
 

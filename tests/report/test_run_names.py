@@ -3,21 +3,22 @@
 from pathlib import Path
 
 from datacondense.report.run_names import labels, of_paths
+from datacondense.synthetic.provenance import Provenance
 
-MADE = {"method": "dm", "settings": {"lr": 1.0}, "ipc": 1, "data": "digits", "seed": 0, "iterations_done": 5}
+MADE = Provenance(method="dm", settings={"lr": 1.0}, data="digits", ipc=1, seed=0, iterations_done=5)
 
 
 def test_sets_that_differ_by_their_seed_only_have_one_name() -> None:
-    assert labels([MADE, {**MADE, "seed": 1, "wall_seconds": 3.0}]) == ["dm", "dm"]
+    assert labels([MADE, MADE.changed(seed=1, wall_seconds=3.0)]) == ["dm", "dm"]
 
 
 def test_whatever_else_differs_is_another_experiment() -> None:
     others = [
-        {**MADE, "start": {"sha256": "abcdefghijk"}},
-        {**MADE, "plugin": {"file": "a.py", "sha256": "123456789"}},
-        {**MADE, "memory": "dm", "steps": [["0"], ["1"]]},
-        {**MADE, "settings": {"lr": 2.0}},
-        {**MADE, "iterations_done": 4},
+        MADE.changed(start={"sha256": "abcdefghijk"}),
+        MADE.changed(plugin={"file": "a.py", "sha256": "123456789"}),
+        MADE.changed(memory="dm", steps=[["0"], ["1"]]),
+        MADE.changed(settings={"lr": 2.0}),
+        MADE.changed(iterations_done=4),
     ]
     for other in others:
         assert len(set(labels([MADE, other]))) == 2, other

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datacondense import Diverged, InputError, Progress, condense, load_set
+from datacondense import Diverged, InputError, Observer, Progress, condense, load_set
 from datacondense.engine.execution import Workload
 from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
 from datacondense.methods.kmeans import representatives
@@ -30,7 +30,7 @@ FILES = {
 }
 
 
-class Messages:
+class Messages(Observer):
     """Keeps what the driver says; calls `act` after each iteration."""
 
     def __init__(self, act=lambda progress: None) -> None:
@@ -70,7 +70,7 @@ def test_a_run_writes_its_files_and_they_say_how_it_was_made(toy, tmp_path) -> N
     assert {path.name for path in (tmp_path / "a" / "run").iterdir()} == FILES
     stored = load_set(tmp_path / "a" / "run")
     assert torch.equal(stored.images, result.images)
-    assert dict(stored.provenance) == dict(result.provenance)
+    assert stored.provenance == result.provenance
     run = run_json(tmp_path / "a" / "run")
     assert run["status"] == "complete"
     for key, value in {
@@ -80,7 +80,7 @@ def test_a_run_writes_its_files_and_they_say_how_it_was_made(toy, tmp_path) -> N
         "iterations_done": 5,
         "source": {"source": "folder:/somewhere"},
     }.items():
-        assert run[key] == stored.provenance[key] == value
+        assert run[key] == stored.provenance.to_json()[key] == value
     assert run["settings"] == METHOD.settings()
     assert set(run["execution"]) == {"device", "precision", "compile", "chunk", "classes_at_once", "threads"}
     assert run["versions"]["torch"] == torch.__version__
@@ -175,7 +175,7 @@ def test_another_version_or_machine_is_told(toy, tmp_path) -> None:
 
 def test_a_time_budget_stops_after_an_iteration_with_a_valid_set(toy, tmp_path) -> None:
     result = condense(METHOD, toy(), ipc=1, out=tmp_path, time_budget=1e-9)
-    assert result.provenance["iterations_done"] == 1
+    assert result.provenance.iterations_done == 1
     assert run_json(tmp_path)["status"] == "stopped"
     assert len(load_set(tmp_path)) == 3
 
@@ -185,7 +185,7 @@ def test_a_signal_stops_after_the_iteration_and_handlers_are_put_back(toy, tmp_p
     before = signal.getsignal(number)
     messages = Messages(lambda progress: signal.raise_signal(number) if progress.iteration == 2 else None)
     result = condense(METHOD, toy(), ipc=1, out=tmp_path, observers=[messages])
-    assert result.provenance["iterations_done"] == 2
+    assert result.provenance.iterations_done == 2
     assert any("stopping between two updates" in text for text in messages.texts)
     assert signal.getsignal(number) is before
 
@@ -213,7 +213,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_set(toy, tmp_path) -
     good = condense(replace(method, iterations=2), toy(), ipc=1)
     stored = load_set(tmp_path)
     assert torch.equal(stored.images, good.images)
-    assert stored.provenance["iterations_done"] == 2
+    assert stored.provenance.iterations_done == 2
     assert run_json(tmp_path)["status"] == "diverged"
 
 
@@ -233,7 +233,7 @@ def test_a_stop_between_two_updates_keeps_the_images_and_resumes_from_the_iterat
 
     stopping = StopsInTheSecond(**method.settings())
     part = condense(stopping, toy(), ipc=1, out=tmp_path)
-    assert (updates, part.provenance["iterations_done"]) == (6, 1)  # the sixth was computed and not applied
+    assert (updates, part.provenance.iterations_done) == (6, 1)  # the sixth was computed and not applied
     assert logged_iterations(tmp_path) == [1]
     after_one = condense(replace(method, iterations=1), toy(), ipc=1)
     assert not torch.equal(part.images, after_one.images)

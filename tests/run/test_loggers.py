@@ -19,11 +19,11 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import IMAGES, SCALARS, EventAccumulator
 
-from datacondense import Diverged, InputError, Progress, TensorBoard, WeightsAndBiases, condense
+from datacondense import Diverged, InputError, Observer, Progress, TensorBoard, WeightsAndBiases, condense
 from datacondense.cli.app import main
 from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.run.loggers import LIVE
-from datacondense.run.loop import Session
+from datacondense.run.loop import Loop
 
 METHOD = DistributionMatching(iterations=6, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 PAGE = (Path(__file__).parents[2] / "docs/live.md").read_text()
@@ -36,7 +36,7 @@ def in_tmp_path(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
 
 
-class StopAt:
+class StopAt(Observer):
     """Ctrl-C after an iteration; twice, so that the run ends at once and leaves no checkpoint, where it is killed."""
 
     def __init__(self, iteration: int, *, killed: bool = False) -> None:
@@ -113,8 +113,8 @@ def test_a_method_without_iterations_has_one_picture(toy) -> None:
 
 
 def test_nothing_is_made_for_observers_that_look_at_no_images(toy, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, images = [], Session._images
-    monkeypatch.setattr(Session, "_images", lambda session: made.append(1) or images(session))
+    made, images = [], Loop._images
+    monkeypatch.setattr(Loop, "_images", lambda loop: made.append(1) or images(loop))
     condense(METHOD, toy(), 2, out="run", checkpoint_every=0, observers=[StopAt(7)])
     assert len(made) == 1  # the set that is returned
 

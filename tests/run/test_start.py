@@ -26,11 +26,11 @@ def test_the_first_images_are_those_of_the_set(toy) -> None:
 def test_what_was_started_from_is_recorded(toy, tmp_path) -> None:
     start = condense(FIRST, toy(), ipc=2, out=tmp_path / "first")
     made = condense(NEXT, toy(), ipc=2, start=start, out=tmp_path / "next")
-    told = made.provenance["start"]
+    told = made.provenance.start
     assert (told["method"], told["settings"]) == ("dm", FIRST.settings())
     assert told["sha256"] == start.fingerprint()
-    assert load_set(tmp_path / "next").provenance["start"] == told
-    assert start.provenance["start"] is None
+    assert load_set(tmp_path / "next").provenance.start == told
+    assert start.provenance.start == {}
 
 
 def test_resuming_needs_the_same_start(toy, tmp_path) -> None:
@@ -60,7 +60,7 @@ def test_from_the_command_line(tmp_path, capsys) -> None:
     assert main(["condense", "dm", *common, "--out", str(tmp_path / "first")]) == 0
     begin = ["--start", str(tmp_path / "first"), "--out", str(tmp_path / "next")]
     assert main(["condense", "dsa", *common, *begin]) == 0
-    made = load_set(tmp_path / "next").provenance["start"]
+    made = load_set(tmp_path / "next").provenance.start
     assert made["sha256"] == load_set(tmp_path / "first").fingerprint()
     assert main(["condense", "dm", *common, "--start", str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 2
     assert str(tmp_path / "none") in capsys.readouterr().err

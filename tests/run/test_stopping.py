@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datacondense import Diverged, Progress, Stopped, condense, load_set
+from datacondense import Diverged, Observer, Progress, Stopped, condense, load_set
 from datacondense.cli.app import main
 from datacondense.methods import DistributionMatching, Herding, ItGan, KCenter, Method
 from datacondense.pictures import NEIGHBOURS_FILE
@@ -34,7 +34,7 @@ PREPARING: dict[str, Method] = {
 }
 
 
-class Told:
+class Told(Observer):
     """Does something at the first news of some work before the first iteration."""
 
     def __init__(self, what: str, do) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from datacondense import ImageSet, condense, evaluate, image_set
+from datacondense import ImageSet, Observer, condense, evaluate, image_set
 from datacondense.methods import DSA, DistributionMatching, Random
 
 METHODS = {
@@ -33,7 +33,7 @@ def shades() -> ImageSet:
     return image_set(images.astype(np.uint8), labels, name="shades", mean=[0.5], std=[0.25], flip=False)
 
 
-class Telling:
+class Telling(Observer):
     """Prints what the driver says."""
 
     def progress(self, progress) -> None: ...

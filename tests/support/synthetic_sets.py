@@ -3,6 +3,7 @@
 import torch
 
 from datacondense import Spec, SyntheticSet
+from datacondense.synthetic.provenance import Provenance
 
 
 def make(*, channels: int = 3, names: tuple[str, ...] = ("cat", "T-shirt/top", "dog"), seed: int = 0) -> SyntheticSet:
@@ -12,4 +13,9 @@ def make(*, channels: int = 3, names: tuple[str, ...] = ("cat", "T-shirt/top", "
     spec = Spec("pets", names, (channels, 5, 7), (0.4914, 0.4822, 0.4465)[:channels], (0.2, 0.19, 0.21)[:channels])
     images = torch.randn(2 * k, *spec.shape, generator=generator) * 3  # beyond what a picture can show
     made = {"method": "dm", "settings": {"arch": "ConvNet"}, "seed": seed, "ipc": 2, "data_sha256": "0" * 64}
-    return SyntheticSet(images, torch.arange(k).repeat_interleave(2), spec, {**made, "source": {"source": "digits"}})
+    return SyntheticSet(
+        images,
+        torch.arange(k).repeat_interleave(2),
+        spec,
+        Provenance.from_json({**made, "source": {"source": "digits"}}),
+    )

@@ -1,9 +1,11 @@
+import json
 from collections.abc import Callable
 
 import pytest
 import torch
 
 from datacondense import InputError, SyntheticSet, from_torch, load_set
+from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import FILE_NAME, save
 from datacondense.utils.files import read_tensors, write_tensors
 
@@ -12,7 +14,7 @@ from datacondense.utils.files import read_tensors, write_tensors
 def synthetic(toy) -> SyntheticSet:
     real = toy(channels=3)
     images = real.sample(2, torch.Generator().manual_seed(0)).flatten(0, 1)
-    return SyntheticSet(images, torch.arange(3).repeat_interleave(2), real.spec, {"method": "dm", "seed": 4})
+    return SyntheticSet(images, torch.arange(3).repeat_interleave(2), real.spec, Provenance(method="dm", seed=4))
 
 
 def test_a_saved_set_comes_back_bit_for_bit(synthetic: SyntheticSet, tmp_path) -> None:
@@ -125,7 +127,7 @@ def test_tensors_that_do_not_fit_the_header_are_refused(
 
 
 def test_an_empty_set_is_refused(synthetic: SyntheticSet, tmp_path) -> None:
-    empty = SyntheticSet(synthetic.images[:0], synthetic.labels[:0], synthetic.spec, {})
+    empty = SyntheticSet(synthetic.images[:0], synthetic.labels[:0], synthetic.spec, Provenance())
     save(empty, tmp_path / FILE_NAME)
     with pytest.raises(InputError, match="there is no image in it"):
         load_set(tmp_path)
@@ -139,7 +141,7 @@ def test_a_set_is_a_dataset_of_normalised_images_and_of_pictures(synthetic: Synt
     assert (image.dtype, image.shape, label) == (torch.uint8, (3, 8, 8), 2)
     scaled = synthetic.images[5].double() * 0.25 + 0.5
     assert torch.equal(image, (scaled.clamp(0, 1) * 255).round().to(torch.uint8))
-    beyond = SyntheticSet(synthetic.images * 100, synthetic.labels, synthetic.spec, {})
+    beyond = SyntheticSet(synthetic.images * 100, synthetic.labels, synthetic.spec, Provenance())
     assert beyond.as_dataset(normalised=False)[0][0].aminmax() == (0, 255), "clipped, not wrapped around"
 
 
@@ -160,3 +162,15 @@ def test_several_workers_read_a_dataset(synthetic: SyntheticSet) -> None:
     images, labels = (torch.cat(tensors) for tensors in zip(*loader, strict=True))
     assert torch.equal(images, synthetic.images)
     assert torch.equal(labels, synthetic.labels)
+
+
+def test_a_provenance_gives_back_what_it_was_made_from() -> None:
+    entries = {"later": [1, None], "seed": 3, "settings": {"lr": 1, "x": None}, "start": None, "wall_seconds": 2}
+    made = Provenance.from_json(entries)
+    assert json.dumps(made.to_json()) == json.dumps(entries)
+    assert (made.seed, made.settings["lr"], made.start, made.method) == (3, 1, {}, None)
+    assert made == Provenance.from_json(dict(reversed(entries.items())))
+    changed = made.changed(seed=4, method="dm")
+    assert (changed.seed, changed.method, changed.to_json()["later"]) == (4, "dm", [1, None])
+    assert changed != made
+    assert Provenance(seed=0, method="dm").to_json() == {"method": "dm", "seed": 0}

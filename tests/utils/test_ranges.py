@@ -238,8 +238,8 @@ def test_numbers_of_numpy_are_numbers(toy, tmp_path) -> None:
     method = DistributionMatching(**settings)
     how: dict[str, Any] = {"device": "cpu", "compile": "off"}
     synthetic = condense(method, train, one, seed=one, snapshots=one, classes_at_once=one, out=tmp_path / "run", **how)
-    assert synthetic.provenance["settings"]["lr"] == 0.5
-    assert type(synthetic.provenance["ipc"]) is int
+    assert synthetic.provenance.settings["lr"] == 0.5
+    assert type(synthetic.provenance.ipc) is int
     recipe: dict[str, Any] = {"epochs": one, "lr": np.float32(0.01), "batch": np.int64(2)}
     scores = evaluate(synthetic, test, nets=one, seed=one, **recipe, **how)
     keep_scores(tmp_path / "run", {"run": scores})

@@ -27,6 +27,7 @@ from datacondense.run import records
 from datacondense.run.directory import RunDirectory
 from datacondense.run.job import plan_run
 from datacondense.run.snapshots import load as load_snapshot
+from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import Header
 from datacondense.training.cached import TrainingCache
 from datacondense.utils import cache
@@ -112,7 +113,7 @@ def test_what_we_write_is_as_declared_and_is_read_as_it_was(toy, tmp_path) -> No
     scores = evaluate(made, toy(), archs=["MLP"], nets=2, epochs=1)
     keep_scores(run, {"dm": scores})
     assert json.dumps(kept_scores(run)[0].to_json()) == json.dumps(scores.to_json())
-    assert dict(dc.load_set(run).provenance) == json.loads(json.dumps(dict(made.provenance)))
+    assert dc.load_set(run).provenance.to_json() == json.loads(json.dumps(made.provenance.to_json()))
     recorded = json.loads((run / "run.json").read_text())
     assert RunDirectory(run).recorded() == recorded
     assert check(recorded, records.Resumable).execution.threads == recorded["execution"]["threads"]
@@ -215,7 +216,7 @@ def test_commands_end_in_one_line(toy, tmp_path, monkeypatch, capsys) -> None:
     made = condense(Random(arch="MLP"), toy(), 1, out="run")
     tensors, header = read_tensors(Path("run/synthetic.safetensors"))
     for change in ({"wall_seconds": []}, {"versions": [1]}, {"real_images": "many"}, {"published": {"a/b": [1]}}):
-        lying = {**header, "provenance": {**made.provenance, **change}}
+        lying = {**header, "provenance": {**made.provenance.to_json(), **change}}
         write_tensors(Path("run/synthetic.safetensors"), tensors, lying)
         for command in ("report", "show", "storage", "export"):
             words = ["--to", "npz", "out.npz"] if command == "export" else []
@@ -342,7 +343,7 @@ def test_neighbours_that_do_not_fit(toy, tmp_path) -> None:
 @pytest.mark.parametrize("steps", [[["0"], ["1"]], [["0"], ["0"], ["1", "2"]], [[], ["0", "1", "2"]]])
 def test_steps_that_are_not_those_of_the_images(steps: list[list[str]], toy) -> None:
     made = condense(Random(arch="MLP"), toy(), 1)
-    one = dc.SyntheticSet(made.images, made.labels, made.spec, {"steps": steps})
+    one = dc.SyntheticSet(made.images, made.labels, made.spec, Provenance.from_json({"steps": steps}))
     with pytest.raises(dc.InputError, match="do not list each class of its images once"):
         recorded_steps(one, toy(), len(steps))
 

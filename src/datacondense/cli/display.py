@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from ..evaluation.scores import Scores
-from ..run.observers import Progress
+from ..run.observers import Observer, Progress
 from ..utils.text import percent_mean_std, printable
 from ..utils.timing import Pace, duration
 from .console import OUT, print_line
@@ -21,7 +21,7 @@ _APART = 3  # iterations after which updates inside one no longer count for the 
 
 
 @final
-class RunDisplay:
+class RunDisplay(Observer):
     """Shows steps of known number, or work of a known amount. It observes `condense`.
 
     brief: without a terminal, say nothing of work that is done within seconds.

@@ -52,7 +52,7 @@ def real_images(
     names each set that was made from others. Raises InputError when the set does not say and `data` is not given, and
     DataNotFound when they are no longer where it says.
     """
-    recorded = dict(sets[0].provenance.get("source") or {})
+    recorded = dict(sets[0].provenance.source)
     if data and _kind(data) != _kind(str(recorded.get("source"))):
         recorded = {}  # how those images are read is of no use to others
     record = {**recorded, **({"source": data} if data else {})}
@@ -72,7 +72,7 @@ def real_images(
         ) from None
     fingerprint = train.fingerprint()
     for path, synthetic in zip(paths, sets, strict=True):
-        made_from = synthetic.provenance.get("data_sha256")
+        made_from = synthetic.provenance.data_sha256
         if made_from not in (None, fingerprint):
             warnings.warn(f"{source.source} does not hold the images that {path} was made from", stacklevel=1)
     return train, test

@@ -39,7 +39,7 @@ def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: s
     found = {}
     for number, (counts, of_counts) in enumerate(wanted.items()):
         name = names[number] if names.count(names[number]) == 1 else f"{names[number]} ({number + 1})"
-        seed = of_counts[-1].provenance.get("seed", 0)
+        seed = of_counts[-1].provenance.seed or 0
         drawn = condense(Random(arch=arch), real, max(counts), seed=seed, device=device)
         found[name] = _part(drawn, torch.tensor(counts), of_counts)
     return found
@@ -56,4 +56,4 @@ def _part(drawn: SyntheticSet, counts: Tensor, sets: Sequence[SyntheticSet]) -> 
     chosen = place < counts[drawn.labels]
     part = replace(drawn, images=drawn.images[chosen], labels=drawn.labels[chosen])
     other = [one.fingerprint() for one in sets if len(one) != len(part)]
-    return replace(part, provenance={**part.provenance, BESIDE: other}) if other else part
+    return replace(part, provenance=part.provenance.changed(**{BESIDE: other})) if other else part

@@ -261,5 +261,5 @@ def _check_fit(examples: SyntheticSet | ImageSet, test: ImageSet) -> None:
 def _description(examples: SyntheticSet | ImageSet) -> dict[str, Any]:
     of_set = {"data": examples.spec.name, "images": len(examples)}
     if isinstance(examples, SyntheticSet):
-        return {**of_set, **examples.provenance, "set_sha256": examples.fingerprint()}
+        return {**of_set, **examples.provenance.to_json(), "set_sha256": examples.fingerprint()}
     return {**of_set, "method": "whole set"}

@@ -83,7 +83,7 @@ def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOp
     """
     check_keywords("protocol_for", ProtocolOptions, options, "nets", "epochs", "lr", "batch", "seed")
     archs, pool, augment = options.get("archs"), options.get("pool"), options.get("augment", "auto")
-    settings: Mapping[str, Any] = examples.provenance.get("settings", {}) if isinstance(examples, SyntheticSet) else {}
+    settings: Mapping[str, Any] = examples.provenance.settings if isinstance(examples, SyntheticSet) else {}
     own = settings.get("arch", "ConvNet")
     archs = (archs,) if isinstance(archs, str) else archs
     if archs and pool is not None:

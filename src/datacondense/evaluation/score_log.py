@@ -75,5 +75,5 @@ def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:
     if "set_sha256" in scores.trained_on:
         same = scores.trained_on["set_sha256"] == synthetic.fingerprint()
     else:  # scores of before there was this field
-        same = scores.trained_on.items() >= json.loads(json.dumps(dict(synthetic.provenance))).items()
+        same = scores.trained_on.items() >= json.loads(json.dumps(synthetic.provenance.to_json())).items()
     return same and scores.tested_on == "test"

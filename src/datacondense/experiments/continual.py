@@ -5,7 +5,7 @@ class, are added to the rehearsal memory; a fresh network is trained on it and t
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -22,8 +22,9 @@ from ..evaluation.cached import evaluate_once
 from ..evaluation.protocol import Protocol, protocol_for
 from ..evaluation.scores import Scores
 from ..methods import Method, method_name
-from ..run.observers import Observer
+from ..run.observers import Observers, check_observers
 from ..synthetic import set as set_file
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
@@ -75,6 +76,7 @@ def learn_continually(
         Locked: another process writes to `out`.
     """
     check_keywords("learn_continually", ContinualOptions, options)
+    check_observers(options.get("observers", ()))
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
@@ -128,7 +130,7 @@ class _Work:
         self, name: str, scenario: Scenario, stages: Iterator[Iterator[StepMemory]], orders: int
     ) -> "Iterator[_OrderResult]":
         """Train and test networks on the memory of each order, after each of its steps."""
-        notify = _notifier(self.options.get("observers", ()) if self.processes.leads else ())
+        notify = Observers(self.options.get("observers", ()) if self.processes.leads else ()).message
         evaluation = _MemoryEvaluation(name, scenario, self)
         start = time.perf_counter()
         for number, steps in enumerate(stages, start=1):
@@ -193,9 +195,9 @@ class _MemoryEvaluation:
     def _joined(self, number: int, parts: Sequence[SyntheticSet]) -> SyntheticSet:
         """Return the memory so far: a set of the whole data, with the images of the classes seen, step by step."""
         names, own = self.work.train.spec.class_names, parts[0].provenance
-        provenance = {
-            "method": own.get("method", "imported"),
-            "settings": dict(own.get("settings", {})),
+        entries = {
+            "method": own.method or "imported",
+            "settings": dict(own.settings),
             "data": self.work.train.spec.name,
             "data_sha256": self.work.train.fingerprint(),
             "source": dict(source) if (source := self.work.options.get("source")) else None,
@@ -205,7 +207,7 @@ class _MemoryEvaluation:
             "steps": [[names[k] for k in dict.fromkeys(part.labels.tolist())] for part in parts],
         }
         images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
-        return SyntheticSet(images, labels, self.work.train.spec, provenance)
+        return SyntheticSet(images, labels, self.work.train.spec, Provenance.from_json(entries))
 
     def _test_images_seen(self, memory: SyntheticSet) -> ImageSet:
         """Return the test images of the classes in a memory."""
@@ -226,16 +228,6 @@ class _MemoryEvaluation:
             seed=number,
         )
         return protocol.as_published() if self.work.options.get("as_published") else protocol
-
-
-def _notifier(observers: Sequence[Observer]) -> Callable[[str], None]:
-    """Return a function that sends a message to all observers."""
-
-    def notify(text: str) -> None:
-        for observer in observers:
-            observer.message(text)
-
-    return notify
 
 
 def _record(

@@ -64,7 +64,7 @@ class MethodMemory:
                     observers=() if _complete(place) and not self.overwrite else self.observers,
                     processes=self.processes,
                 )
-            done = made.provenance["iterations_done"]
+            done = made.provenance.iterations_done or 0
             if done < self.method.iterations:
                 without = " without --overwrite" if self.overwrite else ""
                 raise Stopped(
@@ -72,7 +72,7 @@ class MethodMemory:
                 )
             numbers = torch.tensor(classes)
             part = SyntheticSet(made.images, numbers[made.labels], self.train.spec, made.provenance)
-            yield StepMemory(part, place, made.provenance["wall_seconds"])
+            yield StepMemory(part, place, made.provenance.wall_seconds or 0.0)
 
 
 def _complete(place: Path) -> bool:
@@ -106,8 +106,8 @@ def recorded_steps(one: SyntheticSet, train: ImageSet, steps: int) -> list[list[
     difference = train.spec.difference(one.spec)
     if difference:
         raise InputError(f"the memory was made from other data than {train.spec.name}: {difference}")
-    found = one.provenance.get("steps")
-    if not isinstance(found, list):
+    found = one.provenance.steps
+    if not found:
         raise InputError("the set does not record the steps of its classes: name a file of continual learning")
     numbers = {name: k for k, name in enumerate(train.spec.class_names)}
     if any(name not in numbers for step in found for name in step):

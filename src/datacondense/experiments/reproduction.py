@@ -14,6 +14,7 @@ from ..evaluation.evaluator import join
 from ..evaluation.scores import Scores
 from ..methods import method_name
 from ..run.driver import condense
+from ..run.observers import Observers, check_observers
 from ..run.signals import stop_signals
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import Processes, all_processes
@@ -54,6 +55,7 @@ def reproduce(
         Locked: another process runs the same experiment.
     """
     check_keywords("reproduce", ReproduceOptions, options)
+    check_observers(options.get("observers", ()))
     compute = resolve_compute(compute, options)
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
@@ -61,11 +63,11 @@ def reproduce(
     on_epoch = options.get("on_epoch", lambda done, total: None)
     if results.exists() and not results.is_dir():
         raise InputError(f"--results {results} is a file: name a directory")
+    observers = Observers(options.get("observers", ()) if processes.leads else ())
     made, scores = [], []
     with alone(runs / plan.variant, processes):
         for seed in range(plan.preset.sets):
-            for observer in options.get("observers", ()) if processes.leads else ():
-                observer.message(f"set {seed + 1} of {plan.preset.sets}")
+            observers.message(f"set {seed + 1} of {plan.preset.sets}")
             run = runs / plan.variant / f"seed{seed}"
             made.append(_condense_stages(plan, train, seed, run, compute, processes, options))
             protocol = plan.protocol(made[-1], seed)
@@ -103,7 +105,7 @@ def _condense_stages(
                 observers=options.get("observers", ()),
                 processes=processes,
             )
-        done = synthetic.provenance["iterations_done"]
+        done = synthetic.provenance.iterations_done or 0
         if done < method.iterations:
             without = " without --overwrite" if overwrite else ""
             text = f"stopped after iteration {done} in {run / stage}: the same command{without} resumes it"
@@ -145,8 +147,8 @@ def _record(plan: ExperimentPlan, made: Sequence[SyntheticSet], scores: Sequence
         "title": plan.preset.title,
         "changed": plan.changed,
         "scale": plan.scale,
-        "data": first["data"],
-        "data_sha256": first["data_sha256"],
+        "data": first.data,
+        "data_sha256": first.data_sha256,
         "sets_sha256": [one.fingerprint() for one in made],
         "ipc": plan.ipc,
         "method": method_name(plan.preset.method),
@@ -171,9 +173,11 @@ def _record(plan: ExperimentPlan, made: Sequence[SyntheticSet], scores: Sequence
             "condense": [one.seconds for one in made],
             "evaluate": [round(score.seconds, 1) for score in scores],
         },
-        "machine": first["machine"],
-        "versions": first["versions"],
-        "condensed_by": [{key: one.provenance[key] for key in ("machine", "versions", "execution")} for one in made],
+        "machine": first.machine,
+        "versions": first.versions,
+        "condensed_by": [
+            {key: getattr(one.provenance, key) for key in ("machine", "versions", "execution")} for one in made
+        ],
         "evaluated_by": [
             {key: score.protocol[key] for key in ("machine", "versions", "execution")} for score in scores
         ],

@@ -52,8 +52,8 @@ def known_accuracies(synthetic: SyntheticSet, run: Path | None = None) -> dict[s
 
     The newest of several evaluations in scores.jsonl counts. Raises InputError when either is damaged.
     """
-    if PUBLISHED in synthetic.provenance:
-        published = check(synthetic.provenance[PUBLISHED], dict[Network, list[Fraction]], f"provenance.{PUBLISHED}")
+    if synthetic.provenance.published:
+        published = check(synthetic.provenance.published, dict[Network, list[Fraction]], f"provenance.{PUBLISHED}")
         return {arch: Accuracies(values, "as published") for arch, values in published.items() if values}
     found: dict[str, Accuracies] = {}
     for scores in kept_scores(run) if run else []:

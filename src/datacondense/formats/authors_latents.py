@@ -11,6 +11,7 @@ from ..data.image_set import ImageSet
 from ..data.readers.pickles import read_torch
 from ..networks.generators import BigGAN
 from ..synthetic.generated import Generated
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError, naming
 from . import destination
@@ -63,7 +64,9 @@ def import_latents(
         raise InputError(f"{path}: latents of {z.shape[1]} numbers, and {generator} takes {network.latent}")
     generated = Generated.round_trip(network, z[chosen], "fp16")
     labels = train.labels.cpu()[chosen]
-    made = SyntheticSet(generated.images(labels), labels, train.spec, {"latents": kind}, generated)
+    made = SyntheticSet(
+        generated.images(labels), labels, train.spec, Provenance.from_json({"latents": kind}), generated
+    )
     record = {"file": path.name, "sha256": digest_files([path, generator]), "sets": 1}
     with new_runs(dest, path, overwrite=overwrite) as new:
         write_run(made, new, record, source)

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..data.readers.pickles import read_torch
 from ..data.spec import Spec
 from ..networks import NETWORKS
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.atomic import write_bytes
 from ..utils.errors import DamagedFile, InputError, naming
@@ -82,9 +83,9 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
     if len(entries) > 1 and are_steps:
         steps = [[spec.class_names[label] for label in _class_order(labels)] for _, labels in entries]
         images, labels = (torch.cat(tensors) for tensors in zip(*entries, strict=True))
-        entries, made = [(images, labels)], [{**settings, "steps": steps}]
+        entries, made = [(images, labels)], [Provenance.from_json({**settings, "steps": steps})]
     else:
-        made = [{**settings, "experiment": index} for index in range(len(entries))]
+        made = [Provenance.from_json({**settings, "experiment": index}) for index in range(len(entries))]
     if headers is not None:
         if len(headers) != len(entries):
             raise DamagedFile(f"{path} is damaged: it has {len(headers)} headers for {len(entries)} sets")
@@ -93,11 +94,11 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
     sets = []
     for index, ((images, labels), provenance) in enumerate(zip(entries, made, strict=True)):
         own = {PUBLISHED: _share(accuracies, index, len(entries))} if accuracies else {}
-        sets.append(checked(images, labels, spec, {**provenance, **own}))
+        sets.append(checked(images, labels, spec, provenance.changed(**own)))
     return ReadResult(sets, found.files, None if headers else scale)
 
 
-def _headers(value: object) -> list[tuple[Spec, dict[str, Any]]]:
+def _headers(value: object) -> list[tuple[Spec, Provenance]]:
     """Return the Spec, the same for all, and the provenance of each set."""
     if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
         raise DamagedFile(f"it is damaged: {HEADERS!r} is no list of headers")
@@ -122,7 +123,7 @@ def _normalised_entries(
         with naming(place):
             if images.dtype != entries[0][1].dtype:
                 raise InputError(f"images have dtype {images.dtype}, and those before {entries[0][1].dtype}")
-            checked(torch.zeros(()).expand(images.shape), labels, spec, {})
+            checked(torch.zeros(()).expand(images.shape), labels, spec, Provenance())
     with naming(found.files[0]):
         images, scale = normalise_pixels(
             torch.cat([images for _, images, _ in entries]), spec, options, never_whitened=found.never_whitened
@@ -130,7 +131,7 @@ def _normalised_entries(
     parts = images.split([len(labels) for _, _, labels in entries])
     for (place, _, labels), part in zip(entries, parts, strict=True):
         with naming(place):
-            checked(part, labels, spec, {})
+            checked(part, labels, spec, Provenance())
     return [(part.contiguous(), labels) for (_, _, labels), part in zip(entries, parts, strict=True)], scale
 
 
@@ -189,8 +190,8 @@ def _class_order(labels: Tensor) -> list[int]:
 
 def _steps(synthetic: SyntheticSet) -> list[tuple[Tensor, Tensor]]:
     """Return the parts of a set that was joined from steps; none when it was not, or when they do not fit."""
-    steps = synthetic.provenance.get("steps")
-    if not isinstance(steps, list) or not all(isinstance(step, list) for step in steps):
+    steps = synthetic.provenance.steps
+    if not steps:
         return []
     order = [synthetic.spec.class_names[label] for label in _class_order(synthetic.labels)]
     if order != [name for step in steps for name in step]:

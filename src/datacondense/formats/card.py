@@ -31,8 +31,8 @@ def render_card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], l
     """Return the text of README.md: the set, its provenance, its scores, and how to load it."""
     spec, made = synthetic.spec, synthetic.provenance
     size = next((name for limit, name in _SIZES if len(synthetic) < limit), "n>1M")
-    method = str(made.get("method", "an unknown method"))
-    facts = {key: made[key] for key in _SHOWN if made.get(key) is not None} | dict(made.get("settings") or {})
+    method = made.method or "an unknown method"
+    facts = {key: getattr(made, key) for key in _SHOWN if getattr(made, key) is not None} | made.settings
     front = [
         f"license: {_quoted(licence.lower())}",
         "task_categories:",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..data.spec import Spec
 from ..pictures import from_png, to_png
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.errors import DamagedFile, InputError, naming, reason
 from ..utils.files import checksum, header_text, parse_json, write_json
@@ -87,7 +88,7 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
     classes of the same name. Raises InputError for anything that does not fit.
     """
     record = read_marker(path)
-    provenance: dict[str, Any] = {}
+    provenance = Provenance()
     if record is not None:
         with naming(path / MARKER):
             spec, provenance = read_header(record.get("header"))

@@ -12,6 +12,7 @@ from typing import Any
 from .. import pictures
 from ..data.spec import Spec
 from ..run.directory import IMPORTED, RUN, RunDirectory
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import FILE_NAME, SyntheticSet, save
 from ..utils.atomic import new_directory
 from ..utils.errors import DamagedFile, DataNotFound, InputError
@@ -157,11 +158,12 @@ def write_run(
         "imported": dict(record),
     }
     named = {} if source is None else {"source": dict(source)}
-    synthetic = replace(synthetic, provenance={**unknown, **without_local_paths(synthetic.provenance), **named})
+    entries = {**unknown, **without_local_paths(synthetic.provenance).to_json(), **named}
+    synthetic = replace(synthetic, provenance=Provenance.from_json(entries))
     directory.mkdir(exist_ok=True)
     save(synthetic, directory / FILE_NAME)
     pictures.save_grid(synthetic, directory / pictures.FILE_NAME)
-    RunDirectory(directory).record({"status": IMPORTED, **synthetic.provenance})
+    RunDirectory(directory).record({"status": IMPORTED, **synthetic.provenance.to_json()})
 
 
 def digest_files(files: Iterable[Path]) -> str:

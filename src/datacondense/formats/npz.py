@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..data.readers.npy import array_header
 from ..data.spec import Spec
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.atomic import write_bytes
 from ..utils.errors import DamagedFile, InputError, naming, reason
@@ -81,7 +82,7 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
                 raise InputError("it does not describe its images: name the data by --data")
             images, labels = standard_shapes(arrays["images"], arrays["labels"], spec)
             images, scale = normalise_pixels(images, spec, options, never_whitened=None)
-            return ReadResult([checked(images, labels, spec, {})], [path], scale)
+            return ReadResult([checked(images, labels, spec, Provenance())], [path], scale)
         options.reject_scale("it")
         text, digest = (_text(arrays, name) for name in ("header", "sha256"))
         try:

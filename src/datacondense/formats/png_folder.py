@@ -4,13 +4,13 @@ import unicodedata
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..data.spec import Spec
 from ..pictures import from_png, to_png
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.errors import InputError, naming
 from ..utils.files import checksum, header_text, write_json
@@ -54,7 +54,7 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
     """
     marker = path / MARKER
     record = read_marker(path)
-    provenance: dict[str, Any] = {}
+    provenance = Provenance()
     if record is not None:
         with naming(marker):
             spec, provenance = read_header(record.get("header"))

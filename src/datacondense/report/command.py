@@ -1,24 +1,25 @@
 """The command line that makes a run again."""
 
 import shlex
-from collections.abc import Mapping
 from typing import Any
 
+from ..engine.execution import Compute
 from ..methods import METHODS, defaults
+from ..synthetic.provenance import Provenance
 
-_EXECUTION = {"device": "auto", "precision": "auto", "compile": "auto", "classes_at_once": None}
-"""How a run computes, unless asked otherwise."""
+_COMPUTE = Compute().to_json()
+"""What is asked by default."""
 
 
-def command(made: Mapping[str, Any]) -> str | None:
+def command(made: Provenance) -> str | None:
     """`datacondense condense ...` that gives the set with the provenance `made` again.
 
     None where this cannot be said: of imported sets and those made step by step, where settings, ipc or seed are not
     recorded, of methods that are not here and come from no file, of a setting that no option gives, of data without a
     source.
     """
-    method, source, plugin = made.get("method"), made.get("source"), (made.get("plugin") or {}).get("file")
-    if not source or "steps" in made or not made.keys() >= {"ipc", "settings", "seed"}:
+    method, source, plugin = made.method, made.source, made.plugin.get("file")
+    if not source or made.steps or not made.settings or made.ipc is None or made.seed is None:
         return None
     if method not in METHODS and not plugin:
         return None
@@ -26,13 +27,13 @@ def command(made: Mapping[str, Any]) -> str | None:
     flags = {"data" if name == "source" else name: value for name, value in source.items()}
     if flags.pop("min_per_class", None):
         flags["drop_small_classes"] = True
-    flags["ipc"] = made["ipc"]
-    given = made["settings"]
+    flags["ipc"] = made.ipc
+    given = made.settings
     usual = defaults(str(method)) if method in METHODS else {}
     said = [name for name in usual or given if name in given and (name not in usual or given[name] != usual[name])]
     flags |= {name: given[name] for name in said}
-    flags["seed"] = made["seed"]
-    flags |= {name: made[name] for name, value in _EXECUTION.items() if made.get(name, value) != value}
+    flags["seed"] = made.seed
+    flags |= {name: value for name, value in _compute(made).items() if value != _COMPUTE[name]}
     for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"
         if value is False and usual.get(name) is True:
@@ -42,3 +43,8 @@ def command(made: Mapping[str, Any]) -> str | None:
         elif value is not None and value is not False:
             words += [flag] if value is True else [flag, shlex.quote(str(value))]
     return " ".join(words)
+
+
+def _compute(made: Provenance) -> dict[str, Any]:
+    """Return what was asked of device, precision, compilation and classes at once."""
+    return {name: usual if getattr(made, name) is None else getattr(made, name) for name, usual in _COMPUTE.items()}

@@ -96,10 +96,10 @@ def _alike(runs: Sequence[Run]) -> bool:
 
 def _summary(run: Run) -> list[dict[str, str]]:
     """A row for each network that learned the set; one where there is none."""
-    of_real, kept = run.made.get("real_images"), run.storage
+    of_real, kept = run.made.real_images, run.storage
     common = {
         "run": run.name,
-        "method": str(run.made.get("method")),
+        "method": str(run.made.method),
         "images": f"{len(run.synthetic):,}",
         "share": f"{100 * len(run.synthetic) / of_real:.2g} % of {of_real:,}" if of_real else "",
         "bytes": size(kept.total),

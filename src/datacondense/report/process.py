@@ -63,9 +63,9 @@ def process_frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], co
         if snapshot.images.shape != synthetic.images.shape or not snapshot.labels.equal(synthetic.labels):
             raise InputError(f"{path} is not of the set in {run}: condense again with --snapshots 10 --overwrite")
         frames[snapshot.iteration] = choose(snapshot.images)
-    if "iterations_done" not in synthetic.provenance:
+    if synthetic.provenance.iterations_done is None:
         raise InputError(f"the set in {run} does not tell at which iteration it is: it was not made by a run")
-    frames[synthetic.provenance["iterations_done"]] = choose(synthetic.spec.pixels(synthetic.images))
+    frames[synthetic.provenance.iterations_done] = choose(synthetic.spec.pixels(synthetic.images))
     return dict(sorted(frames.items()))
 
 

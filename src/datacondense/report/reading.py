@@ -1,6 +1,5 @@
 """What the files of a run say: nothing else goes into a report."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..evaluation.scores import ProcessEntry, Scores
 from ..run import snapshots
 from ..run.directory import EVALUATION, PROCESS, RUN, RunDirectory
 from ..run.log import read_log
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, load_set
 from ..utils.errors import DamagedFile, InputError
 from ..utils.files import read_json
@@ -43,7 +43,7 @@ class Run:
         return Run(path, name, load_set(path))
 
     @property
-    def made(self) -> Mapping[str, Any]:
+    def made(self) -> Provenance:
         """The provenance of its set."""
         return self.synthetic.provenance
 

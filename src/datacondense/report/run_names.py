@@ -5,31 +5,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..synthetic.provenance import Provenance
 from ..utils.paths import resolved
 
 
-def labels(made: Sequence[Any]) -> list[str]:
+def labels(made: Sequence[Provenance]) -> list[str]:
     """A short name for each provenance: the method; arch and ipc where they differ; of the rest what tells them apart.
 
     Sets that differ by their seed only have the same name.
     """
     facts = []
     for one in made:
-        settings = one.get("settings", {})
+        plugin = one.plugin
         facts.append(
             {
-                "method": one.get("method", "set"),
-                "arch": settings.get("arch"),
-                "ipc": one.get("ipc"),
-                "data": one.get("data"),
-                **settings,
-                "iterations_done": one.get("iterations_done"),
-                "data_sha256": one.get("data_sha256"),
-                "start": _short((one.get("start") or {}).get("sha256")),
-                "plugin": _short((one.get("plugin") or {}).get("sha256") or (one.get("plugin") or {}).get("version")),
-                "memory": one.get("memory"),
-                "steps": len(one["steps"]) if isinstance(one.get("steps"), list) else None,
-                "file": (one.get("imported") or {}).get("file") if one.get("method") == "imported" else None,
+                "method": one.method or "set",
+                "arch": one.settings.get("arch"),
+                "ipc": one.ipc,
+                "data": one.data,
+                **one.settings,
+                "iterations_done": one.iterations_done,
+                "data_sha256": one.data_sha256,
+                "start": _short(one.start.get("sha256")),
+                "plugin": _short(plugin.get("sha256") or plugin.get("version")),
+                "memory": one.memory,
+                "steps": len(one.steps) or None,
+                "file": one.imported.get("file") if one.method == "imported" else None,
             }
         )
     kinds = {json.dumps(fact, sort_keys=True) for fact in facts}

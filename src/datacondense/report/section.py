@@ -43,7 +43,7 @@ def section(run: Run, index: int, images: list[pictures.OfClass], chart: Draw) -
         "classes": _classes(run, key, chart),
         "settings": _settings(run),
         "command": command(run.made),
-        "started": (run.made.get("start") or {}).get("sha256"),
+        "started": run.made.start.get("sha256"),
     }
 
 
@@ -103,21 +103,21 @@ def _classes(run: Run, key: str, chart: Draw) -> list[dict[str, Any]]:
 
 def _facts(run: Run) -> dict[str, str]:
     made, kept = run.made, run.storage
-    versions = made.get("versions") or {}
-    iterations = (made.get("settings") or {}).get("iterations")
+    versions = made.versions
+    iterations = made.settings.get("iterations")
     facts = {
-        "method": str(made.get("method")),
-        "data": str(made.get("data")),
+        "method": str(made.method),
+        "data": str(made.data),
         "images": f"{len(run.synthetic):,}, {run.synthetic.per_class} per class",
         "stored": f"{size(kept.total)} ({kept.form})" + (f"; as PNG files {size(kept.png)}" if kept.png else ""),
-        "iterations": "" if iterations is None else f"{made.get('iterations_done')} of {iterations}",
+        "iterations": "" if iterations is None else f"{made.iterations_done} of {iterations}",
         "time": took(run),
         "status": "" if run.status in ("", "complete") else run.status,
-        "seed": str(made.get("seed", "")),
-        "method from": str((made.get("plugin") or {}).get("file") or (made.get("plugin") or {}).get("package", "")),
-        "machine": str(made.get("machine", "")),
+        "seed": "" if made.seed is None else str(made.seed),
+        "method from": str(made.plugin.get("file") or made.plugin.get("package", "")),
+        "machine": "" if made.machine is None else made.machine,
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "imported from": (made.get("imported") or {}).get("file", ""),
+        "imported from": made.imported.get("file", ""),
         "fingerprint": run.synthetic.fingerprint(),
     }
     return {name: value for name, value in facts.items() if value}
@@ -133,7 +133,7 @@ def _score_rows(run: Run) -> list[dict[str, str]]:
             recipe = score.protocol["recipes"][arch]
             rows.append(
                 {
-                    "kind": str(run.made.get("method")) if kind == CONDENSED else kind,
+                    "kind": str(run.made.method) if kind == CONDENSED else kind,
                     "images": f"{score.trained_on['images']:,}",
                     "arch": arch,
                     "accuracy": accuracy(values),
@@ -151,10 +151,10 @@ def _class_rows(names: Sequence[str], score: Scores, arch: str) -> list[tuple[st
 
 def _settings(run: Run) -> list[dict[str, Any]]:
     """Every setting with what it is by default, of methods that are here."""
-    usual = defaults(str(run.made["method"])) if run.made.get("method") in METHODS else {}
+    usual = defaults(str(run.made.method)) if run.made.method in METHODS else {}
     return [
         {"name": name, "value": str(value), "usual": str(usual[name]) if usual.get(name, value) != value else None}
-        for name, value in (run.made.get("settings") or {}).items()
+        for name, value in run.made.settings.items()
     ]
 
 

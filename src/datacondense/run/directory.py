@@ -1,52 +1,45 @@
-"""The run directory: what a run has written, and how it goes on after it was stopped."""
+"""The run directory: the files of a run, and the check that a run can be resumed."""
 
 import json
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO, final
-
-import torch
-from torch import Tensor
+from typing import Any, final
 
 from .. import pictures
 from ..engine.execution import Execution, check_available
 from ..synthetic import set as set_file
-from ..synthetic.parameters import Synthetic
-from ..training.cached import alike, named, packed, part, unpack
 from ..utils import torchrun
-from ..utils.atomic import sweep, write_bytes
-from ..utils.errors import DamagedFile, InputError, naming
-from ..utils.files import parse_json, read_json, read_tensors, write_json, write_tensors
+from ..utils.atomic import sweep
+from ..utils.errors import InputError
+from ..utils.files import read_json, write_json
 from ..utils.schema import check as check_fields
-from . import snapshots
-from .records import CheckpointHeader, LogEntry, Recorded, Resumable
+from . import checkpoint, snapshots
+from .log import LOG
+from .records import Recorded, Resumable
 
-RUN, LOG = "run.json", "log.jsonl"
-_CHECKPOINT, _PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
+RUN = "run.json"
 SCORES = "scores.jsonl"
 EVALUATION = "evaluation.json"
-"""Scores by the protocol of `reproduce` or of continual learning, so that no evaluation is made twice."""
+"""Scores by the protocol of `reproduce` or of continual learning, which are computed once."""
 PROCESS = "process.json"
-"""What networks learn from the snapshots of a run."""
+"""Scores of networks that were trained on the snapshots of a run."""
 REPORT = "report.html"
 EVENTS = "tensorboard"
-"""The folder of what TensorBoard reads."""
+"""Folder of the files that TensorBoard reads."""
 WANDB = "wandb.json"
-"""Which run of Weights & Biases a run is logged as."""
+"""The run of Weights & Biases as which a run is logged."""
 _CONTENT = {
     "data_sha256": "the training images are others: read them as then, with the same options",
     "start": "the set it starts from is another",
 }
-"""What is said where something that is known by its fingerprint differs."""
+"""Messages where something differs that is known by its fingerprint."""
 IMPORTED = "imported"
 """The status of a directory whose set was made elsewhere."""
 _OURS = (
     RUN,
     LOG,
-    _CHECKPOINT,
-    _PREVIOUS,
+    checkpoint.FILE_NAME,
+    checkpoint.PREVIOUS,
     SCORES,
     PROCESS,
     REPORT,
@@ -57,44 +50,6 @@ _OURS = (
 
 
 @final
-@dataclass(frozen=True)
-class Checkpoint:
-    """Everything a run needs to go on: how far it is, and the state of the images and of their optimiser."""
-
-    iteration: int
-    """Iterations that are done."""
-    seconds: float
-    """Wall time spent so far, over all sessions."""
-    tensors: dict[str, Tensor]
-
-
-@final
-class Log:
-    """Appends one JSON value a line; what is written reaches the disk once a second, on `flush` and on closing."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._flushed = time.perf_counter()
-
-    def __enter__(self) -> "Log":
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._file.close()
-
-    def write(self, entry: Mapping[str, Any]) -> None:
-        """Append one line."""
-        self._file.write(json.dumps(entry) + "\n")
-        if time.perf_counter() - self._flushed > 1:
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand all lines to the operating system."""
-        self._file.flush()
-        self._flushed = time.perf_counter()
-
-
-@final
 class RunDirectory:
     """Reads and writes the files of one run. Every write is atomic, apart from lines appended to the log."""
 
@@ -102,17 +57,17 @@ class RunDirectory:
         self.path = path
 
     def occupied(self) -> bool:
-        """Whether files named as those of a run are there."""
+        """Return whether files named as those of a run are there."""
         return any((self.path / name).exists() for name in _OURS) or bool(
             snapshots.paths(self.path) or events(self.path)
         )
 
     def has_run(self) -> bool:
-        """Whether a run has been recorded here."""
+        """Return whether a run has been recorded here."""
         return (self.path / RUN).exists()
 
     def recorded(self) -> dict[str, Any]:
-        """Return what `run.json` says. Raises DamagedFile when it is not JSON or a field is not as declared."""
+        """Return the content of `run.json`. Raises DamagedFile when it is not JSON or a field is not as declared."""
         run = read_json(self.path / RUN)
         check_fields(run, Recorded, f"{self.path / RUN} is damaged")
         return run
@@ -124,7 +79,7 @@ class RunDirectory:
         write_json(self.path / RUN, {**run, "launch": mark} if mark else run)
 
     def clear(self) -> None:
-        """Delete the files of an earlier run, and nothing else; `run.json`, which says that they are ours, last."""
+        """Delete the files of an earlier run, and nothing else; `run.json`, which marks them as ours, last."""
         snapshots.delete(self.path)
         delete_events(self.path)
         for name in reversed(_OURS):
@@ -135,69 +90,9 @@ class RunDirectory:
         sweep(self.path, all_of=_OURS)
         sweep(self.path / snapshots.FOLDER)
 
-    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint and keep the one before it."""
-        header = {"iteration": checkpoint.iteration, "seconds": checkpoint.seconds}
-        write_tensors(self.path / _CHECKPOINT, checkpoint.tensors, header, keep=self.path / _PREVIOUS)
-
-    def has_checkpoint(self) -> bool:
-        """Whether there is one, be it damaged."""
-        return any((self.path / name).exists() for name in (_CHECKPOINT, _PREVIOUS))
-
-    def load_checkpoint(
-        self, fits: Callable[[Checkpoint], None] = lambda checkpoint: None
-    ) -> tuple[Checkpoint | None, list[str]]:
-        """The newest checkpoint that is whole, and a message for each that was damaged; None where there is none.
-
-        fits: raises DamagedFile for one that is not of this run. A damaged one is deleted once a good one has been
-        read, so that it can never take the place of a good one.
-        Raises InputError when there are checkpoints and all are damaged.
-        """
-        for left in self.path.glob(f".{_CHECKPOINT}.*"):  # by a process that was killed while it wrote
-            left.unlink()
-        damaged: list[str] = []
-        for path in (self.path / _CHECKPOINT, self.path / _PREVIOUS):
-            if not path.exists():
-                continue
-            try:
-                tensors, header = read_tensors(path)
-                fields = check_fields(header, CheckpointHeader, f"{path} is damaged")
-                checkpoint = Checkpoint(fields.iteration, fields.seconds, tensors)
-                with naming(f"{path} is damaged"):
-                    fits(checkpoint)
-            except InputError as error:
-                damaged.append(str(error))
-                continue
-            if damaged:
-                (self.path / _CHECKPOINT).unlink()
-            return checkpoint, damaged
-        if damaged:
-            raise DamagedFile(f"{'; '.join(damaged)}; no good checkpoint is left: start again with --overwrite")
-        return None, []
-
-    def open_log(self) -> "Log":
-        """The log, to append to."""
-        return Log((self.path / LOG).open("a"))
-
-    def trim_log(self, iterations: int) -> None:
-        """Drop log lines past `iterations`, and what follows a line that a crash has cut short."""
-        path = self.path / LOG
-        if not path.exists():
-            return
-        kept = []
-        for line in path.read_bytes().splitlines(keepends=True):
-            try:
-                entry = check_fields(parse_json(line), LogEntry)
-            except ValueError:  # also of a field that is not as declared
-                break
-            if entry.iteration > iterations:
-                break
-            kept.append(line)
-        write_bytes(path, b"".join(kept))
-
 
 def events(run: Path) -> list[Path]:
-    """The files in a run directory that TensorBoard reads."""
+    """Return the files in a run directory that TensorBoard reads."""
     return sorted((run / EVENTS).glob("events.out.tfevents.*"))
 
 
@@ -210,33 +105,13 @@ def delete_events(run: Path) -> None:
         folder.rmdir()
 
 
-def pack_state(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> dict[str, Tensor]:
-    """The tensors of a checkpoint: the parameters of the images, and what the optimiser remembers of each."""
-    return {**named("synthetic", synthetic), **(packed("optimiser", optimiser) if optimiser else {})}
-
-
-def unpack_state(tensors: Mapping[str, Tensor], synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> None:
-    """The inverse of `pack_state`, in place. The tensors are copied.
-
-    Raises DamagedFile, before anything is changed, for tensors that are not a state of these two.
-    """
-    state, own = part("synthetic", tensors), synthetic.state_dict()
-    if state.keys() != own.keys() or not alike(own, state):
-        raise DamagedFile("its tensors are not those of the images of this run")
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
-        raise DamagedFile("its images are not finite")
-    if optimiser is not None:
-        unpack("optimiser", optimiser, tensors)  # which checks first
-    synthetic.load_state_dict(state)
-
-
-def begun(
+def recorded_run(
     directory: RunDirectory, identity: Mapping[str, Any], *, resume: bool, overwrite: bool
 ) -> dict[str, Any] | None:
-    """What the run to be resumed has recorded of how it computes; None for a fresh run.
+    """Return what the run to be resumed has recorded of how it computes; None for a fresh run.
 
     The name of the data, which may be that of a folder, is not compared: their content is.
-    A process that torchrun has started again goes on with the run that was begun before, whatever was asked.
+    A process that torchrun has started again resumes the run that it began before, whatever was asked.
     Raises InputError where two runs would mix: another run is there, or `identity` is not that of the run to resume.
     """
     if not directory.occupied():

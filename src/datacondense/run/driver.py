@@ -22,7 +22,9 @@ from ..utils.ranges import Images, Seed, check_arguments, plain, plain_fields
 from .checks import check_method, check_provenance, check_session, check_start, note_small_classes
 from .directory import RunDirectory
 from .job import Job
+from .observers import Observers
 from .options import RunOptions
+from .outputs import write_outputs
 from .signals import Stop, stop_signals
 
 
@@ -69,7 +71,7 @@ def condense(
     if job.processes.leads:
         note_small_classes(start, job.method, real, job.ipc)
     place = nullcontext() if out is None else alone(named(out), job.processes)
-    with stop_signals(job.tell) as stop.asked, place:
+    with stop_signals(job.observers.message) as stop.request, place:
         return _run(job, stop, options)
 
 
@@ -119,7 +121,7 @@ def _checked(
         origin=source,
         start=start,
         directory=RunDirectory(named(out)) if out is not None and processes.leads else None,
-        observers=tuple(options.get("observers", ())) if processes.leads else (),
+        observers=Observers(options.get("observers", ()) if processes.leads else ()),
         processes=processes,
     )
 
@@ -142,13 +144,14 @@ def _run(job: Job, stop: Stop, options: RunOptions) -> SyntheticSet:
         loop = job.prepared(engine, recorded, stop, plain(options.get("snapshots", 0)))
         if name != job.real.spec.name:
             kept = job.real.spec.name
-            loop.tell(f"{name} holds the images on which the run was begun as {kept}: that name is kept")
-        return loop.go(stop, options.get("checkpoint_every", 60.0))
+            job.observers.message(f"{name} holds the images on which the run was begun as {kept}: that name is kept")
+        every = options.get("checkpoint_every", 60.0)
+        return loop.run(stop, every, lambda synthetic, run: write_outputs(synthetic, job.real, run))
 
 
 def _origin(start: SyntheticSet) -> dict[str, Any]:
     """What a run tells of the set that it starts from."""
-    made = start.provenance
+    made = start.provenance.to_json()
     kept = {key: made[key] for key in ("method", "settings", "seed", "iterations_done") if key in made}
     took = {} if start.seconds is None else {"wall_seconds": start.seconds}
     return {"sha256": start.fingerprint(), **kept, **took}

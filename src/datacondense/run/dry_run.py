@@ -22,10 +22,10 @@ from ..synthetic.set import SyntheticSet
 from ..utils.keywords import check_keywords
 from ..utils.ranges import Seed, check_arguments
 from ..utils.streams import Streams
+from .checkpoint import pack
 from .checks import check_method, check_start, note_small_classes
-from .directory import pack_state
 from .job import plan_run
-from .loop import taken_up
+from .loop import start_from
 
 _TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
 
@@ -120,7 +120,7 @@ def _calibrate(
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     streams = Streams(seed)
-    synthetic, more = (taken_up(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
+    synthetic, more = (start_from(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
     calibration = _Calibration(method, problem, synthetic, streams)
     calibration.run(began)
     calibration.start += more
@@ -153,7 +153,7 @@ class _Calibration:
         if not self.method.iterations:
             self.start = self._clock() - began
             return
-        kept = [tensor.clone() for tensor in pack_state(self.synthetic, self.optimiser).values()]  # as a session does
+        kept = [tensor.clone() for tensor in pack(self.synthetic, self.optimiser).values()]  # as a session does
         kept += [parameter.detach().clone() for parameter in self.synthetic.parameters()]
         _, part = self._update(0, seconds=0.0)  # compiles
         ready = self._clock()

@@ -9,13 +9,16 @@ from ..engine.engine import Engine
 from ..engine.execution import Compute, Execution
 from ..methods import Method, Problem, method_name
 from ..synthetic import set as set_file
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..utils import hardware, schema
 from ..utils.distributed import Processes
 from ..utils.errors import Stopped, naming
-from .directory import RunDirectory, begun
-from .loop import Session, draw
-from .observers import Observer, preparing
+from . import checkpoint
+from .directory import RunDirectory, recorded_run
+from .loop import Loop
+from .observers import Observers
+from .outputs import write_outputs
 from .records import Finished
 from .signals import Stop
 
@@ -23,7 +26,7 @@ from .signals import Stop
 @final
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What `condense` was asked for."""
+    """The arguments of `condense`, checked."""
 
     method: Method
     real: ImageSet
@@ -31,67 +34,64 @@ class Job:
     seed: int
     compute: Compute
     identity: Mapping[str, Any]
-    """What must be the same when the run goes on."""
+    """What must be the same when the run is resumed."""
     origin: Mapping[str, Any]
-    """What is recorded besides."""
+    """Further entries of the provenance."""
     start: SyntheticSet | None
     directory: RunDirectory | None
     """None on all processes but the leading one."""
-    observers: tuple[Observer, ...]
+    observers: Observers
     processes: Processes
-
-    def tell(self, text: str) -> None:
-        for observer in self.observers:
-            observer.message(text)
 
     def renamed(self, data: str) -> "Job":
         """Return the job on the same images under another name."""
         return replace(self, real=self.real.renamed(data), identity={**self.identity, "data": data})
 
     def planned(self, *, resume: bool, overwrite: bool) -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
-        """What a run to be resumed has recorded; how this one computes, or its set where nothing is left to compute."""
+        """Return the record of a run to be resumed, and how this one computes; its set where nothing is left to do."""
         directory = self.directory
-        recorded = begun(directory, self.identity, resume=resume, overwrite=overwrite) if directory else None
+        recorded = recorded_run(directory, self.identity, resume=resume, overwrite=overwrite) if directory else None
         if directory and recorded and recorded["status"] == "complete":
             with naming(f"the run in {directory.path} is complete, but its set cannot be read, take --overwrite"):
                 finished = set_file.load_set(directory.path)
-                schema.check(dict(finished.provenance), Finished, "its provenance is incomplete")
+                schema.check(finished.provenance.to_json(), Finished, "its provenance is incomplete")
             directory.sweep()
-            draw(finished, self.real, directory.path, again=False)
-            self.tell(f"{directory.path} is complete: there is nothing to resume")
+            write_outputs(finished, self.real, directory.path, again=False)
+            self.observers.message(f"{directory.path} is complete: there is nothing to resume")
             return recorded, finished
         if recorded:
             return recorded, Execution.from_json(recorded["execution"])
         return None, plan_run(self.method, self.real, self.ipc, self.compute)
 
-    def prepared(self, engine: Engine, recorded: Mapping[str, Any] | None, stop: Stop, snapshots: int) -> Session:
-        """The session before its first iteration. Raises Stopped, with nothing written to the run directory."""
-        directory, notify, what = self.directory, preparing(self.observers), "preparing"
+    def prepared(self, engine: Engine, recorded: Mapping[str, Any] | None, stop: Stop, snapshots: int) -> Loop:
+        """Return the loop before its first iteration. Raises Stopped, with nothing written to the run directory."""
+        directory, what = self.directory, "preparing"
 
         def pause() -> None:
             if self.processes.any(stop()):
                 raise stop.error(what)
 
-        def tell(done: float, text: str) -> None:
+        def notify(done: float, text: str) -> None:
             nonlocal what
             what = text
-            notify(done, text)
+            self.observers.preparing(done, text)
             if self.processes.size == 1:  # several do not all come here
                 pause()
 
         engine.pause = pause
         try:
+            resumed = self.processes.agreed(lambda: bool(directory and recorded and checkpoint.exists(directory.path)))
             problem = Problem(
                 self.real.to(engine.device),
                 self.ipc,
                 self.method.arch,
                 self.method.augment,
                 engine,
-                tell,
-                resumed=self.processes.agreed(lambda: bool(directory and recorded and directory.has_checkpoint())),
+                notify,
+                resumed=resumed,
             )
-            made = {**self.identity, **self.origin}
-            session = Session(self.method, problem, self.seed, made, directory, self.observers, snapshots, self.start)
+            made = Provenance.from_json({**self.identity, **self.origin})
+            loop = Loop(self.method, problem, self.seed, made, directory, self.observers, snapshots, self.start)
         except Exception as error:
             if isinstance(error, Stopped) or not stop.cuts(engine.execution.compile):
                 raise
@@ -99,16 +99,17 @@ class Job:
         if not recorded:
             self.processes.agreed(lambda: directory.clear() if directory else None)
         else:
-            self._tell_changes(engine, recorded)
-        return session
+            self._report_changes(engine, recorded)
+        return loop
 
-    def _tell_changes(self, engine: Engine, recorded: Mapping[str, Any]) -> None:
+    def _report_changes(self, engine: Engine, recorded: Mapping[str, Any]) -> None:
         here = hardware.describe(engine.device, self.processes.size), hardware.versions()
         if (recorded["machine"], recorded["versions"]) != here:
             began = f"{recorded['machine']}, {recorded['versions']}"
-            self.tell(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
+            self.observers.message(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
         if {**(recorded["plugin"] or {}), "file": ""} != {**self.origin.get("plugin", {}), "file": ""}:
-            self.tell(f"{method_name(self.method)} has changed since the run began: its parts are not of one method")
+            name = method_name(self.method)
+            self.observers.message(f"{name} has changed since the run began: its parts are not of one method")
 
 
 def plan_run(method: Method, real: ImageSet, ipc: int, compute: Compute) -> Execution:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from ..pictures import draw_grid
+from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError, reason
 from ..utils.files import read_json, write_json
@@ -21,15 +22,14 @@ from ..utils.schema import check
 from ..utils.text import printable
 from .directory import EVENTS, WANDB, events
 from .log import read_log
-from .observers import Progress
+from .observers import Observer, Progress
 from .records import WandbRun
 
 _IMAGES = "images"
 _SECONDS = 10  # after which TensorBoard finds in its files what was written
-_CONFIG = "method", "data", "ipc", "seed"  # beside the settings of the method
 
 
-class Live(ABC):
+class Live(Observer, ABC):
     """Shows what a run's log has, and its images, as they come: one session of it.
 
     Used by `with`, which closes what was opened; nothing is opened before the run has begun. Each iteration is written
@@ -59,7 +59,7 @@ class Live(ABC):
 
     @final
     def images(self, iteration: int, synthetic: SyntheticSet) -> None:
-        """Write the images; what is told first of a session."""
+        """Write the images; a session begins with them."""
         if not self._opened:
             self._first = self._open(iteration, synthetic.provenance)
             self._opened = True
@@ -78,12 +78,12 @@ class Live(ABC):
         if progress.iteration >= self._first:
             self._write(progress.iteration, scalars, None)
 
-    @final  # noqa: B027 (nobody is to override it)
+    @final
     def message(self, text: str) -> None:
         """Left out: it may come inside a signal handler, where the libraries cannot be called."""
 
     @abstractmethod
-    def _open(self, done: int, made: Mapping[str, Any]) -> int:
+    def _open(self, done: int, made: Provenance) -> int:
         """Begin to write, when `done` iterations are done; the first iteration that is not yet there.
 
         made: how the set is made, its provenance.
@@ -111,7 +111,7 @@ class TensorBoard(Live):
     def check(self) -> None:
         _writer()
 
-    def _open(self, done: int, made: Mapping[str, Any]) -> int:
+    def _open(self, done: int, made: Provenance) -> int:
         begun = bool(events(self.run))
         # From `done` on, all that is there is void: an interrupted iteration may have left its images under `done`.
         self._events = _writer()(str(self.run / EVENTS), purge_step=done if begun else None, flush_secs=_SECONDS)
@@ -137,21 +137,21 @@ class WeightsAndBiases(Live):
 
     def check(self) -> None:
         wandb = _wandb()
-        with _telling(wandb):
+        with _reporting_errors(wandb):
             if wandb.setup().settings.mode == "online":
                 wandb.login()  # may ask for a key, which is not to happen inside a run
 
-    def _open(self, done: int, made: Mapping[str, Any]) -> int:
+    def _open(self, done: int, made: Provenance) -> int:
         wandb, place = _wandb(), self.run / WANDB
         known = _known(place)
         identity = known or secrets.token_hex(4)
-        with _telling(wandb):
+        with _reporting_errors(wandb):
             self._to = wandb.init(
                 project=os.environ.get("WANDB_PROJECT", "datacondense"),
                 name=printable(self.run.absolute().name),
                 id=identity,
                 resume="allow",
-                config={**made["settings"], **{key: made[key] for key in _CONFIG}},
+                config={**made.settings, "method": made.method, "data": made.data, "ipc": made.ipc, "seed": made.seed},
                 settings=wandb.Settings(console="off"),
             )
             mode = self._to.settings.mode
@@ -164,11 +164,11 @@ class WeightsAndBiases(Live):
 
     def _write(self, iteration: int, scalars: Mapping[str, float], picture: Image.Image | None) -> None:
         wandb = _wandb()
-        with _telling(wandb):
+        with _reporting_errors(wandb):
             self._to.log({**scalars, **({_IMAGES: wandb.Image(picture)} if picture else {})}, step=iteration)
 
     def _close(self, *, failed: bool) -> None:
-        with _telling(_wandb()):
+        with _reporting_errors(_wandb()):
             self._to.finish(exit_code=int(failed))
 
 
@@ -193,7 +193,7 @@ def _wandb() -> Any:
 
 
 @contextmanager
-def _telling(wandb: Any) -> Iterator[None]:
+def _reporting_errors(wandb: Any) -> Iterator[None]:
     """Turns what the library cannot do, such as logging in or reaching its server, into an InputError."""
     try:
         yield

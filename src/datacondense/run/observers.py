@@ -1,71 +1,107 @@
-"""Who is told what happens in a run: displays, loggers, users of the Python interface."""
+"""Observers: who is notified of what happens in a run. Displays, loggers, users of the Python interface."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, final, runtime_checkable
+from typing import final
 
 from ..synthetic.set import SyntheticSet
+from ..utils.errors import InputError
 
 
 @final
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands after an iteration."""
+    """How far a run is after an iteration."""
 
     iteration: int
     """Iterations that are done."""
     iterations: int
+    """Iterations of the whole run."""
     loss: float
     """Mean over the updates of this iteration."""
     seconds: float
     """Wall time over all sessions of the run."""
 
 
-class Observer(Protocol):
-    """Is told what happens in a run. It must not change the run."""
-
-    def progress(self, progress: Progress) -> None:
-        """An iteration is done."""
-        ...
-
-    def message(self, text: str) -> None:
-        """Something that the user should read, one line."""
-        ...
-
-
-@runtime_checkable
-class UpdateObserver(Observer, Protocol):
-    """Is told of updates inside an iteration too, where a method makes several in one."""
-
-    def update(self, done: float, iterations: int) -> None:
-        """An update is done, but not yet its iteration. done: iterations, with a fraction."""
-        ...
-
-
-@runtime_checkable
-class StartObserver(Observer, Protocol):
-    """Is told of long work before the first iteration too, where a method has some."""
+class Observer:
+    """Base class of objects that `condense` notifies. Override what you need; no method may change the run."""
 
     def preparing(self, done: float, what: str) -> None:
-        """done: which part of it. what: in words; after another text it is other work."""
-        ...
+        """Receive the progress of long work before the first iteration, where a method has some.
 
+        Args:
+            done: the part of this work that is done, in [0, 1].
+            what: the work in words; another text is other work.
+        """
 
-@runtime_checkable
-class ImageObserver(Observer, Protocol):
-    """Is shown the images too: as a session starts, at snapshots and checkpoints, and as it ends."""
+    def update(self, done: float, iterations: int) -> None:
+        """Receive the progress inside an iteration of several updates.
+
+        Args:
+            done: iterations that are done, with a fraction.
+            iterations: iterations of the whole run.
+        """
+
+    def progress(self, progress: Progress) -> None:
+        """Receive the progress after each iteration.
+
+        Args:
+            progress: iterations, loss and seconds.
+        """
 
     def images(self, iteration: int, synthetic: SyntheticSet) -> None:
-        """The set as it is when `iteration` iterations are done; once in a session for each that is shown."""
-        ...
+        """Receive the set as a session starts, at snapshots and checkpoints, and as it ends.
+
+        Args:
+            iteration: iterations that are done; in a session each comes once.
+            synthetic: the set as it is then.
+        """
+
+    def message(self, text: str) -> None:
+        """Receive a message for the user.
+
+        Args:
+            text: one line.
+        """
 
 
-def preparing(observers: Sequence[Observer]) -> Callable[[float, str], None]:
-    """What tells those of the observers that listen of work before the first iteration."""
+@final
+class Observers(Observer):
+    """Several observers as one."""
 
-    def tell(done: float, what: str) -> None:
-        for observer in observers:
-            if isinstance(observer, StartObserver):
-                observer.preparing(done, what)
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._all = tuple(observers)
+        # a set is made only for observers that look at it
+        self._looking = tuple(one for one in self._all if type(one).images is not Observer.images)
 
-    return tell
+    @property
+    def look(self) -> bool:
+        """Return whether one of them looks at images."""
+        return bool(self._looking)
+
+    def preparing(self, done: float, what: str) -> None:
+        for one in self._all:
+            one.preparing(done, what)
+
+    def update(self, done: float, iterations: int) -> None:
+        for one in self._all:
+            one.update(done, iterations)
+
+    def progress(self, progress: Progress) -> None:
+        for one in self._all:
+            one.progress(progress)
+
+    def images(self, iteration: int, synthetic: SyntheticSet) -> None:
+        for one in self._looking:
+            one.images(iteration, synthetic)
+
+    def message(self, text: str) -> None:
+        for one in self._all:
+            one.message(text)
+
+
+def check_observers(observers: Sequence[Observer]) -> None:
+    """Raise InputError for an object that is no Observer."""
+    for one in observers:
+        if not isinstance(one, Observer):
+            raise InputError(f"{one!r} is no observer: derive its class from datacondense.Observer")

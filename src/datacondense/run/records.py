@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from ..engine.execution import ExecutionFields
-from ..synthetic.provenance import Provenance, Settings
+from ..synthetic.provenance import ProvenanceFields, Settings
 from ..utils.schema import (
     IDENTITY,
     Count,
@@ -29,7 +29,7 @@ class Launch(Fields, kw_only=True):
     process: Count
 
 
-class Recorded(Provenance, kw_only=True):
+class Recorded(ProvenanceFields, kw_only=True):
     """run.json."""
 
     status: Line = ""

@@ -13,70 +13,70 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @final
-class Asked:
-    """Whether a signal has asked to stop, and which: true when called then."""
+class Request:
+    """The signal that requests a stop; calling it returns whether there was one."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, report: Callable[[str], None]) -> None:
         self.signal: int | None = None
-        self.tell = tell
+        self.report = report
 
     def __call__(self) -> bool:
         return self.signal is not None
 
 
-_asked: Asked | None = None
+_request: Request | None = None
 
 
 @contextmanager
-def stop_signals(tell: Callable[[str], None] = lambda text: None) -> Iterator[Asked]:
-    """Take Ctrl-C and SIGTERM for a request to stop, inside. A second Ctrl-C stops at once.
+def stop_signals(report: Callable[[str], None] = lambda text: None) -> Iterator[Request]:
+    """Take Ctrl-C and SIGTERM as a request to stop, inside. A second Ctrl-C stops at once.
 
-    tell: told of the request. Inside another such block it is the request of that one.
+    report: called with a message on the request. Inside another such block it is the request of that one.
     """
-    global _asked
+    global _request
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
-        yield Asked(tell)
+        yield Request(report)
         return
-    if _asked is not None:
-        outer, _asked.tell = _asked.tell, tell
+    if _request is not None:
+        outer, _request.report = _request.report, report
         try:
-            yield _asked
+            yield _request
         finally:
-            _asked.tell = outer
+            _request.report = outer
         return
-    asked = _asked = Asked(tell)
+    request = _request = Request(report)
 
-    def ask(number: int, _frame: object) -> None:
-        if asked():
+    def handle(number: int, _frame: object) -> None:
+        if request():
             raise KeyboardInterrupt
-        asked.signal = number
+        request.signal = number
         name = signal.Signals(number).name
-        asked.tell(f"{name}: stopping between two updates of the images; once more stops at once")
+        request.report(f"{name}: stopping between two updates of the images; once more stops at once")
 
-    before = {number: signal.signal(number, ask) for number in _SIGNALS}
+    before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
-        yield asked
+        yield request
     finally:
-        _asked = None
+        _request = None
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 @final
 class Stop:
-    """When a session has to stop: after a signal, or after `budget` seconds, counted from now."""
+    """The stop of a session: after a signal, or after `budget` seconds, counted from now."""
 
     def __init__(self, budget: float | None = None) -> None:
-        self.asked = Asked(lambda text: None)
+        self.request = Request(lambda text: None)
         self.budget = budget
         self.began = time.perf_counter()
 
     def __call__(self) -> bool:
-        return self.asked() or self.late
+        return self.request() or self.late
 
     @property
     def late(self) -> bool:
-        """Whether the time is up."""
+        """Return whether the time is up."""
         return self.budget is not None and time.perf_counter() - self.began >= self.budget
 
     def share(self, parts: int) -> int:
@@ -84,14 +84,14 @@ class Stop:
         return int(parts * (time.perf_counter() - self.began) / self.budget) if self.budget else 0
 
     def cuts(self, compiles: bool) -> bool:
-        """Return whether an error is one of a compiler that the signal has reached as well, and so tells nothing."""
-        return compiles and self.asked()
+        """Return whether an error is one of a compiler that the signal has reached as well, and so is no fault."""
+        return compiles and self.request()
 
     def error(self, what: str) -> Stopped:
         """Return the error for work before the first iteration that is not finished."""
-        cause = signal.Signals(self.asked.signal).name if self.asked.signal else "the time budget"
+        cause = signal.Signals(self.request.signal).name if self.request.signal else "the time budget"
         return Stopped(
             f"stopped by {cause} before the first iteration ({what}): there is no new set, and what was there is as it "
-            f"was; the same command goes on with what it has trained, which is in the cache",
-            self.asked.signal,
+            f"was; the same command continues with the networks it has trained, which are in the cache",
+            self.request.signal,
         )

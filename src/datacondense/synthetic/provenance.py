@@ -1,5 +1,9 @@
-"""Provenance: how a set was made."""
+"""Provenance: how a set was made. What it means is in `Provenance`, what files may hold in `ProvenanceFields`."""
 
+from collections.abc import Mapping
+from typing import Any, final
+
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from ..utils.schema import (
@@ -60,8 +64,8 @@ class Imported(Fields, kw_only=True):
     file: Text = ""
 
 
-class Provenance(Fields, kw_only=True):
-    """How a set was made, in every artefact and in run.json."""
+class ProvenanceFields(Fields, kw_only=True):
+    """`Provenance`, in every artefact and in run.json."""
 
     method: Name | UnsetType = UNSET
     settings: Settings | UnsetType = UNSET
@@ -85,3 +89,77 @@ class Provenance(Fields, kw_only=True):
     memory: Line | None = None
     steps: list[list[Name]] | UnsetType = UNSET
     published: dict[Network, list[Fraction]] | UnsetType = UNSET
+
+
+@final
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """How a set was made. A field is None, or empty, where it is not known.
+
+    Entries of a file that are not fields here, as a newer version may write them, are kept: `to_json` returns all of
+    them, in their order.
+    """
+
+    method: str | None = None
+    """Name of the method."""
+    settings: dict[str, Any] = {}
+    """Settings of the method, with the architecture as `arch` and the augmentation as `augment`."""
+    data: str | None = None
+    """Name of the training images."""
+    data_sha256: str | None = None
+    """Fingerprint of the training images."""
+    ipc: int | None = None
+    """Images of each class."""
+    seed: int | None = None
+    device: str | None = None
+    """Device that was asked for; as `precision`, `compile` and `classes_at_once`, a field of `Compute`."""
+    precision: str | None = None
+    compile: str | None = None
+    classes_at_once: int | None = None
+    start: dict[str, Any] = {}
+    """The set that the run started from: sha256, method, settings, seed, wall_seconds."""
+    source: dict[str, Any] = {}
+    """The arguments of `load` that give the training and test images."""
+    plugin: dict[str, Any] = {}
+    """File or package of a method that is not part of datacondense."""
+    imported: dict[str, Any] = {}
+    """The file that the set was imported from."""
+    real_images: int | None = None
+    """Number of training images."""
+    iterations_done: int | None = None
+    wall_seconds: float | None = None
+    """Wall time over all sessions of the run, in seconds."""
+    execution: dict[str, Any] = {}
+    """How the run computed: the fields of `Execution`."""
+    versions: dict[str, str] = {}
+    """Versions of Python and of packages."""
+    machine: str | None = None
+    memory: str | None = None
+    """Name of a memory of continual learning."""
+    steps: list[list[str]] = []
+    """Names of the classes of each step of continual learning."""
+    published: dict[str, list[float]] = {}
+    """Architecture -> accuracies in [0, 1] that an imported file came with."""
+    _written: dict[str, Any] | None = None
+
+    @classmethod
+    def from_json(cls, entries: Mapping[str, Any]) -> "Provenance":
+        """Return the provenance with these entries, which are not checked. The inverse of `to_json`."""
+        known = {name: entries[name] for name in _NAMES if entries.get(name) is not None}
+        return cls(**known, _written=dict(entries))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all entries as JSON values: those it was made from, or else the fields that are known."""
+        if self._written is not None:
+            return dict(self._written)
+        values = {name: getattr(self, name) for name in _NAMES}
+        return {name: value for name, value in values.items() if value not in (None, {}, [])}
+
+    def changed(self, **entries: Any) -> "Provenance":
+        """Return the provenance with other or further entries."""
+        return Provenance.from_json({**self.to_json(), **entries})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Provenance) and self.to_json() == other.to_json()
+
+
+_NAMES = tuple(name for name in Provenance.__struct_fields__ if name != "_written")

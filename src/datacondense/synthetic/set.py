@@ -1,7 +1,6 @@
 """The finished synthetic set, in memory and as a file."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,14 +19,14 @@ from ..utils.schema import (
     check,
 )
 from .generated import Generated
-from .provenance import Provenance
+from .provenance import Provenance, ProvenanceFields
 
 
 class Header(Fields, kw_only=True):
     """What every artefact says of its tensors."""
 
     spec: SpecFields
-    provenance: Provenance
+    provenance: ProvenanceFields
 
 
 FORMAT = 1
@@ -64,7 +63,7 @@ class SyntheticSet:
     images: Tensor
     labels: Tensor
     spec: Spec
-    provenance: Mapping[str, Any]
+    provenance: Provenance
     generated: Generated | None = None
     """What the images are made of, and stored as, if not as pixels."""
 
@@ -90,7 +89,7 @@ class SyntheticSet:
     @property
     def seconds(self) -> float | None:
         """Wall time of condensing, with that of the set it started from; None where it is not known."""
-        own, start = self.provenance.get("wall_seconds"), self.provenance.get("start") or {}
+        own, start = self.provenance.wall_seconds, self.provenance.start
         return None if own is None else own + (start.get("wall_seconds") or 0.0)
 
     def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
@@ -106,7 +105,7 @@ class SyntheticSet:
     def header(self) -> dict[str, Any]:
         """All but the tensors as JSON values: format, spec, provenance."""
         made = {"generator": self.generated.header()} if self.generated else {}
-        return {"format": FORMAT, "spec": self.spec.to_json(), "provenance": dict(self.provenance), **made}
+        return {"format": FORMAT, "spec": self.spec.to_json(), "provenance": self.provenance.to_json(), **made}
 
     def tensors(self) -> dict[str, Tensor]:
         """What is stored: labels, and images or what they are made of."""
@@ -162,7 +161,7 @@ def load_set(path: str | Path) -> SyntheticSet:
         return replace(checked(generated.images(labels), labels, spec, provenance), generated=generated)
 
 
-def read_header(header: Any) -> tuple[Spec, dict[str, Any]]:
+def read_header(header: Any) -> tuple[Spec, Provenance]:
     """Spec and provenance of the JSON that `SyntheticSet.header` gives, after every check.
 
     Raises InputError for another format and DamagedFile for fields that are missing or cannot be.
@@ -172,10 +171,10 @@ def read_header(header: Any) -> tuple[Spec, dict[str, Any]]:
     if header.get("format") != FORMAT:
         raise InputError(f"format {header.get('format')!r} where this version reads {FORMAT}: update datacondense")
     check(header, Header)
-    return Spec.from_json(header["spec"]), header["provenance"]
+    return Spec.from_json(header["spec"]), Provenance.from_json(header["provenance"])
 
 
-def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Mapping[str, Any]) -> SyntheticSet:
+def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Provenance) -> SyntheticSet:
     """A set whose tensors fit `spec`: finite float32 images (N, C, H, W), int64 labels (N,) in [0, K), N at least 1.
 
     Raises InputError for all else.

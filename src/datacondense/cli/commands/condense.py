@@ -110,13 +110,13 @@ class Condense(Generic[M]):
                 observers=[display, *live],
                 compute=self.computing.compute(),
             )
-        made = result.provenance
+        done, took = result.provenance.iterations_done or 0, result.provenance.wall_seconds or 0.0
         print_line(
-            f"{len(result)} images from {len(train)} in {duration(made['wall_seconds'])}, "
-            f"{made['iterations_done']} of {self.method.iterations} iterations: {out}"
+            f"{len(result)} images from {len(train)} in {duration(took)}, "
+            f"{done} of {self.method.iterations} iterations: {out}"
         )
         goes_on = "stopped early with a valid set; the same command with --resume goes on"
-        stopped = made["iterations_done"] < self.method.iterations
+        stopped = done < self.method.iterations
         if stopped and asked.signal is None:
             print_line(goes_on)
         if all_processes().leads:

@@ -65,12 +65,12 @@ class Import:
             pixels=self.pixels,
             real=real,
         )
-        taken = (load_set(runs[0]).provenance.get("imported") or {}).get("pixels")
+        taken = load_set(runs[0]).provenance.imported.get("pixels")
         if taken and not (found := DetectedScale.from_json(taken)).deserves_warning(self.pixels):
             print_line(str(found))
         images = sum(len(load_set(run)) for run in runs)
         print_line(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
-        known = load_set(runs[0]).provenance.get("source")
+        known = load_set(runs[0]).provenance.source
         print_line(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
 
     def _data(self, source: DataSource | None) -> tuple[Spec | None, TrainingImages]:

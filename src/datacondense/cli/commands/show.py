@@ -83,7 +83,7 @@ class Show:
         name = pictures.NEAREST_REAL if self.real else pictures.CHOSEN if part else pictures.FILE_NAME
         path = self.out or folder / name
         pictures.save_grid(synthetic, path, classes=classes, per_class=self.per_class, real=train)
-        if train and run.is_dir() and train.fingerprint() == synthetic.provenance.get("data_sha256"):
+        if train and run.is_dir() and train.fingerprint() == synthetic.provenance.data_sha256:
             # for the report; the run may be another's, to be read only, or being written
             with suppress(OSError, InputError, Locked), unchanged(run, {synthetic.fingerprint()}, wait=0):
                 pictures.save_neighbours(synthetic, train, run / pictures.NEIGHBOURS_FILE)
