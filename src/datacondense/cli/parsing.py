@@ -34,7 +34,7 @@ _PLAINER = {
     ),
     r"^invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*?),?\)\.": r"\2 '\1': must be one of \3",
     r"^Missing value for argument '(.*)'\. Expected 1 values": r"\1: its value is missing",
-    r"^Error parsing \S*__tyro\S*: ": "",
+    r"^Error parsing (?:\S*__tyro\S*|method): ": "",
     r"^Missing from \S+ [^:]*: ": "missing: ",
 }
 """Message of the parser -> our message."""

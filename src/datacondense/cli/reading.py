@@ -49,8 +49,8 @@ def real_images(
 
     data, reading: where they are instead, and how they are read. which: the images that are needed, in words.
     validation: give the training images that were held out in place of the test images. A warning
-    names each set that was made from others. Raises InputError when the set does not record its source and `data` is None,
-    and DataNotFound when the images are no longer there.
+    names each set that was made from others. Raises InputError when the set does not record its source and `data` is
+    None, and DataNotFound when the images are no longer there.
     """
     recorded = dict(sets[0].provenance.get("source") or {})
     if data and _kind(data) != _kind(str(recorded.get("source"))):
