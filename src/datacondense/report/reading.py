@@ -93,9 +93,9 @@ class Run:
         path = self.path / PROCESS
         took = {iteration: seconds for iteration, _, seconds in self.log}
         place = f"{path} is damaged: no scores of `evaluate --process`"
-        entries = read_json(path) if path.exists() else []
-        entries = check(entries, list[ProcessEntry], place)
-        found = [(entry["iteration"], from_json(entry["scores"], place)) for entry in entries]
+        records = read_json(path) if path.exists() else []
+        entries = check(records, list[ProcessEntry], place)
+        found = [(record["iteration"], from_json(record["scores"], place)) for record in records]
         if len({tuple(entry.scores.accuracy) for entry in entries}) > 1:
             raise DamagedFile(f"{place}: its entries have different networks")
         return [(iteration, took.get(iteration, 0.0), scores) for iteration, scores in found]
