@@ -33,12 +33,12 @@ KEEPING = {name: method for name, method in TOY.items() if not method.fills_up}
 
 
 def noted(call, *args, note: str = NOTE, **kwargs):
-    """What `call` gives, which tells of the small classes once."""
-    with warnings.catch_warnings(record=True) as told:
+    """Return the result of `call`, which warns of the small classes once."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = call(*args, **kwargs)
-    assert sum(str(one.message).startswith(note) for one in told) == 1, [str(one.message) for one in told]
-    assert not any("a batch of 5 images" in str(one.message) for one in told)  # ipc is no batch
+    assert sum(str(one.message).startswith(note) for one in caught) == 1, [str(one.message) for one in caught]
+    assert not any("a batch of 5 images" in str(one.message) for one in caught)  # ipc is no batch
     return result
 
 
@@ -311,8 +311,8 @@ def test_from_a_folder_of_photos_through_every_command(method: str, photos, caps
     filled = method in ("dm", "dc", "it-gan")
     assert f"synthetic images: {30 if filled else 15}," in capsys.readouterr().out
     cli(f"condense {method} {QUICK} {MADE[method]} --out run")
-    told = capsys.readouterr().err
-    assert told.count("2 of 3 classes have fewer training images than the 10 asked for: 'few' (2), 'some' (3)") == 1
+    error = capsys.readouterr().err
+    assert error.count("2 of 3 classes have fewer training images than the 10 asked for: 'few' (2), 'some' (3)") == 1
     made = load_set("run")
     assert counts(made) == ([10, 10, 10] if filled else [2, 10, 3])
     cli("show run --real")

@@ -28,7 +28,7 @@ SMALL = Preset(
 
 
 class Watch:
-    """Remembers what it is told."""
+    """Records all messages."""
 
     def __init__(self) -> None:
         self.iterations = 0
@@ -145,7 +145,7 @@ def test_stopped_while_condensing_it_says_so_and_goes_on() -> None:
         def progress(self, progress: Progress) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(Stopped, match=r"stopped after iteration 1 in .*seed0: the same command goes on") as stopped:
+    with pytest.raises(Stopped, match=r"stopped after iteration 1 in .*seed0: the same command resumes") as stopped:
         run(Stop())
     assert stopped.value.signal == signal.SIGINT
     watch = Watch()

@@ -8,7 +8,7 @@ import pytest
 
 from datacondense import InputError
 from datacondense.experiments.presets import PRESETS
-from datacondense.experiments.results_page import best_records, compare, render_page
+from datacondense.experiments.results_page import best_records, compare_with_published, render_page
 
 RECORD: dict[str, Any] = {
     "preset": "dc/fashion-mnist/1",
@@ -78,9 +78,13 @@ def test_the_page_of_this_repository_is_that_of_its_records() -> None:
 
 def test_a_row_of_a_single_network_and_of_one_without_a_published_number() -> None:
     single = {**RECORD, "scores": {"ConvNet": {"n": 1, "mean": 71.0, "std": None, "values": [71.0]}}}
-    assert compare(single, "ConvNet") == ("71.0", "70.5 +- 0.6", "+0.5")
-    assert compare({**single, "published": {"ConvNet": [98.8, None]}}, "ConvNet") == ("71.0", "98.8", "-27.8")
-    assert compare({**single, "published": {}}, "ConvNet") == ("71.0", "-", "")
+    assert compare_with_published(single, "ConvNet") == ("71.0", "70.5 +- 0.6", "+0.5")
+    assert compare_with_published({**single, "published": {"ConvNet": [98.8, None]}}, "ConvNet") == (
+        "71.0",
+        "98.8",
+        "-27.8",
+    )
+    assert compare_with_published({**single, "published": {}}, "ConvNet") == ("71.0", "-", "")
 
 
 @pytest.mark.parametrize(

@@ -133,14 +133,14 @@ def test_a_damaged_line_is_told_of_its_experiment_alone_and_an_old_one_not_at_al
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reason"),
     [
         (FileNotFoundError(2, "No such file", "gone.npz"), "No such file: gone.npz"),
         (torch.OutOfMemoryError("CUDA out of memory"), "out of memory (CUDA out of memory)"),
         (MemoryError(), "out of memory (MemoryError)"),
     ],
 )
-def test_what_fails_for_files_or_memory_fails_alone(error: Exception, told: str) -> None:
+def test_what_fails_for_files_or_memory_fails_alone(error: Exception, reason: str) -> None:
     def run(planned: ExperimentPlan) -> dict[str, str]:
         if planned.name == "tiny/a":
             raise error
@@ -148,7 +148,7 @@ def test_what_fails_for_files_or_memory_fails_alone(error: Exception, told: str)
 
     plans = [plan_experiment(name) for name in ("tiny/a", "tiny/b")]
     outcomes = run_sweep(plans, run, lambda _: "", ALONE, results=Path("results"), options={}, overwrite=True)
-    assert [outcome.reason for outcome in outcomes] == [told, ""]
+    assert [outcome.reason for outcome in outcomes] == [reason, ""]
     with pytest.raises(RuntimeError, match="a mistake"):
         run_sweep(plans, failing, lambda _: "", ALONE, results=Path("results"), options={}, overwrite=True)
 

@@ -65,7 +65,7 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     {
         "--generator G.pth": "name the training images, whose classes the latents have, by --data",
         "--ipc 1 --data arrays:set.npz": "--ipc 1: belongs to latents, whose generator is named by --generator",
@@ -76,17 +76,17 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
         "--data digits --generator G.pth": "it has 30 latents for 1,437 training images: one for each is needed",
     }.items(),
 )
-def test_what_does_not_fit_is_refused(command: str, said: str, released, train: ImageSet, capsys) -> None:
+def test_what_does_not_fit_is_refused(command: str, message: str, released, train: ImageSet, capsys) -> None:
     save_images(train)
     assert main(["import", "z_eff_all.pt", "new", *command.split()]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert not Path("new").exists()
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"z": torch.ones(30, 8)}, "is no file of latents: expected z_inverse_all or z_eff_all in it"),
         ({"z_eff_all": torch.ones(30)}, r"z_eff_all of shape \(30,\) is not \(N, d\)"),
@@ -95,9 +95,9 @@ def test_what_does_not_fit_is_refused(command: str, said: str, released, train: 
     ],
     ids=str,
 )
-def test_damaged_latents_are_refused(content: dict, said: str, released, train: ImageSet) -> None:
+def test_damaged_latents_are_refused(content: dict, message: str, released, train: ImageSet) -> None:
     torch.save(content, "z.pt")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         import_latents("z.pt", "G.pth", train, "new")
 
 

@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from pathlib import Path
+from typing import get_args
 
 import datasets
 import numpy as np
@@ -117,9 +118,9 @@ def test_the_authors_layout_comes_back_bit_for_bit() -> None:
 
 def test_accuracies_that_a_reader_would_give_to_another_set_are_left_out() -> None:
     scores = [{"ConvNet": Accuracies([0.25], "")}, {"ConvNet": Accuracies([0.5] * 3, ""), "MLP": Accuracies([0.5], "")}]
-    with pytest.warns(UserWarning, match="they are left out, as the file cannot assign them to the sets") as told:
+    with pytest.warns(UserWarning, match="they are left out, as the file cannot assign them to the sets") as caught:
         export([make(seed=0), make(seed=1)], "pt", "out.pt", scores=scores)
-    assert [str(one.message).partition(":")[0] for one in told] == [
+    assert [str(one.message).partition(":")[0] for one in caught] == [
         "the sets have 1, 3 accuracies of ConvNet",
         "the sets have 0, 1 accuracies of MLP",
     ]
@@ -263,6 +264,11 @@ def test_an_image_that_was_changed_is_noticed() -> None:
     Image.fromarray(np.zeros((5, 7, 3), np.uint8)).save("out/00_cat/0001.png")
     with pytest.raises(InputError, match="out was changed after it was exported"):
         import_sets("out", None, "back")
+
+
+def test_every_format_is_an_entry_of_the_dict() -> None:
+    assert tuple(FORMATS) == get_args(Format)
+    assert [to for to, one in FORMATS.items() if one.suffix] == ["npz", "pt"]
 
 
 def test_classes_of_the_same_name_can_be_loaded_by_datasets(monkeypatch: pytest.MonkeyPatch) -> None:

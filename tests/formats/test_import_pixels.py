@@ -251,9 +251,9 @@ def test_images_with_tiles_are_said_to_be_such(train: ImageSet) -> None:
         directory = Path(f"conv3in_grad_l1_nd500_factor{factor}_lr0.0001_mix_ipc1")
         directory.mkdir()
         torch.save([unit(images, train), labels], directory / "data.pt")
-    with pytest.warns(UserWarning, match="read as unit") as told:
+    with pytest.warns(UserWarning, match="read as unit") as caught:
         import_sets("conv3in_grad_l1_nd500_factor1_lr0.0001_mix_ipc1/data.pt", train.spec, "one")
-    assert not any("tiles" in str(one.message) for one in told)
+    assert not any("tiles" in str(one.message) for one in caught)
     with pytest.warns(UserWarning, match="seem to hold 2 x 2 tiles each"):
         import_sets("conv3in_grad_l1_nd500_factor2_lr0.0001_mix_ipc1/data.pt", train.spec, "two", pixels="unit")
 

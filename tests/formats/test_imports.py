@@ -331,9 +331,11 @@ def table(names: list[str] | None, labels: list[int], metadata: bytes | None = N
     Path("hf/data").mkdir(parents=True, exist_ok=True)
     images = [{"bytes": to_png(torch.full((1, 4, 4), 10 * label, dtype=torch.uint8)), "path": None} for label in labels]
     features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
-    told = metadata or json.dumps({"info": {"features": features}}).encode()
+    description = metadata or json.dumps({"info": {"features": features}}).encode()
     content = pa.table({"image": images, "label": labels})
-    content = content.replace_schema_metadata({} if names is None and metadata is None else {"huggingface": told})
+    content = content.replace_schema_metadata(
+        {} if names is None and metadata is None else {"huggingface": description}
+    )
     pq.write_table(content, "hf/data/train-00000-of-00001.parquet")
 
 

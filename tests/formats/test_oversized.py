@@ -72,7 +72,7 @@ def test_what_a_small_file_may_take_does_not_grow_with_the_memory(monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"latent": 2, "width": 65536}, "its generator is damaged: "),
         ({"latent": 65536, "width": 8}, "its generator is damaged: "),
@@ -88,12 +88,12 @@ def test_what_a_small_file_may_take_does_not_grow_with_the_memory(monkeypatch: p
         (None, "damaged"),
     ],
 )
-def test_a_config_is_checked_before_a_generator_is_built_by_it(config: Any, said: str, little_memory: None) -> None:
+def test_a_config_is_checked_before_a_generator_is_built_by_it(config: Any, message: str, little_memory: None) -> None:
     save(generated(SPEC), Path("one.safetensors"))
     tensors, header = read_tensors(Path("one.safetensors"))
     header["generator"]["config"] = config
     write_tensors(Path("one.safetensors"), tensors, header)
-    with pytest.raises(InputError, match=said) as error:
+    with pytest.raises(InputError, match=message) as error:
         load_set("one.safetensors")
     assert "\n" not in str(error.value)
 

@@ -173,9 +173,9 @@ def test_the_nearest_real_image_is_that_of_least_squared_difference(toy, monkeyp
     images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr("datacondense.pictures.nearest._CHUNK_BYTES", 7 * 8 * 3 * 64)
     for k in range(3):
-        of_class = real.images[real.labels == k]
-        distances = (of_class.long() - images[:, None].long()).square().sum((2, 3, 4))  # (5, B)
-        assert torch.equal(nearest_real(real, images, k), of_class[distances.argmin(1)])
+        members = real.images[real.labels == k]
+        distances = (members.long() - images[:, None].long()).square().sum((2, 3, 4))  # (5, B)
+        assert torch.equal(nearest_real(real, images, k), members[distances.argmin(1)])
 
 
 def test_real_images_of_another_kind_are_refused(toy, tmp_path) -> None:
@@ -201,8 +201,8 @@ def test_sets_stand_one_under_the_other(tmp_path) -> None:
     for first in (0, 3):
         pixels = [spec.pixels(one.images[first : first + 3]) for one in sets.values()]
         ((y, x),) = places(picture, pixels[0][0], 8)
-        for row, of_set in enumerate(pixels):
-            found = [places(picture, image, 8) for image in of_set]
+        for row, row_images in enumerate(pixels):
+            found = [places(picture, image, 8) for image in row_images]
             assert found == [[(y + row * cell, x)], [(y + row * cell, x + cell)], []]
     save_rows(sets, tmp_path / "y.png", classes=[1])
     assert places(read(tmp_path / "y.png"), spec.pixels(sets["real"].images[0]), 8) == []

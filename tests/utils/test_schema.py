@@ -343,7 +343,7 @@ def test_neighbours_that_do_not_fit(toy, tmp_path) -> None:
 def test_steps_that_are_not_those_of_the_images(steps: list[list[str]], toy) -> None:
     made = condense(Random(arch="MLP"), toy(), 1)
     one = dc.SyntheticSet(made.images, made.labels, made.spec, {"steps": steps})
-    with pytest.raises(dc.InputError, match="do not have each class of its images once"):
+    with pytest.raises(dc.InputError, match="do not list each class of its images once"):
         recorded_steps(one, toy(), len(steps))
 
 

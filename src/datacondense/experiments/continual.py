@@ -79,7 +79,7 @@ def learn_continually(
     processes = all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
     work = _Work(train, test, named(out), resolve_compute(compute, options), processes, options)
-    name, scenario, orders, stages = work.memories(memory, scenario)
+    name, scenario, orders, stages = work.stages(memory, scenario)
     for steps in orders:
         if not int(test.counts[steps[0]].sum()):
             names = ", ".join(train.spec.class_names[k] for k in steps[0])
@@ -103,7 +103,7 @@ class _Work:
     processes: Processes
     options: ContinualOptions
 
-    def memories(
+    def stages(
         self, memory: Method | Sequence[SyntheticSet], scenario: Scenario
     ) -> tuple[str, Scenario, list[list[list[int]]], Iterator[Iterator[StepMemory]]]:
         """Return name, scenario, classes by order and step, and for each order an iterator over its steps."""

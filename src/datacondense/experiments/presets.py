@@ -39,7 +39,7 @@ class Preset:
     published: Mapping[str, Published] = field(default_factory=dict)
     """Network -> the accuracy to reproduce, in percent; empty where none is published in numbers."""
     source: str = ""
-    """Where the number was read."""
+    """Publication from which the number was read."""
 
 
 def _published(tables: Mapping[str, Mapping[int, Published]], data: str, ipc: int) -> dict[str, Published]:

@@ -68,7 +68,7 @@ class MethodMemory:
             if done < self.method.iterations:
                 without = " without --overwrite" if self.overwrite else ""
                 raise Stopped(
-                    f"stopped after iteration {done} in {place}: the same command{without} resumes", stop.signal
+                    f"stopped after iteration {done} in {place}: the same command{without} resumes it", stop.signal
                 )
             numbers = torch.tensor(classes)
             part = SyntheticSet(made.images, numbers[made.labels], self.train.spec, made.provenance)

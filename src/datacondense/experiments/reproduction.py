@@ -106,7 +106,7 @@ def _condense_stages(
         done = synthetic.provenance["iterations_done"]
         if done < method.iterations:
             without = " without --overwrite" if overwrite else ""
-            text = f"stopped after iteration {done} in {run / stage}: the same command{without} resumes"
+            text = f"stopped after iteration {done} in {run / stage}: the same command{without} resumes it"
             raise Stopped(text, stop.signal)
     assert synthetic is not None, "a plan has one stage at least"
     return synthetic

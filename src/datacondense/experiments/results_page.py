@@ -66,7 +66,7 @@ def render_page(folder: Path) -> str:
     return "\n".join(parts)
 
 
-def compare(record: Mapping[str, Any], arch: str) -> tuple[str, str, str]:
+def compare_with_published(record: Mapping[str, Any], arch: str) -> tuple[str, str, str]:
     """Return the reproduced number, the published one and the difference of means, as text."""
     score = record["scores"][arch]
     ours = mean_std(score["mean"], score["std"])
@@ -87,7 +87,7 @@ def _table(records: Sequence[Mapping[str, Any]]) -> str:
         condensing, evaluating = (_minutes(fmean(record["seconds"][part])) for part in ("condense", "evaluate"))
         where = f"{record['machine']}, torch {record['versions']['torch']}"
         for arch in record["scores"]:
-            ours, published, difference = compare(record, arch)
+            ours, published, difference = compare_with_published(record, arch)
             columns = [record["variant"], arch, ours, n, published, difference, condensing, evaluating, where]
             lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines) + "\n"

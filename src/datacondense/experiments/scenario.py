@@ -13,12 +13,12 @@ from ..utils.ranges import Batch, Epochs, Images, Networks, Rate, Repeats, check
 @final
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """How classes arrive, and how networks are trained on the rehearsal memory. Defaults are the published values."""
+    """Steps of the classes, and training on the rehearsal memory. The defaults are the published values."""
 
     steps: Batch = 5
-    """Steps in which the classes come, in parts as equal as can be."""
+    """Steps in which the classes arrive, as equal in size as possible."""
     ipc: Images = 20
-    """Images of each class in the memory."""
+    """Images of each class in the rehearsal memory."""
     orders: Repeats = 5
     """Orders of the classes; that of seed s is numpy.random.RandomState(s).permutation(K)."""
     nets: Networks = 3
@@ -30,7 +30,7 @@ class Scenario:
     batch: Batch = 256
     """Batch of the training."""
     arch: str = "ConvNet"
-    """Network that is trained, and for which a method makes the memory."""
+    """Network to train; methods make the memory for it too."""
     augment: str = "dsa"
     """Augmentation in training, as `evaluate` takes it."""
 

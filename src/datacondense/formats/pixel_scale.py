@@ -30,7 +30,7 @@ DOUBTFUL = "as --pixels says, though mean and deviation are not those of such im
 @final
 @dataclass(frozen=True)
 class DetectedScale:
-    """The scale in which pixels were read, and the reason for it."""
+    """Scale in which pixels were read, and the reason for it."""
 
     scale: PixelScale
     mean: float
@@ -63,7 +63,7 @@ class DetectedScale:
 @final
 @dataclass(frozen=True)
 class PixelOptions:
-    """How to read the pixels of a file that does not describe them."""
+    """Options for the pixels of a file that does not describe them."""
 
     scale: PixelScale = "auto"
     real: TrainingImages = None

@@ -14,4 +14,4 @@ class ReadResult(NamedTuple):
     files: list[Path]
     """All files that were read, for one digest."""
     pixels: DetectedScale | None = None
-    """The scale of the pixels of a file that does not record it."""
+    """Scale of the pixels of a file that does not record it."""

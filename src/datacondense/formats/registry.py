@@ -14,6 +14,7 @@ from .pixel_scale import PixelOptions
 from .read_result import ReadResult
 
 Format = Literal["folder", "npz", "hf", "pt"]
+"""The keys of FORMATS, in the same order, for annotations and the command line."""
 
 
 @final
@@ -29,17 +30,17 @@ class ExportItem:
 @final
 @dataclass(frozen=True, kw_only=True)
 class ExportFormat:
-    """How one format is written, recognised and read."""
+    """Writer, reader and kind of file of one format."""
 
     write: Callable[[Sequence[ExportItem], Path], None]
     """Writes a new file, or fills an empty directory; with one item unless the format holds several sets."""
     read: Callable[[Path, Spec | None, PixelOptions], ReadResult]
     recognises: Callable[[Path], bool]
-    """Tells this format from the others among files, or among directories."""
+    """Returns whether a file, or a directory, has this format and no other one."""
     is_export: Callable[[Path], bool]
     """Returns whether `export` wrote a file or directory, so that --overwrite may replace it."""
     suffix: str = ""
-    """Of the file; empty for a format that is a directory."""
+    """Suffix of the file; empty for a format that is a directory."""
     holds_several: bool = False
     """One file holds any number of sets. In another format several become exp0, exp1, ... in a directory."""
 

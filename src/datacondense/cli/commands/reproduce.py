@@ -16,7 +16,7 @@ from ...experiments.continual import load_record
 from ...experiments.continual_presets import CONTINUAL_PRESETS, ContinualPreset
 from ...experiments.experiment_plan import ExperimentPlan, plan_experiment, variant_name
 from ...experiments.reproduction import recorded_options, reproduce
-from ...experiments.results_page import compare
+from ...experiments.results_page import compare_with_published
 from ...experiments.scenario import Scenario
 from ...experiments.sweep import cache_last, match_presets, run_sweep
 from ...methods import Method, method_name
@@ -87,7 +87,7 @@ class Reproduce:
         record = self._reproduce(planned, self._read(planned.data, processes), processes)
         table = Table("tested on", "ours", "published", "difference", "n = sets x networks")
         for arch in record["scores"]:
-            table.add_row(arch, *compare(record, arch), _count(record))
+            table.add_row(arch, *compare_with_published(record, arch), _count(record))
         show_table(table)
         spent = {part: duration(sum(seconds)) for part, seconds in record["seconds"].items()}
         print_line(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
@@ -174,7 +174,7 @@ class Reproduce:
         table = Table(name, "tested on", "ours", "published", "difference", "n = sets x networks")
         for record in (outcome.record for outcome in outcomes if outcome.record):
             for arch in record["scores"]:
-                table.add_row(record["variant"], arch, *compare(record, arch), _count(record))
+                table.add_row(record["variant"], arch, *compare_with_published(record, arch), _count(record))
         if table.row_count:
             show_table(table)
         failed = [outcome for outcome in outcomes if outcome.record is None]
