@@ -72,7 +72,7 @@ def test_unknown_options_are_a_type_error() -> None:
 
 @pytest.mark.parametrize("source", ["folder:~nosuchuser/a", "arrays:~nosuchuser/a.npz", "hub:~nosuchuser/a", "mnist"])
 def test_the_home_of_nobody_is_an_error_of_one_line(source: str) -> None:
-    with pytest.raises(InputError, match=r"~nosuchuser/a.* starts with the home folder of a user who is not known"):
+    with pytest.raises(InputError, match=r"~nosuchuser/a.* starts with the home folder of an unknown user"):
         load(source, data_dir="~nosuchuser/a" if source == "mnist" else None)
 
 

@@ -37,7 +37,7 @@ def test_latents_become_a_set_of_what_the_generator_makes_of_them(key: str, rele
     made = load_set(import_latents(f"{key}.pt", "G.pth", train, "run", ipc=2))
     assert made.labels.tolist() == sorted([*range(10), *range(10)])
     assert made.provenance["latents"] == KEYS[key]
-    generator = BigGAN.of_weights({name: w.half().float() for name, w in published(latent=8).items()}, train.spec)
+    generator = BigGAN.from_weights({name: w.half().float() for name, w in published(latent=8).items()}, train.spec)
     z = torch.load(f"{key}.pt")[key].detach().half().float()
     where = torch.tensor([place for k in range(10) for place in (k, k + 10)])  # in the order of the training images
     assert torch.allclose(made.images, generator(z[where], made.labels), atol=1e-5)

@@ -460,18 +460,18 @@ def test_markers(work: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # a text among the notes is a note like any other
 def test_cache_of_images(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def source() -> store.Source:
+    def source() -> store.DecodedSource:
         real = toy()
         images = ((image.numpy(), n // 6, n % 6 > 3) for n, image in enumerate(real.images))
-        return store.Source(name="toy", class_names=("a", "b", "c"), shape=(1, 8, 8), images=images)
+        return store.DecodedSource(name="toy", class_names=("a", "b", "c"), shape=(1, 8, 8), images=images)
 
     key = store.key("toy")
-    store.fetch(key, source)
+    store.load_or_make(key, source)
     path = cache.folder() / "sets" / key / "set.json"
     entry = json.loads(path.read_text())
 
     def fetched() -> None:
-        train, test = store.fetch(key, source)
+        train, test = store.load_or_make(key, source)
         assert (len(train), len(test)) == (12, 6)
 
     judge = Judge()

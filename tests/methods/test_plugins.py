@@ -178,7 +178,7 @@ def test_methods_of_installed_packages_are_found(tmp_path) -> None:
         f"[{plugins.GROUP}]\nnear-means = theirs:NearMeans\nbroken = theirs:Absent\n"
     )
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from datacondense.cli.app import main; main(['list', 'methods'])"
+        "import sys; sys.path.insert(0, sys.argv[1]); from datacondense.cli import app; app.main(['list', 'methods'])"
     )
     done = subprocess.run([sys.executable, "-c", code, site], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

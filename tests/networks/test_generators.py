@@ -48,7 +48,7 @@ def test_building_leaves_the_global_generator_as_it_was() -> None:
 
 def test_published_biggan_weights_load_into_a_generator_of_that_architecture() -> None:
     weights = published()
-    generator = BigGAN.of_weights(weights, spec(3, 32, 32))
+    generator = BigGAN.from_weights(weights, spec(3, 32, 32))
     assert generator.config() == {"latent": 128, "width": 16}
     images = generator.pixels(torch.randn(4, 128, generator=torch.Generator().manual_seed(1)), torch.arange(4))
     assert images.shape == (4, 3, 32, 32)
@@ -57,12 +57,12 @@ def test_published_biggan_weights_load_into_a_generator_of_that_architecture() -
     assert len(torch.unique(images.flatten(1), dim=0)) == 4
     assert not any(weight.requires_grad for weight in generator.parameters())
     wrapped = {f"module.{name}": tensor for name, tensor in weights.items()}
-    assert torch.equal(BigGAN.of_weights(wrapped, spec(3, 32, 32)).linear.weight, generator.linear.weight)
+    assert torch.equal(BigGAN.from_weights(wrapped, spec(3, 32, 32)).linear.weight, generator.linear.weight)
 
 
 def test_its_layers_are_divided_by_their_singular_value_of_one_power_iteration() -> None:
     weights = published()
-    generator = BigGAN.of_weights(weights, spec(3, 32, 32))
+    generator = BigGAN.from_weights(weights, spec(3, 32, 32))
     matrix, u = weights["linear.weight"], weights["linear.u0"]
     v = (u @ matrix) / (u @ matrix).norm()
     u = (v @ matrix.T) / (v @ matrix.T).norm()
@@ -82,14 +82,14 @@ def test_its_layers_are_divided_by_their_singular_value_of_one_power_iteration()
 )
 def test_other_weights_are_refused(change, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        BigGAN.of_weights(change(published()), spec(3, 32, 32))
+        BigGAN.from_weights(change(published()), spec(3, 32, 32))
 
 
 def test_biggan_makes_images_of_its_own_size_only() -> None:
     with pytest.raises(InputError, match="makes images of 3x32x32, not 1x28x28"):
         build("biggan", spec())
     with pytest.raises(InputError, match="expected \\(100, 16\\) for 100 classes"):
-        BigGAN.of_weights(published(), spec(3, 32, 32, classes=100))
+        BigGAN.from_weights(published(), spec(3, 32, 32, classes=100))
 
 
 @pytest.mark.parametrize("storage", ["fp16", "int8"])
@@ -98,8 +98,8 @@ def test_what_was_stored_is_what_comes_back(name: str, storage) -> None:
     of = spec(3, 32, 32)
     generator = build(name, of, latent=8, width=16).eval()
     z, labels = torch.randn(30, 8), torch.arange(30) % 10
-    stored = Generated.stored(generator, z, storage)
-    again = Generated.of_tensors(stored.tensors(), stored.header(), of)
+    stored = Generated.round_trip(generator, z, storage)
+    again = Generated.from_tensors(stored.tensors(), stored.header(), of)
     assert torch.equal(stored.z, again.z)
     assert torch.equal(stored.images(labels), again.images(labels))
     bound = z.abs().amax(0) / 127 / 2 if storage == "int8" else z.abs() * 2**-10 + 1e-7
@@ -122,10 +122,10 @@ def test_what_was_stored_is_what_comes_back(name: str, storage) -> None:
     ],
 )
 def test_a_damaged_generator_is_refused(change) -> None:
-    stored = Generated.stored(build("conv", spec(), latent=8, width=16), torch.randn(3, 8), "fp16")
+    stored = Generated.round_trip(build("conv", spec(), latent=8, width=16), torch.randn(3, 8), "fp16")
     tensors, header = change(stored.tensors(), stored.header())
     with pytest.raises(InputError):
-        Generated.of_tensors(tensors, header, spec())
+        Generated.from_tensors(tensors, header, spec())
 
 
 math_nan = float("nan")

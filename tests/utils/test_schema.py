@@ -31,7 +31,7 @@ from datacondense.synthetic.set import Header
 from datacondense.training.cached import TrainingCache
 from datacondense.utils import cache
 from datacondense.utils.files import parse_json, read_as, read_tensors, write_tensors
-from datacondense.utils.schema import Fraction, check, declared, in_words
+from datacondense.utils.schema import Fraction, check, field_names, readable
 from datacondense.utils.streams import Streams
 
 METHOD = DistributionMatching(arch="MLP", iterations=3, batch_real=8)
@@ -262,8 +262,8 @@ def test_read_as_names_file_and_field(tmp_path) -> None:
 
 def test_values_of_other_types() -> None:
     assert check([0, 1.0], list[Fraction]) == [0.0, 1.0]
-    assert in_words("Expected `int`, got `str`") == "the value is str, expected int"
-    assert declared(records.CheckpointHeader) == ("iteration", "seconds")
+    assert readable("Expected `int`, got `str`") == "the value is str, expected int"
+    assert field_names(records.CheckpointHeader) == ("iteration", "seconds")
 
 
 def test_mutations_are_the_same_each_time() -> None:
@@ -274,16 +274,16 @@ def test_mutations_are_the_same_each_time() -> None:
 
 
 def test_a_lying_entry_of_the_cache_is_made_again(tmp_path) -> None:
-    def source() -> store.Source:
+    def source() -> store.DecodedSource:
         images = ((torch.full((1, 8, 8), n, dtype=torch.uint8).numpy(), n % 2, n > 5) for n in range(8))
-        return store.Source(name="toy", class_names=("a", "b"), shape=(1, 8, 8), images=images)
+        return store.DecodedSource(name="toy", class_names=("a", "b"), shape=(1, 8, 8), images=images)
 
-    store.fetch("key", source)
+    store.load_or_make("key", source)
     path = cache.folder() / "sets/key/set.json"
     entry = path.read_text()
     for change in ({"notes": 3}, {"notes": [3]}, {"train": {"images": 6}}, {"spec": []}, {"test": None}):
         path.write_text(json.dumps({**json.loads(entry), **change}))
-        train, test = store.fetch("key", source)
+        train, test = store.load_or_make("key", source)
         assert (len(train), len(test), path.read_text()) == (6, 2, entry)
 
 

@@ -1,11 +1,11 @@
-"""The augmentation under which networks are trained on sets of gradient matching (Zhao, Mopuri & Bilen, ICLR 2021).
+"""DC's augmentation: networks train under it on sets of gradient matching (Zhao, Mopuri & Bilen, ICLR 2021).
 
 Each image gets one strategy of a set, drawn uniformly. Images are normalised, so a pixel of 0 is the dataset's mean;
-"the batch mean" is the mean of each channel over all images and pixels of the batch before anything is changed. It
-serves evaluation, never condensing.
+"the batch mean" is the mean of each channel over all images and pixels of the batch before augmentation. It is used in
+evaluation, never in condensing.
 
-Ours, unlike the published code: crop shifts by -4..4 pixels, not -4..3; rotate is bilinear with the batch mean outside,
-not cubic with the mean over all channels; scale resizes the width in proportion to itself, not to the height.
+Deviations from the published code: crop shifts by -4..4 pixels, not -4..3; rotate is bilinear with the batch mean
+outside, not cubic with the mean over all channels; scale resizes the width in proportion to itself, not to the height.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ CROP_PIXELS, SCALE_RATIO, ROTATE_DEGREES, NOISE = 4, 0.2, 45, 0.001
 
 
 def crop(images: Tensor, numbers: Tensor, mean: Tensor) -> Tensor:
-    """Shift by whole pixels, uniform in -4..4 on each axis; what comes in is the batch mean."""
+    """Shift by whole pixels, uniform in -4..4 on each axis; uncovered pixels get the batch mean."""
     h, w = images.shape[-2:]
     rows = torch.arange(h) + integer(numbers[:, 0], -CROP_PIXELS, CROP_PIXELS)
     columns = torch.arange(w) + integer(numbers[:, 1], -CROP_PIXELS, CROP_PIXELS)
@@ -58,9 +58,9 @@ def noise(images: Tensor, numbers: Tensor, mean: Tensor) -> Tensor:
 
 
 Strategy = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Images (n, C, H, W), what was drawn for them on the CPU, batch mean (C, 1, 1) -> images.
+"""Images (n, C, H, W), random numbers on the CPU, batch mean (C, 1, 1) -> images.
 
-Drawn are uniform numbers in [0, 1), (n, 2); for noise standard normal ones, (n, C, H, W).
+Random numbers are uniform in [0, 1), (n, 2); for noise standard normal, (n, C, H, W).
 """
 
 STRATEGIES: dict[str, Strategy] = {"crop": crop, "scale": scale, "rotate": rotate, "noise": noise}
@@ -69,7 +69,7 @@ STRATEGIES: dict[str, Strategy] = {"crop": crop, "scale": scale, "rotate": rotat
 @final
 @dataclass(frozen=True)
 class DCView:
-    """One draw: a strategy and its numbers for each image. Calling it augments."""
+    """One draw: a strategy and its random numbers for each image. Calling it augments."""
 
     names: tuple[str, ...]
     choice: Tensor
@@ -77,10 +77,10 @@ class DCView:
     u: Tensor
     """Uniform numbers in [0, 1), (N, 2), float64, on the CPU."""
     seed: int
-    """Of the noise: its numbers are drawn when the shape of the images is known."""
+    """Seed of the noise, which is drawn when the shape of the images is known."""
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Augment (N, C, H, W); the same shape comes back. Without strategies, the images themselves."""
+        """Augment images (N, C, H, W). Without strategies, return the images themselves."""
         if not self.names:
             return images
         mean = images.mean((0, 2, 3))[:, None, None]
@@ -91,14 +91,14 @@ class DCView:
         return STRATEGIES[name](images, numbers, mean)
 
     def normal(self, shape: torch.Size) -> Tensor:
-        """Standard normal numbers for the images that get noise, `shape` (n, C, H, W), in their order."""
+        """Draw standard normal numbers of `shape` (n, C, H, W) for the images that get noise, in their order."""
         return torch.randn(shape, generator=torch.Generator().manual_seed(self.seed))
 
 
 @final
 @dataclass(frozen=True)
 class DCAugmentation:
-    """A set of strategies, of which each image gets one. Empty: no augmentation."""
+    """DC's augmentation: each image gets one of a set of strategies. An empty set changes nothing."""
 
     strategies: tuple[str, ...]
 
@@ -109,7 +109,7 @@ class DCAugmentation:
         return f"dc:{'_'.join(self.strategies)}" if self.strategies else "none"
 
     def per_image(self, generator: torch.Generator, count: int) -> DCView:
-        """A strategy and its parameters for each of `count` images."""
+        """Draw a strategy and its parameters for each of `count` images."""
         choice = torch.randint(max(len(self.strategies), 1), (count,), generator=generator)
         u = torch.rand(count, 2, generator=generator, dtype=torch.float64)
         seed = int(torch.randint(2**63 - 1, (), generator=generator))
@@ -117,12 +117,12 @@ class DCAugmentation:
 
 
 def published(spec: Spec, arch: str) -> tuple[str, ...]:
-    """The strategies with which a network `arch` was trained on sets of this dataset."""
+    """Return the published strategies for training a network `arch` on sets of this dataset."""
     if arch == "ConvNetBN":
         return ("crop", "noise")
     return ("crop", "scale", "rotate") if spec.name == "mnist" else ()
 
 
 def _pick(images: Tensor, rows: Tensor, columns: Tensor, fill: Tensor) -> Tensor:
-    """`pick` for images (n, C, H, W), each its own group; rows and columns come from the CPU."""
+    """Apply `pick` to images (n, C, H, W), each its own group; rows and columns come from the CPU."""
     return pick(images[:, None], rows.to(images.device), columns.to(images.device), fill)[:, 0]

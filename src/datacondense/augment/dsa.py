@@ -1,8 +1,8 @@
-"""Differentiable Siamese augmentation (Zhao & Bilen 2021): draw once per group, then apply to all its images.
+"""Differentiable Siamese augmentation, DSA (Zhao & Bilen 2021): draw once per group, then apply to all its images.
 
-Images pass in groups, (G, n, C, H, W), and all n images of a group get the same parameters. Condensing makes a group
-of a class and applies one draw to its real and to its synthetic images; training a network makes a group of each
-image. Everything is differentiable in the images.
+Images come in groups, (G, n, C, H, W), and all n images of a group get the same parameters. In condensing a group is a
+class, and one draw applies to its real and to its synthetic images; in training a network each image is a group. All
+strategies are differentiable in the images.
 """
 
 import math
@@ -20,7 +20,7 @@ CROP_RATIO, CUTOUT_RATIO, SCALE_RATIO, ROTATE_DEGREES = 0.125, 0.5, 1.2, 15.0
 
 
 def color(images: Tensor, u: Tensor) -> Tensor:
-    """Brightness, then saturation, then contrast, each by its own u in [0, 1)."""
+    """Change brightness, then saturation, then contrast, each by its own u in [0, 1)."""
     brightness, saturation, contrast = u[:, :3].T[:, :, None, None, None, None]  # each (G, 1, 1, 1, 1)
     images = images + (brightness - 0.5)
     gray = images.mean(2, keepdim=True)
@@ -30,7 +30,7 @@ def color(images: Tensor, u: Tensor) -> Tensor:
 
 
 def crop(images: Tensor, u: Tensor) -> Tensor:
-    """Shift by whole pixels, up to 1/8 of each side either way; what comes in is zero."""
+    """Shift by whole pixels, up to 1/8 of each side in either direction; uncovered pixels are zero."""
     h, w = images.shape[-2:]
     rows = torch.arange(h, device=u.device) + integer(u[:, 0], -_rounded(CROP_RATIO * h), _rounded(CROP_RATIO * h))
     columns = torch.arange(w, device=u.device) + integer(u[:, 1], -_rounded(CROP_RATIO * w), _rounded(CROP_RATIO * w))
@@ -38,7 +38,7 @@ def crop(images: Tensor, u: Tensor) -> Tensor:
 
 
 def cutout(images: Tensor, u: Tensor) -> Tensor:
-    """Zero a rectangle of half of each side around a uniform centre; at the border it is clipped."""
+    """Zero a rectangle of half of each side around a uniform centre, clipped at the border."""
     h, w = images.shape[-2:]
     covered = _covered(h, u[:, 0])[:, :, None] & _covered(w, u[:, 1])[:, None, :]  # (G, H, W)
     return images.masked_fill(covered[:, None, None], 0.0)
@@ -87,14 +87,21 @@ class View:
     choice: Tensor
     """Index into `names` for each group, (G,), on the CPU."""
     u: Tensor
-    """Uniform numbers in [0, 1), (G, 3), on the CPU; what they mean is the strategy's."""
+    """Uniform numbers in [0, 1), (G, 3), on the CPU, from which each strategy computes its parameters."""
 
     def __getitem__(self, groups: slice) -> "View":
-        """The same draw for some of the groups."""
+        """Return the same draw for some of the groups."""
         return View(self.names, self.choice[groups], self.u[groups])
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Augment (G, n, C, H, W); the same shape comes back. Without strategies, the images themselves."""
+        """Augment images; differentiable in them. Without strategies, return the images themselves.
+
+        Args:
+            images: Normalised images (G, n, C, H, W).
+
+        Returns:
+            Augmented images of the same shape.
+        """
         if not self.names:
             return images
         return by_choice(images, self.choice, [partial(self._apply, STRATEGIES[name]) for name in self.names])
@@ -106,7 +113,7 @@ class View:
 @final
 @dataclass(frozen=True)
 class Siamese:
-    """A set of strategies, of which each draw picks one. Empty: no augmentation."""
+    """DSA's augmentation: each draw picks one of a set of strategies. An empty set changes nothing."""
 
     strategies: tuple[str, ...]
 
@@ -117,23 +124,32 @@ class Siamese:
         return "_".join(self.strategies) or "none"
 
     def draw(self, generator: torch.Generator, groups: int, *, one_strategy: bool = False) -> View:
-        """Parameters for `groups` groups: each with its own strategy, or `one_strategy` for all (parameters differ)."""
+        """Draw a strategy and its parameters for each group.
+
+        Args:
+            generator: Draws both, on the CPU.
+            groups: The number of groups, G.
+            one_strategy: Draw one strategy for all groups; parameters still differ.
+
+        Returns:
+            A view, which augments images (G, n, C, H, W) when called; `view[a:b]` is that of some groups.
+        """
         choice = torch.randint(max(len(self.strategies), 1), (1 if one_strategy else groups,), generator=generator)
         return View(self.strategies, choice.expand(groups), torch.rand(groups, 3, generator=generator))
 
     def per_image(self, generator: torch.Generator, count: int) -> Callable[[Tensor], Tensor]:
-        """For training: one strategy for the batch, parameters for each of its `count` images."""
+        """Draw one strategy for a training batch, and parameters for each of its `count` images."""
         view = self.draw(generator, count, one_strategy=True)
         return lambda images: view(images[:, None])[:, 0]
 
 
 def _rounded(value: float) -> int:
-    """Half rounds up, as published."""
+    """Round to the nearest integer, half up, as published."""
     return int(value + 0.5)
 
 
 def _covered(side: int, u: Tensor) -> Tensor:
-    """Which pixels of a side a cutout covers, bool (G, side)."""
+    """Return a mask of the pixels of a side that a cutout covers, bool (G, side)."""
     size = _rounded(CUTOUT_RATIO * side)
     start = integer(u, 0, side - size % 2) - size // 2  # an even square may be centred on either border
     pixels = torch.arange(side, device=u.device)

@@ -9,14 +9,19 @@ from .base import Augmentation
 from .dc import DCAugmentation
 from .dsa import Siamese
 
-_WHOLE = ("auto", "dsa", "none")  # what is not joined with others
+_WHOLE = ("auto", "dsa", "none")  # not joined with others
 
 
 def parse(text: str, spec: Spec) -> Siamese:
-    """The augmentation that `text` names: auto or dsa, none, or strategies joined by "_" such as color_crop_cutout.
+    """Return the augmentation for condensing that `text` names.
 
-    auto is DSA's published set: all six, without flip where a mirrored image changes its class.
-    Raises InputError for a strategy that does not exist, and for DC's augmentation, which is not for condensing.
+    Args:
+        text: auto or dsa, none, or strategies joined by "_", such as color_crop_cutout. auto is DSA's published set:
+            all six, without flip where a mirrored image changes its class.
+        spec: The dataset.
+
+    Raises:
+        InputError: A strategy does not exist, or `text` names DC's augmentation, which is not for condensing.
     """
     if text == "dc" or text.startswith("dc:"):
         raise InputError(
@@ -27,11 +32,16 @@ def parse(text: str, spec: Spec) -> Siamese:
 
 
 def parse_training(text: str, spec: Spec, arch: str) -> Augmentation:
-    """The augmentation that `text` names for training a network `arch`: what `parse` reads, or DC's.
+    """Return the augmentation for training a network `arch` that `text` names.
 
-    dc is what DC's networks were evaluated with: crop and noise for ConvNetBN, else crop, scale and rotate for MNIST,
-    else none. dc:crop_noise names its strategies.
-    Raises InputError for a strategy that does not exist.
+    Args:
+        text: All that `parse` takes, or dc, or dc: with strategies, such as dc:crop_noise. dc is the published one of
+            DC: crop and noise for ConvNetBN, else crop, scale and rotate for MNIST, else none.
+        spec: The dataset.
+        arch: The network.
+
+    Raises:
+        InputError: A strategy does not exist.
     """
     if text == "dc":
         strategies = dc.published(spec, arch)
@@ -50,7 +60,7 @@ def _siamese(text: str, spec: Spec, whole: Iterable[str]) -> Siamese:
 
 
 def _joined(text: str, kind: str, strategies: Collection[str], whole: Iterable[str] = ()) -> tuple[str, ...]:
-    """The strategies in `text`, each once. `whole`: names that may stand alone, for the message."""
+    """Return the strategies in `text`, each once. `whole`: names that stand alone, for the message."""
     names = text.split("_")
     for name in names:
         if name not in strategies:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._version import __version__
 from ..utils.errors import DatacondenseError, InputError, LostProcess, Stopped
-from ..utils.torchrun import is_first_report, joined, leads, several
+from ..utils.torchrun import is_first_report, is_launched, joined, leads
 from .console import OUT, print_error, print_line
 from .registry import COMMANDS, SHARED
 
@@ -135,7 +135,7 @@ def _out_of_memory(error: BaseException) -> int:
 
 
 def _fail(text: str, code: int = 2, *, stopped: bool = False) -> int:
-    if several() and code:
+    if is_launched() and code:
         # torchrun ends the others once one has failed, and none may end between claiming the line and printing it.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line = f"datacondense: {text}" if stopped else f"datacondense: error: {text}"

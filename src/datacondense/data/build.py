@@ -1,4 +1,4 @@
-"""An ImageSet from arrays, with every check."""
+"""Build an ImageSet from arrays, with every check."""
 
 import math
 import warnings
@@ -14,11 +14,11 @@ from typing_extensions import Unpack
 from ..utils.errors import InputError
 from ..utils.ranges import Images, check_value
 from .image_set import ImageSet
-from .labels import Labels, classes_of, numbers_of
+from .labels import Labels, number_classes, number_labels
 from .options import ArrayKeywords, PixelRange
-from .pixels import Extent, extent_of, numpy, to_bytes
+from .pixels import Extent, measure_extent, numpy, to_bytes
 from .spec import Encoding, Spec, check_names
-from .splits import large, renumbered
+from .splits import large_classes, new_numbers
 from .statistics import NARROW, Statistics
 
 
@@ -98,17 +98,17 @@ def image_set(
 
 
 def _training_set(images: np.ndarray, labels: Any, name: str, options: ArrayOptions, copy: bool) -> ImageSet:
-    extent = extent_of(images) if options.pixel_range == "own" else None
+    extent = measure_extent(images) if options.pixel_range == "own" else None
     pixels, notes = to_bytes(images, copy, extent)
     check_names([name], "name of the data")
-    classes = classes_of(labels, options.class_names, count=len(pixels))
+    classes = number_classes(labels, options.class_names, count=len(pixels))
     kept, numbers, small = _large(classes, options.min_per_class)
     if small:
         pixels = pixels[numbers >= 0]
     whole = torch.from_numpy(pixels)
     mean, std = options.mean, options.std
     if mean is None or std is None or _is_narrow(pixels):
-        statistics = Statistics.of(whole)
+        statistics = Statistics.measure(whole)
         measured = statistics.result()
         mean, std = measured[0] if mean is None else mean, measured[1] if std is None else std
         notes += statistics.notes()
@@ -130,20 +130,20 @@ def _training_set(images: np.ndarray, labels: Any, name: str, options: ArrayOpti
 
 
 def _test_set(images: np.ndarray, labels: Any, spec: Spec, copy: bool) -> ImageSet:
-    """Images whose labels and pixels mean what they mean in the training set that `spec` is of."""
+    """Return images whose labels and pixels are encoded as in the training set with this `spec`."""
     encoding = spec.encoding or Encoding()
     pixels, notes = to_bytes(images, copy, encoding.pixels)
     shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
     if shape != spec.shape:
         raise InputError(f"images have shape {shape} (C, H, W), expected {spec.shape} as in the training set")
-    numbers = numbers_of(labels, spec.class_names, encoding.labels, count=len(pixels))
+    numbers = number_labels(labels, spec.class_names, encoding.labels, count=len(pixels))
     if (numbers < 0).any():
-        notes.append(f"left out {(numbers < 0).sum()} images of classes that are left out of the training set")
+        notes.append(f"left out {(numbers < 0).sum()} images of classes that the training set leaves out")
         pixels, numbers = pixels[numbers >= 0], numbers[numbers >= 0]
         if not len(numbers):
-            raise InputError("no test image is of a class that is left: give more images of each class")
+            raise InputError("the remaining classes have no test image: give more images of each class")
     whole = torch.from_numpy(pixels)
-    warn_of([*notes, *Statistics.of(whole).far_from(spec.mean, spec.std)])
+    warn_of([*notes, *Statistics.measure(whole).far_from(spec.mean, spec.std)])
     return ImageSet(whole, torch.from_numpy(numbers), spec)
 
 
@@ -154,9 +154,9 @@ def warn_of(notes: Iterable[str]) -> None:
 
 
 def single_image(image: np.ndarray | Tensor, extent: Extent | None = None) -> np.ndarray:
-    """One image as `image_set` takes them, uint8 (C, H, W). Raises InputError for what it does not take.
+    """Return one image, of the kinds that `image_set` takes, as uint8 (C, H, W). Raise InputError for other images.
 
-    extent: the values that become 0 and 255, if not those of the image's type.
+    extent: the values that become 0 and 255; by default those of the image's type.
     """
     array = numpy("images", image)
     try:
@@ -165,20 +165,20 @@ def single_image(image: np.ndarray | Tensor, extent: Extent | None = None) -> np
         hint = ""
         if array.dtype.kind == "f" and array.size and np.isfinite(array).all() and array.min() < 0:
             hint = "; take Normalize out of the transform"
-        raise InputError(f"is of no use: {error}{hint}") from None
+        raise InputError(f"cannot be used: {error}{hint}") from None
 
 
 def _large(classes: Labels, least: int) -> tuple[list[int], np.ndarray, list[str]]:
-    """The classes with at least `least` images, the number of each image's among them or -1 (N,), and notes."""
+    """Return the classes with at least `least` images, the new number of each image's class or -1 (N,), and notes."""
     counts = np.bincount(classes.numbers, minlength=len(classes.names)).tolist()
-    kept, note = large(classes.names, counts, least)
+    kept, note = large_classes(classes.names, counts, least)
     if not note:
         return kept, classes.numbers, []
-    return kept, renumbered(kept, len(classes.names))[classes.numbers], [note]
+    return kept, new_numbers(kept, len(classes.names))[classes.numbers], [note]
 
 
 def _is_narrow(pixels: np.ndarray) -> bool:
-    """Whether the values may be packed into a part of the range, so that `Statistics.notes` is worth its time."""
+    """Return True when pixels use a small part of the range, so that `Statistics.notes` is worth its time."""
     return int(pixels.max()) - int(pixels.min()) <= NARROW
 
 

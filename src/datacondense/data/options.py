@@ -11,11 +11,11 @@ from ..utils.ranges import HeldOut, Images, Side
 PixelRange: TypeAlias = Literal["full", "own"]
 """Full takes pixels as they are; own scales the lowest and the highest value of all training images to 0 and 255."""
 
-Progress: TypeAlias = Callable[[str, int, int], None]
+ReadProgress: TypeAlias = Callable[[str, int, int], None]
 """Receives what is being done, how much of it is done, and of how much."""
 
 
-def silent(_what: str, _done: int, _total: int) -> None:
+def no_progress(_what: str, _done: int, _total: int) -> None:
     """Ignore progress."""
 
 

@@ -14,19 +14,19 @@ from ..utils.ranges import check_fields
 from . import published
 from .image_set import ImageSet
 from .named import NAMED, Found
-from .options import PixelRange, Progress, ReaderOptions, silent
+from .options import PixelRange, ReaderOptions, ReadProgress, no_progress
 from .readers import digits, npz
 from .sources import folder, hub
 from .spec import Spec
-from .splits import drop_small, held_out
+from .splits import drop_small_classes, split_held_out
 
-DATASETS: dict[str, Callable[[Path | None, Progress], tuple[ImageSet, ImageSet]]] = {
+DATASETS: dict[str, Callable[[Path | None, ReadProgress], tuple[ImageSet, ImageSet]]] = {
     "digits": digits.load,
     **{name: partial(published.load, name) for name in NAMED},
 }
 """Name -> reader of the train and test set; it receives the data folder, None for the usual places."""
 
-SOURCES: dict[str, tuple[str, Callable[[str, ReaderOptions, Progress], tuple[ImageSet, ImageSet]]]] = {
+SOURCES: dict[str, tuple[str, Callable[[str, ReaderOptions, ReadProgress], tuple[ImageSet, ImageSet]]]] = {
     "arrays": ("FILE.npz", npz.load),
     "folder": ("PATH", folder.load),
     "hub": ("OWNER/NAME", hub.load),
@@ -66,7 +66,7 @@ class DataSource(ReaderOptions):
         """The name of a dataset, or the kind of source: arrays, folder or hub."""
         return self.source.partition(":")[0]
 
-    def load(self, progress: Progress = silent) -> tuple[ImageSet, ImageSet]:
+    def load(self, progress: ReadProgress = no_progress) -> tuple[ImageSet, ImageSet]:
         """Return the train and the test set. Args and Raises: as of `datacondense.load`."""
         check_fields(self)
         train, test = self._read(progress)
@@ -74,17 +74,17 @@ class DataSource(ReaderOptions):
             if self.validation:
                 raise InputError("no training images are held out for validation: hold some out, by --hold-out 0.1")
             return train, test
-        train, held = held_out(train, self.hold_out)
+        train, held = split_held_out(train, self.hold_out)
         return train, held if self.validation else test
 
-    def _read(self, progress: Progress) -> tuple[ImageSet, ImageSet]:
+    def _read(self, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
         """Return all training images, and the test images."""
         if self.source not in NAMED and (self.source in DATASETS or ":" in self.source):
             self.refuse(self.source, "data_dir")
         if self.source in DATASETS:
             self.refuse(self.source, *_FILE_OPTIONS)
             data_dir = None if self.data_dir is None else expanded(self.data_dir)
-            return drop_small(*DATASETS[self.source](data_dir, progress), self.min_per_class)
+            return drop_small_classes(*DATASETS[self.source](data_dir, progress), self.min_per_class)
         prefix, colon, place = self.source.partition(":")
         if not colon or prefix not in SOURCES:
             known = [*DATASETS, *(f"{name}:{form}" for name, (form, _) in SOURCES.items())]
@@ -101,7 +101,7 @@ class DataSource(ReaderOptions):
         """
         prefix, colon, place = self.source.partition(":")
         if colon:
-            place = hub.absolute(place) if prefix == "hub" else str(expanded(place).absolute())
+            place = hub.absolute_place(place) if prefix == "hub" else str(expanded(place).absolute())
         record: dict[str, Any] = {"source": f"{prefix}{colon}{place}"}
         data_dir = self.data_dir
         if data_dir is None and self.source in NAMED:
@@ -118,7 +118,9 @@ class DataSource(ReaderOptions):
         return _source(**record)
 
 
-def load(source: str, *, progress: Progress = silent, **options: Unpack[DataOptions]) -> tuple[ImageSet, ImageSet]:
+def load(
+    source: str, *, progress: ReadProgress = no_progress, **options: Unpack[DataOptions]
+) -> tuple[ImageSet, ImageSet]:
     """Return the train and the test set of `source`: uint8 images (N, C, H, W) on the CPU, which share one Spec.
 
     Args:

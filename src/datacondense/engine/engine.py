@@ -1,7 +1,8 @@
+# pyright: reportUnknownMemberType=false
 """Embeddings and gradients of many images by class, in chunks, compiled where that pays."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any, final
@@ -39,7 +40,7 @@ class Engine:
         self._weight_gradients: dict[tuple[Network, bool], Callable[..., dict[str, Tensor]]] = {}
 
     @contextmanager
-    def active(self) -> Iterator[None]:
+    def active(self) -> Generator[None, None, None]:
         """Set PyTorch's process-wide switches as the Execution says, and restore them on leaving."""
         with switches_for(self.execution):
             yield
@@ -58,9 +59,9 @@ class Engine:
         Returns:
             The same network.
         """
-        network = network.to(self.device)
+        network.to(self.device)
         if self.execution.compile:
-            network = network.to(memory_format=torch.channels_last)  # pyright: ignore (overload missing in the stubs)
+            network.to(memory_format=torch.channels_last)  # pyright: ignore (overload missing in the stubs)
         return network
 
     def class_means(self, network: Network, images: Tensor, *, differentiable: bool = False) -> Tensor:
@@ -82,17 +83,19 @@ class Engine:
         with torch.set_grad_enabled(differentiable):
             classes, n = images.shape[:2]
             if network.batch_statistics:
-                return self._run(embed, images.flatten(0, 1)).unflatten(0, (classes, n)).mean(1)
+                return self._run(embed, images.flatten(0, 1)).reshape(classes, n, -1).mean(1)
             if n >= self.execution.chunk:
                 return torch.stack([self._embed_sum(embed, of_class) / n for of_class in images])
             together = equal_part(classes, self.execution.chunk // n)
-            chunks = (self._run_padded(embed, some.flatten(0, 1), together * n) for some in images.split(together))
-            return torch.cat([embedding.unflatten(0, (-1, n)).mean(1) for embedding in chunks])
+            chunks = (
+                self._run_padded(embed, some.flatten(0, 1), together * n) for some in torch.split(images, together)
+            )
+            return torch.cat([embedding.reshape(-1, n, embedding.shape[1]).mean(1) for embedding in chunks])
 
     def _embed_sum(self, embed: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         """Return the sum of the embeddings of images (N, C, H, W), (D,)."""
         size = equal_part(len(images), self.execution.chunk)
-        return torch.stack([self._run_padded(embed, some, size).sum(0) for some in images.split(size)]).sum(0)
+        return torch.stack([self._run_padded(embed, some, size).sum(0) for some in torch.split(images, size)]).sum(0)
 
     def class_gradients(
         self, network: Network, images: Tensor, labels: Tensor, *, differentiable: bool = False
@@ -124,10 +127,10 @@ class Engine:
             images = F.pad(images, (0, 0) * 3 + (0, padding))
         share = F.pad(images.new_full((n,), 1 / n), (0, padding))  # the weight of each image; 0 for padding
         function = self._weight_gradients[key]
-        blocks = []
+        blocks: list[dict[str, Tensor]] = []
         with torch.set_grad_enabled(differentiable):
-            for block, of_block in zip(images.split(together), labels.split(together), strict=True):
-                parts = zip(block.split(size, dim=1), share.split(size), strict=True)
+            for block, of_block in zip(torch.split(images, together), torch.split(labels, together), strict=True):
+                parts = zip(torch.split(block, size, dim=1), torch.split(share, size), strict=True)
                 chunks = (self.call(function, some, of_block, part, weights) for some, part in parts)
                 blocks.append(reduce(add, chunks))
             return {name: torch.cat([block[name] for block in blocks]) for name in weights}
@@ -139,7 +142,7 @@ class Engine:
         sums = {name: weight.new_zeros(len(images), *weight.shape) for name, weight in weights.items()}
         with trainable(network):
             for k, (of_class, label) in enumerate(zip(images, labels, strict=True)):
-                for some in of_class.split(size):
+                for some in torch.split(of_class, size):
                     logits = self._run_padded(network.fused_forward, some, size)
                     loss = F.cross_entropy(logits, label.expand(len(some)), reduction="sum") / len(of_class)
                     # a bias before a norm may have no part in the compiled loss
@@ -153,7 +156,7 @@ class Engine:
         size = equal_part(len(images), self.execution.chunk)
         with torch.no_grad():
             return torch.cat(
-                [self._run_padded(network.fused_forward, some, size).argmax(1) for some in images.split(size)]
+                [self._run_padded(network.fused_forward, some, size).argmax(1) for some in torch.split(images, size)]
             )
 
     def embed(self, network: Network, images: Tensor, *, differentiable: bool = False) -> Tensor:
@@ -170,7 +173,7 @@ class Engine:
         size = equal_part(len(images), self.execution.chunk)
         embed = network.embed if differentiable else network.fused_embed
         with torch.set_grad_enabled(differentiable):
-            return torch.cat([self._run_padded(embed, some, size) for some in images.split(size)])
+            return torch.cat([self._run_padded(embed, some, size) for some in torch.split(images, size)])
 
     def add_gradients(self, network: Network, images: Tensor, labels: Tensor) -> Tensor:
         """Add to each weight's `.grad` the gradient of the mean cross-entropy of one batch.
@@ -194,7 +197,7 @@ class Engine:
         size = batch if network.batch_statistics else equal_part(max(len(images), 1), self.execution.chunk)
         parts = [labels[:0]]
         if len(images):
-            for some_images, some_labels in zip(images.split(size), labels.split(size), strict=True):
+            for some_images, some_labels in zip(torch.split(images, size), torch.split(labels, size), strict=True):
                 logits = self._run_padded(network.fused_forward, some_images, size)
                 (F.cross_entropy(logits, some_labels, reduction="sum") / batch).backward()
                 parts.append(logits.detach().argmax(1))

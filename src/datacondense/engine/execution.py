@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Device, precision, compilation and chunks: `Compute` is what was asked, `Execution` what was settled."""
 
 import math
@@ -19,7 +20,7 @@ from ..networks import build
 from ..utils.distributed import Processes
 from ..utils.errors import InputError
 from ..utils.ranges import Batch, check_fields, plain_fields
-from ..utils.schema import DEVICE, Fields, Positive, check, parts
+from ..utils.schema import DEVICE, Fields, Positive, check, to_dict
 from .cost import forward_cost
 
 
@@ -86,7 +87,7 @@ class Execution:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Execution":
         """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or cannot be."""
-        return cls(**parts(check(values, ExecutionFields)))
+        return cls(**to_dict(check(values, ExecutionFields)))
 
     def halved(self) -> "Execution":
         """The one that holds half as much at a time; itself where that is least."""
@@ -182,7 +183,7 @@ def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Comp
     short = {field.name: options[field.name] for field in fields(Compute) if field.name in options}
     if compute is None:
         compute = Compute(**short)
-    elif not isinstance(compute, Compute):
+    elif not isinstance(compute, Compute):  # pyright: ignore[reportUnnecessaryIsInstance] (callers may lack types)
         raise InputError(f"compute={compute!r} is no Compute: give one such as datacondense.Compute(device='cpu')")
     elif short:
         raise InputError(f"compute and {', '.join(short)} exclude each other: set {', '.join(short)} in compute")

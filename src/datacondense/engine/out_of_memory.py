@@ -4,7 +4,7 @@ import ctypes
 import gc
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, final
@@ -73,7 +73,7 @@ class Peak:
 
 
 @contextmanager
-def peak_memory(device: torch.device) -> Iterator[Peak]:
+def peak_memory(device: torch.device) -> Generator[Peak, None, None]:
     """Measure the peak memory of a block; the result is filled in when the block has ended.
 
     On a GPU, bytes that PyTorch has allocated there. On a CPU, resident memory of the whole process, with all that it

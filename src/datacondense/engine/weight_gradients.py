@@ -1,6 +1,6 @@
 """Gradients in the weights of a network: of several classes, as a function that can be compiled and differentiated."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 
 import torch
@@ -43,7 +43,7 @@ def add(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @contextmanager
-def trainable(network: Network) -> Iterator[None]:
+def trainable(network: Network) -> Generator[None, None, None]:
     """Let all weights of a network require gradients, and restore what they required on leaving."""
     before = [weight.requires_grad for weight in network.parameters()]
     network.requires_grad_(True)
@@ -56,7 +56,7 @@ def trainable(network: Network) -> Iterator[None]:
 
 def gradient_tensors(parameters: Iterable[Tensor]) -> list[Tensor]:
     """Return the gradient of each parameter; where there is none yet, it becomes zeros."""
-    found = []
+    found: list[Tensor] = []
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)

@@ -86,7 +86,7 @@ def select_classes(real: ImageSet, classes: Sequence[int]) -> ImageSet:
 
     Mean and standard deviation stay those of the whole set, as published.
     """
-    images, labels = splits.of_classes(real, torch.from_numpy(splits.renumbered(classes, real.spec.classes)))
+    images, labels = splits.select_classes(real, torch.from_numpy(splits.new_numbers(classes, real.spec.classes)))
     spec = replace(real.spec, class_names=tuple(real.spec.class_names[k] for k in classes))
     return ImageSet(images, labels, spec)
 

@@ -58,10 +58,10 @@ def import_latents(
     if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
         raise InputError(f"{generator} holds no weights of a generator")
     with naming(generator):
-        network = BigGAN.of_weights(weights, train.spec)
+        network = BigGAN.from_weights(weights, train.spec)
     if z.shape[1] != network.latent:
         raise InputError(f"{path}: latents of {z.shape[1]} numbers, and {generator} takes {network.latent}")
-    generated = Generated.stored(network, z[chosen], "fp16")
+    generated = Generated.round_trip(network, z[chosen], "fp16")
     labels = train.labels.cpu()[chosen]
     made = SyntheticSet(generated.images(labels), labels, train.spec, {"latents": kind}, generated)
     record = {"file": path.name, "sha256": digest_files([path, generator]), "sets": 1}

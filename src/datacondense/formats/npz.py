@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.readers.npy import declared
+from ..data.readers.npy import array_header
 from ..data.spec import Spec
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.atomic import write_bytes
@@ -112,7 +112,8 @@ def _arrays(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
                         f"it has no array {missing[0]!r}: only what `datacondense export --to npz` writes is read, "
                         "and an archive of the arrays images and labels"
                     )
-                affordable(sum(declared(archive, name).size for name in needed), "its arrays", held=path.stat().st_size)
+                size = sum(array_header(archive, name).size for name in needed)
+                affordable(size, "its arrays", held=path.stat().st_size)
                 read = (io.BytesIO(archive.read(f"{name}.npy")) for name in needed)
                 return {
                     name: np.lib.format.read_array(data, allow_pickle=False)

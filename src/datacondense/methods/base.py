@@ -21,9 +21,9 @@ class Method(ABC):
     """A method is its hyper-parameters, how it starts, and what it compares in each iteration."""
 
     takes_start: ClassVar[bool] = True
-    """Whether a run may begin from the pixels of another set instead of from `start`."""
+    """True where a run may begin from the pixels of another set instead of from `start`."""
     fills_up: ClassVar[bool] = True
-    """Whether it makes `ipc` images of a class that has fewer; otherwise the set has fewer of that class."""
+    """True where it makes `ipc` images of a class that has fewer; otherwise the set has fewer of that class."""
     least_classes: ClassVar[int] = 1
     """Fewest classes that the method can learn from: 2 where networks are trained to tell classes apart."""
 
@@ -60,7 +60,7 @@ class Method(ABC):
 
     @abstractmethod
     def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer | None:
-        """Return the optimiser of the synthetic images; None for a method that makes no updates."""
+        """Return the optimiser of the synthetic images; None for a method without updates."""
 
     @abstractmethod
     def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Distances between two gradients of one network, for gradient matching (Zhao, Mopuri & Bilen 2021).
 
 A gradient is a mapping of weight name -> (K, *shape), one for each of K classes; a distance is summed over classes.

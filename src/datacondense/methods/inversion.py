@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Inversion of real images to latents of a generator."""
 
 from collections.abc import Mapping
@@ -47,7 +48,7 @@ class Inversion:
         engine: Engine,
     ) -> None:
         self.real = real
-        self.parts = index.split(INVERTED_AT_ONCE)
+        self.parts = torch.split(index, INVERTED_AT_ONCE)
         self.trained = trained
         self.network = network
         self.recipe = recipe

@@ -1,8 +1,9 @@
+# pyright: reportUnknownMemberType=false
 """Informative training data from a GAN (IT-GAN): optimised latents of a frozen generator."""
 
 import time
 from dataclasses import asdict, dataclass
-from typing import Annotated, ClassVar, Literal, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
 from msgspec import Meta
@@ -107,7 +108,7 @@ class ItGan(Method):
                 raise Diverged(f"inverted {fault}: take a smaller --inversion-lr than {self.inversion_lr}")
         if self.iterations:
             problem.found["pool"] = train_pool(problem, self.arch, self.networks, self.network_steps, streams)
-        z = jitter_copies(z.unflatten(0, pairs.shape), problem.real.counts, streams("jitter"))
+        z = jitter_copies(z.reshape(*pairs.shape, -1), problem.real.counts, streams("jitter"))
         return Latents(trained.generator, z, pairs, self.storage)
 
     def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
@@ -130,7 +131,7 @@ class ItGan(Method):
         def embedded(images: Tensor, group: slice, *, differentiable: bool = False) -> Tensor:
             images = view[group](images)
             embeddings = problem.engine.embed(network, images.flatten(0, 1), differentiable=differentiable)
-            return embeddings.unflatten(0, images.shape[:2])  # (G, n, D)
+            return embeddings.reshape(*images.shape[:2], -1)  # (G, n, D)
 
         def distance(group: slice) -> Tensor:
             real = embedded(problem.real.at(index[group]), group).mean(1)
@@ -171,7 +172,7 @@ class ItGan(Method):
         network = training.finish(problem.report).network
         recipe = InversionRecipe(steps=self.inversion_steps, lr=self.inversion_lr, pixels=self.inversion_pixels)
         inversion = Inversion(problem.real, pairs.flatten(), trained, network, recipe, streams, problem.engine)
-        key = {
+        key: dict[str, Any] = {
             "generator": asdict(self._generator_recipe()),
             "network": [self.arch, training.recipe.to_json()],
             "inversion": asdict(recipe),

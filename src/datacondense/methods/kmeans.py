@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Real images nearest to the centres of k-means in their class."""
 
 import math
@@ -28,7 +29,8 @@ def representatives(
     gives the image nearest to its centre that is not taken yet. A class with fewer images is taken whole, in random
     order, and then again from the first. report: called with the fraction done and the name of the work.
     """
-    chosen, classes = [], real.spec.classes
+    chosen: list[Tensor] = []
+    classes = real.spec.classes
     for k in range(classes):
         chosen.append(_class_representatives(real, k, count, generator))
         report((k + 1) / classes, "k-means of the real images")
@@ -39,8 +41,8 @@ def _class_representatives(real: ImageSet, k: int, count: int, generator: torch.
     size = int(real.counts[k])
     if size < count:
         return real.members[k, torch.randperm(size, generator=generator)[torch.arange(count) % size]]
-    from sklearn.cluster import MiniBatchKMeans  # takes a second to import
-    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.cluster import MiniBatchKMeans  # pyright: ignore[reportMissingTypeStubs] (takes a second to import)
+    from sklearn.exceptions import ConvergenceWarning  # pyright: ignore[reportMissingTypeStubs]
 
     order = torch.randperm(size, generator=generator)[: max(_CANDIDATES, count)]
     candidates = real.members[k, order]
@@ -59,8 +61,8 @@ def _class_representatives(real: ImageSet, k: int, count: int, generator: torch.
 
 def _points(real: ImageSet, index: Tensor) -> Tensor:
     """Return images at `index` (n,) as normalised pixels (n, P) on the CPU, downsampled."""
-    parts = []
-    for some in index.split(1024):
+    parts: list[Tensor] = []
+    for some in torch.split(index, 1024):
         images, _ = real.batch(some)
         factor = math.ceil(max(images.shape[-2:]) / _SIDE)
         parts.append(F.avg_pool2d(images, factor, ceil_mode=True).flatten(1).cpu())

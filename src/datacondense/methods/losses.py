@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """The losses that a method yields, and how each is differentiated in the synthetic images."""
 
 from collections.abc import Generator, Iterable

@@ -10,6 +10,7 @@ from dataclasses import is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ..utils.errors import InputError, reason
 from ..utils.paths import regular
@@ -57,7 +58,7 @@ def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> l
     found = _defined(module)
     if not found:
         raise InputError(f"--plugin {path}: {_lacking(module)}")
-    names = []
+    names: list[str] = []
     for cls in found:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
         _add(name, cls, methods, f"--plugin {path}", source)
@@ -67,7 +68,7 @@ def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> l
 
 def load_installed(methods: MutableMapping[str, type[Method]]) -> list[str]:
     """Add the methods that installed packages register; return a message for each that cannot be loaded."""
-    messages = []
+    messages: list[str] = []
     for entry in entry_points(group=GROUP):
         if entry.name in methods:
             continue
@@ -93,9 +94,7 @@ def _lacking(module: ModuleType) -> str:
     return "it defines no method, which is a class derived from datacondense.Method"
 
 
-def _add(
-    name: str, cls: type[Method], methods: MutableMapping[str, type[Method]], where: str, source: dict[str, str]
-) -> None:
+def _add(name: str, cls: Any, methods: MutableMapping[str, type[Method]], where: str, source: dict[str, str]) -> None:
     if not (inspect.isclass(cls) and issubclass(cls, Method)):
         raise InputError(f"{where}: {name} is no class derived from datacondense.Method")
     if "__dataclass_params__" not in vars(cls) or not is_dataclass(cls):

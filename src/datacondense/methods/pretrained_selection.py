@@ -90,7 +90,7 @@ def class_embeddings(problem: Problem, pretrained: PretrainedNetwork, k: int) ->
     """Return the embeddings of all images of a class, (n, D), on the device."""
 
     def parts() -> Iterator[Tensor]:
-        for index in class_members(problem, k).split(_AT_ONCE):
+        for index in torch.split(class_members(problem, k), _AT_ONCE):
             images, _ = problem.real.batch(index)
             yield problem.engine.embed(pretrained.network, images)
 

@@ -45,7 +45,7 @@ def selected_images(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) 
     Raises:
         InputError: a class has no positions, or more than `ipc`.
     """
-    most = real.counts.clamp(max=ipc).tolist()
+    most = [min(int(count), ipc) for count in real.counts]
     if len(index) != len(most):
         raise InputError(f"the method has chosen images of {len(index)} classes, and there are {len(most)}")
     if isinstance(index, Tensor):

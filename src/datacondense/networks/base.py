@@ -1,4 +1,4 @@
-"""What every network offers: an embedding, a linear head, and a reset in place."""
+"""The interface of a network: an embedding, a linear head, and a reset in place."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,10 +19,10 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
-        """Normalised images (N, C, H, W) -> embeddings (N, D), the input of the last layer."""
+        """Return the input of the last layer, (N, D), for normalised images (N, C, H, W)."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images (N, C, H, W) -> logits (N, K)."""
+        """Return logits (N, K) for normalised images (N, C, H, W)."""
         return self.head(self.embed(images))
 
     def fused_embed(self, images: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class Network(nn.Module, ABC):
 
     @property
     def batch_statistics(self) -> bool:
-        """Whether, in training mode, an image's embedding depends on the other images of its batch."""
+        """True where, in training mode, an image's embedding depends on the other images of its batch."""
         return any(isinstance(module, _BATCH_NORMS) for module in self.modules())
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The ConvNet of the field, with every published width, depth, activation, norm and pooling."""
+"""The ConvNet of the papers, with every published width, depth, activation, norm and pooling."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal, final

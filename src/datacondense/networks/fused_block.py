@@ -1,7 +1,8 @@
+# pyright: reportUnknownMemberType=false
 """The first block of a ConvNet in one pass over its images: convolution, InstanceNorm, ReLU, average pooling by 2.
 
 On images of one or three channels the first convolution is little arithmetic, but its result is the widest of the
-network: written to memory and read again by the norm, forward and backward, it takes as long as all that follows. Here
+network: written to memory and read again by the norm, forward and backward, it takes as long as all later layers. Here
 it is computed where it is needed and never stored. With the patch p of an image under the kernel, m and V the mean and
 covariance of p over the image's P pixels, and w the kernel of an output channel:
 
@@ -36,7 +37,7 @@ def serves(images: Tensor, kernel: Tensor) -> bool:
 
 @torch.library.custom_op("datacondense::first_block", mutates_args=(), device_types="cpu")
 def first_block(images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float) -> Tensor:
-    """Images (N, C, H, W), kernel (K, C, 3, 3), norm's scale and shift (K,) -> (N, K, H'//2, W'//2), channels last.
+    """Map images (N, C, H, W), kernel (K, C, 3, 3), norm's scale and shift (K,) to (N, K, H'//2, W'//2), channels last.
 
     H' = H + 2 padding - 2. Differentiable once, and not in the images. Compiles on first use.
     """
@@ -56,7 +57,7 @@ def _(images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int
 def _backward(
     gradient: Tensor, images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of kernel, scale and shift."""
+    """Return the gradients of kernel, scale and shift."""
     padded = F.pad(images, (padding,) * 4)
     kernels, offset, mean, covariance, deviation = _compiled(_folded, [padded], kernel, scale, shift, eps)
     sums = _compiled(_sums, [padded, kernels, offset, gradient.permute(0, 2, 3, 1).contiguous()])  # (N, 1 + T, K)
@@ -75,17 +76,17 @@ def _(
     return kernel.new_empty(kernel.shape), torch.empty_like(scale), torch.empty_like(shift)
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs[:4])
     ctx.constants = inputs[4:]
 
 
-def _differentiate(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+def _first_block_gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     assert not ctx.needs_input_grad[0], "the first block is not differentiable in its images: use `embed`"
     return (None, *_backward(gradient, *ctx.saved_tensors, *ctx.constants), None, None)
 
 
-torch.library.register_autograd("datacondense::first_block", _differentiate, setup_context=_keep)
+torch.library.register_autograd("datacondense::first_block", _first_block_gradients, setup_context=_save_for_backward)
 
 
 def _taps(padded: Tensor, kernel: int = 3) -> list[tuple[int, int, int]]:
@@ -95,9 +96,10 @@ def _taps(padded: Tensor, kernel: int = 3) -> list[tuple[int, int, int]]:
 def _folded(
     padded: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The norm folded into a kernel and an offset for each image, (N, T, K) and (N, K); T taps of a kernel.
+    """Fold the norm into a kernel and an offset for each image, (N, T, K) and (N, K); T taps of a kernel.
 
-    And what it took: mean (N, T) and covariance (N, T, T) of the patches, deviation (N, K) of the convolution.
+    Also returns the intermediates: mean (N, T) and covariance (N, T, T) of the patches, deviation (N, K) of the
+    convolution.
     """
     h, w = padded.shape[2] - 2, padded.shape[3] - 2
     patches = torch.stack([padded[:, c, i : i + h, j : j + w].flatten(1) for c, i, j in _taps(padded)], 1)  # (N, T, P)
@@ -111,7 +113,7 @@ def _folded(
 
 
 def _corners(padded: Tensor) -> list[list[Tensor]]:
-    """The pixels under each tap, for each of the four pixels that are pooled into one: 4 x T x (N, H'//2, W'//2, 1)."""
+    """Return the pixels under each tap, for the four pixels that are pooled into one: 4 x T x (N, H'//2, W'//2, 1)."""
     rows, columns = (padded.shape[2] - 2) // 2, (padded.shape[3] - 2) // 2
     return [
         [
@@ -131,7 +133,7 @@ def _normed(pixels: list[Tensor], kernels: Tensor, offset: Tensor) -> Tensor:
 
 
 def _pooled(padded: Tensor, kernels: Tensor, offset: Tensor) -> Tensor:
-    """Mean over the corners of relu(z), (N, H'//2, W'//2, K)."""
+    """Return the mean over the corners of relu(z), (N, H'//2, W'//2, K)."""
     total = torch.zeros(())
     for pixels in _corners(padded):
         total = total + _normed(pixels, kernels, offset).relu()
@@ -139,7 +141,7 @@ def _pooled(padded: Tensor, kernels: Tensor, offset: Tensor) -> Tensor:
 
 
 def _sums(padded: Tensor, kernels: Tensor, offset: Tensor, gradient: Tensor) -> Tensor:
-    """S and G of all taps: (N, 1 + T, K)."""
+    """Return S and G of all taps, (N, 1 + T, K)."""
     corners = _corners(padded)
     sums = [torch.zeros(())] * (1 + len(corners[0]))
     for pixels in corners:
@@ -152,9 +154,9 @@ _COMPILED: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 def _compiled(function: Callable[..., Any], batched: Sequence[Tensor], *rest: Any) -> Any:
-    """batched: arguments whose first dimension is the images; one piece of code serves any number of them."""
+    """Call a function compiled. batched: arguments with any number of images in the first dimension."""
     if function not in _COMPILED:
         _COMPILED[function] = torch.compile(function, dynamic=False)
     for argument in batched:
-        torch._dynamo.maybe_mark_dynamic(argument, 0)
+        torch._dynamo.maybe_mark_dynamic(argument, 0)  # pyright: ignore[reportPrivateUsage] (there is no public one)
     return _COMPILED[function](*batched, *rest)

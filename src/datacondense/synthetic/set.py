@@ -157,7 +157,7 @@ def load_set(path: str | Path) -> SyntheticSet:
             return checked(tensors["images"], labels, spec, provenance)
         if not isinstance(header["generator"], dict):
             raise InputError("an incomplete header, whose generator is not a JSON object")
-        generated = Generated.of_tensors(tensors, header["generator"], spec)
+        generated = Generated.from_tensors(tensors, header["generator"], spec)
         _check_labels(len(generated.z), labels, spec)
         return replace(checked(generated.images(labels), labels, spec, provenance), generated=generated)
 

@@ -26,7 +26,11 @@ from ..utils.streams import Streams
 
 SAVE_EVERY = 30.0  # seconds between two writes of a running training to the cache
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
-_OPTIMISER_STATE = {torch.optim.SGD: {"momentum_buffer"}, torch.optim.Adam: _ADAM, torch.optim.AdamW: _ADAM}
+_OPTIMISER_STATE: dict[type[torch.optim.Optimizer], set[str]] = {
+    torch.optim.SGD: {"momentum_buffer"},
+    torch.optim.Adam: _ADAM,
+    torch.optim.AdamW: _ADAM,
+}
 """Tensors that optimisers keep of each parameter; other optimisers may keep any."""
 
 

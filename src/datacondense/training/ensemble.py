@@ -70,7 +70,8 @@ class Ensemble:
         """Predict the class of each normalised image (N, C, H, W) by each network, (S, N), in evaluation mode."""
         size = equal_part(len(images), max(self.engine.execution.chunk // self.size, 1))
         parts = [
-            self.engine.call(self.batched.classes, some, self.weights, self.buffers) for some in images.split(size)
+            self.engine.call(self.batched.classes, some, self.weights, self.buffers)
+            for some in torch.split(images, size)
         ]
         return torch.cat(parts, dim=1)
 
@@ -102,14 +103,14 @@ def train_ensemble(
     for epoch in range(1, recipe.epochs + 1):
         here = [one.at(epoch) for one in streams]
         orders = torch.stack([torch.randperm(len(examples), generator=one("order")) for one in here])  # (S, N)
-        for step, index in enumerate(orders.split(recipe.batch, dim=1)):
+        for step, index in enumerate(torch.split(orders, recipe.batch, dim=1)):
             images, labels = examples.batch(index.flatten())
-            images, labels = images.unflatten(0, index.shape), labels.view(index.shape)
+            batches = images.reshape(*index.shape, *images.shape[1:])  # (S, N, C, H, W)
             if augment:
                 views = [augment.per_image(one.at(step)("augment"), index.shape[1]) for one in here]
-                images = torch.stack([view(batch) for view, batch in zip(views, images, strict=True)])
+                batches = torch.stack([view(batch) for view, batch in zip(views, batches, strict=True)])
             sgd.zero_grad()
-            ensemble.add_gradients(images, labels)
+            ensemble.add_gradients(batches, labels.view(index.shape))
             sgd.step()
         if recipe.changes_phase(epoch):
             sgd = recipe.optimiser(ensemble.weights.values(), epoch)

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Training of class-conditional generators on all real images; trained generators are cached."""
 
 from collections.abc import Callable, Mapping

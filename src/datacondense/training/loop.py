@@ -127,7 +127,7 @@ def train_epoch(
     """
     network.train().requires_grad_(True)
     order = torch.randperm(len(examples), generator=streams("order"))
-    for step, index in enumerate(order.split(batch)):
+    for step, index in enumerate(torch.split(order, batch)):
         images, labels = examples.batch(index)
         if augment:
             images = augment.per_image(streams.at(step)("augment"), len(index))(images)

@@ -69,7 +69,7 @@ def test_validation_images_of_medmnist_are_left_out_and_named(tmp_path: Path) ->
         val_labels=labels[:3],
         test_labels=labels[::-1][:6],
     )
-    with pytest.warns(UserWarning, match="val_images and val_labels left out: test_images are the test set"):
+    with pytest.warns(UserWarning, match="val_images and val_labels left out: test_images is the test set"):
         train, test = load(source)
     assert (len(train), len(test), test.labels.tolist()) == (30, 6, TEST[1].tolist())
 

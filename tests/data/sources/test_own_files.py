@@ -14,8 +14,8 @@ from PIL import Image
 
 from datacondense import InputError, image_set, load
 from datacondense.data.named import Named
-from datacondense.data.options import silent
-from datacondense.data.search_paths import Listing
+from datacondense.data.options import no_progress
+from datacondense.data.search_paths import ImageFiles
 from datacondense.data.sources import file_tree, parallel
 from datacondense.data.sources.folder import read_published
 from datacondense.utils import hardware
@@ -90,7 +90,7 @@ def test_broken_files_are_left_out_on_demand_and_listed_each_time(tmp_path: Path
 def test_a_class_of_broken_files_is_named(tmp_path: Path) -> None:
     birds(tmp_path)
     picture(tmp_path / "tit/1.png").write_bytes(b"")
-    assert "class 'tit' has no image that can be read, as tit/1.png " in refusal(tmp_path, skip_broken=True)
+    assert "class 'tit' has no readable image, as tit/1.png " in refusal(tmp_path, skip_broken=True)
 
 
 def test_nothing_but_broken_files(tmp_path: Path) -> None:
@@ -213,20 +213,20 @@ def published(names: list[str], *shape: int) -> Named:
 def test_files_listed_elsewhere(tmp_path: Path) -> None:
     birds(tmp_path)
     files = [(tmp_path / name / f"{i}.png", label) for i in range(6) for label, name in enumerate(("owl", "wren"))]
-    listing = Listing(("o", "w"), files[4:], files[:4])
-    train, test = read_published(published(["o", "w"], 3, 4, 6), listing, silent)
+    listing = ImageFiles(("o", "w"), files[4:], files[:4])
+    train, test = read_published(published(["o", "w"], 3, 4, 6), listing, no_progress)
     assert (len(train), len(test)) == (8, 4)
     spec = train.spec
     assert (spec.name, spec.class_names, spec.mean, spec.flip) == ("mine", ("o", "w"), (0.1, 0.2, 0.3), False)
     with pytest.raises(InputError, match=r"images of mine have shape \(3, 4, 6\)"):
-        read_published(published(["o", "w"], 3, 6, 4), listing, silent)
+        read_published(published(["o", "w"], 3, 6, 4), listing, no_progress)
 
 
 def test_grey_files_fill_three_channels_where_these_are_wanted(tmp_path: Path) -> None:
     files = [(picture(tmp_path / f"{i}.png", i, "L"), i % 2) for i in range(6)]
     height, width = np.asarray(Image.open(files[0][0])).shape
     named = published(["a", "b"], 3, height, width)
-    train, _ = read_published(named, Listing(("a", "b"), files[:4], files[4:]), silent)
+    train, _ = read_published(named, ImageFiles(("a", "b"), files[:4], files[4:]), no_progress)
     assert train.images[:, :, 0, 0].tolist() == [[i] * 3 for i in range(4)]
 
 
@@ -271,7 +271,7 @@ def test_few_large_images_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(parallel, "workers", lambda: 8)
     for each, most in ((1, 16), (300, 3), (5000, 1)):
         begun: list[int] = []
-        results = parallel.ordered(begun.append, range(50), "x", silent, each=each)
+        results = parallel.ordered(begun.append, range(50), "x", no_progress, each=each)
         next(results)
         del results
         assert len(begun) <= most + 1

@@ -1,4 +1,4 @@
-"""Images of a torch dataset of one's own."""
+"""Read a user's torch dataset."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +15,9 @@ from ..image_set import ImageSet
 from ..options import PixelRange, TrainingKeywords
 from ..pixels import Extent
 from ..spec import Encoding
-from ..splits import drop_small, split
-from .torch_classes import Declared, Names, declared
-from .torch_items import Scale, read
+from ..splits import drop_small_classes, split
+from .torch_classes import ItemClasses, Names, item_classes
+from .torch_items import Scale, read_items
 
 
 def from_torch(
@@ -61,28 +61,25 @@ def from_torch(
     check_value("pixel_range", training.pixel_range, PixelRange)
     with naming(name):
         scale = Scale() if training.pixel_range == "own" else None
-        images, labels = read("dataset", dataset, image_size, workers, scale)
-        tested, test_labels = (None, []) if test is None else read("test", test, image_size, workers, scale)
+        images, labels = read_items("dataset", dataset, image_size, workers, scale)
+        tested, test_labels = (None, []) if test is None else read_items("test", test, image_size, workers, scale)
         channels = max(len(images[0]), 0 if tested is None else len(tested[0]))
-        names, own = class_names, declared(dataset, len(labels))
+        names, own = class_names, item_classes(dataset, len(labels))
         if names is None:
             labels, names = _named(own, labels)
         elif not isinstance(names, Mapping):
             names = list(names)
         colour = _with_channels(images, channels)
         train = image_set(colour, labels, name=name, class_names=names, flip=training.flip, copy=False)
-        if scale is not None:
-            train = _with_pixels(train, scale.of_source)
+        train = train if scale is None else _with_pixels(train, scale.source_extent)
         if tested is None:
-            return drop_small(*split(train), training.min_per_class)
-        theirs = declared(test, len(test_labels))
-        by_name = class_names is None and names is not None and theirs.lists and not theirs.transformed
+            return drop_small_classes(*split(train), training.min_per_class)
         with naming("test"):
-            if by_name and (len(own.lists) > 1 or theirs.lists != own.lists):
-                test_labels = theirs.named(test_labels, "the test set")
+            if class_names is None and names is not None:
+                test_labels = _matched(own, item_classes(test, len(test_labels)), test_labels)
             as_bytes = _with_pixels(train, None).spec
             tests = image_set(_with_channels(tested, channels), test_labels, spec=as_bytes, copy=False)
-        return drop_small(train, ImageSet(tests.images, tests.labels, train.spec), training.min_per_class)
+        return drop_small_classes(train, ImageSet(tests.images, tests.labels, train.spec), training.min_per_class)
 
 
 def _with_pixels(part: ImageSet, extent: Extent | None) -> ImageSet:
@@ -91,19 +88,26 @@ def _with_pixels(part: ImageSet, extent: Extent | None) -> ImageSet:
     return ImageSet(part.images, part.labels, replace(part.spec, encoding=encoding))
 
 
-def _named(own: Declared, labels: list[Any]) -> tuple[list[Any], Sequence[str] | Names | None]:
-    """Labels, and the class names for them that the dataset itself has."""
+def _named(own: ItemClasses, labels: list[Any]) -> tuple[list[Any], Sequence[str] | Names | None]:
+    """Return labels, and the class names of the dataset itself."""
     if len(own.lists) > 1:
         names = list(dict.fromkeys(name for names in own.lists for name in names.values()))
         return own.named(labels, "dataset"), names
     if own.transformed and own.lists and set(own.lists[0]) != {label for label in labels if isinstance(label, int)}:
         warnings.warn(
-            "the class names of the dataset are not used: its target_transform changes labels, which may no longer "
-            "have these names",
+            "the class names of the dataset are not used: its target_transform may have changed the labels "
+            "that they belong to",
             stacklevel=3,
         )
         return labels, None
     return labels, own.names
+
+
+def _matched(own: ItemClasses, theirs: ItemClasses, labels: list[Any]) -> list[Any]:
+    """Return labels of the test set, as names when both datasets have class names that differ."""
+    if not theirs.lists or theirs.transformed or (len(own.lists) == 1 and theirs.lists == own.lists):
+        return labels
+    return theirs.named(labels, "the test set")
 
 
 def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a generator is trained against: the discriminator of a GAN, or the encoder of an autoencoder."""
+"""Networks that train together with a generator: the discriminator of a GAN, the encoder of an autoencoder."""
 
 from itertools import pairwise
 from typing import final
@@ -12,7 +12,7 @@ from .convolutional import pyramid
 
 
 class _Trunk(nn.Module):
-    """Convolutions of stride 2 from normalised images (N, C, H, W) down to the map at which generators begin."""
+    """Convolutions of stride 2 from normalised images (N, C, H, W) down to the first map of a generator."""
 
     def __init__(self, spec: Spec, width: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class _Trunk(nn.Module):
 
 @final
 class Discriminator(nn.Module):
-    """How real an image looks for its class: a projection discriminator (Miyato & Koyama 2018) under spectral norm."""
+    """A projection discriminator (Miyato & Koyama 2018) under spectral norm: scores how real an image looks."""
 
     def __init__(self, spec: Spec, *, width: int) -> None:
         super().__init__()
@@ -45,14 +45,14 @@ class Discriminator(nn.Module):
                 nn.utils.parametrizations.spectral_norm(module)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Normalised images (N, C, H, W), labels (N,) -> (N,), above 0 for what looks real."""
+        """Return scores (N,) of normalised images (N, C, H, W) with labels (N,), above 0 for real ones."""
         features = self.trunk(images)
         return self.real(features).flatten() + (features * self.classes(labels)).sum(1)
 
 
 @final
 class Encoder(nn.Module):
-    """The distribution of z that an image of a class comes from: mean and logarithm of the variance, each (N, d)."""
+    """The distribution of z for an image of a class: mean and logarithm of the variance, each (N, d)."""
 
     def __init__(self, spec: Spec, *, latent: int, width: int) -> None:
         super().__init__()
