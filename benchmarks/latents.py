@@ -18,7 +18,7 @@ import torch
 from datacondense import SyntheticSet, condense, evaluate, pictures
 from datacondense.data.image_set import ImageSet
 from datacondense.methods import ItGan, Method, Random
-from datacondense.report.footprint import of_set
+from datacondense.report.footprint import measure
 from datacondense.utils import hardware
 from datacondense.utils.files import write_json
 
@@ -44,7 +44,7 @@ def main(work: Path, out: Path) -> None:
         if name not in found[part]:
             synthetic = made(name, method)
             scores = evaluate(synthetic, images, nets=nets, epochs=_EPOCHS, augment="dsa", device="cpu")
-            kept = of_set(synthetic)
+            kept = measure(synthetic)
             found[part][name] = {
                 "accuracy": [round(100 * value, 2) for value in next(iter(scores.accuracy.values()))],
                 "seconds": {"set": synthetic.provenance.wall_seconds, "networks": round(scores.seconds, 1)},

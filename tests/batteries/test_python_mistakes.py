@@ -54,7 +54,7 @@ def test_sets_networks_and_runs_are_asked_for_by_what_they_are(toy, tmp_path: Pa
     assert list(scores.accuracy) == ["MLP"]
     with pytest.raises(dc.InputError, match="'runs/a' is no set"):
         dc.evaluate("runs/a", toy(draw=1))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(dc.InputError, match="is no run directory"):
+    with pytest.raises(dc.InputError, match="is not a run directory"):
         dc.keep_scores(tmp_path, {"random": scores})
     dc.keep_scores(tmp_path / "run", {"random": scores})
     assert write_report(str(tmp_path / "run"), tmp_path / "report.html") == [tmp_path / "report.html"]

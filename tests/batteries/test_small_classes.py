@@ -21,7 +21,7 @@ from datacondense.formats import FORMATS, export, import_sets
 from datacondense.methods import DistributionMatching, Matching, Random, Selection
 from datacondense.methods.small_classes import JITTER, jitter_copies
 from datacondense.pictures import draw_grid
-from datacondense.report.footprint import of_set
+from datacondense.report.footprint import measure
 from datacondense.report.process import save_process
 from datacondense.synthetic.parameters import Pixels
 
@@ -236,7 +236,7 @@ def test_pictures_of_uneven_sets(toy, tmp_path) -> None:
 
 def test_storage_counts_the_images_there_are(toy) -> None:
     made = uneven(toy)
-    assert (of_set(made).count, of_set(made).images) == (14, 14 * 64 * 4)
+    assert (measure(made).count, measure(made).images) == (14, 14 * 64 * 4)
 
 
 def test_baselines_have_as_many_of_each_class(toy) -> None:

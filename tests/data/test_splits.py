@@ -90,7 +90,7 @@ def test_validation_stands_apart_from_the_test(capsys) -> None:
     assert np.allclose(last, on_validation["accuracy"]["ConvNetD1"], atol=0.05)  # but for the rounding to 8 bits
     write_report(["run"], "report.html", figures_in="figures")
     page = Path("report.html").read_text()
-    assert "What networks learn from them on the way" in page
+    assert "Accuracy over the iterations" in page
     assert "Tested on training images that were held out" in page
     assert Path("figures/run1-accuracy-time.png").exists()
     text = re.sub(r"<[^>]+>", " ", page)
@@ -105,8 +105,8 @@ def test_the_way_of_a_run_is_that_of_one_run_with_snapshots(capsys) -> None:
             == 0
         )
     for arguments, said in {
-        "evaluate one two --process": "--process is of one run directory, and without --beside",
-        "evaluate one --process --beside random": "--process is of one run directory, and without --beside",
+        "evaluate one two --process": "--process takes one run directory, and no --beside",
+        "evaluate one --process --beside random": "--process takes one run directory, and no --beside",
         "evaluate one --process": "one has no snapshots of its iterations: condense with --snapshots 10",
     }.items():
         assert main(arguments.split()) == 2

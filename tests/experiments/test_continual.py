@@ -245,7 +245,7 @@ def test_the_command_compares_memories_in_a_table_and_a_figure(capsys) -> None:
     ("arguments", "message"),
     [
         (["--memory", "dn"], "unknown method 'dn': did you mean 'dm'?"),
-        (["--memory", "dm", "dm"], "names two memories alike"),
+        (["--memory", "dm", "dm"], "names the same memory twice"),
         (["--set", "iterations"], "--set iterations: give SETTING=VALUE"),
         (["--set", "dm.iteration=3"], "unknown setting 'iteration': did you mean 'iterations'?"),
         (["--set", "dsa.lr=3"], "unknown method 'dsa'"),

@@ -160,7 +160,7 @@ def failing(_planned: ExperimentPlan) -> dict[str, str]:
 def test_one_or_all(capsys) -> None:
     for command in ("reproduce", "reproduce tiny/a tiny/b"):
         assert main(command.split()) == 2
-        assert "name one experiment of `datacondense list presets`, or take several by --all" in capsys.readouterr().err
+        assert "name one experiment of `datacondense list presets`, or several with --all" in capsys.readouterr().err
 
 
 def test_what_could_not_be_read_is_not_tried_again() -> None:

@@ -195,7 +195,7 @@ def test_provenance(work: Path) -> None:
         command.command(made.provenance)
         protocol_for(made)
         known_accuracies(made, work / "run")
-        footprint.of_set(made)
+        footprint.measure(made)
         section._facts(reading.Run(work / "run", "a", made))
         section._settings(reading.Run(work / "run", "a", made))
         process_frames(made, work / "run", [0], 1)

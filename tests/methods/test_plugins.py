@@ -125,7 +125,11 @@ class Bare(Matching):
         ("pass", "return synthetic().sum()", "Bare.iterate does not yield: write `yield loss` for each update"),
         ("pass", "yield from ()", "Bare.iterate has yielded no loss"),
         ("seed: int = 3", "yield synthetic().sum()", "bare has a setting seed, an option of every run: rename it"),
-        ("def __post_init__(self): raise ValueError('no luck')", "yield synthetic().sum()", "error: no luck; `datacon"),
+        (
+            "def __post_init__(self): raise ValueError('no luck')",
+            "yield synthetic().sum()",
+            "error: no luck; see `datacon",
+        ),
     ],
 )
 def test_what_a_method_does_wrong_is_told_its_writer(settings: str, body: str, said: str, capsys) -> None:

@@ -263,7 +263,7 @@ def test_torchrun_that_is_stopped_leaves_a_valid_set(number: signal.Signals) -> 
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert output.count("stopping between two updates") == 1
-    assert output.count("stopped early with a valid set; the same command with --resume goes on") == 1
+    assert output.count("stopped early with a valid set; the same command with --resume continues") == 1
     assert json.loads(Path("run/run.json").read_text())["status"] == "stopped"
     assert len(load_set("run")) == 10
 

@@ -10,12 +10,12 @@ from toy_methods import TOY
 from datacondense import condense, load_set
 from datacondense.cli.app import main
 from datacondense.methods import Random
-from datacondense.report.footprint import Footprint, of_set
+from datacondense.report.footprint import Footprint, measure
 
 
 def test_pixels(toy) -> None:
     made = condense(Random(arch="MLP"), toy(channels=3), 4)
-    kept = of_set(made)
+    kept = measure(made)
     pixels = 12 * 3 * 8 * 8
     assert (kept.count, kept.form, kept.shared, kept.pays_from) == (12, "pixels, float32", 0, kept.pays_from)
     assert (kept.images, kept.uint8, kept.labels) == (4 * pixels, pixels, 8 * 12)
@@ -31,7 +31,7 @@ def test_pixels(toy) -> None:
 def test_latents_and_every_byte_of_their_generator(storage, each: int, toy, tmp_path) -> None:
     settings = {**TOY["it-gan"].settings(), "storage": storage, "iterations": 0}
     made = condense(type(TOY["it-gan"])(**settings), toy(), 4, out=tmp_path / "run")
-    kept = of_set(made)
+    kept = measure(made)
     assert made.generated is not None
     weights = sum(2 * weight.numel() for weight in made.generated.generator.state_dict().values())
     scale = 4 * settings["latent"] if storage == "int8" else 0
@@ -42,7 +42,7 @@ def test_latents_and_every_byte_of_their_generator(storage, each: int, toy, tmp_
     )
     size = (tmp_path / "run" / "synthetic.safetensors").stat().st_size
     assert kept.total < size < kept.total + 20_000  # the rest is the header
-    assert of_set(load_set(tmp_path / "run")) == kept
+    assert measure(load_set(tmp_path / "run")) == kept
 
 
 def test_a_generator_pays_from_as_many_images_as_its_bytes_are_saved_in() -> None:
@@ -58,7 +58,7 @@ def test_the_command(toy, tmp_path, capsys, monkeypatch: pytest.MonkeyPatch) -> 
         condense(TOY[name], toy(), 2, out=tmp_path / name)
     assert main(["storage", str(tmp_path / "random"), str(tmp_path / "it-gan")]) == 0
     out = capsys.readouterr().out
-    assert f"{of_set(load_set(tmp_path / 'it-gan')).total:,}" in out
+    assert f"{measure(load_set(tmp_path / 'it-gan')).total:,}" in out
     assert "latents, float16" in out
     assert "pixels, float32" in out
     assert main(["storage"]) == 2
@@ -68,5 +68,5 @@ def test_the_command(toy, tmp_path, capsys, monkeypatch: pytest.MonkeyPatch) -> 
 def test_images_on_any_scale_are_counted_as_they_are_seen(toy) -> None:
     made = condense(Random(arch="MLP"), toy(), 1)
     brighter = type(made)(made.images + 100, made.labels, made.spec, made.provenance)
-    assert of_set(brighter).png < of_set(made).png  # all white
+    assert measure(brighter).png < measure(made).png  # all white
     assert torch.equal(brighter.spec.pixels(brighter.images), torch.full_like(made.images, 255, dtype=torch.uint8))

@@ -59,7 +59,7 @@ def test_a_page_tells_of_every_run_and_compares_them(runs: Path, capsys) -> None
     assert "Accuracy over images per class" in page
     assert "Accuracy over the time of condensing" in page
     assert "0.7 % of 1,437" in page
-    assert "How they came about" in page
+    assert "Images over the iterations" in page
     assert "condense dm --data digits --ipc 2 --iterations 3 --arch ConvNetD1 --lr 2.0 --batch-real 8 --seed 0" in page
     assert "Not evaluated yet" in page  # the chosen ones
     assert re.search(r"lr 2\.0 1\.0", page)  # what differs from the default stands beside it
@@ -189,7 +189,7 @@ def test_what_the_command_refuses(tmp_path, monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.chdir(tmp_path)
     for arguments, said in {
         "report": "name a run, before the options: datacondense report RUN",
-        "report absent --out report.html": "absent is no run directory",
+        "report absent --out report.html": "absent is not a run directory",
         "report absent --out no/report.html": "--out no/report.html: there is no directory no",
     }.items():
         assert main(arguments.split()) == 2

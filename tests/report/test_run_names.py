@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from datacondense.report.run_names import labels, of_paths
+from datacondense.report.run_names import labels, path_names
 from datacondense.synthetic.provenance import Provenance
 
 MADE = Provenance(method="dm", settings={"lr": 1.0}, data="digits", ipc=1, seed=0, iterations_done=5)
@@ -26,5 +26,5 @@ def test_whatever_else_differs_is_another_experiment() -> None:
 
 
 def test_runs_are_named_by_their_directory_where_that_is_enough() -> None:
-    assert of_paths([Path("runs/a"), Path("runs/b")]) == ["a", "b"]
-    assert of_paths([Path("x/a"), Path("y/a")]) == ["x/a", "y/a"]
+    assert path_names([Path("runs/a"), Path("runs/b")]) == ["a", "b"]
+    assert path_names([Path("x/a"), Path("y/a")]) == ["x/a", "y/a"]

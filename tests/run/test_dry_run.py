@@ -142,7 +142,7 @@ def test_a_dry_run_says_where_a_run_is_already(tmp_path, monkeypatch: pytest.Mon
     assert main(command) == 0
     before = {path: path.read_bytes() for path in Path("run").iterdir()}
     assert main([*command, "--dry-run"]) == 0
-    assert "would be written to run, which holds files of a run already" in capsys.readouterr().out
+    assert "would be written to run, which already holds files of a run" in capsys.readouterr().out
     assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
 
 

@@ -1,4 +1,4 @@
-"""What a run looks like in a terminal: progress with loss, speed and ETA; plain lines where there is no terminal."""
+"""The progress of a run with loss, speed and ETA, as a bar in a terminal and as lines elsewhere; tables of scores."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ _APART = 3  # iterations after which updates inside one no longer count for the 
 
 @final
 class RunDisplay(Observer):
-    """Shows steps of known number, or work of a known amount. It observes `condense`.
+    """Show the progress of work of a known amount. It is an observer of `condense`.
 
-    brief: without a terminal, say nothing of work that is done within seconds.
+    brief: without a terminal, print nothing about work that is done within seconds.
     time_budget: seconds from now after which the work stops.
     """
 
@@ -60,31 +60,31 @@ class RunDisplay(Observer):
             self.bar.stop()
 
     def progress(self, progress: Progress) -> None:
-        """One iteration of `condense` is done."""
+        """Show an iteration of `condense`."""
         self.iterations += 1
         self.loss = f"  loss {progress.loss:.4g}"
         count = f"{progress.iteration}/{progress.iterations}"
         self.step(progress.iteration, progress.iterations, f"{count}{self.loss}", "it/s")
 
     def update(self, done: float, iterations: int) -> None:
-        """An update inside an iteration of `condense` is done."""
+        """Show an update inside an iteration of `condense`."""
         self.updates += 1
         if self.updates > 1 and self.iterations < _APART:  # what runs before the second may have to be compiled
             self.step(done, iterations, f"{done:.1f}/{iterations}{self.loss}", "it/s")
 
     def preparing(self, done: float, what: str) -> None:
-        """Work before the first iteration of `condense`."""
+        """Show work before the first iteration of `condense`."""
         if what != self.prepared:
             self.prepared, self.total = what, 0.0
         if done < 1:
             self.step(done, 1.0, f"{what}  {done:.0%}")
 
     def message(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         print_line(text)
 
     def step(self, done: float, total: float, detail: str, unit: str = "") -> None:
-        """`done` of `total` units are done; unit: what speed is told in, if at all. Another total is other work."""
+        """Show `done` of `total` units. unit: the unit of the speed, if it is shown. A new total starts new work."""
         now = time.perf_counter()
         if total != self.total:
             self.total, self.pace = total, Pace()
@@ -105,14 +105,14 @@ class RunDisplay(Observer):
 
 
 def _speed(pace: float, unit: str) -> str:
-    """A pace in seconds per unit as a speed in `unit`, such as it/s, or turned round where that is below 1."""
+    """Return seconds per unit as a speed in `unit`, such as it/s, or as seconds per unit where that is below 1."""
     if pace > 1:
         return f"{pace:.1f} s/{unit.removesuffix('/s')}"
     return f"{1 / pace:,.{1 if pace > 0.01 else 0}f} {unit}"
 
 
 def score_table(scores: Mapping[str, Scores]) -> Table:
-    """One row for each set and network: test accuracy in percent, mean and standard deviation."""
+    """Return a table of test accuracies in percent, mean and standard deviation: a row for each set and network."""
     table = Table(caption=f"mean +- standard deviation over n; {_augmentations(scores)}")
     for column in ("trained on", "images", "network", _accuracy_on(scores), "n x epochs", "time"):
         table.add_column(column, no_wrap=True)
@@ -130,7 +130,7 @@ def score_table(scores: Mapping[str, Scores]) -> Table:
 
 
 def cross_table(scores: Mapping[str, Scores]) -> Table:
-    """A row for each set, a column for each network: test accuracy in percent, mean and standard deviation."""
+    """Return a table of test accuracies in percent, mean and standard deviation: sets as rows, networks as columns."""
     archs = list(dict.fromkeys(arch for score in scores.values() for arch in score.accuracy))
     counts = sorted({len(accuracy) for score in scores.values() for accuracy in score.accuracy.values()})
     n = " or ".join(map(str, counts))
@@ -145,12 +145,12 @@ def cross_table(scores: Mapping[str, Scores]) -> Table:
 
 
 def _accuracy_on(scores: Mapping[str, Scores]) -> str:
-    """What the numbers of a table are; all of them are of the same images."""
+    """Return the heading of the accuracies, which are all on the same images."""
     return f"{next(iter(scores.values())).tested_on} accuracy %"
 
 
 def _augmentations(scores: Mapping[str, Scores]) -> str:
-    """Under which augmentation networks trained, and which networks under which where that differs."""
+    """Return the augmentation in training, with the networks of each where they differ."""
     archs: dict[str, list[str]] = {}
     for score in scores.values():
         for arch, recipe in score.protocol["recipes"].items():
@@ -163,7 +163,7 @@ def _augmentations(scores: Mapping[str, Scores]) -> str:
 
 
 def class_table(scores: Mapping[str, Scores], class_names: Sequence[str]) -> Table:
-    """Test accuracy on each class in percent, mean over networks."""
+    """Return a table of the accuracy on each class in percent, mean over networks."""
     columns = [(label, arch, score.per_class[arch]) for label, score in scores.items() for arch in score.accuracy]
     table = Table("class", *(f"{label}, {arch}" for label, arch, _ in columns))
     for index, name in enumerate(class_names):

@@ -1,4 +1,4 @@
-"""What `condense --dry-run` says."""
+"""The output of `condense --dry-run`."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ from ..utils.timing import duration
 _UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 
 
-def foretelling(estimate: Estimate, time_budget: float | None) -> Iterator[str]:
-    """Lines that say what a run would take."""
+def estimate_lines(estimate: Estimate, time_budget: float | None) -> Iterator[str]:
+    """Yield lines on the time, memory and settings that a run would take."""
     how = estimate.execution
     pace = estimate.iteration_seconds
     each = f"{pace:.1f} s" if pace >= 1 else f"{1000 * pace:.3g} ms"
@@ -32,6 +32,6 @@ def foretelling(estimate: Estimate, time_budget: float | None) -> Iterator[str]:
 
 
 def size(count: int) -> str:
-    """Bytes in GB, MB or kB."""
+    """Return a number of bytes in GB, MB or kB."""
     unit = next((name for name, least in _UNITS.items() if count >= least), "kB")
     return f"{count / _UNITS[unit]:.3g} {unit}"

@@ -16,22 +16,22 @@ Plugins: TypeAlias = Annotated[
     tuple[Path, ...],
     tyro.conf.arg(
         metavar="FILE.py",
-        help="Run this file first, and take the methods that are defined in it; may stand anywhere, and several times.",
+        help="Run this file first and register the methods defined in it; may be repeated, anywhere on the line.",
     ),
 ]
-"""What help says of --plugin, which is taken out of the arguments before they are parsed."""
+"""Help of --plugin, which is removed from the arguments before they are parsed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Computing:
-    """Where and how networks compute."""
+    """Device, precision and compilation."""
 
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "auto"
-    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
+    """Arithmetic of the networks: auto is tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
     compile: Compile = "auto"
-    """torch.compile: auto compiles where the work is long enough to pay for it."""
+    """torch.compile: auto compiles where the work is long enough to repay the compilation."""
 
     def compute(self) -> Compute:
         """Return the argument of `condense`, `evaluate` and others."""
@@ -40,43 +40,43 @@ class Computing:
 
 @dataclass(frozen=True, kw_only=True)
 class ComputingRun(Computing):
-    """Where and how networks compute."""
+    """Device, precision and compilation."""
 
     classes_at_once: Batch | None = None
-    """Classes whose images are compared together: fewer need less memory. By default as many as fit 1 GiB (an eighth
-    of the memory of a GPU). Methods that need all classes in one forward (dm with BatchNorm) take all."""
+    """Classes whose images are compared together: fewer need less memory. By default as many as fit into 1 GiB (an
+    eighth of the memory of a GPU). Methods that need all classes in one forward (dm with BatchNorm) use all."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunControl:
-    """How long a run goes on, how it goes on after that, and what it keeps on the way."""
+    """Time budget, resume, checkpoints, snapshots, logging."""
 
     time_budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
-    """Stop after this time, preparation included, with a valid set, such as 90s, 5m, 1h30m."""
+    """Stop with a valid set after this time, preparation included, such as 90s, 5m, 1h30m."""
     resume: bool = False
-    """Go on with the run in the run directory, if there is one."""
+    """Continue the run in the run directory, if there is one."""
     overwrite: bool = False
     """Replace the run in the run directory."""
     dry_run: bool = False
-    """Say what the whole run would take, time and memory, and write nothing."""
+    """Estimate the time and memory of the whole run, and write nothing."""
     checkpoint_every: Annotated[str, tyro.conf.arg(metavar="TIME")] = "1m"
     """Time between checkpoints."""
     snapshots: Snapshots = 0
-    """Keep the images at the start and at this many iterations, spread evenly up to the last, for `show --process`."""
+    """Save the images at the start and at this many evenly spaced iterations, for `show --process`."""
     log: Annotated[tuple[Literal["tensorboard", "wandb"], ...], tyro.conf.arg(metavar="{tensorboard,wandb} [...]")] = ()
-    """Write loss, speed and images as they come, for TensorBoard in the run directory, or for Weights & Biases."""
+    """Log loss, speed and images during the run, to TensorBoard in the run directory or to Weights & Biases."""
 
     def budget(self) -> float | None:
-        """Seconds that the session may take."""
+        """Return the seconds that the run may take; None without a limit."""
         return seconds("--time-budget", self.time_budget) if self.time_budget else None
 
     def every(self) -> float:
-        """Seconds between checkpoints; 0 after each update."""
+        """Return the seconds between checkpoints; 0 is after each update."""
         return seconds("--checkpoint-every", self.checkpoint_every, Pause)
 
 
 def check_target(flag: str, path: Path | None) -> None:
-    """Check that a file can be written to `path`, before the work that it is to hold is done.
+    """Check that a file can be written to `path`, before the work whose result it will hold.
 
     Raises:
         InputError: there is no such directory, or something is in the way that is no file. The message names `flag`.
@@ -86,11 +86,11 @@ def check_target(flag: str, path: Path | None) -> None:
     if not resolved(path).parent.is_dir():
         raise InputError(f"{flag} {path}: there is no directory {path.parent}")
     if path.exists() and not path.is_file():
-        raise InputError(f"{flag} {path}: that is no file, name another")
+        raise InputError(f"{flag} {path}: this is not a file: name another")
 
 
 def seconds(flag: str, text: str, kind: Any = Seconds) -> float:
-    """Seconds of a text such as 90, 90s, 5m or 1h30m. kind: their range.
+    """Return the seconds of a text such as 90, 90s, 5m or 1h30m, checked against the range `kind`.
 
     Raises InputError, naming the flag, for anything else.
     """

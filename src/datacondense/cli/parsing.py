@@ -22,7 +22,7 @@ from .registry import COMMANDS
 
 PROGRAM = "datacondense"
 _NO_CHOICE = ("", "None", "False")
-"""Defaults that help does not name: its text says what happens without the option."""
+"""Defaults that help leaves out: the text of the option explains the case without it."""
 _PLAINER = {
     r"^Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)": r"\1 \2: must be a whole number",
     r"^Error parsing (\S+): could not convert string to float: (.*)": r"\1 \2: must be a number",
@@ -34,7 +34,7 @@ _PLAINER = {
     ),
     r"^invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*?),?\)\.": r"\2 '\1': must be one of \3",
     r"^Missing value for argument '(.*)'\. Expected 1 values": r"\1: its value is missing",
-    r"^Error parsing \S*__tyro\S*: ": "",
+    r"^Error parsing (?:\S*__tyro\S*|method): ": "",
     r"^Missing from \S+ [^:]*: ": "missing: ",
 }
 """Message of the parser -> our message."""
@@ -120,7 +120,7 @@ def _check_words(arguments: Sequence[str]) -> None:
 
 
 def _help(arguments: Sequence[str]) -> str:
-    """The command line whose help is about `arguments`."""
+    """Return the command line that shows the help for `arguments`."""
     named = [word for word in arguments[:2] if not word.startswith("-")]
     if named[:1] != ["condense"]:
         named = named[:1]
@@ -128,7 +128,7 @@ def _help(arguments: Sequence[str]) -> str:
 
 
 def _reason(box: str) -> str:
-    """What stands below the title of the box that tyro draws around an error, up to a rule, on one line.
+    """Return the text of the box that tyro draws around an error, from its title to the first rule, on one line.
 
     The box has a border of lines where the terminal can show them, and otherwise rules of hyphens only.
     """
@@ -147,12 +147,12 @@ def _is_rule(line: str) -> bool:
 
 def _not_known(word: str, command: Any, helped_by: str) -> InputError:
     if not word.startswith("-"):
-        return InputError(f"{word!r} is one word too many; see `{helped_by}`")
+        return InputError(f"{word!r} is one word too many: see `{helped_by}`")
     return unknown("option", word.partition("=")[0], _flags(command), listed_by=helped_by)
 
 
 def _flags(command: Any) -> Iterator[str]:
-    """The options of a command and of the groups in it."""
+    """Yield the options of a command and of the groups in it."""
     for field in dataclasses.fields(command):
         value = getattr(command, field.name)
         if dataclasses.is_dataclass(value):
@@ -167,10 +167,10 @@ _inside: list[Any] = []
 
 @_registry.struct_rule
 def _with_plain_help(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Fields as tyro has them, but for what their help says: no default where there is none, no line breaks."""
+    """Return the fields of tyro with plain help: no default where there is none, no line breaks."""
     if not dataclasses.is_dataclass(info.type) or info.type in _inside:
         return None
-    _inside.append(info.type)  # tyro's own rule is asked now
+    _inside.append(info.type)  # now tyro's own rule applies
     try:
         spec = ConstructorRegistry.get_struct_spec(info)
     finally:
@@ -186,9 +186,9 @@ def _plain(field: StructFieldSpec) -> StructFieldSpec:
         return None if found is None else " ".join(found.split())
 
     kind: Any = field.type
-    kind, *given = get_args(kind) if get_origin(kind) is Annotated else (kind,)
+    kind, *metadata = get_args(kind) if get_origin(kind) is Annotated else (kind,)
     configured = tyro.conf.arg(help_behavior_hint=_hint, metavar=_optional(kind))
-    return replace(field, type=Annotated[(kind, configured, *given)], helptext=text)
+    return replace(field, type=Annotated[(kind, configured, *metadata)], helptext=text)
 
 
 def _hint(default: str) -> str:
@@ -196,7 +196,7 @@ def _hint(default: str) -> str:
 
 
 def _optional(kind: Any) -> str | None:
-    """The name of the type of what may be left out: INT of `int | None`."""
+    """Return the name of the type of an optional value: INT for `int | None`."""
     kinds = get_args(kind)
     if len(kinds) != 2 or type(None) not in kinds:
         return None

@@ -45,26 +45,26 @@ def real_images(
     which: str,
     validation: bool = False,
 ) -> tuple[ImageSet, ImageSet]:
-    """Training and test images that the first of `sets`, read from `paths`, says it was made from.
+    """Return the training and test images that the first of `sets`, read from `paths`, was made from.
 
     data, reading: where they are instead, and how they are read. which: the images that are needed, in words.
     validation: give the training images that were held out in place of the test images. A warning
-    names each set that was made from others. Raises InputError when the set does not say and `data` is not given, and
-    DataNotFound when they are no longer where it says.
+    names each set that was made from others. Raises InputError when the set does not record its source and `data` is
+    None, and DataNotFound when the images are no longer there.
     """
     recorded = dict(sets[0].provenance.source)
     if data and _kind(data) != _kind(str(recorded.get("source"))):
         recorded = {}  # how those images are read is of no use to others
     record = {**recorded, **({"source": data} if data else {})}
     if not record:
-        raise InputError(f"{paths[0]} does not say what it was made from: name the {which} images by --data")
-    source = replace(DataSource.from_json(record | _given(reading)), validation=validation)
+        raise InputError(f"{paths[0]} does not record its source: name the {which} images by --data")
+    source = replace(DataSource.from_json(record | _non_default(reading)), validation=validation)
     if validation and not source.hold_out:
         raise InputError(f"{paths[0]} was made from all training images: condense with --hold-out 0.1")
     try:
         train, test = read(source)
     except DataNotFound as error:
-        if data or reading.data_dir:  # named just now, and not by what the set says
+        if data or reading.data_dir:  # named on the command line, not by the set
             raise
         where = source.source + (f" in {source.data_dir}" if source.data_dir else "")
         raise DataNotFound(
@@ -78,10 +78,10 @@ def real_images(
     return train, test
 
 
-def _given(options: ReadOptions) -> dict[str, Any]:
+def _non_default(options: ReadOptions) -> dict[str, Any]:
     """Return the options that are on the command line, by name."""
-    given = ((field.name, getattr(options, field.name), field.default) for field in fields(options))
-    return {name: value for name, value, default in given if value is not default}  # `--hold-out 0.0` is another zero
+    values = ((field.name, getattr(options, field.name), field.default) for field in fields(options))
+    return {name: value for name, value, default in values if value is not default}  # `--hold-out 0.0` is another zero
 
 
 def _kind(source: str) -> str:

@@ -1,4 +1,4 @@
-"""Settings of methods as NAME=VALUE, where a command runs several methods and cannot have a flag for each."""
+"""Settings of methods as NAME=VALUE, for commands that run several methods."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from ..utils.errors import InputError, unknown
 
 
 def with_settings(names: Sequence[str], pairs: Sequence[str], **common: Any) -> dict[str, Method]:
-    """The methods of these names, with `common` settings and those in `pairs`.
+    """Return the methods of these names, with `common` settings and those in `pairs`.
 
     A pair is METHOD.SETTING=VALUE, or SETTING=VALUE for all methods that have that setting. Raises InputError for a
     method, a setting or a value that is not known.
     """
-    given: dict[str, dict[str, Any]] = {name: dict(common) for name in names}
+    options: dict[str, dict[str, Any]] = {name: dict(common) for name in names}
     kinds = {name: _kinds(name) for name in names}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -23,27 +23,27 @@ def with_settings(names: Sequence[str], pairs: Sequence[str], **common: Any) -> 
         method, dot, setting = key.rpartition(".")
         if dot and method not in names:
             raise unknown("method", method, names)
-        asked = [method] if dot else names
-        having = [name for name in asked if setting in kinds[name]]
+        targets = [method] if dot else names
+        having = [name for name in targets if setting in kinds[name]]
         if not having:
-            raise unknown("setting", setting, sorted({one for name in asked for one in kinds[name]}))
+            raise unknown("setting", setting, sorted({one for name in targets for one in kinds[name]}))
         for name in having:
-            given[name][setting] = _value(pair, value, kinds[name][setting])
-    for name, settings in given.items():
+            options[name][setting] = _value(pair, value, kinds[name][setting])
+    for name, settings in options.items():
         missing = [one for one in kinds[name] if one not in defaults(name) and one not in settings]
         if missing:
             raise InputError(f"{name} needs a value of {missing[0]}: give --set {name}.{missing[0]}=VALUE")
-    return {name: METHODS[name](**settings) for name, settings in given.items()}
+    return {name: METHODS[name](**settings) for name, settings in options.items()}
 
 
 def _kinds(name: str) -> dict[str, Any]:
-    """The settings of a method and their types."""
+    """Return the settings of a method and their types."""
     types = get_type_hints(method_class(name))
     return {field.name: types[field.name] for field in dataclasses.fields(METHODS[name]) if field.init}
 
 
 def _value(pair: str, text: str, kind: Any) -> Any:
-    """`text` as a value of a setting's type: a number, true or false, None where that may be, or the text itself."""
+    """Return `text` as a value of a setting's type: a number, a truth value, None where allowed, or the text."""
     kinds = set(get_args(kind) or (kind,))
     if type(None) in kinds and text == "None":
         return None

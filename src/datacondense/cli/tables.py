@@ -1,4 +1,4 @@
-"""Tables that lose nothing in a narrow terminal: columns go into further tables, and long names are folded."""
+"""Tables that stay complete in a narrow terminal: columns move to further tables, long names are folded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _LEAST = 8  # characters of a name that are not folded
 def show_table(table: Table) -> None:
     """Print a table, whole, however narrow the terminal is; elsewhere as wide as the table wants to be.
 
-    In a terminal that is too narrow the columns are parted among several tables, each with the first column. A name
+    In a terminal that is too narrow the columns are split among several tables, each with the first column. A name
     that is wider than its column becomes a number, which a line below the table explains.
 
     Args:
@@ -38,7 +38,7 @@ def show_table(table: Table) -> None:
 @final
 @dataclass(frozen=True)
 class _Part:
-    """A column as it is shown."""
+    """A column as it is printed."""
 
     heading: str
     cells: Sequence[str]
@@ -47,13 +47,13 @@ class _Part:
 
 @final
 class _Legend:
-    """What is too long for its column, by the number that stands there for it."""
+    """Numbers in place of texts that are too long for their column."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
     def short(self, text: str, width: int) -> str:
-        """The text where its words fit the width, and otherwise a number."""
+        """Return the text if its words fit the width, otherwise its number."""
         if _longest_word(text) <= width:
             return text
         if text not in self.texts:
@@ -62,12 +62,12 @@ class _Legend:
 
 
 def _show_parts(table: Table, room: int) -> None:
-    """Print the columns of a table in parts that have `room` characters, and what they cannot hold as lines."""
+    """Print the columns of a table in parts of `room` characters, and texts too long for them as lines below."""
     if table.title:
         print_line(str(table.title))
     headings = [printable(str(column.header)) for column in table.columns]
     columns = [[printable(str(cell)) for cell in column.cells] for column in table.columns]
-    most = max(room - 2 * _BORDER - _LEAST, 1)  # of a column beside the first
+    most = max(room - 2 * _BORDER - _LEAST, 1)  # of a column next to the first
     rows = list(zip(headings, columns, strict=True))
     least = max((_least(heading, cells, most) for heading, cells in rows[1:]), default=-_BORDER)
     first = max(min(max(map(cell_len, [headings[0], *columns[0]])), room - 2 * _BORDER - least), 1)
@@ -89,7 +89,7 @@ def _show_parts(table: Table, room: int) -> None:
 
 
 def _least(heading: str, cells: Sequence[str], most: int) -> int:
-    """The width at which no number of a column is folded, nor a word of its heading, as far as there is room."""
+    """Return the width at which no number of a column and no word of its heading is folded, if there is room."""
     words = [_longest_word(heading)] if _longest_word(heading) <= _WORD else []
     body = [cell_len(cell) if cell_len(cell) <= _WORD else min(_longest_word(cell), _WORD) for cell in cells]
     return max(min(max([*words, *body], default=1), most), 1)
@@ -100,7 +100,7 @@ def _longest_word(text: str) -> int:
 
 
 def _groups(parts: Sequence[_Part], room: int) -> Iterator[list[_Part]]:
-    """Columns that have room beside each other, in order; one at least in each group."""
+    """Yield the columns that fit side by side, in order; at least one in each group."""
     group: list[_Part] = []
     left = room
     for part in parts:

@@ -134,13 +134,13 @@ def per_class(names: Sequence[str], score: Scores, arch: str) -> Figure:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Names as there is room for them beside a figure; the tables of a page have them whole."""
+    """Return names cut to the room beside a figure; the tables of a page have them whole."""
     names = list(map(printable, names))
     return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
 
 
 def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure:
-    """Of the test images of a class, a row, the percentage that was taken for each class."""
+    """Draw the confusion matrix: of the test images of each class (row), the percentage predicted as each class."""
     table = np.array(counts, dtype=float)
     shares = 100 * table / np.maximum(table.sum(1, keepdims=True), 1)
     side = 1.4 + min(0.36 * len(names), 4.6)
@@ -156,7 +156,7 @@ def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure:
                 colour = "white" if shares[row, column] > 50 else "black"
                 place = {"ha": "center", "va": "center", "fontsize": 7}
                 axes.text(column, row, f"{shares[row, column]:.0f}", color=colour, **place)
-    axes.set_xlabel("taken for")
+    axes.set_xlabel("predicted class")
     axes.set_ylabel("class")
     figure.colorbar(shown, label="% of the class", shrink=0.8)
     return figure

@@ -1,4 +1,4 @@
-"""The command line that makes a run again."""
+"""The command line that repeats a run."""
 
 import shlex
 from typing import Any
@@ -8,15 +8,14 @@ from ..methods import METHODS, defaults
 from ..synthetic.provenance import Provenance
 
 _COMPUTE = Compute().to_json()
-"""What is asked by default."""
+"""Defaults of the options of computing."""
 
 
 def command(made: Provenance) -> str | None:
-    """`datacondense condense ...` that gives the set with the provenance `made` again.
+    """Return the `datacondense condense ...` that repeats the run with the provenance `made`.
 
-    None where this cannot be said: of imported sets and those made step by step, where settings, ipc or seed are not
-    recorded, of methods that are not here and come from no file, of a setting that no option gives, of data without a
-    source.
+    None where there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
+    for methods that are neither registered nor in a file, settings without an option, and data without a source.
     """
     method, source, plugin = made.method, made.source, made.plugin.get("file")
     if not source or made.steps or not made.settings or made.ipc is None or made.seed is None:
@@ -28,16 +27,16 @@ def command(made: Provenance) -> str | None:
     if flags.pop("min_per_class", None):
         flags["drop_small_classes"] = True
     flags["ipc"] = made.ipc
-    given = made.settings
+    settings = made.settings
     usual = defaults(str(method)) if method in METHODS else {}
-    said = [name for name in usual or given if name in given and (name not in usual or given[name] != usual[name])]
-    flags |= {name: given[name] for name in said}
+    changed = [n for n in usual or settings if n in settings and (n not in usual or settings[n] != usual[n])]
+    flags |= {name: settings[name] for name in changed}
     flags["seed"] = made.seed
     flags |= {name: value for name, value in _compute(made).items() if value != _COMPUTE[name]}
     for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"
         if value is False and usual.get(name) is True:
-            return None  # there is no option that says so
+            return None  # no option sets it
         if isinstance(value, list | tuple):
             words += [flag, *(shlex.quote(str(one)) for one in value)]
         elif value is not None and value is not False:

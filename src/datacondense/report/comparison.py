@@ -1,4 +1,4 @@
-"""What is told of several runs together."""
+"""The comparison of several runs."""
 
 import math
 from collections import Counter
@@ -17,11 +17,11 @@ from .run_names import labels
 from .words import accuracy
 
 Draw = Callable[[str, charts.Chart], Markup]
-"""Makes a figure part of the page, under a name of its own, and keeps it for a file."""
+"""Adds a figure to the page under its own name, and to the files."""
 
 
 def compare(runs: Sequence[Run], chart: Draw) -> list[dict[str, Any]]:
-    """Figures over all runs that have scores."""
+    """Return the figures over all runs that have scores."""
     tested = {run.name: run.scores[CONDENSED] for run in runs if CONDENSED in run.scores}
     if not tested:
         return []
@@ -29,7 +29,7 @@ def compare(runs: Sequence[Run], chart: Draw) -> list[dict[str, Any]]:
     several = len(archs) > 1
     found = [
         {
-            "title": "Which networks learn from which set" if several else "Test accuracy",
+            "title": "Accuracy by set and network" if several else "Test accuracy",
             "alt": "; ".join(f"{name}: {_in_words(score)}" for name, score in tested.items()),
             "svg": chart("accuracy", partial(figures.heat_map if several else figures.bars, tested)),
         }
@@ -70,7 +70,7 @@ def compare(runs: Sequence[Run], chart: Draw) -> list[dict[str, Any]]:
 
 
 def _over_ipc(runs: Sequence[Run], arch: str) -> dict[str, list[tuple[int, float, float]]]:
-    """Name of a line -> images per class, mean and deviation in percent. Sets that differ by their seed are one point.
+    """Return the lines: name -> images per class, mean and deviation in percent. Seeds are averaged into a point.
 
     A line is a method; where there are several kinds of a method with as many images, each kind is a line.
     """

@@ -1,4 +1,4 @@
-"""What a set takes to store: every byte of it, beside what its images would take as pixels."""
+"""The bytes of a stored set, and of the same images as pixels."""
 
 from dataclasses import dataclass
 from typing import final
@@ -24,22 +24,22 @@ class Footprint:
     uint8: int
     """Of all images as 8-bit pixels, for comparison."""
     png: int
-    """Of all images as a PNG file each, for comparison; 0 where that was not asked for."""
+    """Of all images as a PNG file each, for comparison; 0 where that was not measured."""
 
     @property
     def total(self) -> int:
-        """Everything that is stored but the header."""
+        """All stored bytes except the header."""
         return self.images + self.shared + self.labels
 
     @property
     def pays_from(self) -> int | None:
-        """Images from which on a generator and latents take less than PNG files of them; None if never."""
+        """The number of images from which a generator and latents are smaller than PNG files; None if never."""
         saved = (self.png - self.images) / self.count
         return int(self.shared / saved) + 1 if saved > 0 else None
 
 
-def of_set(synthetic: SyntheticSet, *, png: bool = True) -> Footprint:
-    """What a set takes as `save` stores it. png: find out what PNG files would take, which encodes every image."""
+def measure(synthetic: SyntheticSet, *, png: bool = True) -> Footprint:
+    """Return the bytes of a set as `save` stores it. png: also measure PNG files, which encodes every image."""
     tensors = synthetic.tensors()
     own = tensors["latents" if synthetic.generated else "images"]
     labels = tensors["labels"]

@@ -1,4 +1,4 @@
-"""The page: what stands in it, and writing it."""
+"""The HTML page about runs."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..utils.text import file_name, printable
 from . import charts, pictures
 from .comparison import compare
 from .reading import CONDENSED, RANDOM, WHOLE, Run
-from .run_names import of_paths
+from .run_names import path_names
 from .section import published, section, took
 from .words import accuracy, size
 
@@ -21,15 +21,23 @@ from .words import accuracy, size
 def write_report(
     runs: str | Path | Sequence[str | Path], out: str | Path, *, figures_in: str | Path | None = None
 ) -> list[Path]:
-    """Write an HTML page about `runs` to `out`, and its figures as SVG and PNG into `figures_in`; what was written.
+    """Write an HTML page about runs, from the files in their directories alone. The page loads nothing.
 
-    Nothing is read but the files in the run directories, and nothing is loaded by the page. Raises InputError for
-    directories without a set, and for what is damaged in them.
+    Args:
+        runs: one run directory, or several to compare.
+        out: HTML file to write.
+        figures_in: directory for the figures as SVG and PNG; None writes none.
+
+    Returns:
+        The written files, the page first.
+
+    Raises:
+        InputError: a directory has no set, or a file in it is damaged.
     """
     if not runs:
         raise InputError("name a run: datacondense report RUN")
     paths = [named(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
-    names = of_paths(paths)
+    names = path_names(paths)
     read = [Run.at(path, name) for path, name in zip(paths, names, strict=True)]
     drawn: dict[str, charts.Chart] = {}
 
@@ -68,7 +76,7 @@ def write_report(
 
 
 def _file_names(identities: Iterable[str]) -> dict[str, str]:
-    """A name for the files of each figure: a network's name, which is a part of it, may be any text."""
+    """Return a file name for each figure; it contains the name of a network, which may be any text."""
     names: dict[str, str] = {}
     for identity in identities:
         name, again = file_name(identity), 1
@@ -85,7 +93,7 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 def _alike(runs: Sequence[Run]) -> bool:
-    """Whether all networks of one kind trained for as long under one augmentation, but those on the whole set."""
+    """Return whether all networks of one kind, except on the whole set, had the same epochs and augmentation."""
     recipes: dict[str, set[tuple[int, str]]] = {}
     for score in (run.scores[kind] for run in runs for kind in (CONDENSED, RANDOM) if kind in run.scores):
         for arch in score.accuracy:
@@ -95,14 +103,14 @@ def _alike(runs: Sequence[Run]) -> bool:
 
 
 def _summary(run: Run) -> list[dict[str, str]]:
-    """A row for each network that learned the set; one where there is none."""
-    of_real, kept = run.made.real_images, run.storage
+    """Return a row for each evaluated network; one row where there is none."""
+    of_real, stored = run.made.real_images, run.storage
     common = {
         "run": run.name,
         "method": str(run.made.method),
         "images": f"{len(run.synthetic):,}",
         "share": f"{100 * len(run.synthetic) / of_real:.2g} % of {of_real:,}" if of_real else "",
-        "bytes": size(kept.total),
+        "bytes": size(stored.total),
         "seconds": took(run),
     }
     archs = list(dict.fromkeys(arch for score in run.scores.values() for arch in score.accuracy))

@@ -1,4 +1,4 @@
-"""How a run made its images: those of its snapshots side by side, and as an animation."""
+"""The images of a run over its iterations: snapshots side by side, and as an animation."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ def process_frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], co
             raise InputError(f"{path} is not of the set in {run}: condense again with --snapshots 10 --overwrite")
         frames[snapshot.iteration] = choose(snapshot.images)
     if synthetic.provenance.iterations_done is None:
-        raise InputError(f"the set in {run} does not tell at which iteration it is: it was not made by a run")
+        raise InputError(f"the set in {run} has no iteration recorded: it was not made by a run")
     frames[synthetic.provenance.iterations_done] = choose(synthetic.spec.pixels(synthetic.images))
     return dict(sorted(frames.items()))
 
@@ -77,12 +77,12 @@ def draw_strip(frames: Mapping[int, Sequence[Tensor]], spec: Spec, chosen: Seque
 
 
 def _most(frames: Mapping[int, Sequence[Tensor]]) -> int:
-    """Images of the class that has most."""
+    """Return the images of the largest class."""
     return max(map(len, next(iter(frames.values()))))
 
 
 def _write_animation(path: Path, pictures: Sequence[Image.Image]) -> None:
-    """As GIF. Grey pictures keep every pixel; of colours the nearest of 256, so that no enlarged pixel is dithered."""
+    """Return a GIF. Grey pictures keep every pixel; colours become the nearest of 256, so that no pixel is dithered."""
     frames = [
         picture if picture.mode == "L" else picture.quantize(256, dither=Image.Dither.NONE) for picture in pictures
     ]

@@ -1,4 +1,4 @@
-"""What the files of a run say: nothing else goes into a report."""
+"""The files of a run, the only source of a report."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,14 +32,14 @@ class Run:
 
     path: Path
     name: str
-    """What tells it apart from the others of the report."""
+    """Name that is unique in the report."""
     synthetic: SyntheticSet
 
     @staticmethod
     def at(path: Path, name: str) -> "Run":
         """Read a run directory."""
         if not path.is_dir():
-            raise InputError(f"{path} is no run directory: name one that `datacondense condense` has written")
+            raise InputError(f"{path} is not a run directory: name one that `datacondense condense` has written")
         return Run(path, name, load_set(path))
 
     @property
@@ -79,29 +79,29 @@ class Run:
                 )
 
     def _reproduced(self) -> list[Scores]:
-        """What `reproduce` has left."""
+        """Return the scores that `reproduce` has written."""
         path = self.path / EVALUATION
         if not path.exists():
             return []
         place = f"{path} is damaged: it is no score of `evaluate`"
-        kept = check(read_json(path), dict[str, Any], place)
-        return [from_json(kept.get("scores"), place)]
+        record = check(read_json(path), dict[str, Any], place)
+        return [from_json(record.get("scores"), place)]
 
     @cached_property
     def process(self) -> list[tuple[int, float, Scores]]:
-        """Iteration, seconds since the start, and what networks learn from the images as they were then."""
+        """Iteration, seconds since the start, and scores of each snapshot."""
         path = self.path / PROCESS
         took = {iteration: seconds for iteration, _, seconds in self.log}
         place = f"{path} is damaged: no scores of `evaluate --process`"
-        entries = read_json(path) if path.exists() else []
-        kept = check(entries, list[ProcessEntry], place)
-        found = [(entry["iteration"], from_json(entry["scores"], place)) for entry in entries]
-        if len({tuple(entry.scores.accuracy) for entry in kept}) > 1:
-            raise DamagedFile(f"{place}: its entries are of different networks")
+        records = read_json(path) if path.exists() else []
+        entries = check(records, list[ProcessEntry], place)
+        found = [(record["iteration"], from_json(record["scores"], place)) for record in records]
+        if len({tuple(entry.scores.accuracy) for entry in entries}) > 1:
+            raise DamagedFile(f"{place}: its entries have different networks")
         return [(iteration, took.get(iteration, 0.0), scores) for iteration, scores in found]
 
     def _kind(self, score: Scores) -> str | None:
-        """What was trained on; None for another set, or random images of another number."""
+        """Return what was trained on; None for another set, or another number of random images."""
         if score.tested_on != "test":
             return None
         if is_of(score, self.synthetic):
@@ -114,18 +114,18 @@ class Run:
 
     @cached_property
     def storage(self) -> footprint.Footprint:
-        """What the set takes; as PNG files too if it has few images."""
-        return footprint.of_set(self.synthetic, png=len(self.synthetic) <= _ENCODED)
+        """Bytes of the set; also of PNG files if it has few images."""
+        return footprint.measure(self.synthetic, png=len(self.synthetic) <= _ENCODED)
 
     @cached_property
     def neighbours(self) -> dict[int, Tensor]:
         """Position in the set -> the nearest real image, uint8 (C, H, W), where it is known."""
-        kept = pictures.load_neighbours(self.synthetic, self.path / pictures.NEIGHBOURS_FILE)
-        return {} if kept is None else dict(zip(kept[0].tolist(), kept[1], strict=True))
+        neighbours = pictures.load_neighbours(self.synthetic, self.path / pictures.NEIGHBOURS_FILE)
+        return {} if neighbours is None else dict(zip(neighbours[0].tolist(), neighbours[1], strict=True))
 
     @cached_property
     def has_process(self) -> bool:
-        """Whether there are snapshots of how the images came about."""
+        """Whether the run has snapshots."""
         return bool(snapshots.paths(self.path))
 
 

@@ -1,4 +1,4 @@
-"""Short names that tell sets apart."""
+"""Short unique names of sets and runs."""
 
 import json
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from ..utils.paths import resolved
 
 
 def labels(made: Sequence[Provenance]) -> list[str]:
-    """A short name for each provenance: the method; arch and ipc where they differ; of the rest what tells them apart.
+    """Return short names: the method, arch and ipc where they differ, and of the rest what makes names unique.
 
-    Sets that differ by their seed only have the same name.
+    Sets that differ only in the seed share a name.
     """
     facts = []
     for one in made:
@@ -47,11 +47,11 @@ def labels(made: Sequence[Provenance]) -> list[str]:
 
 
 def _short(text: Any) -> str | None:
-    """The beginning of a fingerprint."""
+    """Return the beginning of a fingerprint."""
     return None if text is None else str(text)[:8]
 
 
-def of_paths(paths: Sequence[Path]) -> list[str]:
-    """A name for each run: that of its directory or file where this tells them apart, else the whole path."""
+def path_names(paths: Sequence[Path]) -> list[str]:
+    """Return the name of each run's directory or file where these are unique, else the whole paths."""
     short = [resolved(path).name for path in paths]
     return short if len(set(short)) == len(paths) else [str(path) for path in paths]

@@ -1,4 +1,4 @@
-"""What is told of one run."""
+"""The section of the page on one run."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,7 +21,7 @@ _GAP = 7  # CSS pixels between two images
 
 
 def section(run: Run, index: int, images: list[pictures.OfClass], chart: Draw) -> dict[str, Any]:
-    """What is told of one run."""
+    """Return the variables of the template for one run."""
     key = f"run{index + 1}"
     width, height = pictures.shown_size(run)
     tested_on, learned = _learned(run, key, chart)
@@ -55,7 +55,7 @@ def _loss(run: Run, key: str, chart: Draw) -> list[tuple[str, Markup]]:
 
 
 def _learned(run: Run, key: str, chart: Draw) -> tuple[str, list[tuple[str, Markup]]]:
-    """What networks learn from the images on the way, and which images they were tested on."""
+    """Return the images tested on, and figures of the accuracy at the snapshots."""
     if not run.process:
         return "", []
     iterations, seconds, scores = zip(*run.process, strict=True)
@@ -75,7 +75,7 @@ def _over_both(
     chart: Draw,
     draw: Callable[[Sequence[float], str], Figure],
 ) -> list[tuple[str, Markup]]:
-    """What it is drawn over, and the figure: over iterations and over time."""
+    """Return the figure over iterations and over time, each with the name of its axis."""
     return [
         ("iterations", chart(f"{name}-iterations", partial(draw, iterations, "iteration"))),
         ("time", chart(f"{name}-time", partial(draw, seconds, "seconds"))),
@@ -83,7 +83,7 @@ def _over_both(
 
 
 def _classes(run: Run, key: str, chart: Draw) -> list[dict[str, Any]]:
-    """For each network that learned the set, how well it knows each class, and what it takes for what."""
+    """Return accuracies by class and the confusion matrix of each evaluated network."""
     own, names = run.scores.get(CONDENSED), run.synthetic.spec.class_names
     if own is None:
         return []
@@ -102,14 +102,15 @@ def _classes(run: Run, key: str, chart: Draw) -> list[dict[str, Any]]:
 
 
 def _facts(run: Run) -> dict[str, str]:
-    made, kept = run.made, run.storage
+    made, stored = run.made, run.storage
     versions = made.versions
     iterations = made.settings.get("iterations")
     facts = {
         "method": str(made.method),
         "data": str(made.data),
         "images": f"{len(run.synthetic):,}, {run.synthetic.per_class} per class",
-        "stored": f"{size(kept.total)} ({kept.form})" + (f"; as PNG files {size(kept.png)}" if kept.png else ""),
+        "stored": f"{size(stored.total)} ({stored.form})"
+        + (f"; as PNG files {size(stored.png)}" if stored.png else ""),
         "iterations": "" if iterations is None else f"{made.iterations_done} of {iterations}",
         "time": took(run),
         "status": "" if run.status in ("", "complete") else run.status,
@@ -150,7 +151,7 @@ def _class_rows(names: Sequence[str], score: Scores, arch: str) -> list[tuple[st
 
 
 def _settings(run: Run) -> list[dict[str, Any]]:
-    """Every setting with what it is by default, of methods that are here."""
+    """Return every setting; for registered methods also its default where it differs."""
     usual = defaults(str(run.made.method)) if run.made.method in METHODS else {}
     return [
         {"name": name, "value": str(value), "usual": str(usual[name]) if usual.get(name, value) != value else None}
@@ -159,12 +160,12 @@ def _settings(run: Run) -> list[dict[str, Any]]:
 
 
 def published(run: Run) -> str:
-    """The accuracies that an imported set came with."""
+    """Return the accuracies that an imported set came with."""
     return ", ".join(
         f"{arch} {accuracy(one.values)} ({one.how})" for arch, one in known_accuracies(run.synthetic).items()
     )
 
 
 def took(run: Run) -> str:
-    """How long condensing took; empty where it is not known."""
+    """Return the duration of condensing; empty where it is not known."""
     return "" if run.synthetic.seconds is None else duration(run.synthetic.seconds)

@@ -1,4 +1,4 @@
-"""Numbers in the words of a page."""
+"""Numbers as text for a page."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from ..utils.text import percent_mean_std
 
 
 def accuracy(values: Sequence[float | None]) -> str:
-    """Mean and sample standard deviation in percent; empty where there is none."""
+    """Return mean and sample standard deviation in percent; empty where there is none."""
     return percent_mean_std(values, separator=" ± ")
 
 
 def size(count: int) -> str:
-    """A number of bytes, in words."""
+    """Return a number of bytes in MB or kB."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

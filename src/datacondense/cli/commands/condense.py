@@ -27,7 +27,7 @@ from ...utils.text import file_name
 from ...utils.timing import duration
 from ..console import print_line
 from ..display import RunDisplay
-from ..dry_run import foretelling
+from ..dry_run import estimate_lines
 from ..options import ComputingRun, Plugins, RunControl
 from ..reading import read
 from .report import report_on
@@ -43,8 +43,8 @@ class Condense(Generic[M]):
     data: Annotated[str, tyro.conf.arg(metavar="DATA")] = "digits"
     """What to condense: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
     drop_small_classes: bool = False
-    """Leave out classes with fewer training images than --ipc. Otherwise dc, dsa, dm and it-gan make as many of these
-    all the same, and methods that choose images keep all there are."""
+    """Leave out classes with fewer training images than --ipc. Otherwise dc, dsa, dm and it-gan make --ipc images of
+    these classes all the same, and methods that select images take all that there are."""
     ipc: Images = 10
     """Synthetic images of each class."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -69,8 +69,8 @@ class Condense(Generic[M]):
         out = self.out or Path("runs") / file_name(f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}")
         budget, every = self.session.budget(), self.session.every()
         if self.session.dry_run:
-            # alone, as others would disturb it
-            all_processes().agreed(lambda: self._foretell(train, out, budget, start))
+            # in one process: others would disturb the timing
+            all_processes().agreed(lambda: self._estimate(train, out, budget, start))
             return
         with alone(out, all_processes()):
             self._condense(
@@ -86,14 +86,14 @@ class Condense(Generic[M]):
         budget: float | None,
         every: float,
     ) -> None:
-        """Condense `train` into `out`, say what came of it, and report."""
+        """Condense `train` into `out`, print a summary, and write the report."""
         live = self._live(out)
         with ExitStack() as stack:
             for one in live:
                 stack.enter_context(one)
             display = RunDisplay(f"{method_name(self.method)} {train.spec.name} ipc {self.ipc}", time_budget=budget)
             stack.enter_context(display)
-            asked = stack.enter_context(stop_signals())
+            stop = stack.enter_context(stop_signals())
             result = condense(
                 self.method,
                 train,
@@ -115,18 +115,18 @@ class Condense(Generic[M]):
             f"{len(result)} images from {len(train)} in {duration(took)}, "
             f"{done} of {self.method.iterations} iterations: {out}"
         )
-        goes_on = "stopped early with a valid set; the same command with --resume goes on"
+        resumable = "stopped early with a valid set; the same command with --resume continues"
         stopped = done < self.method.iterations
-        if stopped and asked.signal is None:
-            print_line(goes_on)
+        if stopped and stop.signal is None:
+            print_line(resumable)
         if all_processes().leads:
             report_on([out], out)
         print_line(f"next: datacondense evaluate {shlex.quote(str(out))}")
-        if stopped and asked.signal is not None:
-            raise Stopped(goes_on, asked.signal)
+        if stopped and stop.signal is not None:
+            raise Stopped(resumable, stop.signal)
 
     def _live(self, out: Path) -> list[Live]:
-        """What --log asks for. Raises InputError, on all processes, where the one that writes cannot."""
+        """Return the loggers of --log. Raises InputError, on all processes, if the writing one cannot log."""
         live = [LIVE[name](out) for name in dict.fromkeys(self.session.log)]
 
         def check() -> None:
@@ -136,11 +136,13 @@ class Condense(Generic[M]):
         all_processes().agreed(check)
         return live
 
-    def _foretell(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
-        foretold = estimate(self.method, train, self.ipc, seed=self.seed, start=start, compute=self.computing.compute())
+    def _estimate(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
+        estimated = estimate(
+            self.method, train, self.ipc, seed=self.seed, start=start, compute=self.computing.compute()
+        )
         if all_processes().size > 1:
             print_line("for one process; several share the work")
-        for line in foretelling(foretold, budget):
+        for line in estimate_lines(estimated, budget):
             print_line(line)
-        taken = RunDirectory(out).occupied()
-        print_line(f"would be written to {out}" + (", which holds files of a run already" if taken else ""))
+        occupied = RunDirectory(out).occupied()
+        print_line(f"would be written to {out}" + (", which already holds files of a run" if occupied else ""))

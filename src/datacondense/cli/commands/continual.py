@@ -30,7 +30,7 @@ from ..tables import show_table
 
 FIGURE = "continual.png"
 _NAMED = re.compile(r"cl_(?:res_)?(?P<method>[^_]+)_[^_]+_.+?_\d+ipc_(?P<steps>\d+)steps")
-"""What the authors name a file of continual learning, such as cl_DM_CIFAR100_ConvNet_20ipc_5steps_seed0.pt."""
+"""The authors' file names of continual learning, such as cl_DM_CIFAR100_ConvNet_20ipc_5steps_seed0.pt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,24 +38,24 @@ class Continual:
     """Learn classes step by step on a memory of a few images of each, and compare memories.
 
     At each step the memory gets images of the new classes, made from these classes' own images; fresh networks are
-    trained on the whole memory and tested on all classes seen. What is done stays done: the same command goes on.
+    trained on the whole memory and tested on all classes seen. Finished parts are kept: the same command continues.
     """
 
     data: str = "digits"
     """What to learn: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
     memory: tuple[str, ...] = ("random", "dm")
-    """What makes the memory: methods of `datacondense list methods`; or files of the authors, or directories of them or
-    of imported ones, a file for each order of the classes."""
+    """Memories to compare: methods of `datacondense list methods`, files of the authors, or directories of these or of
+    imported files, one for each order of the classes."""
     set: tuple[str, ...] = ()
-    """Settings of these methods, such as iterations=400 or dm.lr=10: of all that have it, or of one."""
+    """Settings of these methods, such as iterations=400 (of all that have it) or dm.lr=10 (of one)."""
     plugin: Plugins = ()
     scenario: Scenario = field(default_factory=Scenario)
     beside: tuple[Path, ...] = ()
-    """Directories of earlier runs of this command whose memories go into the table and the figure too."""
+    """Directories of earlier runs of this command whose memories are added to the table and the figure."""
     out: Path | None = None
     """Directory to write; by default runs/continual-DATA-STEPSx-perN."""
     overwrite: bool = False
-    """Make everything anew."""
+    """Discard finished parts and start again."""
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 
@@ -64,7 +64,7 @@ class Continual:
             raise InputError("name at least one memory by --memory")
         before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
         if len({file_name(_label(name)) for name in self.memory}) < len(self.memory):
-            raise InputError("--memory names two memories alike: name each once")
+            raise InputError("--memory names the same memory twice: name each once")
         for name in self.memory:
             if name not in METHODS and not Path(name).exists() and (Path(name).suffix or len(Path(name).parts) > 1):
                 raise InputError(f"--memory {name}: there is no such file")
@@ -108,7 +108,7 @@ def learn(
     name: str | None = None,
     **options: Any,
 ) -> Mapping[str, Any]:
-    """`learn_continually` with a display."""
+    """Run `learn_continually` with a progress display."""
     with RunDisplay(name or "continual") as display:
 
         def on_epoch(done: float, total: float) -> None:
@@ -132,7 +132,7 @@ def show(records: Mapping[str, Mapping[str, Any]], figure: Path) -> None:
 
 
 def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row for each number of classes seen, a column for each memory: test accuracy in percent."""
+    """Return a table of test accuracies in percent: a row for each number of classes seen, a column for each memory."""
     counts = {name: f"{len(one['accuracy'])} x {len(one['accuracy'][0][0])}" for name, one in records.items()}
     alike = len(set(counts.values())) == 1
     over = f"n = {next(iter(counts.values()))}" if alike else "n ="
@@ -157,13 +157,13 @@ def _percent(mean: float, std: float | None) -> str:
 
 
 def _records(place: Path) -> Sequence[Path]:
-    """The records in a directory of this command, or the one that is named."""
+    """Return the records in a directory of this command, or the named record."""
     found = sorted(path.parent for path in place.glob("*/continual.json"))
     return found or [place]
 
 
 def _place(path: Path) -> str:
-    """A name for the memory of an earlier run: its own directory and that of the run."""
+    """Return a name for the memory of an earlier run: its own directory and that of the run."""
     path = path if path.is_dir() else path.parent
     return f"{path.name} ({path.absolute().parent.name})"
 
@@ -177,9 +177,9 @@ def _label(name: str) -> str:
 
 
 def _given(path: Path, train: ImageSet, steps: int) -> list[SyntheticSet]:
-    """The finished memories in a file of the authors, or in a directory of such files or of imported ones.
+    """Return the finished memories in a file of the authors, or in a directory of such or of imported files.
 
-    Of the files that the authors name by a number of steps those of `steps` are taken.
+    Files that the authors name by a number of steps are read if that is `steps`.
     """
     files = _of_steps(sorted(path.glob("*.pt")), path, steps) if path.is_dir() else [path]
     if path.is_dir() and not files:
@@ -198,7 +198,7 @@ def _given(path: Path, train: ImageSet, steps: int) -> list[SyntheticSet]:
 
 
 def _of_steps(files: Sequence[Path], folder: Path, steps: int) -> list[Path]:
-    """The files of one method in `steps` steps. Raises InputError where there are several methods or other steps."""
+    """Return the files of one method in `steps` steps. Raises InputError for several methods or other steps."""
     named = {file: match for file in files if (match := _NAMED.match(file.name))}
     found = [file for file in files if file not in named or int(named[file]["steps"]) == steps]
     if files and not found:

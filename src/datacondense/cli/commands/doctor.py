@@ -35,8 +35,8 @@ class Doctor:
             yield name, value
         yield "processor", hardware.describe(torch.device("cpu"))
         limit = os.environ.get("OMP_NUM_THREADS")
-        yield "threads", f"{torch.get_num_threads()}" + (f", as OMP_NUM_THREADS={limit} says" if limit else "")
-        yield "memory", f"{hardware.available_memory() / 2**30:.1f} GiB can be taken now"
+        yield "threads", f"{torch.get_num_threads()}" + (f", set by OMP_NUM_THREADS={limit}" if limit else "")
+        yield "memory", f"{hardware.available_memory() / 2**30:.1f} GiB available now"
         yield from self._devices()
         yield "compiler", _compiler()
         yield "cache", _cache()
@@ -72,12 +72,12 @@ class Doctor:
 
 
 def _compiler() -> str:
-    """The C++ compiler that torch.compile would take on a CPU."""
+    """Return the C++ compiler that torch.compile would use on a CPU."""
     name = os.environ.get("CXX") or next((name for name in ("g++", "clang++") if shutil.which(name)), None)
     if name is None or shutil.which(name) is None:
-        return "none: runs are not compiled; install g++ to make long ones faster"
-    said = subprocess.run([name, "--version"], capture_output=True, text=True, check=False).stdout.splitlines()
-    return said[0] if said else name
+        return "none: runs are not compiled; install g++ to make long runs faster"
+    lines = subprocess.run([name, "--version"], capture_output=True, text=True, check=False).stdout.splitlines()
+    return lines[0] if lines else name
 
 
 def _cache() -> str:

@@ -43,7 +43,7 @@ class _Row:
     examples: SyntheticSet | ImageSet
     protocol: Protocol
     run: Path | None
-    """Where its scores are kept; None for a baseline."""
+    """Run directory of its scores; None for a baseline."""
     iteration: int = 0
     """Of a snapshot."""
 
@@ -60,7 +60,7 @@ class Evaluate:
     """Run directories of `condense` and `import`, or synthetic.safetensors files; a directory of runs stands for all
     of them."""
     archs: tuple[str, ...] = ()
-    """Networks to train; by default the one each set was made with."""
+    """Networks to train; by default the one that each set was made with."""
     pool: str | None = None
     """A published pool of networks instead: S (the own one, BatchNorm replaced), SS (the own one), M (architectures),
     B (with BatchNorm), W, D, A, P, N (the ConvNet's width, depth, activation, pooling, norm)."""
@@ -73,14 +73,14 @@ class Evaluate:
     batch: Batch | None = None
     """Batch of the training; by default the published 256."""
     augment: str = "auto"
-    """Augmentation in training: auto takes the one the set was made under, and DC's rule for a set made without; dsa,
+    """Augmentation in training: auto is the one that the set was made with, and DC's rule for a set made without; dsa,
     dc or none; strategies of DSA joined by "_"; or of DC, such as dc:crop_noise."""
     on: Literal["test", "validation"] = "test"
-    """Images to test on: validation takes the training images that the run left out by --hold-out."""
+    """Images to test on: validation is the training images that the run left out by --hold-out."""
     process: bool = False
-    """Test the images as they were at each snapshot of the run (made with --snapshots), for its report."""
+    """Evaluate each snapshot of the run (made with --snapshots) instead, for its report."""
     beside: tuple[Literal["random", "whole"], ...] = ()
-    """Also train on: random real images, of each class as many; the whole real training set."""
+    """Baselines to train on: as many random real images per class; the whole real training set."""
     whole_epochs: Epochs = 30
     """Training epochs on the whole set."""
     seed: Seed = 0
@@ -92,7 +92,7 @@ class Evaluate:
     data: str | None = None
     """Where the test images come from; by default what the set was made from."""
     out: Path | None = None
-    """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
+    """Also write the scores to this JSON file; scores.jsonl in the run directory receives them in any case."""
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 
@@ -103,7 +103,7 @@ class Evaluate:
         for run in runs:
             holder = writer(run)
             if holder:
-                text = f"{run} is being written by {holder}: scores are kept there only if its set stays as it is"
+                text = f"{run} is being written by {holder}: scores are saved there only if its set does not change"
                 warnings.warn(text, stacklevel=1)
         sets = [load_set(path) for path in runs]
         prints = [synthetic.fingerprint() for synthetic in sets]
@@ -118,8 +118,8 @@ class Evaluate:
         for path in (run / SCORES for run in runs):  # before the training: its scores are added there
             if path.exists():
                 regular(path)
-        rows = self._of_process(sets, runs) if self.process else self._rows(sets, runs, train)
-        of_row = [(row, self._told(score)) for row, score in self._train(rows, test)]
+        rows = self._snapshot_rows(sets, runs) if self.process else self._rows(sets, runs, train)
+        of_row = [(row, self._marked(score)) for row, score in self._train(rows, test)]
         scores = {
             label: join([s for row, s in of_row if row.label == label])
             for label in dict.fromkeys(r.label for r in rows)
@@ -140,7 +140,7 @@ class Evaluate:
         self._keep(of_row, [run for run in runs if run.is_dir()], prints)
 
     def _keep(self, of_row: Sequence[tuple[_Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:
-        """Add to each run directory the scores of its set, and of the baselines, and report on it.
+        """Add the scores of its set and of the baselines to each run directory, and write its report.
 
         Raises InputError or Locked, when all others are done, where a run has another set by now or is being written.
         """
@@ -158,16 +158,16 @@ class Evaluate:
                 failed.append(error)
         if failed:
             text = "; ".join(map(str, failed))
-            raise type(failed[0])(f"these scores are not kept, or not reported, in the run: {text}")
+            raise type(failed[0])(f"these scores were not saved, or not reported, in the run: {text}")
 
-    def _told(self, score: Scores) -> Scores:
-        """The scores, which say so where the images are not those of the test set."""
+    def _marked(self, score: Scores) -> Scores:
+        """Return the scores, marked if they are not on the test set."""
         return score if self.on == "test" else replace(score, protocol={**score.protocol, "tested_on": self.on})
 
-    def _of_process(self, sets: Sequence[SyntheticSet], runs: Sequence[Path]) -> list[_Row]:
-        """A row for each snapshot of a run."""
+    def _snapshot_rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path]) -> list[_Row]:
+        """Return a row for each snapshot of a run."""
         if len(sets) > 1 or self.beside or not runs[0].is_dir():
-            raise InputError("--process is of one run directory, and without --beside")
+            raise InputError("--process takes one run directory, and no --beside")
         paths, (synthetic,) = snapshots.paths(runs[0]), sets
         if not paths:
             raise InputError(f"{runs[0]} has no snapshots of its iterations: condense with --snapshots 10")

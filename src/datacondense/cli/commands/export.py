@@ -24,7 +24,7 @@ class Export:
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
     """Run directories, or synthetic.safetensors files; a directory of runs stands for all of them."""
     dest: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="DEST")]] = None
-    """What to write: a directory, or for npz of one run and for pt a file."""
+    """Path to write: a directory, or a file for pt and for npz of one run."""
     to: Format
     """Format to write."""
     licence: str = "unknown"
@@ -40,11 +40,11 @@ class Export:
             raise InputError(f"name runs and then what to write: datacondense export RUN --to {self.to} DEST")
         runs = [run for place in places for run in find_runs(place)]
         sets = [load_set(run) for run in runs]
-        told = self.to in ("hf", "pt")
+        with_scores = self.to in ("hf", "pt")
         scores = [
             known_accuracies(one, run if run.is_dir() else run.parent)
             for one, run in zip(sets, runs, strict=True)
-            if told
+            if with_scores
         ]
         export(
             sets,

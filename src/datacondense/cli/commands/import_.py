@@ -33,8 +33,8 @@ class Import:
     dest: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DEST")]]
     """Run directory to write."""
     data: str | None = None
-    """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. What `export`
-    writes says it by itself."""
+    """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. Files of
+    `export` record it."""
     reading: ReadOptions = field(default_factory=ReadOptions)
     pixels: PixelScale = "auto"
     """What the pixels of others' files are: normalised, unit (0 to 1), bytes (0 to 255), or zca (whitened, MTT's
@@ -42,7 +42,7 @@ class Import:
     generator: Path | None = None
     """For a file of latents, one for each image of --data: the weights (.pth) of the BigGAN that they belong to."""
     ipc: Images | None = None
-    """Of latents take the first so many of each class; by default all."""
+    """Latents of each class to import, the first ones; by default all."""
     overwrite: bool = False
     """Replace what an earlier import has written to DEST."""
 
@@ -50,7 +50,7 @@ class Import:
         source = DataSource(self.data, **self.reading.non_default()) if self.data else None
         if self.generator is not None:
             if self.pixels != "auto":
-                raise InputError(f"--pixels {self.pixels}: latents have no pixels: leave it out")
+                raise InputError(f"--pixels {self.pixels}: does not apply to latents: leave it out")
             self._import_latents(self.generator, source)
             return
         if self.ipc is not None:
@@ -65,8 +65,8 @@ class Import:
             pixels=self.pixels,
             real=real,
         )
-        taken = load_set(runs[0]).provenance.imported.get("pixels")
-        if taken and not (found := DetectedScale.from_json(taken)).deserves_warning(self.pixels):
+        scale = load_set(runs[0]).provenance.imported.get("pixels")
+        if scale and not (found := DetectedScale.from_json(scale)).deserves_warning(self.pixels):
             print_line(str(found))
         images = sum(len(load_set(run)) for run in runs)
         print_line(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
@@ -74,7 +74,7 @@ class Import:
         print_line(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
 
     def _data(self, source: DataSource | None) -> tuple[Spec | None, TrainingImages]:
-        """What the sets were made from: the Spec, and what reads the training images where that is needed."""
+        """Return the Spec of the data, and a reader of the training images for where they are needed."""
         if source is None:
             return None, None
         spec = known_spec(source.source)

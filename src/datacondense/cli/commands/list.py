@@ -22,7 +22,7 @@ class List:
 
     def run(self) -> None:
         if self.what == "methods":
-            table = Table("method", "what it does")
+            table = Table("method", "summary")
             for name in METHODS:
                 table.add_row(name, METHODS.summary(name))
             show_table(table)

@@ -15,7 +15,7 @@ from ...utils.locks import writing
 from ..console import print_line
 from ..options import check_target
 
-_OTHERS = 30.0  # seconds that other commands may need to end what they write
+_OTHERS = 30.0  # seconds that other commands may need to finish writing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +47,13 @@ class Report:
 
 
 def writing_in(folder: Path, runs: Sequence[Path]) -> AbstractContextManager[None]:
-    """The lock of a folder that is one of the runs; none of any other, in which a file alone is written."""
+    """Return the lock of a folder that is one of the runs; no lock for other folders, where only a file is written."""
     of_run = any(run.is_dir() and folder.resolve() == run.resolve() for run in runs)
     return writing(folder) if of_run else nullcontext()
 
 
 def report_on(runs: Sequence[Path], folder: Path) -> None:
-    """Write the page about runs into a directory, and say where."""
+    """Write the page about runs into a directory, and print its path."""
     from ...report import write_report  # see above
 
     with writing(folder, wait=_OTHERS):

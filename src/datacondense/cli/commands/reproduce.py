@@ -1,4 +1,4 @@
-"""The command `reproduce`: published experiments by name, ours beside the published numbers."""
+"""The command `reproduce`: published experiments by name, our numbers next to the published ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -51,24 +51,24 @@ class Reproduce:
     """Run all published experiments but those of continual learning, or all that were named, one after the other;
     torchrun's processes share them."""
     seeds: Repeats | None = None
-    """Sets that are condensed, under seeds 0, 1, ...; by default as published."""
+    """Sets to condense, under seeds 0, 1, ...; by default as published."""
     nets: Networks | None = None
-    """Networks of each kind that are trained on each set; by default as published."""
+    """Networks of each kind to train on each set; by default as published."""
     scale: Scale = 1.0
-    """Quick look: this fraction of the iterations, epochs, and of sets and networks where these are not given."""
+    """Quick look: scale iterations and epochs by this fraction, and sets and networks unless they are set."""
     iterations: Iterations | None = None
-    """Run it with this many iterations and all else as published."""
+    """Iterations; everything else as published."""
     data: str | None = None
     """Run the experiment on other data: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or
     arrays:FILE.npz."""
     ipc: Images | None = None
-    """Run it with another number of images per class."""
+    """Images per class; by default as published."""
     runs: Path = Path("runs/reproduce")
     """Where the run directories are."""
     results: Path = Path("results")
-    """Where the record of the result is appended."""
+    """Directory of the records, to which the result is appended."""
     overwrite: bool = False
-    """Condense all sets anew."""
+    """Condense all sets again."""
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 
@@ -77,7 +77,7 @@ class Reproduce:
             self._run_all()
             return
         if len(self.presets) != 1:
-            raise InputError("name one experiment of `datacondense list presets`, or take several by --all")
+            raise InputError("name one experiment of `datacondense list presets`, or several with --all")
         if self.presets[0].startswith("continual/"):
             self._run_continual(self.presets[0])
             return
@@ -130,13 +130,13 @@ class Reproduce:
             folder.mkdir(parents=True, exist_ok=True)
             show({record["memory"]: record}, self.runs / done / FIGURE)
             with writing(folder):
-                kept = _keep(record, folder / f"{done.removeprefix('continual/').replace('/', '-')}.json")
-            print_line(kept)
+                outcome = _keep(record, folder / f"{done.removeprefix('continual/').replace('/', '-')}.json")
+            print_line(outcome)
             if done != name:
                 print_line(f"a quick look, not the published experiment: {done}")
 
     def _scenario(self, preset: ContinualPreset, classes: int) -> tuple[Method, Scenario]:
-        """A published experiment with the changes that were asked for; of few classes two come at each step."""
+        """Return a published experiment with the requested changes; data of few classes come two classes at a step."""
 
         def scaled(count: int) -> int:
             return max(1, round(count * self.scale))
@@ -218,7 +218,7 @@ class Reproduce:
 
 
 def _keep(record: Mapping[str, Any], path: Path) -> str:
-    """Write a record, unless there is one of the same images over more networks. Returns what was done, in words."""
+    """Write a record, unless one of the same images over more networks exists. Returns a message on which it was."""
     before = load_record(path) if path.exists() else None
     if before and before["data_sha256"] == record["data_sha256"] and _networks(before) > _networks(record):
         return f"not recorded: {path} is over more networks"

@@ -14,7 +14,7 @@ from ...data.options import ReadOptions
 from ...data.spec import Spec
 from ...evaluation.score_log import unchanged
 from ...report import process
-from ...report.run_names import of_paths
+from ...report.run_names import path_names
 from ...synthetic.set import SyntheticSet, load_set
 from ...utils.errors import InputError, Locked, unknown
 from ...utils.ranges import Images
@@ -36,20 +36,19 @@ class Show:
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
     """Run directories of `datacondense condense`, or synthetic.safetensors files."""
     classes: tuple[str, ...] = ()
-    """Classes to draw, by name or number from 0, in this order; by default all, and of a process the first 20."""
+    """Classes to draw, by name or number from 0, in this order; by default all, with --process the first 20."""
     per_class: Images | None = None
-    """How many images of each class to draw; by default 10, fewer where the picture would be too large, and 1 of a
-    process."""
+    """Images of each class to draw; by default 10, fewer where the picture would be too large, and 1 with --process."""
     real: bool = False
-    """Draw beside each image the real training image of its class that is nearest to it, pixel by pixel."""
+    """Draw the nearest real training image of the same class, by pixels, beside each image."""
     process: bool = False
-    """Draw how the images came about, as a strip and as an animated GIF: for a run made with --snapshots."""
+    """Draw the images over the iterations, as a strip and as an animated GIF: for a run made with --snapshots."""
     data: str | None = None
     """Where the real images come from; by default what the set was made from."""
     reading: ReadOptions = field(default_factory=ReadOptions)
     out: Path | None = None
     """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), nearest-real.png,
-    process.png or, of several sets, compared.png beside the first set. The GIF lies beside it under the suffix .gif."""
+    process.png or, of several sets, compared.png beside the first set. The GIF has its name with the suffix .gif."""
 
     def run(self) -> None:
         self._check()
@@ -62,17 +61,17 @@ class Show:
             print_line(str(path))
 
     def _written(self, sets: Sequence[SyntheticSet], folder: Path) -> list[Path]:
-        """Draw the picture, in `folder` unless --out says otherwise; the files that were written."""
+        """Draw the picture, into `folder` or to --out. Returns the written files."""
         synthetic, run = sets[0], self.run_dirs[0]
         classes = self._numbers(synthetic.spec) if self.classes else None
         if len(sets) > 1:
             path = self.out or folder / pictures.COMPARED
-            named = dict(zip(of_paths(self.run_dirs), sets, strict=True))
+            named = dict(zip(path_names(self.run_dirs), sets, strict=True))
             pictures.save_rows(named, path, classes=classes, per_class=self.per_class)
             return [path]
         if self.process:
             if classes is None and synthetic.spec.classes > process.CLASSES:
-                text = f"the first {process.CLASSES} of {synthetic.spec.classes} classes: choose by --classes"
+                text = f"the first {process.CLASSES} of {synthetic.spec.classes} classes: choose with --classes"
                 warnings.warn(text, stacklevel=1)
             path = self.out or folder / pictures.PROCESS
             return process.save_process(synthetic, folder, path, classes=classes, per_class=self.per_class or 1)
@@ -99,10 +98,10 @@ class Show:
             raise InputError(f"{flag} draws one set, not {len(self.run_dirs)}: name one run")
         check_target("--out", self.out)
         if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
-            raise InputError(f"--out {self.out}: name the PNG, the GIF lies beside it")
+            raise InputError(f"--out {self.out}: name the PNG; the GIF gets the same name with .gif")
 
     def _numbers(self, spec: Spec) -> list[int]:
-        """The classes that were chosen, by name and otherwise by number, each once."""
+        """Return the chosen classes, by name or else by number, each once."""
         numbers = {str(number): number for number in range(spec.classes)}
         named = {name: number for number, name in reversed(list(enumerate(spec.class_names)))}
         known = {**numbers, **named}

@@ -8,7 +8,7 @@ import tyro
 from rich.table import Table
 
 from ...report import footprint
-from ...report.run_names import of_paths
+from ...report.run_names import path_names
 from ...synthetic.set import load_set
 from ...utils.errors import InputError
 from ..tables import show_table
@@ -24,15 +24,15 @@ class Storage:
     def run(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense storage RUN")
-        kept = {
-            name: footprint.of_set(load_set(path))
-            for name, path in zip(of_paths(self.run_dirs), self.run_dirs, strict=True)
+        footprints = {
+            name: footprint.measure(load_set(path))
+            for name, path in zip(path_names(self.run_dirs), self.run_dirs, strict=True)
         }
         table = Table(caption="bytes; uint8 and PNG: what the same images take as pixels of 8 bits, as a file each")
         columns = ("set", "images", "stored as", "each", "generator", "total", "uint8", "PNG", "below PNG from")
         for column in columns:
             table.add_column(column)
-        for name, one in kept.items():
+        for name, one in footprints.items():
             pays = "-" if not one.shared else f"{one.pays_from:,} images" if one.pays_from else "never"
             numbers = (one.images // one.count, one.shared, one.total, one.uint8, one.png)
             table.add_row(name, f"{one.count:,}", one.form, *(f"{number:,}" for number in numbers), pays)
