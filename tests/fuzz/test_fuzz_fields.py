@@ -268,7 +268,7 @@ def test_evaluation(work: Path) -> None:
 
     def recorded() -> None:
         content = path.read_bytes()
-        scores = cached._kept(path, kept["asked"])
+        scores = cached._cached(path, kept["asked"])
         path.write_bytes(content)
         if scores is not None:
             reproduction._record(planned, [made], [scores])

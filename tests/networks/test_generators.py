@@ -99,7 +99,7 @@ def test_what_was_stored_is_what_comes_back(name: str, storage) -> None:
     generator = build(name, of, latent=8, width=16).eval()
     z, labels = torch.randn(30, 8), torch.arange(30) % 10
     stored = Generated.stored(generator, z, storage)
-    again = Generated.of_tensors(stored.tensors(), stored.header(), of)
+    again = Generated.from_tensors(stored.tensors(), stored.header(), of)
     assert torch.equal(stored.z, again.z)
     assert torch.equal(stored.images(labels), again.images(labels))
     bound = z.abs().amax(0) / 127 / 2 if storage == "int8" else z.abs() * 2**-10 + 1e-7
@@ -125,7 +125,7 @@ def test_a_damaged_generator_is_refused(change) -> None:
     stored = Generated.stored(build("conv", spec(), latent=8, width=16), torch.randn(3, 8), "fp16")
     tensors, header = change(stored.tensors(), stored.header())
     with pytest.raises(InputError):
-        Generated.of_tensors(tensors, header, spec())
+        Generated.from_tensors(tensors, header, spec())
 
 
 math_nan = float("nan")

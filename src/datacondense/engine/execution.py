@@ -1,4 +1,4 @@
-"""Device, precision, compilation and chunks: `Compute` is what was asked, `Execution` what was settled."""
+"""Device, precision, compilation and chunks: `Compute` is the request, `Execution` the plan."""
 
 import math
 import os
@@ -49,7 +49,7 @@ _COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about 
 @final
 @dataclass(frozen=True)
 class Load:
-    """What one iteration of a method asks of the machine, for each class."""
+    """Memory and work of one iteration of a method, for each class."""
 
     passes: int
     """Images passed forward; a backward counts as two."""
@@ -70,7 +70,7 @@ class Load:
 @final
 @dataclass(frozen=True)
 class Execution:
-    """How a run computes. Everything here may change the last bits of a result, so a resumed run keeps it."""
+    """Plan of a computation. Everything here may change the last bits of a result, so a resumed run keeps it."""
 
     device: str
     precision: Literal["fp32", "tf32", "bf16"]
@@ -90,14 +90,14 @@ class Execution:
         return cls(**parts(check(values, ExecutionFields)))
 
     def halved(self) -> "Execution":
-        """The one that holds half as much at a time; itself where that is least."""
+        """Return the execution that holds half as much at a time; itself where that is minimal."""
         return replace(self, chunk=max(self.chunk // 2, 1), classes_at_once=max(self.classes_at_once // 2, 1))
 
 
 @final
 @dataclass(frozen=True)
 class Compute:
-    """Where and how networks are to compute, as asked; `plan` settles what is left open."""
+    """Device, precision, compilation and memory as requested; `plan` settles what is left open."""
 
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto takes a GPU where PyTorch sees one."""
@@ -192,9 +192,9 @@ def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Comp
 
 
 def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) -> int:
-    """How many networks train side by side on batches of `batch` images: on a GPU what an eighth of its memory holds.
+    """Return how many networks train side by side on batches of `batch` images.
 
-    On a CPU one: it is busy with each alone, whose activations stay in the cache.
+    On a GPU as many as fit an eighth of its memory. On a CPU one, whose activations stay in the cache.
     """
     kind = _kind(execution.device)
     if not _NETWORKS_SIDE_BY_SIDE[kind]:
@@ -203,8 +203,8 @@ def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) ->
         network = build(arch, spec)
         _, _, layers = cost(network, spec)
     weights = 4 * sum(weight.numel() for weight in network.parameters())
-    of_network = 2 * layers * batch + 4 * weights  # backward keeps as much again; gradient, momentum and a copy
-    return max(_memory(execution.device) // _HELD_SHARE // of_network, 1)
+    per_network = 2 * layers * batch + 4 * weights  # backward keeps as much again; gradient, momentum and a copy
+    return max(_memory(execution.device) // _HELD_SHARE // per_network, 1)
 
 
 def resolve_device(device: str) -> str:
@@ -216,13 +216,13 @@ def resolve_device(device: str) -> str:
 
 
 def check_shared(device: str, processes: Processes) -> None:
-    """Raises InputError for a GPU by its number when several processes share the work: each has its own."""
+    """Raise InputError for a GPU by its number when several processes share the work: each has its own."""
     if processes.size > 1 and device.startswith("cuda:"):
         raise InputError(f"--device {device}: with several processes take --device cuda, which is each one's own")
 
 
 def check_available(execution: Execution) -> None:
-    """Raises InputError when this machine lacks the device, its precision or the compiler that an Execution needs."""
+    """Raise InputError when this machine lacks the device, its precision or the compiler that an Execution needs."""
     kind = _kind(execution.device)
     _check_device(execution.device)
     if execution.precision == "tf32" and kind != "cuda":
@@ -233,7 +233,7 @@ def check_available(execution: Execution) -> None:
 
 
 def cost(network: Network, spec: Spec) -> tuple[int, int, int]:
-    """Of one image: floating-point operations forward, bytes of the widest layer, and bytes of all layers (float32).
+    """Return for one image: floating-point operations forward, bytes of the widest layer and of all layers (float32).
 
     The network must be on the meta device.
     """
@@ -259,7 +259,7 @@ def _check_device(device: str) -> None:
 
 
 def _memory(device: str) -> int:
-    """Bytes of a GPU."""
+    """Return the bytes of a GPU."""
     return torch.cuda.get_device_properties(device).total_memory
 
 
@@ -274,7 +274,7 @@ def _kind(device: str) -> str:
 
 
 def _missing_compiler(kind: str) -> str:
-    """What torch.compile lacks on this machine; empty when it lacks nothing."""
+    """Return what torch.compile lacks on this machine; empty when it lacks nothing."""
     if kind == "cuda" and not find_spec("triton"):
         return "the triton package is missing"
     compilers = [os.environ.get("CC", "gcc"), "clang"] if kind == "cuda" else [os.environ.get("CXX", "g++")]

@@ -1,4 +1,4 @@
-"""Images that a generator makes of latent vectors: how they are stored, and made again."""
+"""Images that a generator makes of latent vectors: storing and decoding them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Generated:
 
     @staticmethod
     def stored(generator: Generator, z: Tensor, storage: Storage) -> "Generated":
-        """What is left of a generator and of latents (N, d) after they were stored: what is evaluated is what is saved.
+        """Return a generator and latents (N, d) as they are after being stored, so that evaluation sees what is saved.
 
         The generator is stored as fp16, latents as fp16 or as int8 under a scale for each of the d numbers.
         Raises InputError where they hold numbers that cannot be stored so.
@@ -38,20 +38,20 @@ class Generated:
             raise InputError(f"{fault}: the set cannot be stored")
         first = Generated(generator, z.detach().float().cpu(), storage)
         tensors = {name: tensor.cpu() for name, tensor in first.tensors().items()}
-        return Generated.of_tensors(tensors, first.header(), first.spec)
+        return Generated.from_tensors(tensors, first.header(), first.spec)
 
     @property
     def spec(self) -> Spec:
         return self.generator.spec
 
     def images(self, labels: Tensor) -> Tensor:
-        """The normalised images (N, C, H, W) of classes `labels` (N,), on the CPU."""
+        """Return the normalised images (N, C, H, W) of classes `labels` (N,), on the CPU."""
         with torch.no_grad():
             parts = zip(self.z.split(AT_ONCE), labels.cpu().split(AT_ONCE), strict=True)
-            return torch.cat([self.generator(z, of_z) for z, of_z in parts])
+            return torch.cat([self.generator(z, y) for z, y in parts])
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that is stored."""
+        """Return all tensors that are stored."""
         weights = {f"{_GENERATOR}{name}": tensor.half() for name, tensor in self.generator.state_dict().items()}
         if self.storage == "fp16":
             return {"latents": self.z.half(), **weights}
@@ -59,12 +59,12 @@ class Generated:
         return {"latents": (self.z / scale).round().to(torch.int8), "scale": scale, **weights}
 
     def header(self) -> dict[str, Any]:
-        """What the tensors are of, as JSON values."""
+        """Return the header of the tensors, as JSON values."""
         return {"name": generator_name(self.generator), "config": self.generator.config(), "latents": self.storage}
 
     @staticmethod
-    def of_tensors(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> "Generated":
-        """The inverse of `tensors` and `header`.
+    def from_tensors(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> "Generated":
+        """Return the inverse of `tensors` and `header`.
 
         Raises InputError for what does not fit together, and for what would decode to far more than it is, before
         anything is built.
@@ -90,14 +90,14 @@ class Generated:
 
 
 def unstorable(z: Tensor, storage: Storage) -> str:
-    """Return what keeps latents z from being stored, on one line; empty where nothing does."""
+    """Return a message on why latents z cannot be stored; empty where they can."""
     if bool(torch.isfinite(z.half() if storage == "fp16" else z).all()):
         return ""
     return f"latents up to {float(z.detach().abs().max()):.3g} are beyond {storage}, which ends at {_LARGEST:.0f}"
 
 
 def unstorable_weights(generator: Generator) -> str:
-    """Return what keeps a generator from being stored, on one line; empty where nothing does."""
+    """Return a message on why a generator cannot be stored; empty where it can."""
     finite = all(bool(torch.isfinite(tensor.half()).all()) for tensor in generator.state_dict().values())
     return (
         "" if finite else f"the generator has weights that are not finite, or beyond fp16, which ends at {_LARGEST:.0f}"

@@ -1,4 +1,4 @@
-"""What is optimised: synthetic images as a function of parameters."""
+"""Synthetic images as a function of the parameters that are optimised."""
 
 from abc import ABC, abstractmethod
 from typing import final
@@ -31,7 +31,7 @@ class Synthetic(nn.Module, ABC):
         return torch.arange(classes).repeat_interleave(torch.tensor(self.counts or (each,) * classes))
 
     def generated(self) -> Generated | None:
-        """What is stored in place of the images, class by class; None where the images are."""
+        """Return what is stored in place of the images, class by class; None where the images are."""
         return None
 
     def fault(self) -> str:
@@ -81,7 +81,7 @@ class Latents(Synthetic):
         return self.at(every, slice(None))
 
     def at(self, index: Tensor, classes: slice) -> Tensor:
-        """The images at places `index` (K, B) of each class, of some classes (G, B, C, H, W)."""
+        """Return the images at places `index` (K, B) of each class, of some classes (G, B, C, H, W)."""
         index = index.to(self.z.device)[classes]
         z = self.z[classes].gather(1, index[:, :, None].expand(-1, -1, self.z.shape[2]))
         labels = torch.arange(len(self.z), device=z.device)[classes, None].expand(index.shape)
