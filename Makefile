@@ -1,11 +1,13 @@
 # Each target makes .venv and installs what it needs if it is not there. `make clean` removes what they made.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := runs/demo
 SIDE_BY_SIDE := --numprocesses auto --dist worksteal
+FAST := --ignore tests/fuzz -m "not (processes or slow)" $(SIDE_BY_SIDE)
+PYTHONS ?= python3.10 python3.13
 
-.PHONY: demo test test-slow test-processes fuzz check docs bench bench-memory clean
+.PHONY: demo test test-pythons test-slow test-processes coverage fuzz check docs bench bench-memory clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +21,16 @@ demo: $(VENV)/installed  ## condense the embedded digits to 1 image per class, a
 	$(BIN)/datacondense report $(RUN)
 
 test: $(VENV)/installed  ## all tests but the long ones of the three targets below
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/fuzz -m "not (processes or slow)" $(SIDE_BY_SIDE)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(FAST)
+
+test-pythons:  ## the same tests on other versions of Python, those that are here, each in an environment of its own
+	for python in $(PYTHONS); do \
+		if ! command -v $$python > /dev/null; then echo "$$python is not here"; continue; fi; \
+		$(MAKE) test PYTHON=$$python VENV=.venv-$$python || exit 1; \
+	done
+
+coverage: $(VENV)/installed  ## the tests of `make test`, with the share of lines and branches that they run
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(FAST) --cov --cov-report term
 
 test-slow: $(VENV)/installed  ## compiled code, memory limits, killed runs, whole chains
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/fuzz -m "slow and not processes" $(SIDE_BY_SIDE)
@@ -30,11 +41,12 @@ test-processes: $(VENV)/installed  ## several processes under torchrun: shared w
 fuzz: $(VENV)/installed  ## damaged files of every kind, thousands of each, through every reader
 	$(BIN)/python -m pytest tests/fuzz
 
-check: $(VENV)/installed  ## lint, format, types and documentation
+check: $(VENV)/installed  ## lint, format, spelling, types and documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell .ci benchmarks docs examples src tests *.md Makefile pyproject.toml
 	$(BIN)/pyright
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --site-dir $(VENV)/site
 
 docs: $(VENV)/installed  ## the documentation as a site, at http://127.0.0.1:8000
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve

@@ -16,8 +16,8 @@ from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compile, Compute
 from datacondense.evaluation.train_and_test import TrainAndTest
 from datacondense.methods import DC, DSA, DistributionMatching, Matching, Problem, differentiate
-from datacondense.training.loop import Recipe
 from datacondense.training.loop import train_epoch as our_epoch
+from datacondense.training.recipe import Recipe
 from datacondense.utils.streams import Streams
 
 Step = Callable[[], object]
@@ -47,7 +47,7 @@ def images(classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), per_cla
 
 def condensing(name: str, method: Matching, real: ImageSet, ipc: int, group: str, x: int, device: str) -> Case:
     """One iteration of a method, with its updates of the images."""
-    steps = [_iterations(method, real, ipc, device, "on"), _iterations(method, real, ipc, device, "off")]
+    steps = [iterations(method, real, ipc, device, "on"), iterations(method, real, ipc, device, "off")]
     return Case(
         name=name,
         group=group,
@@ -58,8 +58,9 @@ def condensing(name: str, method: Matching, real: ImageSet, ipc: int, group: str
     )
 
 
-def _iterations(method: Matching, real: ImageSet, ipc: int, device: str, compile: Compile) -> Step:
-    execution = Compute(device, compile=compile).plan(method.arch, real.spec, 0, method.load(ipc))
+def iterations(method: Matching, real: ImageSet, ipc: int, device: str, compile: Compile) -> Step:
+    """Return one iteration of a method, which goes on with the next each time it is called."""
+    execution = Compute(device, compile=compile).plan(method.arch, real.spec, 0, method.workload(ipc))
     engine = Engine(execution)
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     synthetic = method.start(problem, Streams(0))

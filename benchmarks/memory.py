@@ -41,7 +41,7 @@ def iteration(options: argparse.Namespace) -> None:
     real = fake_tiny_imagenet(options.classes, options.per_class)
     method = DistributionMatching(arch="ConvNetD4", batch_real=options.batch_real)
     compute = Compute(compile="off", classes_at_once=options.classes_at_once)
-    execution = compute.plan(method.arch, real.spec, 0, method.load(options.ipc))
+    execution = compute.plan(method.arch, real.spec, 0, method.workload(options.ipc))
     problem = Problem(real, options.ipc, method.arch, method.augment, Engine(execution))
     synthetic = method.start(problem, Streams(0))
     optimiser = method.optimiser(synthetic)

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from datacondense import SyntheticSet, condense
 from datacondense.data.image_set import ImageSet
-from datacondense.engine.execution import Load
+from datacondense.engine.execution import Workload
 from datacondense.evaluation.evaluator import evaluate
 from datacondense.experiments.presets import PRESETS
 from datacondense.methods import Method, Problem
-from datacondense.methods.base import Updates
+from datacondense.methods.losses import Updates
 from datacondense.synthetic.parameters import Synthetic
 from datacondense.utils import hardware
 from datacondense.utils.files import write_json
@@ -52,8 +52,8 @@ class Watched(Method):
     kept: list[tuple[float, Tensor]] = field(default_factory=list)
     """Seconds, and the images (K, M, C, H, W)."""
 
-    def load(self, ipc: int) -> Load:
-        return self.method.load(ipc)
+    def workload(self, ipc: int) -> Workload:
+        return self.method.workload(ipc)
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         synthetic = self.method.start(problem, streams)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
-from datacondense.engine.out_of_memory import hand_back, peak_memory
+from datacondense.engine.out_of_memory import peak_memory, release_memory
 from datacondense.utils import hardware
 from datacondense.utils.atomic import write_bytes
 
@@ -57,7 +57,7 @@ def seconds(function: Callable[[], object], device: str) -> float:
 
 def held(step: Callable[[], object], device: str) -> int:
     """Bytes at the peak of one call, above those before it."""
-    hand_back(torch.device(device))  # what an earlier call has freed, but the allocator keeps, is not ours
+    release_memory(torch.device(device))  # what an earlier call has freed, but the allocator keeps, is not ours
     if device == "cpu":
         before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     else:

@@ -1,10 +1,10 @@
-"""A condensed set as a proxy in architecture search: does it rank networks as the whole training set does?
+"""Use a condensed set as a proxy in architecture search: does it rank networks like the whole training set?
 
     python examples/architecture_search.py
 
-A dozen ConvNets of other width, depth, activation, norm and pooling learn a condensed set, as many random real images,
-and the whole training set for fewer epochs. The rank correlation says how well the small sets foretell the ranking of
-the whole one. It takes 80 seconds on two CPU cores.
+Twelve ConvNets of different width, depth, activation, norm and pooling are trained on a condensed set, on the same
+number of random real images, and for fewer epochs on the whole training set. The rank correlation measures how well the
+small sets predict the ranking by the whole set. The script takes 80 seconds on two CPU cores.
 """
 
 import argparse
@@ -25,7 +25,7 @@ SEARCHED: dict[str, dict[str, Any]] = {
     "max pooling": {"pooling": "max"},
     "no pooling": {"pooling": "none"},
 }
-"""Name -> how it differs from a ConvNet of width 32 and depth 2."""
+"""Name -> its difference from a ConvNet of width 32 and depth 2."""
 
 
 def main(args: argparse.Namespace) -> None:
@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
     train, test = dc.load(args.data)
     for name, settings in SEARCHED.items():
         dc.NETWORKS[name] = partial(ConvNet, **{"width": 32, "depth": 2, **settings})
-    archs, _ = serving(list(SEARCHED), test.spec)  # small images cannot be halved often
+    archs, _ = serving(list(SEARCHED), test.spec)  # small images allow few pooling layers
     matching = dc.methods.DistributionMatching(
         iterations=args.iterations, batch_real=64, init="kmeans", lr=10.0, schedule="cosine"
     )
@@ -62,15 +62,15 @@ def main(args: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line takes."""
+    """Return the parser of the command line."""
     options = argparse.ArgumentParser(description="Rank networks by a condensed set.")
     options.add_argument("--data", default="digits", help="a name, folder:PATH, arrays:FILE.npz, ... (default digits)")
-    options.add_argument("--ipc", type=int, default=10, help="images of each class (default 10)")
-    options.add_argument("--iterations", type=int, default=150, help="of distribution matching (default 150)")
-    options.add_argument("--nets", type=int, default=2, help="networks of each kind (default 2)")
+    options.add_argument("--ipc", type=int, default=10, help="images per class (default 10)")
+    options.add_argument("--iterations", type=int, default=150, help="iterations of method dm (default 150)")
+    options.add_argument("--nets", type=int, default=2, help="networks of each architecture (default 2)")
     options.add_argument("--epochs", type=int, default=100, help="training epochs on the small sets (default 100)")
     options.add_argument("--whole-epochs", type=int, default=40, help="training epochs on the whole set (default 40)")
-    options.add_argument("--seed", type=int, default=0, help="of the sets and the networks (default 0)")
+    options.add_argument("--seed", type=int, default=0, help="seed of the sets and the networks (default 0)")
     return options
 
 

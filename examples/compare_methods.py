@@ -1,10 +1,10 @@
-"""Compare methods on a folder of pictures, or on any other data: condense by each, evaluate all alike, write a report.
+"""Compare methods on a folder of pictures or on other data: condense with each, evaluate all alike, write a report.
 
     python examples/compare_methods.py
     python examples/compare_methods.py --data folder:photos --image-size 32 --out runs/photos
 
-Without --data it takes the digits that come along, and 34 seconds on two CPU cores. The runs are kept: the same command
-goes on where it was stopped, and one with other settings needs another --out.
+Without --data it uses the digits of scikit-learn and takes 34 seconds on two CPU cores. The script saves the runs: the
+same command continues where it was stopped, and other settings need another --out.
 """
 
 import argparse
@@ -19,11 +19,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dsa": {"batch_real": 64},
     "dm": {"batch_real": 64, "init": "kmeans", "lr": 10.0, "schedule": "cosine"},
 }
-"""Method -> its settings that are not the published ones."""
+"""Method -> its settings that differ from the published ones."""
 
 
 def method(name: str, iterations: int) -> dc.Method:
-    """A method by its name in `dc.METHODS`. Those that choose real images have no iterations."""
+    """Return a method by its name in `dc.METHODS`. Methods that select real images have no iterations."""
     cls, settings = dc.METHODS[name], SETTINGS.get(name, {})
     if issubclass(cls, dc.methods.Selection):
         return cls(**settings)
@@ -31,7 +31,7 @@ def method(name: str, iterations: int) -> dc.Method:
 
 
 def main(args: argparse.Namespace) -> None:
-    """A row for each method, then the report on all of them."""
+    """Print one row per method, then write the report on all of them."""
     source: dict[str, Any] = {"source": args.data, "min_per_class": args.ipc}
     if args.image_size is not None:
         source["image_size"] = args.image_size
@@ -44,7 +44,7 @@ def main(args: argparse.Namespace) -> None:
         chosen = method(name, args.iterations)
         condensed = dc.condense(chosen, train, args.ipc, seed=args.seed, out=run, resume=True, source=source)
         scores = dc.evaluate(condensed, test, nets=args.nets, epochs=args.epochs, seed=args.seed)
-        dc.keep_scores(run, {name: scores})  # where the report looks for them
+        dc.keep_scores(run, {name: scores})  # the report reads them from there
         (arch,) = scores.accuracy
         accuracy = f"{100 * scores.mean(arch):.1f} +- {100 * scores.std(arch):.1f}"
         seconds = f"{condensed.provenance.wall_seconds:>14.1f}{scores.seconds:>14.1f}"
@@ -56,17 +56,17 @@ def main(args: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line takes."""
+    """Return the parser of the command line."""
     options = argparse.ArgumentParser(description="Compare methods on any data.")
     options.add_argument("--data", default="digits", help="a name, folder:PATH, arrays:FILE.npz, ... (default digits)")
     options.add_argument("--image-size", type=int, help="resize pictures of a folder to this many pixels")
     options.add_argument("--methods", nargs="+", choices=dc.METHODS, default=["random", "herding", "dm"])
-    options.add_argument("--ipc", type=int, default=5, help="images of each class (default 5)")
-    options.add_argument("--iterations", type=int, default=150, help="of methods that make images (default 150)")
+    options.add_argument("--ipc", type=int, default=5, help="images per class (default 5)")
+    options.add_argument("--iterations", type=int, default=150, help="iterations of a matching method (default 150)")
     options.add_argument("--nets", type=int, default=3, help="networks trained on each set (default 3)")
     options.add_argument("--epochs", type=int, default=150, help="training epochs of each network (default 150)")
-    options.add_argument("--seed", type=int, default=0, help="of the sets and the networks (default 0)")
-    options.add_argument("--out", type=Path, default=Path("runs/compared"), help="where the runs and the report go")
+    options.add_argument("--seed", type=int, default=0, help="seed of the sets and the networks (default 0)")
+    options.add_argument("--out", type=Path, default=Path("runs/compared"), help="directory of all results")
     return options
 
 

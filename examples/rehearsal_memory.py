@@ -1,11 +1,11 @@
-"""Class-incremental learning with a rehearsal memory: what do a few condensed images of old classes save?
+"""Learn classes step by step with a rehearsal memory: how much do a few condensed images of old classes help?
 
     python examples/rehearsal_memory.py
 
-The classes come two at a time. One model, never started anew, learns the real images of the new classes and rehearses
-the images in its memory, as many of either in each batch. After each step a few images of the new classes, made or
-chosen from these classes' own images, are added to the memory. Compared are no memory, random real images, and images
-condensed by distribution matching. It takes 42 seconds on two CPU cores.
+Classes arrive two at a time. One model keeps learning and never starts anew. It learns the real images of the new
+classes and rehearses the images in its memory, the same number of each in a batch. After each step, a few images of the
+new classes join the memory, condensed or selected from the images of these classes. The script compares no memory,
+random real images, and images condensed by distribution matching. It takes 42 seconds on two CPU cores.
 """
 
 import argparse
@@ -23,7 +23,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 def small_cnn(spec: dc.Spec) -> nn.Module:
-    """Your own model goes here. Its head has all classes from the beginning."""
+    """Return a small network. Put your own model here. Its last layer has all classes from the beginning."""
     return nn.Sequential(
         nn.Conv2d(spec.shape[0], 32, kernel_size=3, padding=1),
         nn.ReLU(),
@@ -37,7 +37,7 @@ def small_cnn(spec: dc.Spec) -> nn.Module:
 
 
 def of_classes(real: dc.ImageSet, classes: Tensor) -> dc.ImageSet:
-    """The images of some classes as a set of its own, whose label i is classes[i]. Mean and std stay those of all."""
+    """Return the images of some classes as a separate set: label i is classes[i], mean and std stay the same."""
     members = [torch.nonzero(real.labels == k).flatten() for k in classes]
     labels = torch.cat([torch.full_like(found, label) for label, found in enumerate(members)])
     names = tuple(real.spec.class_names[k] for k in classes)
@@ -45,7 +45,7 @@ def of_classes(real: dc.ImageSet, classes: Tensor) -> dc.ImageSet:
 
 
 def learn(model: nn.Module, new: Batch, memory: Batch, epochs: int) -> None:
-    """Go on training on new images; each batch is joined by as many images from the memory, if there are any."""
+    """Continue training on new images. Each batch also gets as many images from the memory, if it has any."""
     optimiser = torch.optim.Adam(model.parameters(), lr=0.001)
     for _ in range(epochs):
         for index in torch.randperm(len(new[1])).split(32):
@@ -61,7 +61,7 @@ def learn(model: nn.Module, new: Batch, memory: Batch, epochs: int) -> None:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, test: dc.ImageSet, classes: Tensor) -> float:
-    """Share that the model is right about of the test images of some classes."""
+    """Return the share of the test images of some classes that the model classifies correctly."""
     images, labels = test.batch(torch.nonzero(torch.isin(test.labels, classes)).flatten())
     return float((model(images).argmax(1) == labels).float().mean())
 
@@ -69,23 +69,23 @@ def accuracy(model: nn.Module, test: dc.ImageSet, classes: Tensor) -> float:
 def run(
     method: dc.Method | None, train: dc.ImageSet, test: dc.ImageSet, seed: int, args: argparse.Namespace
 ) -> Iterator[float]:
-    """Accuracies on all classes seen, step by step, with a memory that a method fills, or without one."""
+    """Yield the accuracy on all classes seen after each step, with a memory filled by a method, or without one."""
     torch.manual_seed(seed)  # the order of the classes and the first weights are the same for every memory
     steps = torch.randperm(train.spec.classes).tensor_split(args.steps)
     model = small_cnn(train.spec)
     memory = torch.empty(0, *train.spec.shape), torch.empty(0, dtype=torch.int64)
     for number, classes in enumerate(steps, start=1):
         own = of_classes(train, classes)
-        images, labels = own.batch(torch.arange(len(own)))  # normalised, as those in the memory are
+        images, labels = own.batch(torch.arange(len(own)))  # normalised, like those in the memory
         learn(model, (images, classes[labels]), memory, args.epochs)
         yield accuracy(model, test, torch.cat(steps[:number]))
         if method is not None:
-            kept = dc.condense(method, own, args.per_class, seed=seed)
+            kept = dc.condense(method, own, args.ipc, seed=seed)
             memory = torch.cat([memory[0], kept.images]), torch.cat([memory[1], classes[kept.labels]])
 
 
 def main(args: argparse.Namespace) -> None:
-    """A row for each step, a column for each memory."""
+    """Print one row per step and one column per memory."""
     train, test = dc.load(args.data)
     condensing = dc.methods.DistributionMatching(
         iterations=args.iterations, batch_real=64, init="kmeans", lr=10.0, schedule="cosine"
@@ -93,7 +93,7 @@ def main(args: argparse.Namespace) -> None:
     memories = {"no memory": None, "random": dc.methods.Random(), "dm": condensing}
     orders = range(args.seed, args.seed + args.orders)
     found = {name: [list(run(method, train, test, seed, args)) for seed in orders] for name, method in memories.items()}
-    print(f"{args.per_class} images per class in the memory, accuracy % on all classes seen, n = {args.orders} orders")
+    print(f"{args.ipc} images per class in the memory, accuracy % on all classes seen, n = {args.orders} orders")
     print(f"{'step':<6}" + "".join(f"{name:>16}" for name in found))
     for step in range(args.steps):
         columns = [[100 * accuracies[step] for accuracies in of_orders] for of_orders in found.values()]
@@ -103,15 +103,15 @@ def main(args: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line takes."""
+    """Return the parser of the command line."""
     options = argparse.ArgumentParser(description="Class-incremental learning with a rehearsal memory.")
     options.add_argument("--data", default="digits", help="a name, folder:PATH, arrays:FILE.npz, ... (default digits)")
-    options.add_argument("--steps", type=int, default=5, help="steps in which the classes come (default 5)")
-    options.add_argument("--per-class", type=int, default=5, help="images of each class in the memory (default 5)")
+    options.add_argument("--steps", type=int, default=5, help="steps in which the classes arrive (default 5)")
+    options.add_argument("--ipc", type=int, default=5, help="images per class in the memory (default 5)")
     options.add_argument("--epochs", type=int, default=10, help="training epochs at each step (default 10)")
-    options.add_argument("--iterations", type=int, default=100, help="of distribution matching (default 100)")
-    options.add_argument("--orders", type=int, default=3, help="orders of the classes, each a model (default 3)")
-    options.add_argument("--seed", type=int, default=0, help="of the first order (default 0)")
+    options.add_argument("--iterations", type=int, default=100, help="iterations of method dm (default 100)")
+    options.add_argument("--orders", type=int, default=3, help="orders of the classes, one model each (default 3)")
+    options.add_argument("--seed", type=int, default=0, help="seed of the first order (default 0)")
     return options
 
 

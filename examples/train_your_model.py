@@ -1,10 +1,10 @@
-"""Train a model of your own on a condensed set with nothing but PyTorch, and test it on real images.
+"""Train your own model on a condensed set in plain PyTorch, and test it on real images.
 
     datacondense condense dm --data digits --ipc 10 --iterations 150 --batch-real 64 --lr 10 --out runs/digits
     python examples/train_your_model.py runs/digits
 
-The same model also learns from as many random real images, which are drawn anew for each model. On two CPU
-cores the first command takes 16 seconds, the second 22.
+The script also trains the same model on the same number of random real images, drawn anew for each model. On two CPU
+cores, the first command takes 16 seconds and the second 22.
 """
 
 import argparse
@@ -35,7 +35,7 @@ class SmallCNN(nn.Sequential):
 
 
 def train(model: nn.Module, data: Dataset[tuple[Tensor, int]], epochs: int) -> None:
-    """The usual loop."""
+    """Train a model in the usual loop."""
     optimiser = torch.optim.Adam(model.parameters(), lr=0.001)
     model.train()
     for _ in range(epochs):
@@ -48,7 +48,7 @@ def train(model: nn.Module, data: Dataset[tuple[Tensor, int]], epochs: int) -> N
 
 @torch.no_grad()
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of the images that the model is right about."""
+    """Return the share of the images that the model classifies correctly."""
     model.eval()
     batches = DataLoader(TensorDataset(images, labels), batch_size=500)
     right = sum(int((model(some).argmax(1) == of_some).sum()) for some, of_some in batches)
@@ -56,10 +56,10 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Train models in pairs, which start from the same weights, on the condensed and on random real images."""
+    """Train pairs of models from the same initial weights on condensed and on random real images."""
     condensed = dc.load_set(args.run)
-    real, test = dc.load(**condensed.provenance.source)  # from where the condensed images were made
-    test_images, test_labels = test.batch(torch.arange(len(test)))  # normalised as the condensed images are
+    real, test = dc.load(**condensed.provenance.source)  # the data that the set was condensed from
+    test_images, test_labels = test.batch(torch.arange(len(test)))  # normalised like the condensed images
     per_class = int(condensed.counts.max())  # some classes may have fewer
     sizes: dict[str, int] = {}
     found: dict[str, list[float]] = {"condensed": [], "random real": []}
@@ -78,12 +78,12 @@ def main(args: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line takes."""
-    options = argparse.ArgumentParser(description="Train a model of your own on a condensed set.")
+    """Return the parser of the command line."""
+    options = argparse.ArgumentParser(description="Train your own model on a condensed set.")
     options.add_argument("run", type=Path, metavar="RUN", help="run directory of `datacondense condense`")
     options.add_argument("--models", type=int, default=5, help="models trained on each set (default 5)")
     options.add_argument("--epochs", type=int, default=200, help="training epochs (default 200)")
-    options.add_argument("--seed", type=int, default=0, help="of the first model and its random images (default 0)")
+    options.add_argument("--seed", type=int, default=0, help="seed of the first model and random set (default 0)")
     return options
 
 

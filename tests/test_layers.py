@@ -37,7 +37,7 @@ def test_imports_run_one_way(module: tuple[str, ...]) -> None:
     assert not re.search(r"^\s*(from|import) datacondense\b", text, re.MULTILINE), "import by a relative path"
     if len(module) > 1:
         for other in set(imported(module)) - {("_version",)}:
-            assert len(other) > 1, f"{'/'.join(module)} must not import {other[0]}"
+            assert len(other) > 1, f"{'/'.join(module)} must not import {'/'.join(other)}"
             assert ORDER[other[0]] <= ORDER[module[0]], f"{'/'.join(module)} must not import {'/'.join(other)}"
 
 

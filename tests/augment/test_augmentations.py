@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from datacondense import InputError
-from datacondense.augment import STRATEGIES, Augmentation, Classic, Siamese, classic, parse, parse_training
-from datacondense.augment.classic import ClassicView
+from datacondense.augment import STRATEGIES, Augmentation, DCAugmentation, Siamese, dc, parse, parse_training
+from datacondense.augment.dc import DCView
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Execution
 from datacondense.networks import build
-from datacondense.training.loop import Recipe, train
+from datacondense.training.loop import train
+from datacondense.training.recipe import Recipe
 from datacondense.utils.streams import Streams
 
 SHAPES = [(1, 28, 28), (3, 9, 12)]
@@ -103,7 +104,7 @@ def test_training_images_are_groups_of_their_own() -> None:
         assert torch.equal(siamese.per_image(Streams(seed)("augment"), 20)(images), expected)
 
 
-def literal_classic(view: ClassicView, images: Tensor) -> Tensor:
+def literal_classic(view: DCView, images: Tensor) -> Tensor:
     """DC's augmentation of images (N, C, H, W) by plain loops, with what its numbers mean written out."""
     mean = naive.batch_mean(images)
     noisy = [n for n in range(len(images)) if view.names[int(view.choice[n])] == "noise"]
@@ -123,11 +124,11 @@ def literal_classic(view: ClassicView, images: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("names", [*((name,) for name in classic.STRATEGIES), tuple(classic.STRATEGIES)], ids="_".join)
+@pytest.mark.parametrize("names", [*((name,) for name in dc.STRATEGIES), tuple(dc.STRATEGIES)], ids="_".join)
 def test_dcs_augmentation_is_its_definition(names: tuple[str, ...], shape: tuple[int, int, int]) -> None:
     count = 24
     images = torch.randn(count, *shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.5
-    view = Classic(names).per_image(Streams(0)("augment"), count)
+    view = DCAugmentation(names).per_image(Streams(0)("augment"), count)
     assert set(view.choice.tolist()) == set(range(len(names)))
     torch.testing.assert_close(view(images), literal_classic(view, images), rtol=1e-9, atol=1e-9)
 
@@ -136,7 +137,7 @@ def test_dcs_extremes_are_their_definition() -> None:
     images = torch.randn(9, 3, 9, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     values = torch.tensor([0.0, 0.5, 1 - 2**-53], dtype=torch.float64)
     for name in ("crop", "scale", "rotate"):
-        view = ClassicView((name,), torch.zeros(9, dtype=torch.long), torch.cartesian_prod(values, values), 0)
+        view = DCView((name,), torch.zeros(9, dtype=torch.long), torch.cartesian_prod(values, values), 0)
         torch.testing.assert_close(view(images), literal_classic(view, images), rtol=1e-9, atol=1e-9)
 
 
@@ -144,13 +145,13 @@ def test_dcs_rotation_is_counter_clockwise_and_in_pixels() -> None:
     image = torch.zeros(1, 1, 9, 13, dtype=torch.float64)
     image[0, 0, 4, 9] = 1.0  # 3 right of the centre
     for u, place in ((0.0, (6, 8)), (0.5, (4, 9)), (1 - 1e-9, (2, 8))):  # -45, 0 and 44 degrees
-        turned = classic.rotate(image, torch.tensor([[u, 0.0]], dtype=torch.float64), torch.zeros(1, 1, 1))
+        turned = dc.rotate(image, torch.tensor([[u, 0.0]], dtype=torch.float64), torch.zeros(1, 1, 1))
         assert divmod(int(turned.argmax()), 13) == place
 
 
 def test_dcs_draws_are_the_generators_alone() -> None:
     images = torch.randn(40, 3, 9, 12)
-    augment = Classic(tuple(classic.STRATEGIES))
+    augment = DCAugmentation(tuple(dc.STRATEGIES))
     before = torch.get_rng_state()
     view = augment.per_image(Streams(0)("augment"), 40)
     first, again = view(images), view(images)
@@ -163,19 +164,19 @@ def test_dcs_draws_are_the_generators_alone() -> None:
 
 
 def test_dcs_strategies_and_parameters_are_uniform_over_images() -> None:
-    view = Classic(("crop", "scale", "rotate")).per_image(Streams(0)("augment"), 9000)
+    view = DCAugmentation(("crop", "scale", "rotate")).per_image(Streams(0)("augment"), 9000)
     assert all(abs(count - 3000) < 200 for count in Counter(view.choice.tolist()).values())
     shifts = Counter((view.u * 9).long().flatten().tolist())
     assert set(shifts) == set(range(9))
     assert all(abs(count - 2000) < 200 for count in shifts.values())
-    noise = Classic(("noise",)).per_image(Streams(0)("augment"), 100)(torch.zeros(100, 1, 10, 10))
+    noise = DCAugmentation(("noise",)).per_image(Streams(0)("augment"), 100)(torch.zeros(100, 1, 10, 10))
     assert float(noise.std()) == pytest.approx(0.001, rel=0.05)
 
 
 def test_an_image_keeps_its_place_whatever_the_others_get() -> None:
     images = torch.arange(30.0)[:, None, None, None].expand(30, 3, 12, 12) + 1
-    names = tuple(classic.STRATEGIES)
-    view = Classic(names).per_image(Streams(0)("augment"), 30)
+    names = tuple(dc.STRATEGIES)
+    view = DCAugmentation(names).per_image(Streams(0)("augment"), 30)
     assert len(set(view.choice.tolist())) == 4
     centres = view(images)[:, :, 4:8, 4:8]  # what comes in from outside stays at the border
     torch.testing.assert_close(centres, images[:, :, 4:8, 4:8], rtol=0, atol=0.01)
@@ -190,15 +191,15 @@ def test_training_takes_dcs_augmentation(toy) -> None:
         train(network, real, Streams(0), engine, Recipe(epochs=2), augment=augment)
         return network.head.weight.detach()
 
-    ours = trained(Classic(("crop", "noise")))
-    assert torch.equal(ours, trained(Classic(("crop", "noise"))))
-    assert not torch.equal(ours, trained(Classic(())))
+    ours = trained(DCAugmentation(("crop", "noise")))
+    assert torch.equal(ours, trained(DCAugmentation(("crop", "noise"))))
+    assert not torch.equal(ours, trained(DCAugmentation(())))
 
 
 def test_nothing_of_dcs_changes_nothing() -> None:
     images = torch.randn(2, 1, 8, 8)
-    assert not Classic(())
-    assert Classic(()).per_image(Streams(0)("augment"), 2)(images) is images
+    assert not DCAugmentation(())
+    assert DCAugmentation(()).per_image(Streams(0)("augment"), 2)(images) is images
 
 
 def test_auto_leaves_flip_to_datasets_that_may_be_mirrored(toy) -> None:
@@ -218,9 +219,9 @@ def test_an_unknown_strategy_is_refused_with_the_nearest(toy) -> None:
 def test_dcs_rule_is_by_dataset_and_network(toy) -> None:
     toys = toy().spec
     mnist = replace(toys, name="mnist")
-    assert parse_training("dc", mnist, "ConvNet") == Classic(("crop", "scale", "rotate"))
-    assert parse_training("dc", mnist, "ConvNetBN") == Classic(("crop", "noise"))
-    assert parse_training("dc", toys, "ConvNetBN") == Classic(("crop", "noise"))
+    assert parse_training("dc", mnist, "ConvNet") == DCAugmentation(("crop", "scale", "rotate"))
+    assert parse_training("dc", mnist, "ConvNetBN") == DCAugmentation(("crop", "noise"))
+    assert parse_training("dc", toys, "ConvNetBN") == DCAugmentation(("crop", "noise"))
     assert parse_training("dc", replace(toys, name="fashion-mnist"), "ConvNet") == Siamese(())
 
 
@@ -235,8 +236,8 @@ def test_the_text_of_an_augmentation_reads_back(text: str, arch: str, toy) -> No
 
 
 def test_the_texts_are_those_of_the_command_line() -> None:
-    assert str(Classic(("crop", "noise"))) == "dc:crop_noise"
-    assert str(Classic(())) == str(Siamese(())) == "none"
+    assert str(DCAugmentation(("crop", "noise"))) == "dc:crop_noise"
+    assert str(DCAugmentation(())) == str(Siamese(())) == "none"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from datacondense import DamagedFile, InputError, Scores, condense, evaluate, ke
 from datacondense.cli.app import main
 from datacondense.cli.commands.continual import _label
 from datacondense.evaluation.score_log import kept_scores
-from datacondense.experiments.reproduction import plan, record_path, variant
+from datacondense.experiments.experiment_plan import plan_experiment, variant_name
+from datacondense.experiments.reproduction import record_path
 from datacondense.methods import Random
 from datacondense.report import write_report
 from datacondense.report.figures import save_bars, save_heat_map, save_steps
@@ -136,11 +137,11 @@ def test_a_run_directory_that_is_named_after_its_data_stays_in_runs(tmp_path, mo
     "data", ["folder:../../x", "..", "arrays:/tmp/a.npz", "hub:a/b", "folder:" + "x/" * 300, "\x1b"]
 )
 def test_experiments_on_other_data_stay_in_their_folders(data: str) -> None:
-    name = variant("dc/mnist/1", data=data, ipc=None, iterations=None, scale=1.0)
+    name = variant_name("dc/mnist/1", data=data, ipc=None, iterations=None, scale=1.0)
     assert name.startswith("dc/mnist/1@")
     assert name.count("/") == 2
     assert max(len(part) for part in Path(name).parts) < 200
-    assert record_path(plan("dc/mnist/1", data=data), Path("results")).parent == Path("results")
+    assert record_path(plan_experiment("dc/mnist/1", data=data), Path("results")).parent == Path("results")
 
 
 def test_memories_are_named_by_what_they_are(tmp_path, monkeypatch) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 import datacondense as dc
 from datacondense.evaluation.protocol import protocol_for
-from datacondense.experiments import reproduction
-from datacondense.experiments.continual import Scenario, learn_continually
+from datacondense.experiments import experiment_plan, reproduction
+from datacondense.experiments.continual import learn_continually
+from datacondense.experiments.scenario import Scenario
 from datacondense.methods import DistributionMatching, Random
 from datacondense.report import write_report
 
@@ -65,7 +66,7 @@ def test_sets_networks_and_runs_are_asked_for_by_what_they_are(toy, tmp_path: Pa
 def test_a_keyword_that_does_not_exist_is_named(toy, tmp_path: Path) -> None:
     wrong: Any = {"devise": "cpu"}
     train = toy()
-    plan = reproduction.plan("dm/mnist/1")
+    plan = experiment_plan.plan_experiment("dm/mnist/1")
     calls = [
         lambda: dc.condense(Random(), train, 1, **wrong),
         lambda: dc.estimate(Random(), train, 1, **wrong),

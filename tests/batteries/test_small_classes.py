@@ -15,10 +15,11 @@ from toy_methods import TOY
 from datacondense import InputError, SyntheticSet, condense, load_set
 from datacondense.cli.app import main
 from datacondense.evaluation.baselines import baselines
-from datacondense.experiments.continual import Scenario, learn_continually
+from datacondense.experiments.continual import learn_continually
+from datacondense.experiments.scenario import Scenario
 from datacondense.formats import FORMATS, export, import_sets
 from datacondense.methods import DistributionMatching, Matching, Random, Selection
-from datacondense.methods.uneven import JITTER, varied
+from datacondense.methods.small_classes import JITTER, jitter_copies
 from datacondense.pictures import draw_grid
 from datacondense.report.footprint import of_set
 from datacondense.report.process import save_process
@@ -32,12 +33,12 @@ KEEPING = {name: method for name, method in TOY.items() if not method.fills_up}
 
 
 def noted(call, *args, note: str = NOTE, **kwargs):
-    """What `call` gives, which tells of the small classes once."""
-    with warnings.catch_warnings(record=True) as told:
+    """Return the result of `call`, which warns of the small classes once."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = call(*args, **kwargs)
-    assert sum(str(one.message).startswith(note) for one in told) == 1, [str(one.message) for one in told]
-    assert not any("a batch of 5 images" in str(one.message) for one in told)  # ipc is no batch
+    assert sum(str(one.message).startswith(note) for one in caught) == 1, [str(one.message) for one in caught]
+    assert not any("a batch of 5 images" in str(one.message) for one in caught)  # ipc is no batch
     return result
 
 
@@ -68,7 +69,7 @@ def test_it_starts_from_all_there_are_and_from_others_a_little_changed(init, toy
 def test_where_no_class_is_small_nothing_is_drawn() -> None:
     images = torch.zeros(2, 3, 1, 2, 2)
     generator = torch.Generator().manual_seed(0)
-    assert varied(images, torch.tensor([3, 7]), generator) is images
+    assert jitter_copies(images, torch.tensor([3, 7]), generator) is images
     assert torch.equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
 
 
@@ -136,8 +137,8 @@ class Ragged(Selection):
 class Means(Matching):
     """Match mean pixels."""
 
-    def load(self, ipc):
-        return replace(DM.load(ipc), passes=0)
+    def workload(self, ipc):
+        return replace(DM.workload(ipc), passes=0)
 
     def iterate(self, synthetic, problem, streams):
         real = problem.real.sample(self.batch_real, streams("real"))
@@ -263,7 +264,7 @@ def test_baselines_have_as_many_of_each_class(toy) -> None:
 @pytest.mark.parametrize("memory", [Random(), DM], ids=["random", "dm"])
 def test_memories_of_small_classes(memory, toy, tmp_path) -> None:
     train, test = toy(sizes=SIZES), toy(sizes=(4, 4, 4, 4), draw=1)
-    scenario = Scenario(steps=2, per_class=IPC, orders=1, nets=1, epochs=1, arch="ConvNetD1", augment="none")
+    scenario = Scenario(steps=2, ipc=IPC, orders=1, nets=1, epochs=1, arch="ConvNetD1", augment="none")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         learn_continually(memory, train, test, scenario, tmp_path / "out")
@@ -310,8 +311,8 @@ def test_from_a_folder_of_photos_through_every_command(method: str, photos, caps
     filled = method in ("dm", "dc", "it-gan")
     assert f"synthetic images: {30 if filled else 15}," in capsys.readouterr().out
     cli(f"condense {method} {QUICK} {MADE[method]} --out run")
-    told = capsys.readouterr().err
-    assert told.count("2 of 3 classes have fewer than 10 training images: 'few' (2), 'some' (3)") == 1
+    error = capsys.readouterr().err
+    assert error.count("2 of 3 classes have fewer than 10 training images: 'few' (2), 'some' (3)") == 1
     made = load_set("run")
     assert counts(made) == ([10, 10, 10] if filled else [2, 10, 3])
     cli("show run --real")
@@ -349,7 +350,7 @@ def test_more_commands_on_a_folder_of_photos(photos, capsys) -> None:
     cli("report random dm --out report.html")
     methods = "--memory random dm --set dm.iterations=2 dm.batch_real=16"
     cli(
-        f"continual --data folder:photos {methods} --steps 3 --per-class 10 --orders 1 --nets 1 --epochs 1 "
+        f"continual --data folder:photos {methods} --steps 3 --ipc 10 --orders 1 --nets 1 --epochs 1 "
         "--out memory --arch ConvNetW32"
     )
     cli("reproduce dm/cifar10/10 --data folder:photos --scale 0.0001 --seeds 1 --nets 1")

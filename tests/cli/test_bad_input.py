@@ -92,7 +92,7 @@ BAD = {
     "evaluate good copied": "good and copied hold the same set: name one of them",
     "continual --memory absent.pt": "--memory absent.pt: there is no such file",
     "continual --memory random dm --set dm.lr=nan": "--lr nan: must be above 0 and at most 1e6",
-    "continual --per-class 0": "--per-class 0: must be at least 1",
+    "continual --ipc 0": "--ipc 0: must be at least 1",
     "reproduce dc/mnist/1 --iterations -1": "--iterations -1: must be at least 0",
     "condnse dm": "unknown command 'condnse': did you mean 'condense'?",
     "condense --data digits": "name the method first, datacondense condense METHOD: known are dc, dsa, dm",

@@ -74,7 +74,10 @@ def test_condense_evaluate_show(capsys) -> None:
     output = capsys.readouterr().out
     assert "10 images from 1437" in output
     assert "next: datacondense evaluate runs/a" in output
-    assert main("evaluate runs/a --nets 2 --epochs 3 --beside random whole --whole-epochs 2 --per-class".split()) == 0
+    assert (
+        main("evaluate runs/a --nets 2 --epochs 3 --beside random whole --whole-epochs 2 --class-accuracies".split())
+        == 0
+    )
     output = capsys.readouterr().out
     for word in ("random real", "dm", "whole set", "ConvNetD1", "2 x 3", "2 x 2", "color_crop_cutout_scale_rotate"):
         assert word in output
@@ -244,7 +247,7 @@ def test_names_are_shown_as_they_are(capsys) -> None:
     labels = np.arange(24) % 4
     np.savez("odd.npz", images=images, labels=labels, test_images=images, test_labels=labels, class_names=names)
     assert main("condense random --data arrays:odd.npz --ipc 1 --arch ConvNetD1 --out [/x]".split()) == 0
-    assert main("evaluate [/x] --nets 1 --epochs 1 --per-class --figure bars.png".split()) == 0
+    assert main("evaluate [/x] --nets 1 --epochs 1 --class-accuracies --figure bars.png".split()) == 0
     output = capsys.readouterr().out
     assert [name for name in names if name not in output] == []
     assert main("report [/x] --figures figures".split()) == 0

@@ -53,7 +53,7 @@ def test_experiments_of_one_file_are_one_row(capsys) -> None:
     torch.save({"data": data, "accs_all_exps": {}}, "res_DC_digits_ConvNetD1_1ipc.pt")
     assert main("import res_DC_digits_ConvNetD1_1ipc.pt --data digits back".split()) == 0
     first, *others = capsys.readouterr().out.splitlines()
-    assert first.startswith("pixels are taken for normalised: mean 0.00311, standard deviation 0.997 (brightness and")
+    assert first.startswith("pixels are read as normalised: mean 0.00311, standard deviation 0.997 (brightness and")
     assert others == ["30 images in 3 sets: back", "next: datacondense evaluate back"]
     assert main("evaluate back --nets 2 --epochs 2 --augment none --out s.json".split()) == 0
     captured = capsys.readouterr()

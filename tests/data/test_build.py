@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datacondense.data.build import image_set
-from datacondense.data.splits import drop_small, split
+from datacondense.data.splits import drop_small_classes, split
 from datacondense.utils.errors import InputError
 
 LABELS = np.arange(6) % 3
@@ -141,7 +141,7 @@ def test_a_set_has_a_name_or_a_spec_and_not_both(fields: dict[str, Any]) -> None
         (pixels(6, 20), "images have shape (6, 20), expected (N, H, W), (N, C, H, W) or (N, H, W, C) with C 1 or 3"),
         (pixels(6, 2, 4, 5), "images have shape (6, 2, 4, 5)"),
         (pixels(6, 4, 5, 4), "images have shape (6, 4, 5, 4)"),
-        (pixels(0, 4, 5), "images have shape (0, 4, 5): there is no pixel in them"),
+        (pixels(0, 4, 5), "images have shape (0, 4, 5): they hold no pixel"),
         (pixels(6, 4, 5).astype(np.int64) - 1, "images have dtype int64 and go from -1 to 247, expected 0 to 255"),
         (pixels(6, 4, 5).astype(np.uint16) * 16, "images have dtype uint16 and go from 0 to 3968, expected 0 to 255"),
         (pixels(6, 4, 5).astype(object), "images have dtype object"),
@@ -165,8 +165,8 @@ def test_pixels_that_are_no_numbers_are_counted_and_located(value: float) -> Non
     ("labels", "said"),
     [
         ("012012", "labels are of type str, expected an array, a tensor or a list"),
-        (LABELS / 2, "labels hold 0.5 at position 1, which is no whole number"),
-        (LABELS * 1j, "labels have dtype complex128, expected integers or texts"),
+        (LABELS / 2, "labels hold 0.5 at position 1, which is not a whole number"),
+        (LABELS * 1j, "labels have dtype complex128, expected integers or strings"),
         (LABELS[:5], "labels have shape (5,), expected (6,): one for each image"),
         (np.zeros((6, 2, 2), int), "labels have shape (6, 2, 2), expected (6,)"),
         (LABELS - 1, "labels go down to -1: classes are numbered from 0"),
@@ -229,32 +229,33 @@ def test_small_classes_are_left_out_and_named() -> None:
     images, labels = numbered([40, 3, 20, 9])
     train, test = split(image_set(images, labels, name="toy", class_names=["owl", "wren", "kite", "rook"]))
     with pytest.warns(UserWarning, match=r"fewer than 10 training images: wren \(2\), rook \(7\)"):
-        few, few_test = drop_small(train, test, 10)
+        few, few_test = drop_small_classes(train, test, 10)
     assert few.spec.class_names == ("owl", "kite")
     assert (few.counts.tolist(), few_test.counts.tolist()) == ([32, 16], [8, 4])
     names = np.array(["owl", "wren", "kite", "rook"])[labels]
     for part in (few, few_test):
         assert [few.spec.class_names[k] for k in part.labels] == names[positions(part.images)].tolist()
     assert few.spec == image_set(few.images, few.labels, name="toy", class_names=["owl", "kite"]).spec
-    assert drop_small(train, test, 2) == (train, test)
+    assert drop_small_classes(train, test, 2) == (train, test)
 
 
 def test_fewer_than_two_classes_are_refused() -> None:
     train, test = split(image_set(*numbered([40, 3, 20]), name="toy"))
-    assert refusal(drop_small, train, test, 20) == "only 1 of 3 classes have 20 training images or more"
+    assert refusal(drop_small_classes, train, test, 20) == "only 1 of 3 classes have 20 training images or more"
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"class_names": ["a", "b\n", "c"]}, "class name 'b\\\\n' is not one line"),
-        ({"class_names": ["a", "b", "a"]}, "class name 'a' is there twice"),
+        ({"class_names": ["a", "b", "a"]}, "class name 'a' occurs twice"),
         ({"name": "a\tb"}, "name of the data 'a\\\\tb' is not one line"),
     ],
 )
-def test_names_that_no_artefact_can_hold_are_refused(given: dict, message: str) -> None:
+def test_names_that_no_artefact_can_hold_are_refused(given: dict[str, Any], message: str) -> None:
+    options: dict[str, Any] = {"name": "toy", **given}
     with pytest.raises(InputError, match=message):
-        image_set(pixels(6, 4, 5), LABELS, **{"name": "toy", **given})
+        image_set(pixels(6, 4, 5), LABELS, **options)
 
 
 def test_one_class_is_refused() -> None:

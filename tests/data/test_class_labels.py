@@ -6,7 +6,7 @@ import torch
 
 from datacondense import image_set
 from datacondense.data.image_set import ImageSet
-from datacondense.data.labels import classes_of, numbers_of
+from datacondense.data.labels import number_classes, number_labels
 from datacondense.data.spec import Spec
 from datacondense.utils.errors import InputError
 
@@ -15,8 +15,8 @@ NUMBERS = [1, 0, 2, 1, 2, 0]
 
 def refusal(values: Any, names: Any = None, test: Any = None) -> str:
     with pytest.raises(InputError) as caught:  # noqa: PT012
-        found = classes_of(values, names)
-        numbers_of(test, found.names, found.known)
+        found = number_classes(values, names)
+        number_labels(test, found.names, found.known)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -42,92 +42,92 @@ def refusal(values: Any, names: Any = None, test: Any = None) -> str:
     ],
 )
 def test_numbers_of_any_kind_are_the_numbers_of_the_classes(values: Any) -> None:
-    found = classes_of(values)
+    found = number_classes(values)
     assert (found.names, found.numbers.tolist(), found.known, found.notes) == (("0", "1", "2"), NUMBERS, None, ())
     assert found.numbers.dtype == np.int64
-    assert classes_of(values, ["a", "b", "c"]).names == ("a", "b", "c")
-    assert numbers_of(values, found.names, found.known).tolist() == NUMBERS
+    assert number_classes(values, ["a", "b", "c"]).names == ("a", "b", "c")
+    assert number_labels(values, found.names, found.known).tolist() == NUMBERS
 
 
 @pytest.mark.parametrize(
     "values", [["b", "a", "c"], [b"b", b"a", b"c"], np.array(["b", "a", "c"]), np.array([b"b", b"a", b"c"])]
 )
 def test_texts_are_sorted_and_matched_by_name(values: Any) -> None:
-    found = classes_of(values)
+    found = number_classes(values)
     assert (found.names, found.numbers.tolist()) == (("a", "b", "c"), [1, 0, 2])
-    assert numbers_of(["c", "a"], found.names, found.known).tolist() == [2, 0]
-    assert numbers_of(np.array([["c"], ["b"]]), found.names, found.known).tolist() == [2, 1]
-    assert "labels hold 'd', which is no class: known are a, b, c" in refusal(values, test=["a", "d"])
-    assert "labels hold 0, which is no class: known are a, b, c" in refusal(values, test=[0, 1, 2])
+    assert number_labels(["c", "a"], found.names, found.known).tolist() == [2, 0]
+    assert number_labels(np.array([["c"], ["b"]]), found.names, found.known).tolist() == [2, 1]
+    assert "labels hold 'd', which is not a class: known are a, b, c" in refusal(values, test=["a", "d"])
+    assert "labels hold 0, which is not a class: known are a, b, c" in refusal(values, test=[0, 1, 2])
 
 
 def test_texts_follow_the_order_of_given_names() -> None:
-    found = classes_of(["cat", "dog", "cat"], ["dog", "owl", "cat"])
+    found = number_classes(["cat", "dog", "cat"], ["dog", "owl", "cat"])
     assert (found.names, found.numbers.tolist()) == (("dog", "cat"), [1, 0, 1])
     assert found.notes == ("left out classes without a training image: owl",)
-    assert "labels hold 'cow', which is no class: known are dog, cat" in refusal(["cow", "dog"], ["dog", "cat"])
+    assert "labels hold 'cow', which is not a class: known are dog, cat" in refusal(["cow", "dog"], ["dog", "cat"])
 
 
 def test_truth_values_are_two_classes() -> None:
-    found = classes_of([True, False, True])
+    found = number_classes([True, False, True])
     assert (found.names, found.numbers.tolist()) == (("False", "True"), [1, 0, 1])
     for test in ([0, 1], [False, True], ["False", "True"], np.array([0.0, 1.0])):
-        assert numbers_of(test, found.names, found.known).tolist() == [0, 1]
-    texts = classes_of(["False", "True"])
-    assert numbers_of([True], texts.names, texts.known).tolist() == [1]
+        assert number_labels(test, found.names, found.known).tolist() == [0, 1]
+    texts = number_classes(["False", "True"])
+    assert number_labels([True], texts.names, texts.known).tolist() == [1]
 
 
 def test_labels_from_one_are_named_by_themselves_and_mean_the_same_in_the_test_set() -> None:
-    found = classes_of([1, 2, 3, 3])
+    found = number_classes([1, 2, 3, 3])
     assert (found.names, found.numbers.tolist(), found.notes) == (("1", "2", "3"), [0, 1, 2, 2], ())
-    assert numbers_of([3, 1], found.names, found.known).tolist() == [2, 0]
-    assert numbers_of(["3", "1"], found.names, found.known).tolist() == [2, 0]
-    assert "labels hold 0, which is no class: known are 1, 2, 3" in refusal([1, 2, 3], test=[0, 1, 2])
+    assert number_labels([3, 1], found.names, found.known).tolist() == [2, 0]
+    assert number_labels(["3", "1"], found.names, found.known).tolist() == [2, 0]
+    assert "labels hold 0, which is not a class: known are 1, 2, 3" in refusal([1, 2, 3], test=[0, 1, 2])
     assert "labels go up to 3, but the 3 classes are numbered 0 to 2" in refusal([0, 1, 2], test=[1, 2, 3])
     assert "not numbered from 0" in refusal([1, 2, 3], test=np.eye(3))
 
 
 def test_labels_with_gaps_are_named_by_themselves() -> None:
-    found = classes_of([0, 5, 2, 5])
+    found = number_classes([0, 5, 2, 5])
     assert (found.names, found.numbers.tolist()) == (("0", "2", "5"), [0, 2, 1, 2])
     assert found.notes == ("labels have gaps: the 3 classes are named by the labels 0, 2, 5",)
-    assert numbers_of([5, 0], found.names, found.known).tolist() == [2, 0]
-    assert "labels hold 1, which is no class" in refusal([0, 5, 2], test=[0, 1, 2])
+    assert number_labels([5, 0], found.names, found.known).tolist() == [2, 0]
+    assert "labels hold 1, which is not a class" in refusal([0, 5, 2], test=[0, 1, 2])
 
 
 def test_given_names_count_from_nought_or_from_one() -> None:
-    found = classes_of([1, 2, 3], ["a", "b", "c"])
+    found = number_classes([1, 2, 3], ["a", "b", "c"])
     assert (found.names, found.numbers.tolist()) == (("a", "b", "c"), [0, 1, 2])
     assert found.notes == ("labels go from 1 to 3: 1 is the first of the class names, 'a'",)
-    assert numbers_of([1, 2], found.names, found.known).tolist() == [0, 1]
+    assert number_labels([1, 2], found.names, found.known).tolist() == [0, 1]
     assert "labels go up to 4, but the 3 classes are numbered 0 to 2" in refusal([1, 2, 4], ["a", "b", "c"])
 
 
 def test_an_empty_class_is_left_out_and_named_and_numbers_stay_what_they_were() -> None:
-    found = classes_of([1, 2, 3, 1], ["N/A", "a", "b", "c"])
+    found = number_classes([1, 2, 3, 1], ["N/A", "a", "b", "c"])
     assert (found.names, found.numbers.tolist()) == (("a", "b", "c"), [0, 1, 2, 0])
     assert found.notes == ("left out classes without a training image: N/A",)
-    assert numbers_of([1, 2], found.names, found.known).tolist() == [0, 1]
-    assert "labels hold 0, which is no class" in refusal([1, 2, 3], ["N/A", "a", "b", "c"], test=[0])
-    one_hot = classes_of(np.eye(4)[[1, 2, 3]])
+    assert number_labels([1, 2], found.names, found.known).tolist() == [0, 1]
+    assert "labels hold 0, which is not a class" in refusal([1, 2, 3], ["N/A", "a", "b", "c"], test=[0])
+    one_hot = number_classes(np.eye(4)[[1, 2, 3]])
     assert (one_hot.names, one_hot.numbers.tolist()) == (("1", "2", "3"), [0, 1, 2])
-    assert numbers_of(np.eye(4)[[3]], one_hot.names, one_hot.known, count=1).tolist() == [2]
+    assert number_labels(np.eye(4)[[3]], one_hot.names, one_hot.known, count=1).tolist() == [2]
 
 
 def test_names_that_are_numbers_are_matched_by_what_they_say() -> None:
-    found = classes_of([0, 2, 5], ["0", "2", "5"])
+    found = number_classes([0, 2, 5], ["0", "2", "5"])
     assert (found.names, found.numbers.tolist()) == (("0", "2", "5"), [0, 1, 2])
-    assert numbers_of([5], found.names, found.known).tolist() == [2]
-    assert classes_of([0, 1, 2], ["1", "2", "0"]).numbers.tolist() == [0, 1, 2]
+    assert number_labels([5], found.names, found.known).tolist() == [2]
+    assert number_classes([0, 1, 2], ["1", "2", "0"]).numbers.tolist() == [0, 1, 2]
     assert "may be positions in the class names 0, 2, 5 or those names" in refusal([0, 2], ["0", "2", "5"])
 
 
 def test_a_mapping_names_each_value() -> None:
     for names in ({"3": "a", "7": "b"}, {7: "b", 3: "a"}):
-        found = classes_of([7, 3, 7], names)
+        found = number_classes([7, 3, 7], names)
         assert (found.names, found.numbers.tolist()) == (("a", "b"), [1, 0, 1])
-        assert numbers_of([3], found.names, found.known).tolist() == [0]
-    words = classes_of(["n02", "n01"], {"n01": "owl", "n02": "wren"})
+        assert number_labels([3], found.names, found.known).tolist() == [0]
+    words = number_classes(["n02", "n01"], {"n01": "owl", "n02": "wren"})
     assert (words.names, words.numbers.tolist()) == (("owl", "wren"), [1, 0])
     assert "labels hold 8, for which class_names has no name" in refusal([8, 3], {3: "a", 7: "b"})
 
@@ -143,8 +143,8 @@ def test_a_mapping_names_each_value() -> None:
         ([0, float("inf")], "labels hold inf at position 1"),
         ([0, 2**63], "which is too large for a label"),
         (np.array([0, 2**64 - 1], np.uint64), "which is too large for a label"),
-        ([0.5, 1], "labels hold 0.5 at position 0, which is no whole number"),
-        (["a", 1], "labels are texts and numbers, as 'a' at position 0"),
+        ([0.5, 1], "labels hold 0.5 at position 0, which is not a whole number"),
+        (["a", 1], "labels mix strings and numbers, such as 'a' at position 0"),
         (np.full((2, 2), 0.5), "labels have shape (2, 2), and row 0 holds soft labels"),
         (np.array([[1, 1], [0, 1]]), "row 0 is of several classes at once"),
         (np.array([[0, 1], [0, 0]]), "row 1 is of no class"),
@@ -153,12 +153,12 @@ def test_a_mapping_names_each_value() -> None:
         (np.array([["a", "b"]] * 2), "labels have shape (2, 2), expected (N,)"),
         ([[0, 1], [1]], "labels are of different shapes"),
         (np.array([1j, 2]), "labels have dtype complex128"),
-        (np.array([b"\xff", b"a"]), "labels are bytes that are no text in UTF-8"),
+        (np.array([b"\xff", b"a"]), "labels are bytes that are not UTF-8"),
         ([{}, 1], "labels hold {} at position 0"),
         ({0: 1}, "labels are of type dict"),
         ("ab", "labels are of type str"),
         (3, "labels are of type int"),
-        ([], "labels have shape (0,): there is none"),
+        ([], "labels have shape (0,): they hold no label"),
         ([4, 4], "there is one class only"),
         (["", "a"], "class name in labels '' is not one line"),
     ],
@@ -173,7 +173,7 @@ def test_labels_that_are_none_are_refused(values: Any, message: str) -> None:
         ([], "class_names is empty"),
         ({}, "class_names is empty"),
         (["a"], "labels go up to 1, but the 1 classes are numbered 0 to 0"),
-        (["a", "a"], "class name 'a' is there twice"),
+        (["a", "a"], "class name 'a' occurs twice"),
         ({"x": "a", "y": "b"}, "class_names names 'x', but labels are integers"),
     ],
 )
@@ -236,7 +236,7 @@ def test_small_classes_are_left_out_of_the_test_set_too(labels: Any, test: Any, 
         train, tests = twice(labels, test, min_per_class=2)
     assert [str(one.message) for one in told] == [
         f"left out classes with fewer than 2 training images: {'1' if names[0] == '0' else 'b'} (1)",
-        "left out 1 images of classes that are left out of the training set",
+        "left out 1 images of classes that the training set leaves out",
     ]
     assert train.spec.class_names == names
     assert (train.targets, tests.targets) == ([0, 0, 1, 1, 0], [0, 1])

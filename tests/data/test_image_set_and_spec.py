@@ -73,5 +73,5 @@ def test_names_that_cannot_be_drawn_are_refused(name: str) -> None:
 
 
 def test_a_name_twice_is_refused() -> None:
-    with pytest.raises(InputError, match="class name 'owl' is there twice"):
+    with pytest.raises(InputError, match="class name 'owl' occurs twice"):
         check_names(["owl", "wren", "owl"])

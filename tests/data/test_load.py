@@ -1,10 +1,13 @@
+import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from datacondense.data.source import DATASETS, SOURCES, absolute, load
+from datacondense.data.source import DATASETS, SOURCES, DataOptions, DataSource, load
+from datacondense.synthetic.provenance import Source
 from datacondense.utils import cache
 from datacondense.utils.errors import InputError
 
@@ -37,20 +40,39 @@ def test_importing_the_registry_does_not_import_scikit_learn_and_scipy() -> None
 
 def test_arguments_for_the_record_are_those_that_were_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert absolute("digits") == {"source": "digits"}
-    assert absolute("mnist", Path("mine")) == {"source": "mnist", "data_dir": str(tmp_path / "mine")}
-    assert absolute("folder:a.zip", None, image_size=32, skip_broken=False, min_per_class=2, label_column=None) == {
-        "source": f"folder:{tmp_path / 'a.zip'}",
-        "image_size": 32,
-        "min_per_class": 2,
+    assert DataSource("digits").to_json() == {"source": "digits"}
+    assert DataSource("mnist", data_dir=Path("mine")).to_json() == {
+        "source": "mnist",
+        "data_dir": str(tmp_path / "mine"),
     }
-    assert absolute("arrays:~/a.npz") == {"source": f"arrays:{Path('~/a.npz').expanduser()}"}
-    assert absolute("hub:owner/name") == {"source": "hub:owner/name"}
+    files = DataSource("folder:a.zip", image_size=32, skip_broken=False, min_per_class=2, label_column=None)
+    assert files.to_json() == {"source": f"folder:{tmp_path / 'a.zip'}", "image_size": 32, "min_per_class": 2}
+    assert DataSource("arrays:~/a.npz").to_json() == {"source": f"arrays:{Path('~/a.npz').expanduser()}"}
+    assert DataSource("hub:owner/name").to_json() == {"source": "hub:owner/name"}
+
+
+def test_a_record_gives_the_source_again(tmp_path: Path) -> None:
+    values = {"image_size": 8, "skip_broken": True, "image_column": "i", "label_column": "l", "pixel_range": "own"}
+    source = DataSource(f"hub:{tmp_path}", data_dir=tmp_path, **values, hold_out=0.1, min_per_class=2)
+    record = source.to_json()
+    assert DataSource.from_json(json.loads(json.dumps(record))) == source
+    assert list(record) == ["source", "data_dir", *values, "hold_out", "min_per_class"]  # the order in files
+
+
+def test_options_are_the_same_for_python_the_command_line_and_the_record() -> None:
+    names = {field.name for field in fields(DataSource)}
+    assert {"source", *DataOptions.__annotations__} == names
+    assert set(Source.__struct_fields__) == names - {"validation"}  # which images to test on: no part of a record
+
+
+def test_unknown_options_are_a_type_error() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'imagesize'"):
+        load("digits", imagesize=8)  # pyright: ignore[reportCallIssue]
 
 
 @pytest.mark.parametrize("source", ["folder:~nosuchuser/a", "arrays:~nosuchuser/a.npz", "hub:~nosuchuser/a", "mnist"])
 def test_the_home_of_nobody_is_an_error_of_one_line(source: str) -> None:
-    with pytest.raises(InputError, match=r"~nosuchuser/a.* starts with the home folder of a user who is not known"):
+    with pytest.raises(InputError, match=r"~nosuchuser/a.* starts with the home folder of an unknown user"):
         load(source, data_dir="~nosuchuser/a" if source == "mnist" else None)
 
 
@@ -73,10 +95,10 @@ def test_the_folder_of_a_named_set_is_recorded(tmp_path: Path, place: str, monke
         (files / name).touch()
     monkeypatch.chdir(tmp_path)
     expected = {} if place == "nowhere" else {"data_dir": str(tmp_path / place)}
-    assert absolute("svhn") == {"source": "svhn", **expected}
+    assert DataSource("svhn").to_json() == {"source": "svhn", **expected}
 
 
 @pytest.mark.parametrize("source", ["digits", "folder:photos", "arrays:mine.npz", "hub:a/b"])
-def test_a_data_folder_is_of_no_use_to_what_has_a_place_of_its_own(source: str) -> None:
-    with pytest.raises(InputError, match=f"^--data-dir is of no use to {source}: leave it out"):
+def test_a_data_folder_does_not_apply_to_what_has_a_place_of_its_own(source: str) -> None:
+    with pytest.raises(InputError, match=f"^--data-dir does not apply to {source}: leave it out"):
         load(source, data_dir="somewhere")

@@ -69,7 +69,7 @@ def test_readers_refuse_what_is_no_file(tmp_path: Path, place: Callable[[Path], 
     readers: list[Callable[[], object]] = [
         lambda: idx.read(path, 3),
         lambda: svhn.read(path),
-        lambda: file_tree.read(str(path)),
+        lambda: file_tree.read_file(str(path)),
         lambda: paths.regular(path),
         lambda: paths.open_file(path),
         lambda: read_torch(path),

@@ -33,7 +33,7 @@ def test_truth_values_are_black_and_white() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_floats_that_are_whole_numbers_are_bytes(dtype: Any) -> None:
-    with pytest.warns(UserWarning, match="floats that are whole numbers from 0 to 255: they were taken as bytes"):
+    with pytest.warns(UserWarning, match="floats that are whole numbers from 0 to 255: they are read as bytes"):
         assert np.array_equal(image_set(BYTES.astype(dtype), LABELS, name="toy").images[:, 0], BYTES)
 
 
@@ -138,8 +138,8 @@ def test_files_of_8_bits_are_scaled_too(tmp_path: Path, mode: str) -> None:
 def test_the_range_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = folder(tmp_path, BYTES.astype(np.uint16) * 4)
     keys = []
-    fetch = store.fetch
-    monkeypatch.setattr(store, "fetch", lambda key, *rest: keys.append(key) or fetch(key, *rest))
+    fetch = store.load_or_make
+    monkeypatch.setattr(store, "load_or_make", lambda key, *rest: keys.append(key) or fetch(key, *rest))
     load(source)
     load(source, pixel_range="own")
     assert len(set(keys)) == 2
@@ -151,7 +151,7 @@ def test_one_value_in_all_files_is_no_range(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--pixel-range own: all pixels are 5, which is no range to scale"):
         load(source, pixel_range="own")
     assert left() == []
-    with pytest.raises(InputError, match="--pixel-range is of no use to digits"):
+    with pytest.raises(InputError, match="--pixel-range does not apply to digits"):
         load("digits", pixel_range="own")
 
 
@@ -172,13 +172,13 @@ def test_pictures_of_a_dataset_are_scaled_together() -> None:
     pictures = [(Image.fromarray(image.astype(np.uint16) * 16), i % 2) for i, image in enumerate(BYTES)]
     train, _ = from_torch(pictures, name="toy", test=pictures, pixel_range="own")
     assert np.array_equal(train.images[:, 0], BYTES)
-    with pytest.raises(InputError, match="some images are Pillow's and others arrays"):
+    with pytest.raises(InputError, match="some images are Pillow images and others arrays"):
         from_torch([*pictures, (BYTES[0], 1)], name="toy", pixel_range="own")
 
 
 def test_floats_of_a_dataset_have_one_range() -> None:
     whole = [(np.full((4, 4), float(i)), i % 2) for i in range(10)]
-    with pytest.warns(UserWarning, match="they were taken as bytes"):
+    with pytest.warns(UserWarning, match="they are read as bytes"):
         train, _ = from_torch(whole, name="toy", test=whole)
     assert train.images[:, 0, 0, 0].tolist() == list(range(10))
     with pytest.raises(InputError, match=r"item 10 of dataset has floats in \[0, 1\] and item 2 floats that are whole"):

@@ -10,7 +10,7 @@ import torch
 
 from datacondense import InputError, load, load_set
 from datacondense.cli.app import main
-from datacondense.formats.accuracies import known
+from datacondense.formats.accuracies import known_accuracies
 from datacondense.report import write_report
 
 QUICK = "--data digits --arch ConvNetD1 --ipc 1 --iterations 4 --batch-real 8 --compile off"
@@ -73,10 +73,10 @@ def test_validation_stands_apart_from_the_test(capsys) -> None:
     assert main(f"{common} --on validation".split()) == 0
     assert main(common.split()) == 0
     assert main(f"{common} --on validation --process".split()) == 0
-    told = known(made, Path("run"))["ConvNetD1"].values  # what an export tells of the set
+    told = known_accuracies(made, Path("run"))["ConvNetD1"].values  # what an export tells of the set
     assert told == json.loads(Path("run/scores.jsonl").read_text().splitlines()[1])["dm"]["accuracy"]["ConvNetD1"]
     assert main(f"{common} --on validation".split()) == 0
-    assert known(made, Path("run"))["ConvNetD1"].values == told
+    assert known_accuracies(made, Path("run"))["ConvNetD1"].values == told
     held = len(load("digits", hold_out=0.2, validation=True)[1])
     lines = Path("run/scores.jsonl").read_text().splitlines()
     on_validation, on_test, _ = (json.loads(line)["dm"] for line in lines)

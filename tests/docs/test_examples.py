@@ -94,7 +94,7 @@ def test_methods_are_compared_on_a_folder_of_pictures(output) -> None:
 
 
 def test_a_memory_keeps_old_classes(output) -> None:
-    command = "rehearsal_memory.py --orders 2 --steps 2 --iterations 1 --epochs 4 --per-class 4"
+    command = "rehearsal_memory.py --orders 2 --steps 2 --iterations 1 --epochs 4 --ipc 4"
     printed = output(command)
     assert printed.splitlines()[1].split() == ["step", "no", "memory", "random", "dm"]
     first, last = (percentages(line) for line in printed.splitlines()[2:])

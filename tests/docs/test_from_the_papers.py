@@ -12,7 +12,8 @@ from sklearn.datasets import load_digits
 
 from datacondense import load_set
 from datacondense.cli.app import main
-from datacondense.experiments.presets import CONTINUAL, PRESETS
+from datacondense.experiments.continual_presets import CONTINUAL_PRESETS
+from datacondense.experiments.presets import PRESETS
 from datacondense.methods import DC, DSA, DistributionMatching, Herding, Random, method_name
 from datacondense.networks import pool_archs
 
@@ -75,7 +76,7 @@ def after(words: list[str], flag: str) -> str:
 
 def check_continual(name: str) -> None:
     (path,) = Path("results/continual").glob("*.json")
-    record, preset = json.loads(path.read_text()), CONTINUAL[name]
+    record, preset = json.loads(path.read_text()), CONTINUAL_PRESETS[name]
     assert record["method"] == method_name(preset.memory) == name.rsplit("/", 1)[1]
     assert record["classes_seen"] == [2]  # all there are: networks need two classes to tell apart
     assert all(0 <= mean <= 1 for mean in record["mean"])
@@ -83,7 +84,7 @@ def check_continual(name: str) -> None:
 
 
 def check_record(name: str) -> None:
-    if name in CONTINUAL:
+    if name in CONTINUAL_PRESETS:
         check_continual(name)
         return
     (path,) = Path("results").glob("*.jsonl")
@@ -206,15 +207,15 @@ def test_distribution_matching_is_there() -> None:
 def test_continual_learning_is_there() -> None:
     memories = {"random": Random(), "herding": Herding(), "dsa": DSA(), "dm": DistributionMatching()}
     expected = [("cifar100", steps, 20, 5, 3, 1000, memory) for steps in (5, 10) for memory in memories.values()]
-    found = [(p.data, p.steps, p.per_class, p.orders, p.nets, p.epochs, p.memory) for p in CONTINUAL.values()]
+    found = [(p.data, p.steps, p.ipc, p.orders, p.nets, p.epochs, p.memory) for p in CONTINUAL_PRESETS.values()]
     assert found == expected
-    assert list(CONTINUAL) == [f"continual/cifar100/{steps}/{name}" for steps in (5, 10) for name in memories]
+    assert list(CONTINUAL_PRESETS) == [f"continual/cifar100/{steps}/{name}" for steps in (5, 10) for name in memories]
 
 
 def test_the_page_names_every_family_of_presets_and_every_module() -> None:
     listed = {command.split()[1] for case in cases() for command in case if command.startswith("reproduce")}
-    assert listed - set(CONTINUAL) <= set(PRESETS)
-    assert set(CONTINUAL) <= listed
+    assert listed - set(CONTINUAL_PRESETS) <= set(PRESETS)
+    assert set(CONTINUAL_PRESETS) <= listed
     listed &= set(PRESETS)
 
     def family(name: str) -> str:

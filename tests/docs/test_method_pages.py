@@ -9,7 +9,8 @@ import torch
 
 from datacondense import load, load_set
 from datacondense.cli.app import main
-from datacondense.experiments.continual import class_order, load_record, parted
+from datacondense.experiments.continual import load_record
+from datacondense.experiments.scenario import class_order, split_into_steps
 from datacondense.utils.files import read_tensors
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,7 +34,7 @@ def test_continual_learning(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     train, _ = load("digits")
     entries = [
         [torch.randn(4, *train.spec.shape), torch.tensor(classes).repeat_interleave(2)]
-        for classes in parted(class_order(10, 0), 5)
+        for classes in split_into_steps(class_order(10, 0), 5)
     ]
     torch.save({"data": entries}, "cl_DM_CIFAR100_ConvNet_20ipc_5steps_seed0.pt")
     quick = ["--orders", "1", "--nets", "1", "--epochs", "1", "--arch", "ConvNetD1"]

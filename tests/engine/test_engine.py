@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from datacondense import InputError, Spec
 from datacondense.engine import engine as engine_module
-from datacondense.engine.engine import Engine, _cuda_switches
-from datacondense.engine.execution import Compute, Execution, Load
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Compute, Execution, Workload
+from datacondense.engine.torch_switches import cuda_switches
 from datacondense.methods.distances import layerwise
 from datacondense.networks import build
 from datacondense.utils.streams import Streams
@@ -117,12 +118,12 @@ def test_compiled_class_gradients_equal_eager_and_can_be_differentiated(
 def test_few_classes_at_once_where_memory_would_not_do() -> None:
     names = tuple(map(str, range(200)))
     spec = Spec("x", names, (3, 64, 64), (0.5,) * 3, (0.5,) * 3)
-    load = Load(passes=1, real=256, synthetic=10)
+    load = Workload(passes=1, real=256, synthetic=10)
     assert 1 <= Compute().plan("ConvNetD4", spec, 1, load=load).classes_at_once < 20
     assert Compute(classes_at_once=500).plan("ConvNetD4", spec, 1, load=load).classes_at_once == 200
     assert Compute().plan("ConvNetD4", spec, 1).classes_at_once == 200
-    assert Compute().plan("ConvNetD4", spec, 1, load=Load(passes=1, real=1, synthetic=10**6)).classes_at_once == 1
-    weights = Load(passes=1, real=1, synthetic=1, gradients=6)
+    assert Compute().plan("ConvNetD4", spec, 1, load=Workload(passes=1, real=1, synthetic=10**6)).classes_at_once == 1
+    weights = Workload(passes=1, real=1, synthetic=1, gradients=6)
     assert Compute().plan("ResNet18", spec, 1, load=weights).classes_at_once < 5
     with pytest.raises(InputError, match="--classes-at-once 0: must be at least 1"):
         Compute(classes_at_once=0).plan("ConvNetD4", spec, 1, load=load)
@@ -147,9 +148,9 @@ def test_threads_are_set_while_active_and_put_back() -> None:
 def test_the_switches_of_a_gpu_are_set_and_put_back() -> None:
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision()
-    with _cuda_switches(tf32=True):
+    with cuda_switches(tf32=True):
         assert (cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision()) == (True, True, "high")
-    with _cuda_switches(tf32=False):
+    with cuda_switches(tf32=False):
         assert (cudnn.allow_tf32, torch.get_float32_matmul_precision()) == (False, "highest")
     assert (cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision()) == before
 

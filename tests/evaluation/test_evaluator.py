@@ -13,7 +13,8 @@ from datacondense.evaluation.evaluator import join, together, train_share
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.methods import DistributionMatching, Random
 from datacondense.networks import build
-from datacondense.training.loop import Recipe, train
+from datacondense.training.loop import train
+from datacondense.training.recipe import Recipe
 from datacondense.utils.distributed import ALONE, Processes
 from datacondense.utils.streams import Streams
 

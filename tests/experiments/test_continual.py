@@ -14,13 +14,14 @@ from toy_methods import TOY
 from datacondense import InputError, Observer, Progress, condense, evaluate, export, import_sets, load_set
 from datacondense.cli.app import main
 from datacondense.cli.commands import continual
-from datacondense.experiments.continual import RECORD, Scenario, class_order, learn_continually, load_record, parted
-from datacondense.experiments.rehearsal import of_classes
+from datacondense.experiments.continual import RECORD, learn_continually, load_record
+from datacondense.experiments.rehearsal import select_classes
+from datacondense.experiments.scenario import Scenario, class_order, split_into_steps
 from datacondense.formats import read_sets
 from datacondense.methods import METHODS, DistributionMatching, Random
 from datacondense.utils.errors import Stopped
 
-SMALL = Scenario(steps=2, per_class=2, orders=2, nets=2, epochs=3, arch="ConvNetD1")
+SMALL = Scenario(steps=2, ipc=2, orders=2, nets=2, epochs=3, arch="ConvNetD1")
 SIX = (12, 9, 12, 12, 10, 12)
 
 
@@ -45,13 +46,13 @@ def test_classes_come_in_the_published_order() -> None:
 
 
 def test_steps_have_equal_parts_or_the_first_ones_one_more() -> None:
-    assert parted([4, 1, 3, 0, 2, 5], 3) == [[4, 1], [3, 0], [2, 5]]
-    assert parted([4, 1, 3, 0, 2], 3) == [[4, 1], [3, 0], [2]]
+    assert split_into_steps([4, 1, 3, 0, 2, 5], 3) == [[4, 1], [3, 0], [2, 5]]
+    assert split_into_steps([4, 1, 3, 0, 2], 3) == [[4, 1], [3, 0], [2]]
 
 
 def test_the_images_of_some_classes_are_numbered_anew_and_keep_their_statistics(toy) -> None:
     real = toy(sizes=SIX)
-    part = of_classes(real, [4, 1])
+    part = select_classes(real, [4, 1])
     assert part.spec.class_names == (real.spec.class_names[4], real.spec.class_names[1])
     assert (part.spec.mean, part.spec.std) == (real.spec.mean, real.spec.std)
     assert part.counts.tolist() == [10, 9]
@@ -127,7 +128,7 @@ class StopAt(Observer):
 def test_a_run_that_was_stopped_goes_on_at_the_step_where_it_was(toy) -> None:
     method = DistributionMatching(iterations=3, batch_real=4, arch="ConvNetD1")
     whole = learn_continually(method, toy(sizes=SIX), toy(sizes=SIX, draw=1), SMALL, "whole")
-    with pytest.raises(Stopped, match="stopped after iteration 1 in out/order1/step1: the same command goes on"):
+    with pytest.raises(Stopped, match="stopped after iteration 1 in out/order1/step1: the same command resumes"):
         run(toy, method, observers=[StopAt(3)])
     assert not Path("out", RECORD).exists()
     assert run(toy, method)["accuracy"] == whole["accuracy"]
@@ -135,10 +136,10 @@ def test_a_run_that_was_stopped_goes_on_at_the_step_where_it_was(toy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"steps": 7}, "--steps 7: there are 6 classes"),
-        ({"per_class": 0}, "--per-class 0: must be at least 1"),
+        ({"ipc": 0}, "--ipc 0: must be at least 1"),
         ({"orders": 0}, "--orders 0"),
         ({"nets": 0}, "--nets 0"),
         ({"epochs": 0}, "--epochs 0"),
@@ -146,8 +147,8 @@ def test_a_run_that_was_stopped_goes_on_at_the_step_where_it_was(toy) -> None:
     ],
     ids=str,
 )
-def test_what_makes_no_sense_is_refused(toy, change: dict, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_what_makes_no_sense_is_refused(toy, change: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         run(toy, scenario=replace(SMALL, **change))
 
 
@@ -165,9 +166,9 @@ def test_a_memory_is_written_and_read_as_the_authors_write_theirs(toy) -> None:
     read = learn_continually(given, toy(sizes=SIX), toy(sizes=SIX, draw=1), SMALL, "read", name="theirs")
     assert read["accuracy"] == made["accuracy"]
     assert (read["memory"], read["method"]) == ("theirs", None)
-    with pytest.raises(InputError, match="the memory came in 2 steps, not in --steps 3"):
+    with pytest.raises(InputError, match="the memory has 2 steps, not --steps 3"):
         run(toy, given, scenario=Scenario(steps=3, arch="ConvNetD1"))
-    with pytest.raises(InputError, match="of other data than toy"):
+    with pytest.raises(InputError, match="from other data than toy"):
         learn_continually(given, toy(channels=3), toy(channels=3, draw=1), SMALL, "read")
 
 
@@ -193,7 +194,7 @@ def test_of_the_authors_files_in_a_directory_those_of_the_steps_are_taken(toy) -
 
 
 def test_networks_train_as_asked_or_as_published(toy) -> None:
-    scenario = Scenario(steps=2, orders=1, nets=1, epochs=2, per_class=1, arch="MLP", lr=0.05, batch=7)
+    scenario = Scenario(steps=2, orders=1, nets=1, epochs=2, ipc=1, arch="MLP", lr=0.05, batch=7)
     method = Random(arch="MLP")
     asked = run(toy, method, scenario=scenario)["recipe"]
     assert (asked["epochs"], asked["lr"], asked["batch"]) == (2, 0.05, 7)
@@ -202,7 +203,7 @@ def test_networks_train_as_asked_or_as_published(toy) -> None:
 
 
 def test_a_set_without_steps_is_no_memory(toy) -> None:
-    with pytest.raises(InputError, match="does not tell in which steps"):
+    with pytest.raises(InputError, match="does not record the steps"):
         run(toy, [condense(Random(arch="ConvNetD1"), toy(sizes=SIX), 2)])
 
 
@@ -217,7 +218,7 @@ def test_records_are_read_back_and_others_refused(toy) -> None:
         load_record("other.json")
 
 
-QUICK = "--data digits --arch ConvNetD1 --steps 2 --per-class 2 --orders 2 --nets 1 --epochs 2".split()
+QUICK = "--data digits --arch ConvNetD1 --steps 2 --ipc 2 --orders 2 --nets 1 --epochs 2".split()
 
 
 def test_the_command_compares_memories_in_a_table_and_a_figure(capsys) -> None:
@@ -241,7 +242,7 @@ def test_the_command_compares_memories_in_a_table_and_a_figure(capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--memory", "dn"], "unknown method 'dn': did you mean 'dm'?"),
         (["--memory", "dm", "dm"], "names two memories alike"),
@@ -256,15 +257,15 @@ def test_the_command_compares_memories_in_a_table_and_a_figure(capsys) -> None:
     ],
     ids=" ".join,
 )
-def test_what_the_command_refuses(arguments: list[str], said: str, capsys) -> None:
+def test_what_the_command_refuses(arguments: list[str], message: str, capsys) -> None:
     assert main(["continual", *QUICK, *arguments]) == 2
-    assert said in capsys.readouterr().err.replace("\n", " ")
+    assert message in capsys.readouterr().err.replace("\n", " ")
 
 
 @pytest.mark.filterwarnings("ignore:a batch of 16 images per class:UserWarning")
 @pytest.mark.parametrize("name", METHODS)
 def test_any_method_makes_a_memory(name: str, toy) -> None:
-    record = run(toy, TOY[name], scenario=Scenario(steps=2, per_class=1, orders=1, nets=1, epochs=1, arch="ConvNetD1"))
+    record = run(toy, TOY[name], scenario=Scenario(steps=2, ipc=1, orders=1, nets=1, epochs=1, arch="ConvNetD1"))
     assert record["memory"] == name
     assert record["std"] == [None, None]
 
@@ -285,12 +286,12 @@ def test_a_published_experiment_is_run_by_name_and_gets_its_line_on_the_page(cap
 
 def test_quick_looks_are_checked_and_never_replace_more_networks(capsys) -> None:
     name, quick = "continual/cifar100/10/random", "--data digits --ipc 2 --compile off".split()
-    for arguments, said in (
+    for arguments, message in (
         (["--scale", "-3"], "--scale -3: must be above 0 and at most 1"),
         (["--iterations", "3"], "--iterations 3: random has none, leave it out"),
     ):
         assert main(["reproduce", name, *quick, *arguments]) == 2
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     quick += ["--scale", "1e-3"]
     assert main(["reproduce", name, *quick, "--seeds", "2", "--nets", "1"]) == 0
     assert main(["reproduce", name, *quick, "--seeds", "1", "--nets", "1"]) == 0
@@ -309,7 +310,7 @@ def test_networks_that_tell_classes_apart_need_two_in_each_step(toy) -> None:
 
 def test_a_record_of_finished_memories_tells_what_they_are(toy) -> None:
     run(toy)
-    record = run(toy, [load_set("out/order0")], scenario=replace(SMALL, orders=5, per_class=9))
+    record = run(toy, [load_set("out/order0")], scenario=replace(SMALL, orders=5, ipc=9))
     assert (record["scenario"]["orders"], record["scenario"]["per_class"]) == (1, 2)
     assert load_set("out/order0").provenance.ipc == 2
 
@@ -318,6 +319,6 @@ def test_classes_without_test_images_are_told_before_anything_is_made(toy) -> No
     train, test = toy(sizes=SIX), toy(sizes=SIX, draw=1)
     kept = ~torch.isin(test.labels, torch.tensor(class_order(6, 0)[:3]))
     test = type(test)(test.images[kept], test.labels[kept], test.spec)
-    with pytest.raises(InputError, match="there is no test image of the classes that come first"):
+    with pytest.raises(InputError, match=r"classes of the first step .* have no test image"):
         learn_continually(Random(arch="ConvNetD1"), train, test, SMALL, "out")
     assert not Path("out").exists()

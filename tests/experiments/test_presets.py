@@ -51,9 +51,9 @@ def test_a_name_begins_with_the_method_and_tells_what_varies() -> None:
         method, *rest = name.split("/")
         assert method in ("fast", method_name(preset.method))
         settings = preset.method.settings()
-        told = [preset.data, str(preset.ipc), settings["arch"], settings["augment"], settings.get("distance")]
+        listed = [preset.data, str(preset.ipc), settings["arch"], settings["augment"], settings.get("distance")]
         assert set(rest) - {"cross", "width", "depth", "activation", "pooling", "norm", "distance", "strategy"} <= set(
-            told
+            listed
         )
     assert len({preset.title for preset in PRESETS.values()}) == len(PRESETS)
 

@@ -13,9 +13,10 @@ import pytest
 from datacondense import InputError, Stopped, condense, load_set
 from datacondense.data.source import DATASETS, load
 from datacondense.evaluation.protocol import protocol_for
+from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.experiments.presets import PRESETS, Preset
-from datacondense.experiments.reproduction import plan, reproduce
-from datacondense.experiments.sweep import recorded
+from datacondense.experiments.reproduction import reproduce
+from datacondense.experiments.sweep import newest_record
 from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.run.directory import EVALUATION
 from datacondense.run.observers import Observer, Progress
@@ -27,7 +28,7 @@ SMALL = Preset(
 
 
 class Watch(Observer):
-    """Remembers what it is told."""
+    """Records all messages."""
 
     def __init__(self) -> None:
         self.iterations = 0
@@ -55,7 +56,7 @@ def small(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(watch: Watch | None = None, **changes: Any) -> dict[str, Any]:
     watch = watch or Watch()
-    planned = plan("small", **changes)
+    planned = plan_experiment("small", **changes)
     return reproduce(planned, *load(planned.data), compile="off", observers=[watch], on_epoch=watch.on_epoch)
 
 
@@ -144,7 +145,7 @@ def test_stopped_while_condensing_it_says_so_and_goes_on() -> None:
         def progress(self, progress: Progress) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(Stopped, match=r"stopped after iteration 1 in .*seed0: the same command goes on") as stopped:
+    with pytest.raises(Stopped, match=r"stopped after iteration 1 in .*seed0: the same command resumes") as stopped:
         run(Stop())
     assert stopped.value.signal == signal.SIGINT
     watch = Watch()
@@ -175,7 +176,7 @@ def test_a_changed_experiment_is_kept_apart_and_has_no_published_number(changes:
 def test_epochs_are_counted_as_the_authors_code_counts_them(toy) -> None:
     """Its E epochs are 0 to E, and its learning rate falls after number E // 2 + 1 of these."""
     made = condense(Random(arch="MLP", augment="none"), toy(), 1)
-    recipe = plan("dc/mnist/1").protocol(made, 0).recipes["MLP"]
+    recipe = plan_experiment("dc/mnist/1").protocol(made, 0).recipes["MLP"]
     authors = [0.01 if epoch <= 300 // 2 + 1 else 0.001 for epoch in range(300 + 1)]
     assert recipe.epochs == len(authors) == 301
     assert recipe.first_phase == authors.count(0.01) == 152
@@ -190,15 +191,15 @@ def test_epochs_are_counted_as_the_authors_code_counts_them(toy) -> None:
 
 
 def test_scale_scales_iterations_epochs_sets_and_networks() -> None:
-    small = plan("dc/mnist/1", scale=0.1)
+    small = plan_experiment("dc/mnist/1", scale=0.1)
     assert (small.preset.method.iterations, small.preset.sets, small.preset.nets) == (100, 1, 2)  # of 1000, 5, 20
     assert small.preset.method.settings()["batch_real"] == 256
-    given = plan("dc/mnist/1", scale=0.1, sets=3, nets=7)
+    given = plan_experiment("dc/mnist/1", scale=0.1, sets=3, nets=7)
     assert (given.preset.sets, given.preset.nets) == (3, 7)
     assert run(scale=0.01)["recipes"]["MLP"]["epochs"] == 3
-    as_asked = plan("dc/mnist/1", scale=0.1, iterations=1000)
+    as_asked = plan_experiment("dc/mnist/1", scale=0.1, iterations=1000)
     assert (as_asked.preset.method.iterations, as_asked.variant) == (1000, "dc/mnist/1@iterations1000@scale0.1")
-    assert not plan("dc/mnist/1", iterations=1000).changed
+    assert not plan_experiment("dc/mnist/1", iterations=1000).changed
 
 
 def test_a_damaged_evaluation_is_made_again_and_overwriting_condenses_again() -> None:
@@ -210,31 +211,39 @@ def test_a_damaged_evaluation_is_made_again_and_overwriting_condenses_again() ->
         assert run(sets=1)["scores"] == first["scores"]
     watch = Watch()
     again = reproduce(
-        plan("small", sets=1), *load("toy"), compile="off", overwrite=True, observers=[watch], on_epoch=watch.on_epoch
+        plan_experiment("small", sets=1),
+        *load("toy"),
+        compile="off",
+        overwrite=True,
+        observers=[watch],
+        on_epoch=watch.on_epoch,
     )
     assert (watch.iterations, watch.epochs) == (3, 0)  # the same images, of which the scores are known
     assert again["scores"] == first["scores"]
 
 
 def test_as_published_nothing_is_changed() -> None:
-    as_published = plan("dm/cifar10/10")
+    as_published = plan_experiment("dm/cifar10/10")
     assert as_published.preset == PRESETS["dm/cifar10/10"]
     assert not as_published.changed
-    assert not plan("dm/cifar10/10", sets=1, nets=1, data="cifar10", ipc=10).changed
+    assert not plan_experiment("dm/cifar10/10", sets=1, nets=1, data="cifar10", ipc=10).changed
     assert as_published.variant == "dm/cifar10/10"
-    assert plan("dm/cifar10/10", data="arrays:my/set.npz").variant == "dm/cifar10/10@arrays_my_set.npz"
+    assert plan_experiment("dm/cifar10/10", data="arrays:my/set.npz").variant == "dm/cifar10/10@arrays_my_set.npz"
 
 
 @pytest.mark.parametrize(
     ("refused", "message"),
     [
-        (lambda: plan("dc/mnist/2"), "unknown preset 'dc/mnist/2': did you mean 'dc/mnist/"),
-        (lambda: plan("nothing at all"), "unknown preset 'nothing at all': `datacondense list presets` lists them"),
-        (lambda: plan("small", scale=0), "--scale 0: must be above 0 and at most 1"),
-        (lambda: plan("small", scale=1.5), "--scale 1.5: must be above 0 and at most 1"),
-        (lambda: plan("small", scale=float("nan")), "--scale nan: must be above 0"),
-        (lambda: plan("small", sets=0), "--seeds 0: must be at least 1"),
-        (lambda: plan("small", nets=-1), "--nets -1: must be at least 1"),
+        (lambda: plan_experiment("dc/mnist/2"), "unknown preset 'dc/mnist/2': did you mean 'dc/mnist/"),
+        (
+            lambda: plan_experiment("nothing at all"),
+            "unknown preset 'nothing at all': `datacondense list presets` lists them",
+        ),
+        (lambda: plan_experiment("small", scale=0), "--scale 0: must be above 0 and at most 1"),
+        (lambda: plan_experiment("small", scale=1.5), "--scale 1.5: must be above 0 and at most 1"),
+        (lambda: plan_experiment("small", scale=float("nan")), "--scale nan: must be above 0"),
+        (lambda: plan_experiment("small", sets=0), "--seeds 0: must be at least 1"),
+        (lambda: plan_experiment("small", nets=-1), "--nets -1: must be at least 1"),
         (lambda: run(ipc=0), "--ipc 0: must be at least 1"),
         (lambda: run(data="absent"), "unknown data 'absent'"),
     ],
@@ -261,12 +270,14 @@ def test_a_set_may_start_from_that_of_another_method(monkeypatch: pytest.MonkeyP
     again = Watch()
     assert run(again) == record
     assert again.iterations == 0
-    assert plan("small", scale=0.5).preset.first == replace(first, iterations=3)  # 2 of 3 iterations, as of the last
+    assert plan_experiment("small", scale=0.5).preset.first == replace(
+        first, iterations=3
+    )  # 2 of 3 iterations, as of the last
 
 
 def test_a_record_counts_as_done_only_with_the_same_first_method(monkeypatch: pytest.MonkeyPatch) -> None:
     run(sets=1)
     asked = {"reading": {}, "precision": "auto"}
-    assert recorded(plan("small", sets=1), Path("results"), asked)
+    assert newest_record(plan_experiment("small", sets=1), Path("results"), asked)
     monkeypatch.setitem(PRESETS, "small", replace(SMALL, first=DistributionMatching(arch="MLP")))
-    assert not recorded(plan("small", sets=1), Path("results"), asked)
+    assert not newest_record(plan_experiment("small", sets=1), Path("results"), asked)

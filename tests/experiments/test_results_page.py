@@ -8,7 +8,7 @@ import pytest
 
 from datacondense import InputError
 from datacondense.experiments.presets import PRESETS
-from datacondense.experiments.results_page import page, read, row
+from datacondense.experiments.results_page import best_records, compare_with_published, render_page
 
 RECORD: dict[str, Any] = {
     "preset": "dc/fashion-mnist/1",
@@ -43,7 +43,7 @@ def sections(text: str) -> dict[str, str]:
 def test_the_page_parts_what_is_as_published_from_what_is_not(tmp_path: Path) -> None:
     write(tmp_path, "one", RECORD)
     write(tmp_path, "two", CHANGED)
-    text = page(tmp_path)
+    text = render_page(tmp_path)
     published, quick, still_open = sections(text).values()
     line = "| dc/fashion-mnist/1 | ConvNet | 70.1 +- 0.5 | 2 x 2 | 70.5 +- 0.6 | -0.4 | 1:45 | 1:01 | here, torch 2.0 |"
     assert line in published
@@ -55,7 +55,7 @@ def test_the_page_parts_what_is_as_published_from_what_is_not(tmp_path: Path) ->
 
 
 def test_every_published_number_is_done_or_open(tmp_path: Path) -> None:
-    text = page(tmp_path)
+    text = render_page(tmp_path)
     assert list(sections(text)) == ["Published numbers without a run of ours yet"]
     for name, preset in PRESETS.items():
         group, _, last = name.rpartition("/")
@@ -67,20 +67,24 @@ def test_every_published_number_is_done_or_open(tmp_path: Path) -> None:
 def test_the_record_over_most_networks_counts_and_the_newest_of_these(tmp_path: Path) -> None:
     older, newer = ({**RECORD, "nets": 9, "machine": where} for where in ("there", "here"))
     write(tmp_path, "one", RECORD, older, newer, RECORD)
-    assert read(tmp_path) == [newer]
-    assert "2 x 9" in page(tmp_path)
+    assert best_records(tmp_path) == [newer]
+    assert "2 x 9" in render_page(tmp_path)
 
 
 def test_the_page_of_this_repository_is_that_of_its_records() -> None:
     root = Path(__file__).parents[2]
-    assert (root / "docs/results.md").read_text() == page(root / "results")
+    assert (root / "docs/results.md").read_text() == render_page(root / "results")
 
 
 def test_a_row_of_a_single_network_and_of_one_without_a_published_number() -> None:
     single = {**RECORD, "scores": {"ConvNet": {"n": 1, "mean": 71.0, "std": None, "values": [71.0]}}}
-    assert row(single, "ConvNet") == ("71.0", "70.5 +- 0.6", "+0.5")
-    assert row({**single, "published": {"ConvNet": [98.8, None]}}, "ConvNet") == ("71.0", "98.8", "-27.8")
-    assert row({**single, "published": {}}, "ConvNet") == ("71.0", "-", "")
+    assert compare_with_published(single, "ConvNet") == ("71.0", "70.5 +- 0.6", "+0.5")
+    assert compare_with_published({**single, "published": {"ConvNet": [98.8, None]}}, "ConvNet") == (
+        "71.0",
+        "98.8",
+        "-27.8",
+    )
+    assert compare_with_published({**single, "published": {}}, "ConvNet") == ("71.0", "-", "")
 
 
 @pytest.mark.parametrize(
@@ -104,12 +108,12 @@ def test_a_damaged_line_is_refused(line: str, tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"one\.jsonl has a line that is no record of `datacondense reproduce`: remove"
     ):
-        page(tmp_path)
+        render_page(tmp_path)
 
 
 def test_bytes_that_are_no_text_are_refused_and_an_empty_file_is_no_result(tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_bytes(b"\xff\xfe\n")
     with pytest.raises(InputError, match="has a line that is no record"):
-        read(tmp_path)
+        best_records(tmp_path)
     (tmp_path / "one.jsonl").write_bytes(b"")
-    assert read(tmp_path) == []
+    assert best_records(tmp_path) == []

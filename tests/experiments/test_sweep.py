@@ -11,9 +11,10 @@ import torch
 from datacondense import InputError
 from datacondense.cli.app import main
 from datacondense.data.source import DATASETS
+from datacondense.experiments.experiment_plan import ExperimentPlan, plan_experiment
 from datacondense.experiments.presets import PRESETS, Preset
-from datacondense.experiments.reproduction import Plan, asked, plan, record_path
-from datacondense.experiments.sweep import keeping_last, names, recorded, run_all
+from datacondense.experiments.reproduction import record_path, recorded_options
+from datacondense.experiments.sweep import cache_last, match_presets, newest_record, run_sweep
 from datacondense.methods import DC
 from datacondense.utils.distributed import ALONE
 
@@ -45,10 +46,10 @@ def reads(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_names_and_patterns() -> None:
-    assert names(["tiny/[ab]", "tiny/d"]) == ["tiny/a", "tiny/b", "tiny/d"]
-    assert names([]) == list(PRESETS)
+    assert match_presets(["tiny/[ab]", "tiny/d"]) == ["tiny/a", "tiny/b", "tiny/d"]
+    assert match_presets([]) == list(PRESETS)
     with pytest.raises(InputError, match=r"unknown preset 'tiny/x\*': did you mean 'tiny/"):
-        names(["tiny/a", "tiny/x*"])
+        match_presets(["tiny/a", "tiny/x*"])
 
 
 def test_all_are_run_and_what_fails_is_told_at_the_end(reads: list[str], capsys) -> None:
@@ -85,16 +86,16 @@ def test_what_is_recorded_is_not_read_nor_run_again(reads: list[str], capsys) ->
 
 def test_a_record_of_another_experiment_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main("reproduce --all tiny/a --scale 0.01".split()) == 0
-    planned, results = plan("tiny/a", scale=0.01), Path("results")
-    default = asked({}, "auto")
-    assert recorded(planned, results, default) is not None
-    assert recorded(planned, results, asked({"data_dir": "elsewhere"}, "auto")) is not None
-    assert recorded(planned, results, asked({}, "bf16")) is None
-    assert recorded(planned, results, asked({"image_size": 8}, "auto")) is None
-    assert recorded(plan("tiny/a", scale=0.01, sets=2), results, default) is None
-    assert recorded(plan("tiny/c", scale=0.01), results, default) is None
+    planned, results = plan_experiment("tiny/a", scale=0.01), Path("results")
+    default = recorded_options({}, "auto")
+    assert newest_record(planned, results, default) is not None
+    assert newest_record(planned, results, recorded_options({"data_dir": "elsewhere"}, "auto")) is not None
+    assert newest_record(planned, results, recorded_options({}, "bf16")) is None
+    assert newest_record(planned, results, recorded_options({"image_size": 8}, "auto")) is None
+    assert newest_record(plan_experiment("tiny/a", scale=0.01, sets=2), results, default) is None
+    assert newest_record(plan_experiment("tiny/c", scale=0.01), results, default) is None
     monkeypatch.setitem(PRESETS, "tiny/a", replace(SMALL, method=replace(METHOD, lr=0.02)))
-    assert recorded(plan("tiny/a", scale=0.01), results, default) is None
+    assert newest_record(plan_experiment("tiny/a", scale=0.01), results, default) is None
 
 
 def test_a_record_of_files_that_have_changed_does_not_count(toy) -> None:
@@ -118,7 +119,7 @@ def test_a_record_of_files_that_have_changed_does_not_count(toy) -> None:
 def test_a_damaged_line_is_told_of_its_experiment_alone_and_an_old_one_not_at_all(capsys) -> None:
     command = "reproduce --all tiny/[ab] --scale 0.01".split()
     assert main(command) == 0
-    path = record_path(plan("tiny/a", scale=0.01), Path("results"))
+    path = record_path(plan_experiment("tiny/a", scale=0.01), Path("results"))
     good = path.read_text()
     path.write_text("{ol\n" + good)
     assert main(command) == 0
@@ -132,27 +133,27 @@ def test_a_damaged_line_is_told_of_its_experiment_alone_and_an_old_one_not_at_al
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reason"),
     [
         (FileNotFoundError(2, "No such file", "gone.npz"), "No such file: gone.npz"),
         (torch.OutOfMemoryError("CUDA out of memory"), "out of memory (CUDA out of memory)"),
         (MemoryError(), "out of memory (MemoryError)"),
     ],
 )
-def test_what_fails_for_files_or_memory_fails_alone(error: Exception, told: str) -> None:
-    def run(planned: Plan) -> dict[str, str]:
+def test_what_fails_for_files_or_memory_fails_alone(error: Exception, reason: str) -> None:
+    def run(planned: ExperimentPlan) -> dict[str, str]:
         if planned.name == "tiny/a":
             raise error
         return {"variant": planned.variant}
 
-    plans = [plan(name) for name in ("tiny/a", "tiny/b")]
-    outcomes = run_all(plans, run, lambda _: "", ALONE, results=Path("results"), asked={}, anew=True)
-    assert [outcome.reason for outcome in outcomes] == [told, ""]
+    plans = [plan_experiment(name) for name in ("tiny/a", "tiny/b")]
+    outcomes = run_sweep(plans, run, lambda _: "", ALONE, results=Path("results"), options={}, overwrite=True)
+    assert [outcome.reason for outcome in outcomes] == [reason, ""]
     with pytest.raises(RuntimeError, match="a mistake"):
-        run_all(plans, failing, lambda _: "", ALONE, results=Path("results"), asked={}, anew=True)
+        run_sweep(plans, failing, lambda _: "", ALONE, results=Path("results"), options={}, overwrite=True)
 
 
-def failing(_planned: Plan) -> dict[str, str]:
+def failing(_planned: ExperimentPlan) -> dict[str, str]:
     raise RuntimeError("a mistake of ours")
 
 
@@ -171,7 +172,7 @@ def test_what_could_not_be_read_is_not_tried_again() -> None:
             raise InputError("no")
         return name
 
-    remembered = keeping_last(read)
+    remembered = cache_last(read)
     for name in ("x", "x", "y", "x"):
         assert remembered(name) == name
     for _ in range(2):

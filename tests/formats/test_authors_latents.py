@@ -37,7 +37,7 @@ def test_latents_become_a_set_of_what_the_generator_makes_of_them(key: str, rele
     made = load_set(import_latents(f"{key}.pt", "G.pth", train, "run", ipc=2))
     assert made.labels.tolist() == sorted([*range(10), *range(10)])
     assert made.provenance.to_json()["latents"] == KEYS[key]
-    generator = BigGAN.of_weights({name: w.half().float() for name, w in published(latent=8).items()}, train.spec)
+    generator = BigGAN.from_weights({name: w.half().float() for name, w in published(latent=8).items()}, train.spec)
     z = torch.load(f"{key}.pt")[key].detach().half().float()
     where = torch.tensor([place for k in range(10) for place in (k, k + 10)])  # in the order of the training images
     assert torch.allclose(made.images, generator(z[where], made.labels), atol=1e-5)
@@ -65,7 +65,7 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     {
         "--generator G.pth": "name the training images, whose classes the latents have, by --data",
         "--ipc 1 --data arrays:set.npz": "--ipc 1: belongs to latents, whose generator is named by --generator",
@@ -73,20 +73,20 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
         "--data arrays:set.npz --generator G.pth --ipc 0": "--ipc 0: must be at least 1",
         "--data arrays:set.npz --generator z_eff_all.pt": "these are no weights of a BigGAN",
         "--data arrays:set.npz --generator absent": "absent is not a file of torch.save",
-        "--data digits --generator G.pth": "it has 30 latents, one for each training image, and there are 1,437 images",
+        "--data digits --generator G.pth": "it has 30 latents for 1,437 training images: one for each is needed",
     }.items(),
 )
-def test_what_does_not_fit_is_refused(command: str, said: str, released, train: ImageSet, capsys) -> None:
+def test_what_does_not_fit_is_refused(command: str, message: str, released, train: ImageSet, capsys) -> None:
     save_images(train)
     assert main(["import", "z_eff_all.pt", "new", *command.split()]) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert not Path("new").exists()
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"z": torch.ones(30, 8)}, "is no file of latents: expected z_inverse_all or z_eff_all in it"),
         ({"z_eff_all": torch.ones(30)}, r"z_eff_all of shape \(30,\) is not \(N, d\)"),
@@ -95,9 +95,9 @@ def test_what_does_not_fit_is_refused(command: str, said: str, released, train: 
     ],
     ids=str,
 )
-def test_damaged_latents_are_refused(content: dict, said: str, released, train: ImageSet) -> None:
+def test_damaged_latents_are_refused(content: dict, message: str, released, train: ImageSet) -> None:
     torch.save(content, "z.pt")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         import_latents("z.pt", "G.pth", train, "new")
 
 

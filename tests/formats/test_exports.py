@@ -3,6 +3,7 @@
 import json
 import unicodedata
 from pathlib import Path
+from typing import get_args
 
 import datasets
 import numpy as np
@@ -19,14 +20,14 @@ from datacondense.formats import (
     Format,
     authors_pt,
     export,
+    find_runs,
     hf_dataset,
-    image_folder,
     import_sets,
     npz,
-    runs_in,
+    png_folder,
 )
-from datacondense.formats.accuracies import Accuracies, known
-from datacondense.formats.folder_names import folder_names
+from datacondense.formats.accuracies import Accuracies, known_accuracies
+from datacondense.formats.png_folder import class_folder_names
 from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import save
 
@@ -99,14 +100,14 @@ def test_the_authors_layout_comes_back_bit_for_bit() -> None:
     assert list(plain) == ["data", "accs_all_exps", "datacondense"]
     assert plain["accs_all_exps"] == {"ConvNet": [0.0, 0.5, 0.1, 0.5, 0.2, 0.5]}
     runs = import_sets("out.pt", None, "back")
-    assert runs == [Path("back/exp0"), Path("back/exp1"), Path("back/exp2")] == runs_in(Path("back"))
+    assert runs == [Path("back/exp0"), Path("back/exp1"), Path("back/exp2")] == find_runs(Path("back"))
     backs = [load_set(run) for run in runs]
     for seed, (back, made) in enumerate(zip(backs, sets, strict=True)):
         assert back.fingerprint() == made.fingerprint()
         assert back.spec == made.spec
         assert back.provenance.to_json().items() >= made.provenance.to_json().items()
         assert back.provenance.published == {"ConvNet": [0.1 * seed, 0.5]}
-    export(backs, "pt", "again.pt", scores=[known(back) for back in backs])
+    export(backs, "pt", "again.pt", scores=[known_accuracies(back) for back in backs])
     again = torch.load("again.pt", weights_only=True)
     assert again["accs_all_exps"] == plain["accs_all_exps"]
     for (images, labels), (images2, labels2) in zip(plain["data"], again["data"], strict=True):
@@ -118,9 +119,9 @@ def test_the_authors_layout_comes_back_bit_for_bit() -> None:
 
 def test_accuracies_that_a_reader_would_give_to_another_set_are_left_out() -> None:
     scores = [{"ConvNet": Accuracies([0.25], "")}, {"ConvNet": Accuracies([0.5] * 3, ""), "MLP": Accuracies([0.5], "")}]
-    with pytest.warns(UserWarning, match="they are left out, as the file cannot say which is whose") as told:
+    with pytest.warns(UserWarning, match="they are left out, as the file cannot assign them to the sets") as caught:
         export([make(seed=0), make(seed=1)], "pt", "out.pt", scores=scores)
-    assert [str(one.message).partition(":")[0] for one in told] == [
+    assert [str(one.message).partition(":")[0] for one in caught] == [
         "the sets have 1, 3 accuracies of ConvNet",
         "the sets have 0, 1 accuracies of MLP",
     ]
@@ -162,13 +163,13 @@ def test_a_file_of_others_does_not_decide_what_is_opened(to: Format) -> None:
         Path("out").mkdir()
     match to:
         case "folder":
-            image_folder.write(lying, Path("out"))
+            png_folder.write(lying, Path("out"))
         case "hf":
             hf_dataset.write(lying, Path("out"), accuracies={}, licence="mit")
         case "npz":
             npz.write(lying, Path("out"))
         case "pt":
-            authors_pt.write([lying], {}, Path("out"))
+            authors_pt.write([lying], [{}], Path("out"))
     import_sets("out", None, "back")
     assert load_set("back").provenance.source == {"source": "digits"}
     assert json.loads(Path("back/run.json").read_text())["source"] == {"source": "digits"}
@@ -189,12 +190,12 @@ def test_several_sets_become_one_export_each(to: Format) -> None:
     import_sets(f"out/exp0{suffix}", None, "new")
     assert load_set("new").provenance.seed == 2
     Path(f"out/exp0{suffix}").rename("gone")
-    with pytest.raises(InputError, match=r"out is damaged: datacondense\.json tells of 2 sets, and 1 are there"):
+    with pytest.raises(InputError, match=r"out is damaged: datacondense\.json lists 2 sets, and 1 are there"):
         import_sets("out", None, "all", overwrite=True)
 
 
 def test_folder_names_are_safe_unique_and_in_the_order_of_the_labels() -> None:
-    names = folder_names(ODD_NAMES)
+    names = class_folder_names(ODD_NAMES)
     assert names[0] == "00_a_b"
     assert len({unicodedata.normalize("NFC", name).casefold() for name in names}) == len(names)
     assert sorted(names) == names
@@ -202,8 +203,8 @@ def test_folder_names_are_safe_unique_and_in_the_order_of_the_labels() -> None:
         assert not set(name) & set('/\\:*?"<>|\0')
         assert len(name.encode()) < 128
         assert not name.endswith((".", " "))
-    assert sorted(folder_names(["x"] * 1001)) == folder_names(["x"] * 1001)
-    assert folder_names(["a._", "हिन्दी", "x" * 99 + " y"]) == ["00_a", "01_हिन्दी", f"02_{'x' * 99}"]
+    assert sorted(class_folder_names(["x"] * 1001)) == class_folder_names(["x"] * 1001)
+    assert class_folder_names(["a._", "हिन्दी", "x" * 99 + " y"]) == ["00_a", "01_हिन्दी", f"02_{'x' * 99}"]
 
 
 def test_odd_class_names_survive_every_format() -> None:
@@ -268,6 +269,11 @@ def test_an_image_that_was_changed_is_noticed() -> None:
         import_sets("out", None, "back")
 
 
+def test_every_format_is_an_entry_of_the_dict() -> None:
+    assert tuple(FORMATS) == get_args(Format)
+    assert [to for to, one in FORMATS.items() if one.suffix] == ["npz", "pt"]
+
+
 def test_classes_of_the_same_name_can_be_loaded_by_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(Path("hf-home").absolute()))
     export(make(names=("a", "b", "a", "a (2)")), "hf", "out")
@@ -321,7 +327,7 @@ def test_only_what_could_be_read_again_is_written() -> None:
         "labels go from 1 to 3": (made.images, made.labels + 1, {}),
         "is no JSON": (made.images, made.labels, {"made": Path("x")}),
         "it cannot be written": (made.images, made.labels, {"loss": float("nan")}),
-        "recorded of the set is no": (made.images, made.labels, {"deep": deep}),
+        "provenance of the set is no": (made.images, made.labels, {"deep": deep}),
         "provenance.seed": (made.images, made.labels, {"seed": -1}),
     }
     for to in FORMATS:
@@ -362,7 +368,7 @@ def test_runs_in_a_directory_come_in_the_order_of_their_numbers() -> None:
         Path("runs", name).mkdir(parents=True)
         if name != "other":
             save(make(), Path("runs", name, "synthetic.safetensors"))
-    assert [run.name for run in runs_in(Path("runs"))] == ["exp0", "exp2", "exp10"]
-    assert runs_in(Path("runs/exp2")) == [Path("runs/exp2")]
-    assert runs_in(Path("runs/other")) == [Path("runs/other")]
-    assert runs_in(Path("absent")) == [Path("absent")]
+    assert [run.name for run in find_runs(Path("runs"))] == ["exp0", "exp2", "exp10"]
+    assert find_runs(Path("runs/exp2")) == [Path("runs/exp2")]
+    assert find_runs(Path("runs/other")) == [Path("runs/other")]
+    assert find_runs(Path("absent")) == [Path("absent")]

@@ -1,4 +1,4 @@
-"""What the pixels of others' files are: found out, asked for, brought back; never taken silently for something else."""
+"""What the pixels of others' files are: found out, asked for, undone; never silently mistaken."""
 
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,13 @@ from torch import Tensor
 
 from datacondense import ImageSet, InputError, condense, evaluate, load, load_set
 from datacondense.cli.app import main
-from datacondense.formats import Pixels, import_sets
-from datacondense.formats.pixels import Reading, normalised
-from datacondense.formats.whitening import EPSILON, fitted
+from datacondense.formats import PixelScale, import_sets
+from datacondense.formats.pixel_normalisation import normalise_pixels
+from datacondense.formats.pixel_scale import PixelOptions
+from datacondense.formats.zca_whitening import EPSILON, fit_whitening
 from datacondense.methods import DistributionMatching
 
-OUR_CHOICE = "ignore:.*pixels are taken for"
+OUR_CHOICE = "ignore:.*pixels are read as"
 
 
 @pytest.fixture(autouse=True)
@@ -91,9 +92,11 @@ def forms(train: ImageSet, learned: dict[str, Tensor]) -> dict[tuple[str, str], 
     return found
 
 
-def taken(images: Tensor, train: ImageSet, *, authors: bool | None = None, real: bool = True) -> Any:
+def detect(images: Tensor, train: ImageSet, *, never_whitened: bool | None = None, real: bool = True) -> Any:
     try:
-        return normalised(images, train.spec, Reading("auto", train if real else None), authors=authors)[1]
+        return normalise_pixels(
+            images, train.spec, PixelOptions("auto", train if real else None), never_whitened=never_whitened
+        )[1]
     except InputError:
         return None
 
@@ -101,24 +104,24 @@ def taken(images: Tensor, train: ImageSet, *, authors: bool | None = None, real:
 def test_no_form_is_silently_taken_for_another(train: ImageSet, forms: dict[tuple[str, str], Tensor]) -> None:
     for (name, form), images in forms.items():
         for real in (True, False):
-            for authors in (None, True, False):
-                found = taken(images, train, authors=authors, real=real)
-                if found is None or found.unsure:
+            for never_whitened in (None, True, False):
+                found = detect(images, train, never_whitened=never_whitened, real=real)
+                if found is None or found.uncertain:
                     continue
-                known_by_name = authors and not real  # whitened noise in a file that has the authors' name
+                known_by_name = never_whitened and not real  # whitened noise in a file that has the authors' name
                 if not (known_by_name and "noise" in name):
-                    assert form.startswith(found.kind), (name, form, real, authors, str(found))
+                    assert form.startswith(found.scale), (name, form, real, never_whitened, str(found))
 
 
 def test_what_is_plain_needs_no_option(train: ImageSet, forms: dict[tuple[str, str], Tensor]) -> None:
     for name in ("real", "one of each", "learned"):
         for form in ("normalised", "unit", "unit, clipped", "bytes", "bytes of uint8", "bytes of int64"):
-            found = taken(forms[name, form], train)
+            found = detect(forms[name, form], train)
             assert found is not None, (name, form)
-            assert form.startswith(found.kind)
+            assert form.startswith(found.scale)
     for name in ("noise", "learned from noise"):
-        assert taken(forms[name, "normalised"], train, authors=True).kind == "normalised"
-        assert taken(forms[name, "normalised"], train).unsure
+        assert detect(forms[name, "normalised"], train, never_whitened=True).scale == "normalised"
+        assert detect(forms[name, "normalised"], train).uncertain
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_every_form_gives_the_same_images(
 def test_whitening_is_that_of_kornia_and_its_inverse_exact(train: ImageSet) -> None:
     plain = train.images[:20].float() / 255
     mean, matrix = whitening(train.images.float() / 255)
-    ours = fitted(train, "pixels in [0, 1]")
+    ours = fit_whitening(train, "pixels in [0, 1]")
     assert torch.allclose(ours.mean.float(), mean, atol=1e-5)
     square = ours.vectors * (ours.variances + EPSILON).rsqrt() @ ours.vectors.T
     assert torch.allclose(square.float(), matrix, atol=1e-4)
@@ -176,12 +179,12 @@ def test_undone_whitening_is_evaluated_as_the_images_were(train: ImageSet) -> No
     assert accuracy("wrong") < accuracy("plain") - 0.1
 
 
-@pytest.mark.filterwarnings("default:.*pixels are taken for")  # printed as a note
+@pytest.mark.filterwarnings("default:.*pixels are read as")  # printed as a note
 def test_the_command_says_what_was_taken_for_what(train: ImageSet, capsys: pytest.CaptureFixture[str]) -> None:
     images, labels = first(train, 2)
     torch.save([unit(images, train), labels], "data.pt")
     assert main("import data.pt --data digits back".split()) == 0
-    assert "note: data.pt: pixels are taken for unit: mean 0.3" in capsys.readouterr().err
+    assert "note: data.pt: pixels are read as unit: mean 0.3" in capsys.readouterr().err
     white = whitened(unit(images, train), whitening(train.images.float() / 255))
     torch.save({"data": [[white, labels]], "accs_all_exps": {}}, "res_DM_digits_ConvNet_2ipc.pt")
     assert main("import res_DM_digits_ConvNet_2ipc.pt --data digits other".split()) == 2
@@ -202,12 +205,12 @@ def test_an_option_that_contradicts_the_file_is_refused(train: ImageSet) -> None
     with pytest.raises(InputError, match="which is something else"):
         import_sets("data.pt", train.spec, "back", pixels="unit")
     torch.save([images, labels], "data.pt")
-    with pytest.raises(InputError, match="are brought back by the training images"):
+    with pytest.raises(InputError, match="to undo whitening the training images are needed"):
         import_sets("data.pt", train.spec, "back", pixels="zca")
     import_sets("data.pt", train.spec, "back", real=train)
     for to in ("pt", "npz", "hf", "folder"):
         export(load_set("back"), to, f"out-{to}")
-        with pytest.raises(InputError, match="says itself what its pixels are"):
+        with pytest.raises(InputError, match="records what its pixels are"):
             import_sets(f"out-{to}", train.spec, "other", pixels="unit")
 
 
@@ -248,9 +251,9 @@ def test_images_with_tiles_are_said_to_be_such(train: ImageSet) -> None:
         directory = Path(f"conv3in_grad_l1_nd500_factor{factor}_lr0.0001_mix_ipc1")
         directory.mkdir()
         torch.save([unit(images, train), labels], directory / "data.pt")
-    with pytest.warns(UserWarning, match="taken for unit") as told:
+    with pytest.warns(UserWarning, match="read as unit") as caught:
         import_sets("conv3in_grad_l1_nd500_factor1_lr0.0001_mix_ipc1/data.pt", train.spec, "one")
-    assert not any("tiles" in str(one.message) for one in told)
+    assert not any("tiles" in str(one.message) for one in caught)
     with pytest.warns(UserWarning, match="seem to hold 2 x 2 tiles each"):
         import_sets("conv3in_grad_l1_nd500_factor2_lr0.0001_mix_ipc1/data.pt", train.spec, "two", pixels="unit")
 
@@ -272,27 +275,27 @@ def test_arrays_of_any_arrangement_are_read(train: ImageSet) -> None:
     }
     for name, content in contents.items():
         torch.save(content, "in.pt")
-        with pytest.warns(UserWarning, match="taken for bytes"):
+        with pytest.warns(UserWarning, match="read as bytes"):
             import_sets("in.pt", train.spec, "back", overwrite=True)
         back = load_set("back")
         assert torch.equal(train.spec.pixels(back.images), byte), name
         assert torch.equal(back.labels, labels), name
     assert load_set("back").provenance.published == {"ConvNet": [0.5, 0.25], "MLP": [0.5], "LeNet": [0.0]}
     np.savez("in.npz", images=byte.numpy(), labels=labels.numpy())
-    with pytest.warns(UserWarning, match="taken for bytes"):
+    with pytest.warns(UserWarning, match="read as bytes"):
         import_sets("in.npz", train.spec, "back", overwrite=True)
     assert torch.equal(train.spec.pixels(load_set("back").images), byte)
-    with pytest.raises(InputError, match="does not say what its images are: name the data by --data"):
+    with pytest.raises(InputError, match="does not describe its images: name the data by --data"):
         import_sets("in.npz", None, "other")
 
 
 def test_a_choice_that_does_not_look_right_is_carried_out_with_a_note(train: ImageSet) -> None:
     images, labels = first(train, 1)
     torch.save([images * 0.1, labels], "data.pt")
-    with pytest.warns(UserWarning, match=r"taken for normalised: .*though mean and deviation are not those of such"):
+    with pytest.warns(UserWarning, match=r"read as normalised: .*though mean and deviation are not those of such"):
         import_sets("data.pt", train.spec, "back", pixels="normalised")
     torch.save([unit(images, train), labels], "data.pt")
-    with pytest.warns(UserWarning, match=r"taken for bytes: .*though mean and deviation"):
+    with pytest.warns(UserWarning, match=r"read as bytes: .*though mean and deviation"):
         import_sets("data.pt", train.spec, "dark", pixels="bytes")
 
 
@@ -300,7 +303,7 @@ def test_a_choice_of_pixels_that_cannot_be_right_is_noted(train: ImageSet) -> No
     images, labels = first(train, 5)
     plain = unit(images, train)
     white = whitened(plain, whitening(train.images.float() / 255))
-    cases: list[tuple[torch.Tensor, Pixels]] = [(plain, "normalised"), (white, "normalised"), (plain, "zca")]
+    cases: list[tuple[torch.Tensor, PixelScale]] = [(plain, "normalised"), (white, "normalised"), (plain, "zca")]
     for pixels, choice in cases:
         torch.save([pixels, labels], "set.pt")
         with pytest.warns(UserWarning, match="though mean and deviation are not those of such images"):

@@ -19,7 +19,7 @@ import torch
 from datacondense import InputError, Spec, SyntheticSet, load_set
 from datacondense.cli.app import main
 from datacondense.formats import export, import_sets
-from datacondense.formats.accuracies import known
+from datacondense.formats.accuracies import known_accuracies
 from datacondense.pictures import to_png
 from datacondense.synthetic.provenance import Provenance
 from datacondense.utils import hardware
@@ -55,7 +55,7 @@ def test_a_file_of_the_authors_imports_and_leaves_as_it_came() -> None:
     assert sets[1].provenance.published == {"ConvNet": [0.2, 0.1 * 3], "MLP": [float(np.float32(0.3))]}
     assert sets[1].provenance.settings == {"arch": "ConvNet", "augment": "none"}
     assert sets[1].provenance.imported["file"] == "res_DC_toy_ConvNet_2ipc.pt"
-    export(sets, "pt", "again.pt", scores=[known(one) for one in sets])
+    export(sets, "pt", "again.pt", scores=[known_accuracies(one) for one in sets])
     again = torch.load("again.pt", weights_only=False)
     assert again["accs_all_exps"] == content["accs_all_exps"]
     for (images, labels), (images2, labels2) in zip(content["data"], again["data"], strict=True):
@@ -73,7 +73,7 @@ def test_steps_of_class_incremental_learning_become_one_set_and_leave_as_they_ca
     assert back.labels.tolist() == [2, 2, 0, 0, 3, 3, 1, 1]
     assert back.provenance.steps == [["c", "a"], ["d", "b"]]
     assert back.provenance.settings == {"arch": "ConvNet"}
-    export([back], "pt", "again.pt", scores=[known(back)])
+    export([back], "pt", "again.pt", scores=[known_accuracies(back)])
     again = torch.load("again.pt", weights_only=True)
     assert list(again) == ["data", "accs_all_exps", "datacondense"]
     assert again["accs_all_exps"] == {"ConvNet": [0.25, 0.5, 0.75]}
@@ -114,7 +114,7 @@ def test_a_file_that_carries_code_is_refused_and_nothing_is_run(old: bool, capsy
     assert main("import evil.pt --data digits back".split()) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "wants to run" in error
+    assert "would run" in error
     assert not Path("executed").exists()
     assert not Path("back").exists()
     torch.load("evil.pt", weights_only=False)
@@ -236,9 +236,9 @@ BAD_NPZ = {
     "a path of Windows": ({"..\\x.npy": b"x"}, "a path that leaves"),
     "no labels": ({"labels.npy": None}, "it has no array 'labels': only what"),
     "a pickle": ({"labels.npy": npy(np.array([Malicious()]), pickled=True)}, "holds Python objects"),
-    "a shape too large": ({"images.npy": lying((10**6, 1, 4, 4))}, "its header tells of"),
-    "a shape beyond counting": ({"images.npy": lying((2**40, 2**40, 4, 4))}, "its header tells of"),
-    "a negative shape": ({"images.npy": lying((-1, -4, 4, 1))}, "its header tells of"),
+    "a shape too large": ({"images.npy": lying((10**6, 1, 4, 4))}, "its header declares"),
+    "a shape beyond counting": ({"images.npy": lying((2**40, 2**40, 4, 4))}, "its header declares"),
+    "a negative shape": ({"images.npy": lying((-1, -4, 4, 1))}, "its header declares"),
     "not an array": ({"images.npy": b"nothing"}, r"bad\.npz is damaged"),
     "float labels": ({"labels.npy": npy(np.zeros(8))}, "array 'labels' has dtype float64, expected int64"),
     "a header of numbers": ({"header.npy": npy(np.zeros(8))}, "array 'header' has dtype"),
@@ -332,9 +332,11 @@ def table(names: list[str] | None, labels: list[int], metadata: bytes | None = N
     Path("hf/data").mkdir(parents=True, exist_ok=True)
     images = [{"bytes": to_png(torch.full((1, 4, 4), 10 * label, dtype=torch.uint8)), "path": None} for label in labels]
     features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
-    told = metadata or json.dumps({"info": {"features": features}}).encode()
+    description = metadata or json.dumps({"info": {"features": features}}).encode()
     content = pa.table({"image": images, "label": labels})
-    content = content.replace_schema_metadata({} if names is None and metadata is None else {"huggingface": told})
+    content = content.replace_schema_metadata(
+        {} if names is None and metadata is None else {"huggingface": description}
+    )
     pq.write_table(content, "hf/data/train-00000-of-00001.parquet")
 
 
@@ -392,7 +394,7 @@ def test_what_is_no_export_is_refused() -> None:
         with pytest.raises(InputError, match=message):
             import_sets(place, None, "back")
     torch.save({"data": [experiment(0)]}, "plain.pt")
-    with pytest.raises(InputError, match=r"plain\.pt does not say what its images are: name the data by --data"):
+    with pytest.raises(InputError, match=r"plain\.pt does not describe its images: name the data by --data"):
         import_sets("plain.pt", None, "back")
     Path("text.pt").write_text("hello")
     with pytest.raises(InputError, match=r"text\.pt"):

@@ -73,7 +73,7 @@ def test_what_a_small_file_may_take_does_not_grow_with_the_memory(monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ({"latent": 2, "width": 65536}, "its generator is damaged: "),
         ({"latent": 65536, "width": 8}, "its generator is damaged: "),
@@ -89,12 +89,12 @@ def test_what_a_small_file_may_take_does_not_grow_with_the_memory(monkeypatch: p
         (None, "damaged"),
     ],
 )
-def test_a_config_is_checked_before_a_generator_is_built_by_it(config: Any, said: str, little_memory: None) -> None:
+def test_a_config_is_checked_before_a_generator_is_built_by_it(config: Any, message: str, little_memory: None) -> None:
     save(generated(SPEC), Path("one.safetensors"))
     tensors, header = read_tensors(Path("one.safetensors"))
     header["generator"]["config"] = config
     write_tensors(Path("one.safetensors"), tensors, header)
-    with pytest.raises(InputError, match=said) as error:
+    with pytest.raises(InputError, match=message) as error:
         load_set("one.safetensors")
     assert "\n" not in str(error.value)
 
@@ -175,6 +175,7 @@ def test_a_folder_whose_header_claims_large_images_is_refused(little_memory: Non
 @pytest.mark.parametrize("name", ["items", "keys", "values", "get", "__iter__", "__len__", "__getitem__"])
 @pytest.mark.parametrize("value", [3, None, "x", [1]])
 def test_a_dict_is_read_by_its_content_whatever_its_fields_are(name: str, value: Any) -> None:
+    torch.manual_seed(0)
     one: Any = OrderedDict(data=[[torch.randn(1, 1, 8, 8), torch.tensor([0])]], accs_all_exps=OrderedDict(MLP=[0.5]))
     for ordered in (one, one["accs_all_exps"]):
         ordered.__dict__[f"_{name[1:]}"] = value  # a name that does no harm while it is saved

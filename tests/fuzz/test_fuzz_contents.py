@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from datacondense import InputError, Spec, load_set
-from datacondense.formats import Pixels, import_sets, runs_in
+from datacondense.formats import PixelScale, find_runs, import_sets
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 SPEC = Spec("toy", ("a", "b", "c"), (1, 4, 4), (0.5,), (0.25,))
@@ -100,7 +100,7 @@ class Contents:
         return self.any()
 
 
-PIXELS: tuple[Pixels, ...] = ("auto", "auto", "normalised", "unit", "zca")
+PIXELS: tuple[PixelScale, ...] = ("auto", "auto", "normalised", "unit", "zca")
 
 
 def test_any_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_any_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         else:
             message = ""
             read += 1
-            for run in runs_in(Path("out")):
+            for run in find_runs(Path("out")):
                 load_set(run)
         assert "\n" not in message, seed
         assert Path("out").exists() == (not message), seed

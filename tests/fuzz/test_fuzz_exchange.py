@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from datacondense import InputError, Spec, SyntheticSet, load_set
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.formats import FORMATS, export, import_sets
-from datacondense.formats.accuracies import known
+from datacondense.formats.accuracies import known_accuracies
 from datacondense.report.run_names import labels
 from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import FILE_NAME, save
 from datacondense.utils.files import read_tensors, write_tensors
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*pixels are taken for")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*pixels are read as")]
 CASES = settings(max_examples=2000, deadline=None, derandomize=True, database=None)
 SPEC = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,), flip=False)
 
@@ -233,7 +233,7 @@ def test_a_header_that_lies_under_a_right_checksum(where: tuple[Any, ...], what:
         again = load_set(path)
         labels([again.provenance, made().provenance])
         protocol_for(again)
-        scores = known(again)
+        scores = known_accuracies(again)
         for to in ("folder", "npz", "hf", "pt"):
             export([again], to, cleared(place / "lie"), scores=[scores])
     except InputError as error:

@@ -25,10 +25,11 @@ from datacondense.evaluation import cached
 from datacondense.evaluation.evaluator import evaluate, evaluate_by
 from datacondense.evaluation.protocol import Protocol, protocol_for
 from datacondense.evaluation.score_log import keep_scores, kept_scores
-from datacondense.experiments import rehearsal, reproduction, results_page, sweep
-from datacondense.experiments.continual import Scenario, learn_continually, load_record
+from datacondense.experiments import experiment_plan, rehearsal, reproduction, results_page, sweep
+from datacondense.experiments.continual import learn_continually, load_record
+from datacondense.experiments.scenario import Scenario
 from datacondense.formats import destination
-from datacondense.formats.accuracies import known
+from datacondense.formats.accuracies import known_accuracies
 from datacondense.methods import DistributionMatching, Problem, Random
 from datacondense.report import command, comparison, footprint, page, reading, run_names, section, write_report
 from datacondense.report.process import process_frames
@@ -90,9 +91,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             formats.export(made, to, to)
         formats.export([made, other], "npz", "several")
         formats.import_sets("folder", None, "imported")
-        scenario = Scenario(steps=3, per_class=1, orders=1, nets=2, epochs=1, arch="MLP")
+        scenario = Scenario(steps=3, ipc=1, orders=1, nets=2, epochs=1, arch="MLP")
         learn_continually(Random(arch="MLP"), real, real, scenario, "continual")
-        planned = reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+        planned = experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
         record = reproduction._record(planned, [made], [scores])
         write_json(Path("record.json"), {**record, "asked": {}})
         yield folder
@@ -193,7 +194,7 @@ def test_provenance(work: Path) -> None:
         run_names.labels([made.provenance, Provenance(method="dm", settings={"arch": "MLP"})])
         command.command(made.provenance)
         protocol_for(made)
-        known(made, work / "run")
+        known_accuracies(made, work / "run")
         footprint.of_set(made)
         section._facts(reading.Run(work / "run", "a", made))
         section._settings(reading.Run(work / "run", "a", made))
@@ -208,7 +209,7 @@ def test_provenance(work: Path) -> None:
         lambda value: write_tensors(path, tensors, value),
         Judge(),
         listed,
-        lambda: rehearsal.steps_of(dc.load_set(path), real, 2),
+        lambda: rehearsal.recorded_steps(dc.load_set(path), real, 2),
         seldom=[exported, lambda: about(dc.load_set(path), draw=True), lambda: run("storage", "run")],
         least=[lambda: resumed("run"), lambda: run("show", "run"), lambda: run("report", "run")],
     )
@@ -217,7 +218,7 @@ def test_provenance(work: Path) -> None:
 def test_steps_of_a_memory(work: Path) -> None:
     path = work / "continual/order0" / FILE_NAME
     tensors, header = read_tensors(path)
-    scenario = Scenario(steps=3, per_class=1, orders=1, nets=1, epochs=1, arch="MLP")
+    scenario = Scenario(steps=3, ipc=1, orders=1, nets=1, epochs=1, arch="MLP")
 
     def learned() -> None:
         shutil.rmtree("given", ignore_errors=True)
@@ -228,7 +229,7 @@ def test_steps_of_a_memory(work: Path) -> None:
 
     def parted() -> None:
         one = dc.load_set(path)
-        list(rehearsal.given(one, rehearsal.steps_of(one, toy(), 3), work / "parts"))
+        list(rehearsal.split_memory(one, rehearsal.recorded_steps(one, toy(), 3), work / "parts"))
 
     judge = Judge()
     judge("as it was", parted, learned)
@@ -240,7 +241,7 @@ def test_scores(work: Path) -> None:
     made = dc.load_set("run")
 
     def exported() -> None:
-        formats.export(made, "hf", "out-hf", scores=known(made, work / "run"), overwrite=True)
+        formats.export(made, "hf", "out-hf", scores=known_accuracies(made, work / "run"), overwrite=True)
 
     cases(
         json.loads(path.read_text()),
@@ -264,7 +265,10 @@ def test_process(work: Path) -> None:
 def test_evaluation(work: Path) -> None:
     path = work / "run/evaluation.json"
     kept = json.loads(path.read_text())
-    made, planned = dc.load_set("run"), reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, data="toy")
+    made, planned = (
+        dc.load_set("run"),
+        experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, data="toy"),
+    )
 
     def recorded() -> None:
         content = path.read_bytes()
@@ -414,25 +418,25 @@ def test_continual(work: Path) -> None:
         writes(path),
         Judge(),
         shown,
-        lambda: results_page.page(work / "results"),
+        lambda: results_page.render_page(work / "results"),
         seldom=[lambda: continual.show({"a": load_record(path)}, work / "figure.png")],
     )
 
 
 def test_reproduced(work: Path) -> None:
-    planned = reproduction.plan("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
+    planned = experiment_plan.plan_experiment("dm/fashion-mnist/1", sets=1, nets=1, scale=1e-5, data="toy")
     path = reproduction.record_path(planned, work / "results")
     path.parent.mkdir(parents=True)
     record = json.loads((work / "record.json").read_text())
 
     def known_before() -> None:
-        found = sweep.recorded(planned, work / "results", {})
+        found = sweep.newest_record(planned, work / "results", {})
         if found:
             assert isinstance(found.get("data_sha256"), str | None)
             for arch in found["scores"]:
-                results_page.row(found, arch)
+                results_page.compare_with_published(found, arch)
 
-    cases(record, writes(path), Judge(), known_before, lambda: results_page.page(work / "results"))
+    cases(record, writes(path), Judge(), known_before, lambda: results_page.render_page(work / "results"))
 
 
 def test_markers(work: Path) -> None:
@@ -449,7 +453,7 @@ def test_markers(work: Path) -> None:
 
         def imported(kind: str = kind) -> None:
             formats.import_sets(kind, None, "back", overwrite=True)
-            for one in formats.runs_in(Path("back")):
+            for one in formats.find_runs(Path("back")):
                 dc.load_set(one)
             shutil.rmtree("back")
 
@@ -458,18 +462,18 @@ def test_markers(work: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # a text among the notes is a note like any other
 def test_cache_of_images(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def source() -> store.Source:
+    def source() -> store.DecodedSource:
         real = toy()
         images = ((image.numpy(), n // 6, n % 6 > 3) for n, image in enumerate(real.images))
-        return store.Source(name="toy", class_names=("a", "b", "c"), shape=(1, 8, 8), images=images)
+        return store.DecodedSource(name="toy", class_names=("a", "b", "c"), shape=(1, 8, 8), images=images)
 
     key = store.key("toy")
-    store.fetch(key, source)
+    store.load_or_make(key, source)
     path = cache.folder() / "sets" / key / "set.json"
     entry = json.loads(path.read_text())
 
     def fetched() -> None:
-        train, test = store.fetch(key, source)
+        train, test = store.load_or_make(key, source)
         assert (len(train), len(test)) == (12, 6)
 
     judge = Judge()

@@ -88,7 +88,7 @@ def check(source: str, **options) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore",
-                message=r".* (is|left) left out|(.*: |)(left out|passed over)|labels (have gaps|go from 1)",
+                message=r".* (is|left) left out|(.*: |)(left out|ignored)|labels (have gaps|go from 1)",
                 category=UserWarning,
             )
             train, test = load(source, **options)

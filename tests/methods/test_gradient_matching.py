@@ -12,7 +12,7 @@ from datacondense.augment import parse
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import DC, DSA, Problem, differentiate
-from datacondense.methods.representative import representatives
+from datacondense.methods.kmeans import representatives
 from datacondense.networks import build
 from datacondense.synthetic.parameters import Pixels, noise
 from datacondense.utils.streams import Streams
@@ -45,7 +45,7 @@ def test_dc_and_dsa_are_one_loop_with_other_defaults() -> None:
         ({"epochs": -1}, "--epochs -1"),
         ({"lr_net": 0.0}, "--lr-net 0"),
         ({"init": "Real"}, "--init Real: take one of real, kmeans, noise"),
-        ({"distance": "l2"}, "--distance l2: take one of ours, mse, cos"),
+        ({"distance": "l2"}, "--distance l2: take one of layerwise, ours, mse, cos"),
         ({"schedule": "linear"}, "--schedule linear: take one of constant, cosine"),
         ({"train_on": "both"}, "--train-on both: take one of synthetic, real"),
         ({"batch_synthetic": 0}, "--batch-synthetic 0"),

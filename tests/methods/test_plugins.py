@@ -87,12 +87,15 @@ def test_a_run_says_so_when_its_method_has_changed_on_the_way(capsys) -> None:
         ("1 +", "--plugin mine.py: SyntaxError: invalid syntax"),
         ("import absent_package", "--plugin mine.py: ModuleNotFoundError: No module named 'absent_package'"),
         ("raise SystemExit(3)", "--plugin mine.py: SystemExit: 3"),
-        (f"{HEAD}class Half(Matching): pass", "--plugin mine.py: class Half lacks iterate and load"),
+        (f"{HEAD}class Half(Matching): pass", "--plugin mine.py: class Half lacks iterate and workload"),
         ("x = 1", "--plugin mine.py: it defines no method, which is a class derived from datacondense.Method"),
         (HEAD, "it defines no method"),  # one that is imported does not count
-        (f"{HEAD}class Mine(Matching):\n def load(self, ipc): ...\n def iterate(self, *a): ...", "write @dataclass"),
         (
-            f"{HEAD}@dataclass(frozen=True, kw_only=True)\nclass Random(Matching):\n def load(self, ipc): ...\n"
+            f"{HEAD}class Mine(Matching):\n def workload(self, ipc): ...\n def iterate(self, *a): ...",
+            "write @dataclass",
+        ),
+        (
+            f"{HEAD}@dataclass(frozen=True, kw_only=True)\nclass Random(Matching):\n def workload(self, ipc): ...\n"
             " def iterate(self, *a): ...",
             "there is a method random already, name the class otherwise",
         ),
@@ -107,11 +110,11 @@ def test_what_is_wrong_with_a_file_is_said_in_a_line(content: str | None, said: 
     assert error.count("\n") == 1
 
 
-BARE = f"""{HEAD}from datacondense.execution import Load
+BARE = f"""{HEAD}from datacondense.methods import Workload
 @dataclass(frozen=True, kw_only=True)
 class Bare(Matching):
     SETTINGS
-    def load(self, ipc): return Load(passes=0, real=1, synthetic=ipc)
+    def workload(self, ipc): return Workload(passes=0, real=1, synthetic=ipc)
     def iterate(self, synthetic, problem, streams): BODY
 """
 
@@ -142,13 +145,12 @@ def test_plugin_without_a_command(capsys) -> None:
 
 def test_a_setting_without_a_default_must_be_given(capsys) -> None:
     Path("bare.py").write_text(
-        f"{HEAD}from datacondense.execution import Load\n@dataclass(frozen=True, kw_only=True)\nclass Bare(Matching):\n"
-        "    power: float\n    def load(self, ipc): return Load(passes=0, real=1, synthetic=ipc)\n"
+        f"{HEAD}from datacondense.methods import Workload\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Bare(Matching):\n"
+        "    power: float\n    def workload(self, ipc): return Workload(passes=0, real=1, synthetic=ipc)\n"
         "    def iterate(self, synthetic, problem, streams): yield synthetic().abs().pow(self.power).sum()\n"
     )
-    quick = (
-        "continual --plugin bare.py --memory bare --data digits --steps 1 --per-class 1 --orders 1 --nets 1 --epochs 1"
-    )
+    quick = "continual --plugin bare.py --memory bare --data digits --steps 1 --ipc 1 --orders 1 --nets 1 --epochs 1"
     quick = [*quick.split(), "--epochs", "1", "--arch", "MLP", "--out", "out"]
     assert main(quick) == 2
     assert "bare needs a value of power: give --set bare.power=VALUE" in capsys.readouterr().err
@@ -171,7 +173,9 @@ def test_methods_of_installed_packages_are_found(tmp_path) -> None:
     (info / "entry_points.txt").write_text(
         f"[{plugins.GROUP}]\nnear-means = theirs:NearMeans\nbroken = theirs:Absent\n"
     )
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from datacondense.cli import main; main(['list', 'methods'])"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from datacondense.cli import app; app.main(['list', 'methods'])"
+    )
     done = subprocess.run([sys.executable, "-c", code, site], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "near-means" in done.stdout
@@ -181,7 +185,7 @@ def test_methods_of_installed_packages_are_found(tmp_path) -> None:
 def test_names_come_from_classes() -> None:
     names = ["NearMeans", "MTT", "ConvNetPool2", "ADMethod"]
     found: dict[str, type[Method]] = {}
-    body = "(Matching):\n def load(self, ipc): ...\n def iterate(self, *a): ...\n"
+    body = "(Matching):\n def workload(self, ipc): ...\n def iterate(self, *a): ...\n"
     classes = [f"@dataclass(frozen=True, kw_only=True)\nclass {name}{body}" for name in names]
     Path("mine.py").write_text(HEAD + "".join(classes))
     assert sorted(plugins.load_file("mine.py", found)) == ["ad-method", "conv-net-pool2", "mtt", "near-means"]

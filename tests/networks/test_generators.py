@@ -13,7 +13,7 @@ from datacondense.engine.execution import Compute
 from datacondense.networks.generators import GENERATORS, BigGAN, build
 from datacondense.synthetic.generated import Generated
 from datacondense.training import cached
-from datacondense.training.generators import GeneratorRecipe, Kind, trained_generator
+from datacondense.training.generators import GeneratorKind, GeneratorRecipe, train_generator
 from datacondense.utils import cache
 from datacondense.utils.streams import Streams
 
@@ -48,7 +48,7 @@ def test_building_leaves_the_global_generator_as_it_was() -> None:
 
 def test_published_biggan_weights_load_into_a_generator_of_that_architecture() -> None:
     weights = published()
-    generator = BigGAN.of_weights(weights, spec(3, 32, 32))
+    generator = BigGAN.from_weights(weights, spec(3, 32, 32))
     assert generator.config() == {"latent": 128, "width": 16}
     images = generator.pixels(torch.randn(4, 128, generator=torch.Generator().manual_seed(1)), torch.arange(4))
     assert images.shape == (4, 3, 32, 32)
@@ -57,12 +57,12 @@ def test_published_biggan_weights_load_into_a_generator_of_that_architecture() -
     assert len(torch.unique(images.flatten(1), dim=0)) == 4
     assert not any(weight.requires_grad for weight in generator.parameters())
     wrapped = {f"module.{name}": tensor for name, tensor in weights.items()}
-    assert torch.equal(BigGAN.of_weights(wrapped, spec(3, 32, 32)).linear.weight, generator.linear.weight)
+    assert torch.equal(BigGAN.from_weights(wrapped, spec(3, 32, 32)).linear.weight, generator.linear.weight)
 
 
 def test_its_layers_are_divided_by_their_singular_value_of_one_power_iteration() -> None:
     weights = published()
-    generator = BigGAN.of_weights(weights, spec(3, 32, 32))
+    generator = BigGAN.from_weights(weights, spec(3, 32, 32))
     matrix, u = weights["linear.weight"], weights["linear.u0"]
     v = (u @ matrix) / (u @ matrix).norm()
     u = (v @ matrix.T) / (v @ matrix.T).norm()
@@ -82,14 +82,14 @@ def test_its_layers_are_divided_by_their_singular_value_of_one_power_iteration()
 )
 def test_other_weights_are_refused(change, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        BigGAN.of_weights(change(published()), spec(3, 32, 32))
+        BigGAN.from_weights(change(published()), spec(3, 32, 32))
 
 
 def test_biggan_makes_images_of_its_own_size_only() -> None:
     with pytest.raises(InputError, match="makes images of 3x32x32, not 1x28x28"):
         build("biggan", spec())
     with pytest.raises(InputError, match="expected \\(100, 16\\) for 100 classes"):
-        BigGAN.of_weights(published(), spec(3, 32, 32, classes=100))
+        BigGAN.from_weights(published(), spec(3, 32, 32, classes=100))
 
 
 @pytest.mark.parametrize("storage", ["fp16", "int8"])
@@ -98,7 +98,7 @@ def test_what_was_stored_is_what_comes_back(name: str, storage) -> None:
     of = spec(3, 32, 32)
     generator = build(name, of, latent=8, width=16).eval()
     z, labels = torch.randn(30, 8), torch.arange(30) % 10
-    stored = Generated.stored(generator, z, storage)
+    stored = Generated.round_trip(generator, z, storage)
     again = Generated.from_tensors(stored.tensors(), stored.header(), of)
     assert torch.equal(stored.z, again.z)
     assert torch.equal(stored.images(labels), again.images(labels))
@@ -122,7 +122,7 @@ def test_what_was_stored_is_what_comes_back(name: str, storage) -> None:
     ],
 )
 def test_a_damaged_generator_is_refused(change) -> None:
-    stored = Generated.stored(build("conv", spec(), latent=8, width=16), torch.randn(3, 8), "fp16")
+    stored = Generated.round_trip(build("conv", spec(), latent=8, width=16), torch.randn(3, 8), "fp16")
     tensors, header = change(stored.tensors(), stored.header())
     with pytest.raises(InputError):
         Generated.from_tensors(tensors, header, spec())
@@ -131,10 +131,12 @@ def test_a_damaged_generator_is_refused(change) -> None:
 math_nan = float("nan")
 
 
-def trained(kind: Kind, steps: int, real: ImageSet, tell: Callable[[float, str], None] = lambda done, what: None):
+def trained(
+    kind: GeneratorKind, steps: int, real: ImageSet, tell: Callable[[float, str], None] = lambda done, what: None
+):
     engine = Engine(Compute().plan("ConvNetD1", real.spec, 1))
     recipe = GeneratorRecipe(kind=kind, latent=8, width=32, steps=steps, batch=64)
-    return trained_generator(real, recipe, parse("crop_scale", real.spec), Streams(0), engine, tell)
+    return train_generator(real, recipe, parse("crop_scale", real.spec), Streams(0), engine, tell)
 
 
 def test_a_decoder_gives_images_back() -> None:
@@ -166,8 +168,8 @@ def test_a_gan_learns_what_classes_look_like(toy) -> None:
 
 
 @pytest.mark.parametrize("kind", ["decoder", "gan"])
-def test_interrupted_training_goes_on_bit_for_bit(kind: Kind, toy, monkeypatch) -> None:
-    monkeypatch.setattr(cached, "KEPT_EVERY", 0.0)
+def test_interrupted_training_goes_on_bit_for_bit(kind: GeneratorKind, toy, monkeypatch) -> None:
+    monkeypatch.setattr(cached, "SAVE_EVERY", 0.0)
     real = toy()
     whole = trained(kind, 6, real)
     next((cache.folder() / "generators").iterdir()).unlink()
@@ -192,6 +194,6 @@ def test_images_begin_grey_where_a_sigmoid_learns() -> None:
     real = image_set(pixels, torch.arange(20) % 2, name="squares")
     engine = Engine(Compute().plan("ConvNetD1", real.spec, 1))
     recipe = GeneratorRecipe(steps=12, batch=16)
-    found = trained_generator(real, recipe, parse("none", real.spec), Streams(0), engine, lambda done, what: None)
+    found = train_generator(real, recipe, parse("none", real.spec), Streams(0), engine, lambda done, what: None)
     made = found.generator.pixels(torch.zeros(2, recipe.latent), torch.arange(2)).mean(0)[0]
     assert made[8:20, 8:20].mean() > 0.05

@@ -11,9 +11,9 @@ from PIL import Image
 from datacondense import InputError, Spec, SyntheticSet, condense, image_set
 from datacondense.methods import Random
 from datacondense.pictures import save_grid, save_rows
-from datacondense.pictures.layout import arrange, class_labels
-from datacondense.pictures.nearest import nearest
-from datacondense.pictures.text import label
+from datacondense.pictures.layout import arrange, class_captions
+from datacondense.pictures.nearest import nearest_real
+from datacondense.pictures.text import caption
 from datacondense.synthetic.provenance import Provenance
 
 
@@ -106,7 +106,7 @@ def test_a_picture_stays_usable(tmp_path, classes, shape, ipc, per_class, drawn,
 def test_no_name_reaches_into_an_image() -> None:
     names = ["W" * 300, "i" * 300, "short", "東京" * 50]
     spec = Spec("names", tuple(names), (1, 8, 8), (0.5,), (0.25,))
-    layout = arrange(class_labels(spec, range(4)), 2, spec.shape, in_a_row=20)
+    layout = arrange(class_captions(spec, range(4)), 2, spec.shape, in_a_row=20)
     blank = [torch.full((2, 1, 8, 8), 255, dtype=torch.uint8)] * len(names)
     picture = np.asarray(layout.draw([blank]))
     left = layout.groups[0][0]
@@ -122,26 +122,26 @@ NAMES = ["Café", "Ελληνικά", "кошка", "عربى", "a\nb", "\udcff"
 
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_many_scripts_are_drawn_with_a_font_that_has_them(name: str) -> None:
-    shown = label(name, 7, width=180)
+    shown = caption(name, 7, width=180)
     assert shown.text == "".join(character if character.isprintable() else "\ufffd" for character in name)
     assert shown.font.getname()[0] == "DejaVu Sans"
 
 
 @pytest.mark.parametrize("name", ["東京", "日本語" * 99, "ไทย", "", "  "])
 def test_what_no_font_has_is_told_apart_by_the_number_of_the_class(name: str) -> None:
-    shown = label(name, 7, width=180)
+    shown = caption(name, 7, width=180)
     assert shown.text.startswith("7")
     assert shown.width <= 180
 
 
 def test_long_names_keep_their_beginning_and_end() -> None:
-    shown = label("German shepherd, German police dog, alsatian", 0, width=180)
+    shown = caption("German shepherd, German police dog, alsatian", 0, width=180)
     begin, end = shown.text.split("…")
     assert len(begin) - len(end) in (0, 1)
     assert "German shepherd, German police dog, alsatian".startswith(begin)
     assert "German police dog, alsatian".endswith(end)
     assert 160 < shown.width <= 180
-    assert label("Ankle boot", 9, width=180).text == "Ankle boot"
+    assert caption("Ankle boot", 9, width=180).text == "Ankle boot"
 
 
 def test_names_of_every_kind_make_a_picture(tmp_path) -> None:
@@ -174,14 +174,14 @@ def test_the_nearest_real_image_is_that_of_least_squared_difference(toy, monkeyp
     images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr("datacondense.pictures.nearest._CHUNK_BYTES", 7 * 8 * 3 * 64)
     for k in range(3):
-        of_class = real.images[real.labels == k]
-        distances = (of_class.long() - images[:, None].long()).square().sum((2, 3, 4))  # (5, B)
-        assert torch.equal(nearest(real, images, k), of_class[distances.argmin(1)])
+        members = real.images[real.labels == k]
+        distances = (members.long() - images[:, None].long()).square().sum((2, 3, 4))  # (5, B)
+        assert torch.equal(nearest_real(real, images, k), members[distances.argmin(1)])
 
 
 def test_real_images_of_another_kind_are_refused(toy, tmp_path) -> None:
     synthetic = condense(Random(arch="MLP"), toy(), ipc=1)
-    with pytest.raises(InputError, match=r"images of 'toy' are not what the set was made from: class_names is"):
+    with pytest.raises(InputError, match=r"the set was not made from the images of 'toy': class_names is"):
         save_grid(synthetic, tmp_path / "x.png", real=toy(sizes=(9, 9)))
     other = image_set(np.zeros((6, 1, 4, 4), np.uint8), np.arange(6) % 3, name="small")
     with pytest.raises(InputError, match=r"shape is \(1, 4, 4\), expected \(1, 8, 8\); name them by --data"):
@@ -204,8 +204,8 @@ def test_sets_stand_one_under_the_other(tmp_path) -> None:
     for first in (0, 3):
         pixels = [spec.pixels(one.images[first : first + 3]) for one in sets.values()]
         ((y, x),) = places(picture, pixels[0][0], 8)
-        for row, of_set in enumerate(pixels):
-            found = [places(picture, image, 8) for image in of_set]
+        for row, row_images in enumerate(pixels):
+            found = [places(picture, image, 8) for image in row_images]
             assert found == [[(y + row * cell, x)], [(y + row * cell, x + cell)], []]
     save_rows(sets, tmp_path / "y.png", classes=[1])
     assert places(read(tmp_path / "y.png"), spec.pixels(sets["real"].images[0]), 8) == []

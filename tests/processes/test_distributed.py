@@ -24,10 +24,10 @@ from datacondense.evaluation.evaluator import _standing_for_all
 from datacondense.evaluation.protocol import Protocol
 from datacondense.methods import Problem, Random, differentiate
 from datacondense.synthetic.parameters import Pixels
-from datacondense.training.loop import Recipe
+from datacondense.training.recipe import Recipe
 from datacondense.utils.distributed import ALONE, Processes, _collective, all_processes
 from datacondense.utils.errors import LostProcess
-from datacondense.utils.torchrun import _met
+from datacondense.utils.torchrun import _meet
 
 FILES = {"synthetic.safetensors", "run.json", "log.jsonl", "checkpoint.safetensors", "images.png"}
 FILES |= {"neighbours.safetensors", "report.html"}
@@ -120,7 +120,7 @@ def test_a_gpu_by_number_is_refused_to_several_processes(toy) -> None:
     ],
 )
 def test_a_broken_connection_is_a_lost_process(error: RuntimeError) -> None:
-    with pytest.raises(LostProcess, match="another process that shares the work was lost"), _collective():
+    with pytest.raises(LostProcess, match="another process that shared the work has ended"), _collective():
         raise error
 
 
@@ -134,7 +134,7 @@ def test_processes_that_do_not_meet_are_told_of_by_their_variables(monkeypatch: 
     for name, value in {"RANK": "0", "WORLD_SIZE": "3", "MASTER_ADDR": "here", "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match=r"RANK=0 WORLD_SIZE=3 .* did not meet \(process 0 has waited .* for 1, 2\)"):
-        _met(dist.HashStore(), 0, 3, within=0.05)  # pyright: ignore[reportPrivateImportUsage] (documented)
+        _meet(dist.HashStore(), 0, 3, within=0.05)  # pyright: ignore[reportPrivateImportUsage] (documented)
 
 
 def test_a_command_that_is_not_shared_waits_for_no_other_process(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
@@ -154,7 +154,7 @@ def test_a_command_that_is_not_shared_waits_for_no_other_process(monkeypatch: py
 WAITING = """
 import sys, time, datetime
 import torch.distributed as dist
-from datacondense.distributed import all_processes
+from datacondense.utils.distributed import all_processes
 rank = int(sys.argv[1])
 store = dist.FileStore("store", 2)
 dist.init_process_group("gloo", store=store, rank=rank, world_size=2, timeout=datetime.timedelta(seconds=2))

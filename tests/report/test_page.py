@@ -14,7 +14,7 @@ import torch
 from toy_methods import TOY
 
 from datacondense import InputError, Spec, SyntheticSet, condense, evaluate, import_sets, methods
-from datacondense.cli.app import COMMANDS, command_type, main
+from datacondense.cli.app import main
 from datacondense.cli.commands.condense import Condense
 from datacondense.cli.parsing import parse
 from datacondense.methods import DC, DistributionMatching, Method, Random
@@ -106,7 +106,7 @@ def test_what_the_page_is_made_of_lies_in_the_runs(runs: Path, monkeypatch: pyte
     write_report([runs / "one"], "here.html")
     moved = runs.parent / "elsewhere"
     runs.rename(moved)
-    monkeypatch.setattr("datacondense.data.source.load", None)
+    monkeypatch.setattr("datacondense.data.source.DataSource.load", None)
     write_report([moved / "one"], "there.html")
     assert Path("here.html").read_text() == Path("there.html").read_text()
 
@@ -212,7 +212,7 @@ def test_the_command_of_a_run_gives_its_settings_again(method: Method) -> None:
     assert line is not None
     name, *words = shlex.split(line)
     assert name == "datacondense"
-    job = parse(words, COMMANDS, command_type()).job
+    job = parse(words)
     assert isinstance(job, Condense)
     assert job.method == method
     assert (job.data, job.ipc, job.seed, job.drop_small_classes) == ("folder:my photos", 3, 5, True)

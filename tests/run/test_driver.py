@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from datacondense import Diverged, InputError, Observer, Progress, condense, load_set
-from datacondense.engine.execution import Load
+from datacondense.engine.execution import Workload
 from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
-from datacondense.methods.representative import representatives
+from datacondense.methods.kmeans import representatives
 from datacondense.utils.files import read_json, write_json
 
 METHOD = DistributionMatching(iterations=5, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
@@ -50,8 +50,8 @@ class BlowsUp(Matching):
 
     finite: int = 2
 
-    def load(self, ipc: int) -> Load:
-        return Load(passes=1, real=0, synthetic=ipc)
+    def workload(self, ipc: int) -> Workload:
+        return Workload(passes=1, real=0, synthetic=ipc)
 
     def iterate(self, synthetic, problem, streams) -> Generator[Tensor, None, None]:
         yield synthetic().sum() * (float("inf") if int(streams.position[0]) >= self.finite else 1.0)
@@ -332,8 +332,8 @@ class Overflowing(Matching):
     def iterate(self, synthetic, problem, streams):
         yield (synthetic() * 1e35).mean()
 
-    def load(self, ipc):
-        return Load(passes=1, real=1, synthetic=ipc)
+    def workload(self, ipc):
+        return Workload(passes=1, real=1, synthetic=ipc)
 
 
 def test_images_that_overflow_in_the_step_are_not_kept(toy, tmp_path) -> None:
@@ -415,7 +415,7 @@ def test_a_finished_run_needs_neither_its_device_nor_its_start_again(toy, tmp_pa
         started.append(1)
         return representatives(*args)
 
-    monkeypatch.setattr("datacondense.methods.base.representatives", counted)
+    monkeypatch.setattr("datacondense.methods.matching.representatives", counted)
     stop = Messages(lambda progress: signal.raise_signal(signal.SIGINT) if progress.iteration == 2 else None)
     condense(method, toy(), ipc=2, out=tmp_path, observers=[stop])
     whole = condense(method, toy(), ipc=2, out=tmp_path, resume=True)

@@ -264,10 +264,10 @@ def pretend(monkeypatch: pytest.MonkeyPatch):
 
 
 def in_wandb(real: Any, *watching: Any, **options: Any) -> None:
-    with_seed: dict[str, Any] = {"seed": 3, **options}
+    options.setdefault("seed", 3)
     with WeightsAndBiases("runs/a") as live:
         live.check()
-        condense(METHOD, real, 2, out="runs/a", resume=True, observers=[live, *watching], **with_seed)
+        condense(METHOD, real, 2, out="runs/a", resume=True, observers=[live, *watching], **options)
 
 
 def test_wandb_is_given_the_settings_and_goes_on_in_the_same_run(toy, pretend, monkeypatch) -> None:

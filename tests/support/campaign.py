@@ -246,7 +246,7 @@ class Pairs:
         return "" if good else f"{said}, mixed {mixed}, lost {lost}, {errors}"
 
     def exported(self, out: Path) -> str:
-        to: Format = self.draw.choice(FORMATS)
+        to: Format = self.draw.choice(list(FORMATS))
         sets = [load_set(self.folder / f"seed{seed}") for seed in (0, 1)]
         overwrite = bool(self.draw.getrandbits(1))
         said = self.together([partial(export, one, to, out, overwrite=overwrite) for one in sets])

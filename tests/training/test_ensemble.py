@@ -8,8 +8,9 @@ from datacondense.data.spec import Spec
 from datacondense.engine import execution
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Execution, networks_at_once
-from datacondense.training.ensemble import Form, train_side_by_side
-from datacondense.training.loop import Recipe, train
+from datacondense.training.ensemble import BatchedNetwork, train_ensemble
+from datacondense.training.loop import train
+from datacondense.training.recipe import Recipe
 from datacondense.utils.streams import Streams
 
 SPEC = Spec("x", ("a", "b", "c"), (1, 16, 16), (0.5,), (0.5,))
@@ -47,8 +48,14 @@ def compare(engine: Engine, arch: str, augment: str, tolerance: float) -> None:
     streams = [Streams(0).at("evaluate", index) for index in range(3)]
     network = engine.prepare(networks.build(arch, SPEC))
     epochs: list[int] = []
-    stack = train_side_by_side(
-        Form(network), examples, streams, engine, recipe, augment=augmentation, on_epoch=lambda: epochs.append(1)
+    stack = train_ensemble(
+        BatchedNetwork(network),
+        examples,
+        streams,
+        engine,
+        recipe,
+        augment=augmentation,
+        on_epoch=lambda: epochs.append(1),
     )
     together = stack.predict(images)
     assert len(epochs) == 9

@@ -6,7 +6,8 @@ from datacondense.augment import parse
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.networks import build
-from datacondense.training.loop import Recipe, Training, train
+from datacondense.training.loop import Training, train
+from datacondense.training.recipe import Recipe
 from datacondense.utils.streams import Streams
 
 

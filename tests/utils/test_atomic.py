@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from datacondense import InputError
-from datacondense.utils.atomic import new_directory, new_file, put_back, sweep, write_bytes
-from datacondense.utils.owner import Owner, of_tag, ours
+from datacondense.utils.atomic import new_directory, new_file, restore_replaced, sweep, write_bytes
+from datacondense.utils.owner import Owner, current_owner, parse_tag
 
 
 def dead() -> Owner:
@@ -17,7 +17,7 @@ def dead() -> Owner:
     if not process:
         os._exit(0)
     os.waitpid(process, 0)
-    return Owner(process, 1, ours().host)
+    return Owner(process, 1, current_owner().host)
 
 
 def in_child(work: Callable[[], None]) -> None:
@@ -32,12 +32,14 @@ def in_child(work: Callable[[], None]) -> None:
 
 
 def test_a_tag_names_its_process() -> None:
-    assert of_tag(ours().tag) == ours()
-    assert not ours().dead
+    assert parse_tag(current_owner().tag) == current_owner()
+    assert not current_owner().dead
     assert dead().dead
-    assert Owner(os.getpid(), ours().started + 1, ours().host).dead  # an earlier process of the same number
+    assert Owner(
+        os.getpid(), current_owner().started + 1, current_owner().host
+    ).dead  # an earlier process of the same number
     assert not Owner(dead().pid, 1, "0" * 8).dead  # of another machine: nobody knows
-    assert of_tag("README") is None
+    assert parse_tag("README") is None
 
 
 def test_a_write_sweeps_what_dead_processes_left_and_spares_all_else(tmp_path) -> None:
@@ -46,7 +48,13 @@ def test_a_write_sweeps_what_dead_processes_left_and_spares_all_else(tmp_path) -
     (tmp_path / f".other.safetensors.{gone}.partial").write_bytes(b"half")
     (tmp_path / f".y.abcd_123.{gone}.partial").mkdir()
     (tmp_path / f".y.abcd_123.{gone}.partial" / "file").write_bytes(b"half")
-    spared = {f".x.{ours().tag}.partial", f".z.{elsewhere}.partial", ".x.1.partial", "x.partial", f"x.{gone}.partial"}
+    spared = {
+        f".x.{current_owner().tag}.partial",
+        f".z.{elsewhere}.partial",
+        ".x.1.partial",
+        "x.partial",
+        f"x.{gone}.partial",
+    }
     for name in spared:
         (tmp_path / name).write_bytes(b"mine")
     write_bytes(tmp_path / "new", b"")
@@ -93,7 +101,7 @@ def test_a_directory_whose_replacement_is_killed_is_old_or_new_and_the_next_one_
         fill("new")
 
     in_child(killed)
-    put_back(tmp_path / "x")
+    restore_replaced(tmp_path / "x")
     assert (tmp_path / "x" / "file").read_text() == ("old" if moment < 2 else "new")
     fill("again")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]

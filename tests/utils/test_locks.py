@@ -108,7 +108,7 @@ def test_a_child_neither_has_nor_keeps_nor_ends_its_parents_lock(tmp_path) -> No
 
 
 def elsewhere(change: Callable[[Holder], Holder]) -> bytes:
-    return msgspec.json.encode(change(replace(Holder.us(), host="node7", tag="17-1-00000000", pid=17)))
+    return msgspec.json.encode(change(replace(Holder.current(), host="node7", tag="17-1-00000000", pid=17)))
 
 
 def test_what_a_process_of_another_machine_may_be_writing_is_refused_with_the_file_to_delete(tmp_path) -> None:

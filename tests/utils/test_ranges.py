@@ -11,10 +11,11 @@ import pytest
 from msgspec import Meta
 
 from datacondense import InputError, Method, condense, estimate, evaluate, keep_scores, networks
-from datacondense.cli.app import COMMANDS, main
+from datacondense.cli.app import main
 from datacondense.cli.commands.condense import Condense
+from datacondense.cli.registry import COMMANDS
 from datacondense.data.spec import Spec
-from datacondense.experiments.continual import Scenario
+from datacondense.experiments.scenario import Scenario
 from datacondense.methods import METHODS, DistributionMatching
 from datacondense.run.checks import check_method
 from datacondense.training.loop import Recipe
@@ -145,7 +146,7 @@ class Mine(Method):
     def check(self) -> None:
         pass
 
-    load = start = optimiser = iterate = None  # pyright: ignore
+    workload = start = optimiser = iterate = None  # pyright: ignore
 
 
 Mine.__abstractmethods__ = frozenset()

@@ -18,8 +18,8 @@ from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute, ExecutionFields
 from datacondense.evaluation.score_log import keep_scores, kept_scores
 from datacondense.experiments.continual import load_record
-from datacondense.experiments.records import Reproduced
-from datacondense.experiments.rehearsal import steps_of
+from datacondense.experiments.records import ReproductionRecord
+from datacondense.experiments.rehearsal import recorded_steps
 from datacondense.formats import export, import_sets
 from datacondense.methods import DistributionMatching, Random
 from datacondense.report import write_report
@@ -29,10 +29,10 @@ from datacondense.run.job import plan_run
 from datacondense.run.snapshots import load as load_snapshot
 from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import Header
-from datacondense.training.cached import Kept
+from datacondense.training.cached import TrainingCache
 from datacondense.utils import cache
 from datacondense.utils.files import parse_json, read_as, read_tensors, write_tensors
-from datacondense.utils.schema import Fraction, check, declared, in_words
+from datacondense.utils.schema import Fraction, check, field_names, readable
 from datacondense.utils.streams import Streams
 
 METHOD = DistributionMatching(arch="MLP", iterations=3, batch_real=8)
@@ -128,7 +128,7 @@ def test_every_record_in_the_repository_is_as_declared() -> None:
     lines = [line for path in Path("results").glob("*.jsonl") for line in path.read_text().splitlines()]
     assert lines
     for line in lines:
-        check(parse_json(line), Reproduced)
+        check(parse_json(line), ReproductionRecord)
     for path in Path("results").glob("continual/*.json"):
         load_record(path)
 
@@ -263,8 +263,8 @@ def test_read_as_names_file_and_field(tmp_path) -> None:
 
 def test_values_of_other_types() -> None:
     assert check([0, 1.0], list[Fraction]) == [0.0, 1.0]
-    assert in_words("Expected `int`, got `str`") == "the value is str, expected int"
-    assert declared(records.CheckpointHeader) == ("iteration", "seconds")
+    assert readable("Expected `int`, got `str`") == "the value is str, expected int"
+    assert field_names(records.CheckpointHeader) == ("iteration", "seconds")
 
 
 def test_mutations_are_the_same_each_time() -> None:
@@ -275,16 +275,16 @@ def test_mutations_are_the_same_each_time() -> None:
 
 
 def test_a_lying_entry_of_the_cache_is_made_again(tmp_path) -> None:
-    def source() -> store.Source:
+    def source() -> store.DecodedSource:
         images = ((torch.full((1, 8, 8), n, dtype=torch.uint8).numpy(), n % 2, n > 5) for n in range(8))
-        return store.Source(name="toy", class_names=("a", "b"), shape=(1, 8, 8), images=images)
+        return store.DecodedSource(name="toy", class_names=("a", "b"), shape=(1, 8, 8), images=images)
 
-    store.fetch("key", source)
+    store.load_or_make("key", source)
     path = cache.folder() / "sets/key/set.json"
     entry = path.read_text()
     for change in ({"notes": 3}, {"notes": [3]}, {"train": {"images": 6}}, {"spec": []}, {"test": None}):
         path.write_text(json.dumps({**json.loads(entry), **change}))
-        train, test = store.fetch("key", source)
+        train, test = store.load_or_make("key", source)
         assert (len(train), len(test), path.read_text()) == (6, 2, entry)
 
 
@@ -319,8 +319,8 @@ class Counting:
 def test_a_kept_training_that_does_not_fit_is_made_again(change: dict[str, torch.Tensor], toy) -> None:
     engine = Engine(plan_run(METHOD, toy(), 1, Compute()))
 
-    def kept() -> Kept:
-        return Kept("tests", toy(), Streams(0), engine, {"what": "counting"})
+    def kept() -> TrainingCache:
+        return TrainingCache("tests", toy(), Streams(0), engine, {"what": "counting"})
 
     kept().finish(Counting(), lambda done: None)
     tensors, key = read_tensors(kept().path)
@@ -344,8 +344,8 @@ def test_neighbours_that_do_not_fit(toy, tmp_path) -> None:
 def test_steps_that_are_not_those_of_the_images(steps: list[list[str]], toy) -> None:
     made = condense(Random(arch="MLP"), toy(), 1)
     one = dc.SyntheticSet(made.images, made.labels, made.spec, Provenance.from_json({"steps": steps}))
-    with pytest.raises(dc.InputError, match="do not have each class of its images once"):
-        steps_of(one, toy(), len(steps))
+    with pytest.raises(dc.InputError, match="do not list each class of its images once"):
+        recorded_steps(one, toy(), len(steps))
 
 
 def test_accuracies_of_a_network_whose_name_is_a_path(toy, tmp_path) -> None:

@@ -7,9 +7,10 @@ import pytest
 from rich.color import ColorSystem
 from rich.table import Table
 
-from datacondense.cli.display import ERR, OUT, RunDisplay, complain, say
+from datacondense.cli.console import ERR, OUT, print_error, print_line
+from datacondense.cli.display import RunDisplay
 from datacondense.cli.tables import show_table
-from datacondense.utils.text import file_name, printable
+from datacondense.utils.text import file_name, mean_std, percent_mean_std, printable
 
 HOSTILE = (
     *("\x1b[2J", "\x1b]0;title\x07", "\x07", "\b\b", "\r", "\x00", "\x7f", "\x9b31m", "\x85", "a\nb", "\t"),
@@ -36,8 +37,8 @@ def test_words_of_any_script_stay() -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 def test_everything_that_is_printed_is_clean(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     name = f"begin{text}end"
-    say(name)
-    complain(name)
+    print_line(name)
+    print_error(name)
     table = Table(name, "other", title=name, caption=name)
     table.add_row(name, "1")
     show_table(table)
@@ -89,3 +90,16 @@ def test_a_name_of_a_file_leads_nowhere_else(text: str, tmp_path: Path) -> None:
 def test_names_that_were_plain_stay_and_long_ones_stay_apart() -> None:
     assert file_name("dm-fashion-mnist-ipc10-seed0") == "dm-fashion-mnist-ipc10-seed0"
     assert file_name("x" * 200) != file_name("x" * 201)
+
+
+def test_mean_and_deviation_have_the_same_digits() -> None:
+    assert mean_std(12.345, 0.5) == "12.3 +- 0.5"
+    assert mean_std(12.344, 0.5, digits=2) == "12.34 +- 0.50"
+    assert mean_std(12.345, None) == mean_std(12.345, float("nan")) == "12.3"
+
+
+def test_accuracies_are_shown_in_percent_with_their_sample_deviation() -> None:
+    assert percent_mean_std([0.5, None, 0.6]) == "55.0 +- 7.1"  # sqrt(2 * 5 ** 2 / (2 - 1))
+    assert percent_mean_std([0.5, 0.6], separator=" ± ") == "55.0 ± 7.1"
+    assert percent_mean_std([0.5]) == "50.0"
+    assert percent_mean_std([None], empty="-") == "-"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from datacondense import Spec
-from datacondense.engine.cost import effort
+from datacondense.engine.cost import training_cost
 from datacondense.utils.timing import Pace
 
 
@@ -84,7 +84,7 @@ def test_epochs_of_dear_and_cheap_networks_count_as_the_work_they_are() -> None:
     """Seconds of one epoch on 100 images 1x28x28, measured on one CPU core."""
     spec = Spec("x", tuple("0123456789"), (1, 28, 28), (0.5,), (0.5,))
     measured = {"MLP": 0.0011, "ConvNet": 0.233, "AlexNet": 0.752, "VGG11": 0.601, "ResNet18": 1.567}
-    efforts = {arch: effort(arch, spec, "cpu").epoch(100, 256) for arch in measured}
+    efforts = {arch: training_cost(arch, spec, "cpu").epoch(100, 256) for arch in measured}
     steps = [(measured[arch], efforts[arch]) for arch in measured for _ in range(200)]
     total, whole = sum(work for _, work in steps), sum(seconds for seconds, _ in steps)
     pace, now, done = Pace(), 0.0, 0.0

@@ -1,8 +1,8 @@
 """Augmentations, each in two steps: draw parameters, then apply them."""
 
 from .base import Augmentation
-from .classic import Classic
+from .dc import DCAugmentation
+from .dsa import STRATEGIES, Siamese, View
 from .naming import parse, parse_training
-from .siamese import STRATEGIES, Siamese, View
 
-__all__ = ["STRATEGIES", "Augmentation", "Classic", "Siamese", "View", "parse", "parse_training"]
+__all__ = ["STRATEGIES", "Augmentation", "DCAugmentation", "Siamese", "View", "parse", "parse_training"]

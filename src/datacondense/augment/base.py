@@ -1,4 +1,4 @@
-"""What training asks of an augmentation."""
+"""The interface of an augmentation."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,18 +8,22 @@ from torch import Tensor
 
 
 class Augmentation(Protocol):
-    """How the images of a training batch are changed. `parse_training` reads its text back to an equal object."""
+    """A random change of the images of a training batch; `parse_training` restores an equal one from its text."""
 
     def __bool__(self) -> bool:
-        """Whether it changes anything."""
+        """Return whether it changes anything."""
         ...
 
     def __str__(self) -> str: ...
 
     def per_image(self, generator: torch.Generator, count: int) -> Callable[[Tensor], Tensor]:
-        """Draw parameters for each of `count` images, all from `generator` (CPU).
+        """Draw parameters for each image of a batch.
 
-        What is returned maps normalised images (N, C, H, W), N = count, on any device to the same shape. Called again
-        on the same images it gives the same.
+        Args:
+            generator: Draws all parameters, on the CPU.
+            count: Images in the batch, N.
+
+        Returns:
+            A deterministic function of normalised images (N, C, H, W), on any device, to augmented ones.
         """
         ...

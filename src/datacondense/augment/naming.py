@@ -4,40 +4,50 @@ from collections.abc import Collection, Iterable
 
 from ..data.spec import Spec
 from ..utils.errors import InputError, unknown
-from . import classic, siamese
+from . import dc, dsa
 from .base import Augmentation
-from .classic import Classic
-from .siamese import Siamese
+from .dc import DCAugmentation
+from .dsa import Siamese
 
-_WHOLE = ("auto", "dsa", "none")  # what is not joined with others
+_WHOLE = ("auto", "dsa", "none")  # not joined with others
 
 
 def parse(text: str, spec: Spec) -> Siamese:
-    """The augmentation that `text` names: auto or dsa, none, or strategies joined by "_" such as color_crop_cutout.
+    """Return the augmentation for condensing that `text` names.
 
-    auto is DSA's published set: all six, without flip where a mirrored image changes its class.
-    Raises InputError for a strategy that does not exist, and for DC's augmentation, which is not for condensing.
+    Args:
+        text: auto or dsa, none, or strategies joined by "_", such as color_crop_cutout. auto is DSA's published set:
+            all six, without flip where a mirrored image changes its class.
+        spec: The dataset.
+
+    Raises:
+        InputError: A strategy does not exist, or `text` names DC's augmentation, which is not for condensing.
     """
     if text == "dc" or text.startswith("dc:"):
         raise InputError(
             f"augmentation {text!r} is for evaluation only: "
-            f"condense with {', '.join(_WHOLE)}, or some of {', '.join(siamese.STRATEGIES)} joined by '_'"
+            f"condense with {', '.join(_WHOLE)}, or some of {', '.join(dsa.STRATEGIES)} joined by '_'"
         )
     return _siamese(text, spec, _WHOLE)
 
 
 def parse_training(text: str, spec: Spec, arch: str) -> Augmentation:
-    """The augmentation that `text` names for training a network `arch`: what `parse` reads, or DC's.
+    """Return the augmentation for training a network `arch` that `text` names.
 
-    dc is what DC's networks were evaluated with: crop and noise for ConvNetBN, else crop, scale and rotate for MNIST,
-    else none. dc:crop_noise names its strategies.
-    Raises InputError for a strategy that does not exist.
+    Args:
+        text: All that `parse` takes, or dc, or dc: with strategies, such as dc:crop_noise. dc is the published one of
+            DC: crop and noise for ConvNetBN, else crop, scale and rotate for MNIST, else none.
+        spec: The dataset.
+        arch: The network.
+
+    Raises:
+        InputError: A strategy does not exist.
     """
     if text == "dc":
-        strategies = classic.published(spec, arch)
-        return Classic(strategies) if strategies else Siamese(())
+        strategies = dc.published(spec, arch)
+        return DCAugmentation(strategies) if strategies else Siamese(())
     if text.startswith("dc:"):
-        return Classic(_joined(text[3:], "augmentation of DC", classic.STRATEGIES))
+        return DCAugmentation(_joined(text[3:], "augmentation of DC", dc.STRATEGIES))
     return _siamese(text, spec, (*_WHOLE, "dc"))
 
 
@@ -45,12 +55,12 @@ def _siamese(text: str, spec: Spec, whole: Iterable[str]) -> Siamese:
     if text == "none":
         return Siamese(())
     if text in ("auto", "dsa"):
-        return Siamese(tuple(name for name in siamese.STRATEGIES if name != "flip" or spec.flip))
-    return Siamese(_joined(text, "augmentation", siamese.STRATEGIES, whole))
+        return Siamese(tuple(name for name in dsa.STRATEGIES if name != "flip" or spec.flip))
+    return Siamese(_joined(text, "augmentation", dsa.STRATEGIES, whole))
 
 
 def _joined(text: str, kind: str, strategies: Collection[str], whole: Iterable[str] = ()) -> tuple[str, ...]:
-    """The strategies in `text`, each once. `whole`: names that may stand alone, for the message."""
+    """Return the strategies in `text`, each once. `whole`: names that stand alone, for the message."""
     names = text.split("_")
     for name in names:
         if name not in strategies:

@@ -1,4 +1,4 @@
-"""What several augmentations are made of: picking pixels, sampling on a grid, a strategy for each image."""
+"""Parts of several augmentations: picking pixels, sampling on a grid, a strategy for each image."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 
 def integer(u: Tensor, low: int, high: int) -> Tensor:
-    """Uniform u in [0, 1), (G,) -> uniform integers in [low, high], (G, 1)."""
+    """Map uniform u in [0, 1), (G,), to uniform integers in [low, high], (G, 1)."""
     return (u[:, None] * (high - low + 1)).long() + low
 
 
 def pick(images: Tensor, rows: Tensor, columns: Tensor, fill: Tensor | float) -> Tensor:
-    """Out[g, ..., i, j] = images[g, ..., rows[g, i], columns[g, j]], `fill` where that lies outside.
+    """Return out[g, ..., i, j] = images[g, ..., rows[g, i], columns[g, j]], `fill` where that lies outside.
 
     images: (G, n, C, H, W); rows: (G, H); columns: (G, W); fill: a number or (C, 1, 1).
     """
@@ -28,23 +28,23 @@ def pick(images: Tensor, rows: Tensor, columns: Tensor, fill: Tensor | float) ->
 def warp(images: Tensor, theta: Tensor) -> Tensor:
     """Sample (G, n, C, H, W) on the affine grid of each group, bilinear, zeros outside. theta: (G, 2, 3)."""
     groups, n, c, h, w = images.shape
-    stacked = images.reshape(groups, n * c, h, w)  # all images of a group share its grid: they ride as channels
+    stacked = images.reshape(groups, n * c, h, w)  # all images of a group share its grid: they pass as channels
     grid = F.affine_grid(theta, [groups, n * c, h, w], align_corners=False)
     return F.grid_sample(stacked, grid, align_corners=False).view_as(images)
 
 
 def by_choice(images: Tensor, choice: Tensor, apply: Sequence[Callable[[Tensor, Tensor], Tensor]]) -> Tensor:
-    """Each image through the function in `apply` that `choice` (G,) says; images (G, ...) keep their places.
+    """Apply to each image the function in `apply` at its index in `choice` (G,); images (G, ...) keep their places.
 
     A function gets its images and their positions in the batch; positions and `choice` are on the CPU.
     """
     members = [torch.nonzero(choice == index).flatten() for index in range(len(apply))]
-    for function, those in zip(apply, members, strict=True):
-        if len(those) == len(choice):  # one for all: nothing to part
-            return function(images, those)
+    for function, positions in zip(apply, members, strict=True):
+        if len(positions) == len(choice):  # one function for all images
+            return function(images, positions)
     parts = [
-        function(images[those.to(images.device)], those)
-        for function, those in zip(apply, members, strict=True)
-        if len(those)
+        function(images[positions.to(images.device)], positions)
+        for function, positions in zip(apply, members, strict=True)
+        if len(positions)
     ]
     return torch.cat(parts)[torch.cat(members).argsort().to(images.device)]

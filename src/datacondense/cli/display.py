@@ -1,44 +1,20 @@
 """What a run looks like in a terminal: progress with loss, speed and ETA; plain lines where there is no terminal."""
 
-import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, final
+from typing import final
 
-from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.segment import Segment
 from rich.table import Table
-from rich.text import Text
 
 from ..evaluation.scores import Scores
 from ..run.observers import Observer, Progress
-from ..utils.text import printable
+from ..utils.text import percent_mean_std, printable
 from ..utils.timing import Pace, duration
+from .console import OUT, print_line
 
-
-@final
-class _CleanConsole(Console):
-    """A console on which text cannot act: what a terminal would obey is shown as an escape such as \\x1b.
-
-    Everything that is printed passes here: lines, tables, bars, notes and errors. Our own colours are styles of
-    segments and no text, so they stay.
-    """
-
-    def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
-        """Clean text before it is measured, so that columns fit."""
-        return super().render_str(printable(text, lines=True), *arguments, **options)
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Clean what came by another way, such as the title of a bar."""
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=printable(segment.text, lines=True))
-
-
-OUT = _CleanConsole(highlight=False, markup=False, emoji=False)  # names of classes and runs are shown as they are
-ERR = _CleanConsole(stderr=True, highlight=False, markup=False, emoji=False)
 _PLAIN_EVERY = 10.0  # seconds between plain lines
 _DRAWN_EVERY = 0.1  # seconds between two states of the bar
 _APART = 3  # iterations after which updates inside one no longer count for the ETA
@@ -105,7 +81,7 @@ class RunDisplay(Observer):
 
     def message(self, text: str) -> None:
         """A line that stays."""
-        say(text)
+        print_line(text)
 
     def step(self, done: float, total: float, detail: str, unit: str = "") -> None:
         """`done` of `total` units are done; unit: what speed is told in, if at all. Another total is other work."""
@@ -125,7 +101,7 @@ class RunDisplay(Observer):
         if OUT.is_terminal:
             self.bar.update(self.task, completed=done, total=total, detail=printable(detail))
         else:
-            say(f"{self.title}: {detail}")
+            print_line(f"{self.title}: {detail}")
 
 
 def _speed(pace: float, unit: str) -> str:
@@ -133,21 +109,6 @@ def _speed(pace: float, unit: str) -> str:
     if pace > 1:
         return f"{pace:.1f} s/{unit.removesuffix('/s')}"
     return f"{1 / pace:,.{1 if pace > 0.01 else 0}f} {unit}"
-
-
-def say(text: str) -> None:
-    """Print one line, however wide; an end of a line in it is shown as an escape."""
-    OUT.print(printable(text), soft_wrap=True)
-
-
-def complain(text: str) -> None:
-    """Print one line to stderr, however wide."""
-    ERR.print(printable(" ".join(text.splitlines())), soft_wrap=True)
-
-
-def summary(cls: type) -> str:
-    """The first line of a class's docstring."""
-    return (cls.__doc__ or "").partition("\n")[0]
 
 
 def score_table(scores: Mapping[str, Scores]) -> Table:
@@ -212,8 +173,4 @@ def class_table(scores: Mapping[str, Scores], class_names: Sequence[str]) -> Tab
 
 def _percent(values: Sequence[float | None]) -> str:
     """Mean and standard deviation in percent; the mean alone of one value, a dash for a class without test images."""
-    numbers = [100 * value for value in values if value is not None]
-    if not numbers:
-        return "-"
-    mean = f"{statistics.fmean(numbers):.1f}"
-    return f"{mean} +- {statistics.stdev(numbers):.1f}" if len(numbers) > 1 else mean
+    return percent_mean_std(values, empty="-")

@@ -48,7 +48,7 @@ class ComputingRun(Computing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Going:
+class RunControl:
     """How long a run goes on, how it goes on after that, and what it keeps on the way."""
 
     time_budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None

@@ -1,22 +1,24 @@
-"""From words to a command. What is wrong with them is said on one line."""
+"""Parse the words of a command line. An error in them becomes one line."""
 
 import dataclasses
 import io
 import itertools
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
+from ..methods import METHODS, method_class
 from ..utils.errors import InputError, unknown
 from ..utils.ranges import check_fields
 from ..utils.torchrun import leads
+from .registry import COMMANDS
 
 PROGRAM = "datacondense"
 _NO_CHOICE = ("", "None", "False")
@@ -35,24 +37,44 @@ _PLAINER = {
     r"^Error parsing \S*__tyro\S*: ": "",
     r"^Missing from \S+ [^:]*: ": "missing: ",
 }
-"""What the parser says -> what we say."""
+"""Message of the parser -> our message."""
 
 
-def parse(arguments: Sequence[str], commands: Mapping[str, Any], union: Any) -> Any:
-    """The command that `arguments` name. commands: name -> class; union: tyro's type of all of them.
+def parse(arguments: Sequence[str]) -> Any:
+    """Return the command that `arguments` name, such as an Evaluate.
 
-    Raises InputError for what cannot be understood, and SystemExit after help or a script of completion.
+    Raises:
+        InputError: the arguments cannot be parsed.
+        SystemExit: tyro has printed help or a completion script.
     """
-    if not arguments[0].startswith("-") and arguments[0] not in commands:
-        raise unknown("command", arguments[0], commands)
+    if arguments[0].startswith("-"):  # completion scripts, which know every command
+        return _parse_as(_all_commands(), PROGRAM, arguments, arguments)
+    name = arguments[0]
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
+    if name != "condense":
+        return _parse_as(COMMANDS[name], f"{PROGRAM} {name}", arguments[1:], arguments)
+    if not arguments[1:] or arguments[1].startswith("-"):
+        raise InputError(f"name the method first, datacondense condense METHOD: known are {', '.join(METHODS)}")
+    method = arguments[1]
+    kind = COMMANDS[name][method_class(method)]
+    program = f"{PROGRAM} {name} {method}"
+    return _parse_as(kind, program, arguments[2:], arguments, description=METHODS.summary(method))
+
+
+def _parse_as(
+    kind: Any, program: str, words: Sequence[str], arguments: Sequence[str], description: str | None = None
+) -> Any:
+    """Parse `words` as the options of `kind`. Messages refer to the whole of `arguments`."""
     _check_words(arguments)
-    said = io.StringIO()
+    messages = io.StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(messages):
             command, left = tyro.cli(
-                union,
-                prog=PROGRAM,
-                args=arguments,
+                kind,
+                prog=program,
+                description=description,
+                args=words,
                 config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
                 console_outputs=leads(),
                 registry=_registry,
@@ -61,12 +83,25 @@ def parse(arguments: Sequence[str], commands: Mapping[str, Any], union: Any) -> 
     except SystemExit as end:
         if not end.code or not leads():
             raise
-        raise InputError(f"{_reason(said.getvalue())}; `{_help(arguments, commands)}` tells more") from None
-    sys.stderr.write(said.getvalue())
+        raise InputError(f"{_reason(messages.getvalue())}; see `{_help(arguments)}`") from None
+    sys.stderr.write(messages.getvalue())
     if left:
-        raise _not_known(left[0], command, _help(arguments, commands))
+        raise _not_known(left[0], command, _help(arguments))
     check_fields(command)
     return command
+
+
+def _all_commands() -> Any:
+    """Return the union of all commands, condense with every method."""
+
+    def named(cls: Any, name: str, summary: str) -> Any:
+        return Annotated[cls, tyro.conf.subcommand(name, description=summary)]
+
+    condense = COMMANDS["condense"]
+    methods = tuple(named(condense[METHODS[name]], name, METHODS.summary(name)) for name in METHODS)
+    with_method = dataclasses.make_dataclass("Methods", [("job", Union[methods])])  # noqa: UP007 (tyro reads it)
+    commands = {name: with_method if name == "condense" else COMMANDS[name] for name in COMMANDS}
+    return Union[tuple(named(cls, name, COMMANDS.summary(name)) for name, cls in commands.items())]  # noqa: UP007
 
 
 def _check_words(arguments: Sequence[str]) -> None:
@@ -84,12 +119,12 @@ def _check_words(arguments: Sequence[str]) -> None:
         before = word
 
 
-def _help(arguments: Sequence[str], commands: Mapping[str, Any]) -> str:
+def _help(arguments: Sequence[str]) -> str:
     """The command line whose help is about `arguments`."""
     named = [word for word in arguments[:2] if not word.startswith("-")]
     if named[:1] != ["condense"]:
         named = named[:1]
-    return " ".join([PROGRAM, *(named if named and named[0] in commands else []), "--help"])
+    return " ".join([PROGRAM, *(named if named and named[0] in COMMANDS else []), "--help"])
 
 
 def _reason(box: str) -> str:
@@ -112,7 +147,7 @@ def _is_rule(line: str) -> bool:
 
 def _not_known(word: str, command: Any, helped_by: str) -> InputError:
     if not word.startswith("-"):
-        return InputError(f"{word!r} is one word too many; `{helped_by}` tells what is taken")
+        return InputError(f"{word!r} is one word too many; see `{helped_by}`")
     return unknown("option", word.partition("=")[0], _flags(command), listed_by=helped_by)
 
 

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.table import Column, Table
 
 from ..utils.text import printable
-from .display import OUT, say
+from .console import OUT, print_line
 
 _WIDEST = 10_000  # columns of a table that no terminal shows
 _BORDER = 3  # characters around a cell: a space on both sides and a line
@@ -64,7 +64,7 @@ class _Legend:
 def _show_parts(table: Table, room: int) -> None:
     """Print the columns of a table in parts that have `room` characters, and what they cannot hold as lines."""
     if table.title:
-        say(str(table.title))
+        print_line(str(table.title))
     headings = [printable(str(column.header)) for column in table.columns]
     columns = [[printable(str(cell)) for cell in column.cells] for column in table.columns]
     most = max(room - 2 * _BORDER - _LEAST, 1)  # of a column beside the first
@@ -83,9 +83,9 @@ def _show_parts(table: Table, room: int) -> None:
             part.add_row(*row)
         OUT.print(part)
     for number, text in enumerate(legend.texts, start=1):
-        say(f"({number}) {text}")
+        print_line(f"({number}) {text}")
     if table.caption:
-        say(str(table.caption))
+        print_line(str(table.caption))
 
 
 def _least(heading: str, cells: Sequence[str], most: int) -> int:

@@ -1,1 +1,1 @@
-"""Real images: what is known of a data set, how it is found and read, and how it is split."""
+"""Real images: specs, sources, readers of published formats, and splits."""

@@ -1,6 +1,6 @@
 """Real and synthetic images with their labels, read by index.
 
-Shape legend, used in trailing comments everywhere:
+Shape legend of all trailing comments:
 K classes, n stored images per class (ipc), B real images per class, N images, C H W channels and pixels, D embedding
 width, S networks trained side by side, G groups that share one augmentation draw.
 """
@@ -20,7 +20,7 @@ from .spec import Spec
 
 
 class Examples(Protocol):
-    """Labelled images that are read by index: what a network trains on and is tested on."""
+    """Labelled images, read by index, on which a network is trained or tested."""
 
     @property
     def spec(self) -> Spec: ...
@@ -28,7 +28,7 @@ class Examples(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        """Return normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
         ...
 
 
@@ -45,7 +45,7 @@ class LabelledImages:
         return len(self.labels)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        """Return normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
         index = index.to(self.labels.device)
         return self.images[index], self.labels[index]
 
@@ -54,9 +54,14 @@ class LabelledImages:
 class ImageSet:
     """Real labelled images, kept as uint8 and normalised when read.
 
-    images: uint8 (N, C, H, W), in memory or mapped from a file; labels: int64 (N,) in [0, K). sha256: the fingerprint,
-    where it is known. prefetch: told the positions (n,) of images that are about to be read, for those mapped.
-    `data.image_set` builds one from arrays with every check; this constructor only stores.
+    `image_set` builds one from arrays with every check; this constructor only stores.
+
+    Args:
+        images: uint8 (N, C, H, W), in memory or mapped from a file.
+        labels: int64 (N,) in [0, K).
+        spec: Properties of the dataset.
+        sha256: The fingerprint, when it is known.
+        prefetch: Called with the positions (n,) of images before they are read; for mapped images only.
     """
 
     def __init__(
@@ -79,40 +84,50 @@ class ImageSet:
 
     @cached_property
     def targets(self) -> list[int]:
-        """The label of each image, as torchvision's data sets have them."""
+        """The label of each image, as in torchvision's datasets."""
         return self.labels.tolist()
 
     @property
     def classes(self) -> list[str]:
-        """The name of each class, as torchvision's data sets have them."""
+        """The name of each class, as in torchvision's datasets."""
         return list(self.spec.class_names)
 
     @property
     def class_to_idx(self) -> dict[str, int]:
-        """The label of each class by its name, as torchvision's data sets have it."""
+        """Class name -> label, as in torchvision's datasets."""
         return {name: label for label, name in enumerate(self.spec.class_names)}
 
     @property
     def resident(self) -> bool:
-        """Whether the images are in memory, and not mapped from a file."""
+        """True when the images are in memory, False when they are mapped from a file."""
         return self._prefetch is None
 
     def to(self, device: torch.device | str) -> "ImageSet":
-        """The same set with its labels on `device`, where its batches are then.
+        """Return the same set with its labels, and thus its batches, on `device`.
 
-        Its images go there too, unless they take more than half of what is free on a GPU.
+        The images move there too, unless they take more than half of the free memory of a GPU.
+
+        Args:
+            device: Where batches are wanted.
         """
         images = self.images.to(device) if _fits(self.images, torch.device(device)) else self.images
         prefetch = self._prefetch if images is self.images else None
         return ImageSet(images, self.labels.to(device), self.spec, sha256=self._sha256, prefetch=prefetch)
 
     def renamed(self, name: str) -> "ImageSet":
-        """The same images, under another name of the data."""
+        """Return the same images under another name of the dataset."""
         spec = replace(self.spec, name=name)
         return ImageSet(self.images, self.labels, spec, sha256=self._sha256, prefetch=self._prefetch)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        """Return normalised images and labels.
+
+        Args:
+            index: int64 (n,), positions in the set.
+
+        Returns:
+            Images float32 (n, C, H, W) and labels int64 (n,), on the device of the labels.
+        """
         if self._prefetch:
             self._prefetch(index)
         images = self.images.index_select(0, index.to(self.images.device)).to(self.labels.device)
@@ -120,18 +135,18 @@ class ImageSet:
 
     @cached_property
     def counts(self) -> Tensor:
-        """Images of each class, (K,), on the CPU."""
+        """Number of images of each class, int64 (K,), on the CPU."""
         return torch.bincount(self.labels.cpu(), minlength=self.spec.classes)
 
     @cached_property
     def members(self) -> Tensor:
-        """Row k lists the positions of class k's images; padded with 0 past `counts[k]`. (K, max count), CPU."""
+        """Positions of the images of class k in row k, padded with 0: int64 (K, max count), on the CPU."""
         order = self.labels.cpu().argsort(stable=True)
         rows = order.split(self.counts.tolist())
         return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
 
     def fingerprint(self) -> str:
-        """sha256 over the Spec but its name and encoding, all pixels, all labels: equal where data are the same."""
+        """Return the sha256 of all pixels, labels and the Spec without its name and encoding: equal for equal data."""
         if self._sha256 is None:
             fields = {key: value for key, value in self.spec.to_json().items() if key not in ("name", "encoding")}
             digest = hashlib.sha256(json.dumps(fields).encode())
@@ -141,10 +156,17 @@ class ImageSet:
         return self._sha256
 
     def draw(self, batch: int, generator: torch.Generator, *, note: bool = True) -> Tensor:
-        """Positions of `batch` images of every class, (K, batch), on the CPU.
+        """Draw positions of images of every class, without replacement within a class.
 
-        Without replacement within a class. A class with fewer than `batch` images is taken whole, which comes first,
-        and filled up by drawing from it again; with `note` a warning says so.
+        A class with fewer than `batch` images is taken whole first, then filled up by drawing from it again.
+
+        Args:
+            batch: Images per class.
+            generator: CPU generator of the draw.
+            note: Warn of classes with fewer than `batch` images.
+
+        Returns:
+            int64 (K, batch), on the CPU.
         """
         counts, members = self.counts[:, None], self.members
         keys = torch.rand(members.shape, generator=generator)
@@ -152,28 +174,43 @@ class ImageSet:
         picks = keys.topk(min(batch, members.shape[1]), dim=1).indices
         if int(counts.min()) < batch:
             if note:
-                _tell_resampling(self, batch)
+                _warn_resampling(self, batch)
             again = torch.rand(len(counts), batch, generator=generator, dtype=torch.float64).mul(counts).long()
             picks = torch.nn.functional.pad(picks, (0, batch - picks.shape[1]))
             picks = torch.where(torch.arange(batch) < counts, picks, again)
         return members.gather(1, picks)
 
     def sample(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Normalised images of every class, (K, batch, C, H, W), drawn as `draw` says."""
+        """Draw normalised images of every class.
+
+        Args:
+            batch: Images per class.
+            generator: CPU generator of the draw.
+
+        Returns:
+            float32 (K, batch, C, H, W).
+        """
         return self.at(self.draw(batch, generator))
 
     def at(self, index: Tensor) -> Tensor:
-        """Normalised images at positions `index` (K, B) -> (K, B, C, H, W)."""
+        """Return normalised images.
+
+        Args:
+            index: int64 (K, B), positions in the set.
+
+        Returns:
+            float32 (K, B, C, H, W).
+        """
         images, _ = self.batch(index.flatten())
         return images.unflatten(0, index.shape)
 
 
 def _fits(images: Tensor, device: torch.device) -> bool:
-    """Whether a copy of images on a GPU leaves half of its free memory to the work."""
+    """Return True when a copy of images leaves half of the free memory of a GPU."""
     return device.type != "cuda" or images.nbytes <= torch.cuda.mem_get_info(device)[0] / 2
 
 
-def _tell_resampling(real: ImageSet, batch: int) -> None:
+def _warn_resampling(real: ImageSet, batch: int) -> None:
     smallest = int(real.counts.argmin())
     warnings.warn(
         f"a batch of {batch} images per class is larger than class {real.spec.class_names[smallest]!r} "

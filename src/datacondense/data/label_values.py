@@ -1,4 +1,4 @@
-"""Labels of any kind as one array (N,) of whole numbers or texts."""
+"""Convert labels of any kind to an array (N,) of integers or strings."""
 
 import math
 import unicodedata
@@ -20,23 +20,25 @@ class Values:
     """One value for each image."""
 
     array: np.ndarray
-    """(N,), int64 and not negative, or texts."""
+    """(N,), non-negative int64, or strings."""
     columns: int | None = None
-    """K, where the values were the places of the ones in one-hot rows (N, K)."""
+    """K when the labels were one-hot rows (N, K); None otherwise."""
     is_truth: bool = False
+    """True when the labels were booleans."""
 
     @property
     def is_text(self) -> bool:
+        """True when the labels are strings."""
         return self.array.dtype.kind == "U"
 
 
-def read(values: Any, count: int | None, what: str) -> Values:
-    """Return labels, as `classes_of` takes them, as whole numbers or texts. count: N, where it is known."""
+def parse_labels(values: Any, count: int | None, what: str) -> Values:
+    """Return labels, of the kinds that `number_classes` takes, as integers or strings. count: N, when it is known."""
     array = _array(values, what)
     if array.dtype.kind == "O":
-        array = _of_objects(array.reshape(-1).tolist(), what).reshape(array.shape)
+        array = _from_objects(array.reshape(-1).tolist(), what).reshape(array.shape)
     if array.size == 0:
-        raise InputError(f"{what} have shape {array.shape}: there is none")
+        raise InputError(f"{what} have shape {array.shape}: they hold no label")
     flat = array.ndim == 1 or (array.size == max(array.shape, default=0) and count in (None, array.size))
     if flat:
         array = array.reshape(-1)
@@ -60,34 +62,34 @@ def read(values: Any, count: int | None, what: str) -> Values:
     if kind == "U":
         return Values(array)
     if kind not in "biuf":
-        raise InputError(f"{what} have dtype {array.dtype}, expected integers or texts")
+        raise InputError(f"{what} have dtype {array.dtype}, expected integers or strings")
     return Values(_whole(array, what), is_truth=kind == "b")
 
 
 def short(value: Any) -> str:
-    """A value in a message."""
+    """Return a value as short text for a message."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def text(name: Any) -> str:
-    """A name as text: of several for one class, as torchvision's ImageNet has them, all."""
+    """Return a class name as text; join several names of one class, as torchvision's ImageNet has them."""
     if isinstance(name, bytes):
         return name.decode("utf-8", "replace")
     return ", ".join(map(str, name)) if isinstance(name, (tuple, list)) else str(name)
 
 
 def is_integer(text: str) -> bool:
-    """Whether a text is a whole number from 0, as Python writes it."""
+    """Return True for a non-negative integer as Python writes it."""
     return text.isdecimal() and text.isascii() and str(int(text)) == text
 
 
 def alike(name: Any, known: Iterable[Any]) -> str:
-    """What a message says of a known name that looks like another one; empty where there is none."""
+    """What a message says of a known name that looks like another one; empty where they hold no label."""
     same = next((other for other in known if isinstance(other, str) and _folded(other) == _folded(str(name))), None)
     if same is None:
         return ""
-    return f" ({name!a} and {same!a} differ in case, spaces or Unicode form alone: give both the same spelling)"
+    return f" ({name!a} and {same!a} differ only in case, spaces or Unicode form: give both the same spelling)"
 
 
 def _folded(name: str) -> str:
@@ -95,7 +97,7 @@ def _folded(name: str) -> str:
 
 
 def listed(names: Iterable[str], most: int = 10) -> str:
-    """Names in a message, at most so many of them."""
+    """Return names for a message, at most `most` of them."""
     some = list(names)
     more = f" and {len(some) - most} more" if len(some) > most else ""
     return f"{', '.join(some[:most])}{more}"
@@ -115,34 +117,36 @@ def _array(values: Any, what: str) -> np.ndarray:
         raise InputError(f"{what} are of type {type(values).__name__}, expected an array, a tensor or a list")
     if hasattr(values, "__array__"):
         return np.asarray(values)  # such as a column of pandas
-    return _of_items(list(values), what)
+    return _from_items(list(values), what)
 
 
-def _of_items(items: list[Any], what: str) -> np.ndarray:
-    """An array of labels that come one by one, which may be arrays of one, or rows."""
+def _from_items(items: list[Any], what: str) -> np.ndarray:
+    """Return an array of single labels, arrays of one label, or rows."""
     plain = [_array(item, what) if isinstance(item, (Tensor, np.ndarray, list, tuple)) else item for item in items]
     rows = {item.shape for item in plain if isinstance(item, np.ndarray) and item.size != 1}
     if not rows:
-        return _of_objects([item.item() if isinstance(item, np.ndarray) else item for item in plain], what)
+        return _from_objects([item.item() if isinstance(item, np.ndarray) else item for item in plain], what)
     if len(rows) > 1 or not all(isinstance(item, np.ndarray) and item.size != 1 for item in plain):
         raise InputError(f"{what} are of different shapes: give one for each image, or one-hot rows of one length")
     return np.stack(plain)
 
 
-def _of_objects(items: list[Any], what: str) -> np.ndarray:
-    """An array of plain numbers, truth values or texts, (N,)."""
+def _from_objects(items: list[Any], what: str) -> np.ndarray:
+    """Return an array (N,) of plain numbers, booleans or strings."""
     plain = [item.item() if isinstance(item, np.generic) else item for item in items]
     for position, item in enumerate(plain):
         if item is None or item != item:
             missing = "None" if item is None else "NaN"
             raise InputError(f"{what} have no value ({missing}) at position {position}: every image needs a label")
         if not isinstance(item, (str, bytes, bool, int, float)):
-            raise InputError(f"{what} hold {short(item)} at position {position}, expected an integer or text")
+            raise InputError(f"{what} hold {short(item)} at position {position}, expected an integer or a string")
     if all(isinstance(item, (str, bytes)) for item in plain):
         return np.array([item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in plain])
     text = next((position for position, item in enumerate(plain) if isinstance(item, (str, bytes))), None)
     if text is not None:
-        raise InputError(f"{what} are texts and numbers, as {short(plain[text])} at position {text}: give one kind")
+        raise InputError(
+            f"{what} mix strings and numbers, such as {short(plain[text])} at position {text}: give one kind"
+        )
     if all(isinstance(item, bool) for item in plain):
         return np.array(plain, bool)
     for position, item in enumerate(plain):
@@ -155,11 +159,11 @@ def _decoded(array: np.ndarray, what: str) -> np.ndarray:
     try:
         return np.char.decode(array, "utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{what} are bytes that are no text in UTF-8: give text") from None
+        raise InputError(f"{what} are bytes that are not UTF-8: give strings") from None
 
 
 def _whole(array: np.ndarray, what: str) -> np.ndarray:
-    """Numbers as int64, none of them negative."""
+    """Return non-negative numbers as int64."""
     if array.dtype.kind == "f":
         wrong = ~(np.isfinite(array) & (array == np.floor(array)) & (array >= 0) & (array < 2.0**63))
     elif array.dtype.kind == "u":
@@ -179,11 +183,11 @@ def _no_class(value: float, position: int, what: str) -> InputError:
         return InputError(f"{what} hold {value:g} at position {position}, which is too large for a label")
     if value < 0 and math.isfinite(value) and value == int(value):
         return InputError(f"{what} go down to {value:g}: classes are numbered from 0, and -1 stands for no label")
-    return InputError(f"{what} hold {value:g} at position {position}, which is no whole number from 0")
+    return InputError(f"{what} hold {value:g} at position {position}, which is not a whole number from 0")
 
 
 def _one_hot(rows: np.ndarray, what: str) -> Values:
-    """The place of the one in each row of (N, K)."""
+    """Return the position of the one in each row of (N, K)."""
     is_binary = ((rows == 0) | (rows == 1)).all(axis=1)
     if not is_binary.all():
         row = int((~is_binary).argmax())

@@ -1,4 +1,4 @@
-"""Class labels of any kind as names and numbers, the same for every split of a data set."""
+"""Convert class labels of any kind to names and numbers, alike for every split of a dataset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any, final
 import numpy as np
 
 from ..utils.errors import InputError
-from .label_values import Values, alike, is_integer, listed, read, short, text
+from .label_values import Values, alike, is_integer, listed, parse_labels, short, text
 from .spec import check_names
 
 Known = Mapping[str, int | None]
-"""Every class of the training data by name, with its integer in the labels; None where the labels are names."""
+"""Class name -> integer label in the training data; None where the labels are names."""
 
 
 @final
@@ -20,16 +20,16 @@ class Labels:
     """The labels of a training set."""
 
     names: tuple[str, ...]
-    """Of the K classes, each of which has an image."""
+    """Names of the K classes, each of which has an image."""
     numbers: np.ndarray
-    """Position in `names` of each image's class, int64 (N,)."""
+    """Class number of each image: its position in `names`, int64 (N,)."""
     known: Known | None = None
-    """What numbers another split in the same way, by `numbers_of`. None: its labels are positions in `names`."""
+    """Mapping by which `number_labels` numbers another split; None when its labels are positions in `names`."""
     notes: tuple[str, ...] = ()
-    """What the user should know, in words."""
+    """Warnings for the user."""
 
 
-def classes_of(
+def number_classes(
     values: Any,
     names: Sequence[Any] | Mapping[Any, Any] | None = None,
     *,
@@ -39,23 +39,23 @@ def classes_of(
     """Return the classes of a training set and the number of each image's class.
 
     Args:
-        values: One label for each of N images: whole numbers, floats that are whole, truth values or texts, as an
-            array, a tensor or a sequence of shape (N,) or (N, 1); or one-hot rows (N, K). Whole numbers from 0 to K-1
-            are the numbers of the classes. Others, such as 1 to K or with gaps, and texts are sorted.
-        names: Names of all classes. Integers are positions in them, or go from 1 to K; texts are among them. A mapping
-            gives the name of each value. Without them a class is named by its value. Classes without an image are left
-            out, and a note lists them.
-        count: N, where it is known.
-        what: The labels, for messages.
+        values: One label for each of N images: integers, whole floats, booleans or strings, as an array, a tensor or a
+            sequence of shape (N,) or (N, 1); or one-hot rows (N, K). Integers from 0 to K-1 are class numbers. Others,
+            such as 1 to K or with gaps, and strings are sorted.
+        names: Names of all classes. Integers are positions in them, or go from 1 to K; strings are among them. A
+            mapping gives the name of each value. Without names a class is named by its value. Classes without an image
+            are left out; a note lists them.
+        count: N, when it is known.
+        what: Name of the labels in messages.
 
     Returns:
-        Names, numbers, what numbers another split in the same way, and notes.
+        Names, numbers, the mapping for other splits, and notes.
 
     Raises:
         InputError: For labels that are missing (None, NaN, negative), soft, of several classes at once, of mixed kinds
             or of the wrong shape; for names that do not fit them; for fewer than two classes.
     """
-    found = read(values, count, what)
+    found = parse_labels(values, count, what)
     if names is None:
         labels = _named_by_value(found, what)
     elif isinstance(names, Mapping):
@@ -63,11 +63,11 @@ def classes_of(
     else:
         labels = _named(found, tuple(text(name) for name in names), what)
     if len(labels.names) < 2:
-        raise InputError("there is one class only, and nothing can be told from it: give images of two or more")
+        raise InputError("there is one class only, but a classifier needs two: give images of two or more")
     return labels
 
 
-def numbers_of(
+def number_labels(
     values: Any,
     names: Sequence[str],
     known: Known | None = None,
@@ -78,17 +78,17 @@ def numbers_of(
     """Return the number of each image's class in another split, int64 (N,).
 
     Args:
-        values: Labels as `classes_of` takes them. Texts are matched by name; integers stand for the class that they
-            stand for in the training set.
+        values: Labels as `number_classes` takes them. Strings are matched by name; integers mean what they mean in the
+            training set.
         names: Names of the classes of the training set.
         known: `Labels.known` of the training set. Images of its classes that are not in `names` have number -1.
-        count: N, where it is known.
-        what: The labels, for messages.
+        count: N, when it is known.
+        what: Name of the labels in messages.
 
     Raises:
-        InputError: For labels that `classes_of` refuses, and for a class that the training set does not have.
+        InputError: For labels that `number_classes` refuses, and for a class that the training set does not have.
     """
-    found = read(values, count, what)
+    found = parse_labels(values, count, what)
     numbers = {name: number for number, name in enumerate(names)}
     if found.columns is not None:
         _check_columns(found.columns, len(names), known, what)
@@ -97,28 +97,30 @@ def numbers_of(
     if known is None:
         check_range(found.array, len(names), what)
         return found.array.astype(np.int64)
-    of_value = {value: numbers.get(name, -1) for name, value in known.items()}
+    numbers_by_value = {value: numbers.get(name, -1) for name, value in known.items()}
     present, inverse = np.unique(found.array, return_inverse=True)
     for value in present.tolist():
-        if value not in of_value:
-            raise _unknown(value, [value for value in of_value if value is not None], what)
-    return np.array([of_value[value] for value in present.tolist()], np.int64)[inverse]
+        if value not in numbers_by_value:
+            raise _unknown(value, [value for value in numbers_by_value if value is not None], what)
+    return np.array([numbers_by_value[value] for value in present.tolist()], np.int64)[inverse]
 
 
 def check_classes(labels: np.ndarray, classes: int, class_names: Sequence[str] | None = None) -> None:
-    """Raises InputError unless labels (N,) are in [0, classes), and each of two or more has an image to train on."""
+    """Raise InputError unless labels (N,) are in [0, classes), and each of two or more classes has an image."""
     check_range(labels, classes)
     if classes < 2:
-        raise InputError("there is one class only, and nothing can be told from it: give images of two or more")
+        raise InputError("there is one class only, but a classifier needs two: give images of two or more")
     present = np.unique(labels).tolist()
     if len(present) < classes:
         missing = next(k for k, label in enumerate([*present, classes]) if k < label)
         name = str(missing) if class_names is None else class_names[missing]
-        raise InputError(f"class {name!r} (label {missing}) has no image, and a training set needs some of every class")
+        raise InputError(
+            f"class {name!r} (label {missing}) has no image, but a training set needs images of every class"
+        )
 
 
 def check_range(labels: np.ndarray, classes: int, what: str = "labels") -> None:
-    """Raises InputError unless integer labels (N,) are in [0, classes)."""
+    """Raise InputError unless integer labels (N,) are in [0, classes)."""
     if labels.min() < 0:
         raise InputError(f"{what} go down to {labels.min()}: classes are numbered from 0")
     if labels.max() >= classes:
@@ -146,9 +148,9 @@ def _named_by_value(found: Values, what: str) -> Labels:
 
 
 def _named(found: Values, names: tuple[str, ...], what: str) -> Labels:
-    """Labels whose classes have given names."""
+    """Return labels whose classes have these names."""
     if not names:
-        raise InputError("class_names is empty: give the name of each class, or none at all")
+        raise InputError("class_names is empty: give the name of each class, or leave it out")
     check_names(names)
     if found.is_text:
         numbers = _matched(found, {name: number for number, name in enumerate(names)}, what)
@@ -164,7 +166,7 @@ def _named(found: Values, names: tuple[str, ...], what: str) -> Labels:
     if is_position:
         raise InputError(
             f"{what} {listed(map(str, present))} may be positions in the class names {listed(names)} or those names: "
-            "give labels as texts, or no class names"
+            "give labels as strings, or leave out class_names"
         )
     if is_name:
         return _mapped(found, {int(name): name for name in names}, what)
@@ -177,9 +179,9 @@ def _named(found: Values, names: tuple[str, ...], what: str) -> Labels:
 
 
 def _mapped(found: Values, names: Mapping[Any, Any], what: str) -> Labels:
-    """Labels whose names are given for each value, as {1: "a", 5: "b"} or {"1": "a", "5": "b"}."""
+    """Return labels by a mapping from value to name, as {1: "a", 5: "b"} or {"1": "a", "5": "b"}."""
     if not names:
-        raise InputError("class_names is empty: give the name of each class, or none at all")
+        raise InputError("class_names is empty: give the name of each class, or leave it out")
     if found.is_text:
         table: dict[Any, str] = {str(value): text(name) for value, name in names.items()}
     else:
@@ -203,20 +205,20 @@ def _mapped(found: Values, names: Mapping[Any, Any], what: str) -> Labels:
 
 
 def _at_positions(numbers: np.ndarray, names: tuple[str, ...]) -> Labels:
-    """Labels that are positions in `names`, without the classes that have no image."""
+    """Return labels that are positions in `names`, without the classes that have no image."""
     counts = np.bincount(numbers.astype(np.int64), minlength=len(names))
     if counts.all():
         return Labels(names, numbers.astype(np.int64))
     kept = np.flatnonzero(counts)
-    anew = np.full(len(names), -1, np.int64)
-    anew[kept] = np.arange(len(kept))
+    renumbered = np.full(len(names), -1, np.int64)
+    renumbered[kept] = np.arange(len(kept))
     note = f"left out classes without a training image: {listed(names[k] for k in np.flatnonzero(counts == 0))}"
     known = {names[k]: int(k) for k in kept}
-    return Labels(tuple(known), anew[numbers.astype(np.int64)], known, (note,))
+    return Labels(tuple(known), renumbered[numbers.astype(np.int64)], known, (note,))
 
 
 def _matched(found: Values, numbers: Mapping[str, int], what: str) -> np.ndarray:
-    """The number of each label, which is the name of a class, int64 (N,)."""
+    """Return the class number of each label that is a class name, int64 (N,)."""
     present, inverse = np.unique(found.array, return_inverse=True)
     names = [str(bool(value)) if found.is_truth else str(value) for value in present.tolist()]
     for name, value in zip(names, present.tolist(), strict=True):
@@ -226,7 +228,7 @@ def _matched(found: Values, numbers: Mapping[str, int], what: str) -> np.ndarray
 
 
 def _check_columns(columns: int, classes: int, known: Known | None, what: str) -> None:
-    """One-hot labels have a column for each class of the training set, those left out included."""
+    """Raise InputError unless one-hot rows have a column for every class of the training set, also those left out."""
     values = range(classes) if known is None else known.values()
     if known is None and columns != classes:
         raise InputError(f"{what} are one-hot rows of {columns} columns for {classes} classes")
@@ -236,4 +238,4 @@ def _check_columns(columns: int, classes: int, known: Known | None, what: str) -
 
 def _unknown(value: Any, classes: Sequence[Any], what: str) -> InputError:
     known = f"known are {listed(map(str, classes))}{alike(value, classes)}"
-    return InputError(f"{what} hold {short(value)}, which is no class: {known}")
+    return InputError(f"{what} hold {short(value)}, which is not a class: {known}")

@@ -1,4 +1,4 @@
-"""The published sets by name: what is known of each, where its files are looked for, and how they are read."""
+"""Published datasets by name: their properties, where to find their files, and how to read them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ from .build import image_set
 from .image_set import ImageSet
 from .labels import check_classes
 from .readers import checksums, cifar, idx, svhn, tiny_imagenet
-from .search_paths import Arrays, Lack, Layout, Listing, candidates
+from .search_paths import Arrays, FileLayout, ImageFiles, MissingFiles, candidates
 from .spec import Spec
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubName:
-    """Where a set is found on the Hugging Face hub."""
+    """Address and columns of a dataset on the Hugging Face hub."""
 
     repo: str
     config: str | None = None
@@ -30,40 +30,40 @@ class HubName:
 
 @dataclass(frozen=True, kw_only=True)
 class Named:
-    """A published set."""
+    """A published dataset."""
 
     name: str
     class_names: tuple[str, ...] | None
-    """None where the files say them."""
+    """None when the files hold the names."""
     shape: tuple[int, int, int]
     """(C, H, W) of one image."""
     mean: tuple[float, ...]
     """Per channel, of pixels scaled to [0, 1], as published."""
     std: tuple[float, ...]
     flip: bool = True
-    """Whether an image keeps its class when mirrored: false of digits, which are then other digits or none."""
-    layouts: tuple[Layout, ...]
+    """True when an image keeps its class if mirrored; digits do not."""
+    layouts: tuple[FileLayout, ...]
     system: tuple[Path, ...] = ()
-    """Where a package of the operating system puts the files."""
+    """Folders in which a package of the operating system installs the files."""
     obtain: str
-    """What someone who does not have the set can do."""
+    """Instructions for getting the files."""
     hub: HubName | None = None
 
     def spec(self) -> Spec | None:
-        """What is known of the set without its files; None where they say the class names."""
+        """Return the Spec that is known without the files; None when the files hold the class names."""
         return None if self.class_names is None else self._spec(self.class_names)
 
     def find(self, data_dir: Path | None) -> "Found | NotFound":
-        """The files in the first place that has them all, in the order of `places.candidates`.
+        """Return the files in the first folder that has them all, in the order of `search_paths.candidates`.
 
-        data_dir: the only folder that is looked in, when given. Raises InputError for a folder that may not be read,
-        and for one that has the name of another set with files of the same names.
+        data_dir: the only folder to search, unless None. Raise InputError for an unreadable folder, and for a folder
+        with the name of another dataset whose files have the same names.
         """
-        lacks: list[Lack] = []
+        lacks: list[MissingFiles] = []
         with _readable():
             for layout, folder, root in candidates(self.layouts, self.system, data_dir):
                 found = layout.find(folder)
-                if not isinstance(found, Lack):
+                if not isinstance(found, MissingFiles):
                     if folder == data_dir and not layout.loose:
                         self._refuse_other(folder, found)
                     return Found(self, layout, folder, tuple(found), root)
@@ -71,13 +71,15 @@ class Named:
         return NotFound(self, tuple(lacks))
 
     def build(self, arrays: Arrays) -> tuple[ImageSet, ImageSet]:
-        """Train and test set of arrays that were read or decoded, with every check of `data.image_set`.
+        """Return the train and the test set of arrays, with every check of `image_set`.
 
-        Raises InputError for arrays that do not fit together, and for images of another shape than the set's.
+        Raise InputError for arrays that do not fit together, and for images of another shape.
         """
         spec = self._spec(arrays.class_names or self.class_names or ())
         if arrays.labels.shape == (len(arrays.images),) and arrays.labels.dtype.kind in "iu":
-            check_classes(arrays.labels, spec.classes, spec.class_names)  # a published set lacks no class
+            check_classes(
+                arrays.labels, spec.classes, spec.class_names
+            )  # a published dataset has images of every class
         train = image_set(
             arrays.images,
             arrays.labels,
@@ -93,7 +95,7 @@ class Named:
         return train, image_set(arrays.test_images, arrays.test_labels, spec=train.spec, copy=False)
 
     def _refuse_other(self, folder: Path, paths: Sequence[Path]) -> None:
-        """Raises InputError for a folder named for another set, unless its files are the published ones of this."""
+        """Raise InputError for a folder named after another dataset, unless it holds the published files."""
         known = {named.name: named.folder_names() for named in NAMED.values()} | {name: {name} for name in _FAMILY}
         for part in reversed(folder.absolute().parts[-2:]):
             names = [name for name, folders in known.items() if part.lower() in folders]
@@ -107,14 +109,14 @@ class Named:
                 return
 
     def _holds_published(self, paths: Sequence[Path]) -> bool:
-        """Whether the files of labels, which are soon read, are the published ones."""
+        """Return True when the label files, which are small, are the published ones."""
         files = zip(paths, idx.FILES.items(), strict=False)
-        return [path.name.removesuffix(".gz") for path in paths] == list(idx.FILES) and checksums.is_of(
-            self.name, [idx.digest_of(path, dimensions) for path, (_, dimensions) in files if dimensions == 1]
+        return [path.name.removesuffix(".gz") for path in paths] == list(idx.FILES) and checksums.are_published(
+            self.name, [idx.digest_array_file(path, dimensions) for path, (_, dimensions) in files if dimensions == 1]
         )
 
     def folder_names(self) -> set[str]:
-        """Names, in lower case, of folders that hold this set."""
+        """Return the names, in lower case, of folders that hold this dataset."""
         return {self.name, *(folder.split("/")[0].lower() for layout in self.layouts for folder in layout.folders)}
 
     def _spec(self, class_names: tuple[str, ...]) -> Spec:
@@ -123,41 +125,41 @@ class Named:
 
 @dataclass(frozen=True)
 class Found:
-    """The files of a named set."""
+    """The files of a published dataset."""
 
     named: Named
-    layout: Layout
+    layout: FileLayout
     folder: Path
     paths: tuple[Path, ...]
-    """Of `layout.files`, in their order."""
+    """Paths of `layout.files`, in their order."""
     root: Path | None = None
-    """The data folder below which they are; None in the places of the operating system."""
+    """The data folder that holds them; None for folders of the operating system."""
 
-    def contents(self) -> Arrays | Listing:
-        """What the files hold: arrays, or a list of image files to decode. Raises InputError for what is damaged."""
+    def contents(self) -> Arrays | ImageFiles:
+        """Return the arrays in the files, or a list of image files. Raise InputError for damaged files."""
         with _readable():
             return self.layout.read(self.paths)
 
     def build(self, arrays: Arrays) -> tuple[ImageSet, ImageSet]:
-        """Train and test set of the arrays in the files, or of those that were decoded. Raises InputError."""
+        """Return the train and the test set of `contents`. Raise InputError as `Named.build`, with the folder."""
         with naming(self.folder):
             return self.named.build(arrays)
 
 
 @dataclass(frozen=True)
 class NotFound:
-    """A named set that no place has."""
+    """A published dataset without files on disk."""
 
     named: Named
-    lacks: tuple[Lack, ...]
-    """Every folder that was looked in, once for each layout."""
+    lacks: tuple[MissingFiles, ...]
+    """Every folder that was searched, once per layout."""
 
     def places(self) -> str:
-        """Every place, with what it lacks, for a message."""
+        """Return every folder with the files that it lacks, for a message."""
         return ", ".join(dict.fromkeys(map(str, self.lacks)))
 
     def error(self, also: Sequence[str] = ()) -> DataNotFound:
-        """The error that names every place and says what to do. also: what else was tried, such as the hub."""
+        """Return the error that names every place and the instructions. also: further places, such as the hub."""
         places = ", ".join([self.places(), *also])
         return DataNotFound(f"{self.named.name} not found: looked in {places}; {self.named.obtain}")
 
@@ -171,7 +173,7 @@ def _readable() -> Iterator[None]:
 
 
 _FAMILY = ("kmnist", "emnist", "qmnist")
-"""Sets that are not known here, whose files have the names of those of MNIST, in folders with these names."""
+"""Folder names of other datasets whose files have the same names as those of MNIST."""
 _DIGITS = tuple("0123456789")
 _CLOTHES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
@@ -252,4 +254,4 @@ NAMED: dict[str, Named] = {
         ),
     )
 }
-"""Name -> the set."""
+"""Name -> dataset."""

@@ -1,58 +1,75 @@
-"""How images are read that lie in files of any kind: folders and hub sets."""
+"""Options of reading images, each listed once: for Python, for the command line and for the record of a set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeAlias, final
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from ..utils.errors import InputError
-from ..utils.ranges import Images, Side, check_fields
+from ..utils.ranges import HeldOut, Images, Side
 
-PIXEL_RANGES = ("full", "own")
-"""Values of `pixel_range`."""
+PixelRange: TypeAlias = Literal["full", "own"]
+"""Full takes pixels as they are; own scales the lowest and the highest value of all training images to 0 and 255."""
 
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and of how much."""
-
-
-def silent(_what: str, _done: int, _total: int) -> None:
-    """Progress that nobody looks at."""
+ReadProgress: TypeAlias = Callable[[str, int, int], None]
+"""Receives what is being done, how much of it is done, and of how much."""
 
 
-@final
+def no_progress(_what: str, _done: int, _total: int) -> None:
+    """Ignore progress."""
+
+
+class TrainingKeywords(TypedDict, total=False):
+    """Keyword arguments of `image_set` and `from_torch` for a training set."""
+
+    flip: bool
+    pixel_range: PixelRange
+    min_per_class: int
+
+
+class ArrayKeywords(TrainingKeywords, total=False):
+    """Keyword arguments of `image_set` for a training set."""
+
+    class_names: Sequence[str] | Mapping[Any, str] | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+
+
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """How to read images of one's own. A source that has no use for an option refuses it."""
+class ReadOptions:
+    """How images are read that have not been brought into shape."""
 
+    data_dir: Path | None = None
+    """Where the files of a named dataset are."""
     image_size: Side | None = None
-    """Resize the short side to this many pixels and crop the middle square."""
+    """Resize the short side of each image of folder: or hub: to this many pixels, and crop the middle square."""
     skip_broken: bool = False
     """Leave out images that cannot be read, and list them."""
     image_column: str | None = None
     """Column of the images in a hub set; by default the only one of images."""
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
-    min_per_class: Images = 1
-    """Leave out classes with fewer training images; no source refuses this one."""
-    pixel_range: str = "full"
+    pixel_range: PixelRange = "full"
     """What becomes 0 and 255: the ends of the range of the format (full), or the lowest and the highest value of all
-    training images (own)."""
+    training images (own), as for images of 4, 10 or 12 bits."""
+    hold_out: HeldOut = 0.0
+    """Leave this share of each class's training images out, always the same: settings are chosen by them, with
+    `evaluate --on validation`, and not by the test images."""
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-        check_pixel_range(self.pixel_range)
-
-    def refuse(self, source: str, *unused: str) -> None:
-        """Raises InputError when an option in `unused`, or any if none is named, was given to a source without use."""
-        for name in self.given():
-            if name in unused or (not unused and name != "min_per_class"):
-                raise InputError(f"--{name.replace('_', '-')} is of no use to {source}: leave it out")
-
-    def given(self) -> dict[str, Any]:
-        """The options that are not as by default."""
+    def non_default(self) -> dict[str, Any]:
+        """Return the options that differ from their default, by name."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
+    def refuse(self, source: str, *names: str) -> None:
+        """Raise InputError when one of the options `names`, which do not apply to `source`, is not at its default."""
+        for name in self.non_default():
+            if name in names:
+                raise InputError(f"--{name.replace('_', '-')} does not apply to {source}: leave it out")
 
-def check_pixel_range(pixel_range: str) -> None:
-    """Raises InputError for another value than those of PIXEL_RANGES."""
-    if pixel_range not in PIXEL_RANGES:
-        raise InputError(f"--pixel-range {pixel_range}: must be {' or '.join(PIXEL_RANGES)}")
+
+@dataclass(frozen=True, kw_only=True)
+class ReaderOptions(ReadOptions):
+    """The options that a reader of one kind of source receives."""
+
+    min_per_class: Images = 1
+    """Leave out classes with fewer training images; a warning names them."""

@@ -1,4 +1,4 @@
-"""Arrays of pixels of any kind as bytes."""
+"""Convert arrays of pixels to bytes."""
 
 import numpy as np
 from torch import Tensor
@@ -7,15 +7,15 @@ from ..utils.errors import InputError
 from .statistics import AT_ONCE
 
 _ROUNDING = 1e-6
-"""How far beyond 0 and 1 arithmetic may have brought floats."""
-_WHOLE = "images are floats that are whole numbers from {:g} to {:g}: they were taken as bytes"
+"""Tolerance for floats outside [0, 1], from rounding."""
+_WHOLE = "images are floats that are whole numbers from {:g} to {:g}: they are read as bytes"
 
 Extent = tuple[float, float]
-"""The values of the source that become 0 and 255."""
+"""Source values that become 0 and 255."""
 
 
 def numpy(what: str, array: np.ndarray | Tensor) -> np.ndarray:
-    """An array, or a tensor as one. Raises InputError for anything else."""
+    """Return an array or a tensor as an array. Raise InputError for other types."""
     if isinstance(array, Tensor):
         array = array.detach().cpu()
         return (array.float() if array.is_floating_point() else array).numpy()  # NumPy has no bfloat16
@@ -28,10 +28,10 @@ def to_bytes(images: np.ndarray, copy: bool, extent: Extent | None = None) -> tu
     """Return images as uint8 (N, C, H, W), C-ordered and writable, and notes.
 
     Args:
-        images: (N, H, W), (N, C, H, W) or (N, H, W, C) with C 1 or 3: uint8, truth values, integers from 0 to 255,
+        images: (N, H, W), (N, C, H, W) or (N, H, W, C) with C 1 or 3: uint8, booleans, integers from 0 to 255,
             floats in [0, 1], or floats that are whole numbers from 0 to 255.
-        copy: Take memory of its own even where the images are uint8 and in order already.
-        extent: The values that become 0 and 255; images may then hold any numbers, and those beyond are clipped.
+        copy: Copy even images that are uint8 and in order already.
+        extent: The values that become 0 and 255; other values are scaled, and clipped to this range.
 
     Raises:
         InputError: For another shape, no pixel, numbers that are not finite, and values of an unknown range.
@@ -61,8 +61,8 @@ def to_bytes(images: np.ndarray, copy: bool, extent: Extent | None = None) -> tu
     )
 
 
-def extent_of(images: np.ndarray) -> Extent:
-    """The lowest and the highest value. Raises InputError where they are the same, and as `to_bytes`."""
+def measure_extent(images: np.ndarray) -> Extent:
+    """Return the lowest and the highest value. Raise InputError when they are equal, and as `to_bytes`."""
     check_numbers(images)
     low, high = float(images.min()), float(images.max())
     check_extent(low, high)
@@ -70,15 +70,15 @@ def extent_of(images: np.ndarray) -> Extent:
 
 
 def check_extent(low: float, high: float) -> None:
-    """Raises InputError for a range of one value."""
+    """Raise InputError for an empty range."""
     if low >= high:
         raise InputError(f"--pixel-range own: all pixels are {low:g}, which is no range to scale")
 
 
 def check_numbers(images: np.ndarray) -> None:
-    """Raises InputError for an array without pixels, and for one of other than finite numbers."""
+    """Raise InputError for an array without pixels, and for values that are not finite numbers."""
     if images.size == 0:
-        raise InputError(f"images have shape {images.shape}: there is no pixel in them")
+        raise InputError(f"images have shape {images.shape}: they hold no pixel")
     if images.dtype.kind not in "biuf":
         raise InputError(f"images have dtype {images.dtype}, expected uint8, or floats in [0, 1]")
     if images.dtype.kind == "f" and not np.isfinite([images.min(), images.max()]).all():
@@ -88,7 +88,7 @@ def check_numbers(images: np.ndarray) -> None:
 
 
 def is_whole(images: np.ndarray) -> bool:
-    """Whether all are whole numbers."""
+    """Return True when all values are whole numbers."""
     rows = max(AT_ONCE // images[0].size, 1)
     return all(
         bool((images[first : first + rows] == np.rint(images[first : first + rows])).all())
@@ -109,10 +109,10 @@ def _channels_first(images: np.ndarray) -> np.ndarray:
 
 
 def _scaled(images: np.ndarray, low: float, high: float) -> np.ndarray:
-    """uint8 of the same shape: low becomes 0, high 255, and what is beyond is clipped."""
+    """Return uint8 of the same shape: low becomes 0, high 255; values beyond are clipped."""
     result = np.empty(images.shape, np.uint8)
     rows = max(AT_ONCE // images[0].size, 1)
-    for first in range(0, len(images), rows):  # a whole copy of floats would take four to eight times the result
+    for first in range(0, len(images), rows):  # in parts, as a float copy takes four to eight times the result
         some = images[first : first + rows]
         if (low, high) == (0, 1):
             scaled = (some if some.dtype.kind == "f" else some.astype(np.float32)).clip(0, 1) * 255

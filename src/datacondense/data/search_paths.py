@@ -1,4 +1,4 @@
-"""Where the files of a named data set may lie, and in which layouts."""
+"""Search folders for the files of a published dataset."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,38 +12,38 @@ import numpy as np
 from ..utils.paths import expanded
 
 VARIABLE = "DATACONDENSE_DATA"
-"""The environment variable that names the folder of data sets."""
+"""The environment variable that names the folder of datasets."""
 
 
 class Arrays(NamedTuple):
-    """A data set as it was read: images and labels as `data.image_set` takes them."""
+    """A dataset in memory: images and labels as `image_set` takes them."""
 
     images: np.ndarray
     labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
     class_names: tuple[str, ...] | None = None
-    """Where the files say them."""
+    """Names in the files; None when they hold none."""
     digests: Mapping[str, str] = MappingProxyType({})
-    """Name of a published file -> MD5 of what it holds, unpacked; empty where nobody has published any."""
+    """Name of a published file -> MD5 of its unpacked content; empty when no checksum is published."""
 
 
-class Listing(NamedTuple):
-    """A data set of image files that are still to be decoded."""
+class ImageFiles(NamedTuple):
+    """A dataset of image files that are not decoded yet."""
 
     class_names: tuple[str, ...]
     train: list[tuple[Path, int]]
-    """Every file with its label."""
+    """Files and labels."""
     test: list[tuple[Path, int]]
 
 
-class Lack(NamedTuple):
-    """A folder that was looked in, and what it lacks of a data set."""
+class MissingFiles(NamedTuple):
+    """A folder that was searched, and the files of a dataset that it lacks."""
 
     folder: Path
     missing: tuple[str, ...]
     some: bool
-    """Whether it has the rest."""
+    """True when the folder has the other files."""
 
     def __str__(self) -> str:
         if self.some:
@@ -52,28 +52,28 @@ class Lack(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
-    """One of the forms in which a data set is published or left on disk."""
+class FileLayout:
+    """One of the forms in which a dataset is published or stored on disk."""
 
     files: tuple[str, ...]
-    """Relative to the folder that holds them; those that end in / are folders."""
-    read: Callable[[Sequence[Path]], Arrays | Listing]
-    """From the paths of `files`, in their order. Raises InputError for what is damaged."""
+    """Paths relative to the folder of the dataset; a final / marks a folder."""
+    read: Callable[[Sequence[Path]], Arrays | ImageFiles]
+    """Reads the paths of `files`, in their order. Raises InputError for damaged files."""
     folders: tuple[str, ...] = ()
-    """Subfolders of a data folder in which they may lie, besides itself."""
+    """Subfolders of a data folder to search, besides itself."""
     loose: bool = True
-    """Whether no other set has files of these names, so that those found anywhere are of this set."""
+    """True when the names of the files identify the dataset, so that files in any folder belong to it."""
     endings: tuple[str, ...] = ("",)
-    """What may follow the name of each file, the preferred first."""
+    """Endings that may follow the name of each file, the preferred first."""
 
-    def find(self, folder: Path) -> list[Path] | Lack:
-        """The paths of `files` in `folder`, or which of them it lacks."""
+    def find(self, folder: Path) -> list[Path] | MissingFiles:
+        """Return the paths of `files` in `folder`, or the files that it lacks."""
         paths = [self._path(folder, file) for file in self.files]
         found = [path for path in paths if path]
         if len(found) == len(paths):
             return found
         missing = (file for file, path in zip(self.files, paths, strict=True) if not path)
-        return Lack(folder, tuple(missing), bool(found))
+        return MissingFiles(folder, tuple(missing), bool(found))
 
     def _path(self, folder: Path, file: str) -> Path | None:
         is_there = Path.is_dir if file.endswith("/") else Path.is_file
@@ -81,13 +81,13 @@ class Layout:
 
 
 def candidates(
-    layouts: Sequence[Layout], system: Sequence[Path], data_dir: Path | None
-) -> Iterator[tuple[Layout, Path, Path | None]]:
-    """Every layout with every folder that may hold it, in the order in which they are looked at, and its data folder.
+    layouts: Sequence[FileLayout], system: Sequence[Path], data_dir: Path | None
+) -> Iterator[tuple[FileLayout, Path, Path | None]]:
+    """Yield every layout with each folder that may hold it, in order of preference, and its data folder.
 
-    `data_dir`, and nothing else when it is given; the folder in $DATACONDENSE_DATA; ./data; `system`, which are no data
-    folders. In each, the subfolders of a layout come before the folder itself, which counts only for files that no
-    other set shares the names of, unless it is `data_dir`.
+    The folders are `data_dir` alone unless it is None; otherwise $DATACONDENSE_DATA, ./data, and `system`, which are
+    not data folders (None). The subfolders of a layout come before the folder itself, which is searched only for file
+    names that identify the dataset, unless it is `data_dir`.
     """
     named = os.environ.get(VARIABLE)
     for root in [data_dir] if data_dir else [*([expanded(named)] if named else []), Path("data")]:

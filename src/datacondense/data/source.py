@@ -1,121 +1,159 @@
 """Real image sets by name, or from a file or folder of one's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
-from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, final
+
+from typing_extensions import Unpack
 
 from ..utils.errors import InputError, unknown
 from ..utils.paths import expanded
-from . import finding
-from .build import image_set
+from ..utils.ranges import check_fields
+from . import published
 from .image_set import ImageSet
 from .named import NAMED, Found
-from .options import Options, Progress, silent
+from .options import PixelRange, ReaderOptions, ReadProgress, no_progress
 from .readers import digits, npz
 from .sources import folder, hub
-from .sources.torch_dataset import from_torch
 from .spec import Spec
-from .splits import drop_small, held_out
+from .splits import drop_small_classes, split_held_out
 
-DATASETS: dict[str, Callable[[Path | None, Progress], tuple[ImageSet, ImageSet]]] = {
+DATASETS: dict[str, Callable[[Path | None, ReadProgress], tuple[ImageSet, ImageSet]]] = {
     "digits": digits.load,
-    **{name: partial(finding.load, name) for name in NAMED},
+    **{name: partial(published.load, name) for name in NAMED},
 }
-"""Name -> reader of the train and test set; it is given the data folder, None for the usual places."""
+"""Name -> reader of the train and test set; it receives the data folder, None for the usual places."""
 
-SOURCES: dict[str, tuple[str, Callable[[str, Options, Progress], tuple[ImageSet, ImageSet]]]] = {
+SOURCES: dict[str, tuple[str, Callable[[str, ReaderOptions, ReadProgress], tuple[ImageSet, ImageSet]]]] = {
     "arrays": ("FILE.npz", npz.load),
     "folder": ("PATH", folder.load),
     "hub": ("OWNER/NAME", hub.load),
 }
-"""Prefix -> what is written after its colon, and the reader of the train and test set found there."""
+"""Prefix -> the form of the place after its colon, and the reader of the train and test set found there."""
+
+_FILE_OPTIONS = ("image_size", "skip_broken", "image_column", "label_column", "pixel_range")
+"""Options that do not apply to datasets known by name, whose images all have one form."""
+
+
+class DataOptions(TypedDict, total=False):
+    """The keyword arguments of `load`: the fields of `DataSource`."""
+
+    data_dir: str | Path | None
+    image_size: int | None
+    skip_broken: bool
+    image_column: str | None
+    label_column: str | None
+    pixel_range: PixelRange
+    hold_out: float
+    min_per_class: int
+    validation: bool
+
+
+@final
+@dataclass(frozen=True)
+class DataSource(ReaderOptions):
+    """Where a train and a test set come from, and how they are read."""
+
+    source: str
+    """As `load` takes it."""
+    validation: bool = field(default=False, kw_only=True)
+    """Return the images that `hold_out` leaves out in place of the test set."""
+
+    @property
+    def prefix(self) -> str:
+        """The name of a dataset, or the kind of source: arrays, folder or hub."""
+        return self.source.partition(":")[0]
+
+    def load(self, progress: ReadProgress = no_progress) -> tuple[ImageSet, ImageSet]:
+        """Return the train and the test set. Args and Raises: as of `datacondense.load`."""
+        check_fields(self)
+        train, test = self._read(progress)
+        if not self.hold_out:
+            if self.validation:
+                raise InputError("no training images are held out for validation: hold some out, by --hold-out 0.1")
+            return train, test
+        train, held = split_held_out(train, self.hold_out)
+        return train, held if self.validation else test
+
+    def _read(self, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
+        """Return all training images, and the test images."""
+        if self.source not in NAMED and (self.source in DATASETS or ":" in self.source):
+            self.refuse(self.source, "data_dir")
+        if self.source in DATASETS:
+            self.refuse(self.source, *_FILE_OPTIONS)
+            data_dir = None if self.data_dir is None else expanded(self.data_dir)
+            return drop_small_classes(*DATASETS[self.source](data_dir, progress), self.min_per_class)
+        prefix, colon, place = self.source.partition(":")
+        if not colon or prefix not in SOURCES:
+            known = [*DATASETS, *(f"{name}:{form}" for name, (form, _) in SOURCES.items())]
+            raise unknown("data", self.source, known)
+        form, read = SOURCES[prefix]
+        if not place:
+            raise InputError(f"data {self.source!r} names no place: write {prefix}:{form}")
+        return read(place, self, progress)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields for the record of a set: without defaults, with absolute paths.
+
+        A hub set OWNER/NAME stays as it is. For a named dataset, data_dir becomes the folder where its files are now.
+        """
+        prefix, colon, place = self.source.partition(":")
+        if colon:
+            place = hub.absolute_place(place) if prefix == "hub" else str(expanded(place).absolute())
+        record: dict[str, Any] = {"source": f"{prefix}{colon}{place}"}
+        data_dir = self.data_dir
+        if data_dir is None and self.source in NAMED:
+            found = NAMED[self.source].find(None)
+            data_dir = found.root if isinstance(found, Found) else None
+        if data_dir is not None:
+            record["data_dir"] = str(expanded(data_dir).absolute())
+        others = self.non_default().items()
+        return record | {name: value for name, value in others if name not in ("source", "data_dir")}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "DataSource":
+        """Return the source of a record that `to_json` made. Raises InputError for a data_dir that is no path."""
+        return _source(**record)
 
 
 def load(
-    source: str,
-    *,
-    data_dir: str | Path | None = None,
-    image_size: int | None = None,
-    skip_broken: bool = False,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    min_per_class: int = 1,
-    hold_out: float = 0.0,
-    validation: bool = False,
-    pixel_range: str = "full",
-    progress: Progress = silent,
+    source: str, *, progress: ReadProgress = no_progress, **options: Unpack[DataOptions]
 ) -> tuple[ImageSet, ImageSet]:
-    """The train and the test set of `source`, on the CPU, sharing one Spec.
+    """Return the train and the test set of `source`: uint8 images (N, C, H, W) on the CPU, which share one Spec.
 
-    source: a name in DATASETS; `arrays:FILE.npz`; `folder:PATH` of a folder or zip file; `hub:OWNER/NAME`,
-    `hub:OWNER/NAME:CONFIG` or `hub:PATH`: see `load` of `arrays`, `folder` and `hub` for what is read there.
-    data_dir: the only folder in which the files of a named set are then looked for; of no use to other sources.
-    image_size, skip_broken, image_column, label_column, pixel_range: as in `Options`.
-    min_per_class: classes with fewer training images are left out; a warning names them.
-    hold_out: leave this share of the images of each class out of the training set, always the same ones, so that
-    settings can be chosen by them. validation: give those in place of the test set.
-    progress: told how reading goes on, where it may take long.
-    Raises InputError for an unknown name, for files that are missing, and for data that cannot be used.
+    Args:
+        source: A name in `datacondense list data`; `arrays:FILE.npz`; `folder:PATH` of a folder or zip file;
+            `hub:OWNER/NAME`, `hub:OWNER/NAME:CONFIG` or `hub:PATH`.
+        progress: Called as progress(what, done, total) while images are read, where that may take long.
+        data_dir: The only folder to search for the files of a named dataset. Does not apply to other sources.
+        image_size: Resize the short side to this many pixels and crop the middle square. For folder: and hub:.
+        skip_broken: Leave out images that cannot be read; a warning lists them. For folder: and hub:.
+        image_column: Column of the images; by default the only one of images. For hub:.
+        label_column: Column of the labels; by default the only one of classes. For hub:.
+        pixel_range: "full" takes pixels as they are; "own" scales the lowest value of all training images to 0 and the
+            highest to 255, and the test images in the same way.
+        hold_out: Share in [0, 1) of the images of each class to leave out of the training set, always the same ones,
+            so that settings can be chosen by them.
+        min_per_class: Leave out classes with fewer training images; a warning names them.
+        validation: Return the images that `hold_out` leaves out in place of the test set.
+
+    Returns:
+        The train set and the test set.
+
+    Raises:
+        InputError: For an unknown name, an option that does not apply, and data that cannot be used.
+        DataNotFound: When the files are missing. It is an InputError.
+        TypeError: For a keyword that is not listed here.
     """
-    source = str(source)
-    options = Options(
-        image_size=image_size,
-        skip_broken=skip_broken,
-        image_column=image_column,
-        label_column=label_column,
-        min_per_class=min_per_class,
-        pixel_range=pixel_range,
-    )
-    train, test = _read(source, data_dir, options, progress)
-    if not hold_out:
-        if validation:
-            raise InputError("no training images are held out for validation: hold some out, by --hold-out 0.1")
-        return train, test
-    train, held = held_out(train, hold_out)
-    return train, held if validation else test
+    return _source(source, **options).load(progress)
 
 
-def _read(source: str, data_dir: str | Path | None, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """All training images of a source, and its test images."""
-    if data_dir is not None and source not in NAMED and (source in DATASETS or ":" in source):
-        raise InputError(f"--data-dir is of no use to {source}: leave it out")
-    if source in DATASETS:
-        options.refuse(source)
-        train, test = DATASETS[source](None if data_dir is None else expanded(data_dir), progress)
-        return drop_small(train, test, options.min_per_class)
-    prefix, colon, place = source.partition(":")
-    if not colon or prefix not in SOURCES:
-        raise unknown("data", source, [*DATASETS, *(f"{name}:{what}" for name, (what, _) in SOURCES.items())])
-    what, read = SOURCES[prefix]
-    if not place:
-        raise InputError(f"data {source!r} names no place: write {prefix}:{what}")
-    return read(place, options, progress)
+def _source(source: str, data_dir: str | Path | None = None, **options: Any) -> DataSource:
+    return DataSource(str(source), data_dir=None if data_dir is None else expanded(data_dir), **options)
 
 
 def known_spec(source: str) -> Spec | None:
-    """The Spec of a named set, as far as it is known without its files; None otherwise."""
+    """Return the Spec of a named dataset, as far as it is known without its files; None otherwise."""
     return NAMED[source].spec() if source in NAMED else None
-
-
-def absolute(source: str, data_dir: str | Path | None = None, **options: Any) -> dict[str, Any]:
-    """The arguments of `load` for JSON, without those at their default, with paths from the root of the disk.
-
-    options: other arguments of `load`, but for `progress`. What is no path, as OWNER/NAME, stays as it is. For a named
-    set, data_dir is that in which its files are now, where they are in one.
-    """
-    prefix, colon, place = source.partition(":")
-    if colon:
-        place = hub.absolute(place) if prefix == "hub" else str(expanded(place).absolute())
-    given: dict[str, Any] = {"source": f"{prefix}{colon}{place}"}
-    if data_dir is None and source in NAMED:
-        found = NAMED[source].find(None)
-        data_dir = found.root if isinstance(found, Found) else None
-    if data_dir is not None:
-        given["data_dir"] = str(expanded(data_dir).absolute())
-    defaults = {name: parameter.default for name, parameter in signature(load).parameters.items()}
-    return {**given, **{name: value for name, value in options.items() if value != defaults[name]}}
-
-
-__all__ = ["DATASETS", "SOURCES", "absolute", "from_torch", "image_set", "known_spec", "load"]

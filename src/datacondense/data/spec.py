@@ -1,4 +1,4 @@
-"""Spec: all that is known of a data set beside its images."""
+"""Spec: the properties of a dataset, without its images."""
 
 import unicodedata
 from collections import Counter
@@ -22,18 +22,18 @@ from ..utils.schema import (
 
 
 class EncodingFields(Fields, kw_only=True):
-    """`Encoding`, in the `Spec` of data whose labels or pixels were made numbers by rule."""
+    """`Encoding`, as files hold it."""
 
     labels: dict[Name, Seed | None] | None = None
     pixels: tuple[Single, Single] | None = None
 
     def __post_init__(self) -> None:
         if self.pixels is not None and self.pixels[0] >= self.pixels[1]:
-            raise ValueError("pixels has not the lower value first")
+            raise ValueError("pixels must start with the lower value")
 
 
 class SpecFields(Fields, kw_only=True):
-    """`Spec`, in every artefact."""
+    """`Spec`, as files hold it."""
 
     name: Name
     class_names: Annotated[list[Name], Meta(min_length=1)]
@@ -50,33 +50,32 @@ class SpecFields(Fields, kw_only=True):
 
 
 _NAME_LENGTH = 1000
-"""Characters of a class name that are taken from a file: it is drawn beside its images."""
-
+"""Longest name, in characters."""
 
 _UNDRAWN = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode's categories of control characters, halves of characters, and ends of lines."""
+"""Unicode categories of control characters, surrogates and line breaks."""
 
 
 @final
 @dataclass(frozen=True)
 class Encoding:
-    """How the labels and pixels of a source became numbers and bytes, so that more images of it become the same."""
+    """The mapping from labels and pixels of a source to class numbers and bytes, for further images of that source."""
 
     labels: Mapping[str, int | None] | None = None
-    """Every class of the source by name, those that were left out as too small included, with its integer in the
-    labels; None where the labels are names. Without it, labels are positions in `Spec.class_names`."""
+    """Class name -> integer label in the source, including classes left out as too small; None where labels are names.
+    Without it, labels are positions in `Spec.class_names`."""
     pixels: tuple[float, float] | None = None
-    """The values of the source that became 0 and 255, where its own range was scaled."""
+    """Source values that became 0 and 255; None unless the range was scaled."""
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values."""
+        """Return the fields as JSON values."""
         return asdict(self)
 
 
 @final
 @dataclass(frozen=True)
 class Spec:
-    """All that a network, an augmentation or a figure may know of a dataset; stored inside every artefact."""
+    """Properties of a dataset that networks, augmentations and figures need; stored with every result."""
 
     name: str
     class_names: tuple[str, ...]
@@ -86,28 +85,50 @@ class Spec:
     """Per channel, of pixels scaled to [0, 1]."""
     std: tuple[float, ...]
     flip: bool = True
-    """Whether an image keeps its class when mirrored left to right: true of clothes, false of digits."""
+    """True when an image keeps its class if mirrored left to right: clothes do, digits do not."""
     encoding: Encoding | None = field(default=None, compare=False, repr=False)
-    """What other images of the same source need to become images of this Spec; None where labels are positions in
-    `class_names` and pixels are as they come."""
+    """Mapping that converts further images of the source; None where labels are positions in `class_names` and pixels
+    are unchanged."""
 
     @property
     def classes(self) -> int:
+        """The number of classes, K."""
         return len(self.class_names)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """uint8 (..., C, H, W) -> float32 with mean 0 and standard deviation 1 per channel."""
+        """Return images with mean 0 and standard deviation 1 per channel.
+
+        Args:
+            images: uint8 (..., C, H, W).
+
+        Returns:
+            float32 (..., C, H, W): (images / 255 - mean) / std.
+        """
         mean, std = self._statistics(images.device)
         values = images.to(torch.float32, copy=True)
         return values.div_(255).sub_(mean).div_(std)  # in place: a batch of real images may be large
 
     def denormalise(self, images: Tensor) -> Tensor:
-        """Normalised (..., C, H, W) -> float32 in [0, 1], clipped: what a picture of it shows."""
+        """Return normalised images as values in [0, 1] for display.
+
+        Args:
+            images: Normalised float32 (..., C, H, W).
+
+        Returns:
+            float32 (..., C, H, W): images * std + mean, clipped to [0, 1].
+        """
         mean, std = self._statistics(images.device)
         return (images * std + mean).clamp(0, 1)
 
     def pixels(self, images: Tensor) -> Tensor:
-        """Normalised (..., C, H, W) -> uint8, clipped and rounded: the inverse of `normalise` on real images."""
+        """Return normalised images as bytes: the inverse of `normalise` on real images.
+
+        Args:
+            images: Normalised float32 (..., C, H, W).
+
+        Returns:
+            uint8 (..., C, H, W), clipped and rounded.
+        """
         return (self.denormalise(images) * 255).round().to(torch.uint8)
 
     def _statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -115,9 +136,9 @@ class Spec:
         return mean, std
 
     def difference(self, other: "Spec") -> str:
-        """What keeps images of `other` from standing for those of this Spec, in words; empty where nothing does.
+        """Return the first property in which `other` differs, as a message; empty when images are interchangeable.
 
-        The name of the data and mirroring do not count.
+        The names of the datasets and `flip` are ignored.
         """
         for what in ("shape", "class_names", "mean", "std"):
             ours, theirs = getattr(self, what), getattr(other, what)
@@ -126,7 +147,7 @@ class Spec:
         return ""
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values; without `encoding` where there is none."""
+        """Return the fields as JSON values; without `encoding` when it is None."""
         fields = asdict(self)
         if self.encoding is None:
             del fields["encoding"]
@@ -134,14 +155,14 @@ class Spec:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Spec":
-        """The inverse of `to_json`. Raises DamagedFile for a field that is missing or cannot be."""
+        """Return the Spec of fields that `to_json` made. Raise DamagedFile for a missing or invalid field."""
         one = check(fields, SpecFields)
         encoding = None if one.encoding is None else Encoding(one.encoding.labels, one.encoding.pixels)
         return cls(one.name, tuple(one.class_names), one.shape, tuple(one.mean), tuple(one.std), one.flip, encoding)
 
 
 def _is_name(value: object) -> bool:
-    """Text that can be drawn in one line."""
+    """Return True for text that fits one printed line."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= _NAME_LENGTH
@@ -150,13 +171,13 @@ def _is_name(value: object) -> bool:
 
 
 def check_names(names: Sequence[str], what: str = "class name") -> None:
-    """Raises InputError for a name that no artefact can hold: empty, too long, or not one line; and for one twice."""
+    """Raise InputError for a name that is empty, too long, or not one line, and for duplicates."""
     for name in names:
         if not _is_name(name):
             raise InputError(f"{what} {_short(name)} is not one line of 1 to {_NAME_LENGTH} letters: give another name")
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
-        raise InputError(f"{what} {_short(twice)} is there twice: give another name")
+        raise InputError(f"{what} {_short(twice)} occurs twice: give another name")
 
 
 def _short(value: object) -> str:

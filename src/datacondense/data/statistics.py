@@ -1,4 +1,4 @@
-"""What the pixels of a set are like: mean, standard deviation, and the range in use."""
+"""Measure the mean, standard deviation and range of pixels."""
 
 import math
 from collections.abc import Sequence
@@ -8,29 +8,29 @@ import torch
 from torch import Tensor
 
 AT_ONCE = 2**22
-"""Pixels that are handled at a time."""
+"""Pixels processed at a time."""
 NARROW = 64
-"""Steps of the 255 from the lowest value to the highest; a set within fewer is nearly of one colour."""
+"""Range of byte values, of 255, below which images are almost of one colour."""
 _FAR = 5
-"""Standard deviations of the training images by which the mean of test images is not away from theirs."""
+"""Largest distance of the mean of test images from that of training images, in standard deviations of the latter."""
 _DARK = 1 / 4
-"""Share of the mean of the training images that some pixel of test images is above."""
+"""Smallest ratio of the brightest test pixel to the mean of the training images."""
 
 
 @final
 class Statistics:
     """Mean and (population) standard deviation of each channel of uint8 images, in units of [0, 1].
 
-    Exact, from counts of the 256 values. The standard deviation is at least one step, 1/255, so that a channel of
-    one colour can be divided by it.
+    Exact, from counts of the 256 values. The standard deviation is at least 1/255, so that a constant channel can be
+    divided by it.
     """
 
     def __init__(self, channels: int) -> None:
         self._counts = torch.zeros(channels, 256, dtype=torch.int64)
 
     @classmethod
-    def of(cls, images: Tensor) -> "Statistics":
-        """Those of images (N, C, H, W)."""
+    def measure(cls, images: Tensor) -> "Statistics":
+        """Return the statistics of images (N, C, H, W)."""
         statistics = cls(images.shape[1])
         for some in images.split(max(AT_ONCE // images[0].numel(), 1)):
             statistics.add(some)
@@ -42,7 +42,7 @@ class Statistics:
             counts += torch.bincount(channel.flatten(), minlength=256)
 
     def result(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and std, each (C,), of all that was counted."""
+        """Return mean and standard deviation, each (C,), of all images counted."""
         mean, std = [], []
         for counts in self._counts.tolist():
             number = sum(counts)
@@ -53,7 +53,7 @@ class Statistics:
         return tuple(mean), tuple(std)
 
     def notes(self) -> list[str]:
-        """A note for values that are packed into a small part of the range, as those of 4 or 12 bits are in bytes."""
+        """Return a note when pixels use a small part of the range, as images of 4 or 12 bits do."""
         used = self._used()
         span = used[-1] - used[0]
         if not 1 <= span <= NARROW or 2 * len(used) <= span:
@@ -64,7 +64,7 @@ class Statistics:
         ]
 
     def far_from(self, mean: Sequence[float], std: Sequence[float]) -> list[str]:
-        """A note where these test images cannot be of the range of the training images.
+        """Return a note when these test images have another range than the training images.
 
         mean, std: of the training images, each (C,), in units of [0, 1].
         """
@@ -81,5 +81,5 @@ class Statistics:
         ]
 
     def _used(self) -> list[int]:
-        """The values that some pixel has, in order."""
+        """Return the byte values that occur, in order."""
         return self._counts.sum(dim=0).nonzero().flatten().tolist()

@@ -1,43 +1,63 @@
-"""How much work networks are, so that what is done can be weighed against what is left."""
+"""The arithmetic cost of networks: of one forward, and of training, for schedules and estimates."""
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ..data.spec import Spec
-from ..networks import build
-from .execution import cost
+from ..networks import Network, build
 
-# What is not arithmetic, in floating-point operations that take as long; measured on CPUs, and good enough to foresee
-# how long networks of different kinds take beside each other.
-_OF_BYTE = 25  # of a layer's output, once a pass
-_OF_WEIGHT = 700  # gradient, momentum and decay of one weight, once a step
-_OF_LAYER = {"cpu": 1e7, "cuda": 1e9}  # calling one layer forward and backward, once a step
+# Costs besides arithmetic, in floating-point operations that take as long; measured on CPUs, and accurate enough to
+# compare how long networks of different kinds take.
+_PER_BYTE = 25  # of a layer's output, once a pass
+_PER_WEIGHT = 700  # gradient, momentum and decay of one weight, once a step
+_PER_LAYER = {"cpu": 1e7, "cuda": 1e9}  # calling one layer forward and backward, once a step
 
 
 @final
 @dataclass(frozen=True)
-class Effort:
-    """What one architecture costs on one dataset, in floating-point operations."""
+class TrainingCost:
+    """Cost of training one architecture on one dataset, in floating-point operations."""
 
     image: float
-    """Of one image forward; training costs three times that."""
+    """Cost of one image forward; training costs three times that."""
     step: float
-    """Of one step of the optimiser, whatever the batch."""
+    """Cost of one step of the optimiser, whatever the batch."""
 
     def epoch(self, images: int, batch: int) -> float:
-        """Training on `images` images once."""
+        """Return the cost of training on `images` images once."""
         return 3 * images * self.image + math.ceil(images / batch) * self.step
 
 
-def effort(arch: str, spec: Spec, device: str) -> Effort:
-    """The effort of an architecture on images like `spec` on `device`."""
+def training_cost(arch: str, spec: Spec, device: str) -> TrainingCost:
+    """Return the cost of training an architecture on images like `spec` on `device`."""
     with torch.device("meta"):
         network = build(arch, spec)
-        operations, _, layer_bytes = cost(network, spec)
+        operations, _, layer_bytes = forward_cost(network, spec)
     weights = sum(weight.numel() for weight in network.parameters())
     layers = sum(not any(module.children()) for module in network.modules())
-    of_layer = _OF_LAYER[torch.device(device).type]
-    return Effort(operations + _OF_BYTE * layer_bytes, _OF_WEIGHT * weights + of_layer * layers)
+    per_layer = _PER_LAYER[torch.device(device).type]
+    return TrainingCost(operations + _PER_BYTE * layer_bytes, _PER_WEIGHT * weights + per_layer * layers)
+
+
+def forward_cost(network: Network, spec: Spec) -> tuple[int, int, int]:
+    """Return, for one image: floating-point operations, bytes of the widest layer, and bytes of all layers (float32).
+
+    The network must be on the meta device.
+    """
+    layers: list[int] = []
+
+    def measure(module: nn.Module, _args: Any, output: Tensor) -> None:
+        if not any(module.children()):
+            layers.append(output.numel() * 4)
+
+    hooks = [module.register_forward_hook(measure) for module in network.modules()]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.empty(1, *spec.shape, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return counter.get_total_flops(), max(layers), sum(layers)

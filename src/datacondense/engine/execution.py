@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Device, precision, compilation and chunks: `Compute` is the request, `Execution` the plan."""
 
 import math
@@ -12,16 +13,15 @@ from typing import Annotated, Any, Literal, final
 
 import torch
 from msgspec import Meta
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 from typing_extensions import TypedDict
 
 from ..data.spec import Spec
-from ..networks import Network, build
+from ..networks import build
 from ..utils.distributed import Processes
 from ..utils.errors import InputError
 from ..utils.ranges import Batch, check_fields, plain_fields
-from ..utils.schema import DEVICE, Fields, Positive, check, parts
+from ..utils.schema import DEVICE, Fields, Positive, check, to_dict
+from .cost import forward_cost
 
 
 class ExecutionFields(Fields, kw_only=True, forbid_unknown_fields=True):
@@ -48,8 +48,8 @@ _COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about 
 
 @final
 @dataclass(frozen=True)
-class Load:
-    """Memory and work of one iteration of a method, for each class."""
+class Workload:
+    """Work and memory of one iteration of a method, for each class."""
 
     passes: int
     """Images passed forward; a backward counts as two."""
@@ -62,7 +62,7 @@ class Load:
     updates: int = 1
     """Updates of the images in one iteration."""
     together: int = 1
-    """Updates that share the work on one batch of real images: only the first of so many does it."""
+    """Updates that share one batch of real images, and the work on it."""
     epochs: int = 0
     """Epochs that a network trains on the synthetic images between two updates."""
 
@@ -87,7 +87,7 @@ class Execution:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Execution":
         """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or cannot be."""
-        return cls(**parts(check(values, ExecutionFields)))
+        return cls(**to_dict(check(values, ExecutionFields)))
 
     def halved(self) -> "Execution":
         """Return the execution that holds half as much at a time; itself where that is minimal."""
@@ -111,7 +111,7 @@ class Compute:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def plan(self, arch: str, spec: Spec, passes: int, load: Load | None = None) -> Execution:
+    def plan(self, arch: str, spec: Spec, passes: int, load: Workload | None = None) -> Execution:
         """Settle what was left open, by rules that give the same answer each time on one machine.
 
         Without `classes_at_once`, as many classes are compared together as fit 1 GiB (an eighth of the memory of a
@@ -135,7 +135,7 @@ class Compute:
         memory = _memory(device) if kind == "cuda" else None
         with torch.device("meta"):
             network = build(arch, spec)
-            flops, widest, layers = cost(network, spec)
+            flops, widest, layers = forward_cost(network, spec)
         classes = self.classes_at_once
         if classes is None and load is not None:
             weights = 4 * sum(weight.numel() for weight in network.parameters())
@@ -183,7 +183,7 @@ def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Comp
     short = {field.name: options[field.name] for field in fields(Compute) if field.name in options}
     if compute is None:
         compute = Compute(**short)
-    elif not isinstance(compute, Compute):
+    elif not isinstance(compute, Compute):  # pyright: ignore[reportUnnecessaryIsInstance] (callers may lack types)
         raise InputError(f"compute={compute!r} is no Compute: give one such as datacondense.Compute(device='cpu')")
     elif short:
         raise InputError(f"compute and {', '.join(short)} exclude each other: set {', '.join(short)} in compute")
@@ -201,7 +201,7 @@ def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) ->
         return 1
     with torch.device("meta"):
         network = build(arch, spec)
-        _, _, layers = cost(network, spec)
+        _, _, layers = forward_cost(network, spec)
     weights = 4 * sum(weight.numel() for weight in network.parameters())
     per_network = 2 * layers * batch + 4 * weights  # backward keeps as much again; gradient, momentum and a copy
     return max(_memory(execution.device) // _HELD_SHARE // per_network, 1)
@@ -230,25 +230,6 @@ def check_available(execution: Execution) -> None:
     missing = _missing_compiler(kind)
     if execution.compile and missing:
         raise InputError(f"torch.compile cannot work here: {missing}; install it or take --compile off")
-
-
-def cost(network: Network, spec: Spec) -> tuple[int, int, int]:
-    """Return for one image: floating-point operations forward, bytes of the widest layer and of all layers (float32).
-
-    The network must be on the meta device.
-    """
-    layers: list[int] = []
-
-    def measure(module: nn.Module, _args: Any, output: Tensor) -> None:
-        if not any(module.children()):
-            layers.append(output.numel() * 4)
-
-    hooks = [module.register_forward_hook(measure) for module in network.modules()]
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.eval()(torch.empty(1, *spec.shape, device="meta"))
-    for hook in hooks:
-        hook.remove()
-    return counter.get_total_flops(), max(layers), sum(layers)
 
 
 def _check_device(device: str) -> None:

@@ -1,10 +1,10 @@
-"""Memory: the peak of some work, and going on with smaller pieces where it does not suffice."""
+"""Out of memory: retry with smaller pieces, and measure the peak."""
 
 import ctypes
 import gc
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, final
@@ -15,7 +15,7 @@ from .engine import Engine
 
 T = TypeVar("T")
 
-_SAID = (
+_MESSAGES = (
     "can't allocate memory",  # PyTorch on a CPU
     "not enough memory",  # the same on Windows
     "CUDA error: out of memory",  # CUDA's own
@@ -27,17 +27,21 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory did not suffice, on whatever device, by whatever name PyTorch gives it."""
+    """Return whether an error means that memory ran out, on any device, under any name that PyTorch gives it."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SAID)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _MESSAGES)
 
 
-def fitting(attempt: Callable[[], T], engine: Engine, restore: Callable[[], None]) -> T:
-    """What `attempt` returns; where memory does not suffice, that of a later attempt, which holds half as much.
+def retry_smaller(attempt: Callable[[], T], engine: Engine, restore: Callable[[], None]) -> T:
+    """Return the result of `attempt`; where memory runs out, shrink the engine and try again with half as much.
 
-    restore: puts back what an attempt has changed. The engine keeps what fitted; the error goes up where it is at its
-    least already.
+    The engine keeps the size that fitted. The error is raised where the size is the least already.
+
+    Args:
+        attempt: The work.
+        engine: Its execution decides how much the work holds at a time.
+        restore: Undoes what a failed attempt has changed.
     """
     while True:
         try:
@@ -46,11 +50,11 @@ def fitting(attempt: Callable[[], T], engine: Engine, restore: Callable[[], None
             if not (is_out_of_memory(error) and engine.shrink()):
                 raise
         restore()  # here the error is gone, and with its traceback all that the attempt held
-        hand_back(engine.device)
+        release_memory(engine.device)
 
 
-def hand_back(device: torch.device) -> None:
-    """Give freed memory, which allocators keep in pieces of the sizes that did not fit, back to the system."""
+def release_memory(device: torch.device) -> None:
+    """Return freed memory, which allocators keep in pieces of sizes that did not fit, to the system."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -62,31 +66,30 @@ def hand_back(device: torch.device) -> None:
 
 @final
 class Peak:
-    """The most bytes held at a time: now, and after the work that `peak_memory` encloses."""
+    """The most bytes held at a time during a block of `peak_memory`; 0 until it has ended."""
 
     def __init__(self) -> None:
         self.bytes = 0
 
 
 @contextmanager
-def peak_memory(device: torch.device) -> Iterator[Peak]:
-    """Measure the peak of what is held while the block runs; it is there when the block has ended.
+def peak_memory(device: torch.device) -> Generator[Peak, None, None]:
+    """Measure the peak memory of a block; the result is filled in when the block has ended.
 
     On a GPU, bytes that PyTorch has allocated there. On a CPU, resident memory of the whole process, with all that it
-    held before: its peak is counted from here where Linux can forget an earlier one, and otherwise since the process
-    began.
+    held before: its peak is counted from here where Linux can reset it, and otherwise since the process began.
     """
     peak = Peak()
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
     else:
-        _forget_peak()
+        _reset_peak()
     yield peak
     peak.bytes = torch.cuda.max_memory_allocated(device) if on_gpu else _resident_peak()
 
 
-def _forget_peak() -> None:
+def _reset_peak() -> None:
     if _RESET.exists():
         try:
             _RESET.write_text("5")

@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from .. import networks
 from ..augment import parse_training
 from ..data.image_set import ImageSet
-from ..engine.cost import effort
+from ..engine.cost import training_cost
 from ..engine.engine import Engine
 from ..engine.execution import (
     Compute,
@@ -197,7 +197,7 @@ def milestones(
     """
     done, ends = 0.0, []
     for arch, recipe in protocol.recipes.items():
-        work = effort(arch, test.spec, resolve_device(device))
+        work = training_cost(arch, test.spec, resolve_device(device))
         for _ in range(protocol.nets):
             for _ in range(recipe.epochs):
                 done += work.epoch(len(examples), recipe.batch)

@@ -11,7 +11,7 @@ from ..augment import parse_training
 from ..data.image_set import ImageSet
 from ..networks import pool_archs, serving
 from ..synthetic.set import SyntheticSet
-from ..training.loop import Recipe
+from ..training.recipe import Recipe
 from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
 from ..utils.ranges import Batch, Epochs, Networks, Rate, Seed, plain

@@ -12,7 +12,7 @@ from ..utils.errors import DamagedFile, InputError
 from ..utils.files import append_line, parse_json
 from ..utils.locks import writing
 from ..utils.paths import regular
-from ..utils.schema import check, declared
+from ..utils.schema import check, field_names
 from .scores import Scores, ScoresFields
 
 _OTHERS = 30.0  # seconds that other commands may need to end what they write
@@ -76,7 +76,7 @@ def kept_scores(run: Path) -> list[Scores]:
 def from_json(value: Any, place: str) -> Scores:
     """Return the inverse of `Scores.to_json`. Raises DamagedFile, `place` in front, naming the field, for all else."""
     check(value, ScoresFields, place)
-    return Scores(**{name: value[name] for name in declared(ScoresFields) if name in value})
+    return Scores(**{name: value[name] for name in field_names(ScoresFields) if name in value})
 
 
 def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:

@@ -12,10 +12,11 @@ from ..augment import Augmentation
 from ..data.image_set import Examples, ImageSet
 from ..engine.engine import Engine
 from ..engine.execution import networks_at_once
-from ..engine.out_of_memory import hand_back, is_out_of_memory
+from ..engine.out_of_memory import is_out_of_memory, release_memory
 from ..networks import Network
-from ..training.ensemble import Form, train_side_by_side
-from ..training.loop import Recipe, train
+from ..training.ensemble import BatchedNetwork, train_ensemble
+from ..training.loop import train
+from ..training.recipe import Recipe
 from ..utils.streams import Streams
 
 _TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk of a forward
@@ -57,7 +58,7 @@ class TrainAndTest:
                 if not is_out_of_memory(error) or (len(some) == 1 and not self._shrink()):
                     raise
             most = (len(some) + 1) // 2
-            hand_back(engine.device)
+            release_memory(engine.device)
         return results
 
     def _shrink(self) -> bool:
@@ -70,14 +71,12 @@ class TrainAndTest:
         if len(streams) == 1:
             train(self.network, self.examples, streams[0], *arguments, augment=self.augment, on_epoch=on_epoch)
             return self._count(lambda images: self.engine.predict(self.network, images)[None], 1)
-        stack = train_side_by_side(
-            self._form, self.examples, streams, *arguments, augment=self.augment, on_epoch=on_epoch
-        )
+        stack = train_ensemble(self._form, self.examples, streams, *arguments, augment=self.augment, on_epoch=on_epoch)
         return self._count(stack.predict, len(streams))
 
     @cached_property
-    def _form(self) -> Form:
-        return Form(self.network)
+    def _form(self) -> BatchedNetwork:
+        return BatchedNetwork(self.network)
 
     def _count(self, predict: Callable[[Tensor], Tensor], nets: int) -> list[Tensor]:
         """predict: images (N, C, H, W) -> predicted classes, (S, N)."""

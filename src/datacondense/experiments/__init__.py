@@ -1,1 +1,1 @@
-"""Published experiments, continual learning, and tables of their results."""
+"""Reproduce published experiments, learn classes continually, and write the page of results."""

@@ -1,18 +1,17 @@
-"""Class-incremental learning on condensed memories (Zhao & Bilen 2023, section 4.3).
+"""Class-incremental learning with a condensed rehearsal memory (Zhao & Bilen 2023, section 4.3).
 
-The classes come in steps. At each step a few images of each new class, condensed or selected from that class's own
-data, are added to a memory; a fresh network is trained on the memory and tested on all classes seen.
+The classes arrive in steps. At each step a few images of each new class, condensed or selected from the data of that
+class, are added to the rehearsal memory; a fresh network is trained on it and tested on all classes seen.
 """
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, final
 
-import numpy as np
 import torch
 from typing_extensions import Unpack
 
@@ -34,54 +33,13 @@ from ..utils.files import read_json, write_json
 from ..utils.keywords import check_keywords
 from ..utils.locks import alone
 from ..utils.paths import named
-from ..utils.ranges import Batch, Epochs, Images, Networks, Rate, Repeats, check_fields
 from ..utils.schema import check
 from .options import ContinualOptions
 from .records import ContinualRecord
-from .rehearsal import Condensing, Kept, given, steps_of
+from .rehearsal import MethodMemory, StepMemory, recorded_steps, split_memory
+from .scenario import Scenario, class_order, split_into_steps
 
 RECORD = "continual.json"
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """How classes come, and how networks are trained on what was kept of them. The defaults are the published ones."""
-
-    steps: Batch = 5
-    """Steps in which the classes come, in parts as equal as can be."""
-    per_class: Images = 20
-    """Images of each class in the memory."""
-    orders: Repeats = 5
-    """Orders of the classes; that of seed s is numpy.random.RandomState(s).permutation(K)."""
-    nets: Networks = 3
-    """Networks trained at each step of each order."""
-    epochs: Epochs = 1000
-    """Training epochs."""
-    lr: Rate = 0.01
-    """Learning rate of the training; divided by 10 after half of it."""
-    batch: Batch = 256
-    """Batch of the training."""
-    arch: str = "ConvNet"
-    """Network that is trained, and for which a method makes the memory."""
-    augment: str = "dsa"
-    """Augmentation in training, as `evaluate` takes it."""
-
-    def check(self, classes: int) -> None:
-        """Raises InputError for numbers that make no sense with so many classes."""
-        check_fields(self)
-        if self.steps > classes:
-            raise InputError(f"--steps {self.steps}: there are {classes} classes, so at most as many steps")
-
-
-def class_order(classes: int, seed: int) -> list[int]:
-    """The order in which classes come, as published: what numpy's legacy generator permutes under `seed`."""
-    return np.random.RandomState(seed).permutation(classes).tolist()
-
-
-def parted(order: Sequence[int], steps: int) -> list[list[int]]:
-    """The classes of each step; where they do not divide evenly the first steps have one more."""
-    return [part.tolist() for part in np.array_split(np.array(order), steps)]
 
 
 def learn_continually(
@@ -94,7 +52,7 @@ def learn_continually(
     compute: Compute | None = None,
     **options: Unpack[ContinualOptions],
 ) -> dict[str, Any]:
-    """Run a scenario on one memory; continue what an earlier call has left in `out`.
+    """Run a scenario on one rehearsal memory; resume an earlier call in `out`.
 
     `out`/orderN is the memory after the last step, a run directory that `evaluate`, `show` and `export` take.
 
@@ -102,18 +60,18 @@ def learn_continually(
         memory: a method that makes it step by step, or finished sets, one for each order, whose provenance names the
             steps (the authors' files of continual learning, imported).
         train: training images.
-        test: test images.
+        test: test images of the same classes.
         scenario: steps, images per class, orders and networks.
         out: directory to write.
         compute: device, precision and compilation, as in `condense`.
         options: the keywords of `ContinualOptions`.
 
     Returns:
-        The content of `out`/continual.json: classes seen at each step, accuracies by order, step and network, their
-        mean and sample standard deviation at each step, and everything needed to repeat it.
+        The content of `out`/continual.json: classes seen at each step, accuracies (fractions) by order, step and
+        network, their mean and sample standard deviation at each step, and everything needed to repeat it.
 
     Raises:
-        InputError: an argument cannot be used.
+        InputError: the scenario, the memory and the data do not fit each other.
         Stopped: the user stopped a method; the same call continues it.
         Locked: another process writes to `out`.
     """
@@ -123,14 +81,14 @@ def learn_continually(
     processes = all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
     work = _Work(train, test, named(out), resolve_compute(compute, options), processes, options)
-    name, scenario, orders, stages = work.memories(memory, scenario)
+    name, scenario, orders, stages = work.stages(memory, scenario)
     for steps in orders:
         if not int(test.counts[steps[0]].sum()):
             names = ", ".join(train.spec.class_names[k] for k in steps[0])
-            raise InputError(f"there is no test image of the classes that come first ({names}): take fewer --steps")
+            raise InputError(f"the classes of the first step ({names}) have no test image: use fewer --steps")
     with alone(work.out, processes):
-        tested = list(work.tested(name, scenario, stages, len(orders)))
-        record = _record(name, memory, scenario, orders, tested, train, options.get("source"))
+        results = list(work.evaluate_orders(name, scenario, stages, len(orders)))
+        record = _record(name, memory, scenario, orders, results, train, options.get("source"))
         processes.agreed(lambda: write_json(work.out / RECORD, record))
     return record
 
@@ -138,7 +96,7 @@ def learn_continually(
 @final
 @dataclass(frozen=True)
 class _Work:
-    """The data of a scenario, where its files go, and how it computes."""
+    """Data, output directory and compute options of one call."""
 
     train: ImageSet
     test: ImageSet
@@ -147,45 +105,46 @@ class _Work:
     processes: Processes
     options: ContinualOptions
 
-    def memories(
+    def stages(
         self, memory: Method | Sequence[SyntheticSet], scenario: Scenario
-    ) -> tuple[str, Scenario, list[list[list[int]]], Iterator[Iterator[Kept]]]:
+    ) -> tuple[str, Scenario, list[list[list[int]]], Iterator[Iterator[StepMemory]]]:
         """Return name, scenario, classes by order and step, and for each order an iterator over its steps."""
         train, out, options = self.train, self.out, self.options
         if isinstance(memory, Method):
             name = options.get("name") or method_name(memory)
-            orders = [parted(class_order(train.spec.classes, seed), scenario.steps) for seed in range(scenario.orders)]
+            shuffled = [class_order(train.spec.classes, seed) for seed in range(scenario.orders)]
+            orders = [split_into_steps(order, scenario.steps) for order in shuffled]
             observers, overwrite = tuple(options.get("observers", ())), options.get("overwrite", False)
-            arguments = scenario.per_class, out, overwrite, observers, self.compute, self.processes
-            condensing = Condensing(memory, train, *arguments)
-            return name, scenario, orders, (condensing.steps(seed, steps) for seed, steps in enumerate(orders))
+            arguments = scenario.ipc, out, overwrite, observers, self.compute, self.processes
+            rehearsal = MethodMemory(memory, train, *arguments)
+            return name, scenario, orders, (rehearsal.steps(seed, steps) for seed, steps in enumerate(orders))
         memory = memory[: scenario.orders]
         if not memory:
             raise InputError("there is no finished memory: name at least one")
-        scenario = replace(scenario, orders=len(memory), per_class=int(memory[0].counts.max()))
-        orders = [steps_of(one, train, scenario.steps) for one in memory]
-        stages = (given(one, orders[number], out / f"order{number}") for number, one in enumerate(memory))
+        scenario = replace(scenario, orders=len(memory), ipc=int(memory[0].counts.max()))
+        orders = [recorded_steps(one, train, scenario.steps) for one in memory]
+        stages = (split_memory(one, orders[number], out / f"order{number}") for number, one in enumerate(memory))
         return options.get("name") or "imported", scenario, orders, stages
 
-    def tested(
-        self, name: str, scenario: Scenario, stages: Iterator[Iterator[Kept]], orders: int
-    ) -> "Iterator[_Tested]":
-        """Test the memory of each order after each of its steps."""
+    def evaluate_orders(
+        self, name: str, scenario: Scenario, stages: Iterator[Iterator[StepMemory]], orders: int
+    ) -> "Iterator[_OrderResult]":
+        """Train and test networks on the memory of each order, after each of its steps."""
         notify = Observers(self.options.get("observers", ()) if self.processes.leads else ()).message
-        testing = _Testing(name, scenario, self)
-        began = time.perf_counter()
-        for number, kept in enumerate(stages, start=1):
+        evaluation = _MemoryEvaluation(name, scenario, self)
+        start = time.perf_counter()
+        for number, steps in enumerate(stages, start=1):
             notify(f"{name}: order {number} of {orders}")
-            tested = testing.order(number - 1, kept, self.out / f"order{number - 1}")
-            left = (time.perf_counter() - began) / number * (orders - number)
-            last = 100 * fmean(tested.scores[-1].accuracy[scenario.arch])
-            after = f"; about {round(left)} s left" if left >= 1 else ""
+            result = evaluation.order(number - 1, steps, self.out / f"order{number - 1}")
+            remaining = (time.perf_counter() - start) / number * (orders - number)
+            last = 100 * fmean(result.scores[-1].accuracy[scenario.arch])
+            after = f"; about {round(remaining)} s left" if remaining >= 1 else ""
             notify(f"{name}: {last:.1f} % on all classes in order {number}{after}")
-            yield tested
+            yield result
 
 
 def load_record(path: str | Path) -> dict[str, Any]:
-    """What `learn_continually` has written, from its directory or file. Raises InputError where there is none."""
+    """Read the record of `learn_continually` from its directory or file. Raises InputError where there is none."""
     path = Path(path)
     path = path / RECORD if path.is_dir() else path
     if not path.is_file():
@@ -197,42 +156,44 @@ def load_record(path: str | Path) -> dict[str, Any]:
 
 @final
 @dataclass(frozen=True)
-class _Tested:
-    """What came of one order of the classes: a score at each step, and the seconds that its memory took."""
+class _OrderResult:
+    """Results of one order of the classes."""
 
     scores: list[Scores]
+    """One for each step."""
     seconds: float
+    """Time to make the memory."""
 
 
 @final
 @dataclass(frozen=True)
-class _Testing:
-    """Networks trained on a memory as it grows."""
+class _MemoryEvaluation:
+    """Trains and tests networks on a rehearsal memory as it grows."""
 
     name: str
     scenario: Scenario
     work: _Work
 
-    def order(self, number: int, steps: Iterator[Kept], place: Path) -> _Tested:
-        """Test each step, and write the memory after the last to `place`."""
+    def order(self, number: int, steps: Iterator[StepMemory], place: Path) -> _OrderResult:
+        """Train and test networks at each step, and write the memory after the last to `place`."""
         parts, scores, seconds, memory = [], [], 0.0, None
-        for kept in steps:
-            parts.append(kept.part)
-            seconds += kept.seconds
+        for step in steps:
+            parts.append(step.part)
+            seconds += step.seconds
             memory = self._joined(number, parts)
             protocol = self._protocol(memory, number)
-            tested = self._of_seen(memory)
+            seen = self._test_images_seen(memory)
             on_epoch = self.work.options.get("on_epoch", lambda done, total: None)
-            arguments = kept.place, on_epoch, self.work.compute, self.work.processes
-            scores.append(evaluate_once(protocol, memory, tested, *arguments))
+            arguments = step.place, on_epoch, self.work.compute, self.work.processes
+            scores.append(evaluate_once(protocol, memory, seen, *arguments))
         assert memory is not None, "there is one step at least"
         if self.work.processes.leads:
             set_file.save(memory, place / set_file.FILE_NAME)
             pictures.save_grid(memory, place / pictures.FILE_NAME)
-        return _Tested(scores, seconds)
+        return _OrderResult(scores, seconds)
 
     def _joined(self, number: int, parts: Sequence[SyntheticSet]) -> SyntheticSet:
-        """The memory so far: a set of the whole data, with the images of the classes seen, step by step."""
+        """Return the memory so far: a set of the whole data, with the images of the classes seen, step by step."""
         names, own = self.work.train.spec.class_names, parts[0].provenance
         entries = {
             "method": own.method or "imported",
@@ -240,7 +201,7 @@ class _Testing:
             "data": self.work.train.spec.name,
             "data_sha256": self.work.train.fingerprint(),
             "source": dict(source) if (source := self.work.options.get("source")) else None,
-            "ipc": self.scenario.per_class,
+            "ipc": self.scenario.ipc,
             "seed": number,
             "memory": self.name,
             "steps": [[names[k] for k in dict.fromkeys(part.labels.tolist())] for part in parts],
@@ -248,12 +209,13 @@ class _Testing:
         images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
         return SyntheticSet(images, labels, self.work.train.spec, Provenance.from_json(entries))
 
-    def _of_seen(self, memory: SyntheticSet) -> ImageSet:
-        """The test images of the classes that a memory has."""
+    def _test_images_seen(self, memory: SyntheticSet) -> ImageSet:
+        """Return the test images of the classes in a memory."""
         seen = torch.isin(self.work.test.labels, memory.labels.unique().to(self.work.test.labels.device))
         return ImageSet(self.work.test.images[seen], self.work.test.labels[seen], self.work.test.spec)
 
     def _protocol(self, memory: SyntheticSet, number: int) -> Protocol:
+        """Return the protocol of a step; each order has its own seed."""
         scenario = self.scenario
         protocol = protocol_for(
             memory,
@@ -273,15 +235,15 @@ def _record(
     memory: Method | Sequence[SyntheticSet],
     scenario: Scenario,
     orders: Sequence[Sequence[Sequence[int]]],
-    tested: Sequence[_Tested],
+    results: Sequence[_OrderResult],
     train: ImageSet,
     source: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Accuracies are fractions."""
-    accuracy = [[one.accuracy[scenario.arch] for one in order.scores] for order in tested]  # order, step, network
-    by_step = [[value for of_order in accuracy for value in of_order[step]] for step in range(scenario.steps)]
-    last = tested[-1].scores[-1]
-    networks = sum(one.seconds for order in tested for one in order.scores)
+    """Return the record of all orders, with accuracies as fractions."""
+    accuracy = [[one.accuracy[scenario.arch] for one in order.scores] for order in results]  # order, step, network
+    by_step = [[value for by_order in accuracy for value in by_order[step]] for step in range(scenario.steps)]
+    last = results[-1].scores[-1]
+    networks = sum(one.seconds for order in results for one in order.scores)
     return {
         "memory": name,
         "method": method_name(memory) if isinstance(memory, Method) else None,
@@ -289,13 +251,13 @@ def _record(
         "data": train.spec.name,
         "data_sha256": train.fingerprint(),
         "source": dict(source) if source else None,
-        "scenario": asdict(scenario),
+        "scenario": scenario.to_json(),
         "orders": [list(map(list, steps)) for steps in orders],
         "classes_seen": list(accumulate(map(len, orders[0]))),
         "accuracy": accuracy,
         "mean": [fmean(values) for values in by_step],
         "std": [stdev(values) if len(values) > 1 else None for values in by_step],
-        "seconds": {"memory": round(sum(one.seconds for one in tested), 1), "networks": round(networks, 1)},
+        "seconds": {"memory": round(sum(one.seconds for one in results), 1), "networks": round(networks, 1)},
         "recipe": last.protocol["recipes"][scenario.arch],
         "execution": last.protocol["execution"][scenario.arch],
         "machine": last.protocol["machine"],

@@ -1,7 +1,6 @@
-"""Every published experiment by name: what was run, and the test accuracy that was published for it.
+"""Published experiments by name, with the settings to repeat them and the published test accuracy.
 
-Numbers are percent, mean and standard deviation, by the network tested; `source` says where we read them. A preset
-without a number is an experiment whose table is printed in its paper only.
+A preset without a number is an experiment whose table is printed in its paper only.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,89 +8,42 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import final
 
-from ..methods import DC, DSA, DistributionMatching, Herding, Method, Random
+from ..methods import DC, DSA, DistributionMatching, Method
+from .published_numbers import DC_NUMBERS, DM_LARGE_NUMBERS, DM_NUMBERS, DSA_NUMBERS, SOURCES, Published
 
-Published = tuple[float, float | None]  # percent: mean, standard deviation
-
-_DATA = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100")
+_DATASETS = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100")
 _DIGITS = ("mnist", "svhn")
 _DSA_STRATEGIES = "color_crop_cutout_flip_scale_rotate"
 _DIGIT_STRATEGIES = "color_crop_cutout_scale_rotate"
 _CROSS = ("MLP", "LeNet", "ConvNet", "AlexNet", "VGG11BN", "ResNet18BN_AP")
 _BATCH_NORM = ("ConvNetBN", "AlexNetBN", "VGG11BN", "ResNet18BN_AP", "ResNet18BN", "ConvNetASwishBN")
 
-_SOURCE = {  # where we read the number
-    "dc": "DC, Table 1, as in the authors' README; deviation as in Nguyen et al. 2021, Table 1",
-    "dsa": "DSA, Tables 1 and 2, as in the authors' README; deviation as in Nguyen et al. 2021, Table 1",
-    "dm": "DM, as in Table 1 of PAD, arXiv 2408.03360",
-    "large": "DM, as in the authors' README",
-}
-_DC: dict[str, dict[int, Published]] = {
-    "mnist": {1: (91.7, 0.5), 10: (97.4, 0.2), 50: (98.8, None)},
-    "fashion-mnist": {1: (70.5, 0.6), 10: (82.3, 0.4), 50: (83.6, 0.4)},
-    "svhn": {1: (31.2, 1.4), 10: (76.1, 0.6), 50: (82.3, 0.3)},
-    "cifar10": {1: (28.3, 0.5), 10: (44.9, 0.5), 50: (53.9, 0.5)},
-    "cifar100": {1: (12.8, 0.3), 10: (25.2, 0.3)},
-}
-_DSA: dict[str, dict[int, Published]] = {
-    "mnist": {1: (88.7, 0.6), 10: (97.8, 0.1), 50: (99.2, 0.1)},
-    "fashion-mnist": {1: (70.6, 0.6), 10: (84.6, 0.3), 50: (88.7, 0.2)},
-    "svhn": {1: (27.5, 1.4), 10: (79.2, 0.5), 50: (84.4, 0.4)},
-    "cifar10": {1: (28.8, 0.7), 10: (52.1, 0.5), 50: (60.6, 0.5)},
-    "cifar100": {1: (13.9, 0.3), 10: (32.3, 0.3)},
-}
-_DM: dict[str, dict[int, Published]] = {
-    "cifar10": {1: (26.0, 0.8), 10: (48.9, 0.6), 50: (63.0, 0.4)},
-    "cifar100": {1: (11.4, 0.3), 10: (29.7, 0.3), 50: (43.6, 0.4)},
-    "tiny-imagenet": {1: (3.9, 0.2), 10: (12.9, 0.4), 50: (24.1, 0.3)},
-}
-_DM_LARGE: dict[int, Published] = {
-    100: (67.0, 0.3),
-    200: (71.2, 0.4),
-    500: (76.1, 0.3),
-    1000: (79.8, 0.3),
-    1250: (80.8, 0.3),
-}
-
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """One published experiment: sets are condensed under different seeds, and networks trained on each."""
+    """One published experiment: condense sets under different seeds, and train networks on each."""
 
     title: str
     data: str
     ipc: int
     method: Method
     first: Method | None = None
-    """What makes the set that `method` starts from."""
+    """The method that makes the set from which `method` starts."""
     pool: str = "S"
-    """Networks it is tested on, by the letter of the published pools."""
+    """Networks to train and test, by the letter of the published pools."""
     sets: int = 5
+    """Sets to condense, under seeds 0, 1, ..."""
     nets: int = 20
-    """Networks of each architecture for each set."""
+    """Networks of each architecture trained on each set."""
     published: Mapping[str, Published] = field(default_factory=dict)
-    """Network tested -> the number to reproduce; empty where none is known to us."""
+    """Network -> the accuracy to reproduce, in percent; empty where none is published in numbers."""
     source: str = ""
-    """Where the number is published."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class ContinualPreset:
-    """One published experiment of class-incremental learning on a memory. Its numbers are drawn, not printed."""
-
-    title: str
-    data: str
-    memory: Method
-    steps: int
-    per_class: int = 20
-    orders: int = 5
-    nets: int = 3
-    epochs: int = 1000
+    """Publication from which the number was read."""
 
 
 def _published(tables: Mapping[str, Mapping[int, Published]], data: str, ipc: int) -> dict[str, Published]:
+    """Return network -> published number; empty where there is none."""
     return {"ConvNet": tables[data][ipc]} if ipc in tables.get(data, {}) else {}
 
 
@@ -100,9 +52,10 @@ def _per_class(ipc: int) -> str:
 
 
 def _dc() -> Iterator[tuple[str, Preset]]:
-    for data in _DATA:
+    """Yield the experiments of DC."""
+    for data in _DATASETS:
         for ipc in (1, 10, 20, 30, 40, 50):
-            numbers = _published(_DC, data, ipc)
+            numbers = _published(DC_NUMBERS, data, ipc)
             title = f"DC, Table 1: {data}, {_per_class(ipc)}"
             yield (
                 f"dc/{data}/{ipc}",
@@ -112,7 +65,7 @@ def _dc() -> Iterator[tuple[str, Preset]]:
                     ipc=ipc,
                     method=DC(),
                     published=numbers,
-                    source=_SOURCE["dc"] if numbers else "",
+                    source=SOURCES["dc"] if numbers else "",
                 ),
             )
     ablations = {
@@ -125,7 +78,7 @@ def _dc() -> Iterator[tuple[str, Preset]]:
     }
     for name, (table, pool, archs) in ablations.items():
         for arch in archs:
-            # the standard ConvNet under its name in a pool: the experiment of Table 1
+            # the standard ConvNet by its name in a pool: the experiment of Table 1
             standard = arch in ("ConvNet", "ConvNetW128", "ConvNetD3", "ConvNetAR", "ConvNetAP", "ConvNetIN")
             yield (
                 f"dc/{name}/{arch}",
@@ -135,8 +88,8 @@ def _dc() -> Iterator[tuple[str, Preset]]:
                     ipc=1,
                     method=DC(arch=arch, lr=0.01 if arch == "MLP" else 0.1),
                     pool=pool,
-                    published={arch: _DC["mnist"][1]} if standard else {},
-                    source=f"{_SOURCE['dc']} (the same experiment)" if standard else "",
+                    published={arch: DC_NUMBERS["mnist"][1]} if standard else {},
+                    source=f"{SOURCES['dc']} (the same experiment)" if standard else "",
                 ),
             )
     for distance in ("ours", "mse", "cos"):
@@ -149,28 +102,29 @@ def _dc() -> Iterator[tuple[str, Preset]]:
                     data="mnist",
                     ipc=1,
                     method=DC(arch=arch, lr=0.01 if arch == "MLP" else 0.1, distance=distance),
-                    published={arch: _DC["mnist"][1]} if same else {},
-                    source=f"{_SOURCE['dc']} (the same experiment)" if same else "",
+                    published={arch: DC_NUMBERS["mnist"][1]} if same else {},
+                    source=f"{SOURCES['dc']} (the same experiment)" if same else "",
                 ),
             )
 
 
 def _dsa() -> Iterator[tuple[str, Preset]]:
-    for data in _DATA:
+    """Yield the experiments of DSA."""
+    for data in _DATASETS:
         for ipc in (1, 10, 20, 30, 40, 50):
-            numbers = _published(_DSA, data, ipc)
+            numbers = _published(DSA_NUMBERS, data, ipc)
             yield (
                 f"dsa/{data}/{ipc}",
                 Preset(
                     title=f"DSA, Tables 1 and 2: {data}, {_per_class(ipc)}",
                     data=data,
                     ipc=ipc,
-                    method=DSA(augment=_strategies(data)),
+                    method=DSA(augment=_dsa_strategies(data)),
                     published=numbers,
-                    source=_SOURCE["dsa"] if numbers else "",
+                    source=SOURCES["dsa"] if numbers else "",
                 ),
             )
-    for data in _DATA[:4]:
+    for data in _DATASETS[:4]:
         for strategy in ("color", "crop", "cutout", "flip", "scale", "rotate", _DIGIT_STRATEGIES, _DSA_STRATEGIES):
             same = strategy == (_DIGIT_STRATEGIES if data in _DIGITS else _DSA_STRATEGIES)
             yield (
@@ -180,8 +134,8 @@ def _dsa() -> Iterator[tuple[str, Preset]]:
                     data=data,
                     ipc=10,
                     method=DSA(augment=strategy),
-                    published=_published(_DSA, data, 10) if same else {},
-                    source=f"{_SOURCE['dsa']} (the same experiment)" if same else "",
+                    published=_published(DSA_NUMBERS, data, 10) if same else {},
+                    source=f"{SOURCES['dsa']} (the same experiment)" if same else "",
                 ),
             )
     for arch in _BATCH_NORM:
@@ -199,9 +153,10 @@ def _dsa() -> Iterator[tuple[str, Preset]]:
 
 
 def _dm() -> Iterator[tuple[str, Preset]]:
-    for data in (*_DATA, "tiny-imagenet"):
+    """Yield the experiments of DM."""
+    for data in (*_DATASETS, "tiny-imagenet"):
         for ipc in (1, 10, 50):
-            numbers = _published(_DM, data, ipc)
+            numbers = _published(DM_NUMBERS, data, ipc)
             arch = "ConvNetD4" if data == "tiny-imagenet" else "ConvNet"
             yield (
                 f"dm/{data}/{ipc}",
@@ -212,7 +167,7 @@ def _dm() -> Iterator[tuple[str, Preset]]:
                     method=DistributionMatching(arch=arch),
                     nets=5,
                     published={arch: numbers["ConvNet"]} if numbers else {},
-                    source=_SOURCE["dm"] if numbers else "",
+                    source=SOURCES["dm"] if numbers else "",
                 ),
             )
     for data, lr, sizes in (("cifar10", 10.0, (100, 200, 500, 1000, 1250)), ("cifar100", 1.0, (100, 125))):
@@ -226,8 +181,8 @@ def _dm() -> Iterator[tuple[str, Preset]]:
                     ipc=ipc,
                     method=DistributionMatching(lr=lr),
                     nets=5,
-                    published={"ConvNet": _DM_LARGE[ipc]} if known else {},
-                    source=_SOURCE["large"] if known else "",
+                    published={"ConvNet": DM_LARGE_NUMBERS[ipc]} if known else {},
+                    source=SOURCES["large"] if known else "",
                 ),
             )
     for arch in _BATCH_NORM:
@@ -245,9 +200,12 @@ def _dm() -> Iterator[tuple[str, Preset]]:
 
 
 def _fast() -> Iterator[tuple[str, Preset]]:
-    """DSA's accuracies in minutes on two CPU cores. Everything was chosen on a part of the training images."""
-    means = DistributionMatching(batch_real=64, init="kmeans", schedule="cosine")
-    gradients = DSA(
+    """Yield experiments that reach DSA's accuracies in minutes on two CPU cores.
+
+    All settings were chosen on a validation part of the training images.
+    """
+    matching_means = DistributionMatching(batch_real=64, init="kmeans", schedule="cosine")
+    matching_gradients = DSA(
         batch_real=32,
         adam=True,
         momentum=0.9,
@@ -259,9 +217,9 @@ def _fast() -> Iterator[tuple[str, Preset]]:
         updates=75,
     )
     recipes: dict[int, tuple[Method | None, Method]] = {
-        1: (None, replace(means, iterations=250)),
-        10: (replace(means, iterations=200, lr=10.0), replace(gradients, iterations=3, lr=0.03)),
-        50: (None, replace(means, iterations=300, lr=50.0)),
+        1: (None, replace(matching_means, iterations=250)),
+        10: (replace(matching_means, iterations=200, lr=10.0), replace(matching_gradients, iterations=3, lr=0.03)),
+        50: (None, replace(matching_means, iterations=300, lr=50.0)),
     }
     for ipc, (first, method) in recipes.items():
         yield (
@@ -274,35 +232,15 @@ def _fast() -> Iterator[tuple[str, Preset]]:
                 method=method,
                 sets=1,
                 nets=5,
-                published=_published(_DSA, "fashion-mnist", ipc),
-                source=f"{_SOURCE['dsa']}; by another method",
+                published=_published(DSA_NUMBERS, "fashion-mnist", ipc),
+                source=f"{SOURCES['dsa']}; by another method",
             ),
         )
 
 
-def _strategies(data: str) -> str:
-    """DSA's set as it was published for a dataset: digits are not mirrored."""
+def _dsa_strategies(data: str) -> str:
+    """Return the published strategies of DSA for a dataset: digits are not mirrored."""
     return _DIGIT_STRATEGIES if data in _DIGITS else "auto"
 
 
 PRESETS: dict[str, Preset] = dict(chain(_dc(), _dsa(), _dm(), _fast()))
-
-
-def _continual() -> Iterator[tuple[str, ContinualPreset]]:
-    """The eight commands of DM's continual learning."""
-    memories: dict[str, Method] = {
-        "random": Random(),
-        "herding": Herding(),
-        "dsa": DSA(),
-        "dm": DistributionMatching(),
-    }
-    for steps in (5, 10):
-        for name, memory in memories.items():
-            title = f"DM, continual learning: cifar100 in {steps} steps, 20 images per class by {name}"
-            yield (
-                f"continual/cifar100/{steps}/{name}",
-                ContinualPreset(title=title, data="cifar100", memory=memory, steps=steps),
-            )
-
-
-CONTINUAL: dict[str, ContinualPreset] = dict(_continual())

@@ -1,4 +1,4 @@
-"""The fields of the files that hold results of experiments."""
+"""Fields of the files that hold results of experiments."""
 
 from typing import Annotated
 
@@ -8,22 +8,22 @@ from ..utils.schema import Fields, Fraction, Line, Name, Network, Percent, Posit
 
 
 class ScenarioFields(Fields, kw_only=True):
-    """`Scenario` of continual learning, as far as it is told."""
+    """The fields of `Scenario` that the page of results shows."""
 
     per_class: Positive
     orders: Positive
     nets: Positive
 
 
-class StepsSeconds(Fields, kw_only=True):
-    """How long continual learning took."""
+class ContinualSeconds(Fields, kw_only=True):
+    """Seconds of continual learning: making the memory, and training networks on it."""
 
     memory: Seconds
     networks: Seconds
 
 
 class ContinualRecord(Fields, kw_only=True):
-    """continual.json."""
+    """The file continual.json."""
 
     memory: Name
     data: Line
@@ -34,7 +34,7 @@ class ContinualRecord(Fields, kw_only=True):
     """By order, step and network."""
     mean: list[Fraction]
     std: list[Fraction | None]
-    seconds: StepsSeconds
+    seconds: ContinualSeconds
     machine: Line
     versions: dict[Line, Line]
 
@@ -45,21 +45,21 @@ class ContinualRecord(Fields, kw_only=True):
         _check_torch(self.versions)
 
 
-class ReproducedScore(Fields, kw_only=True):
+class ReproductionScore(Fields, kw_only=True):
     """Accuracies of networks of one architecture in a record of `reproduce`."""
 
     mean: Percent
     std: Percent | None
 
 
-class ReproducedSeconds(Fields, kw_only=True):
-    """How long each set took in a record of `reproduce`."""
+class ReproductionSeconds(Fields, kw_only=True):
+    """Seconds for each set in a record of `reproduce`."""
 
     condense: Annotated[list[Seconds], Meta(min_length=1)]
     evaluate: Annotated[list[Seconds], Meta(min_length=1)]
 
 
-class Reproduced(Fields, kw_only=True):
+class ReproductionRecord(Fields, kw_only=True):
     """A line of the records of `reproduce`."""
 
     preset: Name
@@ -67,9 +67,9 @@ class Reproduced(Fields, kw_only=True):
     changed: bool
     seeds: list[Seed]
     nets: Positive
-    scores: dict[Network, ReproducedScore]
+    scores: dict[Network, ReproductionScore]
     published: dict[Network, tuple[Percent, Percent | None]]
-    seconds: ReproducedSeconds
+    seconds: ReproductionSeconds
     machine: Line
     versions: dict[Line, Line]
     data_sha256: Line | None = None

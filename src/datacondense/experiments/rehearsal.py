@@ -1,4 +1,4 @@
-"""Memories of continual learning: what is kept of the classes of each step, made by a method or read from a file."""
+"""Fill a rehearsal memory step by step: images condensed by a method, or taken from a finished set."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,39 +22,40 @@ from ..utils.errors import InputError, Stopped
 
 @final
 @dataclass(frozen=True)
-class Kept:
-    """What a memory keeps of the classes of one step."""
+class StepMemory:
+    """The images that a rehearsal memory stores for the classes of one step."""
 
     part: SyntheticSet
-    """With the labels that the classes have in the whole set."""
+    """With the labels of the classes in the whole set."""
     place: Path
-    """Where it is, and where the scores at this step go."""
+    """Directory of this step, for its scores."""
     seconds: float
+    """Time to make them."""
 
 
 @final
 @dataclass(frozen=True)
-class Condensing:
-    """A memory that a method makes, each step in a run directory of its own."""
+class MethodMemory:
+    """A rehearsal memory made by a method, each step in its own run directory."""
 
     method: Method
     train: ImageSet
-    per_class: int
+    ipc: int
     out: Path
     overwrite: bool
     observers: tuple[Observer, ...]
     compute: Compute
     processes: Processes
 
-    def steps(self, seed: int, steps: Sequence[Sequence[int]]) -> Iterator[Kept]:
-        """What is kept at each step of an order. Raises Stopped where the user stops the method."""
+    def steps(self, seed: int, steps: Sequence[Sequence[int]]) -> Iterator[StepMemory]:
+        """Make the images of each step of one class order. Raises Stopped where the user stops the method."""
         for number, classes in enumerate(steps):
             place = self.out / f"order{seed}" / f"step{number + 1}"
-            with stop_signals() as asked:
+            with stop_signals() as stop:
                 made = condense(
                     self.method,
-                    of_classes(self.train, classes),
-                    self.per_class,
+                    select_classes(self.train, classes),
+                    self.ipc,
                     seed=seed,
                     out=place,
                     compute=self.compute,
@@ -67,54 +68,54 @@ class Condensing:
             if done < self.method.iterations:
                 without = " without --overwrite" if self.overwrite else ""
                 raise Stopped(
-                    f"stopped after iteration {done} in {place}: the same command{without} goes on", asked.signal
+                    f"stopped after iteration {done} in {place}: the same command{without} resumes it", stop.signal
                 )
             numbers = torch.tensor(classes)
             part = SyntheticSet(made.images, numbers[made.labels], self.train.spec, made.provenance)
-            yield Kept(part, place, made.provenance.wall_seconds or 0.0)
+            yield StepMemory(part, place, made.provenance.wall_seconds or 0.0)
 
 
 def _complete(place: Path) -> bool:
-    """Whether there is nothing to do in a run directory: there are many, of which nobody wants to read."""
+    """Return whether a run directory is complete: the many complete steps need no progress lines."""
     run = RunDirectory(place)
     return run.has_run() and run.recorded().get("status") == "complete"
 
 
-def of_classes(real: ImageSet, classes: Sequence[int]) -> ImageSet:
-    """The images of some classes as a set of its own, whose labels are the places in `classes`.
+def select_classes(real: ImageSet, classes: Sequence[int]) -> ImageSet:
+    """Return the images of some classes as a set of its own, whose labels are the positions in `classes`.
 
     Mean and standard deviation stay those of the whole set, as published.
     """
-    images, labels = splits.of_classes(real, torch.from_numpy(splits.renumbered(classes, real.spec.classes)))
+    images, labels = splits.select_classes(real, torch.from_numpy(splits.new_numbers(classes, real.spec.classes)))
     spec = replace(real.spec, class_names=tuple(real.spec.class_names[k] for k in classes))
     return ImageSet(images, labels, spec)
 
 
-def given(one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path) -> Iterator[Kept]:
-    """What a finished memory has of each step."""
+def split_memory(one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path) -> Iterator[StepMemory]:
+    """Split a finished rehearsal memory into its steps."""
     for number, classes in enumerate(steps):
         index = torch.nonzero(torch.isin(one.labels, torch.tensor(classes))).flatten()
         images, labels = one.batch(index)
         directory = place / f"step{number + 1}"
         directory.mkdir(parents=True, exist_ok=True)
-        yield Kept(SyntheticSet(images, labels, one.spec, one.provenance), directory, 0.0)
+        yield StepMemory(SyntheticSet(images, labels, one.spec, one.provenance), directory, 0.0)
 
 
-def steps_of(one: SyntheticSet, train: ImageSet, steps: int) -> list[list[int]]:
-    """The classes of each step of a finished memory. Raises InputError where it is none, or of other steps."""
+def recorded_steps(one: SyntheticSet, train: ImageSet, steps: int) -> list[list[int]]:
+    """Return the classes of each step of a finished memory. Raises InputError where it is none, or of other steps."""
     difference = train.spec.difference(one.spec)
     if difference:
-        raise InputError(f"the memory is of other data than {train.spec.name}: {difference}")
+        raise InputError(f"the memory was made from other data than {train.spec.name}: {difference}")
     found = one.provenance.steps
     if not found:
-        raise InputError("the set does not tell in which steps its classes came: name a file of continual learning")
+        raise InputError("the set does not record the steps of its classes: name a file of continual learning")
     numbers = {name: k for k, name in enumerate(train.spec.class_names)}
     if any(name not in numbers for step in found for name in step):
-        raise InputError("the set tells of classes that the data do not have")
+        raise InputError("the set records classes that the data do not have")
     each = [name for step in found for name in step]
     present = {one.spec.class_names[label] for label in one.labels.unique().tolist()}
     if len(set(each)) < len(each) or set(each) != present or not all(found):
-        raise InputError("the steps of the set do not have each class of its images once")
+        raise InputError("the steps of the set do not list each class of its images once")
     if len(found) != steps:
-        raise InputError(f"the memory came in {len(found)} steps, not in --steps {steps}")
+        raise InputError(f"the memory has {len(found)} steps, not --steps {steps}")
     return [[numbers[name] for name in step] for step in found]

@@ -1,17 +1,18 @@
-"""The page of results: ours beside the published numbers, from the records that `reproduce` has left."""
+"""Write the page of results: reproduced beside published numbers, from the records of `reproduce`."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from ..utils.errors import DamagedFile
 from ..utils.files import parse_json
 from ..utils.paths import regular
 from ..utils.schema import check
+from ..utils.text import mean_std
 from .continual import load_record
 from .presets import PRESETS
-from .records import Reproduced
+from .records import ReproductionRecord
 
 _HEAD = """# Results
 
@@ -21,33 +22,33 @@ standard deviation over n = sets x networks; published numbers are over 5 sets x
 """
 
 
-def read(folder: Path) -> list[dict[str, Any]]:
-    """Of each experiment the record over most networks, the newest of these.
+def best_records(folder: Path) -> list[dict[str, Any]]:
+    """Return for each experiment the record over most networks, the newest of these.
 
     Raises InputError for a line that is not a record.
     """
     best = []
     for path in sorted(folder.glob("*.jsonl")):
-        records = [parse(path, line) for line in regular(path).read_text(errors="replace").splitlines()]
+        records = [parse_record(path, line) for line in regular(path).read_text(errors="replace").splitlines()]
         if records:
             best.append(max(reversed(records), key=lambda record: len(record["seeds"]) * record["nets"]))
     return best
 
 
-def parse(path: Path, line: str) -> dict[str, Any]:
-    """A record, of which `path` has the line. Raises InputError when it is none."""
+def parse_record(path: Path, line: str) -> dict[str, Any]:
+    """Return the record in a line of `path`. Raises DamagedFile when it is none."""
     place = f"{path} has a line that is no record of `datacondense reproduce`: remove {line[:40]!r}"
     try:
         record = parse_json(line)
-        check(record, Reproduced)
+        check(record, ReproductionRecord)
     except ValueError as error:
         raise DamagedFile(f"{place} ({error})") from None
     return record
 
 
-def page(folder: Path) -> str:
-    """The page in Markdown: experiments as published, changed ones, and the published numbers still to be tried."""
-    records = read(folder)
+def render_page(folder: Path) -> str:
+    """Return the page in Markdown: experiments as published, changed ones, and published numbers without a record."""
+    records = best_records(folder)
     published = [record for record in records if not record["changed"]]
     changed = [record for record in records if record["changed"]]
     parts = [_HEAD]
@@ -58,49 +59,48 @@ def page(folder: Path) -> str:
             "## Quick looks: fewer iterations, networks or epochs, or other data; not to be compared\n",
             _table(changed),
         ]
-    continual = _continual(folder / "continual")
+    continual = _continual_table(folder / "continual")
     if continual:
         parts += ["## Continual learning\n", continual]
-    parts += ["## Published numbers without a run of ours yet\n", _open({record["preset"] for record in published})]
+    parts += ["## Published numbers without a run of ours yet\n", _missing({record["preset"] for record in published})]
     return "\n".join(parts)
 
 
-def row(record: Mapping[str, Any], arch: str) -> tuple[str, str, str]:
-    """Ours, the published number and the difference of means, as text."""
+def compare_with_published(record: Mapping[str, Any], arch: str) -> tuple[str, str, str]:
+    """Return the reproduced number, the published one and the difference of means, as text."""
     score = record["scores"][arch]
-    ours = _number(score["mean"], score["std"])
+    ours = mean_std(score["mean"], score["std"])
     if arch not in record["published"]:
         return ours, "-", ""
     mean, std = record["published"][arch]
-    return ours, _number(mean, std), f"{score['mean'] - mean:+.1f}"
+    return ours, mean_std(mean, std), f"{score['mean'] - mean:+.1f}"
 
 
 def _table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return a row for each record and network."""
     lines = [
         "| experiment | tested on | ours | n | published | difference | condensing a set | evaluating it | machine |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for record in records:
         n = f"{len(record['seeds'])} x {record['nets']}"
-        condensing, evaluating = (
-            _minutes(statistics.fmean(record["seconds"][part])) for part in ("condense", "evaluate")
-        )
+        condensing, evaluating = (_minutes(fmean(record["seconds"][part])) for part in ("condense", "evaluate"))
         where = f"{record['machine']}, torch {record['versions']['torch']}"
         for arch in record["scores"]:
-            ours, published, difference = row(record, arch)
-            cells = [record["variant"], arch, ours, n, published, difference, condensing, evaluating, where]
-            lines.append(f"| {' | '.join(cells)} |")
+            ours, published, difference = compare_with_published(record, arch)
+            columns = [record["variant"], arch, ours, n, published, difference, condensing, evaluating, where]
+            lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines) + "\n"
 
 
-def _continual(folder: Path) -> str:
-    """A line for each record of continual learning: test accuracy after each step."""
+def _continual_table(folder: Path) -> str:
+    """Return a row for each record of continual learning: test accuracy after each step."""
     lines = []
     for path in sorted(folder.glob("*.json")):
         record = load_record(path)
         steps = zip(record["classes_seen"], record["mean"], record["std"], strict=True)
         values = ", ".join(
-            f"{seen}: {_number(100 * mean, None if std is None else 100 * std)}" for seen, mean, std in steps
+            f"{seen}: {mean_std(100 * mean, None if std is None else 100 * std)}" for seen, mean, std in steps
         )
         scenario = record["scenario"]
         n = f"{scenario['orders']} x {scenario['nets']}"
@@ -114,8 +114,8 @@ def _continual(folder: Path) -> str:
     return head + "\n".join(lines) + "\n" if lines else ""
 
 
-def _open(done: set[str]) -> str:
-    """Presets with a published number and no record, a line for each experiment and dataset."""
+def _missing(done: set[str]) -> str:
+    """Return the presets with a published number and no record, a line for each experiment and dataset."""
     groups: dict[str, list[str]] = {}
     for name, preset in PRESETS.items():
         if preset.published and name not in done:
@@ -124,10 +124,7 @@ def _open(done: set[str]) -> str:
     return "\n".join(f"- `{group}/`: {', '.join(names)}" for group, names in groups.items()) + "\n"
 
 
-def _number(mean: float, std: float | None) -> str:
-    return f"{mean:.1f}" if std is None else f"{mean:.1f} +- {std:.1f}"
-
-
 def _minutes(seconds: float) -> str:
+    """Return seconds as minutes:seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"

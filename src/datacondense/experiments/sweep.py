@@ -1,4 +1,4 @@
-"""Many published experiments in one go, shared out over processes: each is run by one of them."""
+"""Run many published experiments, distributed over processes: each is run by one of them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +11,10 @@ from ..engine.out_of_memory import is_out_of_memory
 from ..utils.distributed import Processes
 from ..utils.errors import Diverged, InputError, Locked, Stopped, reason, unknown
 from ..utils.paths import regular
+from .experiment_plan import ExperimentPlan, first_settings
 from .presets import PRESETS
-from .reproduction import Plan, first_settings, record_path
-from .results_page import parse
+from .reproduction import record_path
+from .results_page import parse_record
 
 T = TypeVar("T")
 
@@ -21,58 +22,72 @@ T = TypeVar("T")
 @final
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an experiment: its record, or why there is none."""
+    """The record of an experiment, or the reason why there is none."""
 
     variant: str
     record: Mapping[str, Any] | None
     reason: str = ""
 
 
-def names(patterns: Sequence[str]) -> list[str]:
-    """Presets by name or by a pattern such as dm/fashion-mnist/*; all without any. Raises InputError for no match."""
+def match_presets(patterns: Sequence[str]) -> list[str]:
+    """Return presets by names or patterns such as dm/fashion-mnist/*; all without any.
+
+    Raises InputError for a pattern without a match.
+    """
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in PRESETS):
             raise unknown("preset", pattern, PRESETS, listed_by="datacondense list presets")
     return [name for name in PRESETS if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def run_all(
-    plans: Sequence[Plan],
-    run: Callable[[Plan], Mapping[str, Any]],
-    content: Callable[[Plan], str],
+def run_sweep(
+    plans: Sequence[ExperimentPlan],
+    run: Callable[[ExperimentPlan], Mapping[str, Any]],
+    fingerprint: Callable[[ExperimentPlan], str],
     processes: Processes,
     *,
     results: Path,
-    asked: Mapping[str, Any],
-    anew: bool,
+    options: Mapping[str, Any],
+    overwrite: bool,
 ) -> list[Outcome]:
-    """Run all that have no record in `results` yet, every W-th by each of W processes; those on the same data in a row.
+    """Run all experiments without a record in `results`, every W-th by each of W processes, grouped by their data.
 
-    run: runs one experiment, alone. content: the fingerprint of its training images; asked for where they may have
-    changed since a record was made, as those of a named set cannot. asked: what else a record must have been asked for,
-    as `reproduce.asked` gives it. anew: whatever is recorded. An experiment that cannot be run, for bad input, files,
-    memory or divergence, does not keep the others from being run. All processes get all outcomes, in the order of
-    `plans`.
+    An experiment that fails, for bad input, files, memory or divergence, does not stop the others.
+
+    Args:
+        plans: The experiments.
+        run: Runs one experiment in this process alone, and returns its record.
+        fingerprint: Returns that of the training images; called where they may have changed since a record was made,
+            which those of a named set cannot.
+        processes: The W processes that share the work.
+        results: The folder of the records.
+        options: The options of reading and computing that a record must have been made with, from `recorded_options`.
+        overwrite: Run all, whatever is recorded.
+
+    Returns:
+        The outcomes, in the order of `plans`, in all processes.
     """
-    kept = {} if anew else processes.agreed(lambda: _kept(plans, results, asked))
+    done = {} if overwrite else processes.agreed(lambda: _recorded(plans, results, options))
     data = list(dict.fromkeys(plan.data for plan in plans))
-    left = sorted(
-        (plan for plan in plans if plan.variant not in kept or (kept[plan.variant].record and ":" in plan.data)),
+    remaining = sorted(
+        (plan for plan in plans if plan.variant not in done or (done[plan.variant].record and ":" in plan.data)),
         key=lambda plan: data.index(plan.data),
     )
 
-    def made(plan: Plan) -> Mapping[str, Any]:
-        record = kept[plan.variant].record if plan.variant in kept else None
-        return record if record and record.get("data_sha256") == content(plan) else run(plan)
+    def find_or_run(plan: ExperimentPlan) -> Mapping[str, Any]:
+        record = done[plan.variant].record if plan.variant in done else None
+        return record if record and record.get("data_sha256") == fingerprint(plan) else run(plan)
 
     mine = {
-        plan.variant: _outcome(plan, lambda plan=plan: made(plan)) for plan in left[processes.rank :: processes.size]
+        plan.variant: _outcome(plan, lambda plan=plan: find_or_run(plan))
+        for plan in remaining[processes.rank :: processes.size]
     }
-    outcomes = {**kept, **{name: outcome for part in processes.gathered(mine) for name, outcome in part.items()}}
+    outcomes = {**done, **{name: outcome for part in processes.gathered(mine) for name, outcome in part.items()}}
     return [outcomes[plan.variant] for plan in plans]
 
 
-def _outcome(plan: Plan, make: Callable[[], Mapping[str, Any] | None]) -> Outcome:
+def _outcome(plan: ExperimentPlan, make: Callable[[], Mapping[str, Any] | None]) -> Outcome:
+    """Return the record of `make`, or the reason of its failure."""
     try:
         return Outcome(plan.variant, make())
     except Stopped:
@@ -89,16 +104,16 @@ def _outcome(plan: Plan, make: Callable[[], Mapping[str, Any] | None]) -> Outcom
         return Outcome(plan.variant, None, f"out of memory ({reason(error)})")
 
 
-def _kept(plans: Sequence[Plan], results: Path, asked: Mapping[str, Any]) -> dict[str, Outcome]:
-    """What is recorded, and which records cannot be read."""
-    outcomes = [_outcome(plan, lambda plan=plan: recorded(plan, results, asked)) for plan in plans]
+def _recorded(plans: Sequence[ExperimentPlan], results: Path, options: Mapping[str, Any]) -> dict[str, Outcome]:
+    """Return the recorded outcomes, and the reasons why other records cannot be read."""
+    outcomes = [_outcome(plan, lambda plan=plan: newest_record(plan, results, options)) for plan in plans]
     return {outcome.variant: outcome for outcome in outcomes if outcome.record or outcome.reason}
 
 
-def recorded(plan: Plan, results: Path, asked: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The newest record of this very experiment over as many sets and networks; None if there is none.
+def newest_record(plan: ExperimentPlan, results: Path, options: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the newest record of an experiment over as many sets and networks; None if there is none.
 
-    asked: as in `run_all`. Raises InputError for a line that is no record, and that no record looked for follows.
+    `options` are those of `run_sweep`. Raises DamagedFile for a line after the newest such record that is no record.
     """
     path = record_path(plan, results)
     lines = regular(path).read_text(errors="replace").splitlines() if path.exists() else []
@@ -108,28 +123,28 @@ def recorded(plan: Plan, results: Path, asked: Mapping[str, Any]) -> Mapping[str
         "first": first_settings(plan),
         "seeds": list(range(plan.preset.sets)),
         "nets": plan.preset.nets,
-        "asked": asked,
+        "asked": options,
     }
     wanted = json.loads(json.dumps(wanted))
-    records = (parse(path, line) for line in reversed(lines))
+    records = (parse_record(path, line) for line in reversed(lines))
     return next((one for one in records if {key: one.get(key) for key in wanted} == wanted), None)
 
 
-def keeping_last(read: Callable[[str], T]) -> Callable[[str], T]:
-    """`read`, which is not asked twice in a row for the same, nor ever for what it could not read."""
+def cache_last(read: Callable[[str], T]) -> Callable[[str], T]:
+    """Return `read` with a cache of its last result, and of every InputError."""
     last: dict[str, T] = {}
-    refused: dict[str, InputError] = {}
+    errors: dict[str, InputError] = {}
 
-    def remembered(source: str) -> T:
-        if source in refused:
-            raise refused[source]
+    def cached_read(source: str) -> T:
+        if source in errors:
+            raise errors[source]
         if source not in last:
-            last.clear()  # before the next is read: two may not fit the memory
+            last.clear()  # before the next is read: two may not fit into memory
             try:
                 last[source] = read(source)
             except InputError as error:
-                refused[source] = error
+                errors[source] = error
                 raise
         return last[source]
 
-    return remembered
+    return cached_read

@@ -1,9 +1,20 @@
-"""Synthetic sets for others, and from others: export to and import from the formats that people use."""
+"""Exchange synthetic sets: export to, and import from, the formats of other programs."""
 
 from .authors_latents import import_latents
-from .exporting import FORMATS, Format, export
+from .exporting import export
 from .importing import import_sets, read_sets
-from .pixels import Pixels, Reading
-from .runs import runs_in
+from .pixel_scale import PixelOptions, PixelScale
+from .registry import FORMATS, Format
+from .run_folders import find_runs
 
-__all__ = ["FORMATS", "Format", "Pixels", "Reading", "export", "import_latents", "import_sets", "read_sets", "runs_in"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "PixelOptions",
+    "PixelScale",
+    "export",
+    "find_runs",
+    "import_latents",
+    "import_sets",
+    "read_sets",
+]

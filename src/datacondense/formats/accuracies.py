@@ -1,4 +1,4 @@
-"""The accuracies that are known of a set: measured here, or published with it."""
+"""Collect the test accuracies of a set: measured here, or published with it."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from ..utils.errors import InputError
 from ..utils.schema import Fraction, Network, check
 
 PUBLISHED = "published"
-"""The key of a provenance under which the accuracies stand that an imported file came with: network -> fractions."""
+"""Key of a provenance: the accuracies that came with an imported file, network -> fractions."""
 
 
 @final
@@ -25,11 +25,11 @@ class Accuracies:
     values: list[float]
     """Fractions in [0, 1]."""
     how: str
-    """How the networks were trained, such as "300 epochs, augmentation none"."""
+    """Training of the networks, such as "300 epochs, augmentation none"."""
 
 
-def measured(scores: Scores) -> dict[str, Accuracies]:
-    """Architecture -> accuracies in what `evaluate` returns."""
+def accuracies_from_scores(scores: Scores) -> dict[str, Accuracies]:
+    """Return architecture -> accuracies in the result of `evaluate`."""
     found = {}
     for arch, values in scores.accuracy.items():
         recipe = scores.protocol["recipes"][arch]
@@ -39,7 +39,7 @@ def measured(scores: Scores) -> dict[str, Accuracies]:
 
 
 def check_fractions(values: Sequence[object], what: str) -> None:
-    """Raise InputError, with `what` for their name, unless all are finite numbers in [0, 1]."""
+    """Raise InputError, calling the values `what`, unless all are finite numbers in [0, 1]."""
     numbers = [float(one) for one in values if isinstance(one, Real) and not isinstance(one, bool)]
     if len(numbers) < len(values) or not all(map(math.isfinite, numbers)):
         raise InputError(f"{what} are not all numbers")
@@ -47,10 +47,10 @@ def check_fractions(values: Sequence[object], what: str) -> None:
         raise InputError(f"{what} are not all fractions in [0, 1]: divide percentages by 100")
 
 
-def known(synthetic: SyntheticSet, run: Path | None = None) -> dict[str, Accuracies]:
-    """Architecture -> accuracies on `synthetic`: those it was published with, or else those in its run directory.
+def known_accuracies(synthetic: SyntheticSet, run: Path | None = None) -> dict[str, Accuracies]:
+    """Return architecture -> accuracies of `synthetic`: the published ones, or else those in its run directory.
 
-    Of several evaluations in scores.jsonl the newest counts. Raises InputError when either is damaged.
+    The newest of several evaluations in scores.jsonl counts. Raises InputError when either is damaged.
     """
     if synthetic.provenance.published:
         published = check(synthetic.provenance.published, dict[Network, list[Fraction]], f"provenance.{PUBLISHED}")
@@ -58,5 +58,5 @@ def known(synthetic: SyntheticSet, run: Path | None = None) -> dict[str, Accurac
     found: dict[str, Accuracies] = {}
     for scores in kept_scores(run) if run else []:
         if is_of(scores, synthetic):  # else a baseline
-            found |= measured(scores)
+            found |= accuracies_from_scores(scores)
     return found

@@ -1,33 +1,34 @@
-"""The card of an exported Hugging Face dataset: README.md with its YAML header."""
+"""Write the card of an exported Hugging Face dataset: README.md with its YAML header."""
 
 import json
 import re
-import statistics
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
+from ..utils.text import mean_std
 from .accuracies import Accuracies
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_UNDRAWN = ("Cc", "Cf", "Co", "Cs", "Cn")
+_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn")
 _ESCAPED = {c: f"\\{c}" for c in "\\`*_{}[]|"} | {c: f"&#{ord(c)};" for c in "<>&~$^@"}
-"""What means something inside a line to Markdown, HTML, or renderers of formulas; and how it is written."""
+"""Characters with a meaning inside a line to Markdown, HTML or renderers of formulas -> their escapes."""
 _LINK = re.compile(r"(?i)[a-z][a-z0-9+.-]*:(?=\S)|www\.")
-"""How what becomes a link by itself begins."""
+"""Start of text that renderers turn into a link."""
 _SHOWN = ("method", "data", "ipc", "seed", "iterations_done", "wall_seconds", "machine", "data_sha256")
 
 
 def check_licence(licence: str) -> None:
-    """Raise InputError for what is not written like one of the hub's licence names, such as mit or cc-by-4.0."""
+    """Raise InputError unless the text is spelled like a licence name of the hub, such as mit or cc-by-4.0."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", licence):
         raise InputError(f"--licence {licence!r}: give a name such as mit, cc-by-4.0, other or unknown")
 
 
-def card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence: str) -> str:
-    """The text of README.md: what the set is, how it was made, what it scores, how to load it."""
+def render_card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence: str) -> str:
+    """Return the text of README.md: the set, its provenance, its scores, and how to load it."""
     spec, made = synthetic.spec, synthetic.provenance
     size = next((name for limit, name in _SIZES if len(synthetic) < limit), "n>1M")
     method = made.method or "an unknown method"
@@ -88,6 +89,7 @@ def card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence:
 
 
 def _scores(accuracies: Mapping[str, Accuracies]) -> list[str]:
+    """Return the lines of the table of scores."""
     if not accuracies:
         return ["None were measured."]
     rows = [
@@ -99,13 +101,13 @@ def _scores(accuracies: Mapping[str, Accuracies]) -> list[str]:
     return [*head, "| network | accuracy % | n | training |", "|---|---|---|---|", *rows]
 
 
-def _percent(values: list[float]) -> str:
-    mean = f"{100 * statistics.fmean(values):.2f}"
-    return f"{mean} +- {100 * statistics.stdev(values):.2f}" if len(values) > 1 else mean
+def _percent(values: Sequence[float]) -> str:
+    """Return mean and deviation of accuracies in percent."""
+    return mean_std(100 * fmean(values), 100 * stdev(values) if len(values) > 1 else None, digits=2)
 
 
 def _quoted(text: str) -> str:
-    """A string for YAML, which reads JSON's; but it takes no two escapes for one character, and not all as they are."""
+    """Quote a string for YAML: JSON's strings, but no surrogate pairs, and fewer characters without an escape."""
     text = json.dumps(text, ensure_ascii=False)
     return re.sub(
         "[\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]",
@@ -115,10 +117,10 @@ def _quoted(text: str) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Any value as text that Markdown shows as it is, on one line and in one cell: no markup, links or HTML.
+    """Return a value as text that Markdown shows literally, on one line and in one cell: no markup, links or HTML.
 
-    Characters that are not drawn, such as controls and those that turn the direction of writing, become U+FFFD.
+    Invisible characters, such as controls and those that change the direction of writing, become U+FFFD.
     """
-    shown = "".join(" " if c.isspace() else "\ufffd" if unicodedata.category(c) in _UNDRAWN else c for c in str(value))
+    shown = "".join(" " if c.isspace() else "\ufffd" if unicodedata.category(c) in _UNSEEN else c for c in str(value))
     escaped = "".join(_ESCAPED.get(c, c) for c in " ".join(shown.split()))
     return _LINK.sub(lambda found: found[0].replace(":", "&#58;").replace(".", "&#46;"), escaped)

@@ -1,4 +1,4 @@
-"""What --overwrite may replace: what `export` or `import` has written, and nothing else."""
+"""Protect files at a destination: --overwrite replaces exports and imported runs, and nothing else."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -17,13 +17,13 @@ _EXPORTED = re.compile(
 )
 """The files of an exported directory."""
 _RUN_FILES = {RUN, FILE_NAME, SCORES, PROCESS, REPORT, *FILE_NAMES}
-"""The files of an imported run: those that `import` writes, and what `evaluate` and `show` add."""
+"""The files of an imported run: those of `import`, `evaluate` and `show`."""
 
 
-def check_file(dest: Path, is_ours: Callable[[Path], bool], read_from: Sequence[Path], *, overwrite: bool) -> None:
+def check_file(dest: Path, is_export: Callable[[Path], bool], read_from: Sequence[Path], *, overwrite: bool) -> None:
     """Raise InputError unless `dest` is free, or is to be overwritten and holds an export of the same format.
 
-    is_ours: whether a file is such an export. read_from: where the sets come from, which is never replaced.
+    `is_export` recognises such an export. `read_from`, the origin of the sets, is never replaced.
     """
     resolved(dest)
     if dest.is_dir():
@@ -34,8 +34,8 @@ def check_file(dest: Path, is_ours: Callable[[Path], bool], read_from: Sequence[
         raise InputError(f"{dest} exists: replace it by --overwrite, or name another")
     if not dest.is_file():
         raise InputError(f"{dest} is neither a file nor a directory: name another")
-    _spare(dest, read_from)
-    if not is_ours(dest):
+    _check_keeps_sources(dest, read_from)
+    if not is_export(dest):
         raise InputError(f"{dest} is no export of this format, and --overwrite replaces only these: name another file")
 
 
@@ -43,22 +43,22 @@ def check_exported(dest: Path, read_from: Sequence[Path], *, overwrite: bool) ->
     """Raise InputError unless the directory `dest` is free, or is to be overwritten and holds an export alone."""
     if not _in_use(dest, overwrite=overwrite):
         return
-    _spare(dest, read_from)
+    _check_keeps_sources(dest, read_from)
     if not (dest / MARKER).is_file():
         raise InputError(f"{dest} is no export, and --overwrite replaces only these: name another directory")
-    _only(dest, (_EXPORTED.fullmatch(file.relative_to(dest).as_posix()) is not None for file in _files(dest)))
+    _check_known(dest, (_EXPORTED.fullmatch(file.relative_to(dest).as_posix()) is not None for file in _files(dest)))
 
 
 def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
     """Raise InputError unless the directory `dest` is free, or is to be overwritten and holds imported runs alone.
 
-    path: what is to be imported, which is never replaced.
+    `path`, the origin of the sets, is never replaced.
     """
     if path.is_dir() and resolved(path) in resolved(dest).parents:
         raise InputError(f"{dest} lies inside {path}, which is to be imported: name a directory outside it")
     if not _in_use(dest, overwrite=overwrite):
         return
-    _spare(dest, [path])
+    _check_keeps_sources(dest, [path])
     runs = [dest] if (dest / RUN).exists() else sorted(child for child in dest.iterdir() if _is_experiment(child))
     if not runs:
         raise InputError(f"{dest} holds other files than imported runs, which --overwrite would delete: name another")
@@ -66,11 +66,11 @@ def check_imported(dest: Path, path: Path, *, overwrite: bool) -> None:
         record = RunDirectory(run).recorded() if (run / RUN).is_file() else {}
         if record.get("status") != IMPORTED:
             raise InputError(f"{run} was not imported, and --overwrite replaces only imported runs: name another")
-    _only(dest, (file.parent in runs and file.name in _RUN_FILES for file in _files(dest)))
+    _check_known(dest, (file.parent in runs and file.name in _RUN_FILES for file in _files(dest)))
 
 
 def _in_use(dest: Path, *, overwrite: bool) -> bool:
-    """Whether a directory has content that is to be overwritten. Raises InputError when it cannot be one to write."""
+    """Return whether a directory has content that is to be overwritten. Raises InputError unless it can be written."""
     here, place = Path.cwd(), resolved(dest)
     if place in (here, *here.parents):
         raise InputError(f"{dest} is the current directory or holds it: name a directory inside it, or go elsewhere")
@@ -83,20 +83,23 @@ def _in_use(dest: Path, *, overwrite: bool) -> bool:
     return True
 
 
-def _spare(dest: Path, read_from: Sequence[Path]) -> None:
+def _check_keeps_sources(dest: Path, read_from: Sequence[Path]) -> None:
+    """Raise InputError where replacing `dest` would delete a source."""
     for path in read_from:
         if resolved(dest) in (resolved(path), *resolved(path).parents):
             raise InputError(f"{dest} holds {path}, which is read and --overwrite would delete: name another")
 
 
 def _files(directory: Path) -> list[Path]:
+    """Return all files below a directory, links included, but for locks."""
     found = (path for path in directory.rglob("*") if not path.is_dir() or path.is_symlink())
     return sorted(path for path in found if path.name != LOCK)
 
 
-def _only(dest: Path, ours: Iterable[bool]) -> None:
-    for file, is_ours in zip(_files(dest), ours, strict=True):
-        if not is_ours:
+def _check_known(dest: Path, known: Iterable[bool]) -> None:
+    """Raise InputError for the first file in `dest` that this package has not written."""
+    for file, is_known in zip(_files(dest), known, strict=True):
+        if not is_known:
             raise InputError(f"{dest} holds other files, such as {file}, which --overwrite would delete: name another")
 
 

@@ -1,9 +1,8 @@
-"""Write synthetic sets in the formats that others read."""
+"""Write synthetic sets in the formats of other programs."""
 
-import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
 
 from ..evaluation.scores import Scores
 from ..synthetic.set import SyntheticSet, checked, read_header
@@ -12,14 +11,13 @@ from ..utils.errors import InputError, unknown
 from ..utils.files import header_text, parse_json, write_json
 from ..utils.locks import replacing
 from ..utils.paths import named
-from . import authors_pt, destination, hf_dataset, image_folder, npz
-from .accuracies import Accuracies, check_fractions, measured
+from . import destination
+from .accuracies import Accuracies, accuracies_from_scores, check_fractions
 from .card import check_licence
+from .local_paths import without_local_paths
 from .marker import MARKER, SEVERAL
-from .provenance import public
+from .registry import FORMATS, ExportItem, Format
 
-Format = Literal["folder", "npz", "hf", "pt"]
-FORMATS: tuple[Format, ...] = get_args(Format)
 _Known = Scores | Mapping[str, Accuracies]
 
 
@@ -35,117 +33,95 @@ def export(
 ) -> None:
     """Write `sets` to `dest`: a directory of PNG images (folder) or for `datasets` (hf), or a file (npz, pt).
 
-    sets: several, or one alone. pt holds all, as experiments in the authors' layout; in another format several become
-    exp0, exp1, ... in the directory `dest`. scores: of each set, or of the one, what `evaluate` returns, or network ->
-    accuracies, or None; for hf's card and for pt. licence: for hf's card.
-    overwrite: replace what an earlier export has written to `dest`, for a file one of this format; nothing else is
-    ever replaced. read_from: the files or directories that the sets come from, which are not replaced either.
-    What is written does not say where on this machine the real images are.
-    `dest` is either written whole or left as it was. Raises InputError when it exists, also when another process has
-    written it in the meantime, and for sets that cannot be, or that the format cannot hold; and Locked while another
-    process exports or imports to `dest`.
+    `dest` is written whole or left as it was. Exports do not disclose where the real images are on this machine.
+
+    Args:
+        sets: One set or several. pt holds all, as experiments in the authors' layout; in another format several become
+            exp0, exp1, ... in the directory `dest`.
+        to: "folder", "npz", "hf" or "pt".
+        dest: The file or directory to write.
+        scores: For each set, or for the one, the result of `evaluate`, or network -> accuracies (fractions), or None;
+            written into the card of hf and the file of pt.
+        licence: Licence in the card of hf.
+        overwrite: Replace an earlier export at `dest`, a file only by one of the same format; nothing else is ever
+            replaced.
+        read_from: The files or directories that the sets come from; they are not replaced either.
+
+    Raises:
+        InputError: `dest` exists, also when another process has written it in the meantime; or a set is invalid, or
+            the format cannot hold it.
+        Locked: Another process exports or imports to `dest`.
     """
     if to not in FORMATS:
         raise unknown("format", to, FORMATS)
+    chosen = FORMATS[to]
     sets = [sets] if isinstance(sets, SyntheticSet) else sets
     if not sets:
         raise InputError("there is no set to export")
     check_licence(licence)
     dest = named(dest)
-    known = _known(scores, len(sets))
-    sets = [_fit_to_leave(one) for one in sets]
-    single_file = to == "pt" or (to == "npz" and len(sets) == 1)
-    spared = [Path(path) for path in read_from]
-    is_ours = authors_pt.is_ours if to == "pt" else npz.is_ours
-
-    def check() -> None:
-        if single_file:
-            destination.check_file(dest, is_ours, spared, overwrite=overwrite)
-        else:
-            destination.check_exported(dest, spared, overwrite=overwrite)
-
-    if to == "pt":
-        _check_alike(sets)
+    accuracies = _accuracies(scores, len(sets))
+    sets = [_checked_for_export(one) for one in sets]
+    items = [ExportItem(one, values, licence) for one, values in zip(sets, accuracies, strict=True)]
+    if chosen.holds_several:
+        _check_same_data(sets)
     with replacing(dest):
-        if single_file:
-            with new_file(dest, check) as new:
-                authors_pt.write(sets, _joined(known), new) if to == "pt" else npz.write(sets[0], new)
-            return
-        with new_directory(dest, check) as new:
-            if len(sets) == 1:
-                _write_directory(sets[0], to, new, known[0], licence)
-            else:
-                _write_several(sets, to, new, known, licence)
+        _write(items, to, dest, [Path(path) for path in read_from], overwrite=overwrite)
 
 
-def _write_several(
-    sets: Sequence[SyntheticSet],
-    to: Format,
-    directory: Path,
-    accuracies: Sequence[Mapping[str, Accuracies]],
-    licence: str,
-) -> None:
-    for index, (synthetic, known) in enumerate(zip(sets, accuracies, strict=True)):
-        if to == "npz":
-            npz.write(synthetic, directory / f"exp{index}.npz")
+def _write(items: Sequence[ExportItem], to: Format, dest: Path, sources: Sequence[Path], *, overwrite: bool) -> None:
+    """Write `dest` whole, after a last check that it may be written."""
+    chosen = FORMATS[to]
+    if chosen.suffix and (chosen.holds_several or len(items) == 1):
+        check_file = partial(destination.check_file, dest, chosen.is_export, sources, overwrite=overwrite)
+        with new_file(dest, check_file) as new:
+            chosen.write(items, new)
+        return
+    with new_directory(dest, partial(destination.check_exported, dest, sources, overwrite=overwrite)) as new:
+        if len(items) == 1:
+            chosen.write(items, new)
         else:
-            (directory / f"exp{index}").mkdir()
-            _write_directory(synthetic, to, directory / f"exp{index}", known, licence)
-    write_json(directory / MARKER, {"layout": f"{SEVERAL}{to}", "sets": len(sets)})
+            _write_several(items, to, new)
 
 
-def _write_directory(
-    synthetic: SyntheticSet, to: Format, directory: Path, accuracies: Mapping[str, Accuracies], licence: str
-) -> None:
-    if to == "folder":
-        image_folder.write(synthetic, directory)
-    else:
-        hf_dataset.write(synthetic, directory, accuracies=accuracies, licence=licence)
+def _write_several(items: Sequence[ExportItem], to: Format, directory: Path) -> None:
+    """Fill `directory` with an export of each set."""
+    chosen = FORMATS[to]
+    for index, item in enumerate(items):
+        place = directory / f"exp{index}{chosen.suffix}"
+        if not chosen.suffix:
+            place.mkdir()
+        chosen.write([item], place)
+    write_json(directory / MARKER, {"layout": f"{SEVERAL}{to}", "sets": len(items)})
 
 
-def _known(scores: Sequence[_Known | None] | _Known | None, sets: int) -> list[Mapping[str, Accuracies]]:
-    """Network -> accuracies of each set."""
+def _accuracies(scores: Sequence[_Known | None] | _Known | None, sets: int) -> list[Mapping[str, Accuracies]]:
+    """Return network -> accuracies of each set. Raises InputError for values other than fractions."""
     if scores is None:
         return [{} for _ in range(sets)]
     listed = [scores] if isinstance(scores, Scores | Mapping) else scores
     if len(listed) != sets:
         raise InputError(f"there are {len(listed)} scores for {sets} sets: give None for a set without")
-    known = [measured(one) if isinstance(one, Scores) else one or {} for one in listed]
-    for one in known:
+    found = [accuracies_from_scores(one) if isinstance(one, Scores) else one or {} for one in listed]
+    for one in found:
         for arch, accuracies in one.items():
             check_fractions(accuracies.values, f"the scores of {arch}")
-    return known
+    return found
 
 
-def _fit_to_leave(synthetic: SyntheticSet) -> SyntheticSet:
-    """The set on the CPU, checked as a reader will check it, without what concerns this machine alone."""
+def _checked_for_export(synthetic: SyntheticSet) -> SyntheticSet:
+    """Return the set on the CPU, checked as readers will check it, without local paths."""
     try:
         header = parse_json(header_text(synthetic.header()))
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"what is recorded of the set is no JSON ({error}): it cannot be written") from None
+        raise InputError(f"the provenance of the set is no JSON ({error}): it cannot be written") from None
     spec, provenance = read_header(header)
     images, labels = (tensor.detach().cpu().contiguous() for tensor in (synthetic.images, synthetic.labels))
-    return checked(images, labels, spec, public(provenance))
+    return checked(images, labels, spec, without_local_paths(provenance))
 
 
-def _joined(scores: Sequence[Mapping[str, Accuracies]]) -> dict[str, list[float]]:
-    """Network -> accuracies of one set after another: readers divide them evenly, so that each must have as many."""
-    joined = {}
-    for arch in dict.fromkeys(arch for one in scores for arch in one):
-        values = [one[arch].values if arch in one else [] for one in scores]
-        counts = [len(part) for part in values]
-        if len(set(counts)) == 1:
-            joined[arch] = [value for part in values for value in part]
-        else:
-            warnings.warn(
-                f"the sets have {', '.join(map(str, counts))} accuracies of {arch}: they are left out, as the file "
-                "cannot say which is whose",
-                stacklevel=3,
-            )
-    return joined
-
-
-def _check_alike(sets: Sequence[SyntheticSet]) -> None:
+def _check_same_data(sets: Sequence[SyntheticSet]) -> None:
+    """Raise InputError unless all sets stand for the same data."""
     for one in sets:
         if one.spec != sets[0].spec:
             raise InputError(

@@ -1,4 +1,4 @@
-"""A directory that `datasets.load_dataset` reads: a Parquet file and a card."""
+"""Export a directory that `datasets.load_dataset` reads: a Parquet file and a card."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,29 +11,29 @@ import torch
 from torch import Tensor
 
 from ..data.spec import Spec
-from ..pictures import to_png
+from ..pictures import from_png, to_png
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
 from ..utils.errors import DamagedFile, InputError, naming, reason
 from ..utils.files import checksum, header_text, parse_json, write_json
 from ..utils.limits import affordable
 from .accuracies import Accuracies
-from .card import card
+from .card import render_card
 from .marker import MARKER, read_marker
-from .png import from_png
+from .read_result import ReadResult
 
 _FILE = "data/train-00000-of-00001.parquet"
 _ROWS = 16
-"""Images read at a time: a small file may unpack to much, and only what fits is kept."""
+"""Images read at a time: a small file may unpack to many, and only those that fit are stored."""
 _SCANNED = 1024
-"""Values looked at, at a time, before any is kept. What Arrow finds wrong with the description of a column is an error
-here; later, where it is asked for that description alone, it would end the process."""
-_PAGE = 2**24
+"""Values scanned at a time before any is stored. Here Arrow reports a malformed description of a column as an error;
+later the description alone would end the process."""
+_OVERHEAD = 2**24
 """Bytes that a table may have besides its images."""
 
 
 def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, Accuracies], licence: str) -> None:
-    """Fill `directory` with data/train-*.parquet (image, label, pixels), the card README.md and the header."""
+    """Fill `directory` with data/train-*.parquet (image, label, pixels), the card README.md and the marker."""
     pa, parquet = _arrow()
     spec = synthetic.spec
     names = [f"{index:06}.png" for index in range(len(synthetic))]
@@ -56,7 +56,7 @@ def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, 
     (directory / _FILE).parent.mkdir()
     with (directory / _FILE).open("xb") as file:  # Arrow takes no name that is not UTF-8
         parquet.write_table(table, file, write_page_checksum=True)
-    (directory / "README.md").write_text(card(synthetic, accuracies, licence), encoding="utf-8")
+    (directory / "README.md").write_text(render_card(synthetic, accuracies, licence), encoding="utf-8")
     header = synthetic.header()
     tensors = {"images": synthetic.images.cpu(), "labels": synthetic.labels.cpu()}
     digest = checksum(header_text(header), tensors)
@@ -64,28 +64,28 @@ def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, 
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Names that `datasets` takes, all different: of those that are alike each has its label behind it."""
+    """Return names that `datasets` accepts, all different: the label is appended to equal ones."""
     numbered = [f"{name} ({label})" for label, name in enumerate(names)]
     unique = [name if names.count(name) == 1 else other for name, other in zip(names, numbered, strict=True)]
     return unique if len(set(unique)) == len(unique) else numbered
 
 
 def _lists(feature: Mapping[str, Any]) -> dict[str, Any]:
-    """The feature of lists, spelled as every version of `datasets` since 3 reads it."""
+    """Return the feature of lists, spelled as every version of `datasets` since 3 reads it."""
     return {"_type": "Sequence", "feature": feature}
 
 
-def is_hub(path: Path) -> bool:
-    """Whether a directory is laid out as `write` leaves it."""
+def is_hf_dataset(path: Path) -> bool:
+    """Return whether a directory holds Parquet files as `write` writes them."""
     return any(path.glob("data/*.parquet"))
 
 
-def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]:
-    """The training split in data/, and the files it was read from.
+def read(path: Path, spec: Spec | None) -> ReadResult:
+    """Read the training split in data/.
 
-    With a header of ours the images are those of the column `pixels`, bit for bit; else the PNG images of the column
-    `image`, and `spec` says what the data are. Where the file names its classes, its labels become those of the classes
-    of the same name. Raises InputError for anything that does not fit.
+    An export of this package is read from the column `pixels`, bit for bit; other datasets from the PNG images of the
+    column `image`, and `spec` describes the data. Where a file names its classes, its labels become those of the
+    classes of the same name. Raises InputError for anything that does not fit.
     """
     record = read_marker(path)
     provenance = Provenance()
@@ -93,7 +93,7 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
         with naming(path / MARKER):
             spec, provenance = read_header(record.get("header"))
     if spec is None:
-        raise InputError(f"{path} has no {MARKER} that says what its images are: name the data by --data")
+        raise InputError(f"{path} has no {MARKER} to describe its images: name the data by --data")
     files = sorted(path.glob("data/train*.parquet"))
     if not files:
         raise InputError(f"{path} has no data/train*.parquet")
@@ -104,7 +104,7 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
     named = [part.names for part in parts]
     if any(named) and not all(named):
         file = files[named.index(False)]
-        raise InputError(f"{file} only numbers its classes, and other files name them: say in it which they are")
+        raise InputError(f"{file} only numbers its classes, and other files name them: name them in all or in none")
     images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
     if record is not None:
         digest = checksum(header_text(record["header"]), {"images": images, "labels": labels})
@@ -112,17 +112,17 @@ def read(path: Path, spec: Spec | None) -> tuple[list[SyntheticSet], list[Path]]
             raise DamagedFile(f"{path} is damaged or was changed: its content does not match its checksum")
         files.append(path / MARKER)
     with naming(path):
-        return [checked(images, labels, spec, provenance)], files
+        return ReadResult([checked(images, labels, spec, provenance)], files)
 
 
 class _Part(NamedTuple):
-    """What one Parquet file holds."""
+    """The content of one Parquet file."""
 
     images: Tensor
     """Normalised, (n, C, H, W)."""
     labels: Tensor
     names: bool
-    """Whether the file names its classes."""
+    """The file names its classes."""
 
 
 def _read_file(file: Path, spec: Spec, *, exact: bool) -> _Part:
@@ -133,19 +133,19 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> _Part:
     parts = []
     with naming(file):
         try:
-            with file.open("rb") as own, parquet.ParquetFile(own, page_checksum_verification=True) as opened:
+            with file.open("rb") as binary, parquet.ParquetFile(binary, page_checksum_verification=True) as opened:
                 columns = opened.schema_arrow.names
                 affordable(opened.metadata.num_rows * c * h * w * 4, "its images", held=file.stat().st_size)
                 if not {column, "label"} <= set(columns):
                     raise InputError(f"it has the columns {', '.join(columns)}; needed are {column} and label")
                 opened.scan_contents(batch_size=_SCANNED)
                 _check_size(opened.metadata, column, spec)
-                names = None if exact else _names(opened.schema_arrow.metadata)
-                places = None if names is None else _places(names, spec)
+                names = None if exact else _class_names(opened.schema_arrow.metadata)
+                mapping = None if names is None else _label_mapping(names, spec)
                 for batch in opened.iter_batches(_ROWS, columns=[column, "label"]):
                     labels = _labels(pa, batch.column("label"))
-                    labels = labels if places is None else _moved(labels, places)
-                    images = (_exact if exact else _pictures)(pa, batch.column(column), spec)
+                    labels = labels if mapping is None else _map_labels(labels, mapping)
+                    images = (_exact_pixels if exact else _decode_pictures)(pa, batch.column(column), spec)
                     parts.append((images, labels))
         except (InputError, FileNotFoundError, PermissionError):
             raise
@@ -158,16 +158,13 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> _Part:
 
 
 def _check_size(metadata: Any, column: str, spec: Spec) -> None:
-    """Refuse a table whose rows unpack to far more than an image: by encoding, few bytes may stand for any number.
-
-    Raises InputError.
-    """
+    """Raise DamagedFile for a table whose rows unpack to far more than an image: few bytes may encode many values."""
     numbers = torch.Size(spec.shape).numel()
     for group in (metadata.row_group(index) for index in range(metadata.num_row_groups)):
         for chunk in (group.column(index) for index in range(group.num_columns)):
             values, size, rows = chunk.num_values, chunk.total_uncompressed_size, group.num_rows
-            own = chunk.path_in_schema.split(".")[0] == column
-            if own and (values > rows * numbers or size > 8 * rows * numbers + _PAGE):
+            is_image = chunk.path_in_schema.split(".")[0] == column
+            if is_image and (values > rows * numbers or size > 8 * rows * numbers + _OVERHEAD):
                 raise DamagedFile(
                     f"its column {column!r} holds {values:,} values in {size:,} bytes for {rows:,} images of shape "
                     f"{spec.shape}"
@@ -175,21 +172,22 @@ def _check_size(metadata: Any, column: str, spec: Spec) -> None:
 
 
 def _labels(pa: ModuleType, column: Any) -> Tensor:
+    """Return a column of integers as int64 (N,)."""
     if not pa.types.is_integer(column.type) or column.null_count:
         raise InputError(f"labels are {column.type} with {column.null_count} missing, expected integers")
     return torch.from_numpy(column.to_numpy().astype(np.int64))
 
 
-def _names(metadata: Mapping[bytes, bytes] | None) -> Any:
-    """What a file says its classes are called, in the order of its labels; None where it does not."""
+def _class_names(metadata: Mapping[bytes, bytes] | None) -> Any:
+    """Return the class names in a file, in the order of its labels; None where it has none."""
     value: Any = parse_json((metadata or {}).get(b"huggingface", b"null"))
     for key in ("info", "features", "label", "names"):
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
-def _places(names: Any, spec: Spec) -> Tensor | None:
-    """The label of each class of a file by the order of its own, int64 (K,); None where that is the same.
+def _label_mapping(names: Any, spec: Spec) -> Tensor | None:
+    """Return the label of each class of a file, int64 (K,); None where it has the order of `spec`.
 
     Raises InputError when the names are not those of `spec`.
     """
@@ -197,25 +195,26 @@ def _places(names: Any, spec: Spec) -> Tensor | None:
         return None
     if not isinstance(names, list) or sorted(map(str, names)) != sorted(spec.class_names):
         raise InputError(
-            f"its classes are not those of {spec.name}: {_some(names)} there, {_some(spec.class_names)} here"
+            f"its classes are not those of {spec.name}: {_first_ten(names)} there, {_first_ten(spec.class_names)} here"
         )
     if len(set(names)) < len(names):
         raise InputError(f"two classes of {spec.name} have the same name, and the file has them in another order")
     return torch.tensor([spec.class_names.index(name) for name in names])
 
 
-def _moved(labels: Tensor, places: Tensor) -> Tensor:
-    if int(labels.min()) < 0 or int(labels.max()) >= len(places):
-        raise InputError(f"labels go from {int(labels.min())} to {int(labels.max())} for {len(places)} classes")
-    return places[labels]
+def _map_labels(labels: Tensor, mapping: Tensor) -> Tensor:
+    """Return labels in the order of the Spec. Raises InputError for labels out of range."""
+    if int(labels.min()) < 0 or int(labels.max()) >= len(mapping):
+        raise InputError(f"labels go from {int(labels.min())} to {int(labels.max())} for {len(mapping)} classes")
+    return mapping[labels]
 
 
-def _some(names: Any) -> str:
+def _first_ten(names: Any) -> str:
     return ", ".join(map(str, names[:10])) if isinstance(names, list | tuple) else str(names)[:60]
 
 
-def _exact(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
-    """The tensor (N, C, H, W) in a column of nested lists."""
+def _exact_pixels(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
+    """Return a column of nested lists as (N, C, H, W)."""
     rows, values = len(column), column
     for _ in spec.shape:
         values = values.flatten()
@@ -226,8 +225,8 @@ def _exact(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
     return torch.from_numpy(values.to_numpy(zero_copy_only=False).copy()).reshape(rows, *spec.shape)
 
 
-def _pictures(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
-    """The tensor (N, C, H, W) of a column of PNG images, which the hub stores as {bytes, path}."""
+def _decode_pictures(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
+    """Return a column of PNG images, which the hub stores as {bytes, path}, as normalised (N, C, H, W)."""
     if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
         raise InputError(f"images are {column.type}, expected the bytes of pictures")
     pixels = []
@@ -239,7 +238,7 @@ def _pictures(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
 
 
 def _nested(pa: ModuleType, images: Tensor) -> Any:
-    """(N, C, H, W) as a column of lists of lists of lists."""
+    """Return (N, C, H, W) as a column of lists of lists of lists."""
     values = pa.array(images.cpu().contiguous().numpy().reshape(-1), pa.float32())
     count = len(values)
     for length in reversed(images.shape[1:]):
@@ -249,7 +248,7 @@ def _nested(pa: ModuleType, images: Tensor) -> Any:
 
 
 def _arrow() -> tuple[ModuleType, ModuleType]:
-    """pyarrow and its reader of Parquet, which take a while to import."""
+    """Import pyarrow and its Parquet reader, which take a while to load."""
     try:
         import pyarrow
         import pyarrow.parquet

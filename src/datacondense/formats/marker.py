@@ -1,20 +1,14 @@
-"""The header of an exported directory."""
+"""The marker of an exported directory: datacondense.json."""
 
 from pathlib import Path
 from typing import Any
 
 from ..utils.files import read_json
-from ..utils.schema import (
-    Count,
-    Fields,
-    Line,
-    Name,
-    check,
-)
+from ..utils.schema import Count, Fields, Line, Name, check
 
 
-class Marker(Fields, kw_only=True):
-    """datacondense.json of an export. header: as in `Header`, which is checked beside it."""
+class MarkerFields(Fields, kw_only=True):
+    """datacondense.json of an export. Its `header` is checked as that of a set."""
 
     layout: Line = ""
     sets: Count | None = None
@@ -23,16 +17,21 @@ class Marker(Fields, kw_only=True):
 
 
 MARKER = "datacondense.json"
-"""Its name. ImageFolder readers pass over files in the root."""
+"""Name of the file. ImageFolder readers skip files in the root."""
 SEVERAL = "several "
-"""How the layout begins that the header of a directory of several exports has; their format follows."""
+"""Start of the layout of a directory of several exports; their format follows."""
+
+
+def has_marker(path: Path) -> bool:
+    """Return whether a directory is an export."""
+    return (path / MARKER).is_file()
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
-    """What the header of an exported directory says; None where there is none. Raises DamagedFile when damaged."""
+    """Return the marker of an exported directory; None where there is none. Raises DamagedFile when damaged."""
     marker = path / MARKER
     if not marker.is_file():
         return None
     record = read_json(marker)
-    check(record, Marker, f"{marker} is damaged")
+    check(record, MarkerFields, f"{marker} is damaged")
     return record

@@ -1,4 +1,4 @@
-"""One .npz file of NumPy arrays."""
+"""Export one set as an .npz file of NumPy arrays."""
 
 import io
 import zipfile
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.readers.npy import declared
+from ..data.readers.npy import array_header
 from ..data.spec import Spec
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
@@ -18,8 +18,10 @@ from ..utils.atomic import write_bytes
 from ..utils.errors import DamagedFile, InputError, naming, reason
 from ..utils.files import checksum, header_text, parse_json
 from ..utils.limits import affordable
-from .contents import in_shape
-from .pixels import Reading, Taken, normalised
+from .arrays import standard_shapes
+from .pixel_normalisation import normalise_pixels
+from .pixel_scale import PixelOptions
+from .read_result import ReadResult
 
 _NEEDED = ("images", "labels", "header", "sha256")
 
@@ -44,44 +46,44 @@ def write(synthetic: SyntheticSet, path: Path) -> None:
 
 
 def is_npz(path: Path) -> bool:
-    """Whether a file looks like one of NumPy's archives, by what is in it, or by its name where that does not tell."""
+    """Return whether a file is a NumPy archive, by its members, or by its name where these do not decide."""
     names = _members(path)
     if any(name.split("/")[-1] == "data.pkl" for name in names):  # of torch.save
         return False
     return "images.npy" in names or path.suffix.lower() == ".npz"
 
 
-def is_ours(path: Path) -> bool:
-    """Whether `write` wrote a file."""
+def is_export(path: Path) -> bool:
+    """Return whether `write` wrote a file."""
     return {"header.npy", "sha256.npy"} <= _members(path)
 
 
 def _members(path: Path) -> set[str]:
+    """Return the names of the members of an archive; none where it is not one."""
     try:
         with zipfile.ZipFile(path) as archive:
             return set(archive.namelist())
-    except Exception:  # zipfile raises errors of many types on wrong bytes; others read the file then, and say so
+    except Exception:  # zipfile raises errors of many types on wrong bytes; the reader of the file reports them
         return set()
 
 
-def read(path: Path, spec: Spec | None, reading: Reading) -> tuple[list[SyntheticSet], list[Path], Taken | None]:
-    """The set in a file that `write` wrote, or in one with the arrays `images` and `labels` alone.
+def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
+    """Read the set in a file of `write`, or in one with the arrays `images` and `labels` alone.
 
-    With it come the files it was read from, and what the pixels of a file of others were taken for. Nothing pickled is
-    read, nothing outside the file is touched, and no more is allocated than the file can hold.
-    spec, reading: what the data and the pixels of others are. Raises InputError for a file that is damaged, does not
-    match its checksum, or is no set.
+    Nothing pickled is read, nothing outside the file is touched, and no more is allocated than the file can hold.
+    `spec` and `options` describe the data and the pixels of files that do not do it themselves. Raises InputError for
+    a file that is damaged, does not match its checksum, or is no set.
     """
-    ours = bool(_members(path) & {"header.npy", "sha256.npy"})
-    arrays = _arrays(path, _NEEDED if ours else _NEEDED[:2])
+    exported = bool(_members(path) & {"header.npy", "sha256.npy"})
+    arrays = _arrays(path, _NEEDED if exported else _NEEDED[:2])
     with naming(path):
-        if not ours:
+        if not exported:
             if spec is None:
-                raise InputError("it does not say what its images are: name the data by --data")
-            images, labels = in_shape(arrays["images"], arrays["labels"], spec)
-            images, taken = normalised(images, spec, reading, authors=None)
-            return [checked(images, labels, spec, Provenance())], [path], taken
-        reading.refuse("it")
+                raise InputError("it does not describe its images: name the data by --data")
+            images, labels = standard_shapes(arrays["images"], arrays["labels"], spec)
+            images, scale = normalise_pixels(images, spec, options, never_whitened=None)
+            return ReadResult([checked(images, labels, spec, Provenance())], [path], scale)
+        options.reject_scale("it")
         text, digest = (_text(arrays, name) for name in ("header", "sha256"))
         try:
             header = parse_json(text)
@@ -91,11 +93,11 @@ def read(path: Path, spec: Spec | None, reading: Reading) -> tuple[list[Syntheti
         images, labels = _tensor(arrays, "images", np.float32), _tensor(arrays, "labels", np.int64)
         if checksum(text, {"images": images, "labels": labels}) != digest:
             raise DamagedFile("it is damaged: its content does not match its checksum")
-        return [checked(images, labels, spec, provenance)], [path], None
+        return ReadResult([checked(images, labels, spec, provenance)], [path])
 
 
 def _arrays(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
-    """The needed arrays of an archive, each checked before it is unpacked."""
+    """Return the needed arrays of an archive, each checked before it is unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -105,13 +107,14 @@ def _arrays(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
                 found = {member.filename for member in members}
                 if len(found) < len(members):
                     raise InputError("two of its arrays have the same name")
-                lacking = [name for name in needed if f"{name}.npy" not in found]
-                if lacking:
+                missing = [name for name in needed if f"{name}.npy" not in found]
+                if missing:
                     raise InputError(
-                        f"it has no array {lacking[0]!r}: only what `datacondense export --to npz` writes is read, "
+                        f"it has no array {missing[0]!r}: only what `datacondense export --to npz` writes is read, "
                         "and an archive of the arrays images and labels"
                     )
-                affordable(sum(declared(archive, name).size for name in needed), "its arrays", held=path.stat().st_size)
+                size = sum(array_header(archive, name).size for name in needed)
+                affordable(size, "its arrays", held=path.stat().st_size)
                 read = (io.BytesIO(archive.read(f"{name}.npy")) for name in needed)
                 return {
                     name: np.lib.format.read_array(data, allow_pickle=False)
@@ -124,11 +127,13 @@ def _arrays(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def _check_name(name: str) -> None:
+    """Raise InputError for a member whose path leaves the archive."""
     if len(PurePosixPath(name).parts) != 1 or "\\" in name or ":" in name or name in (".", ".."):
         raise InputError(f"it has a member {name!r}, a path that leaves the archive: it was not written by NumPy")
 
 
 def _tensor(arrays: dict[str, np.ndarray], name: str, dtype: type[np.generic]) -> Tensor:
+    """Return an array as a tensor. Raises InputError for another dtype."""
     array = arrays[name]
     if array.dtype != np.dtype(dtype):
         raise InputError(f"array {name!r} has dtype {array.dtype}, expected {np.dtype(dtype)}")
@@ -136,6 +141,7 @@ def _tensor(arrays: dict[str, np.ndarray], name: str, dtype: type[np.generic]) -
 
 
 def _text(arrays: dict[str, np.ndarray], name: str) -> str:
+    """Return the string in an array. Raises InputError for anything else."""
     array = arrays[name]
     if array.dtype.kind != "U" or array.ndim:
         raise InputError(f"array {name!r} has dtype {array.dtype} and shape {array.shape}, expected one string")

@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Distances between two gradients of one network, for gradient matching (Zhao, Mopuri & Bilen 2021).
 
 A gradient is a mapping of weight name -> (K, *shape), one for each of K classes; a distance is summed over classes.
@@ -9,17 +10,17 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Distance = Literal["ours", "mse", "cos"]
+Distance = Literal["layerwise", "ours", "mse", "cos"]
 Gradients = Mapping[str, Tensor]
 
 _EPSILON = 1e-6
 
 
 def layerwise(one: Gradients, other: Gradients) -> Tensor:
-    """Sum over weights and their output units of 1 - <a, b> / (|a| |b| + 1e-6): the papers' own, "ours".
+    """Return the sum over weights and their output units of 1 - <a, b> / (|a| |b| + 1e-6), the papers' distance.
 
     A row is all that enters one output unit: (out, in, h, w) -> (out, in*h*w). Weights of one dimension (biases, the
-    scale of a norm) do not count.
+    scale of a norm) are left out.
     """
     weights = [name for name, gradient in one.items() if gradient.dim() > 2]
     rows = [_angle(one[name].flatten(2), other[name].flatten(2)) for name in weights]  # each (K, out)
@@ -27,28 +28,29 @@ def layerwise(one: Gradients, other: Gradients) -> Tensor:
 
 
 def squares(one: Gradients, other: Gradients) -> Tensor:
-    """Sum of squared differences of all weights, "mse"."""
+    """Return the sum of squared differences of all weights."""
     return (_joined(one) - _joined(other)).square().sum()
 
 
 def angle(one: Gradients, other: Gradients) -> Tensor:
-    """1 - cosine of all weights joined to one vector for each class, "cos"."""
+    """Return 1 - cosine of all weights joined to one vector for each class."""
     return _angle(_joined(one), _joined(other)).sum()
 
 
 DISTANCES: dict[Distance, Callable[[Gradients, Gradients], Tensor]] = {
-    "ours": layerwise,
+    "layerwise": layerwise,
+    "ours": layerwise,  # its name in the papers' code
     "mse": squares,
     "cos": angle,
 }
 
 
 def _joined(gradients: Gradients) -> Tensor:
-    """All weights of each class as one vector, (K, P)."""
+    """Return all weights of each class as one vector, (K, P)."""
     return torch.cat([gradient.flatten(1) for gradient in gradients.values()], 1)
 
 
 def _angle(one: Tensor, other: Tensor) -> Tensor:
-    """1 - cosine along the last dimension."""
+    """Return 1 - cosine along the last dimension."""
     lengths = one.norm(dim=-1) * other.norm(dim=-1)
     return 1 - (one * other).sum(-1) / (lengths + _EPSILON)

@@ -5,26 +5,30 @@ from typing import final
 
 from torch import Tensor
 
-from ..engine.execution import Load
+from ..engine.execution import Workload
 from ..synthetic.parameters import Synthetic
 from ..utils.streams import Streams
-from .base import Matching, Problem, Updates
+from .losses import Updates
+from .matching import Matching
+from .problem import Problem
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class DistributionMatching(Matching):
-    """Match class-mean embeddings under fresh random networks.
+    """Match class-mean embeddings under fresh random networks (DM).
 
     loss = sum_k | mean psi(A(T_k)) - mean psi(A(S_k)) |^2, psi a network without its last layer, drawn anew in every
     iteration, A one augmentation draw per class (Zhao & Bilen, WACV 2023, eq. 4). Networks with BatchNorm embed all
     classes in one forward.
     """
 
-    def load(self, ipc: int) -> Load:
-        return Load(passes=self.batch_real + 3 * ipc, real=self.batch_real, synthetic=ipc)
+    def workload(self, ipc: int) -> Workload:
+        """Return the workload of one forward of real, and one forward and backward of synthetic images."""
+        return Workload(passes=self.batch_real + 3 * ipc, real=self.batch_real, synthetic=ipc)
 
     def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+        """Yield the squared distances of the class means, one term for each group of classes."""
         network = problem.fresh_network(streams("network"))
         view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
         index = problem.real.draw(self.batch_real, streams("real"))  # (K, B)

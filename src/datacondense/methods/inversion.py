@@ -1,8 +1,9 @@
-"""Latents from which a generator makes images like given real ones."""
+# pyright: reportUnknownMemberType=false
+"""Inversion of real images to latents of a generator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -14,26 +15,26 @@ from ..training.generators import TrainedGenerator
 from ..utils.streams import Streams
 
 INVERTED_AT_ONCE = 256
-"""Images that are inverted together."""
+"""Images that are inverted at a time."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class InversionRecipe:
-    """Adam on each z, down to a hundredth of its rate on a line."""
+    """How latents are found: by Adam, whose learning rate falls linearly to a hundredth."""
 
     steps: int
     lr: float
     pixels: float
-    """What a pixel's mean squared error counts against that of an embedding."""
+    """Weight of the mean squared error of pixels beside that of embeddings."""
 
 
 @final
 class Inversion:
-    """Inverts the real images at `index` (N,), some of them in each step.
+    """Invert the real images at `index` (N,), 256 of them in each step.
 
     For each image x: the z that minimises |psi(G(z)) - psi(x)|^2 / D + pixels |G(z) - x|^2 / (C H W), psi a trained
-    network without its last layer. z begins where the encoder says, if there is one, and at random otherwise.
+    network without its last layer. z starts from the encoder's mean, if there is an encoder, and at random otherwise.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Inversion:
         engine: Engine,
     ) -> None:
         self.real = real
-        self.parts = index.split(INVERTED_AT_ONCE)
+        self.parts = torch.split(index, INVERTED_AT_ONCE)
         self.trained = trained
         self.network = network
         self.recipe = recipe
@@ -64,20 +65,20 @@ class Inversion:
                 z, _ = self.trained.encoder(images, labels)
         z.requires_grad_()
         adam = torch.optim.Adam([z], lr=self.recipe.lr)
-        wanted = self.engine.embed(self.network, images)
+        target = self.engine.embed(self.network, images)
         for step in range(self.recipe.steps):
             for group in adam.param_groups:
                 group["lr"] = self.recipe.lr * (1 - 0.99 * step / self.recipe.steps)
             made = self.trained.generator(z, labels)
-            found = self.engine.embed(self.network, made, differentiable=True)
-            of_pixels = (made - images).square().flatten(1).mean(1)
-            loss = ((found - wanted).square().mean(1) + self.recipe.pixels * of_pixels).sum()
+            embedding = self.engine.embed(self.network, made, differentiable=True)
+            pixel_error = (made - images).square().flatten(1).mean(1)
+            loss = ((embedding - target).square().mean(1) + self.recipe.pixels * pixel_error).sum()
             adam.zero_grad()
             loss.backward()
             adam.step()
         self.z[first : first + len(images)] = z.detach()
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Tensor]:
         return {"z": self.z}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Methods of others: from installed packages, and from a file."""
+"""Methods from installed packages and from files."""
 
 import hashlib
 import importlib.util
@@ -10,28 +10,34 @@ from dataclasses import is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ..utils.errors import InputError, reason
 from ..utils.paths import regular
 from .base import Method
-
-GROUP = "datacondense.methods"
-"""The group of entry points, name = "package.module:Class", under which a package announces its methods."""
-
+from .registry import GROUP
 
 _origins: dict[type[Method], dict[str, str]] = {}
 
 
 def origin(cls: type[Method]) -> dict[str, str] | None:
-    """Where a method of others came from: file and sha256, or package and version; None for our own."""
+    """Return the source of a plugin's method: file and sha256, or package and version; None for a method of ours."""
     return _origins.get(cls)
 
 
 def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> list[str]:
-    """Run a Python file and add the methods defined in it to `methods`; their names.
+    """Run a Python file and add the methods defined in it to `methods`.
 
-    A class `NearestMean` is named nearest-mean. Raises InputError for a file that cannot be run, that defines no
-    method, or one whose name is taken or that is no frozen dataclass.
+    Args:
+        path: The file.
+        methods: The registry. A class `NearestMean` is added as nearest-mean.
+
+    Returns:
+        The names of the methods that were added.
+
+    Raises:
+        InputError: the file cannot be run or defines no method, or a method has a name that exists already or is no
+            frozen dataclass.
     """
     try:
         path = regular(path)
@@ -43,7 +49,7 @@ def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> l
     if spec is None or spec.loader is None:
         raise InputError(f"--plugin {path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
-    whence = {"file": str(path.absolute()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    source = {"file": str(path.absolute()), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
     sys.modules[module.__name__] = module  # dataclasses look their own module up
     try:
         spec.loader.exec_module(module)
@@ -52,45 +58,43 @@ def load_file(path: str | Path, methods: MutableMapping[str, type[Method]]) -> l
     found = _defined(module)
     if not found:
         raise InputError(f"--plugin {path}: {_lacking(module)}")
-    names = []
+    names: list[str] = []
     for cls in found:
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
-        _add(name, cls, methods, f"--plugin {path}", whence)
+        _add(name, cls, methods, f"--plugin {path}", source)
         names.append(name)
     return names
 
 
 def load_installed(methods: MutableMapping[str, type[Method]]) -> list[str]:
-    """Add the methods that installed packages announce; a message for each that cannot be had."""
-    messages = []
+    """Add the methods that installed packages register; return a message for each that cannot be loaded."""
+    messages: list[str] = []
     for entry in entry_points(group=GROUP):
         if entry.name in methods:
             continue
         try:
-            whence = {"package": entry.dist.name, "version": entry.dist.version} if entry.dist else {}
-            _add(entry.name, entry.load(), methods, f"the package of {entry.value}", whence)
-        except Exception as error:  # of a package that is not ours: the others are not to suffer from it
+            source = {"package": entry.dist.name, "version": entry.dist.version} if entry.dist else {}
+            _add(entry.name, entry.load(), methods, f"the package of {entry.value}", source)
+        except Exception as error:  # whatever another package raises, the other methods stay available
             messages.append(f"method {entry.name!r} ({entry.value}) cannot be loaded: {reason(error)}")
     return messages
 
 
 def _defined(module: ModuleType) -> list[type[Method]]:
-    """The classes of methods that a module defines itself, and that can be used as they are."""
+    """Return the concrete methods that a module defines itself."""
     classes = [cls for _, cls in inspect.getmembers(module, inspect.isclass) if cls.__module__ == module.__name__]
     return [cls for cls in classes if issubclass(cls, Method) and not inspect.isabstract(cls)]
 
 
 def _lacking(module: ModuleType) -> str:
-    """Why a module defines no method."""
+    """Return a message on why a module defines no method."""
     for name, cls in inspect.getmembers(module, inspect.isclass):
         if cls.__module__ == module.__name__ and issubclass(cls, Method):
             return f"class {name} lacks {' and '.join(sorted(cls.__abstractmethods__))}"
     return "it defines no method, which is a class derived from datacondense.Method"
 
 
-def _add(
-    name: str, cls: type[Method], methods: MutableMapping[str, type[Method]], where: str, whence: dict[str, str]
-) -> None:
+def _add(name: str, cls: Any, methods: MutableMapping[str, type[Method]], where: str, source: dict[str, str]) -> None:
     if not (inspect.isclass(cls) and issubclass(cls, Method)):
         raise InputError(f"{where}: {name} is no class derived from datacondense.Method")
     if "__dataclass_params__" not in vars(cls) or not is_dataclass(cls):
@@ -98,4 +102,4 @@ def _add(
     if name in methods:
         raise InputError(f"{where}: there is a method {name} already, name the class otherwise")
     methods[name] = cls
-    _origins[cls] = whence
+    _origins[cls] = source

@@ -1,4 +1,4 @@
-"""What every network offers: an embedding, a linear head, and a reset in place."""
+"""The interface of a network: an embedding, a linear head, and a reset in place."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,15 +19,26 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def embed(self, images: Tensor) -> Tensor:
-        """Normalised images (N, C, H, W) -> embeddings (N, D), the input of the last layer."""
+        """Return the input of the last layer, (N, D), for normalised images (N, C, H, W)."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images (N, C, H, W) -> logits (N, K)."""
+        """Return logits (N, K) for normalised images (N, C, H, W)."""
         return self.head(self.embed(images))
+
+    def fused_embed(self, images: Tensor) -> Tensor:
+        """Return what `embed` returns, to rounding, where nothing is differentiated in the images or twice.
+
+        A network overrides this where such a pass can be computed faster.
+        """
+        return self.embed(images)
+
+    def fused_forward(self, images: Tensor) -> Tensor:
+        """Return the logits of `fused_embed`, (N, K), under the same condition."""
+        return self.head(self.fused_embed(images))
 
     @property
     def batch_statistics(self) -> bool:
-        """Whether, in training mode, an image's embedding depends on the other images of its batch."""
+        """True where, in training mode, an image's embedding depends on the other images of its batch."""
         return any(isinstance(module, _BATCH_NORMS) for module in self.modules())
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The ConvNet of the field, with every published width, depth, activation, norm and pooling."""
+"""The ConvNet of the papers, with every published width, depth, activation, norm and pooling."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal, final
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..data.spec import Spec
 from ..utils.ranges import check_arguments
 from .base import Network
-from .first_block import first_block, serves
+from .fused_block import first_block, serves
 from .layers import NORMS, InstanceNorm, Norm, first_padding, require_side
 
 Activation = Literal["relu", "sigmoid", "leaky_relu", "swish"]
@@ -75,6 +75,9 @@ class ConvNet(Network):
         self.head = nn.Linear(width * h * w, spec.classes)
 
     def embed(self, images: Tensor) -> Tensor:
+        return self.features(images).flatten(1)  # (N, width*H'*W')
+
+    def fused_embed(self, images: Tensor) -> Tensor:
         convolution, norm, activation, pooling = list(self.features)[:4]
         if (
             isinstance(convolution, nn.Conv2d)
@@ -86,4 +89,4 @@ class ConvNet(Network):
             padding = int(convolution.padding[0])
             block = first_block(images, convolution.weight, norm.weight, norm.bias, padding, norm.eps)
             return self.features[4:](block).flatten(1)
-        return self.features(images).flatten(1)  # (N, width*H'*W')
+        return self.embed(images)

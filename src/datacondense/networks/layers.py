@@ -1,4 +1,5 @@
-"""What several networks share: norms, the first padding, the refusal of small images."""
+# pyright: reportUnknownMemberType=false
+"""Parts of several networks: norms, the first padding, the check of the image size."""
 
 from collections.abc import Callable
 from typing import Literal, final
@@ -14,8 +15,8 @@ from ..utils.errors import InputError
 class InstanceNorm(nn.GroupNorm):
     """GroupNorm with one channel per group: each channel of each image to mean 0 and variance 1, then affine.
 
-    Under torch.compile it is written out, because the compiler fuses arithmetic and its gradient with what surrounds
-    them, but not PyTorch's own group norm. Both agree to rounding.
+    Under torch.compile it is written out, because the compiler fuses arithmetic and its gradient with the
+    layers around it, but not PyTorch's own group norm. Both agree to rounding.
     """
 
     def __init__(self, width: int) -> None:
@@ -41,12 +42,12 @@ NORMS: dict[Norm, Callable[[int], nn.Module]] = {  # of the number of channels
 
 
 def first_padding(spec: Spec, kernel: int) -> int:
-    """Padding of the first convolution: keeps the size of images, but brings 1x28x28 to 32x32, as published."""
+    """Return the padding of the first convolution: it keeps the size, but 1x28x28 becomes 32x32, as published."""
     return kernel // 2 + (2 if spec.shape == (1, 28, 28) else 0)
 
 
 def require_side(spec: Spec, smallest: int, network: str, *, instead: str) -> None:
-    """Raises InputError for images whose shorter side is below `smallest`; `instead` says what to take."""
+    """Raise InputError for images whose shorter side is below `smallest`. instead: networks to take instead."""
     _, h, w = spec.shape
     if min(h, w) < smallest:
         raise InputError(

@@ -1,4 +1,4 @@
-"""The perceptron of the field."""
+"""The multilayer perceptron of the papers."""
 
 import math
 from typing import final

@@ -1,4 +1,4 @@
-"""Pools of networks that a set is evaluated on, by the published letters."""
+"""Pools of networks for evaluation, by their published letters."""
 
 from ..utils.errors import unknown
 
@@ -11,11 +11,11 @@ POOLS: dict[str, tuple[str, ...]] = {
     "P": ("ConvNetNP", "ConvNetMP", "ConvNetAP"),
     "N": ("ConvNetNN", "ConvNetBN", "ConvNetLN", "ConvNetIN", "ConvNetGN"),
 }
-OWN_POOLS = ("S", "SS")  # of the network itself that a set was made with
+OWN_POOLS = ("S", "SS")  # of the network that the set was made with
 
 
 def pool_archs(pool: str, arch: str) -> tuple[str, ...]:
-    """The networks of a pool, for a set made with `arch`.
+    """Return the networks of a pool, for a set made with `arch`.
 
     SS is `arch` itself; S is the same with InstanceNorm (or none, where the published network has none) in place of
     BatchNorm. Raises InputError for an unknown pool.

@@ -9,7 +9,7 @@ from ..data.spec import Spec
 from .base import Network
 from .layers import NORMS, require_side
 
-Norm = Literal["instance", "batch"]
+ResNetNorm = Literal["instance", "batch"]
 Halving = Literal["none", "stride", "pooling"]
 
 _WIDTHS = (64, 128, 256, 512)
@@ -22,7 +22,7 @@ class _Block(nn.Module):
     The shortcut is a convolution 1x1 where the block changes the width, as it does wherever it halves.
     """
 
-    def __init__(self, channels: int, width: int, norm: Norm, halving: Halving) -> None:
+    def __init__(self, channels: int, width: int, norm: ResNetNorm, halving: Halving) -> None:
         super().__init__()
         stride = 2 if halving == "stride" else 1
         pooling = nn.AvgPool2d(2) if halving == "pooling" else nn.Identity()
@@ -55,7 +55,7 @@ class ResNet18(Network):
     """
 
     def __init__(
-        self, spec: Spec, *, norm: Norm = "instance", halving: Literal["stride", "pooling"] = "stride"
+        self, spec: Spec, *, norm: ResNetNorm = "instance", halving: Literal["stride", "pooling"] = "stride"
     ) -> None:
         super().__init__()
         require_side(spec, 2, "ResNet18", instead="LeNet or MLP")

@@ -1,8 +1,8 @@
-"""Pictures of condensed sets: labelled grids, sets and real images side by side, how a run made its images."""
+"""Pictures of condensed sets: labelled grids, several sets as rows, nearest real images. Tensors in, PNG out."""
 
 from .grid import draw_grid, save_grid
-from .layout import to_image, to_png
-from .nearest import NEIGHBOURS, SEARCHED, first, load_neighbours, save_neighbours
+from .nearest import NEIGHBOURS, SEARCHED, first_per_class, load_neighbours, save_neighbours
+from .png_codec import from_png, to_image, to_png
 from .rows import save_rows
 
 FILE_NAME = "images.png"
@@ -12,7 +12,7 @@ COMPARED = "compared.png"
 PROCESS = "process.png"
 NEIGHBOURS_FILE = "neighbours.safetensors"
 FILE_NAMES = (FILE_NAME, CHOSEN, NEAREST_REAL, COMPARED, PROCESS, "process.gif", NEIGHBOURS_FILE)
-"""What `condense` and `show` write into a run directory for the eye."""
+"""Pictures that `condense` and `show` write into a run directory."""
 
 __all__ = [
     "CHOSEN",
@@ -25,7 +25,8 @@ __all__ = [
     "PROCESS",
     "SEARCHED",
     "draw_grid",
-    "first",
+    "first_per_class",
+    "from_png",
     "load_neighbours",
     "save_grid",
     "save_neighbours",

@@ -1,4 +1,4 @@
-"""The real image that a synthetic one is nearest to: what tells a copy from a synthesis."""
+"""Find the real image nearest to each synthetic one: this shows a copy from a synthesis."""
 
 from pathlib import Path
 
@@ -11,26 +11,27 @@ from ..utils.errors import DamagedFile
 from ..utils.files import read_tensors, write_tensors
 
 NEIGHBOURS = 10
-"""Images of a class whose neighbours are kept with a run."""
+"""Images of each class whose nearest real images are stored with a run."""
 
 SEARCHED = 2**31
-"""Bytes of real images among which every run searches when it ends, in seconds; others when `show --real` is asked."""
+"""Bytes of real images up to which every run searches when it ends, within seconds; beyond, `show --real` searches."""
 _CHUNK_BYTES = 2**26  # of real images, as float64
 
 
-def nearest(real: ImageSet, images: Tensor, label: int) -> Tensor:
-    """The images of class `label` in `real` that are nearest to `images`, one each; uint8 (n, C, H, W) both.
+def nearest_real(real: ImageSet, images: Tensor, label: int) -> Tensor:
+    """Return the nearest image of class `label` in `real` for each of `images`; both uint8 (n, C, H, W).
 
-    Nearest by the sum of squared differences of uint8 pixels, exactly; of several that are as near, the first.
+    The distance is the sum of squared differences of uint8 pixels, computed exactly; the first of several equally near
+    ones is taken.
     """
-    ours = images.flatten(1).double()  # (n, C*H*W); whole numbers far below 2**53, so that sums are exact
-    lengths = ours.square().sum(1, keepdim=True)
+    flat = images.flatten(1).double()  # (n, C*H*W); whole numbers far below 2**53, so that sums are exact
+    squares = flat.square().sum(1, keepdim=True)
     least = torch.full((len(images),), torch.inf, dtype=torch.float64)
     best = torch.zeros(len(images), dtype=torch.long)
     members = real.members[label, : int(real.counts[label])]
-    for positions in members.split(max(_CHUNK_BYTES // (8 * ours.shape[1]), 1)):
-        theirs = real.images[positions.to(real.images.device)].to(images.device).flatten(1).double()
-        distances = lengths - 2 * ours @ theirs.T + theirs.square().sum(1)  # (n, chunk)
+    for positions in members.split(max(_CHUNK_BYTES // (8 * flat.shape[1]), 1)):
+        others = real.images[positions.to(real.images.device)].to(images.device).flatten(1).double()
+        distances = squares - 2 * flat @ others.T + others.square().sum(1)  # (n, chunk)
         near, index = distances.min(1)
         best = torch.where(near < least, positions[index], best)
         least = torch.minimum(near, least)
@@ -38,20 +39,21 @@ def nearest(real: ImageSet, images: Tensor, label: int) -> Tensor:
 
 
 def save_neighbours(synthetic: SyntheticSet, real: ImageSet, path: Path) -> None:
-    """Write the real image nearest to each of the first 10 images of every class: for who has the set alone."""
-    index = first(synthetic.labels, NEIGHBOURS)
+    """Write the real image nearest to each of the first 10 images of every class, for readers without the data."""
+    index = first_per_class(synthetic.labels, NEIGHBOURS)
     pixels, labels = synthetic.spec.pixels(synthetic.images[index]).cpu(), synthetic.labels[index].cpu()
     found = torch.empty_like(pixels)
     for label in labels.unique().tolist():
-        found[labels == label] = nearest(real, pixels[labels == label], label)
+        found[labels == label] = nearest_real(real, pixels[labels == label], label)
     tensors = {"images": found, "index": index.cpu()}
     write_tensors(path, tensors, {"set_sha256": synthetic.fingerprint()})
 
 
 def load_neighbours(synthetic: SyntheticSet, path: Path) -> tuple[Tensor, Tensor] | None:
-    """Positions (n,) in the set, and the real images uint8 (n, C, H, W) nearest to those there.
+    """Return positions (n,) in the set, and the real images uint8 (n, C, H, W) nearest to the images there.
 
-    None where there are none of this set. Raises DamagedFile for tensors that cannot be.
+    Returns None where the file is missing or belongs to another set. Raises DamagedFile for tensors of other types or
+    shapes.
     """
     if not path.is_file():
         return None
@@ -69,6 +71,6 @@ def load_neighbours(synthetic: SyntheticSet, path: Path) -> tuple[Tensor, Tensor
     return index, images
 
 
-def first(labels: Tensor, count: int) -> Tensor:
-    """Positions of the first `count` images of each class, class by class."""
+def first_per_class(labels: Tensor, count: int) -> Tensor:
+    """Return the positions of the first `count` images of each class, class by class."""
     return torch.cat([(labels == k).nonzero()[:count, 0] for k in labels.unique()])

@@ -1,4 +1,4 @@
-"""Names and headings in a picture: a font that has their characters, and no more width than there is."""
+"""Fit names and headings into a picture: choose a font that has their characters, and shorten them."""
 
 import bisect
 from dataclasses import dataclass
@@ -10,48 +10,48 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
 SIZE = 16
-_LACKING = "\U0010fffd"  # a character that no font has: what it looks like is how a font shows what it lacks
+_MISSING = "\U0010fffd"  # no font has this character: it is drawn as each font draws a missing one
 
 
 @final
 @dataclass(frozen=True)
-class Label:
-    """A line of text and the font to write it in."""
+class Caption:
+    """A line of text and the font to draw it in."""
 
     text: str
     font: FreeTypeFont
 
     @property
     def width(self) -> float:
-        """Pixels."""
+        """In pixels."""
         return self.font.getlength(self.text)
 
 
-def label(text: str, number: int | None = None, *, width: float = float("inf")) -> Label:
-    """`text` as one line of at most `width` pixels, shortened in its middle.
+def caption(text: str, number: int | None = None, *, width: float = float("inf")) -> Caption:
+    """Return `text` as one line of at most `width` pixels, shortened in its middle.
 
-    What cannot be printed is drawn as a replacement character. In front of a text with characters that no font here
-    has, or with none at all, stands the number of its class, by which it can be told from others.
+    Unprintable characters become replacement characters. `number`, that of the class, is put in front of an empty text
+    and of one with characters that no font here has, so that classes stay distinguishable.
     """
     line = "".join(character if character.isprintable() else "\ufffd" for character in text)
     font = next((font for font in map(_font, (False, True)) if _has(font, line)), _font(True))
     if number is not None and not (line.strip() and _has(font, line)):
         line = f"{number} {line}".strip()
 
-    def cut(kept: int) -> str:
-        return line[: (kept + 1) // 2] + "…" + line[len(line) - kept // 2 :]
+    def shortened(length: int) -> str:
+        return line[: (length + 1) // 2] + "…" + line[len(line) - length // 2 :]
 
     if font.getlength(line) > width:
-        fitting = bisect.bisect_right(range(len(line)), width, key=lambda kept: font.getlength(cut(kept)))
-        line = cut(max(fitting - 1, 0))
-    return Label(line, font)
+        fitting = bisect.bisect_right(range(len(line)), width, key=lambda length: font.getlength(shortened(length)))
+        line = shortened(max(fitting - 1, 0))
+    return Caption(line, font)
 
 
 @cache
 def _font(wide: bool) -> FreeTypeFont:
-    """Pillow's own font, which has ASCII alone; wide: the one that comes with Matplotlib, of many scripts."""
+    """Return Pillow's own font, which covers ASCII, or, if `wide`, Matplotlib's, which covers many scripts."""
     if wide:
-        import matplotlib  # only here: it takes long to import, and most names need it not
+        import matplotlib  # imported here: it is slow to import, and most names do not need it
 
         return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", SIZE - 1)
     font = ImageFont.load_default(SIZE)
@@ -65,7 +65,7 @@ def _has(font: FreeTypeFont, text: str) -> bool:
 
 @cache
 def _has_character(font: FreeTypeFont, character: str) -> bool:
-    return _drawn(font, character) != _drawn(font, _LACKING)
+    return _drawn(font, character) != _drawn(font, _MISSING)
 
 
 def _drawn(font: FreeTypeFont, character: str) -> bytes:

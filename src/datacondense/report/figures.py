@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ..evaluation.scores import Scores
 from ..utils.atomic import write_bytes
-from ..utils.text import printable
+from ..utils.text import mean_std, printable
 
 _CELL = 1.1  # inches
 _DPI = 150
@@ -82,7 +82,7 @@ def heat_map(scores: Mapping[str, Scores]) -> Figure:
             value, deviation = values[row, column], deviations[row][column]
             if np.isnan(value):
                 continue
-            text = f"{value:.1f}" if np.isnan(deviation) else f"{value:.1f}\n±{deviation:.1f}"
+            text = mean_std(value, deviation, separator="\n±")
             dark = value < (low + high) / 2
             axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black", fontsize=9)
     axes.set_xticks(range(len(archs)), archs, rotation=25, ha="right")

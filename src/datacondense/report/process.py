@@ -8,7 +8,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..data.spec import Spec
-from ..pictures.layout import arrange, class_labels, to_png
+from ..pictures import to_png
+from ..pictures.layout import arrange, class_captions
 from ..run import snapshots
 from ..synthetic.set import SyntheticSet
 from ..utils.atomic import write_bytes
@@ -34,7 +35,7 @@ def save_process(
     chosen = range(min(spec.classes, CLASSES)) if classes is None else classes
     frames = process_frames(synthetic, run, chosen, per_class)
     write_bytes(path, to_png(draw_strip(frames, spec, chosen)))
-    names, count = class_labels(spec, chosen), _most(frames)
+    names, count = class_captions(spec, chosen), _most(frames)
     titles = [f"iteration {iteration}" for iteration in frames]
     grid = arrange(names, count, spec.shape, in_a_row=_IN_A_ROW, title=max(titles, key=len))
     animation = path.with_suffix(".gif")
@@ -71,7 +72,7 @@ def process_frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], co
 def draw_strip(frames: Mapping[int, Sequence[Tensor]], spec: Spec, chosen: Sequence[int]) -> Image.Image:
     """The frames of `process_frames` as columns, each headed by its iteration, a row for each image."""
     headings = [str(iteration) for iteration in frames]
-    strip = arrange(class_labels(spec, chosen), _most(frames), spec.shape, headings=headings, in_a_row=1)
+    strip = arrange(class_captions(spec, chosen), _most(frames), spec.shape, headings=headings, in_a_row=1)
     return strip.draw(list(frames.values()))
 
 

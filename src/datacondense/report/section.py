@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ..evaluation.scores import Scores
-from ..formats.accuracies import known
+from ..formats.accuracies import known_accuracies
 from ..methods import METHODS, defaults
 from ..utils.timing import duration
 from . import charts, pictures
@@ -160,7 +160,9 @@ def _settings(run: Run) -> list[dict[str, Any]]:
 
 def published(run: Run) -> str:
     """The accuracies that an imported set came with."""
-    return ", ".join(f"{arch} {accuracy(one.values)} ({one.how})" for arch, one in known(run.synthetic).items())
+    return ", ".join(
+        f"{arch} {accuracy(one.values)} ({one.how})" for arch, one in known_accuracies(run.synthetic).items()
+    )
 
 
 def took(run: Run) -> str:

@@ -1,16 +1,13 @@
 """Numbers in the words of a page."""
 
-import statistics
 from collections.abc import Sequence
+
+from ..utils.text import percent_mean_std
 
 
 def accuracy(values: Sequence[float | None]) -> str:
     """Mean and sample standard deviation in percent; empty where there is none."""
-    numbers = [100 * value for value in values if value is not None]
-    if not numbers:
-        return ""
-    deviation = f" ± {statistics.stdev(numbers):.1f}" if len(numbers) > 1 else ""
-    return f"{statistics.fmean(numbers):.1f}{deviation}"
+    return percent_mean_std(values, separator=" ± ")
 
 
 def size(count: int) -> str:

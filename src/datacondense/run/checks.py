@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..data.image_set import ImageSet
 from ..methods import Method, method_name
-from ..methods.uneven import listed
+from ..methods.small_classes import counts_text
 from ..synthetic import set as set_file
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import DamagedFile, InputError
@@ -67,7 +67,7 @@ def _have(number: int) -> str:
 def _fewer(counts: Tensor, least: int, real: ImageSet) -> tuple[int, str]:
     """Return how many classes have fewer than `least` images, and the first of them in words."""
     some = [(name, n) for name, n in zip(real.spec.class_names, counts.tolist(), strict=True) if n < least]
-    return len(some), listed([name for name, _ in some], [n for _, n in some])
+    return len(some), counts_text([name for name, _ in some], [n for _, n in some])
 
 
 def check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:

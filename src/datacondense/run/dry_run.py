@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from ..data.image_set import ImageSet
 from ..engine.engine import Engine, equal_part
 from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_compute
-from ..engine.out_of_memory import fitting, peak_memory
+from ..engine.out_of_memory import peak_memory, retry_smaller
 from ..methods import Loss, Method, Problem, differentiate
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
@@ -100,7 +100,7 @@ def estimate(
     note_small_classes(start, method, real, ipc)
     engine = Engine(plan_run(method, real, ipc, compute))
     with engine.active(), peak_memory(engine.device) as peak:
-        calibration = fitting(lambda: _calibrate(method, real, ipc, seed, engine, start), engine, lambda: None)
+        calibration = retry_smaller(lambda: _calibrate(method, real, ipc, seed, engine, start), engine, lambda: None)
     there = calibration.problem.real
     held = there.resident and there.images.device.type == engine.device.type
     return Estimate(
@@ -140,7 +140,7 @@ class _Calibration:
         self.synthetic = synthetic
         self.streams = streams
         self.optimiser = method.optimiser(synthetic)
-        self.load = method.load(problem.ipc)
+        self.load = method.workload(problem.ipc)
         self.start = 0.0
         self.iteration = 0.0
 

@@ -114,6 +114,6 @@ class Job:
 
 def plan_run(method: Method, real: ImageSet, ipc: int, compute: Compute) -> Execution:
     """Plan how a fresh run computes."""
-    load = method.load(ipc)
+    load = method.workload(ipc)
     passes = method.iterations * real.spec.classes * load.passes + method.preparation(len(real))
     return compute.plan(method.arch, real.spec, passes, load)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ..engine.execution import Execution
-from ..engine.out_of_memory import fitting
+from ..engine.out_of_memory import retry_smaller
 from ..methods import Method, Problem
-from ..methods.uneven import started_from
+from ..methods.small_classes import pixels_from
 from ..synthetic import set as set_file
 from ..synthetic.parameters import Pixels, Synthetic
 from ..synthetic.provenance import Provenance
@@ -143,7 +143,7 @@ class Loop:
             self.synthetic.zero_grad()
 
         try:
-            return fitting(self._iterate, self.problem.engine, restore)
+            return retry_smaller(self._iterate, self.problem.engine, restore)
         except Stopped:  # while it was compiled
             return None
         except Exception:
@@ -163,7 +163,7 @@ class Loop:
 
         Returns the mean loss; None, with the images as they are then, when it has to stop between two updates.
         """
-        total, updates, of = 0.0, 0, self.method.load(self.problem.ipc).updates
+        total, updates, of = 0.0, 0, self.method.workload(self.problem.ipc).updates
         losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done))
         if not isinstance(losses, Iterator):
             raise InputError(f"{type(self.method).__name__}.iterate does not yield: write `yield loss` for each update")
@@ -280,4 +280,4 @@ class Loop:
 def start_from(start: SyntheticSet, problem: Problem, streams: Streams) -> Pixels:
     """Return the images of a finished set as the first of another run; fill up classes of which it has fewer."""
     images, labels = start.images.to(problem.engine.device), start.labels.cpu()
-    return started_from(images, labels, problem.real, problem.ipc, streams("init"))
+    return pixels_from(images, labels, problem.real, problem.ipc, streams("init"))

@@ -1,4 +1,4 @@
-"""Images that a generator makes of latent vectors: storing and decoding them."""
+"""A generator and latent vectors, stored instead of the images that it makes of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ _LARGEST = torch.finfo(torch.float16).max
 @final
 @dataclass(frozen=True)
 class Generated:
-    """A frozen generator and the latents (N, d) of N images, both as they are after being stored."""
+    """A frozen generator and the latents (N, d) of N images, both as read back from storage."""
 
     generator: Generator
     z: Tensor
     storage: Storage
 
     @staticmethod
-    def stored(generator: Generator, z: Tensor, storage: Storage) -> "Generated":
-        """Return a generator and latents (N, d) as they are after being stored, so that evaluation sees what is saved.
+    def round_trip(generator: Generator, z: Tensor, storage: Storage) -> "Generated":
+        """Store a generator and latents (N, d) and read them back, so that evaluation sees the saved numbers.
 
-        The generator is stored as fp16, latents as fp16 or as int8 under a scale for each of the d numbers.
+        The generator is stored as fp16, latents as fp16, or as int8 with a scale for each of the d dimensions.
         Raises InputError where they hold numbers that cannot be stored so.
         """
         fault = unstorable(z, storage) or unstorable_weights(generator)
@@ -45,10 +45,10 @@ class Generated:
         return self.generator.spec
 
     def images(self, labels: Tensor) -> Tensor:
-        """Return the normalised images (N, C, H, W) of classes `labels` (N,), on the CPU."""
+        """Decode normalised images (N, C, H, W) of classes `labels` (N,), on the CPU."""
         with torch.no_grad():
-            parts = zip(self.z.split(AT_ONCE), labels.cpu().split(AT_ONCE), strict=True)
-            return torch.cat([self.generator(z, y) for z, y in parts])
+            parts = zip(torch.split(self.z, AT_ONCE), torch.split(labels.cpu(), AT_ONCE), strict=True)
+            return torch.cat([self.generator(*part) for part in parts])
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors that are stored."""
@@ -59,15 +59,15 @@ class Generated:
         return {"latents": (self.z / scale).round().to(torch.int8), "scale": scale, **weights}
 
     def header(self) -> dict[str, Any]:
-        """Return the header of the tensors, as JSON values."""
+        """Return the generator's name and config and the format of the latents, as JSON values."""
         return {"name": generator_name(self.generator), "config": self.generator.config(), "latents": self.storage}
 
     @staticmethod
     def from_tensors(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> "Generated":
         """Return the inverse of `tensors` and `header`.
 
-        Raises InputError for what does not fit together, and for what would decode to far more than it is, before
-        anything is built.
+        Raises InputError for tensors and a header that do not fit together, and, before anything is built, for a file
+        that would decode to far more than its size.
         """
         try:
             _check(tensors, header, spec)
@@ -115,5 +115,5 @@ def _check(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec)
         if found is None or found.shape != shape:
             there = "missing" if found is None else f"of shape {tuple(found.shape)}"
             raise DamagedFile(f"its generator is damaged: {name} is {there}, expected {tuple(shape)}")
-    largest = (c + 2 * header["config"]["width"]) * h * w  # of an image, what a layer takes and what it makes of it
+    largest = (c + 2 * header["config"]["width"]) * h * w  # input and output of a layer for one image
     affordable(4 * (count * c * h * w + min(count, AT_ONCE) * largest), "its images", held=held)

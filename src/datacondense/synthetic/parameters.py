@@ -14,37 +14,39 @@ class Synthetic(nn.Module, ABC):
     """M images of each of K classes, computed from the parameters that are optimised. Labels are hard."""
 
     counts: tuple[int, ...] | None = None
-    """Images of each class, (K,), where some have fewer than M: those past it are padding."""
+    """Images of each class, (K,), where some have fewer than M and the rest is padding; None where all have M."""
 
     @abstractmethod
     def forward(self) -> Tensor:
-        """Normalised images (K, M, C, H, W), differentiable in the parameters."""
+        """Return normalised images (K, M, C, H, W), differentiable in the parameters."""
 
     def listed(self, images: Tensor) -> Tensor:
         """Return images (K, M, ...) class by class (N, ...), without the padding."""
         if self.counts is None:
             return images.flatten(0, 1)
-        return torch.cat([of_class[:count] for of_class, count in zip(images, self.counts, strict=True)])
+        return torch.cat([row[:count] for row, count in zip(images, self.counts, strict=True)])
 
     def labels(self, classes: int, each: int) -> Tensor:
-        """Return the labels (N,) of what `listed` gives, on the CPU, for `each` images of a class without padding."""
+        """Return the labels (N,) of the images that `listed` returns, on the CPU; each: M without padding."""
         return torch.arange(classes).repeat_interleave(torch.tensor(self.counts or (each,) * classes))
 
     def generated(self) -> Generated | None:
-        """Return what is stored in place of the images, class by class; None where the images are."""
+        """Return generator and latents where these are stored instead of images; otherwise None."""
         return None
 
     def fault(self) -> str:
-        """Return what keeps the parameters from being stored, on one line; empty where nothing does."""
+        """Return a message on why the parameters cannot be stored; empty where they can."""
         finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters())
         return "" if finite else "the images are not finite any more"
 
 
 @final
 class Pixels(Synthetic):
-    """The images themselves are the parameters.
+    """Images that are parameters themselves.
 
-    images: normalised (K, M, C, H, W). counts: how many of each class there are, where some have fewer than M.
+    Args:
+        images: Normalised images (K, M, C, H, W).
+        counts: Images of each class, where some have fewer than M.
     """
 
     def __init__(self, images: Tensor, counts: tuple[int, ...] | None = None) -> None:
@@ -58,9 +60,13 @@ class Pixels(Synthetic):
 
 @final
 class Latents(Synthetic):
-    """Latent vectors z (K, M, d) are the parameters; a frozen generator, which is none of them, makes the images.
+    """Images that a frozen generator makes of latent vectors, which are the parameters.
 
-    pairs: positions (K, M) of the real images that the latents began from. storage: how latents are stored.
+    Args:
+        generator: The generator, no part of the parameters.
+        z: Latents (K, M, d).
+        pairs: Positions (K, M) of the real images that the latents started from.
+        storage: Format in which latents are stored.
     """
 
     pairs: Tensor
@@ -70,7 +76,7 @@ class Latents(Synthetic):
         self.z = nn.Parameter(z)
         self.register_buffer("pairs", pairs)
         self.storage: Storage = storage
-        self._generator = (generator,)  # in a tuple: no part of the module
+        self._generator = (generator,)  # in a tuple, so that it is no submodule
 
     @property
     def generator(self) -> Generator:
@@ -81,12 +87,12 @@ class Latents(Synthetic):
         return self.at(every, slice(None))
 
     def at(self, index: Tensor, classes: slice) -> Tensor:
-        """Return the images at places `index` (K, B) of each class, of some classes (G, B, C, H, W)."""
+        """Return the images at places `index` (K, B) of each class, for some classes, (G, B, C, H, W)."""
         index = index.to(self.z.device)[classes]
         z = self.z[classes].gather(1, index[:, :, None].expand(-1, -1, self.z.shape[2]))
         labels = torch.arange(len(self.z), device=z.device)[classes, None].expand(index.shape)
-        parts = zip(z.flatten(0, 1).split(AT_ONCE), labels.flatten().split(AT_ONCE), strict=True)
-        return torch.cat([self.generator(some, of_some) for some, of_some in parts]).unflatten(0, index.shape)
+        parts = zip(torch.split(z.flatten(0, 1), AT_ONCE), torch.split(labels.flatten(), AT_ONCE), strict=True)
+        return torch.cat([self.generator(*part) for part in parts]).unflatten(0, index.shape)
 
     def fault(self) -> str:
         if not bool(torch.isfinite(self.z).all()):
@@ -94,9 +100,9 @@ class Latents(Synthetic):
         return unstorable(self.z, self.storage)
 
     def generated(self) -> Generated:
-        return Generated.stored(self.generator, self.z.flatten(0, 1), self.storage)
+        return Generated.round_trip(self.generator, self.z.flatten(0, 1), self.storage)
 
 
 def noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device | str) -> Tensor:
-    """Standard normal images, the published start of gradient matching."""
+    """Draw standard normal images, the published start of gradient matching."""
     return torch.randn(shape, generator=generator).to(device)

@@ -1,4 +1,4 @@
-"""Long training whose state lies in the cache, under everything that it depends on: done once, and taken up again."""
+"""Long training whose state lies in the cache, under everything that it depends on: done once, and resumed."""
 
 import hashlib
 import json
@@ -24,38 +24,49 @@ from ..utils.hardware import versions
 from ..utils.locks import locked
 from ..utils.streams import Streams
 
-KEPT_EVERY = 30.0  # seconds after which a training that goes on is written to the cache
+SAVE_EVERY = 30.0  # seconds between two writes of a running training to the cache
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
-_REMEMBERED = {torch.optim.SGD: {"momentum_buffer"}, torch.optim.Adam: _ADAM, torch.optim.AdamW: _ADAM}
-"""What optimisers remember of each parameter; others may remember anything."""
+_OPTIMISER_STATE: dict[type[torch.optim.Optimizer], set[str]] = {
+    torch.optim.SGD: {"momentum_buffer"},
+    torch.optim.Adam: _ADAM,
+    torch.optim.AdamW: _ADAM,
+}
+"""Tensors that optimisers keep of each parameter; other optimisers may keep any."""
 
 
 class Steps(Protocol):
-    """A training in steps that can be put down between two of them."""
+    """A training in steps that can be saved and resumed between two of them."""
 
     done: int
     """Steps that are done."""
     steps: int
-    """Of so many."""
+    """Steps in all."""
 
     def step(self) -> None:
-        """Make one more."""
+        """Make one more step."""
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """All that `restore` goes on from, but the number of steps."""
+        """Return all that `restore` needs besides the number of steps."""
         ...
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from where `state` was taken, bit for bit."""
+        """Resume from `state`, bit for bit."""
         ...
 
 
 @final
-class Kept:
-    """The place of a training in the cache: what it learns from, its random numbers, how it computes, and `what` it is.
+class TrainingCache:
+    """The place of a training in the cache, under a key of all that it depends on.
 
-    eager: nothing of it is compiled or goes through the engine in chunks, so that only device and threads count.
+    Args:
+        folder: The folder of the cache.
+        real: The images that it learns.
+        streams: Its random numbers.
+        engine: How it computes.
+        key: The training itself, as JSON values: architecture, recipe.
+        eager: True where nothing is compiled or passes the engine in chunks, so that the result depends on device and
+            threads only.
     """
 
     def __init__(
@@ -64,35 +75,35 @@ class Kept:
         real: ImageSet,
         streams: Streams,
         engine: Engine,
-        what: Mapping[str, Any],
+        key: Mapping[str, Any],
         *,
         eager: bool = False,
     ) -> None:
         execution = engine.execution.to_json()
-        # Chunks too are left out: they follow from the rest, or are what was left of memory when the run went on.
-        counting = ("device", "threads") if eager else execution.keys() - {"classes_at_once", "chunk"}
-        key = {
-            **what,
+        # Chunks are left out too: they follow from the rest, or from the memory left when the run was resumed.
+        relevant = ("device", "threads") if eager else execution.keys() - {"classes_at_once", "chunk"}
+        full_key = {
+            **key,
             "data_sha256": real.fingerprint(),
             "seed": [streams.seed, *streams.position],
-            "execution": {name: execution[name] for name in sorted(counting)},
+            "execution": {name: execution[name] for name in sorted(relevant)},
             "processes": engine.processes.size,
             "versions": versions(),
         }
         self.folder = folder
-        self.key = json.loads(json.dumps(key))
+        self.key = json.loads(json.dumps(full_key))
         self.engine = engine
         self.processes = engine.processes
         self.written = time.perf_counter()
 
     @property
     def path(self) -> Path:
-        """The file, named by a digest of the key."""
+        """Path of the file, named by a digest of the key."""
         digest = hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()
         return cache.folder() / self.folder / f"{digest}.safetensors"
 
-    def take_up(self, training: Steps) -> None:
-        """Go on from what the cache has, on all processes from what the leading one's has."""
+    def resume(self, training: Steps) -> None:
+        """Resume a training from the cache, all processes from the state that the leading one reads."""
         state = self.processes.agreed(lambda: self._read(training))
         if state is None:
             return
@@ -100,51 +111,55 @@ class Kept:
         training.done = int(state.pop("done"))
         try:
             training.restore(state)
-        except (LookupError, ValueError, RuntimeError):  # tensors that do not fit: it is only worth its time
+        except (LookupError, ValueError, RuntimeError):  # tensors that do not fit: it is trained again
             training.done = done
             training.restore(fresh)
 
-    def finish(self, training: Steps, tell: Callable[[int], None]) -> None:
-        """Take a training up, and make all steps that are left. tell: told after each how many are done.
+    def finish(self, training: Steps, report: Callable[[int], None]) -> None:
+        """Resume a training and make all steps that are left. While another process makes them, wait.
 
-        While another process makes them, this one waits. Raises Stopped where the user or the time budget ends the
-        work; the steps that are done are kept then.
+        Args:
+            training: Changed in place.
+            report: Called after each step with the number of steps done.
+
+        Raises:
+            Stopped: The user or the time budget ended the work; the steps that are done are saved.
         """
-        self.take_up(training)
+        self.resume(training)
         if training.done < training.steps:
             with ExitStack() as stack:
                 self.processes.agreed(lambda: self._lock(stack))
-                self.take_up(training)  # it may have gone on meanwhile
-                self._go_on(training, tell)
-        if self.processes.size > 1:  # each might have rounded otherwise
+                self.resume(training)  # another process may have made steps meanwhile
+                self._run(training, report)
+        if self.processes.size > 1:  # each might have rounded differently
             training.restore(self.processes.agreed(lambda: {name: t.cpu() for name, t in training.state().items()}))
 
-    def _go_on(self, training: Steps, tell: Callable[[int], None]) -> None:
-        kept = training.done
+    def _run(self, training: Steps, report: Callable[[int], None]) -> None:
+        saved = training.done
         try:
             while training.done < training.steps:
                 self.engine.pause()
                 training.step()
                 training.done += 1
-                due = training.done == training.steps or time.perf_counter() - self.written > KEPT_EVERY
+                due = training.done == training.steps or time.perf_counter() - self.written > SAVE_EVERY
                 if due and self.processes.leads:
                     self._write(training)
-                    kept = training.done
-                tell(training.done)
+                    saved = training.done
+                report(training.done)
         except Stopped:
-            if training.done > kept and self.processes.leads:
+            if training.done > saved and self.processes.leads:
                 self._write(training)
             raise
 
     def _lock(self, stack: ExitStack) -> None:
-        """Wait until no other process is at this training."""
-        told = False
+        """Wait until no other process runs this training."""
+        warned = False
 
         def waiting() -> None:
-            nonlocal told
-            if not told:
+            nonlocal warned
+            if not warned:
                 warnings.warn("another process trains what this one needs: waiting for it", stacklevel=2)
-            told = True
+            warned = True
             if self.processes.size == 1:
                 self.engine.pause()
 
@@ -156,8 +171,8 @@ class Kept:
             return
 
     def seconds_left(self, training: Steps, seconds: float) -> float:
-        """How long `finish` would take, by making steps for `seconds`, two at least, which are not kept."""
-        self.take_up(training)
+        """Estimate how long `finish` would take, by making steps for `seconds`, at least two, which are not saved."""
+        self.resume(training)
         left = training.steps - training.done
         if not left:
             return 0.0
@@ -171,12 +186,12 @@ class Kept:
         return (time.perf_counter() - began) / made * left if made else 0.0
 
     def _read(self, training: Steps) -> dict[str, Tensor] | None:
-        """Return what the cache has; None for nothing, and for what cannot be a state of `training`."""
+        """Return the cached state; None without one, or where it cannot be a state of `training`."""
         if not self.path.exists():
             return None
         try:
             state, key = read_tensors(self.path)
-        except InputError:  # damaged: it is only worth its time
+        except InputError:  # damaged: it is trained again
             self.path.unlink()
             return None
         if key != self.key or "done" not in state or state["done"].shape or state["done"].dtype != torch.int64:
@@ -194,12 +209,12 @@ class Kept:
 
 
 def named(name: str, module: nn.Module) -> dict[str, Tensor]:
-    """The state of a module as tensors whose names begin with `name`."""
+    """Return the state of a module as tensors whose names begin with `name`."""
     return {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
 
 
 def packed(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimiser remembers of each of its parameters, as tensors whose names begin with `name`."""
+    """Return the state of an optimiser as tensors whose names begin with `name`."""
     state = optimiser.state_dict()["state"].items()
     return {
         f"{name}.{index}.{key}": torch.as_tensor(value)
@@ -210,24 +225,24 @@ def packed(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def unpack(name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `packed`, in place. The tensors may be shared: they are copied.
+    """Load the state that `packed` returned into an optimiser. The tensors may be shared: they are copied.
 
-    Raises DamagedFile for tensors that this optimiser cannot have remembered.
+    Raises DamagedFile for tensors that cannot be the state of this optimiser.
     """
     state: dict[int, dict[str, Tensor]] = {}
     for full, tensor in part(name, tensors).items():
         index, _, key = full.partition(".")
         state.setdefault(int(index) if re.fullmatch("[0-9]{1,9}", index) else -1, {})[key] = tensor.clone()
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    for index, remembered in state.items():
+    for index, tensors_kept in state.items():
         if not 0 <= index < len(parameters):
             raise DamagedFile(f"its optimiser remembers more than {len(parameters)} tensors")
-        if remembered.keys() != _REMEMBERED.get(type(optimiser), remembered.keys()):
-            raise DamagedFile(f"its optimiser, {type(optimiser).__name__}, remembers {', '.join(sorted(remembered))}")
-        for key, tensor in remembered.items():
+        if tensors_kept.keys() != _OPTIMISER_STATE.get(type(optimiser), tensors_kept.keys()):
+            raise DamagedFile(f"its optimiser, {type(optimiser).__name__}, remembers {', '.join(sorted(tensors_kept))}")
+        for key, tensor in tensors_kept.items():
             whole = tensor.shape == parameters[index].shape and tensor.dtype == parameters[index].dtype
             number = key == "step" and not tensor.shape and bool(tensor >= 0)
-            if type(optimiser) in _REMEMBERED and not (number if key == "step" else whole):
+            if type(optimiser) in _OPTIMISER_STATE and not (number if key == "step" else whole):
                 raise DamagedFile(f"what its optimiser remembers as {key} is of shape {tuple(tensor.shape)}")
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
@@ -241,5 +256,5 @@ def alike(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> bool:
 
 
 def part(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with `name` and a dot, without it."""
+    """Return the tensors whose names begin with `name` and a dot, without this prefix."""
     return {full.removeprefix(f"{name}."): tensor for full, tensor in tensors.items() if full.startswith(f"{name}.")}

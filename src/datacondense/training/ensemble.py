@@ -1,4 +1,4 @@
-"""Several networks of one architecture trained side by side: one batched computation where a loop would be many."""
+"""An ensemble: networks of one architecture trained side by side, in one batched computation instead of a loop."""
 
 from collections.abc import Callable, Sequence
 from typing import final
@@ -10,14 +10,17 @@ from torch.nn import functional as F
 from ..augment import Augmentation
 from ..data.image_set import Examples
 from ..engine.engine import Engine, equal_part
-from ..networks import Network, plain
+from ..networks import Network
 from ..utils.streams import Streams
-from .loop import Recipe
+from .recipe import Recipe
 
 
 @final
-class Form:
-    """What a stack of networks computes, made once from one of them: what is compiled for one stack serves the next."""
+class BatchedNetwork:
+    """Losses and predicted classes of several networks at once, as functions of their stacked weights.
+
+    Made once from one network: code that is compiled for one ensemble serves the next.
+    """
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -37,20 +40,20 @@ class Form:
 
 
 @final
-class Stack:
+class Ensemble:
     """S networks as one: weights and running statistics stacked along a new first dimension, (S, *shape)."""
 
-    def __init__(self, form: Form, engine: Engine, streams: Sequence[Streams]) -> None:
-        """Draws the weights of each network from its streams, as `training.train` does."""
-        self.form = form
+    def __init__(self, batched: BatchedNetwork, engine: Engine, streams: Sequence[Streams]) -> None:
+        """Draw the weights of each network from its streams, as `train` does."""
+        self.batched = batched
         self.engine = engine
         self.size = len(streams)
-        states = []
+        network, states = batched.network, list[dict[str, Tensor]]()
         for one in streams:
-            form.network.reset(one("network"))
-            states.append({name: tensor.detach().clone() for name, tensor in form.network.state_dict().items()})
+            network.reset(one("network"))
+            states.append({name: tensor.detach().clone() for name, tensor in network.state_dict().items()})
         stacked = {name: torch.stack([state[name] for state in states]) for name in states[0]}
-        names = {name for name, _ in form.network.named_parameters()}
+        names = {name for name, _ in network.named_parameters()}
         self.weights = {name: tensor.requires_grad_() for name, tensor in stacked.items() if name in names}
         self.buffers = {name: tensor for name, tensor in stacked.items() if name not in names}
 
@@ -59,23 +62,22 @@ class Stack:
 
         Images (S, N, C, H, W), labels (S, N).
         """
-        with plain():
-            loss = self.engine.call(self.form.losses, images, labels, self.weights, self.buffers)
+        loss = self.engine.call(self.batched.losses, images, labels, self.weights, self.buffers)
         (loss / images.shape[1]).backward()
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
-        """Class of each normalised image (N, C, H, W) as each network sees it, (S, N). In evaluation mode."""
+        """Predict the class of each normalised image (N, C, H, W) by each network, (S, N), in evaluation mode."""
         size = equal_part(len(images), max(self.engine.execution.chunk // self.size, 1))
-        with plain():
-            parts = [
-                self.engine.call(self.form.classes, some, self.weights, self.buffers) for some in images.split(size)
-            ]
+        parts = [
+            self.engine.call(self.batched.classes, some, self.weights, self.buffers)
+            for some in torch.split(images, size)
+        ]
         return torch.cat(parts, dim=1)
 
 
-def train_side_by_side(
-    form: Form,
+def train_ensemble(
+    batched: BatchedNetwork,
     examples: Examples,
     streams: Sequence[Streams],
     engine: Engine,
@@ -83,34 +85,36 @@ def train_side_by_side(
     *,
     augment: Augmentation,
     on_epoch: Callable[[], None] = lambda: None,
-) -> Stack:
-    """Networks as `training.train` makes them one by one from the same streams, to float accuracy, all at once.
+) -> Ensemble:
+    """Train networks side by side that `train` would make one by one from the same streams, equal to float accuracy.
 
-    on_epoch: called after each epoch once for every network. The network of `form` is left in evaluation mode.
+    Args:
+        batched: The architecture; its network is left in evaluation mode.
+        examples: The training images.
+        streams: One for each network: draws its weights, order and augmentation.
+        engine: Runs the networks.
+        recipe: Epochs, optimiser and learning-rate schedule.
+        augment: The augmentation that `recipe.augment` names.
+        on_epoch: Called after each epoch once for every network.
     """
-    stack = Stack(form, engine, streams)
-    form.network.train()
-
-    def optimiser(rate: float) -> torch.optim.Optimizer:
-        weights = list(stack.weights.values())
-        return torch.optim.SGD(weights, lr=rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-
-    sgd = optimiser(recipe.lr)
+    ensemble = Ensemble(batched, engine, streams)
+    batched.network.train()
+    sgd = recipe.optimiser(ensemble.weights.values(), 0)
     for epoch in range(1, recipe.epochs + 1):
         here = [one.at(epoch) for one in streams]
         orders = torch.stack([torch.randperm(len(examples), generator=one("order")) for one in here])  # (S, N)
-        for step, index in enumerate(orders.split(recipe.batch, dim=1)):
+        for step, index in enumerate(torch.split(orders, recipe.batch, dim=1)):
             images, labels = examples.batch(index.flatten())
-            images, labels = images.unflatten(0, index.shape), labels.view(index.shape)
+            batches = images.reshape(*index.shape, *images.shape[1:])  # (S, N, C, H, W)
             if augment:
                 views = [augment.per_image(one.at(step)("augment"), index.shape[1]) for one in here]
-                images = torch.stack([view(of_one) for view, of_one in zip(views, images, strict=True)])
+                batches = torch.stack([view(batch) for view, batch in zip(views, batches, strict=True)])
             sgd.zero_grad()
-            stack.add_gradients(images, labels)
+            ensemble.add_gradients(batches, labels.view(index.shape))
             sgd.step()
-        if epoch == recipe.first_phase:
-            sgd = optimiser(recipe.lr / 10)
+        if recipe.changes_phase(epoch):
+            sgd = recipe.optimiser(ensemble.weights.values(), epoch)
         for _ in streams:
             on_epoch()
-    form.network.eval()
-    return stack
+    batched.network.eval()
+    return ensemble

@@ -1,4 +1,5 @@
-"""Training of class-conditional generators on all real images, kept in the cache."""
+# pyright: reportUnknownMemberType=false
+"""Training of class-conditional generators on all real images; trained generators are cached."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,40 +13,40 @@ from ..augment import Siamese
 from ..data.image_set import ImageSet
 from ..engine.engine import Engine
 from ..networks.generators import Generator, build
-from ..networks.generators.opponents import Discriminator, Encoder
+from ..networks.generators.discriminator_and_encoder import Discriminator, Encoder
 from ..utils.streams import Streams
-from .cached import Kept, named, packed, part, unpack
+from .cached import TrainingCache, named, packed, part, unpack
 
 M = TypeVar("M", bound=nn.Module)
-Kind = Literal["decoder", "gan"]
+GeneratorKind = Literal["decoder", "gan"]
 
-_TIMED = 3.0  # seconds of training by which its time is foretold
+_TIMED = 3.0  # seconds of training from which its duration is estimated
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class GeneratorRecipe:
-    """How a generator is made and trained."""
+    """Size and training of a generator."""
 
-    kind: Kind = "decoder"
-    """gan: against a discriminator, with hinge loss and differentiable augmentation; decoder: with an encoder, so that
-    it gives back each image from its z, which is far cheaper."""
+    kind: GeneratorKind = "decoder"
+    """gan: trained against a discriminator, with hinge loss and differentiable augmentation; decoder: trained with an
+    encoder, as a variational autoencoder, which is far cheaper."""
     latent: int = 32
-    """Numbers of a z."""
+    """Dimensions of z."""
     width: int = 128
     """Channels of the smallest map."""
     steps: int = 4000
     batch: int = 64
-    """Real images of a step."""
+    """Real images in a step."""
     lr: float = 1e-3
-    """Of Adam; a fifth of it for a GAN."""
+    """Learning rate of Adam; a GAN takes a fifth of it."""
     spread: float = 0.5
-    """decoder: what the distance of z from N(0, 1), the KL divergence of Kingma & Welling (2014), counts against the
-    sum of squared errors of normalised pixels. Less gives sharper images, of which fewer lie near N(0, 1)."""
+    """decoder: weight of the KL divergence of z from N(0, 1) (Kingma & Welling 2014) beside the sum of squared errors
+    of normalised pixels. Less gives sharper images, and latents farther from N(0, 1)."""
     discriminator_steps: int = 2
     """gan: steps of the discriminator for each of the generator."""
     average: float = 0.998
-    """gan: memory of the average of the generator's weights, which is what is used."""
+    """gan: decay of the moving average of the generator's weights; the average is the result."""
 
 
 @final
@@ -57,43 +58,51 @@ class TrainedGenerator:
     encoder: Encoder | None
 
 
-def trained_generator(
+def train_generator(
     real: ImageSet,
     recipe: GeneratorRecipe,
     augment: Siamese,
     streams: Streams,
     engine: Engine,
-    tell: Callable[[float, str], None],
+    report: Callable[[float, str], None],
 ) -> TrainedGenerator:
-    """A generator of the images of `real`, from the cache where it has been trained before.
+    """Train a generator of the images of `real`, or take it from the cache.
 
-    augment: what real and generated images pass before the discriminator of a GAN (Zhao et al. 2020); none for a
-    decoder. tell: told which part of the training is done, and what it is. Processes train the same, each by itself.
+    Each of several processes trains the same generator by itself.
+
+    Args:
+        real: The real images.
+        recipe: Size and training of the generator.
+        augment: The augmentation of real and generated images before the discriminator of a GAN (Zhao et al. 2020);
+            a decoder is trained without.
+        streams: Draws weights, batches and latents.
+        engine: Gives the device.
+        report: Called with the fraction done and the name of the work.
     """
-    training, kept = _training(real, recipe, augment, streams, engine)
+    training, cache = _training(real, recipe, augment, streams, engine)
     what = f"training a generator ({recipe.kind})"
-    kept.finish(training, lambda done: tell(done / recipe.steps, what))
+    cache.finish(training, lambda done: report(done / recipe.steps, what))
     return training.result()
 
 
-def rehearsed_generator(
+def rehearse_generator(
     real: ImageSet, recipe: GeneratorRecipe, augment: Siamese, streams: Streams, engine: Engine
 ) -> tuple[TrainedGenerator, float]:
-    """A generator as far as a few seconds of training bring it, and how long `trained_generator` would take."""
-    training, kept = _training(real, recipe, augment, streams, engine)
-    seconds = kept.seconds_left(training, _TIMED)
+    """Return a generator after a few seconds of training, and the seconds that `train_generator` would take."""
+    training, cache = _training(real, recipe, augment, streams, engine)
+    seconds = cache.seconds_left(training, _TIMED)
     return training.result(), seconds
 
 
 def _training(
     real: ImageSet, recipe: GeneratorRecipe, augment: Siamese, streams: Streams, engine: Engine
-) -> "tuple[_Decoder | _Gan, Kept]":
+) -> "tuple[_Decoder | _Gan, TrainingCache]":
     here = streams.at("generator")
-    what = {"recipe": asdict(recipe), "augment": str(augment) if recipe.kind == "gan" else ""}
-    kept = Kept("generators", real, here, engine, what, eager=True)
+    key = {"recipe": asdict(recipe), "augment": str(augment) if recipe.kind == "gan" else ""}
+    cache = TrainingCache("generators", real, here, engine, key, eager=True)
     if recipe.kind == "gan":
-        return _Gan(real, recipe, augment, here, engine), kept
-    return _Decoder(real, recipe, here, engine), kept
+        return _Gan(real, recipe, augment, here, engine), cache
+    return _Decoder(real, recipe, here, engine), cache
 
 
 class _Data:
@@ -135,7 +144,7 @@ class _Decoder:
         z = mean + noise * (0.5 * log_variance).exp()
         error = (self.generator(z, labels) - images).square().flatten(1).sum(1).mean()
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
-        for group in self.adam.param_groups:  # down to a hundredth, in a line
+        for group in self.adam.param_groups:  # linearly to a hundredth
             group["lr"] = self.recipe.lr * (1 - 0.99 * self.done / self.steps)
         self.adam.zero_grad()
         (error + self.recipe.spread * divergence).backward()
@@ -176,26 +185,27 @@ class _Gan:
             torch.manual_seed(int(torch.randint(2**31, (), generator=streams("discriminator"))))
             self.discriminator = Discriminator(real.spec, width=recipe.width).to(engine.device)
         betas = (0.0, 0.9)
-        self.of_generator = torch.optim.Adam(self.generator.parameters(), lr=recipe.lr / 5, betas=betas)
-        self.of_discriminator = torch.optim.Adam(self.discriminator.parameters(), lr=recipe.lr / 5, betas=betas)
+        self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), lr=recipe.lr / 5, betas=betas)
+        self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), lr=recipe.lr / 5, betas=betas)
 
     def step(self) -> None:
         for number in range(self.recipe.discriminator_steps):
             images, labels = self.data.at(self.done, f"real{number}")
             with torch.no_grad():
-                fake, of_fake = self._fake(f"fake{number}")
-            said, of_fakes = self._judged(images, labels, f"a{number}"), self._judged(fake, of_fake, f"b{number}")
-            loss = F.relu(1 - said).mean() + F.relu(1 + of_fakes).mean()
-            self.of_discriminator.zero_grad()
+                fake, fake_labels = self._fake(f"fake{number}")
+            real = self._scores(images, labels, f"a{number}")
+            generated = self._scores(fake, fake_labels, f"b{number}")
+            loss = F.relu(1 - real).mean() + F.relu(1 + generated).mean()
+            self.discriminator_optimiser.zero_grad()
             loss.backward()
-            self.of_discriminator.step()
-        self.of_generator.zero_grad()
-        (-self._judged(*self._fake("fake"), "a")).mean().backward()
-        self.of_generator.step()
+            self.discriminator_optimiser.step()
+        self.generator_optimiser.zero_grad()
+        (-self._scores(*self._fake("fake"), "a")).mean().backward()
+        self.generator_optimiser.step()
         with torch.no_grad():
-            weight = min(self.recipe.average, (1 + self.done) / (10 + self.done))
-            for mean, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-                mean.lerp_(now, 1 - weight)
+            decay = min(self.recipe.average, (1 + self.done) / (10 + self.done))
+            for average, weights in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+                average.lerp_(weights, 1 - decay)
 
     def _fake(self, name: str) -> tuple[Tensor, Tensor]:
         draw = self.data.streams.at(self.done)(f"{name} labels")
@@ -203,7 +213,7 @@ class _Gan:
         z = self.data.normal(self.done, self.recipe.latent, name, self.device)
         return self.generator(z, labels), labels
 
-    def _judged(self, images: Tensor, labels: Tensor, name: str) -> Tensor:
+    def _scores(self, images: Tensor, labels: Tensor, name: str) -> Tensor:
         if self.augment:
             images = self.augment.per_image(self.data.streams.at(self.done)(f"augment {name}"), len(images))(images)
         return self.discriminator(images, labels)
@@ -213,15 +223,15 @@ class _Gan:
             **named("generator", self.generator),
             **named("average", self.average),
             **named("discriminator", self.discriminator),
-            **packed("of_generator", self.of_generator),
-            **packed("of_discriminator", self.of_discriminator),
+            **packed("of_generator", self.generator_optimiser),
+            **packed("of_discriminator", self.discriminator_optimiser),
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         for name in ("generator", "average", "discriminator"):
             getattr(self, name).load_state_dict(part(name, state))
-        for name in ("of_generator", "of_discriminator"):
-            unpack(name, getattr(self, name), state)
+        unpack("of_generator", self.generator_optimiser, state)
+        unpack("of_discriminator", self.discriminator_optimiser, state)
 
     def result(self) -> TrainedGenerator:
         return TrainedGenerator(_frozen(self.average), None)
@@ -230,7 +240,7 @@ class _Gan:
 def _generator(real: ImageSet, recipe: GeneratorRecipe, streams: Streams, engine: Engine) -> Generator:
     generator = build("conv", real.spec, latent=recipe.latent, width=recipe.width)
     _draw(generator, streams("weights"))
-    with torch.no_grad():  # images begin near grey: where the sigmoid is saturated nothing is learned
+    with torch.no_grad():  # first images are near grey: a saturated sigmoid has no gradient
         for name, weight in generator.named_parameters():
             if name == "last.weight":
                 weight.mul_(0.1)

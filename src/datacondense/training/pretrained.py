@@ -1,4 +1,4 @@
-"""A network that has learned all real images, and how often it forgot each: trained once, and kept in the cache."""
+"""A network trained once on all real images, with the forgetting events of each image; kept in the cache."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -15,22 +15,24 @@ from ..engine.engine import Engine
 from ..networks import Network
 from ..utils.errors import Stopped
 from ..utils.streams import Streams
-from .cached import Kept
-from .loop import Recipe, Training
+from .cached import TrainingCache
+from .loop import Training
+from .recipe import Recipe
 
-_TIMED_IMAGES, _TIMED_SECONDS = 1024, 3.0  # on which the pace of training is measured, and for how long
+_TIMED_IMAGES, _TIMED_SECONDS = 1024, 3.0  # on which the speed of training is measured, and for how long
 
 
 @final
 @dataclass(frozen=True)
-class Trained:
+class PretrainedNetwork:
     """A network after its last epoch on a set of N images."""
 
     network: Network
     """Frozen, in evaluation mode."""
     forgotten: Tensor
-    """(N,), on the CPU: in how many epochs an image was wrong that had been right in the epoch before, each at the step
-    that was made on it (Toneva et al. 2019). One that never was right counts as forgotten in every epoch."""
+    """Forgetting events of each image (Toneva et al. 2019), (N,), on the CPU: the number of epochs in which it was
+    misclassified after being classified correctly in the epoch before, each at the step made on it. An image that was
+    never classified correctly counts as forgotten in every epoch."""
 
 
 @final
@@ -43,26 +45,26 @@ class ForgettingEvents:
         self.events = torch.zeros(images, dtype=torch.int64)
 
     def count(self, index: Tensor, right: Tensor) -> None:
-        """The images at `index` (n,) have been classified; right: (n,), whether correctly."""
+        """Count the images at `index` (n,), classified correctly or not, `right` (n,)."""
         self.events[index] += self.right[index] & ~right
         self.right[index] = right
         self.ever[index] |= right
 
     def state(self) -> dict[str, Tensor]:
-        """What `restore` goes on from."""
+        """Return all that `restore` needs."""
         return {"right": self.right, "ever": self.ever, "events": self.events}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from where `state` was taken."""
+        """Resume from `state`."""
         self.right, self.ever, self.events = (state[name].clone() for name in ("right", "ever", "events"))
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Learning:
-    """A network that is to learn all of `real` as `recipe` says, and what the cache has of it.
+class Pretraining:
+    """The training of a network on all of `real`, as far as the cache has it.
 
-    augment: what `recipe.augment` names. Processes that share the work train together.
+    augment: the augmentation that `recipe.augment` names. Processes that share the work train together.
     """
 
     real: ImageSet
@@ -72,69 +74,69 @@ class Learning:
     streams: Streams
     engine: Engine
 
-    def finished(self, tell: Callable[[float, str], None]) -> Trained:
-        """The network, from the cache where it has been trained before, or as far as that was interrupted.
+    def finish(self, report: Callable[[float, str], None]) -> PretrainedNetwork:
+        """Train the network, or take it from the cache, where an interrupted training is resumed.
 
-        tell: told which part of the training is done, and what it is.
+        report: called with the fraction done and the name of the work.
         """
-        epochs = _Epochs(self, tell)
-        self._kept().finish(epochs, lambda done: None)
-        forgetting = epochs.forgetting
+        training = _PretrainingSteps(self, report)
+        self._cache().finish(training, lambda done: None)
+        forgetting = training.forgetting
         forgotten = torch.where(forgetting.ever, forgetting.events, self.recipe.epochs)
-        return Trained(epochs.training.network.eval().requires_grad_(False), forgotten)
+        return PretrainedNetwork(training.training.network.eval().requires_grad_(False), forgotten)
 
     def seconds_left(self) -> float:
-        """How long `finished` would take, by training some steps that are not kept; 0 where all is in the cache."""
-        epochs = _Epochs(self, lambda done, what: None)
-        self._kept().take_up(epochs)
-        left = epochs.steps - epochs.done
+        """Estimate how long `finish` would take, by training steps that are not saved; 0 where all is cached."""
+        training = _PretrainingSteps(self, lambda done, what: None)
+        self._cache().resume(training)
+        left = training.steps - training.done
         if not left:
             return 0.0
         some = torch.arange(min(_TIMED_IMAGES, len(self.real)))
-        rehearsal = self.training(LabelledImages(*self.real.batch(some), self.real.spec))
-        rehearsal.epoch()  # compiles
-        began, rehearsed = time.perf_counter(), 0
-        while not rehearsed or time.perf_counter() - began < _TIMED_SECONDS:
-            rehearsal.epoch()
-            rehearsed += 1
-        return (time.perf_counter() - began) / (rehearsed * len(some)) * len(self.real) * left
+        trial = self.training(LabelledImages(*self.real.batch(some), self.real.spec))
+        trial.epoch()  # compiles
+        began, timed = time.perf_counter(), 0
+        while not timed or time.perf_counter() - began < _TIMED_SECONDS:
+            trial.epoch()
+            timed += 1
+        return (time.perf_counter() - began) / (timed * len(some)) * len(self.real) * left
 
     def training(self, examples: Examples) -> Training:
-        """The training from its first epoch, on these images."""
+        """Return the training from its first epoch, on these images."""
         network = self.engine.prepare(networks.build(self.arch, examples.spec))
         return Training(network, examples, self.streams.at("whole"), self.engine, self.recipe, augment=self.augment)
 
-    def _kept(self) -> Kept:
-        what = {"arch": self.arch, "recipe": self.recipe.to_json()}
-        return Kept("networks", self.real, self.streams, self.engine, what)
+    def _cache(self) -> TrainingCache:
+        key = {"arch": self.arch, "recipe": self.recipe.to_json()}
+        return TrainingCache("networks", self.real, self.streams, self.engine, key)
 
 
 @final
-class _Epochs:
-    """The epochs of a training, and what the network forgets in them."""
+class _PretrainingSteps:
+    """The epochs of a training, each a step, with the forgetting events in them."""
 
-    def __init__(self, learning: Learning, tell: Callable[[float, str], None]) -> None:
-        self.real = learning.real
-        self.what = f"{learning.arch} learns the {len(learning.real)} real images"
-        self.training = learning.training(learning.real)
-        self.forgetting = ForgettingEvents(len(learning.real))
-        self.tell = tell
+    def __init__(self, pretraining: Pretraining, report: Callable[[float, str], None]) -> None:
+        self.real = pretraining.real
+        self.what = f"{pretraining.arch} learns the {len(pretraining.real)} real images"
+        self.training = pretraining.training(pretraining.real)
+        self.forgetting = ForgettingEvents(len(pretraining.real))
+        self.report = report
         self.done = 0
-        self.steps = learning.recipe.epochs
+        self.steps = pretraining.recipe.epochs
 
     def step(self) -> None:
         labels, seen = self.real.labels.cpu(), self.done * len(self.real)
 
-        def count(index: Tensor, said: Tensor) -> None:
+        def count(index: Tensor, predictions: Tensor) -> None:
             nonlocal seen
-            self.forgetting.count(index, said.cpu() == labels[index])
+            self.forgetting.count(index, predictions.cpu() == labels[index])
             seen += len(index)
-            self.tell(seen / (len(self.real) * self.steps), self.what)
+            self.report(seen / (len(self.real) * self.steps), self.what)
 
         before = {name: tensor.clone() for name, tensor in self.state().items()}
         try:
             self.training.epoch(count)
-        except Stopped:  # in the middle of it: what is kept is as it was before
+        except Stopped:  # within an epoch: the state before it is saved
             self.restore(before)
             raise
 

@@ -1,4 +1,4 @@
-"""Writing in one step: a file or a directory is there whole or not at all, and what killed processes left goes."""
+"""Write files and directories in one step, and delete temporary files of killed processes."""
 
 import errno
 import glob
@@ -6,29 +6,29 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import InputError
-from .owner import of_tag, ours
+from .owner import current_owner, parse_tag
 from .paths import resolved
 
 _PARTIAL, _OLD = ".partial", ".old"
 _LEFT = re.compile(r"\.(?P<name>.+?)(\.[a-z0-9_]{8})?\.(?P<tag>\d+-\d+-[0-9a-f]{8})\.partial", re.DOTALL)
-"""A temporary file or folder: what it was to become, what `mkdtemp` adds, and whose it is."""
+"""Name of a temporary file or folder: its target, the random part of `mkdtemp`, and the tag of its owner."""
 LOCK = ".datacondense.lock"
-"""The file in a directory by which a process keeps the others from writing to it."""
+"""Lock file in a directory."""
 
 
 def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
-    """Replace `path` by `data` in one step. After a crash or on a full disk the old content is still there.
+    """Replace the content of `path` with `data` in one step. A crash or a full disk leaves the old content.
 
-    keep: where the old content goes; at any moment at least one of the two files is whole.
-    What killed processes have left half-written in the directory is deleted first.
-    Raises OSError, with nothing left behind, when the file cannot be written.
+    keep: path to which the old file moves; at any moment at least one of the two files is whole.
+    Temporary files of killed processes in the directory are deleted first.
+    Raise OSError, with nothing left behind, when the file cannot be written.
     """
-    path = resolved(path)  # a link stays one
+    path = resolved(path)  # keeps links
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is not a file that can be replaced: name another")
     with _written(path, data) as partial:
@@ -38,10 +38,10 @@ def write_bytes(path: Path, data: bytes, *, keep: Path | None = None) -> None:
 
 
 @contextmanager
-def _written(path: Path, data: bytes) -> Iterator[Path]:
-    """A file beside `path` with `data`, on the disk, to be moved to its place inside; it is gone afterwards."""
+def _written(path: Path, data: bytes) -> Generator[Path]:
+    """Yield a file beside `path` that holds `data` on disk, to be moved inside the block; delete it afterwards."""
     sweep(path.parent)
-    partial = path.with_name(f".{path.name}.{ours().tag}{_PARTIAL}")  # another process may write the same
+    partial = path.with_name(f".{path.name}.{current_owner().tag}{_PARTIAL}")
     try:
         with partial.open("wb") as file:
             file.write(data)
@@ -55,37 +55,37 @@ def _written(path: Path, data: bytes) -> Iterator[Path]:
 
 
 def sweep(directory: Path, *, all_of: Collection[str] = ()) -> None:
-    """Delete what killed processes of this machine were writing to `directory`: their temporary files and folders.
+    """Delete the temporary files and folders that killed processes of this machine left in `directory`.
 
-    all_of: names of files; temporary files of these are deleted whoever wrote them. For whoever alone may write them.
+    all_of: names of files whose temporary files are deleted whoever wrote them; for the holder of the lock.
     """
     try:
         with os.scandir(directory) as found:
             left = [(entry.path, match) for entry in found if (match := _LEFT.fullmatch(entry.name))]
-    except OSError:  # there is no such directory, or it cannot be read
+    except OSError:  # missing or unreadable directory
         return
     for place, match in left:
-        owner = of_tag(match["tag"])
+        owner = parse_tag(match["tag"])
         if match["name"] in all_of or (owner and owner.dead):
             _delete(Path(place))
 
 
 def _delete(place: Path) -> None:
-    with suppress(OSError):  # it is another user's, or another process was faster
+    with suppress(OSError):  # owned by another user, or deleted by another process
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place)
         else:
             place.unlink()
 
 
-def put_back(path: Path) -> None:
-    """Where a process was killed while it replaced `path` by `new_directory`, undo it: nothing is lost."""
+def restore_replaced(path: Path) -> None:
+    """Restore `path` when a process was killed while `new_directory` replaced it."""
     path = resolved(path)
-    earlier = path.with_name(f".{path.name}{_OLD}")  # as versions before this one named it
+    earlier = path.with_name(f".{path.name}{_OLD}")  # name used by earlier versions
     if earlier.exists() and not path.exists():
         earlier.rename(path)
     for old in path.parent.glob(f".{glob.escape(path.name)}.*{_OLD}"):
-        owner = of_tag(old.name.removeprefix(f".{path.name}.").removesuffix(_OLD))
+        owner = parse_tag(old.name.removeprefix(f".{path.name}.").removesuffix(_OLD))
         if owner and owner.dead:
             if path.exists():
                 _delete(old)
@@ -94,26 +94,26 @@ def put_back(path: Path) -> None:
 
 
 @contextmanager
-def new_directory(path: Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
-    """A directory to fill, beside `path`, which takes the place of `path` when the block ends well.
+def new_directory(path: Path, check: Callable[[], None] = lambda: None) -> Generator[Path]:
+    """Yield a directory to fill, which replaces `path` when the block ends without an error.
 
-    check: raises an error where `path` may not be replaced. It is called first; what is at `path` must be the same when
-    it is replaced. What was at `path` is deleted then, and not before. After an error or Ctrl-C in the block it is
-    still there, and nothing is left of the new one. Parents of `path` are made.
-    Raises InputError where another process has written to `path` in the meantime.
+    check: raises an error when `path` may not be replaced. It is called first; the content of `path` must be the same
+    when it is replaced, and is deleted only then. After an error or Ctrl-C in the block it is still there, and the new
+    directory is deleted. Parents of `path` are created.
+    Raise InputError when another process has written to `path` in the meantime.
     """
     path = resolved(path)
     with parents(path):
-        put_back(path)
+        restore_replaced(path)
         sweep(path.parent)
         check()
         before, taken = _listing(path), path.is_dir() and any(path.iterdir())
-        check()  # of what was listed
-        tag = ours().tag
+        check()  # of the content just listed
+        tag = current_owner().tag
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=f".{tag}{_PARTIAL}", dir=path.parent))
         try:
             new = partial / path.name
-            new.mkdir()  # inside, as only the one around it is closed to other users
+            new.mkdir()  # inside, since only the outer folder is closed to other users
             yield new
             if not taken:
                 _place(new, path)
@@ -134,7 +134,7 @@ def new_directory(path: Path, check: Callable[[], None] = lambda: None) -> Itera
 
 
 def _place(new: Path, path: Path) -> None:
-    """Move a directory to a place where there is nothing, or an empty directory."""
+    """Move a directory to a path where nothing or an empty directory is."""
     try:
         new.rename(path)
     except OSError as error:
@@ -144,19 +144,19 @@ def _place(new: Path, path: Path) -> None:
 
 
 @contextmanager
-def new_file(path: Path, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
-    """A file to write, beside `path`, which takes the place of `path` as `new_directory` has it.
+def new_file(path: Path, check: Callable[[], None] = lambda: None) -> Generator[Path]:
+    """Yield a path to write a file to, which replaces `path` as `new_directory` does.
 
-    check: raises an error where the file at `path` may not be replaced.
-    Raises InputError where another process has written to `path` in the meantime.
+    check: raises an error when the file at `path` may not be replaced.
+    Raise InputError when another process has written to `path` in the meantime.
     """
     path = resolved(path)
     with parents(path):
         sweep(path.parent)
         check()
         before = _listing(path)
-        check()  # of what was listed
-        partial = path.with_name(f".{path.name}.{ours().tag}{_PARTIAL}")
+        check()  # of the content just listed
+        partial = path.with_name(f".{path.name}.{current_owner().tag}{_PARTIAL}")
         try:
             yield partial
             if before:
@@ -170,7 +170,7 @@ def new_file(path: Path, check: Callable[[], None] = lambda: None) -> Iterator[P
 
 
 def _link(partial: Path, path: Path) -> None:
-    """Put a file where there is none: other than a rename, a link replaces nothing."""
+    """Move a file to a path where no file is: unlike a rename, a link never replaces one."""
     try:
         os.link(partial, path)
     except FileExistsError:
@@ -182,21 +182,21 @@ def _link(partial: Path, path: Path) -> None:
 
 
 def _changed(path: Path) -> InputError:
-    return InputError(f"{path} was written by another process in the meantime, and is left as it is: name another")
+    return InputError(f"{path} was written by another process in the meantime and is left as it is: name another")
 
 
 def _listing(path: Path) -> list[tuple[str, int, int, int]]:
-    """All files of a directory, or the one file, by name, size, time of change and inode; locks do not count."""
+    """Return name, size, modification time and inode of the file, or of all files of a directory but locks."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if not file.is_dir() or file.is_symlink()]
     found = ((file, file.lstat()) for file in files if file.name != LOCK)
     return sorted((file.relative_to(path).as_posix(), s.st_size, s.st_mtime_ns, s.st_ino) for file, s in found)
 
 
 @contextmanager
-def parents(path: Path) -> Iterator[None]:
-    """Make the directories above `path`; after an error in the block those that were made are gone again.
+def parents(path: Path) -> Generator[None]:
+    """Create the directories above `path`; delete those created after an error in the block.
 
-    Raises InputError where one of them is a file.
+    Raise InputError when one of them is a file.
     """
     above = next(parent for parent in path.parents if parent.exists())
     if not above.is_dir():

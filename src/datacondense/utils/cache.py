@@ -1,4 +1,4 @@
-"""Where the cache is: what was decoded, downloaded or trained once, and can be made again."""
+"""The cache folder, for decoded, downloaded or trained data that can be made again."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ VARIABLE = "DATACONDENSE_CACHE"
 
 
 def folder() -> Path:
-    """$DATACONDENSE_CACHE, else datacondense in $XDG_CACHE_HOME, else in ~/.cache."""
+    """Return $DATACONDENSE_CACHE, else datacondense in $XDG_CACHE_HOME, else in ~/.cache."""
     named = os.environ.get(VARIABLE)
     if named:
         return expanded(named)

@@ -1,6 +1,6 @@
-"""Work shared by several processes (torchrun). One process shares with nobody, and nothing here costs it anything."""
+"""Work shared by several processes (torchrun). A single process returns at once from every call here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,8 +15,9 @@ from .errors import DatacondenseError, LostProcess, reason
 
 T = TypeVar("T")
 
-_LONG = timedelta(days=30)  # one process may wait hours for another's networks; one that has ended is noticed at once
-_BROKEN = (  # what Gloo says where a connection breaks
+_untyped: Any = dist  # calls whose types PyTorch leaves out
+_LONG = timedelta(days=30)  # a process may wait hours for another's networks; one that has ended is noticed at once
+_BROKEN = (  # Gloo's messages for a broken connection
     "Connection closed by peer",
     "Connection reset",
     "Read error",
@@ -41,11 +42,11 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that reads and writes run directories and tells how things stand."""
+        """True for the process that reads and writes run directories and reports progress."""
         return self.rank == 0
 
     def shard(self, count: int) -> slice:
-        """The part of `count` things that is this process's: contiguous, and none larger than another by two."""
+        """Return this process's part of `count` items: contiguous; the sizes of two parts differ by at most one."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def all_sum(self, tensors: Sequence[Tensor]) -> None:
@@ -54,26 +55,26 @@ class Processes:
             return
         flat = torch.cat([tensor.detach().flatten() for tensor in tensors])
         with _collective():
-            carries = f"{flat.device.type}:" in dist.get_backend_config()  # NCCL carries nothing that is on the CPU
-            dist.all_reduce(flat, group=None if carries else _control())
-        parts = flat.split([tensor.numel() for tensor in tensors])
+            carries = f"{flat.device.type}:" in dist.get_backend_config()  # NCCL cannot carry CPU tensors
+            _untyped.all_reduce(flat, group=None if carries else _control())
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         with torch.no_grad():
             for tensor, part in zip(tensors, parts, strict=True):
                 tensor.copy_(part.view_as(tensor))
 
     def any(self, wish: bool) -> bool:
-        """Whether one of the processes wishes it."""
+        """Return True on all processes when `wish` is True on any."""
         if self.size == 1:
             return wish
         wishes = torch.tensor([int(wish)])
         with _collective():
-            dist.all_reduce(wishes, dist.ReduceOp.MAX, group=_control())
+            _untyped.all_reduce(wishes, dist.ReduceOp.MAX, group=_control())
         return bool(wishes.item())
 
     def agreed(self, decide: Callable[[], T]) -> T:
-        """What `decide` gives on the leading process, which alone calls it, on all.
+        """Call `decide` on the leading process only, and return its result on all.
 
-        Its DatacondenseError or OSError is raised on all.
+        A DatacondenseError or OSError that it raises is raised on all.
         """
         if self.size == 1:
             return decide()
@@ -90,12 +91,12 @@ class Processes:
         return answer[0]
 
     def gathered(self, value: T) -> list[T]:
-        """The values of all processes, by rank."""
+        """Return the values of all processes, by rank."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
         with _collective():
-            dist.all_gather_object(values, value, group=_control())
+            _untyped.all_gather_object(values, value, group=_control())
         return values
 
 
@@ -103,29 +104,29 @@ ALONE = Processes(0, 1)
 
 
 def all_processes() -> Processes:
-    """The processes of PyTorch's process group; this one alone where there is none."""
+    """Return the processes of PyTorch's process group; this one alone when there is none."""
     if dist.is_available() and dist.is_initialized():
         return Processes(dist.get_rank(), dist.get_world_size())
     return ALONE
 
 
-_controls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # process group -> its own for small messages
+_controls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # process group -> group for small messages
 
 
 def _control() -> Any:
-    """A group of all processes for small messages on the CPU, which waits long, whatever theirs carries and waits."""
+    """Return a Gloo group of all processes for small messages on the CPU, with a long timeout."""
     world = dist.group.WORLD
     if world not in _controls:
-        _controls[world] = dist.new_group(backend="gloo", timeout=_LONG)
+        _controls[world] = _untyped.new_group(backend="gloo", timeout=_LONG)
     return _controls[world]
 
 
 @contextmanager
-def _collective() -> Iterator[None]:
+def _collective() -> Generator[None]:
     try:
         yield
     except RuntimeError as error:
         lost = isinstance(error, dist.DistNetworkError | dist.DistBackendError)
         if not lost and not any(words in str(error) for words in _BROKEN):
             raise
-        raise LostProcess(f"another process that shares the work was lost ({reason(error)})") from error
+        raise LostProcess(f"another process that shared the work has ended ({reason(error)})") from error

@@ -1,7 +1,7 @@
-"""The errors that a caller can catch, from `DatacondenseError` down, and how their messages are made."""
+"""The errors that a caller can catch, from `DatacondenseError` down, and helpers that word their messages."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 
@@ -9,19 +9,19 @@ class DatacondenseError(Exception):
     """Base of every error that this package raises on purpose. The message is one line: what is wrong, what to do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))  # what a file calls its own parts may have line breaks
+        super().__init__(" ".join(message.splitlines()))  # names inside files may hold line breaks
 
 
 class InputError(DatacondenseError, ValueError):
-    """Something the user gave cannot be used."""
+    """An argument, an option or a file of the user cannot be used."""
 
 
 class DataNotFound(InputError):
-    """Data, a run or a set is in none of the places that were looked in."""
+    """Data, a run or a set is in none of the places that were searched."""
 
 
 class DamagedFile(InputError):
-    """A file does not hold what its format promises: it is cut short, changed, or was never of this format."""
+    """A file does not match its format: it is truncated, changed, or has another format."""
 
 
 class Locked(DatacondenseError):
@@ -29,26 +29,26 @@ class Locked(DatacondenseError):
 
 
 class Stopped(DatacondenseError):
-    """The user, or a time budget, stopped the work before it was done. What was finished is kept."""
+    """The user, or a time budget, stopped the work before it was done. Finished results are kept."""
 
     def __init__(self, message: str, signal: int | None = None) -> None:
         super().__init__(message)
         self.signal = signal
-        """The number of the signal, such as that of Ctrl-C; None where time was up."""
+        """Number of the signal, such as SIGINT of Ctrl-C; None when the time budget was used up."""
 
 
 class Diverged(DatacondenseError, RuntimeError):
-    """An optimisation stopped being finite. The message names the setting that is the likely cause."""
+    """A loss or a parameter is no longer finite. The message names the setting that is the likely cause."""
 
 
 class LostProcess(DatacondenseError, RuntimeError):
-    """A process that shared the work ended before it was done."""
+    """Another process that shared the work ended before it was done."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") -> InputError:
-    """The error for a name that is in no registry, with the nearest known name.
+    """Return the error for a name that is in no registry; its message suggests the nearest known name.
 
-    listed_by: a command that lists the known names, where they are too many for one line.
+    listed_by: a command that lists the known names, when they are too many for one line.
     """
     names = list(known)
     close = difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.5)
@@ -59,13 +59,13 @@ def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") 
 
 
 def reason(error: BaseException) -> str:
-    """What an exception of another library says, on one line; its type where it says nothing."""
+    """Return the message of an exception of another library on one line; its type when the message is empty."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager
-def naming(place: object) -> Iterator[None]:
-    """Put `place`, such as a file, in front of the message of an InputError raised inside; its type stays."""
+def naming(place: object) -> Generator[None]:
+    """Prefix the message of an InputError raised inside with `place`, such as a file; keep its type."""
     try:
         yield
     except InputError as error:

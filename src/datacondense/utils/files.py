@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: atomic writes, and tensors under a checksum."""
+"""Read and write JSON and tensors: atomic writes, checked content."""
 
 import hashlib
 import json
@@ -29,19 +29,19 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def append_line(path: Path, text: str) -> None:
-    """Append one line in a single write: two processes at once both keep theirs. The file ends whole after a crash."""
+    """Append one line in a single write, so that the lines of concurrent processes and of a crash stay whole."""
     if path.exists():
         regular(path)
     with path.open("a+b") as file:
         if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
-            text = "\n" + text  # a crash has cut the last line short: it alone is lost
+            text = "\n" + text  # a crash cut the last line short: only that line is lost
         file.write(f"{text}\n".encode())
         file.flush()
         os.fsync(file.fileno())
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in `path`. Raises InputError when it is not JSON."""
+    """Return the JSON value in `path`. Raise DamagedFile when it is not JSON."""
     data = regular(path).read_bytes()
     try:
         return parse_json(data)
@@ -53,16 +53,16 @@ def read_as(path: Path, kind: type[T]) -> T:
     """Read a JSON file whose fields are declared by a type.
 
     Raises:
-        DamagedFile: It is not JSON, or a field is not as declared; the message names file and field.
+        DamagedFile: When it is not JSON, or a field is not as declared; the message names file and field.
     """
     return check(read_json(path), kind, f"{path} is damaged")
 
 
 def parse_json(data: bytes | str) -> Any:
-    """The JSON value in `data`.
+    """Return the JSON value in `data`.
 
-    Raises ValueError for what is not JSON or could not be written again: NaN, infinities and text that is no Unicode,
-    all of which Python's parser lets pass, and nesting deeper than 100 levels.
+    Raise ValueError for invalid JSON and for values that cannot be written again, which Python's parser accepts: NaN,
+    infinities, text that is not Unicode, and more than 100 levels.
     """
     try:
         value = json.loads(data)
@@ -75,7 +75,7 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def _is_flat(value: Any) -> bool:
-    """Return whether a JSON value is nested in few levels, so that whoever walks it does not run out of stack."""
+    """Return True when a JSON value has at most 100 levels, so that recursive code does not run out of stack."""
     level = [value]
     for _ in range(_DEEPEST):
         level = [
@@ -95,7 +95,7 @@ def write_tensors(
 ) -> None:
     """Write a safetensors file whose metadata holds `header` as JSON and a checksum over header and tensors.
 
-    keep: as for `write_bytes`.
+    keep: as of `write_bytes`.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = header_text(header)
@@ -104,24 +104,25 @@ def write_tensors(
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header of a file that `write_tensors` wrote.
+    """Return the tensors and the header of a file that `write_tensors` wrote.
 
-    Raises InputError when the file is not one, is truncated, or does not match its checksum.
+    Raise InputError when the file is of another kind, truncated, or does not match its checksum.
     """
     try:
-        with safetensors.safe_open(regular(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        opened: Any = safetensors.safe_open(regular(path), framework="pt")  # it has no types
+        with opened as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, InputError):
         raise
-    except Exception as error:  # of a dtype that PyTorch does not know it raises others than its own
+    except Exception as error:  # safetensors raises errors of other types for a dtype that PyTorch lacks
         raise DamagedFile(f"{path} is damaged or not a safetensors file ({reason(error)})") from None
     if _HEADER not in metadata or _DIGEST not in metadata:
         raise InputError(f"{path} was not written by datacondense: its header has no {_HEADER!r} entry")
     if checksum(metadata[_HEADER], tensors) != metadata[_DIGEST]:
         raise DamagedFile(f"{path} is damaged: its content does not match its checksum")
     try:
-        header = parse_json(metadata[_HEADER])
+        header: dict[str, Any] | None = parse_json(metadata[_HEADER])
     except ValueError as error:
         raise DamagedFile(f"{path} is damaged: its header is not JSON ({error})") from None
     if not isinstance(header, dict):
@@ -130,12 +131,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def header_text(header: Mapping[str, Any]) -> str:
-    """The JSON of a header as it is written and checksummed: keys sorted."""
+    """Return the JSON of a header with sorted keys, as it is written and checksummed."""
     return json.dumps(header, sort_keys=True)
 
 
 def checksum(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over the JSON of a header and, by name, each tensor's name, dtype, shape and bytes."""
+    """Return the sha256 of a header's JSON and, by name, each tensor's name, dtype, shape and bytes."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()

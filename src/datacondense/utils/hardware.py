@@ -1,4 +1,4 @@
-"""What a number was measured on: software versions and hardware."""
+"""Software versions, processor and free memory of this machine."""
 
 import os
 import platform
@@ -16,12 +16,12 @@ _SECOND_VERSION = "memory.max", "memory.current", "inactive_file"
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that may change the bits of a result."""
+    """Return the versions of all software that may change the bits of a result."""
     return {"datacondense": __version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
 def describe(device: torch.device, processes: int = 1) -> str:
-    """One line that names the processor, such as "AMD EPYC, 2 cores", and how many processes share the work."""
+    """Return one line that names the processor, such as "AMD EPYC, 2 cores", and the number of processes."""
     shared = f", {processes} processes" if processes > 1 else ""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device) + shared
@@ -29,9 +29,9 @@ def describe(device: torch.device, processes: int = 1) -> str:
 
 
 def available_memory() -> int:
-    """Bytes of memory that can be taken now without swapping, within the limit of a container.
+    """Return the bytes of memory that can be allocated now without swapping, within the limit of a container.
 
-    All that is installed where the system does not tell.
+    Return all installed memory when the system does not report what is free.
     """
     free = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     meminfo = Path("/proc/meminfo")
@@ -42,13 +42,13 @@ def available_memory() -> int:
 
 
 def _control_groups() -> Iterator[tuple[Path, tuple[str, str, str]]]:
-    """Folders of the groups that bound this process, with the names of limit, use and what of it can be dropped."""
+    """Yield the control groups of this process, with the names of their limit, usage and reclaimable memory."""
     for line in _OWN.read_text().splitlines() if _OWN.exists() else []:
         _, controllers, path = line.split(":", 2)
         if not controllers or "memory" in controllers.split(","):
             root = _CONTROL / "memory" if controllers else _CONTROL
             names = _FIRST_VERSION if controllers else _SECOND_VERSION
-            # Inside a container its own group is the root, though it may be known by its path outside.
+            # Inside a container its own group is the root, though its path may be the one outside.
             own = PurePosixPath(path.lstrip("/"))
             yield from ((root / group, names) for group in (own, *own.parents))  # the last of which is the root
 

@@ -1,25 +1,24 @@
-"""How much a file may make us allocate: the one bound for everything that is decoded."""
+"""Limits on the memory that decoding a file may allocate."""
 
 from . import hardware
 from .errors import InputError
 
 _SMALL = 2**30
-"""Bytes that any file may decode to, however small it is."""
+"""Bytes that any file may decode to, regardless of its size."""
 _FACTOR = 512
-"""Beyond that, bytes decoded for each byte of the file. Latents of published sets decode to some 200."""
+"""Decoded bytes per byte of a file beyond that. Latents of published sets reach about 200."""
 
 
 def affordable(size: int, what: str, *, held: int | None = None) -> None:
-    """Refuse what would take too much memory, before it is allocated.
+    """Raise InputError for data that would take too much memory, before it is allocated.
 
     Args:
         size: Bytes that decoding would allocate.
-        what: What would take them, as the message begins.
-        held: Bytes of the file or the tensors that are decoded. What decodes to more than 1 GiB must not
-            decode to more than 512 times as much.
+        what: Subject of the message, such as "its images".
+        held: Bytes of the file or the tensors to decode. Results above 1 GiB must not exceed 512 times this size.
 
     Raises:
-        InputError: More than a quarter of the free memory, or more than `held` can be expected to decode to.
+        InputError: When `size` exceeds a quarter of the free memory, or the limit for `held`.
     """
     spare = hardware.available_memory() // 4
     most = spare if held is None else max(_SMALL, _FACTOR * held)
@@ -29,5 +28,5 @@ def affordable(size: int, what: str, *, held: int | None = None) -> None:
             bound = f"a file of its size may take {most / 2**30:,.1f}"
         raise InputError(
             f"{what} would take {size / 2**30:,.1f} GiB of memory, and {bound}: "
-            "no synthetic set is so large, the file is damaged or made to do harm"
+            "no synthetic set is that large; the file is damaged or malicious"
         )

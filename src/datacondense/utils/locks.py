@@ -1,7 +1,7 @@
-"""One process at a time writes to a run, an export or a cache entry: locks that name who holds them.
+"""Locks that let one process at a time write to a run, an export or a cache entry, and that name their holder.
 
-The lock is the operating system's on an open file (`filelock`), which it gives up when the holder ends, however that
-comes about. Who holds it stands in the file. Where a file system knows no such locks, a marker file takes their place.
+The lock is the operating system's lock on an open file (`filelock`), which is released whenever the holder ends. The
+file names the holder. On file systems without such locks, a marker file takes their place.
 """
 
 import errno
@@ -10,7 +10,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,45 +23,45 @@ from . import torchrun
 from .atomic import LOCK, parents
 from .distributed import Processes
 from .errors import InputError, Locked, naming
-from .owner import hostname, of_tag, ours
+from .owner import current_owner, hostname, parse_tag
 from .paths import regular, require_file, resolved
 
 _POLL = 0.05  # seconds
-_BRIEFLY = 3.0  # seconds that another may still need to end what it does
+_BRIEFLY = 3.0  # seconds that another process may need to finish
 _UNKNOWN = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
-"""How file systems without such locks answer."""
+"""Errors of file systems without such locks."""
 _COMMAND = 200  # characters
 
 
 @final
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock."""
+    """The process that holds a lock."""
 
     tag: str
-    """The process, as `owner` writes it."""
+    """The process, as `Owner.tag`."""
     pid: int
     host: str
     command: str
     since: str
-    """Local time."""
+    """Local time at which it took the lock."""
     launch: str = ""
-    """The launch of several processes that it belongs to."""
+    """Identity of its torchrun launch; empty without one."""
 
     @staticmethod
-    def us() -> "Holder":
+    def current() -> "Holder":
         """Return this process as a holder."""
         command = shlex.join([Path(sys.argv[0]).name or "python", *sys.argv[1:]])[:_COMMAND]
         mark = torchrun.mark() or {}
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        return Holder(ours().tag, os.getpid(), hostname(), command, since, mark.get("id", ""))
+        return Holder(current_owner().tag, os.getpid(), hostname(), command, since, mark.get("id", ""))
 
     @staticmethod
     def read(file: Path) -> "Holder | None":
-        """Return who holds or has held the lock `file`; None where nobody stands in it."""
+        """Return the holder or last holder of the lock `file`; None when the file names none."""
         try:
             return msgspec.json.decode(regular(file).read_bytes(), type=Holder)
-        except (OSError, InputError, msgspec.DecodeError):  # being written, or of a process that was killed just then
+        except (OSError, InputError, msgspec.DecodeError):  # half-written, by a process that runs or was killed
             return None
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class Holder:
 
 @final
 class _Held:
-    """A lock that a thread of this process holds, how many times over."""
+    """A lock that a thread of this process holds, and how many times it has taken it."""
 
     def __init__(self, descriptor: int, marker: SoftFileLock | None) -> None:
         self.descriptor = descriptor
@@ -83,7 +83,7 @@ _held: dict[Path, _Held] = {}
 
 
 def _forget() -> None:
-    """In a forked process: the locks are the parent's, and end with it."""
+    """Drop the locks in a forked process: they belong to the parent."""
     for held in _held.values():
         with suppress(OSError):
             os.close(held.descriptor)
@@ -97,13 +97,13 @@ if hasattr(os, "register_at_fork"):
 @contextmanager
 def writing(
     directory: Path, *, wait: float = _BRIEFLY, stop: Callable[[], None] = lambda: None, cached: bool = False
-) -> Iterator[None]:
-    """Inside, no other process writes to `directory`. It is made where it is missing, and goes if it stays empty.
+) -> Generator[None]:
+    """Keep other processes from writing to `directory`. Create it when it is missing; remove it if it stays empty.
 
-    A thread that has the lock gets it again. wait: seconds after which another's lock is an error.
-    stop: called while waiting; what it raises ends that. cached: the directory holds what can be made again, so that
-    the lock of an unknown process of another machine does not count.
-    Raises Locked where another process or thread has the lock, and where one of another machine may have it.
+    A thread may take the same lock several times. wait: seconds to wait for the lock. stop: called while waiting; it
+    may raise an error to stop. cached: the directory holds data that can be made again, so that the lock of an unknown
+    process of another machine is ignored.
+    Raise Locked when another process or thread has the lock, or when one of another machine may have it.
     """
     directory = resolved(directory)
     if directory.exists() and not directory.is_dir():
@@ -117,13 +117,13 @@ def writing(
                 yield
         finally:
             if made:
-                with suppress(OSError):  # it is not empty
+                with suppress(OSError):  # not empty
                     directory.rmdir()
 
 
 @contextmanager
-def alone(directory: Path, processes: Processes) -> Iterator[None]:
-    """As `writing`, for several processes that share the work: the leading one has the lock, and all its error."""
+def alone(directory: Path, processes: Processes) -> Generator[None]:
+    """Lock `directory` as `writing` does, for processes that share the work: the leading one takes the lock."""
     with ExitStack() as stack:
 
         def lock() -> None:
@@ -134,15 +134,15 @@ def alone(directory: Path, processes: Processes) -> Iterator[None]:
 
 
 def writer(directory: Path) -> Holder | None:
-    """Return who writes to `directory` now, as far as that can be seen without writing to it."""
+    """Return the process that writes to `directory` now, as far as that is visible without writing to it."""
     holder = Holder.read(resolved(directory) / LOCK)
-    owner = of_tag(holder.tag) if holder else None
-    return holder if owner and not owner.dead and owner != ours() else None
+    owner = parse_tag(holder.tag) if holder else None
+    return holder if owner and not owner.dead and owner != current_owner() else None
 
 
 @contextmanager
-def replacing(path: Path, *, wait: float = _BRIEFLY) -> Iterator[None]:
-    """As `writing`, for a file or directory that is replaced as a whole: its lock lies beside it."""
+def replacing(path: Path, *, wait: float = _BRIEFLY) -> Generator[None]:
+    """Lock a file or directory that is replaced as a whole, as `writing` does; the lock lies beside it."""
     path = resolved(path)
     with parents(path), locked(path.with_name(f".{path.name}{LOCK}"), path, wait=wait):
         yield
@@ -156,8 +156,8 @@ def locked(
     wait: float = _BRIEFLY,
     stop: Callable[[], None] = lambda: None,
     cached: bool = False,
-) -> Iterator[None]:
-    """Hold the lock `file`, which keeps others from writing to `what`. Arguments and errors: as `writing` has them."""
+) -> Generator[None]:
+    """Hold the lock `file`, which keeps others from writing to `what`. Arguments and errors are those of `writing`."""
     held = _held.get(file)
     if held and held.thread == threading.get_ident():
         held.times += 1
@@ -167,25 +167,25 @@ def locked(
             held.times -= 1
         return
     with ExitStack() as stack:
-        held = _acquired(file, what, time.monotonic() + wait, stop, cached=cached)
+        held = _acquire(file, what, time.monotonic() + wait, stop, cached=cached)
         stack.callback(_release, file, held)
         _held[file] = held
         yield
 
 
-def _acquired(file: Path, what: Path, until: float, stop: Callable[[], None], *, cached: bool) -> _Held:
-    """Take the lock, and write down who has it."""
+def _acquire(file: Path, what: Path, until: float, stop: Callable[[], None], *, cached: bool) -> _Held:
+    """Take the lock, and record the holder in it."""
     while True:
         held = _attempt(file)
         if held:
             before = Holder.read(file)
             if before and not cached and not _gone(before):
-                _let_go(held)
+                _close(held)
                 raise Locked(
                     f"{what} may be in use by {before}, which cannot be asked from here: if it has ended, delete {file}"
                 )
             os.ftruncate(held.descriptor, 0)
-            os.pwrite(held.descriptor, msgspec.json.encode(Holder.us()) + b"\n", 0)
+            os.pwrite(held.descriptor, msgspec.json.encode(Holder.current()) + b"\n", 0)
             return held
         if time.monotonic() >= until:
             raise Locked(
@@ -197,19 +197,19 @@ def _acquired(file: Path, what: Path, until: float, stop: Callable[[], None], *,
 
 
 def _gone(holder: Holder) -> bool:
-    """Whether a holder that no longer has the lock has ended: a machine without common locks would not know."""
-    owner, mark = of_tag(holder.tag), torchrun.mark() or {}
-    ours_again = bool(holder.launch) and holder.launch == mark.get("id")  # torchrun starts anew when all have ended
-    return ours_again or holder.host == hostname() or bool(owner and owner.dead)
+    """Return True when a holder without the lock has ended; file systems without shared locks leave this open."""
+    owner, mark = parse_tag(holder.tag), torchrun.mark() or {}
+    same_launch = bool(holder.launch) and holder.launch == mark.get("id")  # torchrun starts anew when all have ended
+    return same_launch or holder.host == hostname() or bool(owner and owner.dead)
 
 
 def _attempt(file: Path) -> _Held | None:
-    """The lock, if nobody has it."""
+    """Return the lock when it is free; None otherwise."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor, marker = os.open(file, flags, 0o666), None
-    except FileNotFoundError:  # another process has made the directory, and has deleted it because it stayed empty
-        if file.parent.is_dir():  # it takes no file, as in /proc
+    except FileNotFoundError:  # another process made the directory and deleted it, as it stayed empty
+        if file.parent.is_dir():  # files cannot be created there, as in /proc
             raise
         file.parent.mkdir(parents=True, exist_ok=True)
         return None
@@ -222,7 +222,7 @@ def _attempt(file: Path) -> _Held | None:
             if error.errno not in _UNKNOWN:
                 raise
             marker = SoftFileLock(file.with_name(f"{file.name}ed"), timeout=0, thread_local=False)
-            free = _marked(marker)
+            free = _acquire_marker(marker)
         if free and _is_at(descriptor, file):
             return _Held(descriptor, marker)
     except BaseException:
@@ -230,11 +230,11 @@ def _attempt(file: Path) -> _Held | None:
         raise
     if free and marker:
         marker.release()
-    os.close(descriptor)  # and with it the lock on a file that its last holder has deleted
+    os.close(descriptor)  # releases the lock on a file that its last holder has deleted
     return None
 
 
-def _marked(marker: SoftFileLock) -> bool:
+def _acquire_marker(marker: SoftFileLock) -> bool:
     try:
         marker.acquire()
     except Timeout:
@@ -243,7 +243,7 @@ def _marked(marker: SoftFileLock) -> bool:
 
 
 def _is_at(descriptor: int, file: Path) -> bool:
-    """Whether the open file is the one that the others find by its name."""
+    """Return True when the open file is still the one at the path `file`."""
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:
@@ -251,17 +251,17 @@ def _is_at(descriptor: int, file: Path) -> bool:
 
 
 def _release(file: Path, held: _Held) -> None:
-    if _held.get(file) is not held:  # it is the parent's, and this is a forked process
+    if _held.get(file) is not held:  # it belongs to the parent of this forked process
         return
     del _held[file]
     if _is_at(held.descriptor, file):
-        with suppress(OSError):  # a directory that nothing may be deleted from: an empty record is as good
+        with suppress(OSError):  # nothing may be deleted in this directory: an empty file serves as well
             os.ftruncate(held.descriptor, 0)
-            file.unlink()  # while it is locked: whoever has opened it finds out that it is gone
-    _let_go(held)
+            file.unlink()  # while locked: a process that has opened it notices that it is gone
+    _close(held)
 
 
-def _let_go(held: _Held) -> None:
+def _close(held: _Held) -> None:
     os.close(held.descriptor)
     if held.marker:
         held.marker.release()

@@ -1,4 +1,4 @@
-"""The process that a temporary file or a lock belongs to, and whether it still runs."""
+"""Owners of temporary files and locks: which process made one, and does it still run."""
 
 import hashlib
 import os
@@ -15,22 +15,22 @@ _TAG = re.compile(r"(?P<pid>\d+)-(?P<started>\d+)-(?P<host>[0-9a-f]{8})")
 @final
 @dataclass(frozen=True)
 class Owner:
-    """A process of some machine. Its start tells it from a later process of the same number."""
+    """A process of some machine. Its start time distinguishes it from a later process with the same number."""
 
     pid: int
     started: int
-    """Clock ticks from the start of the machine to that of the process; 0 where the system does not say."""
+    """Clock ticks from the start of the machine to that of the process; 0 when the system does not provide it."""
     host: str
-    """A digest of the machine's name: names may be long."""
+    """Digest of the machine's name, since names may be long."""
 
     @property
     def tag(self) -> str:
-        """The process as a part of a file's name."""
+        """Text that identifies the process, for use in file names."""
         return f"{self.pid}-{self.started}-{self.host}"
 
     @property
     def dead(self) -> bool:
-        """Whether the process is known to have ended. False for one of another machine, which cannot be asked."""
+        """True when the process is known to have ended; False for one of another machine, which cannot be checked."""
         if self.host != _digest(hostname()):
             return False
         try:
@@ -39,17 +39,17 @@ class Owner:
             return True
         except (PermissionError, OverflowError):
             return False
-        state, now = _standing(self.pid)
+        state, now = _state(self.pid)
         return state in ("Z", "X") or bool(self.started and now and now != self.started)
 
 
-def ours() -> Owner:
-    """Return the owner that this process is."""
-    return Owner(os.getpid(), _standing(os.getpid())[1], _digest(hostname()))
+def current_owner() -> Owner:
+    """Return this process as an owner."""
+    return Owner(os.getpid(), _state(os.getpid())[1], _digest(hostname()))
 
 
-def of_tag(text: str) -> Owner | None:
-    """Return the owner whose tag `text` is; None for any other text."""
+def parse_tag(text: str) -> Owner | None:
+    """Return the owner with the tag `text`; None for any other text."""
     found = _TAG.fullmatch(text)
     return Owner(int(found["pid"]), int(found["started"]), found["host"]) if found else None
 
@@ -64,10 +64,10 @@ def _digest(host: str) -> str:
     return hashlib.sha256(host.encode(errors="replace")).hexdigest()[:8]
 
 
-def _standing(pid: int) -> tuple[str, int]:
-    """Return the state of a process, "Z" of one that has ended and "" where it is not known, and its start."""
+def _state(pid: int) -> tuple[str, int]:
+    """Return the state of a process ("Z": ended, "": unknown) and its start time in clock ticks."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return fields[0], int(fields[19])  # the 3rd and 22nd field of proc(5); the 2nd, in brackets, may have blanks
+        return fields[0], int(fields[19])  # the 3rd and 22nd field of proc(5); the 2nd, in brackets, may contain blanks
     except (OSError, IndexError, ValueError):  # not Linux, or it has just ended
         return "", 0

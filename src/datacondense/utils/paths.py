@@ -1,4 +1,4 @@
-"""Paths that users give: what can be a name of a file, and what can be opened as one."""
+"""Check and open paths that users name."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from typing import BinaryIO
 from .errors import InputError, naming
 
 _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_CLOEXEC", "O_NONBLOCK"))
-"""Without O_NONBLOCK, opening a named pipe waits until somebody writes to it. Not every system has all of them."""
+"""Without O_NONBLOCK, opening a named pipe waits for a writer. Some systems lack some of these flags."""
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -20,12 +20,12 @@ _KINDS = (
 
 
 def named(path: str | Path) -> Path:
-    """Return `path` as a Path. Raises InputError for text that no file can have as its name: empty, or not Unicode."""
+    """Return `path` as a Path. Raise InputError for text that cannot be a file name: empty, or not Unicode."""
     text = str(path)
     if not text:
         raise InputError("a path is empty: name a file or directory")
     if "\0" in text:
-        raise InputError(f"{text!r} is no name that a file can have: name another")
+        raise InputError(f"{text!r} cannot be a file name: name another")
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -34,7 +34,7 @@ def named(path: str | Path) -> Path:
 
 
 def resolved(path: str | Path) -> Path:
-    """Return `path` from the root of the disk, without links. Raises InputError for a link that leads to itself."""
+    """Return the absolute path without links. Raise InputError for a link that leads to itself."""
     try:
         return named(path).resolve()
     except (RuntimeError, OSError) as error:  # the former up to Python 3.12
@@ -44,23 +44,23 @@ def resolved(path: str | Path) -> Path:
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with the home folder for its ~ or ~user. Raises InputError where there is none, and as `named` does."""
+    """Return `path` with ~ or ~user replaced by the home folder. Raise InputError for an unknown user."""
     try:
         return named(path).expanduser()
     except RuntimeError:
-        raise InputError(f"{path} starts with the home folder of a user who is not known: write it out") from None
+        raise InputError(f"{path} starts with the home folder of an unknown user: write the path in full") from None
 
 
 def regular(path: str | Path) -> Path:
-    """Return `path` after checking that it is a file, which can be opened without waiting for anyone.
+    """Return `path` after checking that it is a regular file.
 
-    Call it before a library opens a file by its name. A named pipe would wait for a writer for ever, and a device may
+    Call it before a library opens a file by its name: a named pipe would wait for a writer for ever, and a device may
     never end.
 
     Raises:
-        InputError: The path is a folder, a named pipe, a socket or a device; a link that leads to itself; or no name
-            that a file can have.
-        OSError: There is no such file, or it may not be looked at.
+        InputError: For a folder, a named pipe, a socket or a device; a link that leads to itself; or text that cannot
+            be a file name.
+        OSError: When the file is missing or not accessible.
     """
     path = named(path)
     try:
@@ -75,21 +75,21 @@ def regular(path: str | Path) -> Path:
 
 
 def open_file(path: str | Path) -> BinaryIO:
-    """Open a file to read its bytes. Raises OSError, and InputError, which names the path, for anything but a file."""
+    """Open a file to read its bytes. Raise OSError, or an InputError that names the path for anything but a file."""
     with naming(path):
         require_file(Path(path).stat())
     number = os.open(path, _FLAGS)
     try:
         with naming(path):
-            require_file(os.fstat(number))  # as it may be another by now
-        return open(number, "rb")  # noqa: PTH123 (it is open already)
+            require_file(os.fstat(number))  # it may have been replaced
+        return open(number, "rb")  # noqa: PTH123 (already open)
     except BaseException:
         os.close(number)
         raise
 
 
 def require_file(found: os.stat_result) -> None:
-    """Raises InputError, to which a caller adds the path, for what is anything but a file."""
+    """Raise InputError, to which a caller adds the path, for anything but a regular file."""
     if not stat.S_ISREG(found.st_mode):
         kind = next((kind for test, kind in _KINDS if test(found.st_mode)), "of another kind")
         raise InputError(f"is {kind}, not a file")

@@ -1,16 +1,16 @@
-"""The values that a number may have, declared with the field that holds it and checked here.
+"""Ranges of numbers, declared in the type of a field or a parameter and checked here.
 
-A field or a parameter says it in its type: `lr: Annotated[float, Meta(gt=0, le=1e6)]`, with `Meta` of msgspec. A number
-without a range must still be finite, and a whole number must fit 64 bits.
+For example `lr: Annotated[float, Meta(gt=0, le=1e6)]`, with `Meta` of msgspec. A number without a range must be finite,
+and an integer must fit 64 bits.
 """
 
 import dataclasses
 import math
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 from msgspec import Meta
@@ -21,14 +21,14 @@ T = TypeVar("T")
 _WORD = 2**63
 
 Iterations: TypeAlias = Annotated[int, Meta(ge=0, le=10**7)]
-"""Iterations or steps, which may be none."""
+"""Iterations or steps; 0 is allowed."""
 Images: TypeAlias = Annotated[int, Meta(ge=1, le=10**5)]
-"""Images of each class."""
+"""Images per class."""
 Epochs: TypeAlias = Annotated[int, Meta(ge=1, le=10**6)]
 Networks: TypeAlias = Annotated[int, Meta(ge=1, le=10**4)]
 Batch: TypeAlias = Annotated[int, Meta(ge=1, le=10**6)]
 Repeats: TypeAlias = Annotated[int, Meta(ge=1, le=10**3)]
-"""Whole experiments: seeds, or orders of classes."""
+"""Repetitions of an experiment: seeds, or orders of classes."""
 Rate: TypeAlias = Annotated[float, Meta(gt=0, le=1e6)]
 """A learning rate."""
 Momentum: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
@@ -36,13 +36,13 @@ Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Scale: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 Seed: TypeAlias = Annotated[int, Meta(ge=0, le=_WORD - 1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=1e9)]
-"""A time that some work may take: up to 30 years."""
+"""A time budget, at most 30 years."""
 Side: TypeAlias = Annotated[int, Meta(ge=1, le=4096)]
-"""Pixels of a side of an image. Of networks that condense, none is for a tenth of the most."""
+"""Pixels along one side of an image; networks for condensation use less than a tenth of the maximum."""
 HeldOut: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
-"""The part of the training images that is left out."""
+"""Share of the training images to leave out."""
 Pause: TypeAlias = Annotated[float, Meta(ge=0, le=1e9)]
-"""Seconds between two things, which may be none."""
+"""Seconds between two events; 0 is allowed."""
 Snapshots: TypeAlias = Annotated[int, Meta(ge=0, le=10**5)]
 
 
@@ -50,13 +50,13 @@ def check_fields(settings: Any) -> None:
     """Check the numbers and choices in the fields of a dataclass, and of dataclasses in its fields.
 
     Args:
-        settings: an instance of a dataclass.
+        settings: An instance of a dataclass.
 
     Raises:
-        InputError: a number is not finite or outside its range, or a text is none of its type's choices. The message
+        InputError: When a number is not finite or outside its range, or a text is not among its choices. The message
             names the field as an option: `--lr 1e39: must be above 0 and at most 1e6`.
     """
-    kinds = _hints(type(settings))
+    kinds = _hints(settings.__class__)
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -66,42 +66,43 @@ def check_fields(settings: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return a number of NumPy as the number of Python that files and PyTorch take; any other value as it is."""
-    return value.item() if isinstance(value, np.number | np.bool_) else value
+    """Return a NumPy number as the Python number that files and PyTorch accept; any other value as it is."""
+    number: Any = value
+    return number.item() if isinstance(value, np.number | np.bool_) else number
 
 
 def plain_fields(settings: T) -> T:
-    """Return a dataclass with `plain` numbers in its fields; itself where they already are."""
-    given: Any = settings
-    values = {field.name: getattr(given, field.name) for field in dataclasses.fields(given) if field.init}
+    """Return a dataclass with `plain` numbers in its fields; the same object when nothing changes."""
+    instance: Any = settings
+    values = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance) if field.init}
     changed = {name: plain(value) for name, value in values.items() if plain(value) is not value}
-    return dataclasses.replace(given, **changed) if changed else settings
+    return dataclasses.replace(instance, **changed) if changed else settings
 
 
 def check_arguments(function: Callable[..., Any], **values: Any) -> None:
-    """Check arguments by the types that a function declares for them. Raises InputError as `check_fields` does."""
+    """Check arguments against the types that a function declares. Raise InputError as `check_fields` does."""
     kinds = _hints(function)
     for name, value in values.items():
         check_value(name, value, kinds[name])
 
 
 def check_value(name: str, value: Any, kind: Any) -> None:
-    """Check one value by its type, which may be `Annotated` with a range. Raises InputError as `check_fields` does."""
+    """Check one value against its type, which may be `Annotated` with a range. Raise InputError as `check_fields`."""
     found = _problem(value, kind, None)
     if found:
         raise InputError(f"--{name.replace('_', '-')} {_shown(value)}: {found}")
 
 
 @lru_cache(maxsize=256)
-def _hints(of: Callable[..., Any]) -> Mapping[str, Any]:
-    return get_type_hints(of, include_extras=True)
+def _hints(owner: Callable[..., Any]) -> Mapping[str, Any]:
+    return get_type_hints(owner, include_extras=True)
 
 
 def _problem(value: Any, kind: Any, range_: Meta | None) -> str:
-    """Why `value` is not of `kind`; empty where it is, and for kinds that are checked elsewhere."""
+    """Return the reason why `value` is not of `kind`; empty when it is, and for kinds that are checked elsewhere."""
     if get_origin(kind) is Annotated:
-        kind, *given = get_args(kind)
-        return _problem(value, kind, next((one for one in given if isinstance(one, Meta)), range_))
+        kind, *annotations = get_args(kind)
+        return _problem(value, kind, next((one for one in annotations if isinstance(one, Meta)), range_))
     origin = get_origin(kind)
     if origin in (Union, UnionType):
         found = [_problem(value, one, range_) for one in get_args(kind)]
@@ -109,8 +110,8 @@ def _problem(value: Any, kind: Any, range_: Meta | None) -> str:
     if origin is Literal:
         return "" if value in get_args(kind) else f"take one of {', '.join(map(str, get_args(kind)))}"
     if origin in (tuple, list) and isinstance(value, tuple | list):
-        inner = get_args(kind)[:1]
-        return next((text for one in value for text in [_problem(one, inner[0], range_)] if text), "") if inner else ""
+        inner, items = get_args(kind)[:1], cast("Sequence[Any]", value)
+        return next((text for one in items for text in [_problem(one, inner[0], range_)] if text), "") if inner else ""
     if kind in (int, float):
         return _number_problem(value, kind, range_)
     if kind is NoneType:
@@ -127,15 +128,15 @@ def _number_problem(value: Any, kind: type, range_: Meta | None) -> str:
     is_finite = isinstance(value, numbers.Integral) or math.isfinite(value)
     too_small = (bounds.ge is not None and number < bounds.ge) or (bounds.gt is not None and number <= bounds.gt)
     too_large = (bounds.le is not None and number > bounds.le) or (bounds.lt is not None and number >= bounds.lt)
-    return "" if is_finite and not too_small and not too_large else f"must be {_in_words(bounds)}"
+    return "" if is_finite and not too_small and not too_large else f"must be {_describe(bounds)}"
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return not isinstance(value, bool) and isinstance(value, numbers.Real)
 
 
-def _in_words(bounds: Meta) -> str:
-    parts = []
+def _describe(bounds: Meta) -> str:
+    parts: list[str] = []
     if bounds.ge is not None:
         parts.append(f"at least {_shown(bounds.ge)}")
     if bounds.gt is not None:
@@ -150,7 +151,7 @@ def _in_words(bounds: Meta) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value on a line: floats without what no reader needs, and no number of hundreds of digits."""
+    """Return a value as short text: floats without trailing zeros, huge integers as powers of two."""
     if isinstance(value, float):
         text = f"{value:g}"
         mantissa, exponent, power = text.partition("e+")

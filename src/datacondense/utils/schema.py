@@ -1,7 +1,7 @@
-"""Checks values out of files against declared types: one error that names the field, whatever is wrong with it.
+"""Check values from files against declared types, with one error that names the field.
 
-A file's fields are declared once, as msgspec types made of the atoms below. Fields that a type does not declare pass,
-as a newer version may have written them.
+The fields of a file are declared once, as msgspec types made of the atoms below. Undeclared fields are accepted, as a
+newer version may have written them.
 """
 
 import re
@@ -22,7 +22,7 @@ NETWORK = rf"^[^/\\{_CONTROL}{_BIDIRECTIONAL}]*\Z"
 SHA256 = r"^[0-9a-f]{64}\Z"
 DEVICE = r"^(cpu|cuda(:[0-9]{1,3})?)\Z"
 IDENTITY = r"^[A-Za-z0-9_-]{1,128}\Z"
-_IN_WORDS = {
+_DESCRIPTIONS = {
     LINE: "one line of text",
     NETWORK: "a name without / and control characters",
     SHA256: "a sha256",
@@ -45,39 +45,39 @@ Line = Annotated[str, Meta(max_length=1000, pattern=LINE)]
 """Text that can be shown in one line."""
 Name = Annotated[str, Meta(min_length=1, max_length=1000, pattern=LINE)]
 Network = Annotated[str, Meta(min_length=1, max_length=100, pattern=NETWORK)]
-"""The name of an architecture, which may become a part of the name of a file."""
+"""Name of a network architecture, which may become part of a file name."""
 Text = Annotated[str, Meta(max_length=10_000)]
 """Text of any characters, such as a path."""
 Sha256 = Annotated[str, Meta(pattern=SHA256)]
 
 
 class Fields(msgspec.Struct, kw_only=True):
-    """Base of the types of files: fields by name, in any order."""
+    """Base of the types that declare the fields of a file."""
 
 
 def check(value: object, kind: type[T], place: str = "") -> T:
     """Return a JSON value as the declared type.
 
     Args:
-        value: What a JSON parser returns.
+        value: A value that a JSON parser returned.
         kind: A type that msgspec knows, such as a subclass of `Fields`.
-        place: What stands in front of the message, such as "RUN/run.json is damaged".
+        place: Start of the message, such as "RUN/run.json is damaged".
 
     Returns:
-        The declared fields; numbers are as written, except that an int becomes a float where one is declared.
+        The declared fields. An int becomes a float where a float is declared.
 
     Raises:
-        DamagedFile: A field is missing, of another type or out of range; the message names it.
+        DamagedFile: When a field is missing, of another type or out of range; the message names it.
     """
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError) as error:
-        text = "nested too deeply" if isinstance(error, RecursionError) else in_words(str(error))
+        text = "nested too deeply" if isinstance(error, RecursionError) else readable(str(error))
     raise DamagedFile(f"{place}: {text}" if place else text)
 
 
-def in_words(message: str) -> str:
-    """The message of a `msgspec.ValidationError` as "field execution.chunk is str, expected int"."""
+def readable(message: str) -> str:
+    """Return the message of a `msgspec.ValidationError` as "field execution.chunk is str, expected int"."""
     what, _, where = message.partition(" - at ")
     where = re.sub(r"`\$\.?|`", "", where)
     subject = f"a name in {where.removeprefix('key in ')}" if where.startswith("key in ") else f"field {where}"
@@ -87,7 +87,7 @@ def in_words(message: str) -> str:
         return f"{inside}{match[1]} is missing"
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL):
         return f"{inside}{match[1][:_SHOWN]} is not known to this version: update datacondense"
-    for pattern, words in _IN_WORDS.items():
+    for pattern, words in _DESCRIPTIONS.items():
         what = what.replace(f"`str` matching regex {pattern!r}", words)
     if match := re.fullmatch(r"Expected (.*), got (.*)", what, re.DOTALL):
         return f"{subject} is {match[2]}, expected {match[1]}".replace("`", "")[:_SHOWN]
@@ -95,14 +95,14 @@ def in_words(message: str) -> str:
         return f"{subject} is not {match[1]}".replace("`", "")[:_SHOWN]
     if what.startswith(("Number", "Invalid")):
         return f"{subject}: {what}".replace("`", "")[:_SHOWN]
-    return f"{inside}{what}"[:_SHOWN]  # of a `__post_init__`, which begins with the name of a field
+    return f"{inside}{what}"[:_SHOWN]  # from a `__post_init__`; it begins with the name of a field
 
 
-def declared(kind: type[Fields]) -> tuple[str, ...]:
-    """The names of the fields of a type."""
+def field_names(kind: type[Fields]) -> tuple[str, ...]:
+    """Return the names of the fields that a type declares."""
     return kind.__struct_fields__
 
 
-def parts(value: Fields) -> dict[str, Any]:
-    """The declared fields of a value, by name."""
+def to_dict(value: Fields) -> dict[str, Any]:
+    """Return the declared fields of a value, by name."""
     return msgspec.structs.asdict(value)

@@ -1,13 +1,13 @@
-"""Processes that Ctrl-C does not reach."""
+"""Start processes that ignore Ctrl-C."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Processes that are started inside are never reached by Ctrl-C; this one is, when the block ends."""
+def interrupts_blocked() -> Generator[None]:
+    """Shield processes that are started inside from Ctrl-C; this process receives it when the block ends."""
     if not hasattr(signal, "pthread_sigmask"):  # not on every system
         yield
         return

@@ -1,29 +1,32 @@
-"""Text out of files, made fit for a terminal, a page or the name of a file."""
+"""Convert text from files for display or for use as a file name; format mean and deviation."""
 
 import hashlib
+import math
 import re
 import unicodedata
+from collections.abc import Sequence
+from statistics import fmean, stdev
 
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
-"""Control characters, marks that turn the direction of writing, others without a shape, and halves of characters."""
+"""Control characters, bidirectional marks, other invisible characters, and surrogates."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-"""Names that Windows takes for devices."""
+"""Names that Windows reserves for devices."""
 _BYTES = 100
-"""Of the name of a file; file systems take 255, and endings are added."""
+"""Longest file name; file systems accept 255 bytes, and endings are added."""
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    r"""Return `text` with each character that a terminal acts on, or that has no shape, as an escape such as \x1b.
+    r"""Return `text` with control and invisible characters replaced by escapes such as \x1b.
 
-    Names and messages come out of files of others: an escape sequence could rewrite the screen, and a mark that turns
-    the direction of writing could show another name.
+    Names and messages come from untrusted files: an escape sequence could rewrite the screen, and a bidirectional mark
+    could disguise a name.
 
     Args:
-        text: any text.
-        lines: whether ends of lines stay.
+        text: Any text.
+        lines: Keep line breaks.
     """
     if text.isprintable() and text.isascii():
         return text
@@ -36,14 +39,41 @@ def _escape(character: str) -> str:
     return short or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
 
 
-def file_name(text: str) -> str:
-    """Return a name for a file or folder that every file system takes and that leads into no other folder.
-
-    Letters, marks and digits of any script stay, and what little else no file system minds; the rest becomes "_". A
-    name that is too long is cut, and the beginning of a digest of the whole put at its end.
+def mean_std(mean: float, std: float | None, *, digits: int = 1, separator: str = " +- ") -> str:
+    """Return mean and standard deviation as text; the mean alone where `std` is None or NaN.
 
     Args:
-        text: any text, such as the name of a method or of a network that was read from a file.
+        mean: in the unit to show, such as percent.
+        std: in the same unit.
+        digits: after the point.
+        separator: between the two.
+    """
+    deviation = "" if std is None or math.isnan(std) else f"{separator}{std:.{digits}f}"
+    return f"{mean:.{digits}f}{deviation}"
+
+
+def percent_mean_std(fractions: Sequence[float | None], *, separator: str = " +- ", empty: str = "") -> str:
+    """Return mean and sample standard deviation (n - 1) of fractions in percent.
+
+    Args:
+        fractions: in [0, 1]; None is left out.
+        separator: between the two.
+        empty: the text where no number is left.
+    """
+    percent = [100 * value for value in fractions if value is not None]
+    if not percent:
+        return empty
+    return mean_std(fmean(percent), stdev(percent) if len(percent) > 1 else None, separator=separator)
+
+
+def file_name(text: str) -> str:
+    """Return a name for a file or folder that every file system accepts and that leads into no other folder.
+
+    Letters, marks and digits of any script stay, and a few safe symbols; the rest becomes "_". A name that is too long
+    is cut and ends in the start of a digest of the whole.
+
+    Args:
+        text: Any text, such as the name of a method or a network that was read from a file.
     """
     name = plain(text).rstrip(". ") or "_"
     name = f"_{name}" if _DEVICES.match(name) else name
@@ -54,13 +84,13 @@ def file_name(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return `text` without what a file system may mind, for a part of the name of a file; it may be empty."""
+    """Return `text` with "_" for every character that a file system may reject; the result may be empty."""
     found = "".join(c if _is_plain(c) else "_" for c in unicodedata.normalize("NFC", text))
     return found.lstrip(" .")
 
 
 def cut(text: str) -> str:
-    """Return as much of `text` as the name of a file may have."""
+    """Return the start of `text`, as long as a file name may be."""
     return _cut(text, _BYTES)
 
 

@@ -1,22 +1,20 @@
-"""How fast work goes, and how long what is left of it will take."""
+"""Estimate the speed of work and the time that remains."""
 
 from collections.abc import Sequence
 from typing import final
 
-_LOOK_BACK = 60.0  # seconds that are looked back on at least; later on half of all
-_STALL = 5.0  # a step so many times slower than the median is a compilation, or another wait that is none of the work
-_BURST = (
-    0.1  # seconds; shorter steps are joined with the next, for several may be told at once that took as long as one
-)
-_MOST = 256  # steps that are kept apart
+_LOOK_BACK = 60.0  # seconds: the shortest window; later half of all time
+_STALL = 5.0  # a step this many times slower than the median is a compilation or another wait, not work
+_BURST = 0.1  # seconds; shorter steps are joined with the next, as several may be reported at once
+_MOST = 256  # steps kept apart
 
 
 @final
 class Pace:
     """Seconds per unit of work, from the times at which work was done.
 
-    The first time told is where it begins to measure: what went before it, such as a compilation, does not count. The
-    mean over the last half of the time, at least over a minute, without steps that are stalls.
+    Measurement begins at the first step reported, so that time before it, such as a compilation, does not count. The
+    result is the mean over the last half of the time, at least over a minute, without stalls.
     """
 
     def __init__(self) -> None:
@@ -24,7 +22,7 @@ class Pace:
         self._steps: list[tuple[float, float]] = []  # seconds, work
 
     def step(self, now: float, done: float) -> None:
-        """At `now`, in seconds, `done` units of work are done. Less than before: other work has begun."""
+        """Record that `done` units are done at `now`, in seconds. A smaller number than before starts new work."""
         if self._at is None or done < self._at[1]:
             self._steps = []
         elif done > self._at[1]:
@@ -41,7 +39,7 @@ class Pace:
 
     @property
     def seconds_per_unit(self) -> float | None:
-        """None as long as there is nothing to tell it from."""
+        """Mean seconds per unit; None before the second step."""
         recent = self._recent()
         if not recent:
             return None
@@ -50,7 +48,7 @@ class Pace:
         return seconds / work
 
     def left(self, total: float) -> float | None:
-        """Seconds until `total` units are done, counted from the last step."""
+        """Return the seconds from the last step until `total` units are done; None when the speed is unknown."""
         pace = self.seconds_per_unit
         return None if pace is None or self._at is None else max(total - self._at[1], 0) * pace
 
@@ -69,7 +67,7 @@ def _joined(steps: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
+    """Return seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -78,7 +78,7 @@ def test_what_the_files_are_counts_and_not_what_their_folder_is_called(clothes: 
 @fashion
 def test_the_table_holds_the_checksums_of_what_is_here() -> None:
     for name, dimensions in idx.FILES.items():
-        assert idx.digest_of(DEBIAN / f"{name}.gz", dimensions) == checksums.MD5["fashion-mnist"][name]
+        assert idx.digest_array_file(DEBIAN / f"{name}.gz", dimensions) == checksums.MD5["fashion-mnist"][name]
 
 
 def publish(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path) -> None:

@@ -125,8 +125,8 @@ FIRST = {"data": np.zeros((4, 3072), np.uint8), "labels": [0, 1, 2, 3]}
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([1, 2], "is no CIFAR batch: expected a dict with 'data' and 'labels'"),
-        ({"data": FIRST["data"]}, "is no CIFAR batch: expected a dict with 'data' and 'labels'"),
+        ([1, 2], "is not a CIFAR batch: expected a dict with 'data' and 'labels'"),
+        ({"data": FIRST["data"]}, "is not a CIFAR batch: expected a dict with 'data' and 'labels'"),
         ({**FIRST, "data": [1]}, "has images of the form list, expected uint8 (N, 3072)"),
         ({**FIRST, "data": np.zeros((4, 3072), np.int64)}, "has images of the form int64 (4, 3072), expected"),
         ({**FIRST, "data": np.zeros((4, 3071), np.uint8)}, "has images of the form uint8 (4, 3071), expected"),
@@ -156,11 +156,11 @@ def test_a_batch_that_carries_code_is_refused_and_not_run(tmp_path: Path) -> Non
     trace = tmp_path / "trace"
     evil = pickle.dumps({**FIRST, "filenames": Creates(trace)}, 2)
     folder = write(tmp_path / "plain/cifar-10-batches-py", {**TEN, "test_batch": evil})
-    assert f"{folder / 'test_batch'} wants to run posix.mkdir" in refusal(load, "cifar10", data_dir=tmp_path / "plain")
+    assert f"{folder / 'test_batch'} would run posix.mkdir" in refusal(load, "cifar10", data_dir=tmp_path / "plain")
     packed = write(tmp_path / "packed", {}) / "cifar-10-python.tar.gz"
     pack(packed, {f"cifar-10-batches-py/{name}": data for name, data in (TEN | {"test_batch": evil}).items()})
     said = refusal(load, "cifar10", data_dir=packed.parent)
-    assert f"{packed}: cifar-10-batches-py/test_batch wants to run posix.mkdir" in said
+    assert f"{packed}: cifar-10-batches-py/test_batch would run posix.mkdir" in said
     assert not trace.exists()
 
 

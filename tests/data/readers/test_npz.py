@@ -161,8 +161,8 @@ def member(descr: str, shape: str, data: bytes = b"", version: bytes = b"\x01\x0
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (member("|u1", "(100000000, 3, 32, 32)"), "array 'images' is damaged: its header tells of 307200000128 bytes"),
-        (member("|u1", "(2, 4, 4)", bytes(33)), "its header tells of 160 bytes, its file of 161"),
+        (member("|u1", "(100000000, 3, 32, 32)"), "array 'images' is damaged: its header declares 307200000128 bytes"),
+        (member("|u1", "(2, 4, 4)", bytes(33)), "its header declares 160 bytes, but it has 161"),
         (member("|u1", "(2, 4, -4)", bytes(32)), "array 'images' is damaged"),
         (member("|u1", "(2, 4, 'a')", bytes(32)), "array 'images' is damaged"),
         (member("|u1", "(2, 4, 4)", bytes(32), b"\x09\x00"), "array 'images' is damaged"),

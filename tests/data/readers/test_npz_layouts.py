@@ -69,7 +69,7 @@ def test_validation_images_of_medmnist_are_left_out_and_named(tmp_path: Path) ->
         val_labels=labels[:3],
         test_labels=labels[::-1][:6],
     )
-    with pytest.warns(UserWarning, match="val_images and val_labels left out: test_images are the test set"):
+    with pytest.warns(UserWarning, match="val_images and val_labels left out: test_images is the test set"):
         train, test = load(source)
     assert (len(train), len(test), test.labels.tolist()) == (30, 6, TEST[1].tolist())
 
@@ -137,7 +137,7 @@ def test_the_range_of_the_values_can_be_scaled(tmp_path: Path) -> None:
     assert "dtype uint16 and go from 0 to 4080, expected 0 to 255: scale them, or let --pixel-range own" in refusal(
         source
     )
-    assert refusal(source, pixel_range="max") == "--pixel-range max: must be full or own"
+    assert refusal(source, pixel_range="max") == "--pixel-range max: take one of full, own"
     train, test = load(source, pixel_range="own")
     assert np.array_equal(train.images[:, 0], IMAGES)
     assert np.array_equal(test.images[:, 0], TEST[0])

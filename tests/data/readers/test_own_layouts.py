@@ -132,7 +132,7 @@ def test_a_damaged_zip_file(tmp_path: Path) -> None:
 def test_an_encrypted_or_oddly_packed_zip_file(tmp_path: Path) -> None:
     root = birds(tmp_path / "birds")
     odd = packed(root, tmp_path / "a.zip", compression=zipfile.ZIP_LZMA)
-    assert "is packed by a method other than deflate (" in refusal(odd)
+    assert "uses a compression other than deflate (" in refusal(odd)
     path = packed(root, tmp_path / "b.zip")
     data = bytearray(path.read_bytes())
     at = data.index(b"PK\x01\x02")
@@ -159,7 +159,7 @@ def test_an_image_beside_the_classes_merges_none(tmp_path: Path, stray: str, zip
     birds(tmp_path / "set/root")
     picture(tmp_path / "set" / stray)
     place = packed(tmp_path / "set", tmp_path / "set.zip") if zipped else tmp_path / "set"
-    with pytest.warns(UserWarning, match="passed over 1 images outside of the class folders"):
+    with pytest.warns(UserWarning, match="ignored 1 images outside of the class folders"):
         train, test = load(f"folder:{place}")
     assert (train.spec.class_names, len(train) + len(test)) == (("owl", "wren"), 12)
 
@@ -213,10 +213,10 @@ def test_what_is_passed_over_is_counted_each_time(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     for _ in range(2):
-        with pytest.warns(UserWarning, match="passed over") as caught:
+        with pytest.warns(UserWarning, match="ignored") as caught:
             assert [len(part) for part in load(f"folder:{tmp_path}")] == [12, 12]
         assert [str(warning.message) for warning in caught] == [
-            f"{tmp_path}: passed over 3 files that are not known to be images (.heic, no suffix), "
+            f"{tmp_path}: ignored 3 files of unknown type (.heic, no suffix), "
             "2 images outside of the class folders, the folders unlabelled"
         ]
 

@@ -61,7 +61,7 @@ def test_a_pickle_that_carries_code_is_refused_and_not_run(tmp_path: Path, proto
     for evil in (Creates(trace), {"data": Creates(trace)}, [np.arange(3), Creates(trace)]):
         data = pickle.dumps(evil, protocol)
         said = refusal(from_bytes, data)
-        assert re.fullmatch(r"FILE wants to run \S+, which a data file has no need of: it is refused", said)
+        assert re.fullmatch(r"FILE would run \S+, which data files do not use: it is refused", said)
         assert "mkdir" in said or protocol == 5  # by which an array is pickled in a way that is refused before that
         assert not trace.exists()
     pickle.loads(data)
@@ -77,7 +77,7 @@ def test_a_torch_file_that_carries_code_is_refused_and_not_run(tmp_path: Path, p
         path.write_bytes(pickle.dumps(evil["accs"], protocol))
     else:
         torch.save(evil, path, pickle_protocol=max(protocol, 2), _use_new_zipfile_serialization=form == "zip")
-    assert refusal(read_torch, path).endswith("mkdir, which a data file has no need of: it is refused")
+    assert refusal(read_torch, path).endswith("mkdir, which data files do not use: it is refused")
     assert not trace.exists()
 
 
@@ -201,13 +201,13 @@ def rewrite(path: Path, change: Callable[[bytes], bytes], compression: int = zip
     [
         (torch.zeros(1).expand(1 << 20), "its tensors claim more than the file holds"),
         ([torch.zeros(1).expand(300) for _ in range(20)], "its tensors claim more than the file holds"),
-        (torch.eye(3).to_sparse(), "wants to run torch._utils._rebuild_sparse_tensor"),
-        (np.array(["a"]), "is no boolean, integer or float"),
-        (np.array([None]), "is no boolean, integer or float"),
-        (np.zeros(3, np.complex64), "is no boolean, integer or float"),
-        (torch.nn.Linear(1, 1), "which a data file has no need of"),
-        ({"a": {1, 2}}, "which a data file has no need of"),
-        (torch.float32, "which a data file has no need of"),
+        (torch.eye(3).to_sparse(), "would run torch._utils._rebuild_sparse_tensor"),
+        (np.array(["a"]), "is not a boolean, integer or float"),
+        (np.array([None]), "is not a boolean, integer or float"),
+        (np.zeros(3, np.complex64), "is not a boolean, integer or float"),
+        (torch.nn.Linear(1, 1), "which data files do not use"),
+        ({"a": {1, 2}}, "which data files do not use"),
+        (torch.float32, "which data files do not use"),
     ],
     ids=str,
 )
@@ -252,7 +252,7 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     torch.save(torch.zeros(1 << 22), path)
     rewrite(path, bytes, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 1 << 16
-    assert refusal(read_torch, path).startswith(f"{path} has packed records")
+    assert refusal(read_torch, path).startswith(f"{path} has compressed records")
 
 
 def test_another_zip_file_is_refused(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def _doubled(times: int) -> bytes:
 
 @pytest.mark.parametrize("bomb", [_doubled(60), b"\x80\x02}K\x01\x85" + b"2\x86" * 60 + b"K\x01s."])
 def test_tuples_that_would_be_hashed_for_ever_are_refused(tmp_path: Path, bomb: bytes) -> None:
-    assert "its tuples would never be unpacked" in refusal(from_bytes, bomb)
+    assert "unpacking its tuples would never end" in refusal(from_bytes, bomb)
     path = tmp_path / "a.pt"
     torch.save({"a": torch.zeros(2)}, path)
     with zipfile.ZipFile(path) as whole:
@@ -301,7 +301,7 @@ def test_tuples_that_would_be_hashed_for_ever_are_refused(tmp_path: Path, bomb: 
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for entry, data in parts.items():
             archive.writestr(entry, bomb if entry.filename.endswith("data.pkl") else data)
-    assert "its tuples would never be unpacked" in refusal(read_torch, path)
+    assert "unpacking its tuples would never end" in refusal(read_torch, path)
 
 
 def test_tuples_as_keys_that_share_a_little_are_read() -> None:

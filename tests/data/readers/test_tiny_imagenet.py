@@ -11,7 +11,7 @@ from readers import refusal
 
 from datacondense.data.named import NAMED, Found
 from datacondense.data.readers import tiny_imagenet
-from datacondense.data.search_paths import Arrays, Listing
+from datacondense.data.search_paths import Arrays, ImageFiles
 
 WNIDS = ("n01443537", "n01629819", "n02002724")
 SET = NAMED["tiny-imagenet"]
@@ -34,7 +34,7 @@ def write_folder(root: Path) -> Path:
     return root
 
 
-def contents(data_dir: Path) -> Arrays | Listing:
+def contents(data_dir: Path) -> Arrays | ImageFiles:
     found = SET.find(data_dir)
     assert isinstance(found, Found)
     return found.contents()
@@ -67,7 +67,7 @@ GOOD = "val_0.JPEG\tn01443537\t0\t32\t44\t62\n"
         ("../images/val_0.JPEG\tn01443537\n", "is damaged, line 1: there is no image '../images/val_0.JPEG'"),
         ("/etc/passwd\tn01443537\n", "is damaged, line 1: there is no image '/etc/passwd'"),
         ("val_9.JPEG\tn01443537\n", "is damaged, line 1: there is no image 'val_9.JPEG'"),
-        (GOOD + "é", "is damaged: byte 32 is no character"),
+        (GOOD + "é", "is damaged: byte 32 is not ASCII"),
         ("x\0y\n" * 3, "is damaged, line 1: there is no image 'x\\x00y'"),
     ],
 )
@@ -133,7 +133,7 @@ def test_the_folder_and_the_file_give_the_same_spec(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     torch.save(tensors(), tmp_path / "b/tinyimagenet.pt")
     listing, arrays = contents(tmp_path / "a"), contents(tmp_path / "b")
-    assert isinstance(listing, Listing)
+    assert isinstance(listing, ImageFiles)
     assert isinstance(arrays, Arrays)
     decoded = Arrays(
         np.stack([np.asarray(Image.open(file)) for file, _ in listing.train]),
@@ -150,9 +150,9 @@ def test_the_folder_and_the_file_give_the_same_spec(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"classes": 3}, "'classes' are not a list of names"),
-        ({"classes": [1, 2, 3]}, "'classes' are not a list of names"),
-        ({"classes": ["a", "b", "a"]}, "'classes' has a name twice"),
+        ({"classes": 3}, "'classes' is not a list of names"),
+        ({"classes": [1, 2, 3]}, "'classes' is not a list of names"),
+        ({"classes": ["a", "b", "a"]}, "'classes' holds a name twice"),
         (
             {"images_train": tensors()["images_train"].float()},
             "'images_train' is torch.float32, expected a tensor, uint8",
@@ -163,13 +163,13 @@ def test_the_folder_and_the_file_give_the_same_spec(tmp_path: Path) -> None:
         ({"labels_val": torch.tensor([0.5, 1, 2])}, "'labels_val' are not whole numbers from 0 to 2"),
         ({"labels_val": torch.zeros(3, dtype=torch.bfloat16)}, "'labels_val' is torch.bfloat16"),
         ({"labels_train": torch.tensor([0, 0, 1, 1, 2])}, "labels have shape (5,), expected (6,)"),
-        ({"labels_train": torch.tensor([0, 0, 1, 1, 1, 1])}, "has no image, and a training set needs some"),
+        ({"labels_train": torch.tensor([0, 0, 1, 1, 1, 1])}, "has no image, but a training set needs images"),
         (
             {"images_train": torch.zeros(6, 3, 32, 32, dtype=torch.uint8)},
             "images have shape (3, 32, 32) (C, H, W), but",
         ),
         ({"images_val": torch.zeros(3, 3, 32, 32, dtype=torch.uint8)}, "images have shape (3, 32, 32) (C, H, W), exp"),
-        ({"images_val": torch.zeros(0, 3, 64, 64, dtype=torch.uint8)}, "there is no pixel in them"),
+        ({"images_val": torch.zeros(0, 3, 64, 64, dtype=torch.uint8)}, "they hold no pixel"),
         ({"images_train": torch.zeros(6, dtype=torch.uint8)}, "images have shape (6,), expected (N, H, W)"),
     ],
 )
@@ -208,7 +208,7 @@ class Creates:
 def test_a_file_that_carries_code_is_refused_and_not_run(tmp_path: Path, zipped: bool) -> None:
     trace, path = tmp_path / "trace", tmp_path / "tinyimagenet.pt"
     torch.save(tensors(more=Creates(trace)), path, _use_new_zipfile_serialization=zipped)
-    assert "which a data file has no need of: it is refused" in refusal(contents, tmp_path)
+    assert "which data files do not use: it is refused" in refusal(contents, tmp_path)
     path.write_bytes(pickle.dumps(Creates(trace)))
-    assert "which a data file has no need of: it is refused" in refusal(contents, tmp_path)
+    assert "which data files do not use: it is refused" in refusal(contents, tmp_path)
     assert not trace.exists()

@@ -145,7 +145,7 @@ def test_a_file_that_is_no_image_of_the_named_formats_is_refused(tmp_path: Path)
     write(tmp_path / "wren/a.png")
     for data in (b"not an image", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 4\n%%EndComments\n"):
         path.write_bytes(data)
-        assert refusal(tmp_path).startswith(f"{tmp_path}: owl/a.png cannot be read as an image (of no known format)")
+        assert refusal(tmp_path).startswith(f"{tmp_path}: owl/a.png cannot be read as an image (unknown format)")
 
 
 @pytest.mark.parametrize("side", [10_000, 30_000])

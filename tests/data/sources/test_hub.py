@@ -14,8 +14,9 @@ from datasets import config
 from PIL import Image
 
 from datacondense import InputError, load
-from datacondense.data.options import silent
-from datacondense.data.source import absolute
+from datacondense.data.named import HubName, Named
+from datacondense.data.options import no_progress
+from datacondense.data.source import DataSource
 from datacondense.data.sources import hub
 from datacondense.utils import cache
 
@@ -167,7 +168,9 @@ def test_a_test_split_without_labels_is_left_out(tmp_path: Path, other: bool) ->
 def test_plain_columns_of_labels(tmp_path: Path, kind: str, labels: list, names: tuple, column: str) -> None:
     write(tmp_path / "birds", labels=labels, kind=datasets.Value(kind), label=column)
     if column == "kind":
-        assert "no column is known to be labels: name one by --label-column; columns are image (" in refusal("birds")
+        assert "no column is recognised as labels: name one with --label-column; columns are image (" in refusal(
+            "birds"
+        )
     train, test = load("hub:birds", label_column=None if column == "label" else column)
     assert train.spec.class_names == names
     assert (train.counts + test.counts).tolist() == [6 // len(names)] * len(names)
@@ -180,16 +183,16 @@ def test_several_columns_are_asked_about(tmp_path: Path) -> None:
         "weight": (datasets.Value("float32"), [0.0] * 6),
     }
     write(tmp_path / "birds", extra=more)
-    assert "columns image, thumb may all be the images: name one by --image-column" in refusal("birds")
+    assert "columns image, thumb may all be the images: name one with --image-column" in refusal("birds")
     said = refusal("birds", image_column="image")
-    assert "columns label, coarse may all be the labels: name one by --label-column" in said
+    assert "columns label, coarse may all be the labels: name one with --label-column" in said
     assert load("hub:birds", image_column="thumb", label_column="label")[0].images[0, 0, 0, 0] == 9
     for option, message in {
         "none": "--label-column none does not exist; columns are image (PIL",
-        "weight": "--label-column weight is no column of labels",
+        "weight": "--label-column weight is not a column of labels",
     }.items():
         assert message in _only_message("birds", image_column="image", label_column=option)
-    assert "--image-column label is no column of images" in _only_message("birds", image_column="label")
+    assert "--image-column label is not a column of images" in _only_message("birds", image_column="label")
 
 
 def _only_message(place: str, **options: Any) -> str:
@@ -231,7 +234,7 @@ def test_what_the_library_cannot_read_is_refused(tmp_path: Path) -> None:
     assert not [path for path in cache.folder().rglob("*") if path.is_file()]
     (tmp_path / "text").mkdir()
     (tmp_path / "text/train.csv").write_text("label,image\n1,2\n")
-    assert "no column is known to be images" in refusal("text")
+    assert "no column is recognised as images" in refusal("text")
 
 
 def test_code_that_comes_with_a_set_is_not_run(tmp_path: Path) -> None:
@@ -255,7 +258,7 @@ def test_configurations(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["mnist", "a/b/c", "/no/such", "./none", "~/none", "a/", ":x"])
 def test_what_is_neither_a_folder_nor_a_name_is_refused(place: str) -> None:
-    assert "is neither a folder that is there nor OWNER/NAME" in refusal(place)
+    assert "is neither an existing folder nor OWNER/NAME" in refusal(place)
 
 
 def test_without_a_network_the_hub_is_soon_given_up() -> None:
@@ -270,19 +273,20 @@ def test_without_a_network_the_hub_is_soon_given_up() -> None:
 
 
 def named(**changes: Any):
+    """Read a dataset that is known by the name birds, with changes to what is known and to its columns and splits."""
+    where = {name: changes.pop(name) for name in ("image_column", "test") if name in changes}
     settings: dict[str, Any] = {
         "name": "birds",
-        "repo": "owner/birds",
-        "image_column": "image",
-        "label_column": "label",
         "class_names": ("Owl", "Wren"),
         "mean": (0.1, 0.2, 0.3),
         "std": (0.4, 0.5, 0.6),
         "flip": False,
         "shape": (3, 4, 6),
-        "progress": silent,
+        "layouts": (),
+        "obtain": "",
     }
-    return hub.read(**{**settings, **changes})
+    known = Named(**{**settings, **changes})
+    return hub.read_published(known, HubName(repo="owner/birds", **where), no_progress)
 
 
 def test_a_published_set_has_its_published_properties(tmp_path: Path) -> None:
@@ -324,9 +328,9 @@ def test_a_published_set_that_is_nowhere_is_absent() -> None:
 
 def test_places_for_the_record(tmp_path: Path) -> None:
     write(tmp_path / "birds")
-    assert absolute("hub:birds") == {"source": f"hub:{tmp_path / 'birds'}"}
-    assert absolute("hub:birds:small") == {"source": f"hub:{tmp_path / 'birds'}:small"}
-    assert absolute("hub:owner/birds:x", image_size=8) == {"source": "hub:owner/birds:x", "image_size": 8}
+    assert DataSource("hub:birds").to_json() == {"source": f"hub:{tmp_path / 'birds'}"}
+    assert DataSource("hub:birds:small").to_json() == {"source": f"hub:{tmp_path / 'birds'}:small"}
+    assert DataSource("hub:owner/birds:x", image_size=8).to_json() == {"source": "hub:owner/birds:x", "image_size": 8}
 
 
 def test_the_library_is_imported_only_where_it_is_needed() -> None:
@@ -388,7 +392,7 @@ def test_truth_values_are_two_classes(tmp_path: Path) -> None:
 
 def test_training_images_of_class_minus_one_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "birds", labels=[-1, 0, 1] * 2, kind=datasets.Value("int64"))
-    assert "'label' has rows of class -1, which stands for none" in refusal("birds")
+    assert "'label' has rows of class -1, which means no label" in refusal("birds")
 
 
 def test_only_an_error_about_configurations_asks_for_one(tmp_path: Path) -> None:

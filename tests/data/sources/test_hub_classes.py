@@ -13,10 +13,10 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, config, 
 from PIL import Image
 
 from datacondense import ImageSet, InputError, load
-from datacondense.data.named import NAMED
-from datacondense.data.options import silent
+from datacondense.data.named import NAMED, HubName, Named
+from datacondense.data.options import no_progress
 from datacondense.data.sources import hub
-from datacondense.data.sources.hub_columns import matched
+from datacondense.data.sources.hub_columns import match_names
 
 TRUTH = {10: "ant", 20: "bee", 30: "cat"}
 """Value of all pixels of an image -> its class."""
@@ -156,7 +156,7 @@ def test_numbers_are_not_matched_with_names(save: Save, nameless: str) -> None:
     splits[nameless] = table("ant bee cat")
     said = refusal(save(**splits))
     assert "column 'label' holds n" in said
-    assert "and nothing tells which belong together" in said
+    assert "which cannot be matched" in said
 
 
 @FORMS
@@ -189,7 +189,7 @@ def test_numbers_without_names_are_matched_by_value(save: Save) -> None:
     assert (train.labels.tolist(), test.labels.tolist()) == ([0, 1], [1, 0])
     mixed = refusal(save("d", train=truth[False, True], test=table("ant", labels=[0])))
     assert "holds numbers in" in mixed
-    assert "truth values in" in mixed
+    assert "booleans in" in mixed
 
 
 def readme(folder: str, names: Sequence[str]) -> None:
@@ -286,14 +286,18 @@ def test_one_hot_rows() -> None:
 
 
 def published(names: Sequence[str], **splits: Dataset) -> tuple[ImageSet, ImageSet]:
-    return hub.read(
+    Path("owner").mkdir()
+    place = parquet("owner/set", **splits).removeprefix("hub:")
+    named = Named(
         name="animals",
-        repo=parquet("owner/set" if Path("owner").mkdir() is None else "", **splits).removeprefix("hub:"),
-        image_column="image",
-        label_column="label",
         class_names=tuple(names),
-        progress=silent,
+        shape=(1, 4, 4),
+        mean=(0.5,),
+        std=(0.5,),
+        layouts=(),
+        obtain="",
     )
+    return hub.read_published(named, HubName(repo=place), no_progress)
 
 
 def test_a_published_set_is_matched_with_the_names_by_which_it_is_known() -> None:
@@ -307,15 +311,15 @@ def test_a_published_set_is_matched_with_the_names_by_which_it_is_known() -> Non
 def test_names_are_matched_however_they_are_spelled() -> None:
     clothes = NAMED["fashion-mnist"].class_names or ()
     hub_names = ["T - shirt / top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag"]
-    assert matched(clothes, [*hub_names, "Ankle boot"]) == list(range(10))
-    assert matched(clothes, [*map(str, range(10))]) == list(range(10))
-    assert matched(["crab", "dog"], ["cra", "dog"]) == [0, 1]
-    assert matched(["a", "b", "c"], ["C", "a", "B"]) == [2, 0, 1]
+    assert match_names(clothes, [*hub_names, "Ankle boot"]) == list(range(10))
+    assert match_names(clothes, [*map(str, range(10))]) == list(range(10))
+    assert match_names(["crab", "dog"], ["cra", "dog"]) == [0, 1]
+    assert match_names(["a", "b", "c"], ["C", "a", "B"]) == [2, 0, 1]
     digits = [*map(str, range(10))]
-    assert matched(digits, [*digits[1:], "0"]) == [*range(1, 10), 0]
+    assert match_names(digits, [*digits[1:], "0"]) == [*range(1, 10), 0]
 
 
 @pytest.mark.parametrize("names", [["x", "y", "z"], ["a", "b"], ["b", "x", "c"], ["a", "A", "b"], ["1", "2", "3"]])
 def test_other_names_are_another_set(names: list[str]) -> None:
-    with pytest.raises(InputError, match="this is another set"):
-        matched(["a", "b", "c"], names)
+    with pytest.raises(InputError, match="this is another dataset"):
+        match_names(["a", "b", "c"], names)

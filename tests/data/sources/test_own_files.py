@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ from folders import Told, birds, left, picture, refusal
 from PIL import Image
 
 from datacondense import InputError, image_set, load
-from datacondense.data.options import Options, silent
+from datacondense.data.named import Named
+from datacondense.data.options import no_progress
+from datacondense.data.search_paths import ImageFiles
 from datacondense.data.sources import file_tree, parallel
-from datacondense.data.sources.folder import read_files
+from datacondense.data.sources.folder import read_published
 from datacondense.utils import hardware
 
 RANDOM = np.random.default_rng(0)
@@ -89,7 +90,7 @@ def test_broken_files_are_left_out_on_demand_and_listed_each_time(tmp_path: Path
 def test_a_class_of_broken_files_is_named(tmp_path: Path) -> None:
     birds(tmp_path)
     picture(tmp_path / "tit/1.png").write_bytes(b"")
-    assert "class 'tit' has no image that can be read, as tit/1.png " in refusal(tmp_path, skip_broken=True)
+    assert "class 'tit' has no readable image, as tit/1.png " in refusal(tmp_path, skip_broken=True)
 
 
 def test_nothing_but_broken_files(tmp_path: Path) -> None:
@@ -192,31 +193,40 @@ def test_a_size_below_one_is_refused(tmp_path: Path, size: int) -> None:
 
 
 def test_columns_are_no_matter_of_folders(tmp_path: Path) -> None:
-    assert "--image-column is of no use to folder:" in refusal(tmp_path, image_column="x")
+    assert "--image-column does not apply to folder:" in refusal(tmp_path, image_column="x")
 
 
-@pytest.mark.parametrize("given", [True, False])
-def test_files_listed_elsewhere(tmp_path: Path, given: bool) -> None:
+def published(names: list[str], *shape: int) -> Named:
+    """What is known of a dataset named mine."""
+    return Named(
+        name="mine",
+        class_names=tuple(names),
+        shape=(shape[0], shape[1], shape[2]),
+        mean=(0.1, 0.2, 0.3),
+        std=(0.4, 0.5, 0.6),
+        flip=False,
+        layouts=(),
+        obtain="",
+    )
+
+
+def test_files_listed_elsewhere(tmp_path: Path) -> None:
     birds(tmp_path)
-    files: list[tuple[Path, int, bool | None]] = [
-        (tmp_path / name / f"{i}.png", label, i < 2 if given else None)
-        for i in range(6)
-        for label, name in enumerate(("owl", "wren"))
-    ]
-    read: Callable = lambda **rest: read_files("mine", ["o", "w"], files, Options(), silent, **rest)  # noqa: E731
-    train, test = read(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), flip=False)
-    assert (len(train), len(test)) == ((8, 4) if given else (10, 2))
+    files = [(tmp_path / name / f"{i}.png", label) for i in range(6) for label, name in enumerate(("owl", "wren"))]
+    listing = ImageFiles(("o", "w"), files[4:], files[:4])
+    train, test = read_published(published(["o", "w"], 3, 4, 6), listing, no_progress)
+    assert (len(train), len(test)) == (8, 4)
     spec = train.spec
     assert (spec.name, spec.class_names, spec.mean, spec.flip) == ("mine", ("o", "w"), (0.1, 0.2, 0.3), False)
     with pytest.raises(InputError, match=r"images of mine have shape \(3, 4, 6\)"):
-        read(shape=(3, 6, 4))
+        read_published(published(["o", "w"], 3, 6, 4), listing, no_progress)
 
 
 def test_grey_files_fill_three_channels_where_these_are_wanted(tmp_path: Path) -> None:
-    files: list[tuple[Path, int, bool | None]] = [
-        (picture(tmp_path / f"{i}.png", i, "L"), i % 2, i > 3) for i in range(6)
-    ]
-    train, _ = read_files("mine", ["a", "b"], files, Options(), silent, rgb=True)
+    files = [(picture(tmp_path / f"{i}.png", i, "L"), i % 2) for i in range(6)]
+    height, width = np.asarray(Image.open(files[0][0])).shape
+    named = published(["a", "b"], 3, height, width)
+    train, _ = read_published(named, ImageFiles(("a", "b"), files[:4], files[4:]), no_progress)
     assert train.images[:, :, 0, 0].tolist() == [[i] * 3 for i in range(4)]
 
 
@@ -261,7 +271,7 @@ def test_few_large_images_are_in_memory_at_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(parallel, "workers", lambda: 8)
     for each, most in ((1, 16), (300, 3), (5000, 1)):
         begun: list[int] = []
-        results = parallel.ordered(begun.append, range(50), "x", silent, each=each)
+        results = parallel.ordered(begun.append, range(50), "x", no_progress, each=each)
         next(results)
         del results
         assert len(begun) <= most + 1

@@ -13,12 +13,12 @@ import torch
 
 from datacondense import ImageSet, InputError, Spec
 from datacondense.data import build, splits
-from datacondense.data.sources.store import Source, fetch, key
+from datacondense.data.sources.store import DecodedSource, key, load_or_make
 from datacondense.data.statistics import Statistics
 from datacondense.utils import cache, hardware
 
 
-def source(count: int = 20, *, channels: int = 3, split: bool = True, classes: int = 2, **rest) -> Source:
+def source(count: int = 20, *, channels: int = 3, split: bool = True, classes: int = 2, **rest) -> DecodedSource:
     """Image i holds the value i; every fifth is for testing."""
 
     def images() -> Iterator[tuple[np.ndarray, int, bool | None]]:
@@ -26,7 +26,7 @@ def source(count: int = 20, *, channels: int = 3, split: bool = True, classes: i
             yield np.full((1 if i % 2 else channels, 4, 5), i, np.uint8), i % classes, i % 5 == 0 if split else None
 
     names = tuple(f"class {k}" for k in range(classes))
-    return Source(name="mine", class_names=names, shape=(channels, 4, 5), images=images(), **rest)
+    return DecodedSource(name="mine", class_names=names, shape=(channels, 4, 5), images=images(), **rest)
 
 
 def left() -> list[str]:
@@ -36,7 +36,7 @@ def left() -> list[str]:
 
 
 def test_images_come_back_in_order_by_part() -> None:
-    train, test = fetch("a", source)
+    train, test = load_or_make("a", source)
     assert test.images[:, 0, 0, 0].tolist() == [0, 5, 10, 15]
     assert train.images[:, 2, 3, 4].tolist() == [i for i in range(20) if i % 5]
     assert train.labels.tolist() == [i % 2 for i in range(20) if i % 5]
@@ -44,25 +44,25 @@ def test_images_come_back_in_order_by_part() -> None:
     assert (
         train.spec
         == test.spec
-        == Spec("mine", ("class 0", "class 1"), (3, 4, 5), *Statistics.of(train.images).result())
+        == Spec("mine", ("class 0", "class 1"), (3, 4, 5), *Statistics.measure(train.images).result())
     )
     assert train.fingerprint() == ImageSet(train.images.clone(), train.labels, train.spec).fingerprint()
 
 
 def test_what_is_stored_is_not_made_again() -> None:
-    first, _ = fetch("a", source)
+    first, _ = load_or_make("a", source)
 
-    def never() -> Source:
+    def never() -> DecodedSource:
         raise AssertionError
 
-    again, _ = fetch("a", never)
+    again, _ = load_or_make("a", never)
     assert torch.equal(first.images, again.images)
     assert first.fingerprint() == again.fingerprint()
     assert left() == ["a"]
 
 
 def test_a_fifth_is_set_aside_as_split_does() -> None:
-    train, test = fetch("a", lambda: source(split=False))
+    train, test = load_or_make("a", lambda: source(split=False))
     values = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, 3, 4, 5)
     expected = splits.split(
         build.image_set(values, torch.arange(20) % 2, name="mine", class_names=["class 0", "class 1"])
@@ -74,9 +74,9 @@ def test_a_fifth_is_set_aside_as_split_does() -> None:
 
 
 def test_a_large_set_is_mapped_and_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    small, _ = fetch("a", source)
+    small, _ = load_or_make("a", source)
     monkeypatch.setattr(hardware, "available_memory", lambda: 100)
-    mapped, _ = fetch("a", source)
+    mapped, _ = load_or_make("a", source)
     assert isinstance(np.load(cache.folder() / "sets/a/train.images.npy", mmap_mode="c"), np.memmap)
     draw = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
     assert torch.equal(small.sample(3, draw[0]), mapped.sample(3, draw[1]))
@@ -84,19 +84,19 @@ def test_a_large_set_is_mapped_and_reads_the_same(monkeypatch: pytest.MonkeyPatc
 
 
 def test_published_statistics_are_kept() -> None:
-    train, _ = fetch("a", lambda: source(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7), flip=False))
+    train, _ = load_or_make("a", lambda: source(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7), flip=False))
     assert (train.spec.mean, train.spec.std, train.spec.flip) == ((0.1, 0.2, 0.3), (0.5, 0.6, 0.7), False)
 
 
 def test_notes_are_told_each_time() -> None:
     for _ in range(2):
         with pytest.warns(UserWarning, match="two are broken"):
-            fetch("a", lambda: source(notes=lambda: ["two are broken"]))
+            load_or_make("a", lambda: source(notes=lambda: ["two are broken"]))
 
 
 @pytest.mark.parametrize("harm", ["cut", "flip", "missing", "json", "shape"])
 def test_a_damaged_entry_is_made_anew(harm: str) -> None:
-    before, _ = fetch("a", source)
+    before, _ = load_or_make("a", source)
     place = cache.folder() / "sets/a"
     images = place / "train.images.npy"
     data = images.read_bytes()
@@ -112,7 +112,7 @@ def test_a_damaged_entry_is_made_anew(harm: str) -> None:
         entry = json.loads((place / "set.json").read_text())
         entry["train"]["images"] += 1
         (place / "set.json").write_text(json.dumps(entry))
-    again, _ = fetch("a", source)
+    again, _ = load_or_make("a", source)
     assert torch.equal(before.images, again.images)
     assert images.read_bytes() == data
 
@@ -123,7 +123,7 @@ def test_nothing_is_left_of_what_fails() -> None:
         raise InputError("one is broken")
 
     with pytest.raises(InputError, match="one is broken"):
-        fetch("a", lambda: Source(name="x", class_names=("a",), shape=(1, 4, 5), images=broken()))
+        load_or_make("a", lambda: DecodedSource(name="x", class_names=("a",), shape=(1, 4, 5), images=broken()))
     assert left() == []
 
 
@@ -137,36 +137,36 @@ def test_nothing_is_left_of_what_fails() -> None:
 )
 def test_what_makes_no_set_is_refused(wrong: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        fetch("a", lambda: source(**wrong))
+        load_or_make("a", lambda: source(**wrong))
     assert left() == []
 
 
 KILLED = """
 import os, signal
 import numpy as np
-from datacondense.data.store import Source, fetch
+from datacondense.data.sources.store import DecodedSource, load_or_make
 
 def images():
     yield np.zeros((1, 4, 5), np.uint8), 0, False
     os.kill(os.getpid(), signal.SIGKILL)
 
-fetch("a", lambda: Source(name="x", class_names=("a",), shape=(1, 4, 5), images=images()))
+load_or_make("a", lambda: DecodedSource(name="x", class_names=("a",), shape=(1, 4, 5), images=images()))
 """
 
 
 def test_what_a_killed_process_left_is_swept_up() -> None:
     assert subprocess.run([sys.executable, "-c", KILLED]).returncode == -signal.SIGKILL
     assert [name.endswith(".partial") for name in left()] == [True]
-    fetch("b", source)
+    load_or_make("b", source)
     assert left() == ["b"]
 
 
 def test_two_at_once_both_get_their_images() -> None:
-    def slow() -> Source:
-        fetch("a", source)  # another one is faster
+    def slow() -> DecodedSource:
+        load_or_make("a", source)  # another one is faster
         return source()
 
-    train, _ = fetch("a", slow)
+    train, _ = load_or_make("a", slow)
     assert len(train) == 16
     assert left() == ["a"]
 
@@ -184,17 +184,17 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_another_process_has_mended_meanwhile_is_left() -> None:
-    fetch("a", source)
+    load_or_make("a", source)
     images = cache.folder() / "sets/a/train.images.npy"
     images.write_bytes(b"")
 
-    def slow() -> Source:
-        fetch("a", source)  # another one mends it first
+    def slow() -> DecodedSource:
+        load_or_make("a", source)  # another one mends it first
         seen.append(images.stat().st_ino)
         return source()
 
     seen: list[int] = []
-    fetch("a", slow)
+    load_or_make("a", slow)
     assert [images.stat().st_ino] == seen
     assert left() == ["a"]
 
@@ -203,7 +203,7 @@ def test_a_cache_that_is_no_folder_is_told_with_the_variable(tmp_path: Path, mon
     (tmp_path / "file").touch()
     monkeypatch.setenv("DATACONDENSE_CACHE", str(tmp_path / "file"))
     with pytest.raises(OSError, match=f"the cache of decoded images .DATACONDENSE_CACHE names.*{tmp_path}/file/sets"):
-        fetch("a", source)
+        load_or_make("a", source)
 
 
 def test_a_full_disk_is_told_with_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,5 +212,5 @@ def test_a_full_disk_is_told_with_the_variable(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left on device in the cache of decoded images"):
-        fetch("a", source)
+        load_or_make("a", source)
     assert left() == []

@@ -1,20 +1,18 @@
-"""The commands `condense` and `list`. A command is a dataclass of its options."""
+"""The command `condense`."""
 
 import shlex
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import tyro
-from rich.table import Table
 
 from ...data.image_set import ImageSet
-from ...data.source import DATASETS, SOURCES, absolute
-from ...experiments.presets import CONTINUAL, PRESETS
-from ...methods import METHODS, Method, method_name
-from ...networks import NETWORKS, POOLS
+from ...data.options import ReadOptions
+from ...data.source import DataSource
+from ...methods import Method, method_name
 from ...run.directory import RunDirectory
 from ...run.driver import condense
 from ...run.dry_run import estimate
@@ -27,11 +25,11 @@ from ...utils.locks import alone
 from ...utils.ranges import Images, Seed
 from ...utils.text import file_name
 from ...utils.timing import duration
-from ..display import RunDisplay, say, summary
+from ..console import print_line
+from ..display import RunDisplay
 from ..dry_run import foretelling
-from ..options import ComputingRun, Going, Plugins
-from ..reading import Reading, read
-from ..tables import show_table
+from ..options import ComputingRun, Plugins, RunControl
+from ..reading import read
 from .report import report_on
 
 M = TypeVar("M", bound=Method)
@@ -40,7 +38,7 @@ _LEAST = 1e-3  # seconds of a time budget that is spent before the method begins
 
 @dataclass(frozen=True, kw_only=True)
 class Condense(Generic[M]):
-    """Condense a dataset into a few synthetic images per class."""
+    """Condense a dataset into a few synthetic images per class, by one of the methods."""
 
     data: Annotated[str, tyro.conf.arg(metavar="DATA")] = "digits"
     """What to condense: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
@@ -57,14 +55,14 @@ class Condense(Generic[M]):
     """The same seed on the same machine gives the same images, bit for bit."""
     plugin: Plugins = ()
     method: M
-    session: Going = field(default_factory=Going)
+    session: RunControl = field(default_factory=RunControl)
     computing: ComputingRun = field(default_factory=ComputingRun)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         began = time.perf_counter()
-        least = {"min_per_class": self.ipc} if self.drop_small_classes else {}
-        source = {"source": self.data, **self.reading.given(), **least}
+        least = self.ipc if self.drop_small_classes else 1
+        source = DataSource(self.data, **self.reading.non_default(), min_per_class=least)
         start = load_set(self.start) if self.start else None
         train, _ = read(source)
         name = method_name(self.method)
@@ -84,7 +82,7 @@ class Condense(Generic[M]):
         train: ImageSet,
         out: Path,
         start: SyntheticSet | None,
-        source: dict[str, Any],
+        source: DataSource,
         budget: float | None,
         every: float,
     ) -> None:
@@ -108,22 +106,22 @@ class Condense(Generic[M]):
                 checkpoint_every=every,
                 snapshots=self.session.snapshots,
                 start=start,
-                source=absolute(**source),
+                source=source.to_json(),
                 observers=[display, *live],
                 compute=self.computing.compute(),
             )
         done, took = result.provenance.iterations_done or 0, result.provenance.wall_seconds or 0.0
-        say(
+        print_line(
             f"{len(result)} images from {len(train)} in {duration(took)}, "
             f"{done} of {self.method.iterations} iterations: {out}"
         )
         goes_on = "stopped early with a valid set; the same command with --resume goes on"
         stopped = done < self.method.iterations
         if stopped and asked.signal is None:
-            say(goes_on)
+            print_line(goes_on)
         if all_processes().leads:
             report_on([out], out)
-        say(f"next: datacondense evaluate {shlex.quote(str(out))}")
+        print_line(f"next: datacondense evaluate {shlex.quote(str(out))}")
         if stopped and asked.signal is not None:
             raise Stopped(goes_on, asked.signal)
 
@@ -141,43 +139,8 @@ class Condense(Generic[M]):
     def _foretell(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
         foretold = estimate(self.method, train, self.ipc, seed=self.seed, start=start, compute=self.computing.compute())
         if all_processes().size > 1:
-            say("for one process; several share the work")
+            print_line("for one process; several share the work")
         for line in foretelling(foretold, budget):
-            say(line)
+            print_line(line)
         taken = RunDirectory(out).occupied()
-        say(f"would be written to {out}" + (", which holds files of a run already" if taken else ""))
-
-
-@dataclass(frozen=True, kw_only=True)
-class List:
-    """List the methods, datasets, networks, pools of networks or published experiments there are."""
-
-    what: tyro.conf.Positional[Literal["methods", "data", "archs", "pools", "presets"]]
-    """What to list."""
-
-    def run(self) -> None:
-        if self.what == "methods":
-            table = Table("method", "what it does")
-            for name, cls in METHODS.items():
-                table.add_row(name, summary(cls))
-            show_table(table)
-            return
-        if self.what == "pools":
-            say("S: the set's own network, BatchNorm replaced by InstanceNorm")
-            say("SS: the set's own network")
-            for letter, archs in POOLS.items():
-                say(f"{letter}: {' '.join(archs)}")
-            return
-        if self.what == "presets":
-            for name, preset in PRESETS.items():
-                numbers = ", ".join(f"{arch} {mean}" for arch, (mean, _) in preset.published.items())
-                say(f"{name}: {preset.title}" + (f"; published {numbers}" if numbers else ""))
-            for name, experiment in CONTINUAL.items():
-                say(f"{name}: {experiment.title}")
-            return
-        names = {
-            "data": [*DATASETS, *(f"{prefix}:{place}" for prefix, (place, _) in SOURCES.items())],
-            "archs": list(NETWORKS),
-        }
-        for name in names[self.what]:
-            say(name)
+        print_line(f"would be written to {out}" + (", which holds files of a run already" if taken else ""))

@@ -9,20 +9,22 @@ from typing import Any
 from rich.table import Table
 
 from ...data.image_set import ImageSet
-from ...data.source import absolute
-from ...experiments.continual import Scenario, learn_continually, load_record
-from ...formats import Reading as PixelReading
-from ...formats import read_sets, runs_in
+from ...data.options import ReadOptions
+from ...data.source import DataSource
+from ...experiments.continual import learn_continually, load_record
+from ...experiments.scenario import Scenario
+from ...formats import PixelOptions, find_runs, read_sets
 from ...methods import METHODS, Method
 from ...synthetic.set import SyntheticSet, load_set
 from ...utils.distributed import all_processes
 from ...utils.errors import InputError, naming
 from ...utils.paths import resolved
-from ...utils.text import file_name
+from ...utils.text import file_name, mean_std
 from ...utils.timing import duration
-from ..display import RunDisplay, say
+from ..console import print_line
+from ..display import RunDisplay
 from ..options import Computing, Plugins
-from ..reading import Reading, read
+from ..reading import read
 from ..settings import with_settings
 from ..tables import show_table
 
@@ -55,7 +57,7 @@ class Continual:
     overwrite: bool = False
     """Make everything anew."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if not self.memory and not self.beside:
@@ -67,13 +69,13 @@ class Continual:
             if name not in METHODS and not Path(name).exists() and (Path(name).suffix or len(Path(name).parts) > 1):
                 raise InputError(f"--memory {name}: there is no such file")
         methods = with_settings([name for name in self.memory if not _is_file(name)], self.set, arch=self.scenario.arch)
-        source = {"source": self.data, **self.reading.given()}
+        source = DataSource(self.data, **self.reading.non_default())
         train, test = read(source)
         scenario = self.scenario
         scenario.check(train.spec.classes)
         for method in methods.values():
             method.check()
-        name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.per_class}")
+        name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.ipc}")
         out = self.out or Path("runs") / name
         memories = {
             _label(name): methods.get(name) or _given(Path(name), train, scenario.steps) for name in self.memory
@@ -87,7 +89,7 @@ class Continual:
                 scenario,
                 out / file_name(name),
                 name=name,
-                source=absolute(**source),
+                source=source.to_json(),
                 overwrite=self.overwrite,
                 compute=self.computing.compute(),
             )
@@ -124,9 +126,9 @@ def show(records: Mapping[str, Mapping[str, Any]], figure: Path) -> None:
     show_table(_table(records))
     for name, record in records.items():
         spent = {part: duration(seconds) for part, seconds in record["seconds"].items()}
-        say(f"{name}: the memory took {spent['memory']}, networks {spent['networks']}")
+        print_line(f"{name}: the memory took {spent['memory']}, networks {spent['networks']}")
     figures.save_steps(records, figure)
-    say(str(figure))
+    print_line(str(figure))
 
 
 def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -151,7 +153,7 @@ def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _percent(mean: float, std: float | None) -> str:
-    return f"{100 * mean:.1f}" if std is None else f"{100 * mean:.1f} +- {100 * std:.1f}"
+    return mean_std(100 * mean, None if std is None else 100 * std)
 
 
 def _records(place: Path) -> Sequence[Path]:
@@ -181,13 +183,13 @@ def _given(path: Path, train: ImageSet, steps: int) -> list[SyntheticSet]:
     """
     files = _of_steps(sorted(path.glob("*.pt")), path, steps) if path.is_dir() else [path]
     if path.is_dir() and not files:
-        return [load_set(run) for run in runs_in(path)]
+        return [load_set(run) for run in find_runs(path)]
     found = []
     for file in files:
         if file.suffix == ".safetensors":
             found.append(load_set(file))
             continue
-        sets = read_sets(file, train.spec, PixelReading(real=train)).sets
+        sets = read_sets(file, train.spec, PixelOptions(real=train)).sets
         with naming(file):
             if len(sets) != 1:
                 raise InputError(f"it holds {len(sets)} sets, not the steps of continual learning")

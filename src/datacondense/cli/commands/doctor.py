@@ -16,19 +16,19 @@ from ...methods import METHODS
 from ...run.loggers import LIVE
 from ...utils import cache, hardware
 from ...utils.errors import InputError
-from ..display import say
+from ..console import print_line
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor:
-    """Say what this machine has: versions, devices, compiler, memory, and which data are found where."""
+    """Show what this machine has: versions, devices, compiler, memory, and where which data are found."""
 
     data_dir: Path | None = None
     """Folder to look for data in, as in `condense`."""
 
     def run(self) -> None:
         for name, value in self._findings():
-            say(f"{name:<14} {value}")
+            print_line(f"{name:<14} {value}")
 
     def _findings(self) -> Iterator[tuple[str, str]]:
         for name, value in hardware.versions().items():

@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 import tyro
 
 from ...data.image_set import ImageSet
+from ...data.options import ReadOptions
 from ...evaluation.baselines import baselines
 from ...evaluation.evaluator import Share, join, milestones, together, train_share
 from ...evaluation.protocol import Protocol, protocol_for
 from ...evaluation.score_log import keep_scores, unchanged
 from ...evaluation.scores import Scores
-from ...formats import runs_in
+from ...formats import find_runs
 from ...report.run_names import labels
 from ...run import snapshots
 from ...run.directory import PROCESS, SCORES
@@ -26,9 +27,10 @@ from ...utils.files import write_json
 from ...utils.locks import writer
 from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
-from ..display import RunDisplay, class_table, cross_table, say, score_table
+from ..console import print_line
+from ..display import RunDisplay, class_table, cross_table, score_table
 from ..options import Computing, check_target
-from ..reading import Reading, real_images
+from ..reading import real_images
 from ..tables import show_table
 from .report import report_on
 
@@ -83,8 +85,8 @@ class Evaluate:
     """Training epochs on the whole set."""
     seed: Seed = 0
     """Seed of the networks."""
-    per_class: bool = False
-    """Print the accuracy on each class too."""
+    class_accuracies: bool = False
+    """Also print the accuracy on each class."""
     figure: Path | None = None
     """Draw the scores as PNG: bars, or a heat map for several sets on several networks."""
     data: str | None = None
@@ -92,12 +94,12 @@ class Evaluate:
     out: Path | None = None
     """Write the scores to this JSON file too. They are added to scores.jsonl in the run directory in any case."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense evaluate RUN")
-        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        runs = [run for path in self.run_dirs for run in find_runs(path)]
         for run in runs:
             holder = writer(run)
             if holder:
@@ -126,7 +128,7 @@ class Evaluate:
             return
         several = len(scores) > 1 and any(len(score.accuracy) > 1 for score in scores.values())
         show_table(cross_table(scores) if several else score_table(scores))
-        if self.per_class:
+        if self.class_accuracies:
             show_table(class_table(scores, test.spec.class_names))
         if self.out is not None:
             write_json(self.out, {label: score.to_json() for label, score in scores.items()})
@@ -134,7 +136,7 @@ class Evaluate:
             from ...report import figures  # only here: its library takes longer to import than all else
 
             (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
-            say(str(self.figure))
+            print_line(str(self.figure))
         self._keep(of_row, [run for run in runs if run.is_dir()], prints)
 
     def _keep(self, of_row: Sequence[tuple[_Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:

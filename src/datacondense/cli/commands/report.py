@@ -8,11 +8,11 @@ from typing import Annotated
 
 import tyro
 
-from ...formats import runs_in
+from ...formats import find_runs
 from ...run.directory import REPORT
 from ...utils.errors import InputError
 from ...utils.locks import writing
-from ..display import say
+from ..console import print_line
 from ..options import check_target
 
 _OTHERS = 30.0  # seconds that other commands may need to end what they write
@@ -20,9 +20,9 @@ _OTHERS = 30.0  # seconds that other commands may need to end what they write
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Write one HTML page about runs: accuracies, images, loss, classes, settings; of several runs a comparison.
+    """Write one HTML page about runs: accuracies, images, loss, classes, settings, and a comparison of several.
 
-    It is made of the files in the run directories alone, and loads nothing.
+    The page is made of the files in the run directories alone, and loads nothing from elsewhere.
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
@@ -35,7 +35,7 @@ class Report:
     def run(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense report RUN")
-        runs = [run for path in self.run_dirs for run in runs_in(path)]
+        runs = [run for path in self.run_dirs for run in find_runs(path)]
         out = self.out or runs[0] / REPORT
         check_target("--out", self.out)
         from ...report import write_report  # only here: its library of figures takes longer to import than all else
@@ -43,7 +43,7 @@ class Report:
         with writing_in(out.parent, runs):
             written = write_report(runs, out, figures_in=self.figures)
         for path in written:
-            say(str(path))
+            print_line(str(path))
 
 
 def writing_in(folder: Path, runs: Sequence[Path]) -> AbstractContextManager[None]:
@@ -58,4 +58,4 @@ def report_on(runs: Sequence[Path], folder: Path) -> None:
 
     with writing(folder, wait=_OTHERS):
         write_report(runs, folder / REPORT)
-    say(f"report: {folder / REPORT}")
+    print_line(f"report: {folder / REPORT}")

@@ -1,4 +1,4 @@
-"""The commands `reproduce` and `results`: published experiments by name, ours beside the published numbers."""
+"""The command `reproduce`: published experiments by name, ours beside the published numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,24 +9,27 @@ import tyro
 from rich.table import Column, Table
 
 from ...data.image_set import ImageSet
-from ...data.source import absolute
+from ...data.options import ReadOptions
+from ...data.source import DataSource
 from ...engine.execution import check_shared
-from ...experiments.continual import Scenario, load_record
-from ...experiments.presets import CONTINUAL, ContinualPreset
-from ...experiments.reproduction import Plan, asked, plan, reproduce, variant
-from ...experiments.results_page import page, row
-from ...experiments.sweep import keeping_last, names, run_all
+from ...experiments.continual import load_record
+from ...experiments.continual_presets import CONTINUAL_PRESETS, ContinualPreset
+from ...experiments.experiment_plan import ExperimentPlan, plan_experiment, variant_name
+from ...experiments.reproduction import recorded_options, reproduce
+from ...experiments.results_page import compare_with_published
+from ...experiments.scenario import Scenario
+from ...experiments.sweep import cache_last, match_presets, run_sweep
 from ...methods import Method, method_name
-from ...utils.atomic import write_bytes
 from ...utils.distributed import ALONE, Processes, all_processes
 from ...utils.errors import InputError, unknown
 from ...utils.files import write_json
 from ...utils.locks import writing
 from ...utils.ranges import Images, Iterations, Networks, Repeats, Scale
 from ...utils.timing import duration
-from ..display import RunDisplay, say
-from ..options import Computing, check_target
-from ..reading import Reading, read
+from ..console import print_line
+from ..display import RunDisplay
+from ..options import Computing
+from ..reading import read
 from ..tables import show_table
 from .continual import FIGURE, learn, show
 from .report import report_on
@@ -36,9 +39,9 @@ _Images: TypeAlias = tuple[ImageSet, ImageSet, dict[str, Any]]  # training, test
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduce:
-    """Run a published experiment by name and print ours beside the published number.
+    """Run a published experiment by name and print our accuracy beside the published one.
 
-    Every part that is done stays done: the same command goes on where it was stopped.
+    Finished parts are kept: the same command continues where it was stopped.
     """
 
     presets: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")]] = ()
@@ -67,7 +70,7 @@ class Reproduce:
     overwrite: bool = False
     """Condense all sets anew."""
     computing: Computing = field(default_factory=Computing)
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
         if self.all:
@@ -79,38 +82,38 @@ class Reproduce:
             self._run_continual(self.presets[0])
             return
         planned = self._plan(self.presets[0])
-        say(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
+        print_line(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
         processes = all_processes()
         record = self._reproduce(planned, self._read(planned.data, processes), processes)
         table = Table("tested on", "ours", "published", "difference", "n = sets x networks")
         for arch in record["scores"]:
-            table.add_row(arch, *row(record, arch), _count(record))
+            table.add_row(arch, *compare_with_published(record, arch), _count(record))
         show_table(table)
         spent = {part: duration(sum(seconds)) for part, seconds in record["seconds"].items()}
-        say(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
+        print_line(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
         if record["source"]:
-            say(f"published in {record['source']}")
+            print_line(f"published in {record['source']}")
         if planned.changed:
-            say(f"a quick look, not the published experiment: {planned.variant}")
+            print_line(f"a quick look, not the published experiment: {planned.variant}")
         if processes.leads:
             place = self.runs / planned.variant
             report_on([place / f"seed{seed}" for seed in range(planned.preset.sets)], place)
 
     def _run_continual(self, name: str) -> None:
-        if name not in CONTINUAL:
-            raise unknown("preset", name, CONTINUAL, listed_by="datacondense list presets")
-        preset = CONTINUAL[name]
+        if name not in CONTINUAL_PRESETS:
+            raise unknown("preset", name, CONTINUAL_PRESETS, listed_by="datacondense list presets")
+        preset = CONTINUAL_PRESETS[name]
         train, test, source = self._read(self.data or preset.data, all_processes())
         method, scenario = self._scenario(preset, train.spec.classes)
-        done = variant(
+        done = variant_name(
             name,
             data=self.data if self.data != preset.data else None,
-            ipc=self.ipc if self.ipc != preset.per_class else None,
+            ipc=self.ipc if self.ipc != preset.ipc else None,
             iterations=self.iterations,
             scale=self.scale,
             hold_out=self.reading.hold_out,
         )
-        say(f"{preset.title}: {scenario.orders} orders x {scenario.nets} networks")
+        print_line(f"{preset.title}: {scenario.orders} orders x {scenario.nets} networks")
         record = learn(
             method,
             train,
@@ -128,9 +131,9 @@ class Reproduce:
             show({record["memory"]: record}, self.runs / done / FIGURE)
             with writing(folder):
                 kept = _keep(record, folder / f"{done.removeprefix('continual/').replace('/', '-')}.json")
-            say(kept)
+            print_line(kept)
             if done != name:
-                say(f"a quick look, not the published experiment: {done}")
+                print_line(f"a quick look, not the published experiment: {done}")
 
     def _scenario(self, preset: ContinualPreset, classes: int) -> tuple[Method, Scenario]:
         """A published experiment with the changes that were asked for; of few classes two come at each step."""
@@ -146,7 +149,7 @@ class Reproduce:
             method = replace(method, iterations=count)
         scenario = Scenario(
             steps=min(preset.steps, classes // 2),
-            per_class=preset.per_class if self.ipc is None else self.ipc,
+            ipc=preset.ipc if self.ipc is None else self.ipc,
             orders=scaled(preset.orders) if self.seeds is None else self.seeds,
             nets=scaled(preset.nets) if self.nets is None else self.nets,
             epochs=scaled(preset.epochs),
@@ -156,32 +159,32 @@ class Reproduce:
     def _run_all(self) -> None:
         processes = all_processes()
         check_shared(self.computing.device, processes)
-        plans = [self._plan(name) for name in names(self.presets)]
-        data = keeping_last(lambda source: self._read(source, ALONE))
-        outcomes = run_all(
+        plans = [self._plan(name) for name in match_presets(self.presets)]
+        data = cache_last(lambda source: self._read(source, ALONE))
+        outcomes = run_sweep(
             plans,
             lambda planned: self._reproduce(planned, data(planned.data), ALONE),
             lambda planned: data(planned.data)[0].fingerprint(),
             processes,
             results=self.results,
-            asked=asked(self.reading.given(), self.computing.precision),
-            anew=self.overwrite,
+            options=recorded_options(self.reading.non_default(), self.computing.precision),
+            overwrite=self.overwrite,
         )
         name = Column("experiment", overflow="fold")
         table = Table(name, "tested on", "ours", "published", "difference", "n = sets x networks")
         for record in (outcome.record for outcome in outcomes if outcome.record):
             for arch in record["scores"]:
-                table.add_row(record["variant"], arch, *row(record, arch), _count(record))
+                table.add_row(record["variant"], arch, *compare_with_published(record, arch), _count(record))
         if table.row_count:
             show_table(table)
         failed = [outcome for outcome in outcomes if outcome.record is None]
         for outcome in failed:
-            say(f"{outcome.variant}: {outcome.reason}")
+            print_line(f"{outcome.variant}: {outcome.reason}")
         if failed:
             raise InputError(f"{len(failed)} of {len(plans)} experiments could not be run, for the reasons above")
 
-    def _plan(self, name: str) -> Plan:
-        return plan(
+    def _plan(self, name: str) -> ExperimentPlan:
+        return plan_experiment(
             name,
             sets=self.seeds,
             nets=self.nets,
@@ -193,10 +196,10 @@ class Reproduce:
         )
 
     def _read(self, data: str, processes: Processes) -> _Images:
-        source = {"source": data, **self.reading.given()}
-        return *read(source, processes), absolute(**source)
+        source = DataSource(data, **self.reading.non_default())
+        return *read(source, processes), source.to_json()
 
-    def _reproduce(self, planned: Plan, images: _Images, processes: Processes) -> Mapping[str, Any]:
+    def _reproduce(self, planned: ExperimentPlan, images: _Images, processes: Processes) -> Mapping[str, Any]:
         train, test, source = images
         with RunDisplay(planned.variant) as display:
             return reproduce(
@@ -229,20 +232,3 @@ def _networks(record: Mapping[str, Any]) -> int:
 
 def _count(record: Mapping[str, Any]) -> str:
     return f"{len(record['seeds'])} x {record['nets']}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Results:
-    """Write the page of results: ours beside the published numbers, from the records of `reproduce`."""
-
-    results: Path = Path("results")
-    """Where the records are."""
-    out: Path = Path("docs/results.md")
-    """The page to write, in Markdown."""
-
-    def run(self) -> None:
-        if not self.results.is_dir():
-            raise InputError(f"--results {self.results}: there is no such directory; `datacondense reproduce` makes it")
-        check_target("--out", self.out)
-        write_bytes(self.out, page(self.results).encode())
-        say(str(self.out))

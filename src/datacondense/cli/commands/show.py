@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from ... import pictures
+from ...data.options import ReadOptions
 from ...data.spec import Spec
 from ...evaluation.score_log import unchanged
 from ...report import process
@@ -17,9 +18,9 @@ from ...report.run_names import of_paths
 from ...synthetic.set import SyntheticSet, load_set
 from ...utils.errors import InputError, Locked, unknown
 from ...utils.ranges import Images
-from ..display import say
+from ..console import print_line
 from ..options import check_target
-from ..reading import Reading, real_images
+from ..reading import real_images
 from .report import writing_in
 
 _LISTED = 20  # class names in an error
@@ -27,9 +28,9 @@ _LISTED = 20  # class names in an error
 
 @dataclass(frozen=True, kw_only=True)
 class Show:
-    """Draw a condensed set as a picture: its images class by class, beside real ones, or as they came about.
+    """Draw the images of a condensed set by class, beside real images, or over the iterations.
 
-    Several sets are drawn in one picture, of each class a row of images from each.
+    Several sets are drawn in one picture, with one row per class and set.
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
@@ -45,7 +46,7 @@ class Show:
     """Draw how the images came about, as a strip and as an animated GIF: for a run made with --snapshots."""
     data: str | None = None
     """Where the real images come from; by default what the set was made from."""
-    reading: Reading = field(default_factory=Reading)
+    reading: ReadOptions = field(default_factory=ReadOptions)
     out: Path | None = None
     """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), nearest-real.png,
     process.png or, of several sets, compared.png beside the first set. The GIF lies beside it under the suffix .gif."""
@@ -58,7 +59,7 @@ class Show:
         with writing_in(self.out.parent if self.out else folder, [folder]):
             written = self._written(sets, folder)
         for path in written:
-            say(str(path))
+            print_line(str(path))
 
     def _written(self, sets: Sequence[SyntheticSet], folder: Path) -> list[Path]:
         """Draw the picture, in `folder` unless --out says otherwise; the files that were written."""

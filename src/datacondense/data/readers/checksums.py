@@ -1,4 +1,4 @@
-"""The published files of named sets by their MD5: what tells a set from another whose files have the same names."""
+"""MD5 of published files, which distinguish datasets whose files have the same names."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -54,12 +54,12 @@ MD5: dict[str, dict[str, str]] = {
         "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
     },
 }
-"""Set -> name of a file -> MD5 of its bytes.
+"""Dataset -> name of a file -> MD5 of its bytes.
 
-Of packed files, batches and .mat files as torchvision has them (torchvision/datasets/mnist.py, svhn.py and cifar.py).
-Of the unpacked files of MNIST as several projects have them, among them secml's CDataLoaderMNIST; of FashionMNIST as
-computed from Debian's package dataset-fashion-mnist, which packs the files anew. None are known of KMNIST unpacked, of
-the folder of TinyImageNet, or of its file of tensors.
+Packed files, batches and .mat files: from torchvision (torchvision/datasets/mnist.py, svhn.py and cifar.py). Unpacked
+files of MNIST: from several projects, among them secml's CDataLoaderMNIST; of FashionMNIST: computed from Debian's
+package dataset-fashion-mnist, which repacks the files. No checksums are known for unpacked KMNIST, for the folder of
+TinyImageNet, or for its file of tensors.
 """
 
 
@@ -74,7 +74,7 @@ _ORIGINS = {md5: Origin(name, file) for name, files in MD5.items() for file, md5
 
 
 def digest(*parts: bytes | memoryview) -> str:
-    """Return the MD5 of bytes that come in parts."""
+    """Return the MD5 of all parts together."""
     md5 = hashlib.md5(usedforsecurity=False)
     for part in parts:
         md5.update(part)
@@ -82,7 +82,7 @@ def digest(*parts: bytes | memoryview) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """Return the MD5 of a file. Raises OSError, and InputError for what is no file."""
+    """Return the MD5 of a file. Raise OSError, and InputError for anything but a file."""
     md5 = hashlib.md5(usedforsecurity=False)
     with open_file(path) as file:
         while part := file.read(_AT_ONCE):
@@ -91,16 +91,16 @@ def digest_file(path: Path) -> str:
 
 
 def check(name: str, folder: Path, digests: Mapping[str, str], packed: Iterable[Path] = ()) -> str:
-    """Return what a user should know of the files of a named set that are not the published ones, in words.
+    """Return a note on files that are not the published ones; empty when all are.
 
     Args:
-        name: The set.
-        folder: Where its files are, for messages.
+        name: The dataset.
+        folder: Folder of its files, for messages.
         digests: File -> MD5 of its content, unpacked.
-        packed: Packed files, which are looked up too where the content is not known.
+        packed: Packed files, to look up as well when the unpacked content is unknown.
 
     Raises:
-        InputError: For the published file of another set.
+        InputError: For the published file of another dataset.
     """
     origins = {file: _ORIGINS.get(md5) for file, md5 in digests.items()}
     for path in packed if None in origins.values() else ():
@@ -110,7 +110,7 @@ def check(name: str, folder: Path, digests: Mapping[str, str], packed: Iterable[
     for file, origin in origins.items():
         if origin and origin.set != name:
             raise InputError(
-                f"{folder / file} is the published file of {origin.set}, not of {name}: name another folder, by "
+                f"{folder / file} is the published file of {origin.set}, not of {name}: name another folder with "
                 "--data-dir"
             )
     unknown = [file for file, origin in origins.items() if origin is None]
@@ -123,6 +123,6 @@ def check(name: str, folder: Path, digests: Mapping[str, str], packed: Iterable[
     return f"{folder}: {'; '.join(found)}" if found else ""
 
 
-def is_of(name: str, digests: Iterable[str]) -> bool:
-    """Return whether files with these MD5 are published ones of a set."""
+def are_published(name: str, digests: Iterable[str]) -> bool:
+    """Return True when files with these MD5 are published files of a dataset."""
     return all(md5 in _ORIGINS and _ORIGINS[md5].set == name for md5 in digests)

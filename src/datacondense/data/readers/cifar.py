@@ -12,18 +12,18 @@ import numpy as np
 
 from ...utils.errors import DamagedFile, InputError, reason
 from ...utils.paths import open_file
-from ..search_paths import Arrays, Layout
+from ..search_paths import Arrays, FileLayout
 from . import checksums
 from .pickles import read_pickle
 
 _AT_ONCE = 1 << 20
 _LARGEST = 256 << 20
-"""Bytes of an archive when unpacked; the published ones have 187 million."""
+"""Largest unpacked archive in bytes; the published ones have 187 million."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batches:
-    """How the files of one of the two sets are named, and the labels in them."""
+    """Names of the files, label keys and classes of one of the two datasets."""
 
     folder: str
     archive: str
@@ -32,13 +32,13 @@ class Batches:
     labels: str
     """The key of the labels in a batch."""
     class_names: tuple[str, ...]
-    """In the order of the labels."""
+    """Names in the order of the labels."""
 
-    def layouts(self) -> tuple[Layout, Layout]:
-        """The folder that is in the archive, and the archive itself, of which nothing is unpacked to disk."""
+    def layouts(self) -> tuple[FileLayout, FileLayout]:
+        """Return the layouts of the unpacked folder and of the archive, which is read without unpacking to disk."""
         return (
-            Layout(files=(*self.train, self.test), folders=(self.folder,), loose=False, read=self._read_files),
-            Layout(files=(self.archive,), read=self._read_archive),
+            FileLayout(files=(*self.train, self.test), folders=(self.folder,), loose=False, read=self._read_files),
+            FileLayout(files=(self.archive,), read=self._read_archive),
         )
 
     def _read_files(self, paths: Sequence[Path]) -> Arrays:
@@ -51,7 +51,7 @@ class Batches:
         return self._read((names[member], f"{path}: {member}", io.BytesIO(data)) for member, data in members)
 
     def _read(self, files: Iterable[tuple[str, object, BinaryIO]]) -> Arrays:
-        """files: the name of every batch, what it is called in messages, and its contents."""
+        """Return the arrays of all batches. files: name, name in messages, and content of each batch."""
         batches, digests = {}, {}
         for name, what, file in files:
             with file:
@@ -97,10 +97,10 @@ CIFAR100 = Batches(
 
 
 def _batch(file: BinaryIO, what: object, key: str, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (N, 3, 32, 32) and labels (N,) of one batch."""
+    """Return images uint8 (N, 3, 32, 32) and labels (N,) of one batch."""
     batch = read_pickle(file, what)
     if not isinstance(batch, dict) or not {"data", key} <= batch.keys():
-        raise InputError(f"{what} is no CIFAR batch: expected a dict with 'data' and {key!r}")
+        raise InputError(f"{what} is not a CIFAR batch: expected a dict with 'data' and {key!r}")
     data, labels = batch["data"], batch[key]
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3 * 32 * 32:
         form = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
@@ -113,9 +113,9 @@ def _batch(file: BinaryIO, what: object, key: str, classes: int) -> tuple[np.nda
 
 
 def _members(path: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
-    """The regular files `names` of a packed archive; all else in it is passed over, and nothing written.
+    """Yield name and content of the regular files `names` of a packed archive; write nothing to disk.
 
-    Raises InputError for an archive that is damaged, lacks one of them, or is too large when unpacked.
+    Raise InputError for an archive that is damaged, lacks a file, or is too large when unpacked.
     """
     lacking = set(names)
     try:
@@ -138,7 +138,7 @@ def _members(path: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
 
 
 class _Bounded(io.RawIOBase):
-    """A file that is read from front to end, up to _LARGEST bytes."""
+    """A stream that raises InputError after _LARGEST bytes."""
 
     def __init__(self, file: gzip.GzipFile, path: Path) -> None:
         self._file = file

@@ -6,15 +6,15 @@ import numpy as np
 
 from ..build import image_set
 from ..image_set import ImageSet
-from ..options import Progress
+from ..options import ReadProgress
 
 
-def load(_data_dir: Path | None, _progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """Train (1437) and test (360) set of 1 channel; the split is fixed and keeps the share of every class.
+def load(_data_dir: Path | None, _progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
+    """Return the train (1437 images) and the test set (360) of 1 channel; the split is fixed and stratified.
 
-    The 17 grey values are spread over 0 to 255; mean and std are measured on the training images.
+    The 17 grey values are scaled to 0 to 255; mean and std are measured on the training images.
     """
-    # scikit-learn takes a second to import, and nothing else here needs it.
+    # imported here, as scikit-learn takes a second to import
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from ...utils.errors import DamagedFile, InputError
 from ...utils.paths import open_file
-from ..search_paths import Arrays, Layout
+from ..search_paths import Arrays, FileLayout
 from . import checksums
 
 _UINT8 = 0x08
 _LARGEST = 2 << 30
-"""Bytes of an array; the largest that is published has 376 million."""
+"""Largest array in bytes; the largest published one has 376 million."""
 FILES = {
     "train-images-idx3-ubyte": 3,
     "train-labels-idx1-ubyte": 1,
@@ -26,9 +26,9 @@ FILES = {
 """Name -> number of dimensions."""
 
 
-def layout(*folders: str) -> Layout:
-    """The four files of a set, packed by gzip or not, in one of `folders`. All sets of the family share their names."""
-    return Layout(files=tuple(FILES), endings=(".gz", ""), folders=folders, loose=False, read=_read_set)
+def layout(*folders: str) -> FileLayout:
+    """Return the layout of four files, gzipped or not, in one of `folders`. The whole family shares their names."""
+    return FileLayout(files=tuple(FILES), endings=(".gz", ""), folders=folders, loose=False, read=_read_set)
 
 
 def _read_set(paths: Sequence[Path]) -> Arrays:
@@ -39,20 +39,20 @@ def _read_set(paths: Sequence[Path]) -> Arrays:
 
 
 def _header(array: np.ndarray) -> bytes:
-    """What is in a file in front of an array."""
+    """Return the header of the file of an array."""
     return bytes([0, 0, _UINT8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
 
 
-def digest_of(path: Path, dimensions: int) -> str:
-    """Return the MD5 of an IDX file, unpacked. Raises as `read`."""
+def digest_array_file(path: Path, dimensions: int) -> str:
+    """Return the MD5 of an IDX file, unpacked. Raise as `read`."""
     array = read(path, dimensions)
     return checksums.digest(_header(array), array.data)
 
 
 def read(path: Path, dimensions: int) -> np.ndarray:
-    """The uint8 array of so many dimensions in an IDX file, which is unpacked if its name ends in .gz.
+    """Return the uint8 array with this number of dimensions in an IDX file, which is unpacked if it ends in .gz.
 
-    No more is unpacked than the header declares. Raises InputError for anything but one whole array.
+    Unpack no more than the header declares. Raise InputError for anything but one whole array.
     """
     if path.suffix != ".gz":
         with open_file(path) as file:
@@ -82,7 +82,7 @@ def _read(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int) -> np.nda
     try:
         data = file.read(size + 1)
     except MemoryError:
-        raise InputError(f"{path} declares the shape {shape}, for which there is no memory") from None
+        raise InputError(f"{path} declares the shape {shape}, which does not fit into memory") from None
     if len(data) != size:
         found = len(data) if len(data) < size else f"more than {size}"
         raise DamagedFile(f"{path} is damaged: {found} bytes of data, expected {size} for the shape {shape}")

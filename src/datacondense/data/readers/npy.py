@@ -1,4 +1,4 @@
-"""The arrays in an .npz archive, as their headers tell of them before anything is unpacked."""
+"""Read the headers of arrays in an .npz archive before anything is unpacked."""
 
 import math
 import zipfile
@@ -12,31 +12,31 @@ from ...utils.errors import DamagedFile, InputError
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-class Declared(NamedTuple):
-    """What is told of an array."""
+class ArrayHeader(NamedTuple):
+    """Shape, type and size of an array in an archive."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
     size: int
-    """Bytes, its header included."""
+    """Bytes, including the header."""
 
 
-def declared(archive: zipfile.ZipFile, name: str) -> Declared:
-    """What the header of array `name` and the directory of the archive tell alike.
+def array_header(archive: zipfile.ZipFile, name: str) -> ArrayHeader:
+    """Return the header of array `name`, checked against the directory of the archive.
 
-    Raises InputError where they do not, and for Python objects; what zipfile and NumPy raise on wrong bytes, too.
+    Raise InputError when they disagree, and for Python objects; pass on errors of zipfile and NumPy on damaged bytes.
     """
     with archive.open(f"{name}.npy") as member:
         version = npy.read_magic(member)
         if version not in _HEADERS:
             raise DamagedFile(f"array {name!r} is damaged or has the unknown NumPy format {version}")
         shape, _, dtype = _HEADERS[version](member)
-        told = member.tell() + math.prod(shape) * dtype.itemsize
+        expected = member.tell() + math.prod(shape) * dtype.itemsize
     size = archive.getinfo(f"{name}.npy").file_size
     if dtype.hasobject:
         raise InputError(f"array {name!r} holds Python objects, which are not read: save plain numbers or strings")
     if min(shape, default=1) < 0:
-        raise DamagedFile(f"array {name!r} is damaged: its header tells of shape {shape}")
-    if told != size:
-        raise DamagedFile(f"array {name!r} is damaged: its header tells of {told} bytes, its file of {size}")
-    return Declared(shape, dtype, size)
+        raise DamagedFile(f"array {name!r} is damaged: its header declares the shape {shape}")
+    if expected != size:
+        raise DamagedFile(f"array {name!r} is damaged: its header declares {expected} bytes, but it has {size}")
+    return ArrayHeader(shape, dtype, size)

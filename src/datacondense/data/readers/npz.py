@@ -1,4 +1,4 @@
-"""A data set in one .npz file of NumPy arrays."""
+"""Read a dataset from one .npz file of NumPy arrays."""
 
 import math
 
@@ -8,22 +8,22 @@ from numpy.lib.npyio import NpzFile
 from ...utils import hardware
 from ...utils.errors import DamagedFile, DataNotFound, InputError, naming, reason
 from ...utils.paths import expanded
-from ..build import image_set, tell
+from ..build import image_set, warn_of
 from ..image_set import ImageSet
-from ..options import Options, Progress
-from ..splits import drop_small, split
-from .npy import Declared, declared
-from .npz_layouts import layout
+from ..options import ReaderOptions, ReadProgress
+from ..splits import drop_small_classes, split
+from .npy import ArrayHeader, array_header
+from .npz_layouts import array_names
 
 
-def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """Train and test set of an .npz file with images and labels, as `data.image_set` takes them.
+def load(place: str, options: ReaderOptions, _progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
+    """Return the train and the test set of an .npz file with images and labels, as `image_set` takes them.
 
-    Arrays are known by their names, as `npz_layouts.layout` says. Without those of a test set a fixed fifth of every
-    class is set aside (`division.split`); `class_names` is an array of K strings. Nothing pickled is read.
-    Raises InputError for a file that is missing or damaged and for arrays that cannot be used.
+    `npz_layouts.array_names` identifies the arrays. Without test arrays, a fixed fifth of every class is set aside
+    (`splits.split`); `class_names` is an array of K strings. Pickled objects are never read.
+    Raise InputError for a missing or damaged file and for arrays that cannot be used.
     """
-    path = expanded(place)  # a shell leaves the ~ of arrays:~/mine.npz as it is
+    path = expanded(place)  # a shell does not expand the ~ of arrays:~/mine.npz
     options.refuse(f"arrays:{place}", "image_size", "skip_broken", "image_column", "label_column")
     if not path.is_file():
         kind = InputError if path.exists() else DataNotFound
@@ -36,15 +36,15 @@ def load(place: str, options: Options, _progress: Progress) -> tuple[ImageSet, I
         if not isinstance(archive, NpzFile):
             raise DamagedFile(f"{path} is damaged or not an .npz file: write one with numpy.savez")
         with archive, naming(path):
-            return drop_small(*_read(archive, path.stem, options), options.min_per_class)
+            return drop_small_classes(*_read(archive, path.stem, options), options.min_per_class)
 
 
-def _read(archive: NpzFile, name: str, options: Options) -> tuple[ImageSet, ImageSet]:
+def _read(archive: NpzFile, name: str, options: ReaderOptions) -> tuple[ImageSet, ImageSet]:
     for file in archive.files:
         if ".." in file or "/" in file or "\\" in file:
             raise InputError(f"it holds a member {file!r}, which is a path: write one with numpy.savez")
-    known = layout(archive.files, lambda key: _header(archive, key))
-    tell(known.notes)
+    known = array_names(archive.files, lambda key: _header(archive, key))
+    warn_of(known.notes)
     train = image_set(
         *(_array(archive, key) for key in known.train),
         name=name,
@@ -74,17 +74,17 @@ def _array(archive: NpzFile, key: str) -> np.ndarray:
         raise
     except Exception as error:  # of many types, as above
         raise _damaged(key, error) from None
-    if not isinstance(array, np.ndarray):  # NumPy hands out the raw bytes of what has another format
+    if not isinstance(array, np.ndarray):  # NumPy returns raw bytes for members of another format
         raise DamagedFile(f"array {key!r} is damaged or not a NumPy array")
     return array
 
 
-def _header(archive: NpzFile, key: str) -> Declared:
-    """Shape and type of an array, before anything is unpacked. Raises InputError for one that is damaged."""
+def _header(archive: NpzFile, key: str) -> ArrayHeader:
+    """Return shape and type of an array before unpacking it. Raise InputError for a damaged one."""
     if archive.zip is None:
         raise DamagedFile("the archive is closed")
     try:
-        return declared(archive.zip, key)
+        return array_header(archive.zip, key)
     except InputError:
         raise
     except Exception as error:  # of many types, as above
@@ -95,8 +95,8 @@ def _damaged(key: str, error: Exception) -> DamagedFile:
     return DamagedFile(f"array {key!r} is damaged or holds Python objects, which are not read ({reason(error)})")
 
 
-def _check_memory(key: str, header: Declared) -> None:
-    """Raises InputError without memory for an array, and for the bytes that it is turned or brought into."""
+def _check_memory(key: str, header: ArrayHeader) -> None:
+    """Raise InputError when memory is short for an array and for its copy as bytes in (N, C, H, W)."""
     shape, dtype, needed = header
     if len(shape) >= 3 and (dtype != np.uint8 or (len(shape) == 4 and shape[1] not in (1, 3))):
         needed += math.prod(shape)

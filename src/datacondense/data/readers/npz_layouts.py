@@ -1,4 +1,4 @@
-"""Which arrays of an .npz file are images and labels, and of which part of a data set."""
+"""Identify the images and labels of an .npz file by the names or shapes of its arrays."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,60 +7,60 @@ from typing import final
 
 from ...utils.errors import InputError
 from ..splits import TESTS, TRAINS
-from .npy import Declared
+from .npy import ArrayHeader
 
 _WORDS = {
     "images": ("images", "image", "imgs", "img", "x", "data", "pixels", "features"),
     "labels": ("labels", "label", "y", "targets", "target"),
 }
-"""What an array is called that holds images or labels; the first goes before all others."""
+"""Names of arrays of images or labels; the first takes precedence."""
 _PARTS = {"train": TRAINS, **{part: (part,) for part in TESTS}}
 _NAMES = ("class_names", "label_names", "classes")
 _UNNAMED = re.compile(r"arr_\d+")
-"""Names that numpy.savez gives to arrays without one."""
+"""Names that numpy.savez gives to unnamed arrays."""
 _KNOWN = (
     "images, labels and, if there are any, test_images, test_labels, class_names; train_images, train_labels, "
     "val_images, val_labels, test_images, test_labels; x_train, y_train, x_test, y_test; x, y; data, targets"
 )
 
 _Role = tuple[str, str]
-"""Part of the data, and images or labels."""
+"""Part of the dataset, and images or labels."""
 
 
 @final
 @dataclass(frozen=True)
-class Layout:
-    """Names of the arrays of a data set."""
+class ArrayNames:
+    """Names of the arrays of a dataset."""
 
     train: tuple[str, str]
-    """Of images and labels."""
+    """Names of images and labels."""
     test: tuple[str, str] | None
     class_names: str | None
     notes: tuple[str, ...]
 
 
-def layout(names: Sequence[str], declared: Callable[[str], Declared]) -> Layout:
-    """Return which arrays are what, by their names, or by their shapes where numpy.savez was given no names.
+def array_names(names: Sequence[str], array_header: Callable[[str], ArrayHeader]) -> ArrayNames:
+    """Identify arrays by their names, or by their shapes when numpy.savez had no names.
 
     A name is a word for images or labels, in any case, with the part of the data before or after it: `train_images`,
     `y_test`, `X`. The part to test on is `test`, else the validation images.
 
     Args:
-        names: Of all arrays.
-        declared: What the header of an array says.
+        names: Names of all arrays.
+        array_header: Function that returns the header of an array.
 
     Raises:
-        InputError: Where images or labels are missing, or several arrays may be they.
+        InputError: When images or labels are missing, or several arrays match.
     """
     unnamed = bool(names) and all(map(_UNNAMED.fullmatch, names))
-    found = _by_shape(names, declared) if unnamed else _by_name(names)
+    found = _by_shape(names, array_header) if unnamed else _by_name(names)
     train = _pair(found, "train", names)
     parts = [part for part in TESTS if (part, "images") in found or (part, "labels") in found]
     test = _pair(found, parts[0], names) if parts else None
     left = [name for (part, _), name in found.items() if part in parts[1:]]
-    notes = (f"{' and '.join(left)} left out: {test[0]} are the test set",) if test and left else ()
-    named = [name for name in _NAMES if name in names and (name != "classes" or declared(name).dtype.kind in "US")]
-    return Layout(train, test, named[0] if named else None, notes)
+    notes = (f"{' and '.join(left)} left out: {test[0]} is the test set",) if test and left else ()
+    named = [name for name in _NAMES if name in names and (name != "classes" or array_header(name).dtype.kind in "US")]
+    return ArrayNames(train, test, named[0] if named else None, notes)
 
 
 def _by_name(names: Sequence[str]) -> dict[_Role, str]:
@@ -80,7 +80,7 @@ def _by_name(names: Sequence[str]) -> dict[_Role, str]:
 
 
 def _role(name: str) -> tuple[_Role | None, bool]:
-    """What an array is by its name, and whether it is the usual word for that."""
+    """Return the role of an array by its name, and True when it is the preferred name of that role."""
     letters = re.sub("[^a-z]", "", name.lower())
     for part, words in [*_PARTS.items(), ("train", ("",))]:
         for word in sorted(words, key=len, reverse=True):
@@ -91,9 +91,9 @@ def _role(name: str) -> tuple[_Role | None, bool]:
     return None, False
 
 
-def _by_shape(names: Sequence[str], declared: Callable[[str], Declared]) -> dict[_Role, str]:
-    """Of two arrays, or of four, where the training images come before the test images, and their labels too."""
-    pictures = [name for name in names if len(declared(name).shape) >= 3]
+def _by_shape(names: Sequence[str], array_header: Callable[[str], ArrayHeader]) -> dict[_Role, str]:
+    """Return the roles of two or four arrays by shape; training arrays come before test arrays."""
+    pictures = [name for name in names if len(array_header(name).shape) >= 3]
     others = [name for name in names if name not in pictures]
     if len(pictures) != len(others) or len(pictures) > 2:
         return {}

@@ -1,4 +1,8 @@
-"""What a pickle would do, looked at before any of it is done."""
+"""Scan the operations of a pickle before any of them is executed.
+
+It stays beside `weights_only` and the checksums: neither of them bounds what a hostile pickle allocates, nests or
+hashes, and files with unknown checksums are read as well.
+"""
 
 import pickletools
 from collections.abc import Collection
@@ -9,33 +13,33 @@ from ...utils.errors import DamagedFile, InputError, reason
 _OPERATIONS = {operation.code: operation for operation in pickletools.opcodes}
 _LONGEST_LINE = 4096
 _LARGEST = 16 << 20
-"""Bytes of the structure around the tensors in a file of torch.save, in which every tensor takes some hundred."""
+"""Largest structure around the tensors of torch.save in bytes; each tensor takes about a hundred."""
 _MOST_TUPLES = 20_000
-"""Python hashes a tuple inside a tuple by recursion in C, which some ten thousand levels would crash."""
+"""Most nested tuples: Python hashes them by recursion in C, which crashes at about ten thousand levels."""
 _MOST_HASHED = 100
-"""Values that are hashed for each operation. Fewer than one, unless the same tuples are used many times."""
+"""Most values hashed per operation; fewer than one, unless tuples are shared many times."""
 _KEEPING = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD")
-"""Operations that alter an object and leave it where it is."""
+"""Operations that alter an object and leave it on the stack."""
 _HASHING = ("SETITEM", "SETITEMS", "DICT", "ADDITEMS", "FROZENSET")
 
 
 class _Stack:
-    """How large every value is that a pickle has made so far: a tuple as large as all that is hashed with it.
+    """Sizes of the values that a pickle has made so far: of a tuple, the number of values hashed with it.
 
-    Tuples may share their items. Thirty that hold the one before twice have 2^30, and Python hashes each of them.
+    Tuples may share items: thirty tuples that each hold the previous one twice have 2^30, and Python hashes them all.
     """
 
     def __init__(self) -> None:
         self._sizes: list[int | None] = []
-        """Of the values on the stack; None is a mark."""
+        """Sizes of the values on the stack; None is a mark."""
         self._memo: dict[int, int] = {}
         self.hashed = 0
-        """Values that were hashed, at most."""
+        """Upper bound of the number of values hashed."""
 
-    def carry_out(self, operation: pickletools.OpcodeInfo, index: int) -> None:
-        """Take from the stack what an operation takes, and put there what it makes.
+    def apply(self, operation: pickletools.OpcodeInfo, index: int) -> None:
+        """Pop the arguments of an operation and push its results.
 
-        index: the number of its place in the memo, if it has one. Raises what lists do when it takes what is not there.
+        index: its position in the memo, if it has one. Raise the errors of lists when the stack is empty.
         """
         name, sizes = operation.name, self._sizes
         if name.endswith("PUT") or name == "MEMOIZE":
@@ -49,26 +53,26 @@ class _Stack:
         elif name == "MARK":
             sizes.append(None)
         else:
-            taken = self._taken(operation)
+            popped = self._pop(operation)
             if name in _HASHING:
-                self.hashed += sum(taken)
+                self.hashed += sum(popped)
             if name in _KEEPING:
-                sizes.append(taken[0])
+                sizes.append(popped[0])
             else:
-                whole = 1 + sum(taken) if name.startswith("TUPLE") or name == "FROZENSET" else 1
+                whole = 1 + sum(popped) if name.startswith("TUPLE") or name == "FROZENSET" else 1
                 sizes += [whole] * len(operation.stack_after)
 
-    def _taken(self, operation: pickletools.OpcodeInfo) -> list[int]:
-        """Sizes of what an operation takes from the stack, the lowest first."""
+    def _pop(self, operation: pickletools.OpcodeInfo) -> list[int]:
+        """Pop the sizes of the arguments of an operation, and return them, the lowest first."""
         before, sizes = operation.stack_before, self._sizes
         count = len(before)
-        taken: list[int] = []
+        popped: list[int] = []
         if pickletools.markobject in before:
             count = before.index(pickletools.markobject)
             while (size := sizes.pop()) is not None:
-                taken.append(size)
-        taken += [self._value(sizes.pop()) for _ in range(count)]
-        return taken[::-1]
+                popped.append(size)
+        popped += [self._value(sizes.pop()) for _ in range(count)]
+        return popped[::-1]
 
     @staticmethod
     def _value(size: int | None) -> int:
@@ -78,11 +82,10 @@ class _Stack:
 
 
 def check(file: BinaryIO, what: object, allowed: Collection[str] | None) -> None:
-    """Go over the operations of one pickle, up to its end, and carry out none.
+    """Check all operations of one pickle without executing any.
 
-    allowed: the names it may use, where they are not left to `find_class`. Raises InputError for another name, for
-    counts that would exhaust memory, the stack or the time, and for a pickle that is cut short; pickletools.OpcodeInfo
-    knows how long an operation is.
+    allowed: the names it may use; None leaves them to `find_class`. Raise InputError for another name, for counts that
+    would exhaust memory, stack or time, and for a truncated pickle.
     """
     start = file.tell()
     size = file.seek(0, 2)
@@ -103,9 +106,9 @@ def check(file: BinaryIO, what: object, allowed: Collection[str] | None) -> None
         index = _number(name, argument) if name.endswith(("PUT", "GET")) else 0
         if index > count or tuples > _MOST_TUPLES or (name == "FRAME" and _number(name, argument) > size):
             raise DamagedFile(f"{what} is damaged or not a data file: its pickle claims more than it holds")
-        stack.carry_out(operation, index)
+        stack.apply(operation, index)
         if stack.hashed > _MOST_HASHED * count:
-            raise DamagedFile(f"{what} is damaged or not a data file: its tuples would never be unpacked")
+            raise DamagedFile(f"{what} is damaged or not a data file: unpacking its tuples would never end")
         if "UNICODE" in name:
             strings = [strings[1], argument.decode("utf-8", "replace")]
         wanted = argument.decode("utf-8", "replace") if name in ("GLOBAL", "INST") else ".".join(strings)
@@ -116,7 +119,7 @@ def check(file: BinaryIO, what: object, allowed: Collection[str] | None) -> None
 
 
 def _argument(file: BinaryIO, operation: pickletools.OpcodeInfo, size: int) -> bytes:
-    """The argument of an operation, or its first 4096 bytes; the two lines of a name become one with a dot."""
+    """Return the argument of an operation, or its first 4096 bytes; join the two lines of a name with a dot."""
     if operation.arg is None:
         return b""
     length = operation.arg.n
@@ -151,11 +154,11 @@ def _number(name: str, argument: bytes) -> int:
 
 
 def refused(what: object, name: str) -> InputError:
-    """The error for a pickle that names what no data consists of."""
+    """Return the error for a pickle with a name that data files do not use."""
     printable = name[:200].encode("unicode_escape").decode()
-    return InputError(f"{what} wants to run {printable}, which a data file has no need of: it is refused")
+    return InputError(f"{what} would run {printable}, which data files do not use: it is refused")
 
 
 def damaged(what: object, kind: str, error: Exception) -> InputError:
-    """The error for a file that is not `kind`, with the reason that a parser gave."""
+    """Return the error for a file that is not of this kind, with the reason of the parser."""
     return DamagedFile(f"{what} is damaged or not {kind} ({reason(error)[:200]})")

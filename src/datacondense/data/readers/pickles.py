@@ -1,8 +1,8 @@
-"""Pickled data read without running any code: the batches of CIFAR, and what torch.save wrote.
+"""Read pickled data without running code: the batches of CIFAR, and files of torch.save.
 
-A pickle is a program for a stack machine, and what it names it can call. Here every operation is looked at before one
-is carried out, and a name stands for something of this file or for nothing: `Unpickler.find_class` and torch's
-`weights_only` never look up what a file asks for.
+A pickle is a program for a stack machine, which can call whatever it names. Here every operation is checked before one
+is executed, and a name refers to an inert replacement of this package or is refused: `Unpickler.find_class` and torch's
+`weights_only` never import a name from a file.
 """
 
 import io
@@ -42,11 +42,11 @@ _DEEPEST = 20
 
 
 def read_pickle(file: BinaryIO, what: object) -> object:
-    """The object in a pickle of plain values and NumPy arrays, such as a CIFAR batch written by Python 2.
+    """Return the object in a pickle of plain values and NumPy arrays, such as a CIFAR batch written by Python 2.
 
-    file: can be sought in, and is read from where it stands. The strings of Python 2 are read as Latin-1. Arrays of
-    booleans, integers and floats are handed out where they are the values of the outermost dict. what: names the
-    file in messages. Raises InputError for anything else, above all for a name that is no part of an array.
+    Strings of Python 2 are read as Latin-1. Arrays of booleans, integers and floats are returned as values of the
+    outermost dict. file: seekable, read from its position. what: name of the file in messages. Raise InputError for
+    anything else, above all for a name that does not belong to an array.
     """
     start = file.tell()
     try:
@@ -55,7 +55,7 @@ def read_pickle(file: BinaryIO, what: object) -> object:
         found = _Unpickler(file, what).load()
     except InputError:
         raise
-    except Exception as error:  # a damaged pickle makes the machine raise errors of any type
+    except Exception as error:  # a damaged pickle causes errors of any type
         raise pickle_scan.damaged(what, "a pickle", error) from None
     if isinstance(found, dict):
         return {key: value.array if isinstance(value, Array) else value for key, value in found.items()}
@@ -63,11 +63,11 @@ def read_pickle(file: BinaryIO, what: object) -> object:
 
 
 def read_torch(path: Path, *, mmap: bool = False) -> Any:
-    """What torch.save wrote: dicts, lists and tuples of numbers, strings, arrays of NumPy and dense tensors.
+    """Return the dicts, lists and tuples of numbers, strings, arrays and dense tensors in a file of torch.save.
 
-    mmap: leave the tensors on disk, from where they are read when used; it has no effect on files in the format that
-    torch wrote before version 1.6. Checksums are verified where the format has them. Raises InputError for a file
-    that is damaged, packed again, or holds anything else, and for tensors that claim more than the file has.
+    mmap: leave the tensors on disk until they are used; without effect on the format of torch before version 1.6.
+    Checksums are verified when the format has them. Raise InputError for a file that is damaged, compressed, or holds
+    anything else, and for tensors that claim more bytes than the file has.
     """
     size = path.stat().st_size if path.is_file() else 0
     if not size:
@@ -82,20 +82,20 @@ def read_torch(path: Path, *, mmap: bool = False) -> Any:
                 for _ in range(5):  # a magic number, version, system, the object, and the keys of its storages
                     pickle_scan.check(file, path, _TORCH)
         with warnings.catch_warnings(), torch.serialization.safe_globals(for_torch()):
-            warnings.simplefilter("ignore")  # of what torch deprecates in its own classes
-            # Mapped, as torch then cuts a storage to the file; torch 2.6 trusts the number of elements otherwise.
+            warnings.simplefilter("ignore")  # deprecations inside torch
+            # Mapped, as torch then limits a storage to the file; otherwise torch 2.6 trusts the number of elements.
             with _utf8(path) as name:
                 found = torch.load(name, map_location="cpu", weights_only=True, mmap=zipped)
     except InputError:
         raise
     except Exception as error:  # torch raises errors of any type on bytes it does not understand
         raise pickle_scan.damaged(path, "a file of torch.save", error) from None
-    return _Plain(path, size, copy=zipped and not mmap).of(found, 0)
+    return _Plain(path, size, copy=zipped and not mmap).copy(found, 0)
 
 
 @contextmanager
 def _utf8(path: Path) -> Iterator[str]:
-    """A name of a file that torch can open: where its own is not UTF-8, that of a link to it."""
+    """Yield a path that torch can open: that of a link when the file name is not UTF-8."""
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
@@ -108,7 +108,7 @@ def _utf8(path: Path) -> Iterator[str]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows the few names that a pickled array consists of, and has something inert for each."""
+    """Unpickle with inert replacements for the names of a pickled array; refuse all other names."""
 
     def __init__(self, file: BinaryIO, what: object) -> None:
         super().__init__(file, encoding="latin1")
@@ -122,11 +122,13 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
-    """Refuse a zip file that torch.save did not write, before torch sees it."""
+    """Raise InputError for a zip file that torch.save did not write, before torch opens it."""
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-            raise InputError(f"{path} has packed records, which torch.save does not write: load it and save it again")
+            raise InputError(
+                f"{path} has compressed records, which torch.save does not write: load it and save it again"
+            )
         if len({entry.filename for entry in entries}) < len(entries) or sum(e.file_size for e in entries) > size:
             raise DamagedFile(f"{path} is damaged: its records are more than the file holds")
         pickles = [entry for entry in entries if entry.filename.split("/")[-1] == "data.pkl"]
@@ -139,7 +141,7 @@ def _check_archive(file: BinaryIO, path: Path, size: int) -> None:
 
 
 class _Plain:
-    """Copies what torch.load returned, and lets through only what `read_torch` promises."""
+    """Copy the result of torch.load, and refuse types that `read_torch` does not promise."""
 
     def __init__(self, path: Path, size: int, *, copy: bool) -> None:
         self._path = path
@@ -147,8 +149,8 @@ class _Plain:
         self._copy = copy
         self._done: dict[int, object] = {}
 
-    def of(self, value: Any, depth: int) -> Any:
-        """The copy of `value`; of what occurs twice there is one copy."""
+    def copy(self, value: Any, depth: int) -> Any:
+        """Return the copy of `value`; the same object is copied once."""
         if value is None or isinstance(value, bool | int | float | str | bytes | np.generic):
             return value
         if depth > _DEEPEST:
@@ -163,12 +165,12 @@ class _Plain:
         if type(value) is Array:
             self._left -= value.array.nbytes
             return value.array
-        if type(value) in (dict, OrderedDict):  # whose fields, such as `items`, a file may have set
-            return {self.of(key, depth): self.of(item, depth) for key, item in dict.items(value)}
+        if type(value) in (dict, OrderedDict):  # a file may have set attributes such as `items`
+            return {self.copy(key, depth): self.copy(item, depth) for key, item in dict.items(value)}
         if type(value) is list:
-            return [self.of(item, depth) for item in value]
+            return [self.copy(item, depth) for item in value]
         if type(value) is tuple:
-            return tuple(self.of(item, depth) for item in value)
+            return tuple(self.copy(item, depth) for item in value)
         raise InputError(
             f"{self._path} holds a {type(value).__name__}: expected tensors, arrays, numbers, strings, dicts, lists"
         )

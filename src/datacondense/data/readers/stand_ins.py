@@ -1,4 +1,4 @@
-"""What stands for the parts of NumPy that pickles name: inert, and for nothing that could be called."""
+"""Inert replacements for the parts of NumPy that pickles name; a pickle cannot call anything through them."""
 
 import re
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
-"""The module of NumPy before and since version 2."""
+"""NumPy's module before and since version 2."""
 
 
 class _Dtype:
-    """Stands for numpy.dtype, whose own __setstate__ trusts what it is given."""
+    """Replace numpy.dtype, whose own __setstate__ trusts its argument."""
 
     __slots__ = ("code", "order")
 
@@ -23,12 +23,12 @@ class _Dtype:
 
     def real(self) -> np.dtype[Any]:
         if not re.fullmatch("[biuf][0-9]{1,2}", self.code) or self.order not in ("<", ">", "|", "="):
-            raise ValueError(f"a NumPy type {self.order}{self.code} is no boolean, integer or float")
+            raise ValueError(f"a NumPy type {self.order}{self.code} is not a boolean, integer or float")
         return np.dtype(self.code).newbyteorder(self.order)
 
 
 class Array:
-    """Stands for numpy.ndarray: empty, until it is given a state that was checked."""
+    """Replace numpy.ndarray: empty until a checked state is set."""
 
     __slots__ = ("array",)
 
@@ -44,7 +44,7 @@ class Array:
 
 
 class _Reconstruct:
-    """Stands for the function that makes an empty array. Not itself a function, as a pickle may alter their fields."""
+    """Replace the function that makes an empty array. An object without fields, as a pickle may alter functions."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class _Reconstruct:
 
 
 class _Encode:
-    """Stands for codecs.encode, by which pickles of protocol 2 hold bytes."""
+    """Replace codecs.encode, by which pickles of protocol 2 hold bytes."""
 
     __slots__ = ()
 
@@ -67,7 +67,7 @@ class _Encode:
 
 _RECONSTRUCT = _Reconstruct()
 _NDARRAY = "numpy.ndarray"
-"""What the class is handed out as: it cannot be called."""
+"""Replacement for the class: text, which cannot be called."""
 IN_A_PICKLE: dict[str, object] = {
     "numpy.ndarray": _NDARRAY,
     "numpy.dtype": _Dtype,
@@ -77,13 +77,13 @@ IN_A_PICKLE: dict[str, object] = {
 
 
 def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
-    """Stands for numpy.core.multiarray.scalar."""
+    """Replace numpy.core.multiarray.scalar."""
     (value,) = np.frombuffer(data, dtype.real())
     return value
 
 
 def for_torch() -> list[Any]:
-    """Stand-ins for what NumPy's numbers and arrays are made by, with the names that files have for those."""
+    """Return the replacements for NumPy's numbers and arrays, with the names that files use."""
     return [
         (_Dtype, "numpy.dtype"),
         (Array, "numpy.ndarray"),

@@ -11,19 +11,19 @@ import numpy as np
 
 from ...utils.errors import DamagedFile, InputError, reason
 from ...utils.paths import open_file
-from ..search_paths import Arrays, Layout
+from ..search_paths import Arrays, FileLayout
 from . import checksums
 
 _LARGEST = 2 << 30
-"""Bytes of a variable; X of the largest published file has 1.6e9."""
+"""Largest variable in bytes; X of the largest published file has 1.6e9."""
 _COMPRESSED, _MATRIX = 15, 14
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
-"""Number of a type in the file -> bytes of an element: integers of 8 to 32 bits, floats, integers of 64 bits."""
+"""Type number in the file -> bytes per element: integers of 8 to 32 bits, floats, integers of 64 bits."""
 _REAL_CLASSES = range(6, 16)
-"""double, single and the integers: what has neither characters nor parts nor gaps."""
+"""double, single and the integers; no characters, structures or sparse arrays."""
 _COMPLEX_OR_LOGICAL = 0xA00
 _HEAD = 512
-"""Bytes in which the header of a variable ends: flags, at most 32 dimensions, and a name of one letter."""
+"""Bytes that contain the header of a variable: flags, at most 32 dimensions, and a name of one letter."""
 
 
 def _read_set(paths: Sequence[Path]) -> Arrays:
@@ -32,15 +32,15 @@ def _read_set(paths: Sequence[Path]) -> Arrays:
     return Arrays(*train, *test, digests=digests)
 
 
-LAYOUT = Layout(files=("train_32x32.mat", "test_32x32.mat"), folders=("svhn", "SVHN"), read=_read_set)
+LAYOUT = FileLayout(files=("train_32x32.mat", "test_32x32.mat"), folders=("svhn", "SVHN"), read=_read_set)
 
 
 def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 (N, 3, H, W) and labels (N,), those of digit 0 renumbered from 10 to 0, of one file.
+    """Return images uint8 (N, 3, H, W) and labels (N,) of one file; digit 0 is renumbered from 10 to 0.
 
-    Raises InputError for anything but a file of MATLAB 5 to 7.2 whose first variables are X and y.
+    Raise InputError for anything but a file of MATLAB 5 to 7.2 whose first variables are X and y.
     """
-    from scipy.io import loadmat  # it is slow to import, and nothing else here needs it
+    from scipy.io import loadmat  # imported here, as it is slow
 
     with open_file(path) as file:
         try:
@@ -63,14 +63,14 @@ def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _check(file: BinaryIO, path: Path) -> None:
-    """Go over the tags of X and y, and unpack them to the end: scipy trusts the one and verifies no checksum.
+    """Check the tags of X and y and unpack them to the end: scipy trusts tags and verifies no checksum.
 
-    Raises InputError, ValueError and what parsers do for what scipy could crash on or need more than 2 GiB for.
+    Raise InputError, ValueError or errors of parsers for data on which scipy could crash or need more than 2 GiB.
     """
     header = file.read(128)
     order = {b"\0\1IM": "<", b"\1\0MI": ">"}.get(header[124:])
     if not order:
-        raise InputError(f"{path} is not a .mat file of MATLAB 5 to 7.2: its header is not theirs")
+        raise InputError(f"{path} is not a .mat file of MATLAB 5 to 7.2: its header is another")
     end = file.seek(0, 2)
     file.seek(len(header))
     names: set[str] = set()
@@ -96,13 +96,13 @@ def _check(file: BinaryIO, path: Path) -> None:
 
 
 def _unpacked(file: BinaryIO, size: int) -> tuple[bytes, int]:
-    """How the next `size` bytes of `file` start when unpacked, and how many they then are."""
+    """Unpack the next `size` bytes of `file`; return the start of the content and its length."""
     unpacker = zlib.decompressobj()
     head, length = b"", 0
     while size > 0 and not unpacker.eof:
         packed = file.read(min(size, 1 << 18))
         size -= len(packed)
-        while packed and not unpacker.eof:  # at most so much at once: a bomb has a thousand times its size
+        while packed and not unpacker.eof:  # in bounded steps: a bomb expands a thousandfold
             data = unpacker.decompress(packed, 1 << 22)
             packed = unpacker.unconsumed_tail
             head += data[: 8 + _HEAD - len(head)]
@@ -115,17 +115,17 @@ def _unpacked(file: BinaryIO, size: int) -> tuple[bytes, int]:
 
 
 def _variable(head: bytes, order: str, size: int) -> str:
-    """The name of a variable of `size` bytes that starts with `head`, which must be one array of real numbers."""
+    """Return the name of a variable of `size` bytes that starts with `head`; it must be an array of real numbers."""
     flags_kind, flags_size, flags, _, dims_kind, dims_size = struct.unpack_from(f"{order}6I", head)
     if (flags_kind, flags_size, dims_kind) != (6, 8, 5) or dims_size % 4 or not 8 <= dims_size <= 128:
-        raise ValueError("the header of a variable is none")
+        raise ValueError("the header of a variable is invalid")
     if flags & 0xFF not in _REAL_CLASSES or flags & _COMPLEX_OR_LOGICAL:
-        raise ValueError("a variable is no array of real numbers")
+        raise ValueError("a variable is not an array of real numbers")
     dims = struct.unpack_from(f"{order}{dims_size // 4}I", head, 24)
     kind, length, start, after = _tag(head, order, 24 + _padded(dims_size))
     name = head[start : start + length].decode("ascii")
     if kind != 1 or length > 63:
-        raise ValueError("the name of a variable is none")
+        raise ValueError("the name of a variable is invalid")
     kind, length, start, after = _tag(head, order, after)
     if kind not in _BYTES or not 0 < math.prod(dims) * _BYTES[kind] == length:
         raise ValueError(f"variable {name} has {length} bytes of type {kind} for the shape {dims}")
@@ -135,11 +135,11 @@ def _variable(head: bytes, order: str, size: int) -> str:
 
 
 def _tag(head: bytes, order: str, at: int) -> tuple[int, int, int, int]:
-    """Type and length of the element at `at`, where its data starts, and where the next element does."""
+    """Return type and length of the element at `at`, and the starts of its data and of the next element."""
     kind, length = struct.unpack_from(f"{order}2I", head, at)
-    if kind >> 16:  # up to four bytes lie in the tag itself, which then has the length in its upper half
+    if kind >> 16:  # up to four bytes lie in the tag itself, with the length in its upper half
         if kind >> 16 > 4:
-            raise ValueError("a small element is none")
+            raise ValueError("a small element is invalid")
         return kind & 0xFFFF, kind >> 16, at + 4, at + 8
     return kind, length, at + 8, at + 8 + _padded(length)
 

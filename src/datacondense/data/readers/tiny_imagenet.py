@@ -1,4 +1,4 @@
-"""TinyImageNet (200 classes of ImageNet at 64 by 64 pixels): the published folder, and one file of tensors."""
+"""Read TinyImageNet (200 classes of ImageNet, 64 by 64 pixels) from the published folder or a file of tensors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,21 +9,21 @@ from torch import Tensor
 
 from ...utils.errors import DamagedFile, InputError
 from ...utils.paths import open_file
-from ..search_paths import Arrays, Layout, Listing
+from ..search_paths import Arrays, FileLayout, ImageFiles
 from .pickles import read_torch
 
 _KEYS = ("classes", "images_train", "labels_train", "images_val", "labels_val")
 _ANNOTATIONS = "val_annotations.txt"
 _LONGEST = 64 << 20
-"""Bytes of the annotations, of which the published file has 0.4 million."""
+"""Largest file of annotations in bytes; the published one has 0.4 million."""
 
 
-def list_folder(root: Path) -> Listing:
-    """The images of a tiny-imagenet-200 folder: train/WNID/images/*.JPEG, and those that val_annotations.txt lists.
+def list_folder(root: Path) -> ImageFiles:
+    """Return the image files of a tiny-imagenet-200 folder: train/WNID/images/*.JPEG, and those in val_annotations.txt.
 
-    The classes are the folders in train, sorted; its validation images are what one tests on, as the labels of its
-    test images are not public. Nothing is decoded. Raises InputError for a class without images and for annotations
-    that are damaged or do not fit the files.
+    The classes are the folders in train, sorted. The validation images are the test set, as the labels of the test
+    images are not public. Raise InputError for a class without images and for annotations that are damaged or do not
+    match the files.
     """
     folder = root / "train"
     names = tuple(sorted(child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")))
@@ -35,7 +35,7 @@ def list_folder(root: Path) -> Listing:
         if not files:
             raise InputError(f"{folder / name / 'images'} has no image: expected *.JPEG files")
         train += [(file, label) for file in files]
-    return Listing(names, train, _annotated(root / "val", names))
+    return ImageFiles(names, train, _annotated(root / "val", names))
 
 
 def _images(folder: Path) -> list[Path]:
@@ -46,7 +46,7 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _annotated(folder: Path, names: Sequence[str]) -> list[tuple[Path, int]]:
-    """Every image in folder/images with the label that the annotations give it."""
+    """Return every image in folder/images with its label from the annotations."""
     annotations = folder / _ANNOTATIONS
     if annotations.stat().st_size > _LONGEST:
         raise InputError(f"{annotations} has more than {_LONGEST >> 20} MiB: it is not the published file")
@@ -54,7 +54,7 @@ def _annotated(folder: Path, names: Sequence[str]) -> list[tuple[Path, int]]:
         with open_file(annotations) as file:
             lines = file.read().decode("ascii").splitlines()
     except UnicodeDecodeError as error:
-        raise DamagedFile(f"{annotations} is damaged: byte {error.start} is no character of its lines") from None
+        raise DamagedFile(f"{annotations} is damaged: byte {error.start} is not ASCII") from None
     images = {file.name: file for file in _images(folder / "images")}
     numbers = {name: label for label, name in enumerate(names)}
     labels: dict[str, int] = {}
@@ -80,19 +80,19 @@ def _annotated(folder: Path, names: Sequence[str]) -> list[tuple[Path, int]]:
 
 
 def read_file(path: Path) -> Arrays:
-    """The arrays of tinyimagenet.pt as the published code of DC and DM makes it, {'classes', 'images_train', ...}.
+    """Return the arrays of tinyimagenet.pt, as the published code of DC and DM writes it.
 
     Labels are renumbered so that the class names are sorted, as in the folder. The images stay on disk until they
-    are used. Raises InputError for a file that is damaged or holds anything else.
+    are used. Raise InputError for a file that is damaged or holds anything else.
     """
     found = read_torch(path, mmap=True)
     if not isinstance(found, dict) or not found.keys() >= set(_KEYS):
         raise InputError(f"{path} is not the file of TinyImageNet: expected a dict with {', '.join(_KEYS)}")
     names = found["classes"]
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{path}: 'classes' are not a list of names")
+        raise InputError(f"{path}: 'classes' is not a list of names")
     if len(set(names)) < len(names):
-        raise InputError(f"{path}: 'classes' has a name twice")
+        raise InputError(f"{path}: 'classes' holds a name twice")
     order = sorted(names)
     number = np.array([order.index(name) for name in names], np.int64)
     images, labels, test_images, test_labels = (_tensor(found, key, path) for key in _KEYS[1:])
@@ -107,17 +107,17 @@ def _tensor(found: dict[str, object], key: str, path: Path) -> np.ndarray:
     if not isinstance(tensor, Tensor) or (key.startswith("images") and tensor.dtype != torch.uint8):
         form = str(tensor.dtype) if isinstance(tensor, Tensor) else type(tensor).__name__
         raise InputError(f"{path}: '{key}' is {form}, expected a tensor, uint8 for images")
-    if tensor.dtype == torch.bfloat16:  # NumPy has none, and no labels are of it
+    if tensor.dtype == torch.bfloat16:  # NumPy lacks it, and labels never have it
         raise InputError(f"{path}: '{key}' is {tensor.dtype}, expected whole numbers")
     return tensor.numpy()
 
 
 LAYOUTS = (
-    Layout(
+    FileLayout(
         files=("train/", f"val/{_ANNOTATIONS}", "val/images/"),
         folders=("tiny-imagenet-200",),
         loose=False,
         read=lambda paths: list_folder(paths[0].parent),
     ),
-    Layout(files=("tinyimagenet.pt",), read=lambda paths: read_file(paths[0])),
+    FileLayout(files=("tinyimagenet.pt",), read=lambda paths: read_file(paths[0])),
 )

@@ -1,4 +1,4 @@
-"""Pixels of one image file in any common format: uint8, one channel for grey and three for colour."""
+"""Decode one image file of any common format to uint8, with one channel for grey and three for colour."""
 
 import io
 import warnings
@@ -13,31 +13,31 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin
 from ...utils.errors import InputError, reason
 
 VERSION = 2
-"""Part of every cache key: goes up when `decode` gives other pixels, or what is told of them is more."""
+"""Part of every cache key: increase it when `decode` returns other pixels or reports more."""
 
 MOST_BYTES = 2**29
-"""No image file is larger than this: about twice the largest that Pillow deems safe, uncompressed."""
+"""Largest image file: about twice the size of the largest uncompressed image that Pillow deems safe."""
 
 Size: TypeAlias = tuple[int, int]
 """Width and height."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "ICO", "JPEG2000", "AVIF")
-"""Formats with a signature, whose readers start no other program: no EPS, and no TGA, for which anything passes."""
+"""Formats with a signature, whose readers start no other program; not EPS, nor TGA, which accepts any bytes."""
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION_OF_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 
 
 Extent: TypeAlias = tuple[float, float]
-"""The values that become 0 and 255, on the scale of 16 bits: those of 8 bits are multiplied by 257."""
+"""Values that become 0 and 255, on the scale of 16 bits; values of 8 bits are multiplied by 257."""
 
 
 def decode(data: bytes, image_size: int | None = None, extent: Extent | None = None) -> np.ndarray:
-    """The picture in an image file, as `pixels` brings it; of an animation the first.
+    """Return the image in a file, converted by `pixels`; of an animation the first frame.
 
-    image_size: resized and cropped to a square of this side. Large JPEGs are decoded at a fraction of their size then,
-    at least twice that of the result. extent: the values that become 0 and 255, if not the ends of the format's range.
-    Raises InputError for what is no whole image, has more pixels than Pillow deems safe, or has 32 bits per channel,
-    and MemoryError where there is not enough of it.
+    image_size: resize and crop to a square of this side; large JPEGs are then decoded at a fraction of their size, at
+    least twice that of the result. extent: the values that become 0 and 255, by default the ends of the format's range.
+    Raise InputError for a damaged image, more pixels than Pillow deems safe, or 32 bits per channel; MemoryError when
+    memory is short.
     """
     with _opened(data) as image:
         size = _load(image, image_size)
@@ -45,14 +45,14 @@ def decode(data: bytes, image_size: int | None = None, extent: Extent | None = N
 
 
 def extremes(data: bytes, image_size: int | None = None) -> tuple[Extent, bool]:
-    """As `extremes_of` has them, of an image file. Raises as `decode`."""
+    """Return `extremes_of` the image in a file. Raise as `decode`."""
     with _opened(data) as image:
         _load(image, image_size)
         return extremes_of(image)
 
 
 def extremes_of(image: Image.Image) -> tuple[Extent, bool]:
-    """The lowest and the highest value of a picture, but for what is transparent, and whether it has 16 bits."""
+    """Return the lowest and the highest value of all pixels that are not transparent, and True for 16 bits."""
     _check(image)
     if deep := _deep(image):
         values = _deep_values(image)
@@ -66,23 +66,23 @@ def extremes_of(image: Image.Image) -> tuple[Extent, bool]:
 
 
 def _load(image: Image.Image, image_size: int | None) -> Size:
-    """Decode an image, a large JPEG at a fraction of its size; the size in the file."""
+    """Decode an image, a large JPEG at a fraction of its size; return the size in the file."""
     size = image.size
     if image_size is not None and image.format == "JPEG":
         image.draft(None, (2 * image_size, 2 * image_size))
     image.load()
-    _check(image)  # again, since of an icon only now the size is known
+    _check(image)  # again, as the size of an icon is known only now
     return size if image.format == "JPEG" else image.size
 
 
 def inspect(data: bytes) -> tuple[bool, Size]:
-    """Whether the picture that `decode` gives is grey, and its size, from the header alone. Raises InputError too."""
+    """Return from the header alone whether the decoded image is grey, and its size. Raise InputError as `decode`."""
     with _opened(data) as image:
         width, height = image.size
-        if isinstance(image, TiffImagePlugin.TiffImageFile):  # some versions of Pillow have turned its size by now
+        if isinstance(image, TiffImagePlugin.TiffImageFile):  # some versions of Pillow have rotated its size already
             width, height = image.tag_v2[ExifTags.Base.ImageWidth], image.tag_v2[ExifTags.Base.ImageLength]
         if image.format == "PNG" and not any(mark in data for mark in _ORIENTATION_OF_PNG):
-            orientation = 1  # all of it would be decoded to find one, as it may come after the pixels
+            orientation = 1  # finding one would decode the whole file, as it may follow the pixels
         else:
             orientation = _orientation(image)
         return _grey(image), (height, width) if orientation >= 5 else (width, height)
@@ -91,13 +91,12 @@ def inspect(data: bytes) -> tuple[bool, Size]:
 def pixels(
     image: Image.Image, image_size: int | None = None, size: Size | None = None, extent: Extent | None = None
 ) -> np.ndarray:
-    """A picture as uint8 (1, H, W) if its mode is grey, (3, H, W) otherwise.
+    """Return an image as uint8 (1, H, W) if its mode is grey, (3, H, W) otherwise.
 
-    It is turned as its EXIF data say and laid over white where it is transparent; 16 bits are scaled to 8. With
-    `image_size` S its short side is resized to S, bilinear and antialiased, and the middle square is kept, as
-    torchvision's Resize(S) and CenterCrop(S) do; `size`: the size in the file, where the picture was decoded smaller;
-    `extent`: as of `decode`.
-    Raises InputError for 32 bits per channel; Pillow may raise anything for a damaged picture.
+    It is rotated by its EXIF data; transparent areas are composited onto white; 16 bits are scaled to 8. With
+    `image_size` S the short side is resized to S, bilinear and antialiased, and the middle square is kept, as
+    torchvision's Resize(S) and CenterCrop(S) do. size: the size in the file, if the image was decoded smaller.
+    extent: as of `decode`. Raise InputError for 32 bits per channel; Pillow may raise any error for a damaged image.
     """
     _check(image)
     width, height = image.size if size is None else size
@@ -110,7 +109,7 @@ def pixels(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings of Pillow inside: what it warns of is either harmless or refused here. Not for worker threads."""
+    """Suppress warnings of Pillow: their causes are harmless or refused here. Not for worker threads."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
@@ -118,7 +117,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
-    """An image whose header is read and checked. Raises InputError for all that fails inside."""
+    """Yield an image after checking its header. Convert all errors inside to InputError."""
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
             _check(image)
@@ -126,14 +125,14 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     except (InputError, MemoryError):
         raise
     except Image.UnidentifiedImageError:
-        raise InputError("cannot be read as an image (of no known format)") from None
+        raise InputError("cannot be read as an image (unknown format)") from None
     except Exception as error:  # Pillow's readers raise errors of any type on bytes they do not understand
         raise InputError(f"cannot be read as an image ({reason(error)})") from None
 
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those that this build of Pillow reads."""
+    """Return the formats that this build of Pillow reads."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
@@ -149,7 +148,7 @@ def _check(image: Image.Image) -> None:
 
 
 def _deep(image: Image.Image) -> bool:
-    """Whether it is grey of 16 bits. Older versions of Pillow have mode I for those of PNG and PPM."""
+    """Return True for grey of 16 bits, which older versions of Pillow open as mode I."""
     return image.mode.startswith("I")
 
 
@@ -158,13 +157,13 @@ def _grey(image: Image.Image) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """From 1 to 8, as in EXIF; from 5 on, width and height are exchanged."""
+    """Return the EXIF orientation, 1 to 8; from 5 on, width and height are swapped."""
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def _flatten(image: Image.Image, extent: Extent | None) -> Image.Image:
-    """Mode L or RGB, over white."""
+    """Return an image of mode L or RGB, composited onto white."""
     if _deep(image):
         return _shallow(image, extent)
     layered = _layered(image)
@@ -178,7 +177,7 @@ def _flatten(image: Image.Image, extent: Extent | None) -> Image.Image:
 
 
 def _layered(image: Image.Image) -> Image.Image:
-    """Of 8 bits, mode L or RGB, with a channel of transparency if there is any."""
+    """Return an image of 8 bits, mode L or RGB, with an alpha channel if it has transparency."""
     if image.mode == "LAB":
         lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         image = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, rgb, "LAB", "RGB")) or image
@@ -187,7 +186,7 @@ def _layered(image: Image.Image) -> Image.Image:
 
 
 def _scaled(values: np.ndarray, extent: Extent) -> np.ndarray:
-    """uint8: the lower value of `extent` becomes 0, the higher 255, and what is beyond is clipped."""
+    """Return uint8: the lower value of `extent` becomes 0, the higher 255; values beyond are clipped."""
     low, high = extent
     return np.rint((values.clip(low, high) - low) * (255 / (high - low))).astype(np.uint8)
 
@@ -197,7 +196,7 @@ def _deep_values(image: Image.Image) -> np.ndarray:
 
 
 def _shallow(image: Image.Image, extent: Extent | None) -> Image.Image:
-    """16 bits to 8: v / 257, rounded, or what `extent` makes of it; white where it is the transparent value."""
+    """Return 16 bits as 8: v / 257, rounded, or scaled by `extent`; white for the transparent value."""
     deep = _deep_values(image)
     shallow = ((deep + 128) // 257).astype(np.uint8) if extent is None else _scaled(deep, extent)
     transparent = image.info.get("transparency")
@@ -207,7 +206,7 @@ def _shallow(image: Image.Image, extent: Extent | None) -> Image.Image:
 
 
 def _square(image: Image.Image, side: int, size: Size) -> Image.Image:
-    """Resize and crop in one step, so that a very long image takes no more memory than a square one."""
+    """Resize and crop in one step, to bound the memory of very long images."""
     short = min(size)
     wide, high = (int(side * length / short) for length in size)
     left, top = round((wide - side) / 2), round((high - side) / 2)

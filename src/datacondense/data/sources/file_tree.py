@@ -1,4 +1,4 @@
-"""What lies in a folder or in a zip file: the names of its images, and their content when it is asked for."""
+"""List the images in a folder or a zip file, and read them."""
 
 import errno
 import hashlib
@@ -15,73 +15,73 @@ from typing import final
 
 from ...utils.errors import DamagedFile, InputError, reason
 from ...utils.paths import open_file, require_file
-from ..splits import TESTS, TRAINS, parts
+from ..splits import TESTS, TRAINS, named_like
 from .decode import MOST_BYTES
 from .image_files import EXTENSIONS, OTHER_SYSTEMS, TEXT
 
 _LEVELS = 3
-"""In which there may be folders of classes: in a part of the set, in a folder around both."""
+"""Deepest level of class folders: inside a part of the dataset, inside a folder around both."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @final
 @dataclass(frozen=True)
 class Tree:
-    """Files and folders by their paths relative to the root, with "/"; hidden ones are left out."""
+    """Files and folders by their paths relative to the root, with "/", without hidden ones."""
 
     place: str
-    """What the root is called, where a user is told of it."""
+    """Name of the root in messages."""
     files: list[str]
     """Paths of all images, sorted."""
     others: list[str]
     """Paths of all files that are neither images nor text."""
     folders: frozenset[str]
-    """Paths of all folders at the first levels, in which there are the classes."""
+    """Paths of all folders at the first levels, which contain the classes."""
     identities: Mapping[str, tuple[int, int]]
-    """Path of a folder -> what tells whether it is the same as another, by a link; empty without links."""
+    """Path of a folder -> device and inode, equal for links to the same folder; empty in zip files."""
     outside: int
-    """Images that are not in the single folder that was looked through."""
+    """Number of images outside of the single folder that holds the dataset."""
     read: Callable[[str], bytes]
-    """Content of an image. Raises OSError, and InputError for what is damaged or too large."""
+    """Returns the content of an image. Raises OSError, and InputError for damaged or too large files."""
     stamp: str
-    """What is another if any file may have changed: found without reading them."""
+    """Digest that changes when any file may have changed, computed without reading the files."""
     restamp: Callable[[], str]
-    """The same, of now."""
+    """Computes `stamp` again."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Tree]:
-    """The tree in a folder or zip file, a single folder around it looked through. Raises InputError for all else."""
+    """Yield the tree of a folder or zip file, without a single enclosing folder. Raise InputError for anything else."""
     if path.is_dir():
         yield _unwrapped(_walk(path))
         return
     with open_file(path) as file:
         try:
             archive = zipfile.ZipFile(file)
-        except Exception as error:  # of many types, on bytes that are no such file
+        except Exception as error:  # of many types, for other files
             raise DamagedFile(f"{path} is damaged or not a zip file ({reason(error)})") from None
         with archive:
             yield _unwrapped(_members(path, archive))
 
 
 def stamp(path: str | Path) -> str:
-    """What changes when the file does: its size, times and inode. Of a link, those of what it leads to."""
+    """Return size, times and inode of a file, or of the target of a link: they change when the file does."""
     try:
-        found = os.stat(path)  # noqa: PTH116 (a Path would take longer to make than to ask)
+        found = os.stat(path)  # noqa: PTH116 (creating a Path takes longer)
     except OSError as error:
         return str(error.strerror)
     return _stamp(found)
 
 
-def read(path: str) -> bytes:
-    """Content of a file. Raises OSError, and InputError when it has more than MOST_BYTES."""
+def read_file(path: str) -> bytes:
+    """Return the content of a file. Raise OSError, and InputError for more than MOST_BYTES."""
     require_file(os.stat(path))  # noqa: PTH116 (as above)
     with open(path, "rb") as file:  # noqa: PTH123 (as above)
-        _bound(os.fstat(file.fileno()).st_size)
+        _check_size(os.fstat(file.fileno()).st_size)
         return file.read()
 
 
-def _bound(size: int) -> None:
+def _check_size(size: int) -> None:
     if size > MOST_BYTES:
         raise InputError(f"has {size // 2**20} MiB, more than {MOST_BYTES // 2**20}: make it smaller")
 
@@ -91,9 +91,9 @@ def _stamp(found: os.stat_result) -> str:
 
 
 def _unwrapped(found: Tree) -> Tree:
-    """The tree in the single folder of a tree, if that holds folders of images and is no part to train or test on."""
+    """Return the tree of a single enclosing folder, if it holds folders of images and is no training or test part."""
     tops = [folder for folder in found.folders if "/" not in folder]
-    if len(tops) != 1 or parts(tops, (*TRAINS, *TESTS)) or not any(file.count("/") >= 2 for file in found.files):
+    if len(tops) != 1 or named_like(tops, (*TRAINS, *TESTS)) or not any(file.count("/") >= 2 for file in found.files):
         return found
     base = f"{tops[0]}/"
 
@@ -113,7 +113,7 @@ def _unwrapped(found: Tree) -> Tree:
 
 
 def _walk(root: Path) -> Tree:
-    """The tree in a folder. Links are followed, but below each folder of the third level to the same folder once."""
+    """Return the tree of a folder. Follow links, to the same folder once below each folder of the third level."""
     files: dict[str, str] = {}
     others: list[str] = []
     identities: dict[str, tuple[int, int]] = {}
@@ -140,7 +140,7 @@ def _walk(root: Path) -> Tree:
             elif _is_image(name):
                 try:
                     found = entry.stat()
-                except OSError as error:  # a link to nothing or to itself: reading it will say so
+                except OSError as error:  # a broken link: reported when it is read
                     files[base + name] = str(error.strerror)
                 else:
                     if stat.S_ISREG(found.st_mode):
@@ -157,7 +157,7 @@ def _walk(root: Path) -> Tree:
         folders=folders,
         identities=identities,
         outside=0,
-        read=lambda name: read(f"{root}/{name}"),
+        read=lambda name: read_file(f"{root}/{name}"),
         stamp=hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest(),
         restamp=lambda: _walk(root).stamp,
     )
@@ -183,7 +183,7 @@ def _is_image(name: str) -> bool:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> Tree:
-    """The tree in a zip file."""
+    """Return the tree of a zip file."""
     members: dict[str, zipfile.ZipInfo] = {}
     others: list[str] = []
     folders: set[str] = set()
@@ -203,7 +203,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Tree:
 
     def content(name: str) -> bytes:
         info = members[name]
-        _bound(info.file_size)  # what is in it is not read any further
+        _check_size(info.file_size)
         try:
             with lock:
                 member = archive.open(info)
@@ -212,7 +212,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Tree:
         except MemoryError:
             raise
         except Exception as error:  # zipfile and zlib raise errors of many types on damaged bytes
-            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # of the disk, not of the bytes
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # of the disk, not damaged bytes
                 raise
             raise DamagedFile(f"is damaged ({reason(error)})") from None
 
@@ -233,7 +233,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> Tree:
 
 
 def _parts(path: Path, name: str) -> list[str]:
-    """Of a member's path. Raises InputError when it leads out of the folder into which one would unpack it."""
+    """Return the parts of a member's path. Raise InputError when it would leave the folder of the archive."""
     steps = name.replace("\\", "/").rstrip("/").split("/")
     if steps[0] == "" or ".." in steps or re.match("[A-Za-z]:", name):
         raise InputError(f"{path} holds a member {name!r} whose path leaves the folder: do not trust this file")
@@ -244,6 +244,4 @@ def _check(path: Path, info: zipfile.ZipInfo) -> None:
     if info.flag_bits & 1:
         raise InputError(f"{path} is encrypted ({info.filename}): unpack it and name the folder")
     if info.compress_type not in _METHODS:
-        raise InputError(
-            f"{path} is packed by a method other than deflate ({info.filename}): unpack it, or pack it anew"
-        )
+        raise InputError(f"{path} uses a compression other than deflate ({info.filename}): unpack it, or pack it again")

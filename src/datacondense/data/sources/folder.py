@@ -1,4 +1,4 @@
-"""A data set of image files, one folder per class, in a folder or a zip file."""
+"""Read image files, one folder per class, in a folder or a zip file."""
 
 import hashlib
 import os
@@ -9,11 +9,14 @@ from ...utils.errors import DataNotFound, InputError, naming
 from ...utils.paths import expanded, resolved
 from ..image_set import ImageSet
 from ..label_values import alike
-from ..options import Options, Progress
+from ..named import Named
+from ..options import ReaderOptions, ReadProgress
+from ..search_paths import ImageFiles
 from ..spec import check_names
-from ..splits import TESTS, TRAINS, parts
+from ..splits import TESTS, TRAINS, named_like
 from . import file_tree
-from .collection import Collection, fetch
+from .collection import Collection
+from .decoded_collection import read_collection
 from .file_tree import Tree
 from .image_files import EXTENSIONS, HEIF, UNREADABLE
 
@@ -21,21 +24,20 @@ _IN_NOTE = 5  # kinds of files, and folders
 _LAYOUT = "expected PATH/CLASS/*.png, or both PATH/train/CLASS/*.png and PATH/test/CLASS/*.png"
 
 File = tuple[str, int, bool | None]
-"""Path relative to the root, label, and whether for testing."""
+"""Path relative to the root, label, and True for test images; None when a fifth is set aside."""
 
 
-def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """Train and test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*, divided by `division.split`.
+def load(place: str, options: ReaderOptions, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
+    """Return the train and the test set of PATH/train/CLASS/* and PATH/test/CLASS/*, or of PATH/CLASS/*.
 
-    PATH is a folder, or a zip file of one, which is read in place; a single folder around everything is looked through.
-    `train` and `test` may have any name in division.TRAINS and TESTS, in any case; a folder for testing without class
-    folders is passed over. Classes are in the order of their names; images, at any depth below a class, in that of
-    their paths. Files that are hidden, are without one of EXTENSIONS, or lie elsewhere are passed over, and a note
-    counts them; links are followed. An empty class folder is left out, and a note names it. Images are decoded as
-    `decode.decode` says; one channel if every one is grey, otherwise three for all.
-    Raises DataNotFound where nothing is, and InputError for images that are unreadable or of different sizes, unless
-    `options` say what to do, for fewer than two classes, for classes of files that are no images that can be read, and
-    for those with images for testing only.
+    PATH is a folder or a zip file, which is read in place; a single enclosing folder is skipped. The parts may have any
+    name in splits.TRAINS and TESTS, in any case; a test folder without class folders is ignored. Without test images a
+    fixed fifth of each class is set aside. Classes are sorted by name; images, at any depth below a class, by path.
+    Hidden files, files without one of EXTENSIONS and files elsewhere are ignored, and a note counts them; links are
+    followed. An empty class folder is left out, and a note names it. `decode.decode` reads the images: one channel if
+    every image is grey, otherwise three for all.
+    Raise DataNotFound when PATH is missing; InputError for unreadable images and different sizes, unless `options`
+    allow them, for fewer than two classes, and for classes without a readable training image.
     """
     path = expanded(place)
     options.refuse(f"folder:{place}", "image_column", "label_column")
@@ -56,28 +58,16 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
             restamp=found.restamp,
             notes=notes,
         )
-        return fetch(collection, options, progress)
+        return read_collection(collection, options, progress)
 
 
-def read_files(
-    name: str,
-    class_names: Sequence[str],
-    files: Sequence[tuple[Path, int, bool | None]],
-    options: Options,
-    progress: Progress,
-    *,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-    flip: bool = True,
-    rgb: bool = False,
-    shape: tuple[int, int, int] | None = None,
-) -> tuple[ImageSet, ImageSet]:
-    """Train and test set of image files that are listed somewhere: path, label, and whether for testing.
+def read_published(named: Named, files: ImageFiles, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
+    """Return the train and the test set of a published dataset whose image files are listed.
 
-    That is None of all files where a fixed fifth of each class is to be set aside. rgb: three channels even if all
-    images are grey. shape: (C, H, W) that they must have. Decoded and cached as those of `load`, and raises as it.
+    The images are decoded and cached as those of `load`. Raises as `load`, and InputError for images of another shape.
     """
-    paths = [str(path.absolute()) for path, _, _ in files]
+    labelled = [*files.train, *files.test]
+    paths = [str(path.absolute()) for path, _ in labelled]
     root = os.path.commonpath([path.rpartition("/")[0] for path in paths]) if paths else ""
 
     def stamp() -> str:
@@ -85,28 +75,24 @@ def read_files(
         return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()
 
     collection = Collection(
-        name=name,
-        class_names=tuple(class_names),
+        name=named.name,
+        class_names=tuple(files.class_names),
         place=root,
         files=[os.path.relpath(path, root) for path in paths],
-        labels=[label for _, label, _ in files],
-        tests=None if not files or files[0][2] is None else [bool(test) for _, _, test in files],
-        read=lambda position: file_tree.read(paths[position]),
+        labels=[label for _, label in labelled],
+        tests=[position >= len(files.train) for position in range(len(labelled))],
+        read=lambda position: file_tree.read_file(paths[position]),
         stamp=stamp(),
         restamp=stamp,
-        mean=mean,
-        std=std,
-        flip=flip,
-        rgb=rgb,
-        shape=shape,
+        known=named,
     )
-    return fetch(collection, options, progress)
+    return read_collection(collection, ReaderOptions(), progress)
 
 
 def _layout(found: Tree) -> tuple[tuple[str, ...], list[File], tuple[str, ...]]:
-    """Class names, files, and what the user should know."""
+    """Return class names, files, and notes for the user."""
     tops = [folder for folder in found.folders if "/" not in folder]
-    trains, tests = parts(tops, TRAINS), parts(tops, TESTS)
+    trains, tests = named_like(tops, TRAINS), named_like(tops, TESTS)
     divided = len(trains) == 1 and len(tests) > 0
     if not divided and len(trains) + len(tests) == len(tops) > 0:
         if len(tops) == len(trains) == 1:
@@ -138,10 +124,10 @@ def _layout(found: Tree) -> tuple[tuple[str, ...], list[File], tuple[str, ...]]:
 
 
 def _notes(found: Tree, bases: Sequence[str], tests: Sequence[str], empty: Sequence[str]) -> Iterator[str]:
-    """What is in the tree and in no class, in words.
+    """Yield notes on files of the tree that are in no class.
 
-    bases: the folders in which the classes are, none where they are in the root. tests: all that may be for testing.
-    empty: class folders without an image.
+    bases: folders that contain the classes, empty for the root. tests: folders that may hold test images. empty: class
+    folders without an image.
     """
     if empty:
         more = " and others" if len(empty) > _IN_NOTE else ""
@@ -152,25 +138,25 @@ def _notes(found: Tree, bases: Sequence[str], tests: Sequence[str], empty: Seque
         yield f"{name} is left out: {reason if has_classes else 'its images are in no class folders'}"
     read = tuple(f"{base}/" for base in bases) or ("",)
     depth = 2 if bases else 1
-    passed = []
+    ignored = []
     unknown = [file for file in found.others if file.count("/") >= depth and file.startswith(read)]
     if unknown:
         kinds = sorted({PurePosixPath(file).suffix.lower() or "no suffix" for file in unknown})[:_IN_NOTE]
-        passed.append(f"{len(unknown)} files that are not known to be images ({', '.join(kinds)})")
+        ignored.append(f"{len(unknown)} files of unknown type ({', '.join(kinds)})")
     stray = [file for file in found.files if file.count("/") < depth and ("/" not in file or file.startswith(read))]
     if outside := len(stray) + found.outside:
-        passed.append(f"{outside} images outside of the class folders")
+        ignored.append(f"{outside} images outside of the class folders")
     unused = sorted(f for f in found.folders if bases and "/" not in f and f not in (*bases, *tests))
     if unused:
-        passed.append(f"the folders {', '.join(unused[:_IN_NOTE])}{' and others' if len(unused) > _IN_NOTE else ''}")
-    if passed:
-        yield f"passed over {', '.join(passed)}"
+        ignored.append(f"the folders {', '.join(unused[:_IN_NOTE])}{' and others' if len(unused) > _IN_NOTE else ''}")
+    if ignored:
+        yield f"ignored {', '.join(ignored)}"
 
 
 def _classes(found: Tree, base: str) -> tuple[dict[str, list[str]], list[str]]:
-    """Class name -> its image files, below folder `base`, which is "" or ends in "/"; and the empty class folders.
+    """Return class name -> image files, below folder `base` ("" or ending in "/"), and the empty class folders.
 
-    What lies in a folder that two paths of a class lead to is taken once.
+    A folder that two paths of a class lead to is read once.
     """
     below = (folder.removeprefix(base) for folder in found.folders if folder.startswith(base))
     classes: dict[str, list[str]] = {name: [] for name in sorted(below) if "/" not in name}
@@ -195,12 +181,12 @@ def _classes(found: Tree, base: str) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _unreadable(where: str, files: Sequence[str]) -> InputError:
-    """The error for a class folder in which no file is an image that can be read."""
+    """Return the error for a class folder without a readable image."""
     suffixes = sorted({PurePosixPath(file).suffix.lower() or "no suffix" for file in files})
     kinds = f"{len(files)} {'file' if len(files) == 1 else 'files'} ({', '.join(suffixes[:_IN_NOTE])})"
     if not any(suffix in UNREADABLE for suffix in suffixes):
         return InputError(f"{where} has no image ({' '.join(EXTENSIONS)}), but {kinds}: {_LAYOUT}")
     how = "convert them to JPEG or PNG"
     if any(suffix in HEIF for suffix in suffixes):
-        how += ", as the Python package pillow-heif or the program heif-convert does"
-    return InputError(f"{where} has only {kinds}, which cannot be read here: {how}")
+        how += ", with the Python package pillow-heif or the program heif-convert"
+    return InputError(f"{where} has only {kinds}, which are not supported: {how}")

@@ -1,8 +1,8 @@
-"""Data sets of the Hugging Face hub, and folders in a format that its library reads."""
+"""Read datasets of the Hugging Face hub, and folders in the formats of its library."""
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -11,16 +11,18 @@ import numpy as np
 from ...utils.errors import DataNotFound, InputError, naming
 from ...utils.paths import expanded
 from ..image_set import ImageSet
-from ..options import Options, Progress
-from ..splits import TESTS, TRAINS, parts
-from .collection import Collection, fetch
-from .file_tree import read as read_file
-from .hub_columns import Classes, find, labels, matched
+from ..named import HubName, Named
+from ..options import ReaderOptions, ReadProgress
+from ..splits import TESTS, TRAINS, named_like
+from .collection import Collection
+from .decoded_collection import read_collection
+from .file_tree import read_file
+from .hub_columns import Classes, find_columns, match_names, read_labels
 from .hub_download import Absent, download, is_local, root, state
 from .hub_tables import Tables
 
 _LABELS = "labels 2"
-"""Another when rows get other labels than before: what is known of a set by an earlier rule is then of no use."""
+"""Part of every stamp: change it when rows get other labels than before, to invalidate the cache."""
 
 
 @final
@@ -30,18 +32,18 @@ class _Split:
 
     name: str
     images: Any
-    """Arrow column of structures with `bytes` and `path`."""
+    """Arrow column of structs with `bytes` and `path`."""
     labels: np.ndarray
 
 
-def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, ImageSet]:
-    """Train and test set of OWNER/NAME on the hub, or of a folder that `datasets.load_dataset` reads.
+def load(place: str, options: ReaderOptions, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
+    """Return the train and the test set of OWNER/NAME on the hub, or of a folder that `datasets.load_dataset` reads.
 
-    place: with the name of one of its configurations after a colon, where it has several. Images are in the only
-    column of images, labels in the only one of classes, or in a column of integers or strings with a usual name, unless
-    `options` name them. The first split of division.TESTS is for testing if its images have labels; without one, a
-    fixed fifth of each class of `train` is set aside. No code of the set is run.
-    Raises Absent, and InputError for what has no such columns or is damaged.
+    place: followed by a colon and the name of a configuration when there are several. By default images come from the
+    only column of images, labels from the only column of classes, or of integers or strings with a usual name. The
+    first split of splits.TESTS with labels is the test set; without one, a fixed fifth of each class of `train` is set
+    aside. No code of the dataset is run.
+    Raise Absent, and InputError for missing columns and damaged data.
     """
     repo, config = _address(place)
     with naming(f"hub:{place}"):
@@ -51,69 +53,41 @@ def load(place: str, options: Options, progress: Progress) -> tuple[ImageSet, Im
         name = root(repo).name if is_local(repo) else repo.rpartition("/")[2]
         stamp = [tables.splits[part.name]._fingerprint for part in (train, *([test] if test else []))]
     collection = _collection(place, name, class_names, train, test, [*stamp, config], before, notes)
-    return fetch(collection, options, progress)
+    return read_collection(collection, options, progress)
 
 
-def read(
-    *,
-    name: str,
-    repo: str,
-    config: str | None = None,
-    image_column: str,
-    label_column: str,
-    train: str = "train",
-    test: str = "test",
-    class_names: tuple[str, ...] | None = None,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-    flip: bool = True,
-    shape: tuple[int, int, int] | None = None,
-    progress: Progress,
-) -> tuple[ImageSet, ImageSet]:
-    """A published set as the hub has it, with the class names, statistics and (C, H, W) under which it is known.
+def read_published(named: Named, where: HubName, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
+    """Return the train and the test set of a published dataset, as the hub has it at `where`.
 
-    Raises Absent where the hub cannot be reached or does not have it, InputError where it has another set.
+    Raises Absent where the hub cannot be reached or does not have it, InputError where it has another dataset.
     """
-    options = Options(image_column=image_column, label_column=label_column)
-    place = f"{repo}:{config}" if config else repo
+    columns = ReaderOptions(image_column=where.image_column, label_column=where.label_column)
+    place = f"{where.repo}:{where.config}" if where.config else where.repo
     with naming(f"hub:{place}"):
-        before = state(repo)
-        tables = download(repo, config)
-        for split in (train, test):
+        before = state(where.repo)
+        tables = download(where.repo, where.config)
+        for split in (where.train, where.test):
             if split not in tables.splits:
                 raise InputError(f"there is no split {split!r}, only {', '.join(tables.splits)}")
-        image, label = find(tables.splits[train].features, options)
-        found = [labels(tables, split, label) for split in (train, test)]
+        image, label = find_columns(tables.splits[where.train].features, columns)
+        found = [read_labels(tables, split, label) for split in (where.train, where.test)]
         for one in found:
             if not one.labelled:
                 raise InputError(f"split {one.split!r} has images without a label" if one.values else _empty(one.split))
         known = Classes(label, found[0])
-        places = np.array(matched(class_names or known.names, known.names))
-        both = [
+        class_names = named.class_names or known.names
+        places = np.array(match_names(class_names, known.names))
+        train, test = (
             _Split(one.split, tables.splits[one.split].data.column(image), places[known.numbers_of(one)])
             for one in found
-        ]
-        stamp = [tables.splits[split]._fingerprint for split in (train, test)]
-    collection = _collection(
-        place,
-        name,
-        class_names or known.names,
-        both[0],
-        both[1],
-        stamp,
-        before,
-        (),
-        mean=mean,
-        std=std,
-        flip=flip,
-        shape=shape,
-        rgb=shape is not None and shape[0] == 3,
-    )
-    return fetch(collection, Options(), progress)
+        )
+        stamp = [tables.splits[split]._fingerprint for split in (where.train, where.test)]
+    collection = _collection(place, named.name, class_names, train, test, stamp, before)
+    return read_collection(replace(collection, known=named), ReaderOptions(), progress)
 
 
-def absolute(place: str) -> str:
-    """The same place, named so that it does not depend on the working directory where it is a folder."""
+def absolute_place(place: str) -> str:
+    """Return the place with an absolute path when it is a folder."""
     repo, config = _address(place)
     if not is_local(repo):
         return place
@@ -121,36 +95,36 @@ def absolute(place: str) -> str:
 
 
 def _address(place: str) -> tuple[str, str | None]:
-    """Repository or folder, and configuration."""
+    """Return repository or folder, and configuration."""
     if is_local(place) or ":" not in place:
         repo, config = place, None
     else:
         repo, _, config = place.rpartition(":")
     if not is_local(repo) and (repo[:1] in ("", "~", ".") or not all(parts := repo.split("/")) or len(parts) != 2):
-        raise DataNotFound(f"hub:{place} is neither a folder that is there nor OWNER/NAME of a set on the hub")
+        raise DataNotFound(f"hub:{place} is neither an existing folder nor OWNER/NAME of a dataset on the hub")
     return repo, config or None
 
 
-def _choose(tables: Tables, options: Options) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
-    """Training split, test split if any, class names, notes."""
+def _choose(tables: Tables, options: ReaderOptions) -> tuple[_Split, _Split | None, tuple[str, ...], tuple[str, ...]]:
+    """Return training split, test split if any, class names and notes."""
     splits = tables.splits
-    trains = parts(splits, TRAINS)
+    trains = named_like(splits, TRAINS)
     if not trains and len(splits) > 1:
         raise InputError(f"there is no split 'train', only {', '.join(splits)}")
     name = trains[0] if trains else next(iter(splits))
-    image, label = find(splits[name].features, options)
-    train = labels(tables, name, label)
+    image, label = find_columns(splits[name].features, options)
+    train = read_labels(tables, name, label)
     if not train.values:
         raise InputError(_empty(name))
     known = Classes(label, train)
     notes, test = list(known.notes), None
-    for other in parts(splits, TESTS):
+    for other in named_like(splits, TESTS):
         if other == name or label not in splits[other].features:
             continue
         if test is not None:
             notes.append(f"split {other!r} is left out: {test.name!r} is the test set")
             continue
-        found = labels(tables, other, label)
+        found = read_labels(tables, other, label)
         if found.labelled:
             test = _Split(other, splits[other].data.column(image), known.numbers_of(found))
         else:
@@ -170,8 +144,7 @@ def _collection(
     test: _Split | None,
     stamp: Sequence[str | None],
     before: str,
-    notes: tuple[str, ...],
-    **published: Any,
+    notes: tuple[str, ...] = (),
 ) -> Collection:
     from datasets import config
     from huggingface_hub import constants
@@ -197,12 +170,11 @@ def _collection(
         stamp=identity(before),
         restamp=lambda: identity(state(repo)),
         notes=notes,
-        **published,
     )
 
 
 def _reader(rows: Sequence[tuple[_Split, int]], roots: Sequence[Path]) -> Callable[[int], bytes]:
-    """Content of an image at a position: in the row itself, or in a file that it names below one of `roots`."""
+    """Return a function that reads an image: from its row, or from a file below one of `roots` that the row names."""
 
     def content(position: int) -> bytes:
         split, row = rows[position]
@@ -213,10 +185,10 @@ def _reader(rows: Sequence[tuple[_Split, int]], roots: Sequence[Path]) -> Callab
             return found["bytes"]
         path = Path(os.path.normpath(found["path"]))
         if not any(path.is_relative_to(root) for root in roots):
-            raise InputError(f"names the file {path}, which is no part of the set")
+            raise InputError(f"names the file {path}, which is outside of the dataset")
         return read_file(str(path))
 
     return content
 
 
-__all__ = ["Absent", "absolute", "load", "read"]
+__all__ = ["Absent", "absolute_place", "load", "read_published"]

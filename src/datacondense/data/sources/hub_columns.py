@@ -1,4 +1,4 @@
-"""Which columns of a table hold images and labels, and which classes those are of."""
+"""Find the columns of images and labels of a table, and match classes across its files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ import numpy as np
 
 from ...utils.errors import InputError
 from ..label_values import alike
-from ..labels import classes_of, numbers_of
-from ..options import Options
+from ..labels import number_classes, number_labels
+from ..options import ReaderOptions
 from .hub_tables import Tables
 
 _NONE = (None, -1)
-"""What stands for no label."""
+"""Values that mean a missing label."""
 _SHOWN = 5  # class names in an error
 _LABELS = ("label", "labels", "class", "classes", "class_name", "category", "target", "fine_label")
-"""Names of columns that hold a class without saying so by their type."""
+"""Usual names of label columns whose type is not that of classes."""
 
 
-def find(features: Mapping[str, Any], options: Options) -> tuple[str, str]:
-    """Names of the columns of images and labels, by their types and what `options` name. Raises InputError."""
+def find_columns(features: Mapping[str, Any], options: ReaderOptions) -> tuple[str, str]:
+    """Return the names of the columns of images and labels, from `options` or by type. Raise InputError."""
     import datasets
 
     images = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
@@ -34,13 +34,13 @@ def find(features: Mapping[str, Any], options: Options) -> tuple[str, str]:
 
 
 def _is_plain(feature: Any) -> bool:
-    """Whether a column is of integers, strings or truth values."""
+    """Return True for a column of integers, strings or booleans."""
     kind = str(getattr(feature, "dtype", ""))
     return type(feature).__name__ == "Value" and kind.startswith(("int", "uint", "string", "large_string", "bool"))
 
 
 def _is_usual(name: str, feature: Any) -> bool:
-    """Whether a column of floats or of lists, which hold other things as a rule, has a name that labels have."""
+    """Return True for a column of floats or lists with a usual name of labels."""
     kind = getattr(feature, "dtype", None) or type(feature).__name__
     return name.lower() in _LABELS and str(kind).startswith(("float", "List", "LargeList", "Sequence", "list"))
 
@@ -50,12 +50,12 @@ def _column(
 ) -> str:
     if named is not None:
         if named not in allowed:
-            other = f"is no column of {what}" if named in features else "does not exist"
+            other = f"is not a column of {what}" if named in features else "does not exist"
             raise InputError(f"{flag} {named} {other}; columns are {_described(features)}")
         return named
     if len(found) != 1:
-        several = f"columns {', '.join(found)} may all be the {what}" if found else f"no column is known to be {what}"
-        raise InputError(f"{several}: name one by {flag}; columns are {_described(features)}")
+        several = f"columns {', '.join(found)} may all be the {what}" if found else f"no column is recognised as {what}"
+        raise InputError(f"{several}: name one with {flag}; columns are {_described(features)}")
     return found[0]
 
 
@@ -66,26 +66,26 @@ def _described(features: Mapping[str, Any]) -> str:
 @final
 @dataclass(frozen=True)
 class Column:
-    """The labels of one split, as its files have them."""
+    """The labels of one split, as in its files."""
 
     split: str
     values: tuple[Any, ...]
-    """A class name, or a label that has none; None or -1 of a row without a label."""
+    """Class names, or labels without a name; None or -1 for rows without a label."""
     names: tuple[str, ...]
-    """Names of classes that the files declare, whether or not there are images of them."""
+    """Class names that the files declare, with or without images."""
     kinds: Mapping[str, str]
-    """The kinds of labels, as `names` or `numbers` -> a file that has such ones."""
+    """Kind of labels, such as "names" or "numbers" -> a file with such labels."""
 
     @property
     def labelled(self) -> bool:
-        """Whether every row has a label, and there are any."""
+        """True when there are rows and all have a label."""
         return bool(self.values) and not any(value in _NONE for value in self.values)
 
 
-def labels(tables: Tables, split: str, column: str) -> Column:
-    """Return the labels of a split, each number replaced by the name that it has in its own file.
+def read_labels(tables: Tables, split: str, column: str) -> Column:
+    """Return the labels of a split, with each number replaced by its name in the same file.
 
-    Raises InputError for a number that is none of its file's classes, and for names that contradict a README.
+    Raise InputError for a number outside of its file's classes, and for names that contradict a README.
     """
     declared = getattr(tables.declared.get(column), "names", None)
     values: list[Any] = []
@@ -96,7 +96,7 @@ def labels(tables: Tables, split: str, column: str) -> Column:
         if own is not None and declared is not None and list(own) != list(declared):
             raise InputError(
                 f"column {column!r} has the classes {_short(declared)} by its README, but {_short(own)} by "
-                f"{piece.name}: mend one of them"
+                f"{piece.name}: correct one of them"
             )
         some = piece.column(column)
         kind = _kind(some)
@@ -110,9 +110,9 @@ def labels(tables: Tables, split: str, column: str) -> Column:
 
 
 def _kind(values: Sequence[Any]) -> str:
-    """What the labels of a file are, in words; empty where it has none."""
+    """Return the kind of labels of a file; empty when it has none."""
     found = next((value for value in values if value not in _NONE), None)
-    kinds = {str: "names", bool: "truth values", list: "rows of numbers"}
+    kinds = {str: "names", bool: "booleans", list: "rows of numbers"}
     return "" if found is None else kinds.get(type(found), "numbers")
 
 
@@ -134,11 +134,10 @@ def _short(names: Sequence[str]) -> str:
 
 @final
 class Classes:
-    """The classes of a training split, and what numbers the labels of another split by them.
+    """The classes of a training split, by which other splits are numbered.
 
-    They are in the order in which the files declare them, and where those declare none, in that of the labels. Raises
-    InputError for images without a label, for labels that `labels.classes_of` refuses, and for files of which some
-    name classes and others number them.
+    They are in the order of the declared names, or else of the labels. Raise InputError for images without a label, for
+    labels that `labels.number_classes` refuses, and when some files name classes and others number them.
     """
 
     def __init__(self, column: str, train: Column) -> None:
@@ -149,15 +148,15 @@ class Classes:
             raise InputError(f"column {column!r} has rows without a value: every training image needs a label")
         if -1 in train.values:
             raise InputError(
-                f"column {column!r} has rows of class -1, which stands for none: leave them out of training"
+                f"column {column!r} has rows of class -1, which means no label: leave them out of training"
             )
         declared = tuple(dict.fromkeys(train.names) | dict.fromkeys(sorted(set(train.values)))) if train.names else None
         self._column, self._train = column, train
-        self._found = classes_of(list(train.values), declared, what=f"labels in column {column!r}")
+        self._found = number_classes(list(train.values), declared, what=f"labels in column {column!r}")
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the classes that training images have."""
+        """Names of the classes with training images."""
         return self._found.names
 
     @property
@@ -167,13 +166,13 @@ class Classes:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know."""
+        """Warnings for the user."""
         return self._found.notes
 
     def numbers_of(self, other: Column) -> np.ndarray:
-        """Return the number of each label of another split in which every row has one, (N,).
+        """Return the class number of each row of another split without missing labels, (N,).
 
-        Raises InputError for a class that training lacks, and for numbers that would have to be matched with names.
+        Raise InputError for a class that training lacks, and for numbers where training has names.
         """
         _one_kind(self._column, {**other.kinds, **self._train.kinds})
         if not self._train.kinds.keys() & {"rows of numbers"}:
@@ -184,7 +183,7 @@ class Classes:
                         f"{alike(value, self._present)}"
                     )
         what = f"labels of split {other.split!r} in column {self._column!r}"
-        return numbers_of(list(other.values), self.names, self._found.known, what=what)
+        return number_labels(list(other.values), self.names, self._found.known, what=what)
 
     @cached_property
     def _present(self) -> frozenset[Any]:
@@ -195,28 +194,28 @@ def _one_kind(column: str, kinds: Mapping[str, str]) -> None:
     if len(kinds) > 1:
         (first, here), (second, there), *_ = kinds.items()
         raise InputError(
-            f"column {column!r} holds {first} in {here} and {second} in {there}, and nothing tells which belong "
-            "together: give all files the same"
+            f"column {column!r} holds {first} in {here} and {second} in {there}, which cannot be "
+            "matched: use one kind in all files"
         )
 
 
-def matched(known: Sequence[str], found: Sequence[str]) -> list[int]:
-    """For each class name that was found, its number among those that are known, (K,).
+def match_names(known: Sequence[str], found: Sequence[str]) -> list[int]:
+    """Return the number in `known` of each class name in `found`, (K,).
 
-    Case, spaces and signs do not count. Names that are numbers, and one that is spelled in another way, are taken for
-    the class at their place. Raises InputError for other classes.
+    Case, spaces and punctuation are ignored. Numbers as names, and a single name that differs, match by position. Raise
+    InputError for other classes.
     """
     if len(found) != len(known):
-        raise InputError(f"there are {len(found)} classes, expected {len(known)}: this is another set")
+        raise InputError(f"there are {len(found)} classes, expected {len(known)}: this is another dataset")
     places = {_plain(name): number for number, name in enumerate(known)}
     numbers = [places.get(_plain(name)) for name in found]
     nameless = [str(number) for number in range(len(known))] == list(found)
-    taken = {number for number in numbers if number is not None}
+    matched = {number for number in numbers if number is not None}
     for place, number in enumerate(numbers):
-        if number is None and (place in taken or not (taken or nameless)):
-            raise InputError(f"there is a class {found[place]!r}, expected {_short(known)}: this is another set")
-    if len(taken) < sum(number is not None for number in numbers):
-        raise InputError(f"the classes {_short(found)} are not {_short(known)}: this is another set")
+        if number is None and (place in matched or not (matched or nameless)):
+            raise InputError(f"there is a class {found[place]!r}, expected {_short(known)}: this is another dataset")
+    if len(matched) < sum(number is not None for number in numbers):
+        raise InputError(f"the classes {_short(found)} are not {_short(known)}: this is another dataset")
     return [place if number is None else number for place, number in enumerate(numbers)]
 
 

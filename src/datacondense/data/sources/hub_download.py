@@ -1,4 +1,4 @@
-"""Tables of images from the Hugging Face hub, or from a folder, as its library reads them."""
+"""Load tables of images from the Hugging Face hub or a folder, through the library `datasets`."""
 
 import hashlib
 import logging
@@ -17,32 +17,32 @@ from ...utils.paths import expanded, require_file, resolved
 from . import file_tree, hub_tables
 from .hub_tables import Tables
 
-_SECONDS = 5  # that the hub has to answer
+_SECONDS = 5  # time limit for an answer of the hub
 
 
 class Absent(DataNotFound):
-    """The hub cannot be reached, or does not have the set."""
+    """The hub cannot be reached, or does not have the dataset."""
 
 
 def is_local(repo: str) -> bool:
-    """Whether a set is a folder on this machine, rather than on the hub."""
+    """Return True when `repo` is a folder on this machine."""
     return bool(repo) and expanded(repo).is_dir()
 
 
 def root(repo: str) -> Path:
-    """The folder of a set on this machine, without any link: what the library is given, and finds files below."""
+    """Return the folder of a local dataset without links, as passed to the library."""
     return resolved(expanded(repo))
 
 
 def state(repo: str) -> str:
-    """What is another if a file of a folder may have changed; empty of a set on the hub, which has versions."""
+    """Return a digest that changes when a file of a folder may have changed; empty for a dataset on the hub."""
     if not is_local(repo):
         return ""
     return _state(_files(root(repo)))
 
 
 def _files(folder: Path) -> dict[str, str]:
-    """Path below `folder` -> what it is without any link, of every file and linked folder. Links are followed."""
+    """Return path below `folder` -> path without links, of every file and linked folder. Follow links."""
     found: dict[str, str] = {}
     seen = {os.path.realpath(folder)}
     for base, folders, files in os.walk(folder, followlinks=True):
@@ -56,7 +56,7 @@ def _files(folder: Path) -> dict[str, str]:
             real = os.path.realpath(path)
             if Path(path).is_symlink():
                 found[path] = real
-            if real not in seen:  # else a link leads back, or to what is looked at elsewhere
+            if real not in seen:  # otherwise a link leads back, or to a folder visited already
                 seen.add(real)
                 new.append(name)
         folders[:] = new
@@ -69,36 +69,34 @@ def _state(files: Mapping[str, str]) -> str:
 
 
 def download(repo: str, config: str | None) -> Tables:
-    """Every split, of OWNER/NAME on the hub or of a folder; no code that comes with it is run.
+    """Return every split of OWNER/NAME on the hub or of a folder, without running code of the dataset.
 
-    Of a folder the library would take tables that it has made earlier for those of today, if the folder says in
-    a README how it is configured: so each state of a folder has a cache of its own. What that README names outside of
-    the folder is refused, as no state tells when it changes.
-
-    Raises Absent, and InputError for what is damaged or lacks the configuration.
+    The library would reuse outdated tables of a folder whose README configures it, so each state of a folder has a
+    cache of its own. Files outside of the folder that the README names are refused, as their changes go unnoticed.
+    Raise Absent, and InputError for damaged data and an unknown configuration.
     """
-    from datasets import exceptions, load_dataset_builder  # takes seconds, so only where it is needed
+    from datasets import exceptions, load_dataset_builder  # imported here, as it takes seconds
 
     local = is_local(repo)
-    reached = local or _reached(repo)
+    reached = local or _is_reachable(repo)
     try:
-        with _undisturbed(), _offline(not reached):
-            return _tables(repo, config) if local else _prepared(load_dataset_builder(repo, config), repo)
+        with _quiet_library(), _offline(not reached):
+            return _tables(repo, config) if local else _prepare(load_dataset_builder(repo, config), repo)
     except exceptions.DatasetNotFoundError as error:
-        raise Absent(f"{_reason(error)} Look for its name on huggingface.co/datasets") from None
+        raise Absent(f"{_reason(error)} Find its name on huggingface.co/datasets") from None
     except InputError:
         raise
     except Exception as error:  # of many types, from the library and the readers below it
-        said = _reason(error)
+        message = _reason(error)
         if not reached or isinstance(error, ConnectionError):
-            raise Absent(f"the hub cannot be reached, and no earlier download is there ({said})") from None
-        if re.match("Config name is missing|BuilderConfig .* not found", said):
-            raise InputError(f"{said} (write hub:{repo}:CONFIG)") from None
-        raise InputError(f"cannot be read ({said})") from None
+            raise Absent(f"the hub cannot be reached, and no earlier download is there ({message})") from None
+        if re.match("Config name is missing|BuilderConfig .* not found", message):
+            raise InputError(f"{message} (write hub:{repo}:CONFIG)") from None
+        raise InputError(f"cannot be read ({message})") from None
 
 
 def _tables(repo: str, config: str | None) -> Tables:
-    """Every split of a folder; nothing is left of what cannot be read."""
+    """Return every split of a folder; delete the cache of one that cannot be read."""
     from datasets import config as library
     from datasets import load_dataset_builder
 
@@ -115,58 +113,60 @@ def _tables(repo: str, config: str | None) -> Tables:
         for path in (path for paths in (builder.config.data_files or {}).values() for path in paths):
             if os.path.realpath(path) not in real:
                 raise InputError(f"its README names {path}, which is not in the folder: put it there, or a link to it")
-        return _prepared(builder, str(folder))
+        return _prepare(builder, str(folder))
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
 
 
 def _check_kinds(folder: Path, files: Collection[str]) -> None:
-    """Raises InputError for what is no file and no folder: the library would wait for it, unless it is hidden."""
+    """Raise InputError for visible pipes, sockets and devices, on which the library would wait."""
     for path in files:
         if any(step.startswith(".") for step in Path(path).relative_to(folder).parts):
             continue
         try:
             found = os.stat(path)  # noqa: PTH116 (there may be a hundred thousand)
-        except OSError:  # a link to nothing: who reads it will say so
+        except OSError:  # a broken link: reported when it is read
             continue
         if not stat.S_ISDIR(found.st_mode):
             with naming(path):
                 require_file(found)
 
 
-def _prepared(builder: Any, source: str) -> Tables:
-    """Every split that a builder of the library makes from a source, with the files behind it."""
+def _prepare(builder: Any, source: str) -> Tables:
+    """Return every split that a builder of the library makes from a source, with its files."""
     from datasets.load import dataset_module_factory
 
-    described = dataset_module_factory(source).dataset_infos or {}  # not builder.info, which earlier tables may fill
+    described = (
+        dataset_module_factory(source).dataset_infos or {}
+    )  # not builder.info, which may come from earlier tables
     declared = getattr(described.get(builder.config.name), "features", None) or {}
-    found = hub_tables.of_builder(builder)
+    found = hub_tables.pieces_of(builder)
     builder.download_and_prepare()
     splits = builder.as_dataset()
-    assert isinstance(splits, Mapping)  # as no split is named
+    assert isinstance(splits, Mapping)  # since no split is named
     splits = {str(name): table for name, table in splits.items()}
     return Tables(
         splits, {name: found.get(name) or [hub_tables.whole(name, splits[name])] for name in splits}, declared
     )
 
 
-def _reached(repo: str) -> bool:
-    """Whether the hub answers at all. Asked first, as the library would try for half a minute."""
+def _is_reachable(repo: str) -> bool:
+    """Return True when the hub answers. Checked first, as the library would try for half a minute."""
     import huggingface_hub
 
     try:
         huggingface_hub.HfApi().dataset_info(repo, timeout=_SECONDS)
     except (huggingface_hub.errors.HfHubHTTPError, huggingface_hub.errors.HFValidationError):
-        return True  # it says no, which the library tells better
-    except Exception:  # of the library below, which is another in every release
+        return True  # it refuses; the library reports why
+    except Exception:  # errors of the HTTP library, whose types change with releases
         return False
     return True
 
 
 @contextmanager
 def _offline(wanted: bool) -> Iterator[None]:
-    """The library keeps to what it has downloaded earlier."""
+    """Restrict the library to earlier downloads when `wanted`."""
     from datasets import config
 
     before = config.HF_HUB_OFFLINE
@@ -178,8 +178,8 @@ def _offline(wanted: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Progress bars of the library only on a terminal; nothing of its log, as what it tells is raised too."""
+def _quiet_library() -> Iterator[None]:
+    """Hide the progress bars of the library unless on a terminal, and its log, which repeats errors."""
     import datasets
 
     loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
@@ -199,7 +199,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """The first cause of an error, on one line."""
+    """Return the first cause of an error, on one line."""
     while (cause := error.__cause__) is not None:
         error = cause
     return reason(error)

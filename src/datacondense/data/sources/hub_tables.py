@@ -1,7 +1,7 @@
-"""The files of a table, each with what it says itself of its columns.
+"""Files of a table, each with its own features.
 
-The library `datasets` gives all files of all splits the features of the first. Where another file numbers its classes
-differently, only its own features tell which class a number is.
+The library `datasets` gives all files of all splits the features of the first. When another file numbers its classes
+differently, only its own features identify the class of a number.
 """
 
 import json
@@ -15,7 +15,7 @@ from ...utils.errors import DamagedFile, InputError, reason
 from ...utils.paths import open_file
 
 _SAVED = ("state.json", "dataset_info.json")
-"""What `save_to_disk` writes beside the files of a split: their names, and their columns."""
+"""Files in which `save_to_disk` records the names and the columns of the files of a split."""
 
 
 @final
@@ -24,28 +24,28 @@ class Piece:
     """Rows of a table that come from one file."""
 
     name: str
-    """The file, as an error calls it."""
+    """Name of the file in errors."""
     features: Mapping[str, Any]
-    """Column -> feature of `datasets`, as this file has it."""
+    """Column -> feature of `datasets`, as declared in this file."""
     rows: int
     column: Callable[[str], list[Any]]
-    """Values of a column as they are in this file, one for each row."""
+    """Returns the values of a column in this file, one per row."""
 
 
 @final
 @dataclass(frozen=True)
 class Tables:
-    """Every split of a set, and the files that each is made of."""
+    """Every split of a dataset, and its files."""
 
     splits: Mapping[str, Any]
     """Name -> `datasets.Dataset`."""
     pieces: Mapping[str, Sequence[Piece]]
-    """Name -> its files, in the order of the rows."""
+    """Name of a split -> its files, in the order of the rows."""
     declared: Mapping[str, Any]
-    """Column -> feature that a README or the like declares for all files; empty where nothing does."""
+    """Column -> feature that a README or the like declares for all files; empty without one."""
 
     def check(self) -> None:
-        """Raises InputError where the files do not have the rows of the splits."""
+        """Raise InputError when the files and the splits differ in their number of rows."""
         for name, table in self.splits.items():
             rows = sum(piece.rows for piece in self.pieces[name])
             if rows != len(table):
@@ -53,14 +53,14 @@ class Tables:
 
 
 def whole(name: str, table: Any) -> Piece:
-    """A split whose format has no features of a file of its own, such as a folder of images."""
+    """Return a split as one piece, for formats without features per file, such as a folder of images."""
     return Piece(f"split {name!r}", table.features, len(table), lambda column: table.data.column(column).to_pylist())
 
 
-def of_builder(builder: Any) -> dict[str, list[Piece]]:
-    """Split -> the files that a builder of `datasets` reads it from; empty of formats without features of their own.
+def pieces_of(builder: Any) -> dict[str, list[Piece]]:
+    """Return split -> files that a builder of `datasets` reads; empty for formats without features per file.
 
-    Files of the hub are downloaded, to where the builder takes them from. Raises what the readers of the format raise.
+    Files of the hub are downloaded to the folder that the builder uses. Raise the errors of the format's readers.
     """
     from datasets import DownloadConfig, DownloadManager
     from datasets.packaged_modules.arrow.arrow import Arrow
@@ -69,6 +69,7 @@ def of_builder(builder: Any) -> dict[str, list[Piece]]:
     read = _parquet if isinstance(builder, Parquet) else _arrow if isinstance(builder, Arrow) else None
     if read is None or not builder.config.data_files:
         return {}
+    # private, as no public name leads to the builder's own downloads, which would be fetched twice otherwise
     settings = DownloadConfig(cache_dir=builder._cache_downloaded_dir, token=builder.token)
     manager = DownloadManager(dataset_name=builder.dataset_name, download_config=settings)
     found: Any = manager.download(builder.config.data_files)
@@ -76,10 +77,10 @@ def of_builder(builder: Any) -> dict[str, list[Piece]]:
 
 
 def saved(folder: Path, config: str | None, inside: Collection[str]) -> Tables | None:
-    """The splits in a folder of `save_to_disk`; None where it is none.
+    """Return the splits in a folder of `save_to_disk`; None for another folder.
 
-    Only the files that it lists are read, and not those that the library keeps beside them of earlier work.
-    inside: real paths of all files of the folder. Raises InputError where it lists a file that is not in the folder.
+    Read only the files that it lists, not cached files of the library beside them. inside: real paths of all files of
+    the folder. Raise InputError when it lists a file outside of the folder.
     """
     from datasets import DatasetDict, load_from_disk
 
@@ -96,7 +97,7 @@ def saved(folder: Path, config: str | None, inside: Collection[str]) -> Tables |
 
 
 def _listed(folder: Path, inside: Collection[str]) -> list[Piece]:
-    """The files of one split of `save_to_disk`."""
+    """Return the files of one split of `save_to_disk`."""
     from datasets import Features
 
     state, info = (json.loads((folder / name).read_text(encoding="utf-8")) for name in _SAVED)
@@ -107,12 +108,12 @@ def _listed(folder: Path, inside: Collection[str]) -> list[Piece]:
     pieces = [_arrow(path) for path in paths]
     declared = Features.from_dict(info["features"]) if info.get("features") else {}
     for piece in pieces:
-        _agree(folder / _SAVED[1], declared, piece)
+        _check_names(folder / _SAVED[1], declared, piece)
     return pieces
 
 
-def _agree(where: Path, declared: Mapping[str, Any], piece: Piece) -> None:
-    """Raises InputError where a file of a split names classes in another order than what describes the split."""
+def _check_names(where: Path, declared: Mapping[str, Any], piece: Piece) -> None:
+    """Raise InputError when a file orders class names differently from the description of the split."""
     for column, feature in declared.items():
         names, own = (getattr(one, "names", None) for one in (feature, piece.features.get(column)))
         if names is not None and own is not None and list(names) != list(own):

@@ -1,43 +1,43 @@
-"""The range of values that the pixels of image files have."""
+"""Measure the range of pixel values of image files."""
 
 from collections.abc import Callable, Sequence
 
 from ...utils.errors import InputError
-from ..options import Progress
+from ..options import ReadProgress
 from ..pixels import check_extent
 from ..spec import Encoding
 from . import parallel
 from .decode import Extent, extremes
 
 
-def measured(
+def measure(
     read: Callable[[int], bytes],
     positions: Sequence[int],
     tests: Sequence[int],
     image_size: int | None,
-    progress: Progress,
+    progress: ReadProgress,
     each: int,
 ) -> tuple[Extent, Encoding, list[str]]:
-    """Return the lowest and the highest value in image files: as `decode` takes them, and as the files have them.
+    """Return the lowest and the highest value in image files: for `decode`, and in units of the files.
 
-    The last item is a note where test images go beyond these values, as they are then clipped.
+    The last item is a note when test images exceed this range, as they are then clipped.
 
     Args:
-        read: Content of the file at a position, from several threads at once.
-        positions: Of all training images; where a fifth of them is to be set aside for testing, it counts as well.
-        tests: Of the test images.
+        read: Function that returns the content of the file at a position; called by several threads.
+        positions: Positions of all training images, including those set aside for testing later.
+        tests: Positions of the test images.
         image_size: As of `decode`.
-        progress: Told how many files are done.
-        each: Bytes that one takes while it is decoded.
+        progress: Called with the number of files done.
+        each: Bytes that one image takes while it is decoded.
 
     Raises:
-        InputError: Where all values are the same.
+        InputError: When all values are equal.
     """
 
     def look(position: int) -> tuple[Extent, bool] | None:
         try:
             return extremes(read(position), image_size)
-        except (InputError, OSError):  # decoding it will say so
+        except (InputError, OSError):  # reported when it is decoded
             return None
 
     found, beside = (

@@ -1,4 +1,4 @@
-"""Work on many items in threads, with the results in order and few of them in memory."""
+"""Process many items in threads, with results in order and few of them in memory."""
 
 import os
 from collections import deque
@@ -8,29 +8,28 @@ from itertools import islice
 from typing import TypeVar
 
 from ...utils import hardware
-from ..options import Progress
+from ..options import ReadProgress
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_REPORTS = 200  # of progress, in all
+_REPORTS = 200  # number of progress reports in total
 
 
 def workers() -> int:
-    """How many threads work: one for each processor that this process may use."""
+    """Return the number of threads: one per processor that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def ordered(
-    work: Callable[[_Item], _Result], items: Sequence[_Item], what: str, progress: Progress, *, each: int = 1
+    work: Callable[[_Item], _Result], items: Sequence[_Item], what: str, progress: ReadProgress, *, each: int = 1
 ) -> Iterator[_Result]:
-    """work(item) of every item, in their order; at most twice as many as there are threads are under way.
+    """Yield work(item) of every item, in order, with at most two items per thread in progress.
 
-    each: bytes that one item may take, of which there are fewer under way where they would take a quarter of the free
-    memory; one always is. what: told to `progress` with the number of results taken.
-    Raises what `work` raises; what has not begun is not begun then.
+    each: bytes that one item may take; fewer items are in progress when they would take a quarter of the free memory.
+    what: passed to `progress` with the number of results. Raise the first error of `work`, and cancel the rest.
     """
     every = max(len(items) // _REPORTS, 1)
     remaining = iter(items)

@@ -1,7 +1,7 @@
-"""Decoded images on disk, under a key of their content: decoded once, mapped into memory where they are large.
+"""Store decoded images on disk by a key of their content: decoded once, mapped into memory when they are large.
 
 An entry is a folder of the cache: `set.json`, and for each part (train, test) `images.npy` uint8 (N, C, H, W) and
-`labels.npy` int64 (N,). It appears in one step, when it is whole.
+`labels.npy` int64 (N,). It appears in one step, once it is complete.
 """
 
 import errno
@@ -38,7 +38,7 @@ from ...utils.schema import (
 from ..image_set import ImageSet
 from ..labels import check_classes
 from ..spec import Encoding, Spec, SpecFields, check_names
-from ..splits import large, renumbered, testing
+from ..splits import draw_test, large_classes, new_numbers
 from ..statistics import Statistics
 
 
@@ -67,20 +67,20 @@ _BLOCK = 2**22  # bytes handled at a time when an entry is written
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """Images that are to be stored, in order, and what they are images of."""
+class DecodedSource:
+    """Images to store, in order, and their properties."""
 
     name: str
     class_names: tuple[str, ...]
     shape: tuple[int, int, int]
     """(C, H, W) of every image."""
     images: Iterable[tuple[np.ndarray, int, bool | None]]
-    """Image uint8 (C, H, W) or (1, H, W), which fills all channels; its label; whether it is for testing, None of
-    every image where a fixed fifth of each class is to be set aside."""
+    """Image uint8 (C, H, W), or (1, H, W), which fills all channels; label; True for test images, None of every image
+    to set aside a fixed fifth of each class."""
     notes: Callable[[], list[str]] = list
-    """Asked after the last image: what the user should be told each time the set is read."""
+    """Called after the last image; returns the notes to show each time the set is read."""
     mean: tuple[float, ...] | None = None
-    """Published mean and standard deviation; measured on the training images unless given."""
+    """Published mean and standard deviation; measured on the training images when None."""
     std: tuple[float, ...] | None = None
     flip: bool = True
     min_per_class: int = 1
@@ -90,16 +90,15 @@ class Source:
 
 
 def key(content: Any) -> str:
-    """The key of what JSON value `content` describes: everything that the decoded images depend on."""
+    """Return the cache key of a JSON value that describes everything the decoded images depend on."""
     return hashlib.sha256(json.dumps([_FORMAT, content], sort_keys=True).encode()).hexdigest()
 
 
-def fetch(key: str, make: Callable[[], Source], where: str = "") -> tuple[ImageSet, ImageSet]:
-    """The train and the test set stored under `key`, made and stored first where there are none.
+def load_or_make(key: str, make: Callable[[], DecodedSource], where: str = "") -> tuple[ImageSet, ImageSet]:
+    """Return the train and the test set stored under `key`; make and store them first when they are missing or damaged.
 
-    where: where the images lie, in front of each note.
-    A damaged entry is made anew. Raises what `make` and its images raise, InputError for images of which no set can be
-    made, and OSError where the disk is full or not ours; no part of an entry is left then.
+    where: location of the images, at the start of each note. Raise the errors of `make` and its images, InputError for
+    unusable images, and OSError when the disk is full or read-only; no part of an entry is left then.
     """
     place = folder() / "sets" / key
     with explained():
@@ -110,7 +109,7 @@ def fetch(key: str, make: Callable[[], Source], where: str = "") -> tuple[ImageS
             found = _open(place)
         if found is None:
             raise DamagedFile(
-                f"{place} was damaged while it was written: check the disk, or name another by {VARIABLE}"
+                f"{place} was damaged while it was written: check the disk, or set {VARIABLE} to another folder"
             )
     train, test, notes = found
     for note in notes:
@@ -120,7 +119,7 @@ def fetch(key: str, make: Callable[[], Source], where: str = "") -> tuple[ImageS
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """An OSError inside that is about a file of the cache, or about none that it names, says what the cache is."""
+    """Add the location of the cache to an OSError about a file of the cache or about no named file."""
     try:
         yield
     except OSError as error:
@@ -132,10 +131,10 @@ def explained() -> Iterator[None]:
 
 
 def _open(place: Path) -> tuple[ImageSet, ImageSet, list[str]] | None:
-    """An entry; None where it is not there or not whole.
+    """Return an entry; None when it is missing or damaged.
 
-    Training images, which are read in random order, are brought into memory and checked if they take at most half of
-    what is free; otherwise they are mapped. Test images, which are read in order and seldom, are always mapped.
+    Training images, which are read in random order, are loaded and checked if they take at most half of the free
+    memory; otherwise they are mapped. Test images, which are read in order and seldom, are always mapped.
     """
     try:
         entry = read_json(place / "set.json")
@@ -146,12 +145,12 @@ def _open(place: Path) -> tuple[ImageSet, ImageSet, list[str]] | None:
         return train, test, entry["notes"]
     except FileNotFoundError:
         return None
-    except (InputError, ValueError, EOFError):  # damaged: it is only worth its time
+    except (InputError, ValueError, EOFError):  # damaged: it is made again
         return None
 
 
 def _part(place: Path, part: str, recorded: dict[str, Any], spec: Spec, resident: bool) -> ImageSet:
-    """Raises ValueError when the files are not those that were written."""
+    """Return a part. Raise ValueError when its files are not those that were written."""
     labels = np.load(place / f"{part}.labels.npy")
     path = place / f"{part}.images.npy"
     images, prefetch = (np.load(path), None) if resident else _mapped(path)
@@ -165,10 +164,9 @@ def _part(place: Path, part: str, recorded: dict[str, Any], spec: Spec, resident
 
 
 def _mapped(path: Path) -> tuple[np.ndarray, Callable[[Tensor], None]]:
-    """The images of a file, which stay on disk until they are read, and what asks the disk for many of them at once.
+    """Return the mapped images of a file, and a function that prefetches many of them at once.
 
-    Without asking, each is waited for in turn, which takes some twenty times as long. Raises ValueError for what is no
-    such file.
+    Prefetching is some twenty times as fast as reading one after the other. Raise ValueError for another file.
     """
     with path.open("rb") as file:
         np.lib.format.read_magic(file)
@@ -179,7 +177,7 @@ def _mapped(path: Path) -> tuple[np.ndarray, Callable[[Tensor], None]]:
     size = math.prod(shape[1:])
 
     def prefetch(positions: Tensor) -> None:
-        if hasattr(mmap, "MADV_WILLNEED"):  # not on every system
+        if hasattr(mmap, "MADV_WILLNEED"):  # missing on some systems
             for position in positions.tolist():
                 begin = start + position * size
                 page = begin - begin % mmap.PAGESIZE
@@ -190,14 +188,14 @@ def _mapped(path: Path) -> tuple[np.ndarray, Callable[[Tensor], None]]:
 
 @contextmanager
 def _replacing(place: Path) -> Iterator[Path]:
-    """A new folder that takes the place of `place` if the work in it succeeds, and goes if it does not.
+    """Yield a new folder that replaces `place` when the block succeeds, and is deleted otherwise.
 
-    An entry that another process has finished since is left as it is.
+    An entry that another process has finished in the meantime stays.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     ours = f".{os.getpid()}.{socket.gethostname()}."
     for left in place.parent.glob(f".*.{socket.gethostname()}.*{_PARTIAL}"):
-        if not _alive(int(left.name.split(".")[1])):  # of a process that was killed
+        if not _alive(int(left.name.split(".")[1])):  # left by a killed process
             shutil.rmtree(left, ignore_errors=True)
     partial = Path(tempfile.mkdtemp(prefix=ours, suffix=_PARTIAL, dir=place.parent))
     damaged = partial.with_name(f"{ours}damaged.{place.name}{_PARTIAL}")
@@ -208,7 +206,7 @@ def _replacing(place: Path) -> Iterator[Path]:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            if _open(place) is None:  # else another process was faster with the same images
+            if _open(place) is None:  # otherwise another process stored the same images
                 place.rename(damaged)
                 partial.rename(place)
     finally:
@@ -226,8 +224,8 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _write(partial: Path, source: Source) -> None:
-    """Write all files of an entry. Images go to disk as they come, so that few are in memory."""
+def _write(partial: Path, source: DecodedSource) -> None:
+    """Write all files of an entry. Images are written one by one, so that few are in memory."""
     check_names([source.name], "name of the data")
     check_names(source.class_names)
     unsorted = partial / "unsorted"
@@ -240,31 +238,31 @@ def _write(partial: Path, source: Source) -> None:
     if not labels:
         raise InputError("there is no image")
     targets = np.array(labels, dtype=np.int64)
-    given = tests[0] is not None
-    tested = np.array(tests) if given else testing(targets, len(source.class_names))
+    has_tests = tests[0] is not None
+    tested = np.array(tests) if has_tests else draw_test(targets, len(source.class_names))
     check_classes(targets[~tested], len(source.class_names), source.class_names)
-    kept, note = large(source.class_names, np.bincount(targets[~tested]).tolist(), source.min_per_class)
-    targets = renumbered(kept, len(source.class_names))[targets]
+    kept, note = large_classes(source.class_names, np.bincount(targets[~tested]).tolist(), source.min_per_class)
+    targets = new_numbers(kept, len(source.class_names))[targets]
     if not (tested & (targets >= 0)).any():
-        raise InputError("there is no image to test on" + (" of a class that is left" if note else ""))
-    statistics, of_tests = _sort(unsorted, partial, targets, tested, source.shape)
+        raise InputError("there is no test image" + (" of the remaining classes" if note else ""))
+    statistics, test_statistics = _sort(unsorted, partial, targets, tested, source.shape)
     unsorted.unlink()
     mean, std = statistics.result()
     names = tuple(source.class_names[k] for k in kept)
     spec = Spec(source.name, names, source.shape, source.mean or mean, source.std or std, source.flip, source.encoding)
     recorded = {part: _describe(partial, part, spec) for part in _PARTS}
     notes = [*source.notes(), *statistics.notes(), *([note] if note else [])]
-    if given:
-        notes += of_tests.far_from(mean, std)
+    if has_tests:
+        notes += test_statistics.far_from(mean, std)
     write_json(partial / "set.json", {"spec": spec.to_json(), "notes": notes, **recorded})
 
 
 def _sort(
     unsorted: Path, partial: Path, labels: np.ndarray, tested: np.ndarray, shape: tuple[int, int, int]
 ) -> tuple[Statistics, Statistics]:
-    """Write each part's images and labels, in the order in which they came; count the pixels of each.
+    """Write the images and labels of each part, in their order; return the statistics of each.
 
-    labels: (N,), -1 of images that are left out.
+    labels: (N,), -1 for images to leave out.
     """
     counted = Statistics(shape[0]), Statistics(shape[0])
     size = math.prod(shape)
@@ -291,7 +289,7 @@ def _sort(
 
 
 def _describe(partial: Path, part: str, spec: Spec) -> dict[str, Any]:
-    """What `set.json` says of a part."""
+    """Return the entry of a part in `set.json`."""
     images = np.load(partial / f"{part}.images.npy", mmap_mode="c")
     labels = np.load(partial / f"{part}.labels.npy")
     written = ImageSet(torch.from_numpy(images), torch.from_numpy(labels), spec)

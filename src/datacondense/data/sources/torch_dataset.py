@@ -1,4 +1,4 @@
-"""Images of a torch dataset of one's own."""
+"""Read a user's torch dataset."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,15 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from typing_extensions import Unpack
 
 from ...utils.errors import naming
-from ..build import image_set
+from ...utils.ranges import Side, check_value
+from ..build import ArrayOptions, image_set
 from ..image_set import ImageSet
-from ..options import Options
+from ..options import PixelRange, TrainingKeywords
+from ..pixels import Extent
 from ..spec import Encoding
-from ..splits import drop_small, split
-from .torch_classes import Declared, Names, declared
-from .torch_items import Scale, read
+from ..splits import drop_small_classes, split
+from .torch_classes import ItemClasses, Names, item_classes
+from .torch_items import Scale, read_items
 
 
 def from_torch(
@@ -24,75 +27,89 @@ def from_torch(
     test: Any = None,
     class_names: Iterable[str] | Mapping[Any, str] | None = None,
     image_size: int | None = None,
-    flip: bool = True,
     workers: int = 0,
-    min_per_class: int = 1,
-    pixel_range: str = "full",
+    **options: Unpack[TrainingKeywords],
 ) -> tuple[ImageSet, ImageSet]:
-    """Return train and test set, in memory, of a map-style torch dataset whose items are (image, label).
+    """Return the train and the test set, in memory, of a map-style torch dataset whose items are (image, label).
 
     Args:
-        dataset: Its images are Pillow's, which are turned by their EXIF data and laid over white as those of files are;
-            or tensors and arrays (C, H, W), (H, W) or (H, W, C), of the kinds that `image_set` takes. One channel if
-            every image is grey, otherwise three for all. Its labels are of the kinds that `image_set` takes, or
-            tensors and arrays of one.
-        name: What the data are called.
+        dataset: Its images are Pillow images, which are turned by their EXIF data and composited onto white as image
+            files are; or tensors and arrays (C, H, W), (H, W) or (H, W, C), of the kinds that `image_set` takes. One
+            channel if every image is grey, otherwise three for all. Its labels are of the kinds that `image_set`
+            takes, or tensors and arrays of one.
+        name: Name of the data.
         test: A dataset to test on; without one a fixed fifth of each class is set aside. Where both datasets have class
             names, its labels are matched by name.
         class_names: By default those of the dataset, or of the datasets that it is a Subset or ConcatDataset of:
-            `classes`, `class_to_idx`, or `info["label"]`; else the labels. Classes without an image are left out, and a
+            `classes`, `class_to_idx`, or `info["label"]`; else the labels. Classes without an image are left out; a
             warning names them.
         image_size: Resize the short side to this many pixels and crop the middle square.
-        flip: Whether an image keeps its class when mirrored.
         workers: Processes that read items, as of torch's DataLoader.
-        min_per_class: Classes with fewer training images are left out; a warning names them.
-        pixel_range: As of `image_set`. Of "own", images are kept in memory as they come until the last has been read.
+        flip: Set to False where an image changes its class when it is mirrored, as digits do.
+        pixel_range: As of `image_set`. With "own", images are kept in memory as they come until the last is read.
+        min_per_class: Leave out classes with fewer training images; a warning names them.
+
+    Returns:
+        The train set and the test set: uint8 images (N, C, H, W), which share one Spec.
 
     Raises:
         InputError: With the position of the item, for items that cannot be read or are of another kind.
+        TypeError: For a keyword that is not listed here.
     """
-    options = Options(image_size=image_size, pixel_range=pixel_range)
+    training = ArrayOptions(**options)
+    check_value("image_size", image_size, Side | None)
+    check_value("pixel_range", training.pixel_range, PixelRange)
     with naming(name):
-        scale = Scale() if options.pixel_range == "own" else None
-        images, labels = read("dataset", dataset, image_size, workers, scale)
-        tested, test_labels = (None, []) if test is None else read("test", test, image_size, workers, scale)
+        scale = Scale() if training.pixel_range == "own" else None
+        images, labels = read_items("dataset", dataset, image_size, workers, scale)
+        tested, test_labels = (None, []) if test is None else read_items("test", test, image_size, workers, scale)
         channels = max(len(images[0]), 0 if tested is None else len(tested[0]))
-        names, own = class_names, declared(dataset, len(labels))
+        names, own = class_names, item_classes(dataset, len(labels))
         if names is None:
             labels, names = _named(own, labels)
         elif not isinstance(names, Mapping):
             names = list(names)
-        train = image_set(_coloured(images, channels), labels, name=name, class_names=names, flip=flip, copy=False)
-        if scale is not None:
-            encoding = replace(train.spec.encoding or Encoding(), pixels=scale.of_source)
-            train = ImageSet(train.images, train.labels, replace(train.spec, encoding=encoding))
+        colour = _with_channels(images, channels)
+        train = image_set(colour, labels, name=name, class_names=names, flip=training.flip, copy=False)
+        train = train if scale is None else _with_pixels(train, scale.source_extent)
         if tested is None:
-            return drop_small(*split(train), min_per_class)
-        theirs = declared(test, len(test_labels))
-        by_name = class_names is None and names is not None and theirs.lists and not theirs.transformed
+            return drop_small_classes(*split(train), training.min_per_class)
         with naming("test"):
-            if by_name and (len(own.lists) > 1 or theirs.lists != own.lists):
-                test_labels = theirs.named(test_labels, "the test set")
-            as_bytes = replace(train.spec, encoding=replace(train.spec.encoding or Encoding(), pixels=None))
-            tests = image_set(_coloured(tested, channels), test_labels, spec=as_bytes, copy=False)
-        return drop_small(train, ImageSet(tests.images, tests.labels, train.spec), min_per_class)
+            if class_names is None and names is not None:
+                test_labels = _matched(own, item_classes(test, len(test_labels)), test_labels)
+            as_bytes = _with_pixels(train, None).spec
+            tests = image_set(_with_channels(tested, channels), test_labels, spec=as_bytes, copy=False)
+        return drop_small_classes(train, ImageSet(tests.images, tests.labels, train.spec), training.min_per_class)
 
 
-def _named(own: Declared, labels: list[Any]) -> tuple[list[Any], Sequence[str] | Names | None]:
-    """Labels, and the class names for them that the dataset itself has."""
+def _with_pixels(part: ImageSet, extent: Extent | None) -> ImageSet:
+    """Return the same images with the values of the source that became 0 and 255 recorded in their spec."""
+    encoding = replace(part.spec.encoding or Encoding(), pixels=extent)
+    return ImageSet(part.images, part.labels, replace(part.spec, encoding=encoding))
+
+
+def _named(own: ItemClasses, labels: list[Any]) -> tuple[list[Any], Sequence[str] | Names | None]:
+    """Return labels, and the class names of the dataset itself."""
     if len(own.lists) > 1:
         names = list(dict.fromkeys(name for names in own.lists for name in names.values()))
         return own.named(labels, "dataset"), names
     if own.transformed and own.lists and set(own.lists[0]) != {label for label in labels if isinstance(label, int)}:
         warnings.warn(
-            "the class names of the dataset are not used: its target_transform changes labels, which may no longer "
-            "have these names",
+            "the class names of the dataset are not used: its target_transform may have changed the labels "
+            "that they belong to",
             stacklevel=3,
         )
         return labels, None
     return labels, own.names
 
 
-def _coloured(images: np.ndarray, channels: int) -> np.ndarray:
-    """Images with at least so many channels; grey ones fill all."""
+def _matched(own: ItemClasses, theirs: ItemClasses, labels: list[Any]) -> list[Any]:
+    """Return labels of the test set, as names when both datasets have class names that differ."""
+    if not theirs.lists or theirs.transformed or (len(own.lists) == 1 and theirs.lists == own.lists):
+        return labels
+    return theirs.named(labels, "the test set")
+
+
+def _with_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """Return images with that many channels; grey images fill all."""
     return images if images.shape[1] == channels else images.repeat(channels, axis=1)

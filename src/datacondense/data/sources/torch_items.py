@@ -1,4 +1,4 @@
-"""Images and labels of a torch dataset, item by item."""
+"""Read images and labels of a torch dataset, item by item."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,21 +18,21 @@ from ..pixels import check_extent, check_numbers, is_whole, numpy
 from .decode import Extent, extremes_of, pixels, quiet
 
 _Item: TypeAlias = "tuple[Any, Any, str] | str"
-"""An image, uint8 (C, H, W) unless it is to be scaled, its label, and what it was; or why there is none."""
+"""Image, uint8 (C, H, W) unless it is scaled later, label, and kind of values; or the reason why there is none."""
 
 _UNIT, _BYTES, _EITHER, _OTHER = "floats in [0, 1]", "floats that are whole numbers up to 255", "floats 0 and 1", ""
-"""What an image was. One of zeros and ones is of the range that the others are of."""
+"""Kinds of values. An image of zeros and ones takes the range of the others."""
 
 
 @final
 @dataclass(frozen=True)
 class _Items(Dataset):
-    """The items of a dataset, brought to one kind where they are read, which may be another process."""
+    """The items of a dataset, converted in the process that reads them."""
 
     dataset: Any
     image_size: int | None
     raw: bool = False
-    """Leave images as they are, to be scaled when all are there."""
+    """Leave images unchanged, to be scaled once all are read."""
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -54,16 +54,16 @@ class _Items(Dataset):
 
 @final
 class Scale:
-    """The range of values that is spread over 0 to 255: that of the images to which it is applied first."""
+    """Scale the range of values of the first images to 0 to 255, and all later images in the same way."""
 
     def __init__(self) -> None:
         self._extent: Extent | None = None
-        self.of_source: Extent | None = None
-        """The same as the images have it; Pillow's of 8 bits are scaled on that of 16."""
+        self.source_extent: Extent | None = None
+        """The range in units of the source; Pillow images of 8 bits are measured on the scale of 16 bits."""
         self._pictures = False
 
-    def applied(self, what: str, items: Sequence[_Item], image_size: int | None) -> Iterator[_Item]:
-        """Items whose images are as they came, brought to uint8 (C, H, W). Raises InputError, as `read`."""
+    def apply(self, what: str, items: Sequence[_Item], image_size: int | None) -> Iterator[_Item]:
+        """Return unscaled items as uint8 (C, H, W). Raise InputError as `read_items`."""
         for index, item in enumerate(items):
             if isinstance(item, str):
                 raise InputError(f"item {index} of {what} {item}")
@@ -85,7 +85,7 @@ class Scale:
             _check_type(image)
         pictures = [isinstance(image, Image.Image) for image in images]
         if any(pictures) != all(pictures) or (self._extent and self._pictures != pictures[0]):
-            raise InputError("--pixel-range own: some images are Pillow's and others arrays, which have other ranges")
+            raise InputError("--pixel-range own: some images are Pillow images and others arrays, whose ranges differ")
         if self._extent is not None:
             return
         if pictures[0]:
@@ -100,20 +100,20 @@ class Scale:
             unit, ends = 1, [(float(array.min()), float(array.max())) for array in arrays]
         low, high = min(low for low, _ in ends), max(high for _, high in ends)
         check_extent(low / unit, high / unit)
-        self._extent, self.of_source, self._pictures = (low, high), (low / unit, high / unit), pictures[0]
+        self._extent, self.source_extent, self._pictures = (low, high), (low / unit, high / unit), pictures[0]
 
 
-def read(
+def read_items(
     what: str, dataset: Any, image_size: int | None, workers: int, scale: Scale | None = None
 ) -> tuple[np.ndarray, list[Any]]:
     """Return images uint8 (N, C, H, W), and N labels.
 
     Args:
-        what: The dataset, for messages.
+        what: Name of the dataset in messages.
         dataset: A map-style dataset of (image, label).
         image_size: Resize the short side to this many pixels and crop the middle square.
         workers: Processes that read items.
-        scale: The range of values to scale; one that is not known yet becomes that of this dataset.
+        scale: The range of values to scale; if not measured yet, it becomes that of this dataset.
 
     Raises:
         InputError: With the position of the item, for items that cannot be read or are of another kind.
@@ -128,7 +128,7 @@ def read(
     kinds: dict[str, list[int]] = {}
     with quiet():
         loaded = _loaded(items, workers)
-        for index, item in enumerate(loaded if scale is None else scale.applied(what, list(loaded), image_size)):
+        for index, item in enumerate(loaded if scale is None else scale.apply(what, list(loaded), image_size)):
             if isinstance(item, str):
                 raise InputError(f"item {index} of {what} {item}")
             image, label, kind = item
@@ -143,13 +143,13 @@ def read(
                 )
             if len(image) > len(images[0]):
                 images = np.repeat(images, 3, axis=1)
-            images[index] = image  # a grey one fills all channels
+            images[index] = image  # grey images fill all channels
     _settle(what, images, kinds)
     return images, labels
 
 
 def _settle(what: str, images: np.ndarray, kinds: Mapping[str, list[int]]) -> None:
-    """Bring images of zeros and ones, which were taken for floats in [0, 1], into the range of the others."""
+    """Bring images of zeros and ones, which were read as floats in [0, 1], into the range of the others."""
     if _BYTES not in kinds:
         return
     if _UNIT in kinds:
@@ -157,7 +157,7 @@ def _settle(what: str, images: np.ndarray, kinds: Mapping[str, list[int]]) -> No
         raise InputError(f"item {first} of {what} has {_UNIT} and item {other} {_BYTES}: give one range to all")
     for index in kinds.get(_EITHER, []):
         images[index] = np.rint(images[index] / 255)
-    warnings.warn(f"images of {what} are {_BYTES}: they were taken as bytes", stacklevel=3)
+    warnings.warn(f"images of {what} are {_BYTES}: they are read as bytes", stacklevel=3)
 
 
 def _size(image: np.ndarray) -> str:
@@ -167,15 +167,15 @@ def _size(image: np.ndarray) -> str:
 def _loaded(items: _Items, workers: int) -> Iterable[_Item]:
     if workers == 0:
         return (items[index] for index in range(len(items)))
-    return DataLoader(items, batch_size=None, num_workers=workers, collate_fn=_as_it_is)
+    return DataLoader(items, batch_size=None, num_workers=workers, collate_fn=_identity)
 
 
-def _as_it_is(item: Any) -> Any:
+def _identity(item: Any) -> Any:
     return item
 
 
 def _image(image: Any, image_size: int | None, extent: Extent | None = None) -> np.ndarray:
-    """uint8 (1, H, W) or (3, H, W)."""
+    """Return an image as uint8 (1, H, W) or (3, H, W)."""
     _check_type(image)
     if isinstance(image, Image.Image):
         with _decoding():
@@ -189,12 +189,12 @@ def _image(image: Any, image_size: int | None, extent: Extent | None = None) -> 
 
 def _check_type(image: Any) -> None:
     if not isinstance(image, (torch.Tensor, np.ndarray, Image.Image)):
-        raise InputError(f"has an image of type {type(image).__name__}, expected Pillow's, a tensor or an array")
+        raise InputError(f"has an image of type {type(image).__name__}, expected a Pillow image, a tensor or an array")
 
 
 @contextmanager
 def _decoding() -> Iterator[None]:
-    """Errors of Pillow, which decodes some images only when it is asked for their pixels, as InputError."""
+    """Convert errors of Pillow, which decodes some images only when their pixels are read, to InputError."""
     try:
         yield
     except InputError:
@@ -204,7 +204,7 @@ def _decoding() -> Iterator[None]:
 
 
 def _kind(image: Any) -> str:
-    """Which of the ranges of floats an image has that has been found to be of one."""
+    """Return the kind of values of an image that was converted without an error."""
     if isinstance(image, Image.Image):
         return _OTHER
     array = numpy("images", image)
@@ -216,8 +216,8 @@ def _kind(image: Any) -> str:
 
 
 def _label(label: Any) -> Any:
-    """A label that a process can send: an integer, a float, a truth value, a text, or a row of numbers."""
+    """Return a label as a plain integer, float, boolean or string, or a row of numbers."""
     array = label.detach().cpu().numpy() if isinstance(label, torch.Tensor) else np.asarray(label)
     if array.dtype.kind not in "biufUS" or (array.size != 1 and (array.ndim != 1 or array.dtype.kind not in "biuf")):
-        raise InputError(f"has label {short(label)}, expected an integer or text")
+        raise InputError(f"has label {short(label)}, expected an integer or a string")
     return array.reshape(()).item() if array.size == 1 else array

@@ -1,4 +1,5 @@
-"""Generators by name: what makes images from latent vectors."""
+# pyright: reportUnknownMemberType=false
+"""Generators of images from latent vectors, by name."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,18 +20,23 @@ GENERATORS: dict[str, type[Generator]] = {
 
 
 _LARGEST = 65536
-"""Of a latent or a layer; published ones have up to 256."""
+"""Largest size of a latent or a layer; published ones have up to 256."""
 
 
 _DRAWING = ("normal_", "uniform_", "kaiming_uniform_", "zeros_", "ones_", "zero_", "fill_", "normalize")
-"""What gives a tensor its values and keeps its shape; it is the first argument."""
+"""Functions that set the values of their first argument and keep its shape."""
 
 
 def build(name: str, spec: Spec, **config: Any) -> Generator:
-    """The generator `name` for the images and classes of `spec`, with weights yet to be drawn or loaded.
+    """Build a generator. Its weights are not drawn yet.
 
-    config: as `Generator.config` gives it. Raises InputError for a name not in GENERATORS and for a Spec that it cannot
-    serve.
+    Args:
+        name: A name in GENERATORS.
+        spec: The images and classes that it is for.
+        **config: The arguments that `Generator.config` returns.
+
+    Raises:
+        InputError: An unknown name, or a Spec that the generator cannot serve.
     """
     if name not in GENERATORS:
         raise unknown("generator", name, GENERATORS)
@@ -39,7 +45,7 @@ def build(name: str, spec: Spec, **config: Any) -> Generator:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Weights are not drawn, which takes seconds when it is first done without memory."""
+    """Skip drawing weights, which takes seconds when it is first done on the meta device."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -49,16 +55,16 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def shapes(name: str, spec: Spec, config: Mapping[str, Any]) -> dict[str, torch.Size]:
-    """Name -> shape of every weight that `build` would make, found without making any.
+def shapes(name: Any, spec: Spec, config: Mapping[str, Any]) -> dict[str, torch.Size]:
+    """Return the name and shape of every weight that `build` would make, without making any.
 
     Args:
-        name: In GENERATORS.
+        name: A name in GENERATORS; anything, where it comes from a file.
         spec: The images and classes that it is for.
         config: As `Generator.config` gives it, from a file that may hold anything.
 
     Raises:
-        InputError: An unknown name, a Spec that it cannot serve, or a config that is no whole numbers from 1 to 65536.
+        InputError: An unknown name, a Spec that it cannot serve, or a config value that is no integer in 1 to 65536.
     """
     if not isinstance(name, str) or name not in GENERATORS:
         raise unknown("generator", str(name), GENERATORS)
@@ -73,7 +79,7 @@ def shapes(name: str, spec: Spec, config: Mapping[str, Any]) -> dict[str, torch.
 
 
 def generator_name(generator: Generator) -> str:
-    """The name in GENERATORS."""
+    """Return the name in GENERATORS."""
     return next(name for name, cls in GENERATORS.items() if cls is type(generator))
 
 

@@ -1,4 +1,4 @@
-"""What every generator has in common: images of a class from latent vectors."""
+"""The interface of a generator: images of a class from latent vectors."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...data.spec import Spec
 
-AT_ONCE = 256  # images decoded at a time, always the same: another number may round otherwise
+AT_ONCE = 256  # images decoded at a time; always the same, since another number may round differently
 
 
 class Generator(nn.Module, ABC):
@@ -26,13 +26,13 @@ class Generator(nn.Module, ABC):
         self.register_buffer("std", std, persistent=False)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """z (N, d), labels (N,) -> normalised images (N, C, H, W), differentiable in z."""
+        """Return normalised images (N, C, H, W) for z (N, d) and labels (N,), differentiable in z."""
         return (self.pixels(z, labels) - self.mean) / self.std
 
     @abstractmethod
     def pixels(self, z: Tensor, labels: Tensor) -> Tensor:
-        """z (N, d), labels (N,) -> images in [0, 1], (N, C, H, W)."""
+        """Return images in [0, 1], (N, C, H, W), for z (N, d) and labels (N,)."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """The arguments besides the Spec that make such a generator again, as JSON values."""
+        """Return the arguments besides the Spec that build such a generator again, as JSON values."""

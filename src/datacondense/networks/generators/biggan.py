@@ -16,13 +16,13 @@ from ...utils.errors import InputError
 from .base import Generator
 
 _SIDE = 32
-_FIRST = 4  # pixels of a side at which layers begin
+_FIRST = 4  # side of the first map, in pixels
 _EPS = 1e-5
 
 
 @final
 class BigGAN(Generator):
-    """z -> 4x4, three residual blocks that double the sides, norm, ReLU and a convolution to RGB in [-1, 1]."""
+    """BigGAN: z to 4x4, three residual blocks that double the sides, norm, ReLU and a convolution to RGB in [-1, 1]."""
 
     def __init__(self, spec: Spec, *, latent: int = 128, width: int = 256) -> None:
         super().__init__(spec)
@@ -34,17 +34,18 @@ class BigGAN(Generator):
         self.output_layer = nn.Sequential(_Norm(width), nn.ReLU(), _Conv(width, 3, 3))
 
     def pixels(self, z: Tensor, labels: Tensor) -> Tensor:
-        x = self.linear(z).unflatten(1, (-1, _FIRST, _FIRST))
-        for (block,) in self.blocks:  # pyright: ignore (a list of one block, as in the published names)
-            x = block(x, labels)
+        x: Tensor = self.linear(z).unflatten(1, (-1, _FIRST, _FIRST))
+        for blocks in self.blocks:
+            assert isinstance(blocks, nn.ModuleList)  # of one block, as in the published names
+            x = blocks[0](x, labels)
         return (torch.tanh(self.output_layer(x)) + 1) / 2
 
     def config(self) -> dict[str, Any]:
         return {"latent": self.latent, "width": self.width}
 
     @staticmethod
-    def of_weights(weights: Mapping[str, Tensor], spec: Spec) -> "BigGAN":
-        """The generator with published weights, whose sizes say its own. Raises InputError where they do not fit."""
+    def from_weights(weights: Mapping[str, Tensor], spec: Spec) -> "BigGAN":
+        """Build the generator of published weights, in their sizes. Raises InputError where they do not fit."""
         weights = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
         if "linear.weight" not in weights or weights["linear.weight"].dim() != 2:
             raise InputError("these are no weights of a BigGAN: there is no linear.weight")

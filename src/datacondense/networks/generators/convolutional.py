@@ -10,11 +10,11 @@ from torch.nn import functional as F
 from ...data.spec import Spec
 from .base import Generator
 
-_LEAST = 4  # pixels of a side at which layers begin
+_LEAST = 4  # least side of the first map, in pixels
 
 
 def sides(size: int) -> list[int]:
-    """From the side at which a generator begins, doubled up to `size`: 28 -> 7, 14, 28."""
+    """Return the sides of a generator's maps, each twice the one before, up to `size`: 28 -> 7, 14, 28."""
     found = [size]
     while found[0] % 2 == 0 and found[0] // 2 >= _LEAST:
         found.insert(0, found[0] // 2)
@@ -22,7 +22,7 @@ def sides(size: int) -> list[int]:
 
 
 def pyramid(spec: Spec, width: int) -> tuple[tuple[int, int], list[int]]:
-    """Height and width of the smallest map, and the channels of it and of each twice as large as the one before."""
+    """Return height and width of the smallest map, and the channels of all maps, from the smallest on."""
     _, *size = spec.shape
     doublings = min(len(sides(side)) for side in size) - 1
     height, side = (side >> doublings for side in size)
@@ -31,10 +31,9 @@ def pyramid(spec: Spec, width: int) -> tuple[tuple[int, int], list[int]]:
 
 @final
 class ConvGenerator(Generator):
-    """z and the class -> a small map, then blocks of upsampling, convolution and a norm that the class and z scale.
+    """A small map from z and the class, then blocks of upsampling, convolution and a norm scaled by the class and z.
 
-    Each block doubles the sides and halves the channels, from `width` down to a quarter of it. Images are those of a
-    sigmoid.
+    Each block doubles the sides and halves the channels, from `width` down to a quarter of it. A sigmoid gives pixels.
     """
 
     def __init__(self, spec: Spec, *, latent: int, width: int) -> None:

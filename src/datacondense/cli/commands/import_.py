@@ -1,0 +1,94 @@
+"""The command `import`; the name of its file ends with _ because `import` is a keyword of Python."""
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ...data.options import ReadOptions
+from ...data.source import DataSource, known_spec
+from ...data.spec import Spec
+from ...formats import PixelScale, import_latents, import_sets
+from ...formats.pixel_scale import DetectedScale, TrainingImages
+from ...synthetic.set import load_set
+from ...utils.errors import InputError
+from ...utils.ranges import Images
+from ..console import print_line
+from ..reading import read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """Read the synthetic sets of others into run directories; nothing in the file is executed.
+
+    Reads the .pt files of the authors of DC, DSA and DM (several sets become exp0, exp1, ... in DEST), those of
+    class-incremental learning, MTT's images_best.pt with its labels_best.pt, IDC's data.pt, an .npz of images and
+    labels, and what `export` writes; and with --generator the latents of IT-GAN's authors.
+    """
+
+    file: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE")]]
+    """A .pt or .npz file, the directory that MTT wrote, a folder of PNG images, or a Hugging Face dataset directory."""
+    dest: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DEST")]]
+    """Run directory to write."""
+    data: str | None = None
+    """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. What `export`
+    writes says it by itself."""
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    pixels: PixelScale = "auto"
+    """What the pixels of others' files are: normalised, unit (0 to 1), bytes (0 to 255), or zca (whitened, MTT's
+    default), which is undone by the training images. auto finds it out, or refuses where it cannot."""
+    generator: Path | None = None
+    """For a file of latents, one for each image of --data: the weights (.pth) of the BigGAN that they belong to."""
+    ipc: Images | None = None
+    """Of latents take the first so many of each class; by default all."""
+    overwrite: bool = False
+    """Replace what an earlier import has written to DEST."""
+
+    def run(self) -> None:
+        source = DataSource(self.data, **self.reading.non_default()) if self.data else None
+        if self.generator is not None:
+            if self.pixels != "auto":
+                raise InputError(f"--pixels {self.pixels}: latents have no pixels: leave it out")
+            self._import_latents(self.generator, source)
+            return
+        if self.ipc is not None:
+            raise InputError(f"--ipc {self.ipc}: belongs to latents, whose generator is named by --generator")
+        spec, real = self._data(source)
+        runs = import_sets(
+            self.file,
+            spec,
+            self.dest,
+            source=source.to_json() if source else None,
+            overwrite=self.overwrite,
+            pixels=self.pixels,
+            real=real,
+        )
+        taken = load_set(runs[0]).provenance.imported.get("pixels")
+        if taken and not (found := DetectedScale.from_json(taken)).deserves_warning(self.pixels):
+            print_line(str(found))
+        images = sum(len(load_set(run)) for run in runs)
+        print_line(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
+        known = load_set(runs[0]).provenance.source
+        print_line(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
+
+    def _data(self, source: DataSource | None) -> tuple[Spec | None, TrainingImages]:
+        """What the sets were made from: the Spec, and what reads the training images where that is needed."""
+        if source is None:
+            return None, None
+        spec = known_spec(source.source)
+        if spec is not None:
+            return spec, lambda: read(source)[0]
+        train, _ = read(source)
+        return train.spec, train
+
+    def _import_latents(self, generator: Path, source: DataSource | None) -> None:
+        if source is None:
+            raise InputError("--generator: name the training images, whose classes the latents have, by --data")
+        train, _ = read(source)
+        run = import_latents(
+            self.file, generator, train, self.dest, ipc=self.ipc, source=source.to_json(), overwrite=self.overwrite
+        )
+        print_line(f"{len(load_set(run))} images of latents: {run}")
+        print_line(f"next: datacondense evaluate {shlex.quote(str(run))}")

@@ -1,0 +1,52 @@
+"""The command `list`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import tyro
+from rich.table import Table
+
+from ...data.names import DATASET_NAMES, SOURCE_FORMS
+from ...methods import METHODS
+from ...networks import NETWORKS, POOLS
+from ..console import print_line
+from ..tables import show_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List the methods, datasets, networks, pools of networks or published experiments."""
+
+    what: tyro.conf.Positional[Literal["methods", "data", "archs", "pools", "presets"]]
+    """What to list."""
+
+    def run(self) -> None:
+        if self.what == "methods":
+            table = Table("method", "what it does")
+            for name in METHODS:
+                table.add_row(name, METHODS.summary(name))
+            show_table(table)
+            return
+        lines = {"data": _data, "archs": lambda: list(NETWORKS), "pools": _pools, "presets": _presets}
+        for line in lines[self.what]():
+            print_line(line)
+
+
+def _data() -> list[str]:
+    return [*DATASET_NAMES, *(f"{prefix}:{place}" for prefix, place in SOURCE_FORMS.items())]
+
+
+def _pools() -> list[str]:
+    own = ["S: the set's own network, BatchNorm replaced by InstanceNorm", "SS: the set's own network"]
+    return own + [f"{letter}: {' '.join(archs)}" for letter, archs in POOLS.items()]
+
+
+def _presets() -> list[str]:
+    from ...experiments.continual_presets import CONTINUAL_PRESETS  # only here: they are made of methods, on torch
+    from ...experiments.presets import PRESETS
+
+    lines = []
+    for name, preset in PRESETS.items():
+        numbers = ", ".join(f"{arch} {mean}" for arch, (mean, _) in preset.published.items())
+        lines.append(f"{name}: {preset.title}" + (f"; published {numbers}" if numbers else ""))
+    return lines + [f"{name}: {experiment.title}" for name, experiment in CONTINUAL_PRESETS.items()]

@@ -1,0 +1,27 @@
+"""The command `results`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...experiments.results_page import render_page
+from ...utils.atomic import write_bytes
+from ...utils.errors import InputError
+from ..console import print_line
+from ..options import check_target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Write the page of results: ours beside the published numbers, from the records of `reproduce`."""
+
+    results: Path = Path("results")
+    """Where the records are."""
+    out: Path = Path("docs/results.md")
+    """The page to write, in Markdown."""
+
+    def run(self) -> None:
+        if not self.results.is_dir():
+            raise InputError(f"--results {self.results}: there is no such directory; `datacondense reproduce` makes it")
+        check_target("--out", self.out)
+        write_bytes(self.out, render_page(self.results).encode())
+        print_line(str(self.out))

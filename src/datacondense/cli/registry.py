@@ -1,0 +1,58 @@
+"""The commands by name. A new command is a file in `commands` and a line here."""
+
+from typing import Any
+
+from ..utils.registry import Entry, Registry
+
+COMMANDS: Registry[Any] = Registry(
+    __name__,
+    {
+        "condense": Entry(
+            "commands.condense:Condense",
+            "Condense a dataset into a few synthetic images per class, by one of the methods.",
+        ),
+        "evaluate": Entry(
+            "commands.evaluate:Evaluate", "Train fresh networks on condensed sets and test them on real images."
+        ),
+        "continual": Entry(
+            "commands.continual:Continual",
+            "Learn classes step by step on a memory of a few images of each, and compare memories.",
+        ),
+        "report": Entry(
+            "commands.report:Report",
+            "Write one HTML page about runs: accuracies, images, loss, classes, settings, and a comparison of several.",
+        ),
+        "show": Entry(
+            "commands.show:Show",
+            "Draw the images of a condensed set by class, beside real images, or over the iterations.",
+        ),
+        "storage": Entry(
+            "commands.storage:Storage",
+            "Print the bytes that condensed sets take, generators included, beside 8-bit pixels and PNG files.",
+        ),
+        "export": Entry("commands.export:Export", "Write condensed sets in a format of other programs."),
+        "import": Entry(
+            "commands.import_:Import",
+            "Read the synthetic sets of others into run directories; nothing in the file is executed.",
+        ),
+        "reproduce": Entry(
+            "commands.reproduce:Reproduce",
+            "Run a published experiment by name and print our accuracy beside the published one.",
+        ),
+        "results": Entry(
+            "commands.results:Results",
+            "Write the page of results: ours beside the published numbers, from the records of `reproduce`.",
+        ),
+        "list": Entry(
+            "commands.list:List", "List the methods, datasets, networks, pools of networks or published experiments."
+        ),
+        "doctor": Entry(
+            "commands.doctor:Doctor",
+            "Show what this machine has: versions, devices, compiler, memory, and where which data are found.",
+        ),
+    },
+)
+"""Name -> class. The summaries are the first lines of the classes' docstrings, read without importing them."""
+
+SHARED = ("condense", "evaluate", "continual", "reproduce")
+"""Commands that several processes work on together; of the others the leading process alone runs."""

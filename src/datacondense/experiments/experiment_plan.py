@@ -1,0 +1,143 @@
+"""Presets with changes: the plan of an experiment."""
+
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+from ..evaluation.protocol import Protocol, protocol_for
+from ..methods import Method, method_name
+from ..synthetic.set import SyntheticSet
+from ..utils.errors import unknown
+from ..utils.ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value
+from ..utils.text import file_name
+from .presets import PRESETS, Preset
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ExperimentPlan:
+    """A preset with changes: fewer sets, networks, iterations or epochs, or other data."""
+
+    name: str
+    preset: Preset
+    scale: float
+    iterations: int | None
+    data: str
+    ipc: int
+    hold_out: float = 0.0
+    """Fraction of the training images that is held out for validation."""
+
+    @property
+    def changed(self) -> bool:
+        """Differs from the published experiment in more than the number of sets and networks."""
+        return self.variant != self.name
+
+    @property
+    def variant(self) -> str:
+        """The name with all changes."""
+        return variant_name(
+            self.name,
+            data=self.data if self.data != self.preset.data else None,
+            ipc=self.ipc if self.ipc != self.preset.ipc else None,
+            iterations=self.iterations,
+            scale=self.scale,
+            hold_out=self.hold_out,
+        )
+
+    @property
+    def stages(self) -> list[tuple[str, Method]]:
+        """Directory inside that of the set, and method, of each stage that makes a set."""
+        last = [("", self.preset.method)]
+        return [("first", self.preset.first), *last] if self.preset.first else last
+
+    def protocol(self, synthetic: SyntheticSet, seed: int) -> Protocol:
+        """Return the protocol for one set; `seed` gives each set its own networks.
+
+        The published protocol has the one epoch more than the paper that the authors' code makes; a scaled one has not.
+        """
+        full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, seed=seed)
+        if self.scale == 1:
+            return full.as_published()
+        recipes = {
+            arch: replace(recipe, epochs=_scaled(recipe.epochs, self.scale)) for arch, recipe in full.recipes.items()
+        }
+        return replace(full, recipes=recipes)
+
+
+def variant_name(
+    name: str, *, data: str | None, ipc: int | None, iterations: int | None, scale: float, hold_out: float = 0.0
+) -> str:
+    """Return the name of an experiment with its changes; None, and a scale of 1, mean no change."""
+    changes = [
+        f"@{file_name(data)}" if data is not None else "",
+        f"@ipc{ipc}" if ipc is not None else "",
+        f"@iterations{iterations}" if iterations is not None else "",
+        f"@scale{scale:g}" if scale != 1 else "",
+        f"@hold_out{hold_out:g}" if hold_out else "",
+    ]
+    return name + "".join(changes)
+
+
+def plan_experiment(
+    name: str,
+    *,
+    sets: Repeats | None = None,
+    nets: Networks | None = None,
+    scale: Scale = 1.0,
+    iterations: Iterations | None = None,
+    data: str | None = None,
+    ipc: Images | None = None,
+    hold_out: float = 0.0,
+) -> ExperimentPlan:
+    """Look up a preset and apply changes to it.
+
+    Args:
+        name: A key of PRESETS.
+        sets: Sets to condense; by default as published, scaled.
+        nets: Networks of each kind to train on each set; by default as published, scaled.
+        scale: Factor of the iterations, epochs, sets and networks.
+        iterations: Of the method; by default as published, scaled.
+        data: Another dataset.
+        ipc: Another number of images per class.
+        hold_out: Fraction of the training images that is held out for validation.
+
+    Returns:
+        The plan.
+
+    Raises:
+        InputError: The name is unknown, or a number is out of range.
+    """
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS, listed_by="datacondense list presets")
+    check_value("seeds", sets, Repeats | None)
+    check_arguments(plan_experiment, nets=nets, scale=scale, iterations=iterations, ipc=ipc)
+    preset = PRESETS[name]
+    sets = _scaled(preset.sets, scale) if sets is None else sets
+    nets = _scaled(preset.nets, scale) if nets is None else nets
+    count = _scaled(preset.method.iterations, scale) if iterations is None else iterations
+    if scale == 1 and count == preset.method.iterations:
+        iterations = None
+    method = replace(preset.method, iterations=count)
+    method.check()
+    first = preset.first
+    if first:
+        share = count / preset.method.iterations
+        first = replace(first, iterations=_scaled(first.iterations, share))
+    return ExperimentPlan(
+        name=name,
+        preset=replace(preset, method=method, first=first, sets=sets, nets=nets),
+        scale=scale,
+        iterations=iterations,
+        data=data or preset.data,
+        ipc=preset.ipc if ipc is None else ipc,
+        hold_out=hold_out,
+    )
+
+
+def first_settings(plan: ExperimentPlan) -> dict[str, Any] | None:
+    """Return name and settings of the method whose sets the method of the plan starts from; None without one."""
+    first = plan.preset.first
+    return {"method": method_name(first), **first.settings()} if first else None
+
+
+def _scaled(count: int, scale: float) -> int:
+    return max(1, round(count * scale))

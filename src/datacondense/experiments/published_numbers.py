@@ -1,0 +1,40 @@
+"""Published test accuracies on condensed sets, in percent, and where they were read.
+
+Dataset -> images per class -> mean and standard deviation, on ConvNet.
+"""
+
+Published = tuple[float, float | None]
+"""Mean and standard deviation in percent; None where the deviation was not published."""
+
+SOURCES = {  # where the numbers were read
+    "dc": "DC, Table 1, as in the authors' README; deviation as in Nguyen et al. 2021, Table 1",
+    "dsa": "DSA, Tables 1 and 2, as in the authors' README; deviation as in Nguyen et al. 2021, Table 1",
+    "dm": "DM, as in Table 1 of PAD, arXiv 2408.03360",
+    "large": "DM, as in the authors' README",
+}
+DC_NUMBERS: dict[str, dict[int, Published]] = {
+    "mnist": {1: (91.7, 0.5), 10: (97.4, 0.2), 50: (98.8, None)},
+    "fashion-mnist": {1: (70.5, 0.6), 10: (82.3, 0.4), 50: (83.6, 0.4)},
+    "svhn": {1: (31.2, 1.4), 10: (76.1, 0.6), 50: (82.3, 0.3)},
+    "cifar10": {1: (28.3, 0.5), 10: (44.9, 0.5), 50: (53.9, 0.5)},
+    "cifar100": {1: (12.8, 0.3), 10: (25.2, 0.3)},
+}
+DSA_NUMBERS: dict[str, dict[int, Published]] = {
+    "mnist": {1: (88.7, 0.6), 10: (97.8, 0.1), 50: (99.2, 0.1)},
+    "fashion-mnist": {1: (70.6, 0.6), 10: (84.6, 0.3), 50: (88.7, 0.2)},
+    "svhn": {1: (27.5, 1.4), 10: (79.2, 0.5), 50: (84.4, 0.4)},
+    "cifar10": {1: (28.8, 0.7), 10: (52.1, 0.5), 50: (60.6, 0.5)},
+    "cifar100": {1: (13.9, 0.3), 10: (32.3, 0.3)},
+}
+DM_NUMBERS: dict[str, dict[int, Published]] = {
+    "cifar10": {1: (26.0, 0.8), 10: (48.9, 0.6), 50: (63.0, 0.4)},
+    "cifar100": {1: (11.4, 0.3), 10: (29.7, 0.3), 50: (43.6, 0.4)},
+    "tiny-imagenet": {1: (3.9, 0.2), 10: (12.9, 0.4), 50: (24.1, 0.3)},
+}
+DM_LARGE_NUMBERS: dict[int, Published] = {
+    100: (67.0, 0.3),
+    200: (71.2, 0.4),
+    500: (76.1, 0.3),
+    1000: (79.8, 0.3),
+    1250: (80.8, 0.3),
+}

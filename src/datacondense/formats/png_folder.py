@@ -1,0 +1,142 @@
+"""Export PNG images in a folder for each class, as every ImageFolder reader takes them: DEST/CLASS/0000.png."""
+
+import unicodedata
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..data.spec import Spec
+from ..pictures import from_png, to_png
+from ..synthetic.provenance import Provenance
+from ..synthetic.set import SyntheticSet, checked, read_header
+from ..utils.errors import InputError, naming
+from ..utils.files import checksum, header_text, write_json
+from ..utils.limits import affordable
+from ..utils.text import cut, plain
+from .marker import MARKER, read_marker
+from .read_result import ReadResult
+from .run_folders import by_number
+
+
+def write(synthetic: SyntheticSet, directory: Path) -> None:
+    """Fill `directory` with a folder for each class and the marker. Pixels are rounded to 8 bits.
+
+    Raises InputError when a class has no image: readers would give the classes after it other labels.
+    """
+    spec = synthetic.spec
+    names = class_folder_names(spec.class_names)
+    for label, name in enumerate(spec.class_names):
+        if not bool((synthetic.labels == label).any()):
+            raise InputError(
+                f"class {name!r} has no image, and readers of folders would number the classes after it wrongly: "
+                "export to npz, hf or pt"
+            )
+    pixels = _by_class(spec.pixels(synthetic.images), synthetic.labels, spec)
+    digits = max(4, len(str(max(map(len, pixels)) - 1)))
+    for name, images in zip(names, pixels, strict=True):
+        (directory / name).mkdir()
+        for index, image in enumerate(images):
+            (directory / name / f"{index:0{digits}}.png").write_bytes(to_png(image))
+    header = synthetic.header()
+    labels = synthetic.labels.sort().values
+    digest = checksum(header_text(header), {"pixels": torch.cat(pixels), "labels": labels})
+    write_json(directory / MARKER, {"layout": "folder", "header": header, "folders": names, "sha256": digest})
+
+
+def read(path: Path, spec: Spec | None) -> ReadResult:
+    """Read the set in a folder of PNG images, class by class.
+
+    An export of this package describes itself; for other folders `spec` describes the data, and folders are named as
+    its classes or as `write` names them. Raises InputError for anything that does not fit.
+    """
+    marker = path / MARKER
+    record = read_marker(path)
+    provenance = Provenance()
+    if record is not None:
+        with naming(marker):
+            spec, provenance = read_header(record.get("header"))
+            if record.get("folders") != class_folder_names(spec.class_names):
+                raise InputError("its folders are not those of its classes")
+    if spec is None:
+        raise InputError(f"{path} has no {MARKER} to describe its images: name the data by --data")
+    folders = _folders(path, spec)
+    files = [file for label in range(spec.classes) for file in folders.get(label, [])]
+    labels = torch.tensor([k for k in range(spec.classes) for _ in folders.get(k, [])], dtype=torch.int64)
+    if not files:
+        raise InputError(f"{path} holds no PNG image in a folder of a class")
+    c, h, w = spec.shape
+    size = sum(file.stat().st_size for file in files)
+    affordable(len(files) * c * h * w * 4, f"{path}: its images", held=size)
+    pixels = []
+    for file in files:
+        with naming(file):
+            pixels.append(from_png(file.read_bytes(), spec))
+    stacked = torch.stack(pixels)
+    if record is not None:
+        digest = checksum(header_text(record["header"]), {"pixels": stacked, "labels": labels})
+        if digest != record.get("sha256"):
+            raise InputError(
+                f"{path} was changed after it was exported: its images do not match their checksum; to read it as it "
+                f"is, delete {MARKER} and name the data by --data"
+            )
+        files.append(marker)
+    with naming(path):
+        return ReadResult([checked(spec.normalise(stacked), labels, spec, provenance)], files)
+
+
+def class_folder_names(class_names: Sequence[str]) -> list[str]:
+    """Return a folder name for each class, safe on every file system, such as "03_Dress" or "00_T-shirt_top".
+
+    The label in front makes names unique and keeps them from being ".." or a device of Windows. It also sorts them in
+    the order of the labels, by which ImageFolder numbers classes.
+    """
+    digits = max(2, len(str(len(class_names) - 1)))
+    return [f"{label:0{digits}}_{cut(plain(name))}".rstrip("_. ") for label, name in enumerate(class_names)]
+
+
+def _by_class(images: Tensor, labels: Tensor, spec: Spec) -> list[Tensor]:
+    """Return the images of each class."""
+    return [images[labels == label] for label in range(spec.classes)]
+
+
+def _folders(path: Path, spec: Spec) -> dict[int, list[Path]]:
+    """Return label -> its image files, in the order of their numbers. Warns of classes without a folder.
+
+    Raises InputError for other files than PNG images, so that nothing is left out silently; hidden files are skipped.
+    """
+    labels = {
+        _composed(name): label
+        for names in (spec.class_names, class_folder_names(spec.class_names))
+        for label, name in enumerate(names)
+    }
+    found: dict[int, list[Path]] = {}
+    for child in sorted(path.iterdir()):
+        if child.is_dir() and not child.name.startswith("."):
+            label = labels.get(_composed(child.name))
+            if label is None:
+                raise InputError(f"{child} is not a class of {spec.name}: {', '.join(spec.class_names[:10])}")
+            if label in found:
+                raise InputError(f"{path} has two folders for class {spec.class_names[label]!r}: keep one")
+            found[label] = sorted(_images(child), key=by_number)
+    absent = [name for label, name in enumerate(spec.class_names) if label not in found]
+    if found and absent:
+        names = f"{', '.join(absent[:10])}{', ...' if len(absent) > 10 else ''}"
+        warnings.warn(f"{path} has no folder for {len(absent)} classes of {spec.name}: {names}", stacklevel=2)
+    return found
+
+
+def _images(folder: Path) -> list[Path]:
+    """Return the PNG files in a folder. Raises InputError for other files."""
+    files = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    for file in sorted(files):
+        if file.suffix.lower() != ".png" or not file.is_file():
+            raise InputError(f"{file} is no .png file: only PNG images are read, move it out of the folder")
+    return files
+
+
+def _composed(name: str) -> str:
+    """Return a name with composed letters: some file systems return letters apart from their accents."""
+    return unicodedata.normalize("NFC", name)

@@ -1,0 +1,51 @@
+# pyright: reportUnknownMemberType=false
+"""The losses that a method yields, and how each is differentiated in the synthetic images."""
+
+from collections.abc import Generator, Iterable
+from typing import TypeAlias
+
+from torch import Tensor
+
+from ..engine.engine import gradient_tensors
+from ..synthetic.parameters import Synthetic
+from ..utils.distributed import ALONE
+from .problem import Problem
+
+Loss: TypeAlias = Tensor | Iterable[Tensor]
+"""A scalar, or an iterable of scalars whose sum it is."""
+Updates: TypeAlias = Generator[Loss, None, None]
+"""The iteration of a method: one loss for each update of the images."""
+
+
+def differentiate(loss: Loss, synthetic: Synthetic, problem: Problem | None = None) -> float:
+    """Add the gradient of a loss to that of the synthetic images, term by term.
+
+    Over the several processes of `problem` the terms of all are summed; of a loss in one term, which all of them have,
+    that of the leading process counts. Such a loss must not be made of `Problem.groups`, of which each process has
+    others.
+
+    Args:
+        loss: A scalar, or scalars whose sum it is; each is differentiated before the next is computed.
+        synthetic: Its parameters get the gradient. With several processes they must have none before.
+        problem: What the loss was computed from; None for a single process.
+
+    Returns:
+        The value of the loss.
+    """
+    processes = problem.engine.processes if problem else ALONE
+    parameters, value = list(synthetic.parameters()), 0.0
+    if isinstance(loss, Tensor):
+        assert not (problem and problem.sharded), (
+            "a loss over Problem.groups must yield its terms one by one, not their sum: each process has a part only"
+        )
+        loss = [loss] if processes.leads else []
+    for term in loss:
+        term.backward(inputs=parameters)
+        value += float(term.detach())
+    if processes.size > 1:
+        total = parameters[0].new_tensor([value])
+        processes.all_sum([*gradient_tensors(parameters), total])
+        value = float(total)
+    if problem:
+        problem.sharded = False
+    return value

@@ -1,0 +1,142 @@
+"""The problem that a method solves: the real images, the number of images to make, and the engine."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from .. import augment, networks
+from ..augment import Siamese
+from ..data.image_set import ImageSet, LabelledImages
+from ..data.spec import Spec
+from ..engine.engine import Engine, equal_part
+from ..networks import Network
+from ..synthetic.parameters import Synthetic
+from ..training.loop import train_epoch
+from ..utils.streams import Streams
+from .small_classes import jitter_copies
+
+_TRAIN_BATCH = 128
+"""Real images on which a network takes a step while a set is condensed."""
+
+
+@final
+class Problem:
+    """The real images, how many to make of each class, and the means to compare.
+
+    Attributes:
+        real: The real images, on the device of the engine.
+        ipc: Images per class to make.
+        spec: Classes, shape and normalisation of the images.
+        classes: The number of classes, K.
+        engine: Runs networks over many images: `class_means`, `class_gradients`, `embed`.
+        augment: The augmentation of the method; `augment.draw(generator, groups)` gives one draw for each group.
+        found: Results of `Method.start` that the iterations need. `start` runs again when a run is resumed, and so
+            finds them again.
+        report: Called with the fraction done and the name of work before the first iteration.
+        resumed: True where the images of a checkpoint replace those of `Method.start`, which may be any then.
+    """
+
+    def __init__(
+        self,
+        real: ImageSet,
+        ipc: int,
+        arch: str,
+        augmentation: str,
+        engine: Engine,
+        report: Callable[[float, str], None] = lambda done, what: None,
+        *,
+        resumed: bool = False,
+    ) -> None:
+        self.found: dict[str, Any] = {}
+        self.report = report
+        self.resumed = resumed
+        self.real = real
+        self.ipc = ipc
+        self.engine = engine
+        self.sharded = False
+        """True once `groups` has handed out this process's part of the classes, until the next update."""
+        self.augment: Siamese = augment.parse(augmentation, real.spec)
+        self._network = engine.prepare(networks.build(arch, real.spec)).requires_grad_(False)
+
+    @property
+    def spec(self) -> Spec:
+        return self.real.spec
+
+    @property
+    def classes(self) -> int:
+        return self.spec.classes
+
+    def fresh_network(self, generator: torch.Generator) -> Network:
+        """Return a network with newly drawn, frozen weights, in training mode.
+
+        It is one object whose weights are drawn again at each call, so compiled code stays valid.
+
+        Args:
+            generator: Draws the weights.
+        """
+        self._network.reset(generator)
+        return self._network.requires_grad_(False).train()
+
+    def first_images(self, streams: Streams) -> Tensor:
+        """Draw `ipc` real images of each class to start from.
+
+        A class with fewer images is taken whole and filled up with copies, to which a little noise is added.
+
+        Returns:
+            Normalised images (K, ipc, C, H, W), on the device of the real images.
+        """
+        generator = streams("init")
+        index = self.real.draw(self.ipc, generator, note=False)
+        return jitter_copies(self.real.at(index), self.real.counts, generator)
+
+    def groups(self, network: Network) -> Sequence[slice]:
+        """Split the classes into groups of equal size that are compared one after the other to bound memory.
+
+        Each of several processes gets the groups of its own classes, and adds nothing to the loss if it has none.
+        Classes that share batch statistics, in a network in training mode, cannot be split: one process has all.
+
+        Args:
+            network: The network under which the groups are compared.
+
+        Returns:
+            Slices of the class axis. A loss over them must be yielded term by term.
+        """
+        processes = self.engine.processes
+        self.sharded = processes.size > 1
+        if network.training and network.batch_statistics:
+            return [slice(0, self.classes)] if processes.leads else []
+        mine = processes.shard(self.classes)
+        size = equal_part(max(mine.stop - mine.start, 1), self.engine.execution.classes_at_once)
+        return [slice(first, min(first + size, mine.stop)) for first in range(mine.start, mine.stop, size)]
+
+    def train_epoch(self, network: Network, synthetic: Synthetic, streams: Streams, sgd: torch.optim.Optimizer) -> None:
+        """Train a network for one epoch on the synthetic images as they are, augmented one by one.
+
+        Args:
+            network: Trained in place, in training mode.
+            synthetic: The images; no gradient reaches them.
+            streams: Draws order and augmentation.
+            sgd: The optimiser of the network's weights.
+        """
+        images = synthetic().detach()  # (K, M, C, H, W)
+        labels = synthetic.labels(self.classes, images.shape[1]).to(images.device)
+        examples = LabelledImages(synthetic.listed(images), labels, self.spec)
+        train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment)
+
+    def train_step(self, network: Network, streams: Streams, sgd: torch.optim.Optimizer) -> None:
+        """Train a network for one step on 128 real images of any class, augmented one by one.
+
+        Args:
+            network: Trained in place, in training mode.
+            streams: Draws the images and their augmentation.
+            sgd: The optimiser of the network's weights.
+        """
+        index = torch.randint(len(self.real), (_TRAIN_BATCH,), generator=streams("train"))
+        images, labels = self.real.batch(index)
+        images = self.augment.per_image(streams("train_augment"), len(index))(images)
+        network.train().requires_grad_(True)
+        sgd.zero_grad()
+        self.engine.add_gradients(network, images, labels)
+        sgd.step()

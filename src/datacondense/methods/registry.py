@@ -1,0 +1,75 @@
+"""The methods by name. A new method is a file and a line here."""
+
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any
+
+from ..utils.errors import unknown
+from ..utils.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from .base import Method
+
+GROUP = "datacondense.methods"
+"""The group of entry points, name = "package.module:Class", under which a package registers its methods."""
+
+METHODS: "Registry[type[Method]]" = Registry(
+    __name__,
+    {
+        "dc": Entry(
+            "dc:DC",
+            "Match the gradients of networks that train on the synthetic images meanwhile.",
+        ),
+        "dsa": Entry(
+            "dsa:DSA",
+            "Match gradients as DC does, with real and synthetic images of a class under one augmentation draw A.",
+        ),
+        "dm": Entry(
+            "distribution_matching:DistributionMatching",
+            "Match class-mean embeddings under fresh random networks (DM).",
+        ),
+        "it-gan": Entry(
+            "it_gan:ItGan",
+            "Optimise the latents of a generator so that its images train networks well (Zhao & Bilen 2022).",
+        ),
+        "random": Entry(
+            "random:Random",
+            "Random real images of each class: the baseline that every accuracy is compared with.",
+        ),
+        "herding": Entry(
+            "herding:Herding",
+            "Real images whose running mean embedding stays nearest to the mean of their class.",
+        ),
+        "k-center": Entry(
+            "k_center:KCenter",
+            "Real images such that every image of their class is near to one of them in embedding.",
+        ),
+        "forgetting": Entry(
+            "forgetting:Forgetting",
+            "Real images that a network forgot most often while it learned them; those it never learned come first.",
+        ),
+    },
+)
+"""Name -> class. The summaries are the first lines of the classes' docstrings, read without importing them."""
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """Return the default settings of a registered method, as files record them; required settings are left out."""
+    found = {}
+    for one in fields(METHODS[name]):
+        if one.init and one.default is not MISSING:
+            found[one.name] = one.default
+        elif one.init and one.default_factory is not MISSING:
+            found[one.name] = one.default_factory()
+    return METHODS[name].recorded(found)
+
+
+def method_name(method: "Method") -> str:
+    """Return the name in METHODS, or the class's own for a method that is not registered."""
+    return next((name for name, cls in METHODS.items() if cls is type(method)), type(method).__name__)
+
+
+def method_class(name: str) -> "type[Method]":
+    """Return the class of a registered method. Raises InputError for an unknown name."""
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    return METHODS[name]

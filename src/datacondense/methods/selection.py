@@ -1,0 +1,56 @@
+"""Base of the methods that choose real images."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor
+
+from ..engine.execution import Workload
+from ..synthetic.parameters import Synthetic
+from ..utils.ranges import Iterations
+from ..utils.streams import Streams
+from .base import Method
+from .losses import Updates
+from .problem import Problem
+from .small_classes import selected_images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection(Method):
+    """A method that chooses real images and changes none."""
+
+    takes_start: ClassVar[bool] = False
+    fills_up: ClassVar[bool] = False
+
+    iterations: Iterations = field(default=0, init=False)
+
+    def workload(self, ipc: int) -> Workload:
+        """Return an empty workload: there are no iterations."""
+        return Workload(passes=0, real=0, synthetic=0)
+
+    @abstractmethod
+    def select(self, problem: Problem, streams: Streams) -> Tensor | Sequence[Tensor]:
+        """Choose real images of each class.
+
+        Args:
+            problem: The real images and the engine.
+            streams: Every random number comes from `streams("name")`.
+
+        Returns:
+            Positions of the chosen images in `problem.real`: (K, ipc), or for each class (n,) with n at most `ipc`. Of
+            a class with fewer than `ipc` images all are kept: its row begins with them, and the rest is dropped.
+        """
+
+    def start(self, problem: Problem, streams: Streams) -> Synthetic:
+        """Return the images that `select` chooses."""
+        return selected_images(problem.real, self.select(problem, streams), problem.ipc)
+
+    def optimiser(self, synthetic: Synthetic) -> None:
+        """Return None: nothing is optimised."""
+        return
+
+    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+        """Yield nothing."""
+        yield from ()

@@ -1,0 +1,33 @@
+"""Networks made by name."""
+
+from collections.abc import Sequence
+
+import torch
+
+from ..data.spec import Spec
+from ..utils.errors import InputError, unknown
+from .base import Network
+from .registry import NETWORKS
+
+
+def build(arch: str, spec: Spec) -> Network:
+    """Return the network `arch` for images and classes of `spec`; `reset` draws its weights.
+
+    Raises InputError for a name not in NETWORKS and for a Spec the network cannot serve.
+    """
+    if arch not in NETWORKS:
+        raise unknown("arch", arch, NETWORKS)
+    with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw from the global generator when they are made
+        return NETWORKS[arch](spec)
+
+
+def serving(archs: Sequence[str], spec: Spec) -> tuple[list[str], dict[str, str]]:
+    """Return those of `archs` that serve `spec`, and for each of the others why it does not."""
+    refused: dict[str, str] = {}
+    for arch in archs:
+        try:
+            with torch.device("meta"):
+                build(arch, spec)
+        except InputError as error:
+            refused[arch] = str(error)
+    return [arch for arch in archs if arch not in refused], refused
