@@ -14,7 +14,7 @@ from datacondense.augment import parse, parse_training
 from datacondense.data.image_set import ImageSet, LabelledImages
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compile, Compute
-from datacondense.evaluation.train_and_test import Scoring
+from datacondense.evaluation.train_and_test import TrainAndTest
 from datacondense.methods import DC, DSA, DistributionMatching, Matching, Problem, differentiate
 from datacondense.training.loop import train_epoch as our_epoch
 from datacondense.training.recipe import Recipe
@@ -165,7 +165,7 @@ def evaluation(real: ImageSet, ipc: int, nets: int, epochs: int, device: str) ->
         engine = Engine(Compute(device, compile=compile).plan("ConvNet", spec, 0))
         network = engine.prepare(networks.build("ConvNet", spec))
         here = test.to(engine.device)
-        scoring = Scoring(
+        work = TrainAndTest(
             arch="ConvNet",
             network=network,
             examples=examples,
@@ -177,7 +177,7 @@ def evaluation(real: ImageSet, ipc: int, nets: int, epochs: int, device: str) ->
 
         def step() -> None:
             with engine.active():
-                scoring.said([Streams(0).at(index) for index in range(nets)], lambda: None)
+                work.confusions([Streams(0).at(index) for index in range(nets)], lambda: None)
 
         return step
 

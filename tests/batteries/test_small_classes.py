@@ -27,7 +27,7 @@ from datacondense.synthetic.parameters import Pixels
 
 SIZES = (3, 1, 40, 5)
 IPC = 5
-NOTE = "2 of 4 classes have fewer training images than the 5 asked for: '0' (3), '1' (1); "
+NOTE = "2 of 4 classes have fewer than 5 training images: '0' (3), '1' (1); "
 DM = DistributionMatching(iterations=2, batch_real=8, lr=0.3, arch="ConvNetD1", augment="none")
 KEEPING = {name: method for name, method in TOY.items() if not method.fills_up}
 
@@ -94,7 +94,7 @@ def test_the_larger_classes_are_drawn_as_without_a_small_one(toy) -> None:
 
 
 def test_all_classes_may_be_small(toy) -> None:
-    note = "2 of 2 classes have fewer training images than the 10 asked for: '0' (3), '1' (4); "
+    note = "2 of 2 classes have fewer than 10 training images: '0' (3), '1' (4); "
     assert counts(noted(condense, Random(), toy(sizes=(3, 4)), 10, note=note)) == [3, 4]
     assert counts(noted(condense, DM, toy(sizes=(3, 4)), 10, note=note)) == [10, 10]
 
@@ -103,7 +103,7 @@ def test_a_class_without_an_image_is_refused(toy) -> None:
     real = toy(sizes=(3, 4, 5))
     kept = real.labels != 1
     lacking = type(real)(real.images[kept], real.labels[kept], real.spec)
-    with pytest.raises(InputError, match="1 of 3 classes have no training image: '1'"):
+    with pytest.raises(InputError, match="1 of 3 classes has no training image: '1'"):
         condense(Random(), lacking, 2)
 
 
@@ -170,7 +170,7 @@ def uneven(toy, sizes: tuple[int, ...] = SIZES) -> SyntheticSet:
 
 def test_a_run_may_start_from_an_uneven_set(toy) -> None:
     start, real = uneven(toy), toy(sizes=(40, 40, 40, 40))
-    note = "2 of 4 classes have fewer images in the set to start from than the 5 asked for: '0' (3), '1' (1); dm makes"
+    note = "2 of 4 classes have fewer than 5 images in the set to start from: '0' (3), '1' (1); dm makes"
     begun = noted(condense, replace(DM, iterations=0), real, IPC, start=start, note=note)
     assert counts(begun) == [IPC] * 4
     assert len(begun.images.flatten(1).unique(dim=0)) == 20
@@ -187,7 +187,7 @@ def test_a_class_that_the_start_lacks_starts_from_real_images(toy) -> None:
     real = toy(sizes=(40, 40, 40))
     whole = condense(Random(), real, 2)
     start = replace(whole, images=whole.images[whole.labels != 1], labels=whole.labels[whole.labels != 1])
-    note = "1 of 3 classes have fewer images in the set to start from"
+    note = "1 of 3 classes has fewer than 2 images in the set to start from"
     begun = noted(condense, replace(DM, iterations=0), real, 2, start=start, note=note)
     own = real.batch(real.members[1, :40])[0].flatten(1)
     assert float(torch.cdist(begun.images[begun.labels == 1].flatten(1), own).min(1).values.max()) == 0
@@ -312,7 +312,7 @@ def test_from_a_folder_of_photos_through_every_command(method: str, photos, caps
     assert f"synthetic images: {30 if filled else 15}," in capsys.readouterr().out
     cli(f"condense {method} {QUICK} {MADE[method]} --out run")
     error = capsys.readouterr().err
-    assert error.count("2 of 3 classes have fewer training images than the 10 asked for: 'few' (2), 'some' (3)") == 1
+    assert error.count("2 of 3 classes have fewer than 10 training images: 'few' (2), 'some' (3)") == 1
     made = load_set("run")
     assert counts(made) == ([10, 10, 10] if filled else [2, 10, 3])
     cli("show run --real")

@@ -41,7 +41,7 @@ BAD = {
     "condense dm --data arrays:hole.npz": "hole.npz: labels go down to -1: classes are numbered from 0",
     "condense dm --data folder:absent": "absent is not a folder",
     "condense dm --data fashion-mnist --data-dir absent": "fashion-mnist not found: looked in absent/FashionMNIST/raw",
-    "condense dm --data digits --out taken": "taken holds another run: go on with it by --resume",
+    "condense dm --data digits --out taken": "taken holds another run: continue it by --resume",
     "condense dm --data digits --out file/run": "which is a file: name another",
     "condense dm --data digits --out file": "file is a file: name a directory",
     "evaluate absent": "no synthetic set at absent",

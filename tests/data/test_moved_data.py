@@ -159,7 +159,7 @@ def test_a_complete_run_too() -> None:
     again = condense(METHOD, real.renamed("other"), 1, out="run", resume=True, **ALONE)
     assert (again.spec.name, again.fingerprint()) == ("old", first.fingerprint())
     other = type(real)(real.images, real.labels, replace(real.spec, mean=(0.5,)))
-    with pytest.raises(InputError, match="the training images are others"):
+    with pytest.raises(InputError, match="the training images differ"):
         condense(METHOD, other, 1, out="run", resume=True, **ALONE)
 
 

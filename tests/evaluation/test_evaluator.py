@@ -189,16 +189,16 @@ def test_each_network_is_trained_by_one_process(toy, size: int) -> None:
     """Among more processes than networks some have none; over the sets each process has as many as any other."""
     train_set, test = toy(), toy(draw=1)
     protocol = protocol_for(train_set, archs=["MLP", "ConvNetD1"], nets=2, epochs=1)
-    of_one = train_share(protocol, train_set, test, ALONE, Compute()).said
+    of_one = train_share(protocol, train_set, test, ALONE, Compute()).confusions
     trained = [0] * size
     for first in (0, 4, 8, 12, 16):
         ranks = [Processes(rank, size) for rank in range(size)]
         shares = [train_share(protocol, train_set, test, one, Compute(), first=first) for one in ranks]
-        keys = [net for share in shares for net in share.said]
+        keys = [net for share in shares for net in share.confusions]
         assert len(keys) == 4
-        found = {net: said.tolist() for share in shares for net, said in share.said.items()}
-        assert found == {net: said.tolist() for net, said in of_one.items()}
-        trained = [n + len(share.said) for n, share in zip(trained, shares, strict=True)]
+        found = {net: counts.tolist() for share in shares for net, counts in share.confusions.items()}
+        assert found == {net: counts.tolist() for net, counts in of_one.items()}
+        trained = [n + len(share.confusions) for n, share in zip(trained, shares, strict=True)]
     assert max(trained) == min(trained)
 
 

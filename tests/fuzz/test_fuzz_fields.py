@@ -272,7 +272,7 @@ def test_evaluation(work: Path) -> None:
 
     def recorded() -> None:
         content = path.read_bytes()
-        scores = cached._kept(path, kept["asked"])
+        scores = cached._cached(path, kept["asked"])
         path.write_bytes(content)
         if scores is not None:
             reproduction._record(planned, [made], [scores])
@@ -394,7 +394,7 @@ def test_snapshot(work: Path) -> None:
         Judge(),
         lambda: f"{load_snapshot(path).iteration:06}",
         lambda: process_frames(made, work / "run", [0, 1], 1),
-        lambda: command_._of_process([made], [work / "run"]),
+        lambda: command_._snapshot_rows([made], [work / "run"]),
         seldom=[lambda: run("show", "run", "--process")],
     )
 

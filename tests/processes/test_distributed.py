@@ -293,7 +293,7 @@ def test_one_process_alone_logs() -> None:
         ("condense dm --data digits --ipc 0", "--ipc 0: must be at least 1"),
         pytest.param(
             "condense dm --data digits --out taken",
-            "taken holds another run: go on with it by --resume",
+            "taken holds another run: continue it by --resume",
             marks=pytest.mark.processes,
         ),
         pytest.param(

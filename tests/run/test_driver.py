@@ -96,7 +96,7 @@ def test_memory_only_runs_write_nothing(toy, tmp_path, monkeypatch: pytest.Monke
 def test_a_directory_that_holds_a_run_is_refused(toy, tmp_path) -> None:
     condense(METHOD, toy(), ipc=1, out=tmp_path)
     before = (tmp_path / "synthetic.safetensors").read_bytes()
-    with pytest.raises(InputError, match="holds another run: go on with it by --resume, or replace it by --overwrite"):
+    with pytest.raises(InputError, match="holds another run: continue it by --resume, or replace it by --overwrite"):
         condense(METHOD, toy(), ipc=1, seed=1, out=tmp_path)
     assert (tmp_path / "synthetic.safetensors").read_bytes() == before
 
@@ -132,7 +132,7 @@ def test_input_that_is_refused_overwrites_nothing(toy, tmp_path) -> None:
         ({"precision": "bf16"}, "precision was 'auto' and is 'bf16'"),
         ({"compile": "off"}, "compile was 'auto' and is 'off'"),
         ({"method": replace(METHOD, lr=2.0, batch_real=4)}, "lr was 0.3 and is 2.0, batch_real was 8 and is 4"),
-        ({"sizes": (41, 40, 40)}, "the training images are others: read them as then"),
+        ({"sizes": (41, 40, 40)}, "the training images differ: read them as then"),
     ],
     ids=str,
 )
@@ -402,7 +402,7 @@ def test_an_imported_set_is_no_run_to_go_on_with(toy, tmp_path) -> None:
     recorded = read_json(tmp_path / "run.json")
     write_json(tmp_path / "run.json", {**recorded, "status": "imported"})
     before = (tmp_path / "synthetic.safetensors").read_bytes()
-    with pytest.raises(InputError, match="was imported, so there is no run to go on with"):
+    with pytest.raises(InputError, match="was imported, so there is no run to resume"):
         condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
     assert (tmp_path / "synthetic.safetensors").read_bytes() == before
 

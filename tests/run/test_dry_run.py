@@ -114,7 +114,7 @@ def test_what_no_run_takes_is_refused(toy) -> None:
 
 def test_the_images_of_a_set_with_few_of_a_class_are_counted(toy) -> None:
     real = toy(sizes=(40, 2, 40))
-    with pytest.warns(UserWarning, match="1 of 3 classes have fewer training images than the 5 asked for: '1' "):
+    with pytest.warns(UserWarning, match="1 of 3 classes has fewer than 5 training images: '1' "):
         told = estimate(Random(arch="MLP"), real, ipc=5)
     assert (told.images, told.images_bytes) == (12, 12 * 8 * 8 * 4)
 

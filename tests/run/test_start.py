@@ -38,7 +38,7 @@ def test_resuming_needs_the_same_start(toy, tmp_path) -> None:
     whole = condense(NEXT, toy(), ipc=2, start=start)
     condense(NEXT, toy(), ipc=2, start=start, out=tmp_path / "run", time_budget=1e-9)
     for wrong in (None, other):
-        with pytest.raises(InputError, match=r"cannot resume .* the set it starts from is another"):
+        with pytest.raises(InputError, match=r"cannot resume .* the set it starts from differs"):
             condense(NEXT, toy(), ipc=2, start=wrong, out=tmp_path / "run", resume=True)
     assert torch.equal(
         condense(NEXT, toy(), ipc=2, start=start, out=tmp_path / "run", resume=True).images, whole.images
@@ -49,9 +49,9 @@ def test_a_set_that_does_not_fit_is_refused(toy) -> None:
     start = condense(FIRST, toy(), ipc=2)
     with pytest.raises(InputError, match="--start: the set has 2 images of each class"):
         condense(NEXT, toy(), ipc=3, start=start)
-    with pytest.raises(InputError, match="--start: random does not move the pixels"):
+    with pytest.raises(InputError, match="--start: random does not optimise the pixels"):
         condense(Random(), toy(), ipc=2, start=start)
-    with pytest.raises(InputError, match=r"--start: the set is of other data \(shape"):
+    with pytest.raises(InputError, match=r"--start: the set comes from another dataset \(shape"):
         condense(NEXT, toy(side=12), ipc=2, start=start)
 
 

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-"""Device, precision, compilation and chunks: `Compute` is what was asked, `Execution` what was settled."""
+"""Device, precision, compilation and chunks: `Compute` is the request, `Execution` the plan."""
 
 import math
 import os
@@ -97,7 +97,7 @@ class Execution:
 @final
 @dataclass(frozen=True)
 class Compute:
-    """Where and how networks are to compute, as asked; `plan` settles what is left open."""
+    """Device, precision, compilation and memory as requested; `plan` settles what is left open."""
 
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto takes a GPU where PyTorch sees one."""

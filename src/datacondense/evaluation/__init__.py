@@ -1,1 +1,1 @@
-"""What networks learn from a set: the protocol, the training and testing, the scores."""
+"""Evaluation of sets: the protocol, the training and testing, the scores."""

@@ -13,7 +13,7 @@ from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
 
 BESIDE = "beside"
-"""The entry in the provenance of a baseline that names the sets which it is for, by their fingerprints."""
+"""Entry in the provenance of a baseline: fingerprints of the sets that it is for."""
 
 
 def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: str = "auto") -> dict[str, SyntheticSet]:
@@ -37,11 +37,11 @@ def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: s
         wanted.setdefault(tuple(torch.minimum(one.counts, real.counts).tolist()), []).append(one)
     names = ["random real"] if len(wanted) == 1 else [_name(counts) for counts in wanted]
     found = {}
-    for number, (counts, of_counts) in enumerate(wanted.items()):
+    for number, (counts, group) in enumerate(wanted.items()):
         name = names[number] if names.count(names[number]) == 1 else f"{names[number]} ({number + 1})"
-        seed = of_counts[-1].provenance.seed or 0
+        seed = group[-1].provenance.seed or 0
         drawn = condense(Random(arch=arch), real, max(counts), seed=seed, device=device)
-        found[name] = _part(drawn, torch.tensor(counts), of_counts)
+        found[name] = _part(drawn, torch.tensor(counts), group)
     return found
 
 
@@ -50,7 +50,7 @@ def _name(counts: Sequence[int]) -> str:
 
 
 def _part(drawn: SyntheticSet, counts: Tensor, sets: Sequence[SyntheticSet]) -> SyntheticSet:
-    """The first `counts` (K,) images of each class of a set; it says whose baseline it is where that may not show."""
+    """Return the first `counts` (K,) images of each class; name the sets in the provenance where they have more."""
     first = drawn.counts.cumsum(0) - drawn.counts
     place = torch.arange(len(drawn)) - first[drawn.labels]  # of an image in its class
     chosen = place < counts[drawn.labels]

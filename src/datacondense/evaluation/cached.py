@@ -1,4 +1,4 @@
-"""Scores that are kept beside a set, so that no evaluation is made twice."""
+"""Scores that are cached beside a set, so that each evaluation is made once."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ def evaluate_once(
     compute: Compute,
     processes: Processes,
 ) -> Scores:
-    """Scores of a set, evaluated by `protocol` or read from `run`, where an earlier call has left them.
+    """Return the scores of a set by `protocol`: from the cache in `run`, or evaluated and cached there.
 
     on_epoch: called after each training epoch with the work that is done and all of it, as `milestones` has them.
     """
@@ -51,9 +51,9 @@ def evaluate_once(
     how = {"device": compute.device, "precision": compute.precision, "compile": compute.compile}
     wanted = json.loads(json.dumps({"protocol": protocol.to_json(), **sets, **how}))
     path = run / EVALUATION
-    kept = processes.agreed(lambda: _kept(path, wanted))
-    if kept is not None:
-        return kept
+    cached = processes.agreed(lambda: _cached(path, wanted))
+    if cached is not None:
+        return cached
     ends, total = milestones(protocol, synthetic, test, device=compute.device)
     left = iter(ends)
 
@@ -67,15 +67,15 @@ def evaluate_once(
     return scores
 
 
-def _kept(path: Path, asked: Mapping[str, Any]) -> Scores | None:
-    """The scores in `path`, if they are those that are asked for."""
+def _cached(path: Path, wanted: Mapping[str, Any]) -> Scores | None:
+    """Return the scores in `path`, if they are those that are wanted."""
     if path.exists():
         try:
-            kept = read_json(path)
-            check(kept, Evaluated)
+            found = read_json(path)
+            check(found, Evaluated)
         except DamagedFile:  # or of another version: it is only worth its time
             path.unlink(missing_ok=True)
             return None
-        if kept["asked"] == asked:
-            return from_json(kept["scores"], str(path))
+        if found["asked"] == wanted:
+            return from_json(found["scores"], str(path))
     return None

@@ -1,4 +1,4 @@
-"""Evaluation: train fresh networks on a set, and count what they get right on real test images."""
+"""Evaluation: train fresh networks on a set, and measure their accuracy on real test images."""
 
 import time
 import warnings
@@ -31,7 +31,7 @@ from ..utils.keywords import check_keywords
 from ..utils.streams import Streams
 from .protocol import Protocol, ProtocolOptions, protocol_for
 from .scores import Scores
-from .train_and_test import Scoring
+from .train_and_test import TrainAndTest
 
 
 class EvaluateOptions(ProtocolOptions, ComputeOptions, total=False):
@@ -97,10 +97,10 @@ def evaluate_by(
 @final
 @dataclass(frozen=True)
 class Share:
-    """What one process has found out of an evaluation: of the networks it has trained."""
+    """The part of an evaluation that one process has made: the networks it has trained."""
 
-    said: Mapping[tuple[str, int], Tensor]
-    """Architecture and index of a network -> how many test images of each class it takes for each class, (K, K)."""
+    confusions: Mapping[tuple[str, int], Tensor]
+    """Architecture and index of a network -> test images by class and predicted class, int64 (K, K)."""
     executions: Mapping[str, Execution]
     protocol: Protocol
     seconds: float
@@ -130,8 +130,8 @@ def train_share(
         executions[arch] = compute.plan(arch, test.spec, passes)
     everything = [(arch, index) for arch in protocol.archs for index in range(protocol.nets)]
     mine = everything[(processes.rank - first) % processes.size :: processes.size]
-    told = _standing_for_all(on_epoch, mine, protocol) if processes.leads else lambda: None
-    said: dict[tuple[str, int], Tensor] = {}
+    count = _standing_for_all(on_epoch, mine, protocol) if processes.leads else lambda: None
+    confusions: dict[tuple[str, int], Tensor] = {}
     for arch in dict.fromkeys(arch for arch, _ in mine):
         recipe = protocol.recipes[arch]
         engine = Engine(executions[arch])  # each process trains networks of its own
@@ -142,7 +142,7 @@ def train_share(
             indices = [index for one, index in mine if one == arch]
             # apart from the networks the set was condensed under
             streams = [Streams(protocol.seed).at("evaluate", index) for index in indices]
-            scoring = Scoring(
+            work = TrainAndTest(
                 arch=arch,
                 network=network,
                 examples=here,
@@ -151,19 +151,19 @@ def train_share(
                 recipe=recipe,
                 augment=augmentation,
             )
-            of_nets = zip(indices, scoring.said(streams, told), strict=True)
-            said.update({(arch, index): of_net for index, of_net in of_nets})
+            found = zip(indices, work.confusions(streams, count), strict=True)
+            confusions.update({(arch, index): confusion for index, confusion in found})
             if engine.execution != executions[arch]:
                 now = f"networks {arch} in chunks of {engine.execution.chunk} images ({executions[arch].chunk} before)"
                 warnings.warn(f"out of memory: {now}", stacklevel=2)
                 executions[arch] = engine.execution
-    return Share(said, executions, protocol, time.perf_counter() - started, _description(examples))
+    return Share(confusions, executions, protocol, time.perf_counter() - started, _description(examples))
 
 
 def together(share: Share, processes: Processes) -> Scores:
-    """The scores of an evaluation of which each process has a share. They tell of the smallest chunks."""
+    """Return the scores of an evaluation of which each process has a share. They name the smallest chunks."""
     shares = processes.gathered(share)
-    said = {net: counts for one in shares for net, counts in one.said.items()}
+    confusions = {net: confusion for one in shares for net, confusion in one.confusions.items()}
     protocol = share.protocol
     nets = range(protocol.nets)
     executions = {
@@ -171,9 +171,11 @@ def together(share: Share, processes: Processes) -> Scores:
         for arch in protocol.archs
     }
     return Scores(
-        accuracy={arch: [_accuracy(said[arch, index]) for index in nets] for arch in protocol.archs},
-        per_class={arch: [_per_class(said[arch, index]) for index in nets] for arch in protocol.archs},
-        confusion={arch: torch.stack([said[arch, index] for index in nets]).sum(0).tolist() for arch in protocol.archs},
+        accuracy={arch: [_accuracy(confusions[arch, index]) for index in nets] for arch in protocol.archs},
+        per_class={arch: [_per_class(confusions[arch, index]) for index in nets] for arch in protocol.archs},
+        confusion={
+            arch: torch.stack([confusions[arch, index] for index in nets]).sum(0).tolist() for arch in protocol.archs
+        },
         seconds=max(one.seconds for one in shares),
         protocol={
             **protocol.to_json(),
@@ -188,11 +190,10 @@ def together(share: Share, processes: Processes) -> Scores:
 def milestones(
     protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, *, device: str = "auto"
 ) -> tuple[list[float], float]:
-    """The work done when each epoch of `evaluate_by` ends, in order, and all of it.
+    """Return the work that is done when each epoch of `evaluate_by` ends, in order, and all of it.
 
-    The last epoch of a network stands for its test too.
-
-    In floating-point operations, so that epochs of different networks can be added up.
+    The last epoch of a network stands for its test too. In floating-point operations, so that epochs of different
+    networks can be added up.
     """
     done, ends = 0.0, []
     for arch, recipe in protocol.recipes.items():
@@ -207,7 +208,7 @@ def milestones(
 
 
 def join(scores: Sequence[Scores]) -> Scores:
-    """Scores of several sets that were made alike as those of one: n = sets x networks. The first says how."""
+    """Join the scores of several sets that were made alike: n = sets x networks. The protocol is that of the first."""
     first = scores[0]
     return Scores(
         accuracy={arch: [value for score in scores for value in score.accuracy[arch]] for arch in first.accuracy},
@@ -219,32 +220,32 @@ def join(scores: Sequence[Scores]) -> Scores:
     )
 
 
-def _accuracy(said: Tensor) -> float:
-    return float(said.diagonal().sum().double() / said.sum())
+def _accuracy(confusion: Tensor) -> float:
+    return float(confusion.diagonal().sum().double() / confusion.sum())
 
 
-def _per_class(said: Tensor) -> list[float | None]:
+def _per_class(confusion: Tensor) -> list[float | None]:
     """Accuracy on each class; None for a class without test images."""
-    pairs = zip(said.diagonal().double(), said.sum(1), strict=True)
+    pairs = zip(confusion.diagonal().double(), confusion.sum(1), strict=True)
     return [float(right / n) if n else None for right, n in pairs]
 
 
 def _added(parts: Sequence[list[list[int]]]) -> list[list[int]]:
-    """The sum of confusions; none where one has none."""
+    """Add confusion matrices up; return none where one is missing."""
     return torch.tensor(parts).sum(0).tolist() if all(parts) else []
 
 
 def _standing_for_all(
     on_epoch: Callable[[], None], mine: Sequence[tuple[str, int]], protocol: Protocol
 ) -> Callable[[], None]:
-    """What the leading process calls after its epochs, so that its share stands for all: they progress alike."""
-    own, done, told = sum(protocol.recipes[arch].epochs for arch, _ in mine), 0, 0
+    """Return a callback for the epochs of the leading process, whose share stands for all: they progress alike."""
+    own, done, reported = sum(protocol.recipes[arch].epochs for arch, _ in mine), 0, 0
 
     def epoch() -> None:
-        nonlocal done, told
+        nonlocal done, reported
         done += 1
-        while told < protocol.epochs * done // own:
-            told += 1
+        while reported < protocol.epochs * done // own:
+            reported += 1
             on_epoch()
 
     return epoch
@@ -259,7 +260,7 @@ def _check_fit(examples: SyntheticSet | ImageSet, test: ImageSet) -> None:
 
 
 def _description(examples: SyntheticSet | ImageSet) -> dict[str, Any]:
-    of_set = {"data": examples.spec.name, "images": len(examples)}
+    common = {"data": examples.spec.name, "images": len(examples)}
     if isinstance(examples, SyntheticSet):
-        return {**of_set, **examples.provenance.to_json(), "set_sha256": examples.fingerprint()}
-    return {**of_set, "method": "whole set"}
+        return {**common, **examples.provenance.to_json(), "set_sha256": examples.fingerprint()}
+    return {**common, "method": "whole set"}

@@ -1,4 +1,4 @@
-"""What an evaluation trains, and how: the published protocol, with what was asked for in its place."""
+"""The protocol of an evaluation: networks and recipes, as published unless set otherwise."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ from ..utils.ranges import Batch, Epochs, Networks, Rate, Seed, plain
 @final
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """Which networks are trained for a score, and how (Zhao, Mopuri & Bilen 2021). The last epoch is what counts."""
+    """Networks and their training for a score (Zhao, Mopuri & Bilen 2021). Tested after the last epoch."""
 
     recipes: Mapping[str, Recipe]
-    """Architecture -> how its networks train."""
+    """Architecture -> recipe of its networks."""
     nets: int
     """Networks of each architecture, each from fresh weights."""
     seed: int
@@ -38,7 +38,7 @@ class Protocol:
         return self.nets * sum(recipe.epochs for recipe in self.recipes.values())
 
     def as_published(self) -> "Protocol":
-        """The protocol with epochs counted as the authors' code does, whose E epochs are 0 to E: E + 1 of them.
+        """Return the protocol with epochs counted as the authors' code does, whose E epochs are 0 to E: E + 1 of them.
 
         The learning rate falls after epoch E // 2 + 1 of these, so that E // 2 + 2 have the full one.
         """

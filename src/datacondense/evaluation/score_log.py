@@ -1,4 +1,4 @@
-"""scores.jsonl of a run directory: what networks learned from its set and from what was trained beside it."""
+"""scores.jsonl of a run directory: scores of its set, and of what was evaluated beside it."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -21,10 +21,17 @@ _OTHERS = 30.0  # seconds that other commands may need to end what they write
 def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
     """Add scores to those of a run directory, where `report` and `export` find them.
 
-    scores: what `evaluate` has returned, under a name for each set; of the run's own set, and of what it is to be
-    compared with. One line is appended, in one write.
-    Nothing is kept, and an InputError is raised, where the run has no set or another than the one that was evaluated,
-    and for scores that could not be read again; and Locked is raised while another process writes to the run.
+    One line is appended, in one write.
+
+    Args:
+        run: the run directory.
+        scores: name of a set -> what `evaluate` has returned; of the run's own set, and of what it is to be compared
+            with.
+
+    Raises:
+        InputError: the run has no set, or another than the one that was evaluated, or the scores are not valid; nothing
+            is written.
+        Locked: another process writes to the run.
     """
     values = {name: score.to_json() for name, score in scores.items()}
     for name, value in values.items():
@@ -32,24 +39,26 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
             check(value, ScoresFields)
         except DamagedFile as error:
             raise InputError(f"scores {name!r} cannot be kept: {error}") from None
-    learned = {score.trained_on["set_sha256"] for score in scores.values() if "set_sha256" in score.trained_on}
-    with unchanged(Path(run), learned):
+    evaluated = {score.trained_on["set_sha256"] for score in scores.values() if "set_sha256" in score.trained_on}
+    with unchanged(Path(run), evaluated):
         append_line(Path(run) / SCORES, json.dumps(values, allow_nan=False))
 
 
 @contextmanager
 def unchanged(run: Path, sets: Collection[str], *, wait: float = _OTHERS) -> Iterator[None]:
-    """Inside, nobody else writes to a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
+    """Let nobody else write to a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
     if not (run / FILE_NAME).exists():
         raise InputError(f"{run} is no run directory: name one that `condense` has written")
     with writing(run, wait=wait):
         if sets and load_set(run).fingerprint() not in sets:  # scores of before there were fingerprints have none
-            raise InputError(f"{run} holds another set than the one that was evaluated: its scores were not kept there")
+            raise InputError(
+                f"{run} holds another set than the one that was evaluated: its scores were not written there"
+            )
         yield
 
 
 def kept_scores(run: Path) -> list[Scores]:
-    """All scores in a run directory, the oldest first. Raises DamagedFile, naming line and field, for what is none."""
+    """Return all scores in a run directory, the oldest first. Raises DamagedFile, naming line and field."""
     path = run / SCORES
     found = []
     for number, line in enumerate(regular(path).read_bytes().splitlines() if path.exists() else [], start=1):
@@ -71,7 +80,7 @@ def from_json(value: Any, place: str) -> Scores:
 
 
 def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:
-    """Whether networks learned from this very set, and were tested on test images."""
+    """Return whether networks were trained on this very set, and tested on test images."""
     if "set_sha256" in scores.trained_on:
         same = scores.trained_on["set_sha256"] == synthetic.fingerprint()
     else:  # scores of before there was this field

@@ -11,14 +11,14 @@ from ..utils.schema import Count, Fields, Fraction, Line, Network, Positive, Sec
 
 
 class RecipeFields(Fields, kw_only=True):
-    """How networks were trained."""
+    """The recipe of networks."""
 
     epochs: Count
     augment: Line
 
 
 class ProtocolFields(Fields, kw_only=True):
-    """How an evaluation was made."""
+    """The protocol of an evaluation."""
 
     recipes: dict[Network, RecipeFields]
     tested_on: Line = "test"
@@ -28,7 +28,7 @@ class ProtocolFields(Fields, kw_only=True):
 
 
 class TrainedOn(Fields, kw_only=True):
-    """What networks were trained on; of a synthetic set with its provenance."""
+    """The set that networks were trained on; of a synthetic set with its provenance."""
 
     images: Positive
     method: Line | None = None
@@ -74,26 +74,29 @@ class Scores:
     per_class: dict[str, list[list[float | None]]]
     """Architecture -> network -> accuracy on each class; None for a class without test images."""
     seconds: float
+    """Wall time of training and testing."""
     protocol: dict[str, Any]
-    """How the networks were trained: everything needed to repeat it."""
+    """Protocol of the training: everything needed to repeat it."""
     trained_on: dict[str, Any]
-    """What they were trained on: name, number of images, and the provenance of a synthetic set."""
+    """The set they were trained on: name, number of images, and the provenance of a synthetic set."""
     confusion: dict[str, list[list[int]]] = field(default_factory=dict)
-    """Architecture -> class -> how many of its test images were taken for each class, over all networks. Empty in
-    scores of before there was this field."""
+    """Architecture -> class -> its test images by predicted class, over all networks. Empty where an older version made
+    the scores."""
 
     @property
     def tested_on(self) -> str:
-        """test, or validation where networks were tested on training images that were held out."""
+        """Return test, or validation where networks were tested on training images that were held out."""
         return self.protocol.get("tested_on", "test")
 
     def mean(self, arch: str) -> float:
+        """Return the mean accuracy over networks, in [0, 1]."""
         return statistics.fmean(self.accuracy[arch])
 
     def std(self, arch: str) -> float:
-        """Sample standard deviation over networks (n - 1); nan for a single network."""
+        """Return the sample standard deviation over networks (n - 1); nan for a single network."""
         values = self.accuracy[arch]
         return statistics.stdev(values) if len(values) > 1 else float("nan")
 
     def to_json(self) -> dict[str, Any]:
+        """Return all fields as JSON values."""
         return asdict(self)

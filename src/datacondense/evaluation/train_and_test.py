@@ -1,4 +1,4 @@
-"""Train fresh networks on a set and count what they say: side by side where that is faster, as memory allows."""
+"""Train fresh networks on a set and count their predictions: side by side where that is faster, as memory allows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ _TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Scoring:
-    """How networks of one architecture are trained on a set, and tested."""
+class TrainAndTest:
+    """Training and test of networks of one architecture on one set."""
 
     arch: str
     network: Network
@@ -36,11 +36,13 @@ class Scoring:
     recipe: Recipe
     augment: Augmentation
 
-    def said(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
-        """For each of `streams` a network: how many test images of each class it takes for each class, int64 (K, K).
+    def confusions(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
+        """Train and test a network for each of `streams`; return their confusion matrices, int64 (K, K).
+
+        Row: class of a test image; column: predicted class.
 
         on_epoch: called after each epoch, once for each network. Where memory does not suffice, fewer networks train
-        at a time, then in smaller chunks; the epochs of a network that begins anew are told once.
+        at a time, then in smaller chunks; the epochs of a network that begins anew are reported once.
         """
         engine, epochs = self.engine, _Epochs(on_epoch)
         batch = min(self.recipe.batch, len(self.examples))
@@ -60,7 +62,7 @@ class Scoring:
         return results
 
     def _shrink(self) -> bool:
-        """Take smaller chunks from now on. False where they are at their least, or training takes the whole batch."""
+        """Take smaller chunks from now on. Return False where they are minimal, or training takes the whole batch."""
         before = self.engine.execution.chunk
         return not self.network.batch_statistics and self.engine.shrink() and self.engine.execution.chunk < before
 
@@ -77,31 +79,31 @@ class Scoring:
         return BatchedNetwork(self.network)
 
     def _count(self, predict: Callable[[Tensor], Tensor], nets: int) -> list[Tensor]:
-        """predict: images (N, C, H, W) -> the class that each network says, (S, N)."""
+        """predict: images (N, C, H, W) -> predicted classes, (S, N)."""
         classes = self.test.spec.classes
-        said = torch.zeros(nets, classes**2, dtype=torch.int64)
+        counts = torch.zeros(nets, classes**2, dtype=torch.int64)
         for index in torch.arange(len(self.test)).split(_TEST_BATCH):
             images, labels = self.test.batch(index)
             pairs = (labels * classes + predict(images)).cpu()  # (S, N)
-            said += torch.stack([torch.bincount(of_net, minlength=classes**2) for of_net in pairs])
-        return list(said.unflatten(1, (classes, classes)))
+            counts += torch.stack([torch.bincount(one, minlength=classes**2) for one in pairs])
+        return list(counts.unflatten(1, (classes, classes)))
 
 
 @final
 class _Epochs:
-    """Tells of each epoch once, though networks may begin anew because memory did not suffice."""
+    """Counter that reports each epoch once, though networks may begin anew because memory did not suffice."""
 
-    def __init__(self, tell: Callable[[], None]) -> None:
-        self.tell = tell
+    def __init__(self, report: Callable[[], None]) -> None:
+        self.report = report
         self.done = 0
-        self.told = 0
+        self.reported = 0
 
     def begin(self, done: int) -> None:
-        """Go on, or back, to where so many were done."""
+        """Continue where so many were done, which may be before."""
         self.done = done
 
     def __call__(self) -> None:
         self.done += 1
-        if self.done > self.told:
-            self.told = self.done
-            self.tell()
+        if self.done > self.reported:
+            self.reported = self.done
+            self.report()

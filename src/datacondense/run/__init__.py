@@ -1,1 +1,1 @@
-"""One run of a method: its loop, its directory, its checkpoints, and whom it tells."""
+"""One run of a method: its loop, directory, checkpoints, snapshots and observers."""

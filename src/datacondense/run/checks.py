@@ -31,7 +31,7 @@ def check_session(options: RunOptions, out: str | Path | None) -> None:
 
 
 def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
-    """Raises InputError for what no run can make of `real`."""
+    """Raise InputError for settings, data or numbers with which no run is possible."""
     check_fields(method)  # also where a method of others has a check of its own
     method.check()
     if real.spec.classes < method.least_classes:
@@ -40,12 +40,13 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
     number, names = _fewer(real.counts, 1, real)
     if number:
         raise InputError(
-            f"{number} of {real.spec.classes} classes have no training image: {names}; leave them out of the data"
+            f"{number} of {real.spec.classes} classes {_have(number)} no training image: {names}; "
+            f"leave them out of the data"
         )
 
 
 def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
-    """Warn which classes have fewer images than `ipc`, if there are any, and say what is made of them."""
+    """Warn which classes have fewer images than `ipc`, if there are any, and what the method makes of them."""
     counts = real.counts if start is None else start.counts
     number, names = _fewer(counts, ipc, real)
     if not number:
@@ -53,14 +54,18 @@ def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSe
     what = "training images" if start is None else "images in the set to start from"
     made = f"makes {ipc} of each all the same" if method.fills_up else "keeps all that they have"
     warnings.warn(
-        f"{number} of {real.spec.classes} classes have fewer {what} than the {ipc} asked for: {names}; "
+        f"{number} of {real.spec.classes} classes {_have(number)} fewer than {ipc} {what}: {names}; "
         f"{method_name(method)} {made}" + ("; `condense --drop-small-classes` leaves them out" * (start is None)),
         stacklevel=3,
     )
 
 
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
 def _fewer(counts: Tensor, least: int, real: ImageSet) -> tuple[int, str]:
-    """How many classes have fewer than `least` images, and the first of them in words."""
+    """Return how many classes have fewer than `least` images, and the first of them in words."""
     some = [(name, n) for name, n in zip(real.spec.class_names, counts.tolist(), strict=True) if n < least]
     return len(some), counts_text([name for name, _ in some], [n for _, n in some])
 
@@ -78,7 +83,7 @@ def check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
 
 
 def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
-    """Raises InputError for a set that a run on `real` cannot start from.
+    """Raise InputError for a set that a run on `real` cannot start from.
 
     A class of which it has fewer than `ipc` images is filled up, if it has as many of another.
     """
@@ -87,11 +92,11 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
     if not isinstance(start, SyntheticSet):
         raise InputError(f"start: {start!r} is no set: give datacondense.load_set(RUN)")
     if not method.takes_start:
-        raise InputError(f"--start: {method_name(method)} does not move the pixels of images: take another method")
+        raise InputError(f"--start: {method_name(method)} does not optimise the pixels of images: take another method")
     difference = real.spec.difference(start.spec)
     if difference:
         raise InputError(
-            f"--start: the set is of other data ({difference}): name one that was made of {real.spec.name}"
+            f"--start: the set comes from another dataset ({difference}): name one that was made from {real.spec.name}"
         )
     most = int(start.counts.max())
     if most != ipc:

@@ -29,8 +29,8 @@ EVENTS = "tensorboard"
 WANDB = "wandb.json"
 """The run of Weights & Biases as which a run is logged."""
 _CONTENT = {
-    "data_sha256": "the training images are others: read them as then, with the same options",
-    "start": "the set it starts from is another",
+    "data_sha256": "the training images differ: read them as then, with the same options",
+    "start": "the set it starts from differs",
 }
 """Messages where something differs that is known by its fingerprint."""
 IMPORTED = "imported"
@@ -51,7 +51,7 @@ _OURS = (
 
 @final
 class RunDirectory:
-    """Reads and writes the files of one run. Every write is atomic, apart from lines appended to the log."""
+    """The files of one run. Every write is atomic, apart from lines appended to the log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -124,10 +124,10 @@ def recorded_run(
     if overwrite and not again:
         return None
     if not resume and not again:
-        raise InputError(f"{directory.path} holds another run: go on with it by --resume, or replace it by --overwrite")
+        raise InputError(f"{directory.path} holds another run: continue it by --resume, or replace it by --overwrite")
     recorded = directory.recorded()
     if recorded.get("status") == IMPORTED:
-        raise InputError(f"{directory.path} was imported, so there is no run to go on with: name another directory")
+        raise InputError(f"{directory.path} was imported, so there is no run to resume: name another directory")
     place = f"{directory.path / RUN} is damaged or of another version, replace the run by --overwrite"
     check_fields(recorded, Resumable, place)
     before, now = _flat({key: recorded.get(key) for key in identity}), _flat(json.loads(json.dumps(identity)))

@@ -1,4 +1,4 @@
-"""condense(): checks what it is given, plans how the run computes, and starts, resumes or replaces it."""
+"""condense(): check the arguments, plan how the run computes, and start, resume or replace it."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -150,7 +150,7 @@ def _run(job: Job, stop: Stop, options: RunOptions) -> SyntheticSet:
 
 
 def _origin(start: SyntheticSet) -> dict[str, Any]:
-    """What a run tells of the set that it starts from."""
+    """Return what a run records of the set that it starts from."""
     made = start.provenance.to_json()
     kept = {key: made[key] for key in ("method", "settings", "seed", "iterations_done") if key in made}
     took = {} if start.seconds is None else {"wall_seconds": start.seconds}

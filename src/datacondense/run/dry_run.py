@@ -1,4 +1,4 @@
-"""estimate(): what a run would take on this machine, by a short calibration that writes nothing."""
+"""estimate(): time and memory of a run on this machine, by a short calibration that writes nothing."""
 
 import math
 import statistics
@@ -33,28 +33,31 @@ _TIMED = 5.0  # seconds in which updates, and as long in which epochs of network
 @final
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would take on this machine."""
+    """Time and memory of a run on this machine."""
 
     start_seconds: float
-    """Before iterations run at their pace: moving the images, the first images, compilation. An earlier run, or the
-    calibration itself, may have left compiled code behind, with which it takes less."""
+    """Seconds before iterations run at full speed: moving the images, the first images, compilation. Less where an
+    earlier run, or the calibration itself, has left compiled code behind."""
     iteration_seconds: float
+    """Seconds of one iteration."""
     iterations: int
+    """Iterations of the whole run."""
     peak_bytes: int
-    """On a GPU, of what PyTorch holds there; otherwise resident memory of the whole process, see `peak_memory`."""
+    """Peak memory: on a GPU what PyTorch holds there; otherwise resident memory of the whole process."""
     real_bytes: int
-    """Of it, the real images; 0 where they stay on disk, or beside the GPU."""
+    """Part of it for the real images; 0 where they stay on disk, or outside the GPU."""
     images: int
     """Synthetic images."""
     images_bytes: int
+    """Bytes of the parameters of these images."""
     augment: str
-    """Augmentation that is meant by auto."""
+    """Augmentation, with auto resolved."""
     execution: Execution
-    """What was decided; where memory did not suffice for it, what did fit."""
+    """Plan of the computation; where memory did not suffice for it, the one that fits."""
 
     @property
     def seconds(self) -> float:
-        """The whole run."""
+        """Return the seconds of the whole run."""
         return self.start_seconds + self.iterations * self.iteration_seconds
 
 
@@ -129,7 +132,7 @@ def _calibrate(
 
 @final
 class _Calibration:
-    """Times the parts of a run."""
+    """Timing of the parts of a run."""
 
     def __init__(self, method: Method, problem: Problem, synthetic: Synthetic, streams: Streams) -> None:
         self.method = method
@@ -143,13 +146,13 @@ class _Calibration:
 
     @property
     def synthetic_bytes(self) -> int:
-        """Of the images, or of what they are made of."""
+        """Return the bytes of the images, or of their parameters."""
         if self.synthetic.counts is not None:  # padding is not stored
             return self.synthetic.listed(self.synthetic()).nbytes
         return sum(tensor.nbytes for tensor in self.synthetic.state_dict().values())
 
     def run(self, began: float) -> None:
-        """Find out the seconds before iterations run at their pace, counted from `began`, and those of each."""
+        """Measure the seconds before iterations run at full speed, counted from `began`, and those of each."""
         if not self.method.iterations:
             self.start = self._clock() - began
             return
@@ -170,9 +173,9 @@ class _Calibration:
         self.iteration = self.load.updates * update + (self.load.updates - 1) * self.load.epochs * epoch
 
     def _update_in_a_row(self) -> float:
-        """Seconds of an update, of those that share a batch of real images and with what a network trains before them.
+        """Return the mean seconds of updates that share a batch of real images, and of the training before them.
 
-        After as many others, before which much more may be done.
+        They are timed after as many others, before which much more may be done.
         """
         losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(1))
         ends = []
@@ -194,7 +197,7 @@ class _Calibration:
     def _update(self, iteration: int, *, seconds: float) -> tuple[float, float]:
         """Make the first update of an iteration, of its terms as many as begin within `seconds`, and at least two.
 
-        Returns how long it took, and which part of all terms that was.
+        Return how long it took, and which part of all terms that was.
         """
         began = self._clock()
         loss = next(self.method.iterate(self.synthetic, self.problem, self.streams.at(iteration)))
@@ -215,7 +218,7 @@ class _Calibration:
         return self._clock() - began, done / groups if cut else 1.0
 
     def _epochs(self) -> list[float]:
-        """Seconds of epochs of a network on the images. The first compiles; without compilation one may be all."""
+        """Return the seconds of epochs of a network. The first compiles; without compilation one may be all."""
         network = self.problem.fresh_network(self.streams("network"))
         sgd = torch.optim.SGD(network.parameters(), lr=0.01)
         compiled = self.problem.engine.execution.compile

@@ -1,4 +1,4 @@
-"""One call of `condense`, up to its first iteration: alone in its run directory, with a plan of how it computes."""
+"""A call of `condense` with checked arguments, up to its first iteration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

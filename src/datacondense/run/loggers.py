@@ -1,4 +1,4 @@
-"""Observers of `condense` that show a run while it goes on: in TensorBoard, and in Weights & Biases."""
+"""Observers of `condense` that log a run while it computes: TensorBoard, and Weights & Biases."""
 
 import os
 import secrets
@@ -30,15 +30,15 @@ _SECONDS = 10  # after which TensorBoard finds in its files what was written
 
 
 class Live(Observer, ABC):
-    """Shows what a run's log has, and its images, as they come: one session of it.
+    """Observer that writes the loss, the speed and the images of one session of a run.
 
-    Used by `with`, which closes what was opened; nothing is opened before the run has begun. Each iteration is written
-    once: a resumed run goes on in the same place, and what is missing there of the iterations before is taken from the
+    Use it in a `with` block, which closes what was opened; nothing is opened before the run has begun. Each iteration
+    is written once: a resumed run continues in the same place, and iterations that are missing there are taken from the
     log.
     """
 
     def __init__(self, run: str | Path) -> None:
-        """run: the run directory, `out` of `condense`."""
+        """Store the run directory, which is `out` of `condense`."""
         self.run = Path(run)
         self._opened = False
         self._first = 0
@@ -55,7 +55,7 @@ class Live(Observer, ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raises InputError where nothing could be written, before a run begins."""
+        """Raise InputError where nothing could be written, before a run begins."""
 
     @final
     def images(self, iteration: int, synthetic: SyntheticSet) -> None:
@@ -80,13 +80,13 @@ class Live(Observer, ABC):
 
     @final
     def message(self, text: str) -> None:
-        """Left out: it may come inside a signal handler, where the libraries cannot be called."""
+        """Ignore messages: one may come inside a signal handler, where the libraries cannot be called."""
 
     @abstractmethod
     def _open(self, done: int, made: Provenance) -> int:
-        """Begin to write, when `done` iterations are done; the first iteration that is not yet there.
+        """Begin to write, when `done` iterations are done; return the first iteration that is not yet there.
 
-        made: how the set is made, its provenance.
+        made: the provenance of the set.
         """
 
     @abstractmethod
@@ -95,10 +95,10 @@ class Live(Observer, ABC):
 
     @abstractmethod
     def _close(self, *, failed: bool) -> None:
-        """Hand over all that was written."""
+        """Flush and close."""
 
     def _catch_up(self, done: int) -> None:
-        """Write what the log has of earlier sessions."""
+        """Write the entries that the log has of earlier sessions."""
         for entry in read_log(self.run) if done else ():
             self.progress(Progress(entry.iteration, done, entry.loss, entry.seconds))
         self._before = None  # between two sessions there was no speed
@@ -106,7 +106,10 @@ class Live(Observer, ABC):
 
 @final
 class TensorBoard(Live):
-    """Writes RUN/tensorboard, for `tensorboard --logdir RUN`. Needs `pip install 'datacondense[tensorboard]'`."""
+    """Observer that writes RUN/tensorboard, for `tensorboard --logdir RUN`.
+
+    Needs `pip install 'datacondense[tensorboard]'`.
+    """
 
     def check(self) -> None:
         _writer()
@@ -130,9 +133,10 @@ class TensorBoard(Live):
 
 @final
 class WeightsAndBiases(Live):
-    """Writes a run of Weights & Biases named as the run directory. Needs `pip install 'datacondense[wandb]'`.
+    """Observer that writes a run of Weights & Biases named as the run directory.
 
-    Its project is `datacondense`, unless WANDB_PROJECT names another; WANDB_MODE=offline keeps it on this machine.
+    Needs `pip install 'datacondense[wandb]'`. Its project is `datacondense`, unless WANDB_PROJECT
+    names another; WANDB_MODE=offline keeps it on this machine.
     """
 
     def check(self) -> None:
@@ -177,7 +181,7 @@ LIVE: dict[str, type[Live]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBi
 
 
 def _library(module: str, extra: str) -> Any:
-    """A module that comes with an extra of this package."""
+    """Import a module that comes with an extra of this package."""
     try:
         return import_module(module)
     except ImportError:
@@ -194,7 +198,7 @@ def _wandb() -> Any:
 
 @contextmanager
 def _reporting_errors(wandb: Any) -> Iterator[None]:
-    """Turns what the library cannot do, such as logging in or reaching its server, into an InputError."""
+    """Turn errors of the library, such as of logging in or reaching its server, into an InputError."""
     try:
         yield
     except wandb.Error as error:
@@ -204,7 +208,7 @@ def _reporting_errors(wandb: Any) -> Iterator[None]:
 
 
 def _known(place: Path) -> str | None:
-    """The run that earlier sessions were logged as; None where there was none."""
+    """Return the run that earlier sessions were logged as; None where there was none."""
     if not place.exists():
         return None
     return check(read_json(place), WandbRun, f"{place} is damaged: delete it, and the run is logged as a new one").id

@@ -23,7 +23,7 @@ from ..utils.schema import (
 
 
 class Launch(Fields, kw_only=True):
-    """What a process of torchrun leaves in its files."""
+    """Mark of a process of torchrun in its files."""
 
     id: Line
     process: Count
@@ -37,7 +37,7 @@ class Recorded(ProvenanceFields, kw_only=True):
 
 
 class Resumable(Fields, kw_only=True):
-    """What run.json must have, beside being `Recorded`, for the run to go on."""
+    """Fields that run.json must have for the run to be resumed."""
 
     status: Name
     method: Name
@@ -52,7 +52,7 @@ class Resumable(Fields, kw_only=True):
 
 
 class Finished(Fields, kw_only=True):
-    """What the provenance of a set must have that a run of ours has finished."""
+    """Fields that the provenance of a finished run must have."""
 
     iterations_done: Count
     wall_seconds: Seconds
@@ -67,14 +67,14 @@ class LogEntry(Fields, kw_only=True):
 
 
 class CheckpointHeader(Fields, kw_only=True):
-    """What a checkpoint says of its tensors."""
+    """Header of a checkpoint."""
 
     iteration: Count
     seconds: Seconds
 
 
 class SnapshotHeader(Fields, kw_only=True, forbid_unknown_fields=True):
-    """What a snapshot says of its tensors."""
+    """Header of a snapshot."""
 
     iteration: Count
 

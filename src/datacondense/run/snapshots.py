@@ -1,4 +1,4 @@
-"""The images of a run as they were at some of its iterations, kept to be looked at."""
+"""Snapshots: the images of a run at some of its iterations, saved for pictures."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _NAME = re.compile(r"(\d{6,})\.safetensors")
 @final
 @dataclass(frozen=True)
 class Snapshot:
-    """The images after `iteration` iterations: what a picture of them shows, uint8 (N, C, H, W), and labels (N,)."""
+    """The images after `iteration` iterations as a picture shows them, uint8 (N, C, H, W), and labels (N,)."""
 
     iteration: int
     images: Tensor
@@ -28,9 +28,9 @@ class Snapshot:
 
 
 def moments(iterations: int, number: int) -> frozenset[int]:
-    """The start, 0, and `number` iterations spread evenly up to the last; none for a number of 0.
+    """Return 0 and `number` iterations spread evenly up to the last; none for a number of 0.
 
-    Every iteration where there are no more than `number`.
+    Return every iteration where there are no more than `number`.
     """
     if number == 0:
         return frozenset()
@@ -47,7 +47,7 @@ def save(run: Path, snapshot: Snapshot) -> None:
 
 
 def paths(run: Path) -> list[Path]:
-    """The snapshots in a run directory, by iteration. Other files are passed over."""
+    """Return the snapshots in a run directory, by iteration. Other files are ignored."""
     folder = run / FOLDER
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)] if folder.is_dir() else []
     return sorted(found, key=lambda path: int(path.stem))

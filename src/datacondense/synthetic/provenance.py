@@ -1,4 +1,4 @@
-"""Provenance: how a set was made. What it means is in `Provenance`, what files may hold in `ProvenanceFields`."""
+"""Provenance of a set: `Provenance`, and `ProvenanceFields`, by which files are checked."""
 
 from collections.abc import Mapping
 from typing import Any, final
@@ -21,7 +21,7 @@ from ..utils.schema import (
 
 
 class Settings(Fields, kw_only=True):
-    """Settings of a method: those that are read beside its own."""
+    """Settings that are read whatever the method."""
 
     arch: Network | UnsetType = UNSET
     augment: Line | UnsetType = UNSET
@@ -50,7 +50,7 @@ class Start(Fields, kw_only=True):
 
 
 class Plugin(Fields, kw_only=True):
-    """Where the method of others came from."""
+    """File or package of a method that is not part of datacondense."""
 
     file: Text | None = None
     sha256: Line | None = None
@@ -93,7 +93,7 @@ class ProvenanceFields(Fields, kw_only=True):
 
 @final
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """How a set was made. A field is None, or empty, where it is not known.
+    """The way a set was made. A field is None, or empty, where it is not known.
 
     Entries of a file that are not fields here, as a newer version may write them, are kept: `to_json` returns all of
     them, in their order.
@@ -129,7 +129,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     wall_seconds: float | None = None
     """Wall time over all sessions of the run, in seconds."""
     execution: dict[str, Any] = {}
-    """How the run computed: the fields of `Execution`."""
+    """Execution of the run: the fields of `Execution`."""
     versions: dict[str, str] = {}
     """Versions of Python and of packages."""
     machine: str | None = None

@@ -23,7 +23,7 @@ from .provenance import Provenance, ProvenanceFields
 
 
 class Header(Fields, kw_only=True):
-    """What every artefact says of its tensors."""
+    """Header of every artefact."""
 
     spec: SpecFields
     provenance: ProvenanceFields
@@ -53,67 +53,71 @@ class LabelledDataset(Dataset[tuple[Tensor, int]]):
 @final
 @dataclass(frozen=True)
 class SyntheticSet:
-    """A condensed dataset: what `condense` returns, a run directory holds and `evaluate` trains on.
+    """A condensed dataset, as `condense` returns it and `evaluate` trains on it.
 
-    images: normalised float32 (N, C, H, W), class by class; labels: int64 (N,). Classes may have different numbers of
-    images, or none. `provenance` says how the set was made: method, settings, seed, ipc, data, versions, wall time in
-    seconds, machine.
+    Classes may have different numbers of images, or none.
     """
 
     images: Tensor
+    """Normalised images, float32 (N, C, H, W), class by class."""
     labels: Tensor
+    """Classes, int64 (N,)."""
     spec: Spec
+    """Name, classes, shape and normalisation of the data."""
     provenance: Provenance
+    """Method, settings, seed, data, versions, wall time and machine."""
     generated: Generated | None = None
-    """What the images are made of, and stored as, if not as pixels."""
+    """Generator and latents that are stored in place of pixels, if any."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        """Return the normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
         index = index.to(self.labels.device)
         return self.images[index], self.labels[index]
 
     @property
     def counts(self) -> Tensor:
-        """Images of each class, (K,), on the CPU."""
+        """Return the number of images of each class, (K,), on the CPU."""
         return torch.bincount(self.labels.cpu(), minlength=self.spec.classes)
 
     @property
     def per_class(self) -> str:
-        """Images of each class in words: 10, or 3 to 10."""
+        """Return the number of images of each class in words: 10, or 3 to 10."""
         low, high = self.counts.aminmax()
         return f"{low}" if low == high else f"{low} to {high}"
 
     @property
     def seconds(self) -> float | None:
-        """Wall time of condensing, with that of the set it started from; None where it is not known."""
+        """Return the wall time of condensing, with that of the set it started from; None where it is not known."""
         own, start = self.provenance.wall_seconds, self.provenance.start
         return None if own is None else own + (start.get("wall_seconds") or 0.0)
 
     def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
-        """The set as a map-style dataset of (image, label), for any DataLoader.
+        """Return the set as a map-style dataset of (image, label), for any DataLoader.
 
-        An image is float32 (C, H, W) as networks train on it; not `normalised`, it is uint8 (C, H, W), what a picture
-        of it shows: [0, 1] scaled to 0..255, clipped and rounded. As torchvision's data sets, it has `targets` (the
-        labels), `classes` (the names) and `class_to_idx`.
+        As torchvision's datasets, it has `targets` (the labels), `classes` (the names) and `class_to_idx`.
+
+        Args:
+            normalised: True gives float32 (C, H, W) as networks train on it; False gives uint8 (C, H, W) as a picture
+                shows it: [0, 1] scaled to 0..255, clipped and rounded.
         """
         images = self.images if normalised else self.spec.pixels(self.images)
         return LabelledDataset(images.cpu(), self.labels.tolist(), list(self.spec.class_names))
 
     def header(self) -> dict[str, Any]:
-        """All but the tensors as JSON values: format, spec, provenance."""
+        """Return all but the tensors as JSON values: format, spec, provenance."""
         made = {"generator": self.generated.header()} if self.generated else {}
         return {"format": FORMAT, "spec": self.spec.to_json(), "provenance": self.provenance.to_json(), **made}
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is stored: labels, and images or what they are made of."""
+        """Return the tensors that are stored: labels, and images or a generator and latents."""
         made = self.generated.tensors() if self.generated else {"images": self.images}
         return {"labels": self.labels, **made}
 
     def fingerprint(self) -> str:
-        """sha256 over all pixels and labels: what says that two sets are the same, bit for bit."""
+        """Return the sha256 over all pixels and labels, by which two sets are the same bit for bit."""
         return self._sha256
 
     @cached_property
@@ -124,6 +128,7 @@ class SyntheticSet:
         return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> "SyntheticSet":
+        """Return the set with images and labels on `device`."""
         return SyntheticSet(self.images.to(device), self.labels.to(device), self.spec, self.provenance, self.generated)
 
 
@@ -138,7 +143,15 @@ def save(synthetic: SyntheticSet, path: Path) -> None:
 def load_set(path: str | Path) -> SyntheticSet:
     """Read a set from its file, or from the run directory that holds it.
 
-    Raises InputError when there is none, when it is damaged, and when its images do not fit its header.
+    Args:
+        path: a run directory, or a .safetensors file.
+
+    Returns:
+        The set, on the CPU.
+
+    Raises:
+        DataNotFound: there is none.
+        InputError: it is damaged, or its images do not fit its header.
     """
     path = named(path)
     if path.is_dir():
@@ -162,7 +175,7 @@ def load_set(path: str | Path) -> SyntheticSet:
 
 
 def read_header(header: Any) -> tuple[Spec, Provenance]:
-    """Spec and provenance of the JSON that `SyntheticSet.header` gives, after every check.
+    """Return spec and provenance of the JSON that `SyntheticSet.header` gives, after every check.
 
     Raises InputError for another format and DamagedFile for fields that are missing or cannot be.
     """
@@ -175,7 +188,7 @@ def read_header(header: Any) -> tuple[Spec, Provenance]:
 
 
 def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Provenance) -> SyntheticSet:
-    """A set whose tensors fit `spec`: finite float32 images (N, C, H, W), int64 labels (N,) in [0, K), N at least 1.
+    """Return a set whose tensors fit `spec`: finite float32 images (N, C, H, W), int64 labels (N,) in [0, K), N >= 1.
 
     Raises InputError for all else.
     """
@@ -193,7 +206,7 @@ def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Provenance) 
 
 
 def _check_labels(count: int, labels: Tensor, spec: Spec) -> None:
-    """Raises InputError for labels that are not those of `count` images, at least 1."""
+    """Raise InputError for labels that are not those of `count` images, at least 1."""
     if labels.dtype != torch.int64:
         raise InputError(f"labels have dtype {_plain(labels.dtype)}, expected int64")
     if labels.shape != (count,):
