@@ -105,7 +105,7 @@ def _all_commands() -> Any:
 
 
 def _check_words(arguments: Sequence[str]) -> None:
-    """Raises InputError for a word that can be no name or value: empty, or with characters that no text has."""
+    """Raise InputError for a word that can be no name or value: empty, or with characters that no text has."""
     before = ""
     for word in arguments:
         flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)

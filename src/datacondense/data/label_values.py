@@ -85,7 +85,7 @@ def is_integer(text: str) -> bool:
 
 
 def alike(name: Any, known: Iterable[Any]) -> str:
-    """What a message says of a known name that looks like another one; empty where they hold no label."""
+    """Return the hint of a message on a known name that looks like `name`; empty when there is none."""
     same = next((other for other in known if isinstance(other, str) and _folded(other) == _folded(str(name))), None)
     if same is None:
         return ""

@@ -79,7 +79,7 @@ class TrainAndTest:
         return BatchedNetwork(self.network)
 
     def _count(self, predict: Callable[[Tensor], Tensor], nets: int) -> list[Tensor]:
-        """predict: images (N, C, H, W) -> predicted classes, (S, N)."""
+        """Count predictions; `predict` maps images (N, C, H, W) to classes (S, N)."""
         classes = self.test.spec.classes
         counts = torch.zeros(nets, classes**2, dtype=torch.int64)
         for index in torch.arange(len(self.test)).split(_TEST_BATCH):

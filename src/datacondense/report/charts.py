@@ -29,7 +29,7 @@ _WRITTEN = 12  # classes of whose confusions each is written
 
 
 def to_svg(chart: Chart, identity: str) -> str:
-    """An SVG element to stand in a page: its text is text, and takes the colour around it.
+    """Return an SVG element to stand in a page: its text is text, and takes the colour around it.
 
     identity: no two figures of a page have the same.
     """
@@ -45,7 +45,7 @@ def to_svg(chart: Chart, identity: str) -> str:
 
 
 def to_files(chart: Chart) -> dict[str, bytes]:
-    """The same figure in black, for papers: suffix -> content of the file."""
+    """Return the same figure in black, for papers: suffix -> content of the file."""
     found = {}
     with matplotlib.rc_context({**_style("black"), "svg.hashsalt": "datacondense"}):
         figure = chart()
@@ -59,7 +59,7 @@ def to_files(chart: Chart) -> dict[str, bytes]:
 
 
 def _style(ink: str) -> dict[Any, Any]:
-    """Matplotlib's settings; it has a type of its own for their names."""
+    """Return Matplotlib's settings; it has a type of its own for their names."""
     colours = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
     return {
         **dict.fromkeys(colours, ink),
@@ -76,7 +76,7 @@ def _style(ink: str) -> dict[Any, Any]:
 
 
 def loss(x: Sequence[float], losses: Sequence[float], what: str) -> Figure:
-    """The loss over `x`; what: names it."""
+    """Draw the loss over `x`, which `what` names."""
     figure = Figure(figsize=(4.6, 2.8), layout="constrained")
     axes = figure.subplots()
     axes.plot(_thinned(np.array(x)), _thinned(np.array(losses)), lw=1.2)
@@ -90,7 +90,7 @@ def loss(x: Sequence[float], losses: Sequence[float], what: str) -> Figure:
 
 
 def learned(x: Sequence[float], values: Sequence[Sequence[float]], what: str, accuracy: str) -> Figure:
-    """What networks learn from the images as they were at each `x`. values: accuracies; accuracy: of what."""
+    """Draw test accuracy over `x`, such as iterations: mean and standard deviation of `values` at each."""
     percent = [100 * np.array(of_x) for of_x in values]
     deviations = [of_x.std(ddof=1) if len(of_x) > 1 else 0.0 for of_x in percent]
     figure = Figure(figsize=(4.6, 2.8), layout="constrained")
@@ -104,13 +104,13 @@ def learned(x: Sequence[float], values: Sequence[Sequence[float]], what: str, ac
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:
-    """Means of neighbours, so that no more than 600 are left."""
+    """Return means of neighbours, at most 600."""
     parts = np.array_split(values, min(len(values), _MOST_POINTS))
     return np.array([part.mean() for part in parts])
 
 
 def per_class(names: Sequence[str], score: Scores, arch: str) -> Figure:
-    """Test accuracy on each class, mean over networks; of many classes in the order of their accuracy."""
+    """Draw test accuracy on each class, mean over networks; of many classes in the order of their accuracy."""
     values = np.array([[math.nan if v is None else 100 * v for v in of_net] for of_net in score.per_class[arch]])
     means, deviations = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(names))
     few = len(names) <= _NAMED
@@ -163,7 +163,10 @@ def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure:
 
 
 def over_ipc(lines: Mapping[str, Sequence[tuple[int, float, float]]], arch: str) -> Figure:
-    """Test accuracy over images per class. lines: name -> (images per class, mean, standard deviation), in percent."""
+    """Draw test accuracy over images per class.
+
+    lines: name -> (images per class, mean, standard deviation), in percent.
+    """
     figure = Figure(figsize=(4.4, 3.2), layout="constrained")
     axes = figure.subplots()
     arch, lines = printable(arch), {printable(name): points for name, points in lines.items()}
@@ -182,7 +185,7 @@ def over_ipc(lines: Mapping[str, Sequence[tuple[int, float, float]]], arch: str)
 
 
 def over_time(points: Mapping[str, tuple[float, float]], levels: Mapping[str, float], arch: str) -> Figure:
-    """Test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: what takes none."""
+    """Draw test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: what takes none."""
     figure = Figure(figsize=(4.4, 3.2), layout="constrained")
     axes = figure.subplots()
     arch, points = printable(arch), {printable(name): point for name, point in points.items()}

@@ -29,7 +29,7 @@ def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
 
 
 def bars(scores: Mapping[str, Scores]) -> Figure:
-    """Test accuracy in percent: a group of bars for each network, a bar for each set, whiskers of +- std.
+    """Draw test accuracy in percent: a group of bars for each network, a bar for each set, whiskers of +- std.
 
     Scores may be of different networks; a set without scores on a network has no bar there.
     """
@@ -116,7 +116,7 @@ def save_steps(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
 
 
 def _printable(scores: Mapping[str, Scores]) -> dict[str, Scores]:
-    """The same under names that can be drawn: those of networks may come out of a file."""
+    """Return the scores under names that can be drawn; names of networks may come from a file."""
     return {
         printable(label): replace(score, accuracy={printable(arch): v for arch, v in score.accuracy.items()})
         for label, score in scores.items()
@@ -124,7 +124,7 @@ def _printable(scores: Mapping[str, Scores]) -> dict[str, Scores]:
 
 
 def _archs(scores: Mapping[str, Scores]) -> Sequence[str]:
-    """All networks, in the order in which they first appear."""
+    """Return all networks, in the order in which they first appear."""
     return list(dict.fromkeys(arch for score in scores.values() for arch in score.accuracy))
 
 

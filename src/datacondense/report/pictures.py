@@ -44,12 +44,12 @@ class OfClass:
 
 
 def to_uri(data: bytes, kind: str = "png") -> str:
-    """An image file as a data URI."""
+    """Return an image file as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def by_class(runs: Sequence[Run]) -> list[list[OfClass]]:
-    """The first images of each class of each run: 10, or as many as keep the page small."""
+    """Return the first images of each class of each run: 10, or as many as keep the page small."""
     shown = [_of_run(run) for run in runs]
 
     def size(each: int) -> int:
@@ -98,7 +98,7 @@ class Process:
 
 
 def process(run: Run) -> Process | None:
-    """None for a run without snapshots."""
+    """Return the strip of the snapshots; None for a run without any."""
     if not run.has_process:
         return None
     spec = run.synthetic.spec

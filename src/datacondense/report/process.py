@@ -70,7 +70,7 @@ def process_frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], co
 
 
 def draw_strip(frames: Mapping[int, Sequence[Tensor]], spec: Spec, chosen: Sequence[int]) -> Image.Image:
-    """The frames of `process_frames` as columns, each headed by its iteration, a row for each image."""
+    """Draw the frames of `process_frames` as columns, each headed by its iteration, a row for each image."""
     headings = [str(iteration) for iteration in frames]
     strip = arrange(class_captions(spec, chosen), _most(frames), spec.shape, headings=headings, in_a_row=1)
     return strip.draw(list(frames.values()))

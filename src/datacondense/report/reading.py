@@ -130,7 +130,7 @@ class Run:
 
 
 def _newer(before: Scores, now: Scores) -> Scores:
-    """Scores on all networks of both, of `now` where both have one."""
+    """Return scores on all networks of both, of `now` where both have one."""
     recipes = {**before.protocol["recipes"], **now.protocol["recipes"]}
     return Scores(
         accuracy={**before.accuracy, **now.accuracy},
