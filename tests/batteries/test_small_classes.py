@@ -179,7 +179,7 @@ def test_a_run_may_start_from_an_uneven_set(toy) -> None:
     shuffled = torch.randperm(len(start), generator=torch.Generator().manual_seed(0))
     other = replace(start, images=start.images[shuffled], labels=start.labels[shuffled])
     assert counts(noted(condense, DM, real, IPC, start=other, note=note)) == [IPC] * 4
-    with pytest.raises(InputError, match="the set has 1 to 5 images of each class: take --ipc 5"):
+    with pytest.raises(InputError, match="the set has 1 to 5 images of each class: use --ipc 5"):
         condense(DM, real, 6, start=start)
 
 

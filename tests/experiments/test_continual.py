@@ -214,7 +214,7 @@ def test_records_are_read_back_and_others_refused(toy) -> None:
     with pytest.raises(InputError, match="no record of continual learning at nowhere"):
         load_record("nowhere")
     Path("other.json").write_text("{}")
-    with pytest.raises(InputError, match="is no record"):
+    with pytest.raises(InputError, match="is not a record"):
         load_record("other.json")
 
 
@@ -288,14 +288,14 @@ def test_quick_looks_are_checked_and_never_replace_more_networks(capsys) -> None
     name, quick = "continual/cifar100/10/random", "--data digits --ipc 2 --compile off".split()
     for arguments, message in (
         (["--scale", "-3"], "--scale -3: must be above 0 and at most 1"),
-        (["--iterations", "3"], "--iterations 3: random has none, leave it out"),
+        (["--iterations", "3"], "--iterations 3: does not apply to random: leave it out"),
     ):
         assert main(["reproduce", name, *quick, *arguments]) == 2
         assert message in capsys.readouterr().err
     quick += ["--scale", "1e-3"]
     assert main(["reproduce", name, *quick, "--seeds", "2", "--nets", "1"]) == 0
     assert main(["reproduce", name, *quick, "--seeds", "1", "--nets", "1"]) == 0
-    assert "is over more networks" in capsys.readouterr().out
+    assert "has more networks" in capsys.readouterr().out
     (record,) = (json.loads(path.read_text()) for path in Path("results/continual").iterdir())
     assert (record["scenario"]["orders"], record["scenario"]["steps"]) == (2, 5)  # two classes in each step
 

@@ -285,7 +285,7 @@ def test_arrays_of_any_arrangement_are_read(train: ImageSet) -> None:
     with pytest.warns(UserWarning, match="read as bytes"):
         import_sets("in.npz", train.spec, "back", overwrite=True)
     assert torch.equal(train.spec.pixels(load_set("back").images), byte)
-    with pytest.raises(InputError, match="does not describe its images: name the data by --data"):
+    with pytest.raises(InputError, match="does not describe its images: name the data with --data"):
         import_sets("in.npz", None, "other")
 
 

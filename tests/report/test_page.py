@@ -171,10 +171,10 @@ def test_reproduce_ends_by_a_report(tmp_path, monkeypatch: pytest.MonkeyPatch, c
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("log.jsonl", '{"iteration": 1}', "log.jsonl is damaged: line 1 is no iteration of a run"),
-        ("evaluation.json", "[1]", "evaluation.json is damaged: it is no score of `evaluate`"),
-        ("scores.jsonl", '{"dm": 1}', "scores.jsonl is damaged: line 1 is no score of `evaluate`"),
-        ("scores.jsonl", "{}\n[1]", "scores.jsonl is damaged: line 2 is no score of `evaluate`"),
+        ("log.jsonl", '{"iteration": 1}', "log.jsonl is damaged: line 1 is not an iteration of a run"),
+        ("evaluation.json", "[1]", "evaluation.json is damaged: it is not a score of `evaluate`"),
+        ("scores.jsonl", '{"dm": 1}', "scores.jsonl is damaged: line 1 is not a score of `evaluate`"),
+        ("scores.jsonl", "{}\n[1]", "scores.jsonl is damaged: line 2 is not a score of `evaluate`"),
     ],
 )
 def test_damaged_files_are_named(file: str, content: str, said: str, toy, tmp_path) -> None:

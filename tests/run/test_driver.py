@@ -96,7 +96,9 @@ def test_memory_only_runs_write_nothing(toy, tmp_path, monkeypatch: pytest.Monke
 def test_a_directory_that_holds_a_run_is_refused(toy, tmp_path) -> None:
     condense(METHOD, toy(), ipc=1, out=tmp_path)
     before = (tmp_path / "synthetic.safetensors").read_bytes()
-    with pytest.raises(InputError, match="holds another run: continue it by --resume, or replace it by --overwrite"):
+    with pytest.raises(
+        InputError, match="holds another run: continue it with --resume, or replace it with --overwrite"
+    ):
         condense(METHOD, toy(), ipc=1, seed=1, out=tmp_path)
     assert (tmp_path / "synthetic.safetensors").read_bytes() == before
 
@@ -140,7 +142,7 @@ def test_resume_under_other_settings_says_which_and_refuses(toy, tmp_path, chang
     condense(METHOD, toy(), ipc=1, out=tmp_path)
     arguments = {"method": METHOD, "sizes": (40, 40, 40), "ipc": 1, "out": tmp_path, "resume": True, **change}
     real = toy(sizes=arguments.pop("sizes"))
-    with pytest.raises(InputError, match=f"cannot resume .* under other settings: {message}"):
+    with pytest.raises(InputError, match=f"cannot resume .* with other settings: {message}"):
         condense(real=real, **arguments)
 
 
@@ -207,7 +209,7 @@ def test_a_second_interrupt_stops_at_once_and_keeps_the_checkpoint(toy, tmp_path
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_set(toy, tmp_path) -> None:
     method = BlowsUp(iterations=9, lr=0.25)
     with pytest.raises(
-        Diverged, match=r"not finite any more at iteration 3 \(loss -?inf\).*--lr 0\.25; take a smaller one"
+        Diverged, match=r"no longer finite at iteration 3 \(loss -?inf\).*--lr 0\.25; use a smaller one"
     ):
         condense(method, toy(), ipc=1, out=tmp_path)
     good = condense(replace(method, iterations=2), toy(), ipc=1)

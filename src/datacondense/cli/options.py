@@ -86,7 +86,7 @@ def check_target(flag: str, path: Path | None) -> None:
     if not resolved(path).parent.is_dir():
         raise InputError(f"{flag} {path}: there is no directory {path.parent}")
     if path.exists() and not path.is_file():
-        raise InputError(f"{flag} {path}: this is not a file: name another")
+        raise InputError(f"{flag} {path}: this is not a file: name a file")
 
 
 def seconds(flag: str, text: str, kind: Any = Seconds) -> float:

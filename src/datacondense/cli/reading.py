@@ -57,7 +57,7 @@ def real_images(
         recorded = {}  # how those images are read is of no use to others
     record = {**recorded, **({"source": data} if data else {})}
     if not record:
-        raise InputError(f"{paths[0]} does not record its source: name the {which} images by --data")
+        raise InputError(f"{paths[0]} does not record its source: name the {which} images with --data")
     source = replace(DataSource.from_json(record | _non_default(reading)), validation=validation)
     if validation and not source.hold_out:
         raise InputError(f"{paths[0]} was made from all training images: condense with --hold-out 0.1")
@@ -68,7 +68,7 @@ def real_images(
             raise
         where = source.source + (f" in {source.data_dir}" if source.data_dir else "")
         raise DataNotFound(
-            f"the data that {paths[0]} was made from are not at {where} any more: name them by --data ({error})"
+            f"the data from which {paths[0]} was made are no longer at {where}: name them with --data ({error})"
         ) from None
     fingerprint = train.fingerprint()
     for path, synthetic in zip(paths, sets, strict=True):

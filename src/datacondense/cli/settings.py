@@ -32,7 +32,7 @@ def with_settings(names: Sequence[str], pairs: Sequence[str], **common: Any) -> 
     for name, settings in options.items():
         missing = [one for one in kinds[name] if one not in defaults(name) and one not in settings]
         if missing:
-            raise InputError(f"{name} needs a value of {missing[0]}: give --set {name}.{missing[0]}=VALUE")
+            raise InputError(f"{name} needs a value for {missing[0]}: give --set {name}.{missing[0]}=VALUE")
     return {name: METHODS[name](**settings) for name, settings in options.items()}
 
 

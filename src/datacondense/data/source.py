@@ -72,7 +72,7 @@ class DataSource(ReaderOptions):
         train, test = self._read(progress)
         if not self.hold_out:
             if self.validation:
-                raise InputError("no training images are held out for validation: hold some out, by --hold-out 0.1")
+                raise InputError("no training images are held out for validation: hold some out with --hold-out 0.1")
             return train, test
         train, held = split_held_out(train, self.hold_out)
         return train, held if self.validation else test

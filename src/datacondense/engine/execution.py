@@ -184,7 +184,7 @@ def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Comp
     if compute is None:
         compute = Compute(**short)
     elif not isinstance(compute, Compute):  # pyright: ignore[reportUnnecessaryIsInstance] (callers may lack types)
-        raise InputError(f"compute={compute!r} is no Compute: give one such as datacondense.Compute(device='cpu')")
+        raise InputError(f"compute={compute!r} is not a Compute: give one, such as datacondense.Compute(device='cpu')")
     elif short:
         raise InputError(f"compute and {', '.join(short)} exclude each other: set {', '.join(short)} in compute")
     check_fields(compute)
@@ -218,7 +218,9 @@ def resolve_device(device: str) -> str:
 def check_shared(device: str, processes: Processes) -> None:
     """Raise InputError for a GPU by its number when several processes share the work: each has its own."""
     if processes.size > 1 and device.startswith("cuda:"):
-        raise InputError(f"--device {device}: with several processes take --device cuda, which is each one's own")
+        raise InputError(
+            f"--device {device}: several processes cannot share one GPU: use --device cuda, which gives each its own"
+        )
 
 
 def check_available(execution: Execution) -> None:
@@ -226,10 +228,10 @@ def check_available(execution: Execution) -> None:
     kind = _kind(execution.device)
     _check_device(execution.device)
     if execution.precision == "tf32" and kind != "cuda":
-        raise InputError("--precision tf32 needs an NVIDIA GPU: take fp32 or bf16")
+        raise InputError("--precision tf32 needs an NVIDIA GPU: use fp32 or bf16")
     missing = _missing_compiler(kind)
     if execution.compile and missing:
-        raise InputError(f"torch.compile cannot work here: {missing}; install it or take --compile off")
+        raise InputError(f"torch.compile cannot work here: {missing}; install it or use --compile off")
 
 
 def _check_device(device: str) -> None:
@@ -250,7 +252,7 @@ def _kind(device: str) -> str:
     except RuntimeError:
         kind = ""
     if kind not in _COMPILE_PAYS:
-        raise InputError(f"unknown device {device!r}: take auto, cpu, cuda or cuda:N")
+        raise InputError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N")
     return kind
 
 

@@ -73,7 +73,7 @@ def evaluate(
     check_keywords("evaluate", EvaluateOptions, options)
     for one in (examples, test):
         if not isinstance(one, SyntheticSet | ImageSet):
-            raise InputError(f"{one!r} is no set: give what load_set, condense or load returns")
+            raise InputError(f"{one!r} is not a set: give the result of load_set, condense or load")
     settings: Any = {name: value for name, value in options.items() if name not in get_type_hints(ComputeOptions)}
     protocol = protocol_for(examples, **settings)
     compute = resolve_compute(compute, options)

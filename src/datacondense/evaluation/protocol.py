@@ -87,13 +87,15 @@ def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOp
     own = settings.get("arch", "ConvNet")
     archs = (archs,) if isinstance(archs, str) else archs
     if archs and pool is not None:
-        raise InputError("--archs and --pool exclude each other: take one")
+        raise InputError("--archs and --pool exclude each other: use one")
     if pool is not None:
         archs, refused = serving(pool_archs(pool, own), examples.spec)
         if not archs:
-            raise InputError(f"no network of pool {pool} serves {examples.spec.name}: {next(iter(refused.values()))}")
+            raise InputError(
+                f"no network of pool {pool} can take the images of {examples.spec.name}: {next(iter(refused.values()))}"
+            )
         for name, reason in refused.items():
-            warnings.warn(f"pool {pool} without {name}: {reason}", stacklevel=2)
+            warnings.warn(f"pool {pool}: left out {name}: {reason}", stacklevel=2)
     if augment == "auto":
         augment = settings.get("augment", "auto")
         augment = "dc" if augment == "none" else augment

@@ -38,7 +38,7 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
         try:
             check(value, ScoresFields)
         except DamagedFile as error:
-            raise InputError(f"scores {name!r} cannot be kept: {error}") from None
+            raise InputError(f"scores {name!r} cannot be saved: {error}") from None
     evaluated = {score.trained_on["set_sha256"] for score in scores.values() if "set_sha256" in score.trained_on}
     with unchanged(Path(run), evaluated):
         append_line(Path(run) / SCORES, json.dumps(values, allow_nan=False))
@@ -48,11 +48,11 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
 def unchanged(run: Path, sets: Collection[str], *, wait: float = _OTHERS) -> Iterator[None]:
     """Let nobody else write to a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
     if not (run / FILE_NAME).exists():
-        raise InputError(f"{run} is no run directory: name one that `condense` has written")
+        raise InputError(f"{run} is not a run directory: name one that `condense` wrote")
     with writing(run, wait=wait):
         if sets and load_set(run).fingerprint() not in sets:  # scores of before there were fingerprints have none
             raise InputError(
-                f"{run} holds another set than the one that was evaluated: its scores were not written there"
+                f"{run} holds a different set from the one that was evaluated: the scores were not written there"
             )
         yield
 
@@ -62,7 +62,7 @@ def kept_scores(run: Path) -> list[Scores]:
     path = run / SCORES
     found = []
     for number, line in enumerate(regular(path).read_bytes().splitlines() if path.exists() else [], start=1):
-        place = f"{path} is damaged: line {number} is no score of `evaluate`, remove it"
+        place = f"{path} is damaged: line {number} is not a score of `evaluate`: remove it"
         try:
             values = check(parse_json(line), dict[str, Any], place)
         except DamagedFile:

@@ -51,7 +51,7 @@ class ScoresFields(Fields, kw_only=True):
                 raise ValueError(f"protocol.recipes lacks {arch!r}")
             rows = self.per_class.get(arch, [])
             if len(rows) != len(values) or not rows[0] or len(set(map(len, rows))) > 1:
-                raise ValueError(f"per_class of {arch!r} has not a row for each of its {len(values)} networks")
+                raise ValueError(f"per_class of {arch!r} does not have a row for each of its {len(values)} networks")
             table = self.confusion.get(arch, [])
             if table and {len(table), *map(len, table)} != {len(rows[0])}:
                 raise ValueError(f"confusion of {arch!r} is not {len(rows[0])} x {len(rows[0])}")

@@ -150,7 +150,7 @@ def load_record(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataNotFound(f"no record of continual learning at {path}: name a directory of `datacondense continual`")
     record = read_json(path)
-    check(record, ContinualRecord, f"{path} is no record of continual learning")
+    check(record, ContinualRecord, f"{path} is not a record of continual learning")
     return record
 
 

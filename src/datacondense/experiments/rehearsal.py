@@ -105,7 +105,7 @@ def recorded_steps(one: SyntheticSet, train: ImageSet, steps: int) -> list[list[
     """Return the classes of each step of a finished memory. Raises InputError where it is none, or of other steps."""
     difference = train.spec.difference(one.spec)
     if difference:
-        raise InputError(f"the memory was made from other data than {train.spec.name}: {difference}")
+        raise InputError(f"the memory was made from different data than {train.spec.name}: {difference}")
     found = one.provenance.steps
     if not found:
         raise InputError("the set does not record the steps of its classes: name a file of continual learning")

@@ -57,11 +57,11 @@ def import_latents(
         chosen = _first_positions(len(z), train, ipc)
     weights = read_torch(generator)
     if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
-        raise InputError(f"{generator} holds no weights of a generator")
+        raise InputError(f"{generator} does not hold the weights of a generator")
     with naming(generator):
         network = BigGAN.from_weights(weights, train.spec)
     if z.shape[1] != network.latent:
-        raise InputError(f"{path}: latents of {z.shape[1]} numbers, and {generator} takes {network.latent}")
+        raise InputError(f"{path}: its latents have {z.shape[1]} numbers, but {generator} takes {network.latent}")
     generated = Generated.round_trip(network, z[chosen], "fp16")
     labels = train.labels.cpu()[chosen]
     made = SyntheticSet(
@@ -78,7 +78,7 @@ def _read(path: Path) -> tuple[Tensor, str]:
     content = read_torch(path)
     names = [name for name in LATENTS if isinstance(content, dict) and isinstance(content.get(name), Tensor)]
     if len(names) != 1:
-        raise InputError(f"{path} is no file of latents: expected {' or '.join(LATENTS)} in it")
+        raise InputError(f"{path} is not a file of latents: expected {' or '.join(LATENTS)} in it")
     z = content[names[0]].detach().float()
     if z.dim() != 2 or not bool(torch.isfinite(z).all()):
         raise InputError(f"{path}: {names[0]} of shape {tuple(z.shape)} is not (N, d) of finite numbers")

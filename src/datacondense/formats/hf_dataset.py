@@ -93,7 +93,7 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
         with naming(path / MARKER):
             spec, provenance = read_header(record.get("header"))
     if spec is None:
-        raise InputError(f"{path} has no {MARKER} to describe its images: name the data by --data")
+        raise InputError(f"{path} has no {MARKER} to describe its images: name the data with --data")
     files = sorted(path.glob("data/train*.parquet"))
     if not files:
         raise InputError(f"{path} has no data/train*.parquet")
@@ -150,7 +150,7 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> _Part:
         except (InputError, FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # Arrow raises errors of many types on wrong bytes
-            raise DamagedFile(f"it is damaged or no table of images ({reason(error)})") from None
+            raise DamagedFile(f"it is damaged or not a table of images ({reason(error)})") from None
         if not parts:
             raise InputError("there is no image in it")
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))

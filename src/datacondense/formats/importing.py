@@ -104,7 +104,7 @@ def read_sets(path: Path, spec: Spec | None, options: PixelOptions | None = None
     """Read the sets in `path`, whatever its format. `path` and `spec` are those of `import_sets`."""
     options = options or PixelOptions()
     if path.suffix == ".safetensors" or (path.is_dir() and find_runs(path) != [path]) or (path / FILE_NAME).exists():
-        raise InputError(f"{path} is a run already, not an export: evaluate, show and export take it as it is")
+        raise InputError(f"{path} is already a run, not an export: evaluate, show and export read it directly")
     if path.is_dir():
         record = read_marker(path) or {}
         if str(record.get("layout")).startswith(SEVERAL):
@@ -126,7 +126,7 @@ def _read_several(path: Path, count: object, spec: Spec | None) -> ReadResult:
     """Read the sets exp0, exp1, ... in a directory to which several were exported."""
     found = sorted((child for child in path.glob("exp*") if child.stem[3:].isdecimal()), key=by_number)
     if [int(child.stem[3:]) for child in found] != list(range(len(found))) or len(found) != count or not found:
-        raise DamagedFile(f"{path} is damaged: {MARKER} lists {count} sets, and {len(found)} are there")
+        raise DamagedFile(f"{path} is damaged: {MARKER} lists {count} sets, but {len(found)} are there")
     for child in found:
         if child.is_dir() and str((read_marker(child) or {}).get("layout")).startswith(SEVERAL):
             raise DamagedFile(f"{path} is damaged: {child.name} holds several exports itself: exports are not nested")

@@ -79,7 +79,7 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
     with naming(path):
         if not exported:
             if spec is None:
-                raise InputError("it does not describe its images: name the data by --data")
+                raise InputError("it does not describe its images: name the data with --data")
             images, labels = standard_shapes(arrays["images"], arrays["labels"], spec)
             images, scale = normalise_pixels(images, spec, options, never_whitened=None)
             return ReadResult([checked(images, labels, spec, Provenance())], [path], scale)

@@ -75,7 +75,7 @@ class PixelOptions:
     def reject_scale(self, described: object) -> None:
         """Raise InputError where --pixels was set for a file, `described`, that records the scale of its pixels."""
         if self.scale != "auto":
-            raise InputError(f"--pixels {self.scale}: {described} records what its pixels are: leave it out")
+            raise InputError(f"--pixels {self.scale}: {described} records the scale of its pixels: leave it out")
 
     def training_images(self) -> ImageSet | None:
         """Return the training images; None where there are none."""

@@ -100,10 +100,12 @@ def _partner(path: Path) -> Path:
 def _read_pair(path: Path) -> PtFile:
     """Read the set in two files."""
     if not _PAIR.fullmatch(path.name):
-        raise InputError(f"{path} holds one tensor: call it images_best.pt and its labels, beside it, labels_best.pt")
+        raise InputError(
+            f"{path} holds one tensor: rename it images_best.pt and put its labels beside it as labels_best.pt"
+        )
     partner = _partner(path)
     if not partner.is_file():
-        raise DataNotFound(f"{path} holds {_groups(path)[1]} alone, and {partner.name} is not beside it")
+        raise DataNotFound(f"{path} holds {_groups(path)[1]} alone, but {partner.name} is not beside it")
     both = [path, partner] if _groups(path)[1] == "images" else [partner, path]
     return PtFile(both, [_entry(path, [read_torch(file) for file in both])], False)
 

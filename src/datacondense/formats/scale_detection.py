@@ -25,7 +25,7 @@ _MIN_SHARE = 0.1
 """Least share of this energy in all; in noise and in whitened images it is that of any other direction."""
 _MIN_FINE_ENERGY = 0.6
 """Energy of the finest detail in normalised noise; whitening leaves less of it."""
-HELP = "say what they are by --pixels normalised, unit (0 to 1), bytes (0 to 255) or zca (whitened, MTT's default)"
+HELP = "name their scale with --pixels normalised, unit (0 to 1), bytes (0 to 255) or zca (whitened, MTT's default)"
 
 
 def detect_scale(
@@ -44,9 +44,9 @@ def detect_scale(
     if float(unit.min()) >= -0.05 and float(unit.max()) <= 1.05:
         if plausible:
             return scale, f"from {low:.3g} to {high:.3g}"
-        raise InputError(f"{seen} fit nothing that {spec.name} would give: {HELP}")
+        raise InputError(f"{seen} match no scale of the images of {spec.name}: {HELP}")
     if low >= -1.02 and high <= 1.02 and is_plausible(to_normalised((x + 1) / 2, "unit", spec)):
-        raise InputError(f"{seen} may be scaled to [-1, 1], which is not read: scale them to [0, 1], or {HELP}")
+        raise InputError(f"{seen} may be scaled to [-1, 1], which is not supported: scale them to [0, 1], or {HELP}")
     reference = _RealReference.of(options)
     outside = float(((unit < -0.05) | (unit > 1.05)).double().mean())
     if outside < 0.2 and float(unit.min()) > -1.5 and float(unit.max()) < 2.5 and float(unit.std()) < _MIN_STD:

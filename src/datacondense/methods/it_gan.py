@@ -97,7 +97,7 @@ class ItGan(Method):
         )
         fault = unstorable_weights(trained.generator)
         if fault:
-            raise Diverged(f"{fault}: take other --generator-steps than {self.generator_steps}, --latent or --width")
+            raise Diverged(f"{fault}: use other --generator-steps than {self.generator_steps}, --latent or --width")
         pairs = problem.real.draw(problem.ipc, streams("init"), note=False)  # (K, M); the same as of `random`
         if self.init == "random":
             z = torch.randn(pairs.numel(), self.latent, generator=streams("latents")).to(problem.engine.device)
@@ -105,7 +105,7 @@ class ItGan(Method):
             z = self._inverted(problem, trained, pairs, streams)
             fault = unstorable(z, self.storage)
             if fault:
-                raise Diverged(f"inverted {fault}: take a smaller --inversion-lr than {self.inversion_lr}")
+                raise Diverged(f"inverted {fault}: use a smaller --inversion-lr than {self.inversion_lr}")
         if self.iterations:
             problem.found["pool"] = train_pool(problem, self.arch, self.networks, self.network_steps, streams)
         z = jitter_copies(z.reshape(*pairs.shape, -1), problem.real.counts, streams("jitter"))

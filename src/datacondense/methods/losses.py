@@ -36,7 +36,8 @@ def differentiate(loss: Loss, synthetic: Synthetic, problem: Problem | None = No
     parameters, value = list(synthetic.parameters()), 0.0
     if isinstance(loss, Tensor):
         assert not (problem and problem.sharded), (
-            "a loss over Problem.groups must yield its terms one by one, not their sum: each process has a part only"
+            "a loss over Problem.groups must yield its terms one by one, not their sum: "
+            "each process has only a part of them"
         )
         loss = [loss] if processes.leads else []
     for term in loss:

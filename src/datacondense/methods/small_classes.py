@@ -47,7 +47,7 @@ def selected_images(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) 
     """
     most = [min(int(count), ipc) for count in real.counts]
     if len(index) != len(most):
-        raise InputError(f"the method has chosen images of {len(index)} classes, and there are {len(most)}")
+        raise InputError(f"the method has chosen images of {len(index)} classes, but there are {len(most)}")
     if isinstance(index, Tensor):
         if index.shape[1] == ipc == min(most):
             return Pixels(real.at(index))

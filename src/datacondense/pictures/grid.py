@@ -57,7 +57,7 @@ def draw_grid(
     difference = spec.difference(real.spec) if real is not None else ""
     if real is not None and difference:
         raise InputError(
-            f"the set was not made from the images of {real.spec.name!r}: {difference}; name them by --data"
+            f"the set was not made from the images of {real.spec.name!r}: {difference}; name them with --data"
         )
     chosen = range(spec.classes) if classes is None else classes
     members = [(synthetic.labels == k).nonzero()[:, 0] for k in chosen]

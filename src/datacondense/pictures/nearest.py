@@ -67,7 +67,7 @@ def load_neighbours(synthetic: SyntheticSet, path: Path) -> tuple[Tensor, Tensor
         or (index.dtype, images.dtype, index.dim()) != (torch.int64, torch.uint8, 1)
         or images.shape != (len(index), *synthetic.spec.shape)
     ):
-        raise DamagedFile(f"{path} is damaged: its tensors are not int64 (n,) and uint8 (n, C, H, W), delete it")
+        raise DamagedFile(f"{path} is damaged: its tensors are not int64 (n,) and uint8 (n, C, H, W); delete it")
     return index, images
 
 

@@ -61,7 +61,9 @@ def process_frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], co
     for path in paths:
         snapshot = snapshots.load(path)
         if snapshot.images.shape != synthetic.images.shape or not snapshot.labels.equal(synthetic.labels):
-            raise InputError(f"{path} is not of the set in {run}: condense again with --snapshots 10 --overwrite")
+            raise InputError(
+                f"{path} does not belong to the set in {run}: condense again with --snapshots 10 --overwrite"
+            )
         frames[snapshot.iteration] = choose(snapshot.images)
     if synthetic.provenance.iterations_done is None:
         raise InputError(f"the set in {run} has no iteration recorded: it was not made by a run")

@@ -74,7 +74,7 @@ class Run:
         for arch, rows in score.per_class.items():
             if any(len(row) != classes for row in rows):
                 raise DamagedFile(
-                    f"{self.path} is damaged: its scores of {arch} are of {len(rows[0])} classes, and its set has "
+                    f"{self.path} is damaged: its scores of {arch} have {len(rows[0])} classes, but its set has "
                     f"{classes}"
                 )
 
@@ -83,7 +83,7 @@ class Run:
         path = self.path / EVALUATION
         if not path.exists():
             return []
-        place = f"{path} is damaged: it is no score of `evaluate`"
+        place = f"{path} is damaged: it is not a score of `evaluate`"
         record = check(read_json(path), dict[str, Any], place)
         return [from_json(record.get("scores"), place)]
 
@@ -92,7 +92,7 @@ class Run:
         """Iteration, seconds since the start, and scores of each snapshot."""
         path = self.path / PROCESS
         took = {iteration: seconds for iteration, _, seconds in self.log}
-        place = f"{path} is damaged: no scores of `evaluate --process`"
+        place = f"{path} is damaged: it holds no scores of `evaluate --process`"
         records = read_json(path) if path.exists() else []
         entries = check(records, list[ProcessEntry], place)
         found = [(record["iteration"], from_json(record["scores"], place)) for record in records]

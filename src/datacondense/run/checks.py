@@ -23,11 +23,9 @@ def check_session(options: RunOptions, out: str | Path | None) -> None:
     """Raise InputError for options that exclude each other, need a run directory, or are not what they must be."""
     check_observers(options.get("observers", ()))
     if options.get("resume") and options.get("overwrite"):
-        raise InputError("--resume and --overwrite exclude each other: take one")
+        raise InputError("--resume and --overwrite exclude each other: use one")
     if options.get("snapshots") and out is None:
-        raise InputError(
-            f"--snapshots {options.get('snapshots')}: there is no run directory to keep them in, name one by --out"
-        )
+        raise InputError(f"--snapshots {options.get('snapshots')}: snapshots need a run directory: name one with --out")
 
 
 def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
@@ -35,7 +33,7 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
     check_fields(method)  # also where a method of others has a check of its own
     method.check()
     if real.spec.classes < method.least_classes:
-        raise InputError(f"{method_name(method)} compares networks that tell classes apart: there is one class only")
+        raise InputError(f"{method_name(method)} needs at least two classes, but there is only one")
     check_arguments(check_method, ipc=ipc)
     number, names = _fewer(real.counts, 1, real)
     if number:
@@ -52,7 +50,7 @@ def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSe
     if not number:
         return
     what = "training images" if start is None else "images in the set to start from"
-    made = f"makes {ipc} of each all the same" if method.fills_up else "keeps all that they have"
+    made = f"still makes {ipc} images of each" if method.fills_up else "keeps all their images"
     warnings.warn(
         f"{number} of {real.spec.classes} classes {_have(number)} fewer than {ipc} {what}: {names}; "
         f"{method_name(method)} {made}" + ("; `condense --drop-small-classes` leaves them out" * (start is None)),
@@ -75,7 +73,7 @@ def check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
     try:
         made = json.loads(json.dumps(made))
     except TypeError as error:
-        raise InputError(f"{error}: give plain numbers, texts and lists of them") from None
+        raise InputError(f"{error}: give only numbers, text, and lists of these") from None
     try:
         set_file.read_header({"format": set_file.FORMAT, "spec": real.spec.to_json(), "provenance": made})
     except DamagedFile as error:
@@ -90,9 +88,9 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
     if start is None:
         return
     if not isinstance(start, SyntheticSet):
-        raise InputError(f"start: {start!r} is no set: give datacondense.load_set(RUN)")
+        raise InputError(f"start: {start!r} is not a set: give datacondense.load_set(RUN)")
     if not method.takes_start:
-        raise InputError(f"--start: {method_name(method)} does not optimise the pixels of images: take another method")
+        raise InputError(f"--start: {method_name(method)} does not optimise the pixels of images: use another method")
     difference = real.spec.difference(start.spec)
     if difference:
         raise InputError(
@@ -100,4 +98,4 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
         )
     most = int(start.counts.max())
     if most != ipc:
-        raise InputError(f"--start: the set has {start.per_class} images of each class: take --ipc {most}")
+        raise InputError(f"--start: the set has {start.per_class} images of each class: use --ipc {most}")

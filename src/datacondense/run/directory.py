@@ -29,7 +29,7 @@ EVENTS = "tensorboard"
 WANDB = "wandb.json"
 """The run of Weights & Biases as which a run is logged."""
 _CONTENT = {
-    "data_sha256": "the training images differ: read them as then, with the same options",
+    "data_sha256": "the training images differ: read them with the same options as before",
     "start": "the set it starts from differs",
 }
 """Messages where something differs that is known by its fingerprint."""
@@ -124,11 +124,13 @@ def recorded_run(
     if overwrite and not again:
         return None
     if not resume and not again:
-        raise InputError(f"{directory.path} holds another run: continue it by --resume, or replace it by --overwrite")
+        raise InputError(
+            f"{directory.path} holds another run: continue it with --resume, or replace it with --overwrite"
+        )
     recorded = directory.recorded()
     if recorded.get("status") == IMPORTED:
         raise InputError(f"{directory.path} was imported, so there is no run to resume: name another directory")
-    place = f"{directory.path / RUN} is damaged or of another version, replace the run by --overwrite"
+    place = f"{directory.path / RUN} is damaged or has another version: replace the run with --overwrite"
     check_fields(recorded, Resumable, place)
     before, now = _flat({key: recorded.get(key) for key in identity}), _flat(json.loads(json.dumps(identity)))
     if recorded["status"] != "complete":  # of those there is nothing left to compute
@@ -141,7 +143,7 @@ def recorded_run(
         changes = ", ".join(
             _CONTENT.get(key) or f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different
         )
-        raise InputError(f"cannot resume {directory.path} under other settings: {changes}")
+        raise InputError(f"cannot resume {directory.path} with other settings: {changes}")
     return {**kept, "plugin": recorded.get("plugin")}
 
 

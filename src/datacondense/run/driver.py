@@ -88,7 +88,7 @@ def _checked(
     """Return the job that the arguments of `condense` describe. Raises InputError for what cannot be used."""
     check_keywords("condense", RunOptions, options, "time_budget", "checkpoint_every", "snapshots")
     if not isinstance(method, Method):
-        raise InputError(f"{method!r} is no method: give one such as datacondense.methods.DistributionMatching()")
+        raise InputError(f"{method!r} is not a method: give one, such as datacondense.methods.DistributionMatching()")
     check_arguments(condense, ipc=ipc, seed=seed)
     compute = resolve_compute(compute, options)
     ipc, seed = plain(ipc), plain(seed)
@@ -144,7 +144,9 @@ def _run(job: Job, stop: Stop, options: RunOptions) -> SyntheticSet:
         loop = job.prepared(engine, recorded, stop, plain(options.get("snapshots", 0)))
         if name != job.real.spec.name:
             kept = job.real.spec.name
-            job.observers.message(f"{name} holds the images on which the run was begun as {kept}: that name is kept")
+            job.observers.message(
+                f"{name} holds the images with which the run began under the name {kept}: the run keeps that name"
+            )
         every = options.get("checkpoint_every", 60.0)
         return loop.run(stop, every, lambda synthetic, run: write_outputs(synthetic, job.real, run))
 

@@ -52,7 +52,9 @@ class Job:
         directory = self.directory
         recorded = recorded_run(directory, self.identity, resume=resume, overwrite=overwrite) if directory else None
         if directory and recorded and recorded["status"] == "complete":
-            with naming(f"the run in {directory.path} is complete, but its set cannot be read, take --overwrite"):
+            with naming(
+                f"the run in {directory.path} is complete, but its set cannot be read; replace it with --overwrite"
+            ):
                 finished = set_file.load_set(directory.path)
                 schema.check(finished.provenance.to_json(), Finished, "its provenance is incomplete")
             directory.sweep()
@@ -106,10 +108,12 @@ class Job:
         here = hardware.describe(engine.device, self.processes.size), hardware.versions()
         if (recorded["machine"], recorded["versions"]) != here:
             began = f"{recorded['machine']}, {recorded['versions']}"
-            self.observers.message(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
+            self.observers.message(
+                f"the run began on {began} and was resumed on {here[0]}, {here[1]}: the last bits may differ"
+            )
         if {**(recorded["plugin"] or {}), "file": ""} != {**self.origin.get("plugin", {}), "file": ""}:
             name = method_name(self.method)
-            self.observers.message(f"{name} has changed since the run began: its parts are not of one method")
+            self.observers.message(f"{name} has changed since the run began: parts of the run use different code")
 
 
 def plan_run(method: Method, real: ImageSet, ipc: int, compute: Compute) -> Execution:

@@ -73,7 +73,7 @@ def read_log(run: Path) -> list[LogEntry]:
     path = run / LOG
     entries = []
     for number, line in enumerate(regular(path).read_bytes().splitlines() if path.exists() else [], start=1):
-        place = f"{path} is damaged: line {number} is no iteration of a run"
+        place = f"{path} is damaged: line {number} is not an iteration of a run"
         try:
             entries.append(check(parse_json(line), LogEntry, place))
         except DamagedFile:

@@ -203,7 +203,7 @@ def _reporting_errors(wandb: Any) -> Iterator[None]:
         yield
     except wandb.Error as error:
         raise InputError(
-            f"--log wandb: {reason(error).rstrip('.')}; WANDB_MODE=offline keeps on this machine what is logged"
+            f"--log wandb: {reason(error).rstrip('.')}; set WANDB_MODE=offline to log to this machine only"
         ) from error
 
 

@@ -154,7 +154,7 @@ class Loop:
     def _report_smaller_chunks(self, before: Execution) -> None:
         now = self.problem.engine.execution
         self.observers.message(
-            f"out of memory in iteration {self.done + 1}: going on with {now.classes_at_once} classes at once "
+            f"out of memory in iteration {self.done + 1}: continuing with {now.classes_at_once} classes at once "
             f"(before: {before.classes_at_once}) in chunks of {now.chunk} images ({before.chunk})"
         )
 
@@ -175,7 +175,7 @@ class Loop:
             if updates < of:
                 self.observers.update(self.done + updates / of, self.method.iterations)
         if not updates:
-            raise InputError(f"{type(self.method).__name__}.iterate has yielded no loss: an iteration has one at least")
+            raise InputError(f"{type(self.method).__name__}.iterate yielded no loss: each iteration needs at least one")
         return total / updates
 
     def _restore(self) -> None:
@@ -192,7 +192,7 @@ class Loop:
         self.directory.sweep()
         checkpoint, damaged = checkpoint_file.load(self.directory.path, self._load)
         for text in damaged:
-            self.observers.message(f"{text}; going on from the checkpoint before it")
+            self.observers.message(f"{text}; continuing from the checkpoint before it")
         done = checkpoint.iteration if checkpoint else 0
         trim_log(self.directory.path, done)
         delete(self.directory.path, after=done)
@@ -201,7 +201,7 @@ class Loop:
     def _load(self, checkpoint: Checkpoint) -> None:
         """Load the tensors of a checkpoint. Raises DamagedFile where they are not of this run."""
         if checkpoint.iteration > self.method.iterations:
-            raise DamagedFile(f"it is of iteration {checkpoint.iteration} of {self.method.iterations}")
+            raise DamagedFile(f"it belongs to iteration {checkpoint.iteration} of {self.method.iterations}")
         unpack(checkpoint.tensors, self.synthetic, self.optimiser)
 
     def _state(self) -> dict[str, Tensor]:
@@ -264,8 +264,8 @@ class Loop:
         images = generated.images(labels) if generated else self._images()  # generated: as they are after being stored
         if not bool(torch.isfinite(images).all()):
             raise Diverged(
-                f"the images of the latents at iteration {self.done} are not finite, and so are not stored: "
-                f"take a smaller --lr than {self.method.settings().get('lr')}"
+                f"the images of the latents at iteration {self.done} are not finite and cannot be stored: "
+                f"use a smaller --lr than {self.method.settings().get('lr')}"
             )
         result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), generated)
         self._show(result)

@@ -104,4 +104,4 @@ def check_observers(observers: Sequence[Observer]) -> None:
     """Raise InputError for an object that is no Observer."""
     for one in observers:
         if not isinstance(one, Observer):
-            raise InputError(f"{one!r} is no observer: derive its class from datacondense.Observer")
+            raise InputError(f"{one!r} is not an observer: derive its class from datacondense.Observer")

@@ -51,7 +51,7 @@ def stop_signals(report: Callable[[str], None] = lambda text: None) -> Iterator[
             raise KeyboardInterrupt
         request.signal = number
         name = signal.Signals(number).name
-        request.report(f"{name}: stopping between two updates of the images; once more stops at once")
+        request.report(f"{name}: stopping after this update of the images; a second Ctrl-C stops at once")
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
@@ -91,7 +91,7 @@ class Stop:
         """Return the error for work before the first iteration that is not finished."""
         cause = signal.Signals(self.request.signal).name if self.request.signal else "the time budget"
         return Stopped(
-            f"stopped by {cause} before the first iteration ({what}): there is no new set, and what was there is as it "
-            f"was; the same command continues with the networks it has trained, which are in the cache",
+            f"stopped by {cause} before the first iteration ({what}): no set was written, and earlier files are "
+            f"unchanged; the same command continues with the trained networks in the cache",
             self.request.signal,
         )

@@ -93,7 +93,7 @@ def unstorable(z: Tensor, storage: Storage) -> str:
     """Return a message on why latents z cannot be stored; empty where they can."""
     if bool(torch.isfinite(z.half() if storage == "fp16" else z).all()):
         return ""
-    return f"latents up to {float(z.detach().abs().max()):.3g} are beyond {storage}, which ends at {_LARGEST:.0f}"
+    return f"latents up to {float(z.detach().abs().max()):.3g} do not fit {storage}, which ends at {_LARGEST:.0f}"
 
 
 def unstorable_weights(generator: Generator) -> str:

@@ -37,7 +37,7 @@ class Synthetic(nn.Module, ABC):
     def fault(self) -> str:
         """Return a message on why the parameters cannot be stored; empty where they can."""
         finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters())
-        return "" if finite else "the images are not finite any more"
+        return "" if finite else "the images are no longer finite"
 
 
 @final
@@ -96,7 +96,7 @@ class Latents(Synthetic):
 
     def fault(self) -> str:
         if not bool(torch.isfinite(self.z).all()):
-            return "the latents are not finite any more"
+            return "the latents are no longer finite"
         return unstorable(self.z, self.storage)
 
     def generated(self) -> Generated:

@@ -205,7 +205,7 @@ class TrainingCache:
             write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)
             self.written = time.perf_counter()
         except (OSError, InputError) as error:  # a cache only saves time
-            warnings.warn(f"not written to the cache, so trained again the next time: {reason(error)}", stacklevel=2)
+            warnings.warn(f"not written to the cache, so the next run trains again: {reason(error)}", stacklevel=2)
 
 
 def named(name: str, module: nn.Module) -> dict[str, Tensor]:
@@ -236,14 +236,14 @@ def unpack(name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for index, tensors_kept in state.items():
         if not 0 <= index < len(parameters):
-            raise DamagedFile(f"its optimiser remembers more than {len(parameters)} tensors")
+            raise DamagedFile(f"its optimiser stores more than {len(parameters)} tensors")
         if tensors_kept.keys() != _OPTIMISER_STATE.get(type(optimiser), tensors_kept.keys()):
-            raise DamagedFile(f"its optimiser, {type(optimiser).__name__}, remembers {', '.join(sorted(tensors_kept))}")
+            raise DamagedFile(f"its optimiser, {type(optimiser).__name__}, stores {', '.join(sorted(tensors_kept))}")
         for key, tensor in tensors_kept.items():
             whole = tensor.shape == parameters[index].shape and tensor.dtype == parameters[index].dtype
             number = key == "step" and not tensor.shape and bool(tensor >= 0)
             if type(optimiser) in _OPTIMISER_STATE and not (number if key == "step" else whole):
-                raise DamagedFile(f"what its optimiser remembers as {key} is of shape {tuple(tensor.shape)}")
+                raise DamagedFile(f"the state {key} of its optimiser has shape {tuple(tensor.shape)}")
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 

@@ -115,7 +115,7 @@ class Condense(Generic[M]):
             f"{len(result)} images from {len(train)} in {duration(took)}, "
             f"{done} of {self.method.iterations} iterations: {out}"
         )
-        resumable = "stopped early with a valid set; the same command with --resume continues"
+        resumable = "stopped early with a valid set; run the same command with --resume to continue"
         stopped = done < self.method.iterations
         if stopped and stop.signal is None:
             print_line(resumable)
@@ -141,7 +141,7 @@ class Condense(Generic[M]):
             self.method, train, self.ipc, seed=self.seed, start=start, compute=self.computing.compute()
         )
         if all_processes().size > 1:
-            print_line("for one process; several share the work")
+            print_line("the estimate is for one process; several processes share the work")
         for line in estimate_lines(estimated, budget):
             print_line(line)
         occupied = RunDirectory(out).occupied()

@@ -61,7 +61,7 @@ class Continual:
 
     def run(self) -> None:
         if not self.memory and not self.beside:
-            raise InputError("name at least one memory by --memory")
+            raise InputError("name at least one memory with --memory")
         before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
         if len({file_name(_label(name)) for name in self.memory}) < len(self.memory):
             raise InputError("--memory names the same memory twice: name each once")
@@ -202,10 +202,10 @@ def _of_steps(files: Sequence[Path], folder: Path, steps: int) -> list[Path]:
     named = {file: match for file in files if (match := _NAMED.match(file.name))}
     found = [file for file in files if file not in named or int(named[file]["steps"]) == steps]
     if files and not found:
-        raise InputError(f"--memory {folder}: its files came in other numbers of steps than --steps {steps}")
+        raise InputError(f"--memory {folder}: its files have other numbers of steps than --steps {steps}")
     methods = {named[file]["method"] for file in found if file in named}
     if len(methods) > 1:
         raise InputError(
-            f"--memory {folder}: it holds memories of {' and '.join(sorted(methods))}: give each a directory of its own"
+            f"--memory {folder}: it holds memories of {' and '.join(sorted(methods))}: put each into its own directory"
         )
     return found

@@ -54,7 +54,9 @@ class Import:
             self._import_latents(self.generator, source)
             return
         if self.ipc is not None:
-            raise InputError(f"--ipc {self.ipc}: belongs to latents, whose generator is named by --generator")
+            raise InputError(
+                f"--ipc {self.ipc}: applies only to latents: name their generator with --generator, or leave it out"
+            )
         spec, real = self._data(source)
         runs = import_sets(
             self.file,
@@ -85,7 +87,7 @@ class Import:
 
     def _import_latents(self, generator: Path, source: DataSource | None) -> None:
         if source is None:
-            raise InputError("--generator: name the training images, whose classes the latents have, by --data")
+            raise InputError("--generator: name the training images with --data; the latents have their classes")
         train, _ = read(source)
         run = import_latents(
             self.file, generator, train, self.dest, ipc=self.ipc, source=source.to_json(), overwrite=self.overwrite

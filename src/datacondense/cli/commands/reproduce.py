@@ -143,7 +143,7 @@ class Reproduce:
 
         method = preset.memory
         if self.iterations is not None and not method.iterations:
-            raise InputError(f"--iterations {self.iterations}: {method_name(method)} has none, leave it out")
+            raise InputError(f"--iterations {self.iterations}: does not apply to {method_name(method)}: leave it out")
         if method.iterations:
             count = scaled(method.iterations) if self.iterations is None else self.iterations
             method = replace(method, iterations=count)
@@ -221,7 +221,7 @@ def _keep(record: Mapping[str, Any], path: Path) -> str:
     """Write a record, unless one of the same images over more networks exists. Returns a message on which it was."""
     before = load_record(path) if path.exists() else None
     if before and before["data_sha256"] == record["data_sha256"] and _networks(before) > _networks(record):
-        return f"not recorded: {path} is over more networks"
+        return f"not recorded: the record in {path} has more networks"
     write_json(path, record)
     return f"recorded in {path}"
 

@@ -92,7 +92,7 @@ class Show:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense show RUN")
         if self.real and self.process:
-            raise InputError("--real and --process exclude each other: take one")
+            raise InputError("--real and --process exclude each other: use one")
         if len(self.run_dirs) > 1 and (self.real or self.process):
             flag = "--real" if self.real else "--process"
             raise InputError(f"{flag} draws one set, not {len(self.run_dirs)}: name one run")
