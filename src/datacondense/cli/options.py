@@ -29,9 +29,9 @@ class Computing:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "auto"
-    """Arithmetic of the networks: auto is tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
+    """Arithmetic of the networks: auto uses tf32 on an NVIDIA GPU and fp32 elsewhere."""
     compile: Compile = "auto"
-    """torch.compile: auto compiles where the work is long enough to repay the compilation."""
+    """torch.compile: auto compiles if the work is long enough to repay the compilation."""
 
     def compute(self) -> Compute:
         """Return the argument of `condense`, `evaluate` and others."""
@@ -76,10 +76,8 @@ class RunControl:
 
 
 def check_target(flag: str, path: Path | None) -> None:
-    """Check that a file can be written to `path`, before the work whose result it will hold.
-
-    Raises:
-        InputError: there is no such directory, or something is in the way that is no file. The message names `flag`.
+    """Check that a file can be written to `path`, before the work whose result it will hold. Raises: InputError: the
+    directory does not exist, or `path` is not a file. The message names `flag`.
     """
     if path is None:
         return

@@ -128,7 +128,7 @@ def _help(arguments: Sequence[str]) -> str:
 def _reason(box: str) -> str:
     """Return the text of the box that tyro draws around an error, from its title to the first rule, on one line.
 
-    The box has a border of lines where the terminal can show them, and otherwise rules of hyphens only.
+    The box has a border of lines if the terminal can show them, and only rules of hyphens otherwise.
     """
     lines = [line.strip("│ ") for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()]
     below = [line for line in lines[1:] if not line.startswith("╰")]
@@ -165,7 +165,7 @@ _inside: list[Any] = []
 
 @_registry.struct_rule
 def _with_plain_help(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Return the fields of tyro with plain help: no default where there is none, no line breaks."""
+    """Return tyro's fields with plain help: no text for a missing default, no line breaks."""
     if not dataclasses.is_dataclass(info.type) or info.type in _inside:
         return None
     _inside.append(info.type)  # now tyro's own rule applies

@@ -14,7 +14,7 @@ from .problem import Problem
 @final
 @dataclass(frozen=True, kw_only=True)
 class KCenter(PretrainedSelection):
-    """Real images such that every image of their class is near to one of them in embedding.
+    """Choose real images such that every image of their class is near one of them in embedding.
 
     The first is the one nearest to the class mean; each further one is the image farthest from those chosen, whose
     largest distance is at most twice that of the best choice (Sener & Savarese 2018, greedy, in each class).

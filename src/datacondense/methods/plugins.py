@@ -21,7 +21,7 @@ _origins: dict[type[Method], dict[str, str]] = {}
 
 
 def origin(cls: type[Method]) -> dict[str, str] | None:
-    """Return the source of a plugin's method: file and sha256, or package and version; None for a method of ours."""
+    """Return the source of a plugin's method: file and sha256, or package and version; None for a built-in method."""
     return _origins.get(cls)
 
 

@@ -41,10 +41,10 @@ class Condense(Generic[M]):
     """Condense a dataset into a few synthetic images per class, by one of the methods."""
 
     data: Annotated[str, tyro.conf.arg(metavar="DATA")] = "digits"
-    """What to condense: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
+    """Data to condense: a name in `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
     drop_small_classes: bool = False
-    """Leave out classes with fewer training images than --ipc. Otherwise dc, dsa, dm and it-gan make --ipc images of
-    these classes all the same, and methods that select images take all that there are."""
+    """Leave out classes with fewer training images than --ipc. Without this option dc, dsa, dm and it-gan still make
+    --ipc images of these classes, and methods that select images take all their images."""
     ipc: Images = 10
     """Synthetic images of each class."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None

@@ -42,12 +42,13 @@ class Continual:
     """
 
     data: str = "digits"
-    """What to learn: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
+    """Data to learn: a name in `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
     memory: tuple[str, ...] = ("random", "dm")
     """Memories to compare: methods of `datacondense list methods`, files of the authors, or directories of these or of
     imported files, one for each order of the classes."""
     set: tuple[str, ...] = ()
-    """Settings of these methods, such as iterations=400 (of all that have it) or dm.lr=10 (of one)."""
+    """Settings of these methods, such as iterations=400 (for all methods with this setting) or dm.lr=10 (for one
+    method)."""
     plugin: Plugins = ()
     scenario: Scenario = field(default_factory=Scenario)
     beside: tuple[Path, ...] = ()

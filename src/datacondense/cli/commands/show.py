@@ -44,7 +44,7 @@ class Show:
     process: bool = False
     """Draw the images over the iterations, as a strip and as an animated GIF: for a run made with --snapshots."""
     data: str | None = None
-    """Where the real images come from; by default what the set was made from."""
+    """Source of the real images; by default the data that the set was made from."""
     reading: ReadOptions = field(default_factory=ReadOptions)
     out: Path | None = None
     """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), nearest-real.png,
