@@ -1,1 +1,1 @@
-"""The arithmetic: embeddings and gradients of many networks and classes, in pieces that fit the machine."""
+"""Embeddings and gradients of many images and classes, in chunks that fit the machine."""

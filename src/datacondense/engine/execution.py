@@ -25,7 +25,7 @@ from .cost import forward_cost
 
 
 class ExecutionFields(Fields, kw_only=True, forbid_unknown_fields=True):
-    """`Execution`. All of it is kept by a resumed run, so that an unknown field cannot pass."""
+    """The fields of `Execution` in a file. A resumed run takes all of them, so an unknown field is an error."""
 
     device: Annotated[str, Meta(pattern=DEVICE)]
     precision: Literal["fp32", "tf32", "bf16"]
@@ -70,7 +70,7 @@ class Workload:
 @final
 @dataclass(frozen=True)
 class Execution:
-    """Plan of a computation. Everything here may change the last bits of a result, so a resumed run keeps it."""
+    """Settled device, precision and chunks. Each may change the last bits of a result, so a resumed run keeps all."""
 
     device: str
     precision: Literal["fp32", "tf32", "bf16"]
@@ -90,7 +90,7 @@ class Execution:
         return cls(**to_dict(check(values, ExecutionFields)))
 
     def halved(self) -> "Execution":
-        """Return the execution that holds half as much at a time; itself where that is minimal."""
+        """Return an Execution that holds half as much at a time, or an equal one where that is the least."""
         return replace(self, chunk=max(self.chunk // 2, 1), classes_at_once=max(self.classes_at_once // 2, 1))
 
 
@@ -194,7 +194,7 @@ def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Comp
 def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) -> int:
     """Return how many networks train side by side on batches of `batch` images.
 
-    On a GPU as many as fit an eighth of its memory. On a CPU one, whose activations stay in the cache.
+    On a GPU as many as an eighth of its memory holds; on a CPU one, whose activations stay in the cache.
     """
     kind = _kind(execution.device)
     if not _NETWORKS_SIDE_BY_SIDE[kind]:
@@ -240,7 +240,7 @@ def _check_device(device: str) -> None:
 
 
 def _memory(device: str) -> int:
-    """Return the bytes of a GPU."""
+    """Return the memory of a GPU, in bytes."""
     return torch.cuda.get_device_properties(device).total_memory
 
 
@@ -255,7 +255,7 @@ def _kind(device: str) -> str:
 
 
 def _missing_compiler(kind: str) -> str:
-    """Return what torch.compile lacks on this machine; empty when it lacks nothing."""
+    """Return what torch.compile lacks on this machine; empty where it lacks nothing."""
     if kind == "cuda" and not find_spec("triton"):
         return "the triton package is missing"
     compilers = [os.environ.get("CC", "gcc"), "clang"] if kind == "cuda" else [os.environ.get("CXX", "g++")]

@@ -64,8 +64,9 @@ def import_latents(
         raise InputError(f"{path}: latents of {z.shape[1]} numbers, and {generator} takes {network.latent}")
     generated = Generated.round_trip(network, z[chosen], "fp16")
     labels = train.labels.cpu()[chosen]
-    provenance = Provenance.from_json({"latents": kind})
-    made = SyntheticSet(generated.images(labels), labels, train.spec, provenance, generated)
+    made = SyntheticSet(
+        generated.images(labels), labels, train.spec, Provenance.from_json({"latents": kind}), generated
+    )
     record = {"file": path.name, "sha256": digest_files([path, generator]), "sets": 1}
     with new_runs(dest, path, overwrite=overwrite) as new:
         write_run(made, new, record, source)

@@ -158,8 +158,8 @@ def write_run(
         "imported": dict(record),
     }
     named = {} if source is None else {"source": dict(source)}
-    own = without_local_paths(synthetic.provenance).to_json()
-    synthetic = replace(synthetic, provenance=Provenance.from_json({**unknown, **own, **named}))
+    entries = {**unknown, **without_local_paths(synthetic.provenance).to_json(), **named}
+    synthetic = replace(synthetic, provenance=Provenance.from_json(entries))
     directory.mkdir(exist_ok=True)
     save(synthetic, directory / FILE_NAME)
     pictures.save_grid(synthetic, directory / pictures.FILE_NAME)

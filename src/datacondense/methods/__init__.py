@@ -1,5 +1,6 @@
 """Methods. The names of this package stand in `__init__.pyi`; their modules are imported when a name is used."""
 
-import lazy_loader
+# pyright: basic
+import lazy_loader  # which has no types
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -21,7 +21,7 @@ INVERTED_AT_ONCE = 256
 @final
 @dataclass(frozen=True, kw_only=True)
 class InversionRecipe:
-    """How latents are found: by Adam, whose learning rate falls linearly to a hundredth."""
+    """Settings of the inversion, by Adam with a learning rate that falls linearly to a hundredth."""
 
     steps: int
     lr: float

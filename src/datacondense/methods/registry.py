@@ -54,7 +54,7 @@ METHODS: "Registry[type[Method]]" = Registry(
 
 def defaults(name: str) -> dict[str, Any]:
     """Return the default settings of a registered method, as files record them; required settings are left out."""
-    found = {}
+    found: dict[str, Any] = {}
     for one in fields(METHODS[name]):
         if one.init and one.default is not MISSING:
             found[one.name] = one.default

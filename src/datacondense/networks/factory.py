@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Networks made by name."""
 
 from collections.abc import Sequence
@@ -11,9 +12,14 @@ from .registry import NETWORKS
 
 
 def build(arch: str, spec: Spec) -> Network:
-    """Return the network `arch` for images and classes of `spec`; `reset` draws its weights.
+    """Build a network. Its weights are not drawn yet: call `reset`.
 
-    Raises InputError for a name not in NETWORKS and for a Spec the network cannot serve.
+    Args:
+        arch: A name in NETWORKS.
+        spec: The images and classes that it is for.
+
+    Raises:
+        InputError: An unknown name, or a Spec that the network cannot serve.
     """
     if arch not in NETWORKS:
         raise unknown("arch", arch, NETWORKS)
@@ -22,7 +28,7 @@ def build(arch: str, spec: Spec) -> Network:
 
 
 def serving(archs: Sequence[str], spec: Spec) -> tuple[list[str], dict[str, str]]:
-    """Return those of `archs` that serve `spec`, and for each of the others why it does not."""
+    """Return those of `archs` that serve `spec`, and for each of the others a message on why it does not."""
     refused: dict[str, str] = {}
     for arch in archs:
         try:

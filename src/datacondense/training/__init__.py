@@ -1,1 +1,1 @@
-"""Networks and generators trained on images, one at a time or side by side, and kept in the cache."""
+"""Training of networks and generators, one at a time or side by side; long training is cached."""

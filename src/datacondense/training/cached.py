@@ -205,7 +205,7 @@ class TrainingCache:
             write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)
             self.written = time.perf_counter()
         except (OSError, InputError) as error:  # a cache only saves time
-            warnings.warn(f"not kept in the cache, and so made again the next time: {reason(error)}", stacklevel=2)
+            warnings.warn(f"not written to the cache, so trained again the next time: {reason(error)}", stacklevel=2)
 
 
 def named(name: str, module: nn.Module) -> dict[str, Tensor]:
