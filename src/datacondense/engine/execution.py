@@ -175,8 +175,10 @@ class RunComputeOptions(ComputeOptions, total=False):
 
 
 def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Compute:
-    """Return `compute`, or a Compute built from the short forms among `options`. Raises: InputError: both were passed,
-    or a value is out of range.
+    """Return `compute`, or a Compute built from the short forms among `options`.
+
+    Raises:
+        InputError: both were passed, or a value is out of range.
     """
     short = {field.name: options[field.name] for field in fields(Compute) if field.name in options}
     if compute is None:

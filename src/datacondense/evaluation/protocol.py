@@ -57,10 +57,10 @@ class ProtocolOptions(TypedDict, total=False):
     """Keywords that set a protocol, each of which may be left out."""
 
     archs: Sequence[str] | str | None
-    """Networks by name; None takes the one that the set was made with."""
+    """Names of networks; None takes the one that the set was made with."""
     pool: str | None
-    """A published pool of networks in place of `archs`. A network of it that cannot serve the images is left out, with
-    a warning."""
+    """A published pool of networks in place of `archs`. Networks that cannot take images of this size are left out,
+    with a warning."""
     nets: Networks
     """Networks of each architecture, 5 by default."""
     epochs: Epochs | None
@@ -77,7 +77,7 @@ class ProtocolOptions(TypedDict, total=False):
 
 
 def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOptions]) -> Protocol:
-    """Return the protocol that `options` set, with published values for what they leave open.
+    """Return the protocol of `options`, with published values for missing ones.
 
     Raises InputError for numbers out of range and for unknown names.
     """

@@ -1,4 +1,4 @@
-"""scores.jsonl of a run directory: scores of its set, and of what was evaluated beside it."""
+"""scores.jsonl of a run directory: scores of its set and of its baselines."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -19,18 +19,17 @@ _OTHERS = 30.0  # seconds that other commands may need to end what they write
 
 
 def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
-    """Add scores to those of a run directory, where `report` and `export` find them.
+    """Append scores to those of a run directory, where `report` and `export` find them.
 
     One line is appended, in one write.
 
     Args:
         run: the run directory.
-        scores: name of a set -> what `evaluate` has returned; of the run's own set, and of what it is to be compared
-            with.
+        scores: name of a set -> the result of `evaluate`, for the run's own set and for its baselines.
 
     Raises:
-        InputError: the run has no set, or another than the one that was evaluated, or the scores are not valid; nothing
-            is written.
+        InputError: the run has no set, or a different one from the evaluated set, or the scores are invalid; nothing is
+            written.
         Locked: another process writes to the run.
     """
     values = {name: score.to_json() for name, score in scores.items()}
@@ -46,7 +45,7 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
 
 @contextmanager
 def unchanged(run: Path, sets: Collection[str], *, wait: float = _OTHERS) -> Iterator[None]:
-    """Let nobody else write to a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
+    """Lock a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
     if not (run / FILE_NAME).exists():
         raise InputError(f"{run} is not a run directory: name one that `condense` wrote")
     with writing(run, wait=wait):
@@ -74,13 +73,14 @@ def kept_scores(run: Path) -> list[Scores]:
 
 
 def from_json(value: Any, place: str) -> Scores:
-    """Return the inverse of `Scores.to_json`. Raises DamagedFile, `place` in front, naming the field, for all else."""
+    """Return the inverse of `Scores.to_json`. Raises DamagedFile for anything else; the message starts with `place` and
+    names the field."""
     check(value, ScoresFields, place)
     return Scores(**{name: value[name] for name in field_names(ScoresFields) if name in value})
 
 
 def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:
-    """Return whether networks were trained on this very set, and tested on test images."""
+    """Return whether networks were trained on exactly this set, and tested on test images."""
     if "set_sha256" in scores.trained_on:
         same = scores.trained_on["set_sha256"] == synthetic.fingerprint()
     else:  # scores of before there was this field

@@ -31,7 +31,7 @@ def import_latents(
 ) -> Path:
     """Read a file of latents, one for each training image, into the run directory `dest`, and return it.
 
-    The set is stored as generator and latents, both as fp16. Nothing in a file is ever run.
+    The set is stored as generator and latents, both as fp16. No code in a file is executed.
 
     Args:
         path: {"z_inverse_all": z} or {"z_eff_all": z}, z (N, d) in the order of the training images, whose classes the
@@ -39,7 +39,7 @@ def import_latents(
         generator: The state dict of the BigGAN that the latents belong to.
         train: The N training images.
         dest: The run directory to write.
-        ipc: Use the latents of the first `ipc` images of each class, of a class with fewer all. By default all are
+        ipc: Use the latents of the first `ipc` images of each class, all of a class with fewer. By default all are
             used; the generator then makes N images at each reading.
         source: As `import_sets` takes it.
         overwrite: As `import_sets` takes it.

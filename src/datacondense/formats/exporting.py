@@ -33,7 +33,7 @@ def export(
 ) -> None:
     """Write `sets` to `dest`: a directory of PNG images (folder) or for `datasets` (hf), or a file (npz, pt).
 
-    `dest` is written whole or left as it was. Exports do not disclose where the real images are on this machine.
+    `dest` is written completely or left unchanged. Exports do not disclose where the real images are on this machine.
 
     Args:
         sets: One set or several. pt holds all, as experiments in the authors' layout; in another format several become

@@ -40,13 +40,13 @@ def import_sets(
 ) -> list[Path]:
     """Read the sets in `path` and write a run directory for each: `dest`, or dest/exp0, dest/exp1, ... for several.
 
-    Nothing in a file is ever run. `dest` is written whole or left as it was. The scale in which pixels were read is
-    recorded as `imported.pixels` in the provenance; a warning reports it where it is uncertain or was converted.
+    No code in a file is executed. `dest` is written completely or left unchanged. The scale in which pixels were read
+    is recorded as `imported.pixels` in the provenance; a warning reports it if it is uncertain or was converted.
 
     Args:
         path: A .pt file of the authors of DC, DSA and DM (also of class-incremental learning) or of IDC, one of MTT's
             two or the directory that holds both, an .npz file with images and labels, or an export of this package.
-        spec: Describes the data; needed where the file does not, and must agree where it does.
+        spec: Describes the data; needed if the file does not, and must agree if it does.
         dest: The directory to write.
         source: The arguments of `data.load` for these data, so that `evaluate` finds the test images.
         overwrite: Replace the runs of an earlier import in `dest`; nothing else is ever replaced.
@@ -175,7 +175,7 @@ def digest_files(files: Iterable[Path]) -> str:
 
 
 def _check_same_data(path: Path, recorded: Spec, named: Spec) -> None:
-    """Raise InputError where the data that a file records are not those that the user named."""
+    """Raise InputError if a file records other data than the user named."""
     difference = named.difference(recorded)
     if difference:
         raise InputError(f"{path} was made from {recorded.name!r}, which is not --data {named.name!r}: {difference}")

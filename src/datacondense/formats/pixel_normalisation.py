@@ -1,4 +1,4 @@
-"""Bring the pixels of any file to normalised ones."""
+"""Normalise the pixels of a file of any scale."""
 
 import math
 
@@ -21,8 +21,8 @@ def normalise_pixels(
         images: Numbers of any type.
         spec: Describes the data that the images were made from.
         options: The scale of the pixels, and the training images.
-        never_whitened: True for a file of the authors of DC, DSA and DM, who never whiten; False for one of those who
-            do; None where neither is known.
+        never_whitened: True for a file of the authors of DC, DSA and DM, who never whiten; False for one of authors who
+            do; None if this is unknown.
 
     Raises:
         InputError: The scale is ambiguous or unknown, or the training images are needed.

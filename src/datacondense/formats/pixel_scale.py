@@ -43,7 +43,7 @@ class DetectedScale:
         return self.because in UNCERTAIN
 
     def deserves_warning(self, requested: PixelScale) -> bool:
-        """Return whether a user who requested a scale may be wrong about it, or does not expect this one."""
+        """Return whether the user may have requested a wrong scale, or does not expect this one."""
         return self.because == DOUBTFUL or (requested == "auto" and (self.uncertain or self.scale != "normalised"))
 
     def __str__(self) -> str:

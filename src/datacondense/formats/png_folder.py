@@ -105,7 +105,7 @@ def _by_class(images: Tensor, labels: Tensor, spec: Spec) -> list[Tensor]:
 def _folders(path: Path, spec: Spec) -> dict[int, list[Path]]:
     """Return label -> its image files, in the order of their numbers. Warns of classes without a folder.
 
-    Raises InputError for other files than PNG images, so that nothing is left out silently; hidden files are skipped.
+    Raises InputError for files other than PNG images, so that nothing is left out silently; hidden files are skipped.
     """
     labels = {
         _composed(name): label

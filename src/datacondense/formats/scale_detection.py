@@ -1,4 +1,4 @@
-"""Detect the scale of pixels by their values, where these leave no doubt."""
+"""Detect the scale of pixels by their values, if these are unambiguous."""
 
 import math
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ HELP = "name their scale with --pixels normalised, unit (0 to 1), bytes (0 to 25
 def detect_scale(
     images: Tensor, spec: Spec, options: PixelOptions, never_whitened: bool | None
 ) -> tuple[PixelScale, str]:
-    """Return the scale of images by their values, and the reason for it. Raises InputError where they leave a doubt."""
+    """Return the scale of images by their values, and the reason for it. Raises InputError if they are ambiguous."""
     x = images.double()
     low, high = float(x.min()), float(x.max())
     seen = f"pixels from {low:.3g} to {high:.3g} with mean {float(x.mean()):.3g} and deviation {float(x.std()):.3g}"
@@ -60,7 +60,7 @@ def detect_scale(
 
 
 def is_plausible(x: Tensor) -> bool:
-    """Return whether mean and deviation of normalised images could be those of a set."""
+    """Return whether mean and deviation of normalised images are plausible for a set."""
     return abs(float(x.mean())) < 1.5 and 0.25 < float(x.std(correction=0)) < 4
 
 
@@ -138,7 +138,7 @@ class _RealReference:
         return energy >= _REAL_ENERGY * self.energy and energy >= _MIN_SHARE * float(flat.square().sum(1).mean())
 
     def is_opposite(self, x: Tensor) -> bool:
-        """Return whether the mean image opposes that of real ones, as where it was subtracted from noise."""
+        """Return whether the mean image opposes that of real ones, as after a subtraction from noise."""
         flat = x.flatten(1)
         length = float(self.mean.norm())
         along = flat @ self.mean / max(length, 1e-9)

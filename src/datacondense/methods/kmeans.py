@@ -27,7 +27,9 @@ def representatives(
 
     The pixels of a class are split into `count` clusters by k-means (scikit-learn's, in mini-batches); each cluster
     gives the image nearest to its centre that is not chosen yet. A class with fewer images gives all of them in random
-    order, and then repeats them from the first. report: called with the fraction done and the name of the work.
+    order, and then repeats them from the first.
+
+    report: called with the fraction done and the name of the work.
     """
     chosen: list[Tensor] = []
     classes = real.spec.classes

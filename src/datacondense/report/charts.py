@@ -1,4 +1,4 @@
-"""The figures of a report, as Matplotlib figures whose ink is that of the page they stand on."""
+"""The figures of a report, as Matplotlib figures whose lines take the text colour of the page."""
 
 import io
 import itertools
@@ -19,7 +19,7 @@ from ..utils.text import printable
 from .figures import PLAIN
 
 Chart = Callable[[], Figure]
-"""Draws a figure under Matplotlib's settings of the moment, so that it can be drawn for a page and for a file."""
+"""Draws a figure with the current settings of Matplotlib, so that it can be drawn for a page and for a file."""
 _INK = "#0a0b0c"  # stands for the colour of text where the figure is shown
 _COLOURS = ("#3b82c4", "#d9772b", "#4a9d5b", "#9467bd", "#c44e52", "#8c7a5c")
 _MOST_POINTS = 600  # of a curve
@@ -29,9 +29,8 @@ _WRITTEN = 12  # classes of whose confusions each is written
 
 
 def to_svg(chart: Chart, identity: str) -> str:
-    """Return an SVG element to stand in a page: its text is text, and takes the colour around it.
-
-    identity: no two figures of a page have the same.
+    """Return an SVG element for a page: its text stays text, and takes the colour around it. identity: unique among the
+    figures of a page.
     """
     with matplotlib.rc_context({**_style(_INK), "svg.hashsalt": identity}):
         figure = chart()
@@ -59,7 +58,7 @@ def to_files(chart: Chart) -> dict[str, bytes]:
 
 
 def _style(ink: str) -> dict[Any, Any]:
-    """Return Matplotlib's settings; it has a type of its own for their names."""
+    """Return Matplotlib's settings, under the type that it defines for their names."""
     colours = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
     return {
         **dict.fromkeys(colours, ink),
@@ -76,7 +75,7 @@ def _style(ink: str) -> dict[Any, Any]:
 
 
 def loss(x: Sequence[float], losses: Sequence[float], what: str) -> Figure:
-    """Draw the loss over `x`, which `what` names."""
+    """Draw the loss over `x`; `what` is the label of its axis."""
     figure = Figure(figsize=(4.6, 2.8), layout="constrained")
     axes = figure.subplots()
     axes.plot(_thinned(np.array(x)), _thinned(np.array(losses)), lw=1.2)
@@ -134,7 +133,7 @@ def per_class(names: Sequence[str], score: Scores, arch: str) -> Figure:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Return names cut to the room beside a figure; the tables of a page have them whole."""
+    """Return names shortened to fit beside a figure; the tables of a page have the full names."""
     names = list(map(printable, names))
     return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
 
@@ -185,7 +184,8 @@ def over_ipc(lines: Mapping[str, Sequence[tuple[int, float, float]]], arch: str)
 
 
 def over_time(points: Mapping[str, tuple[float, float]], levels: Mapping[str, float], arch: str) -> Figure:
-    """Draw test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: what takes none."""
+    """Draw test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: sets without
+    condensing time."""
     figure = Figure(figsize=(4.4, 3.2), layout="constrained")
     axes = figure.subplots()
     arch, points = printable(arch), {printable(name): point for name, point in points.items()}

@@ -45,5 +45,5 @@ def command(made: Provenance) -> str | None:
 
 
 def _compute(made: Provenance) -> dict[str, Any]:
-    """Return what was asked of device, precision, compilation and classes at once."""
+    """Return the requested device, precision, compilation and classes at once."""
     return {name: usual if getattr(made, name) is None else getattr(made, name) for name, usual in _COMPUTE.items()}

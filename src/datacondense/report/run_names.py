@@ -10,7 +10,7 @@ from ..utils.paths import resolved
 
 
 def labels(made: Sequence[Provenance]) -> list[str]:
-    """Return short names: the method, arch and ipc where they differ, and of the rest what makes names unique.
+    """Return short names: the method, arch and ipc if they differ, and further settings that make names unique.
 
     Sets that differ only in the seed share a name.
     """
