@@ -58,7 +58,7 @@ def test_sets_networks_and_runs_are_asked_for_by_what_they_are(toy, tmp_path: Pa
         dc.keep_scores(tmp_path, {"random": scores})
     dc.keep_scores(tmp_path / "run", {"random": scores})
     assert write_report(str(tmp_path / "run"), tmp_path / "report.html") == [tmp_path / "report.html"]
-    assert "Not evaluated yet" not in (tmp_path / "report.html").read_text()
+    assert "This set has not been evaluated" not in (tmp_path / "report.html").read_text()
     with pytest.raises(dc.InputError, match=r"--image-size 32.5: must be a whole number"):
         dc.load(f"folder:{tmp_path}", image_size=32.5)  # pyright: ignore[reportArgumentType]
 

@@ -192,12 +192,12 @@ def test_several_sets_on_several_networks_make_a_cross_table_and_a_heat_map(caps
     assert [list(entry) for entry in kept] == [["dm"], ["dm"]]
 
 
-@pytest.mark.filterwarnings("default:pool D without:UserWarning")
+@pytest.mark.filterwarnings("default:pool D leaves out:UserWarning")
 def test_a_pool_says_which_networks_it_leaves_out(capsys) -> None:
     assert main("condense random --data digits --ipc 1 --out runs/a".split()) == 0
     assert main("evaluate runs/a --pool D --nets 1 --epochs 1".split()) == 0
     captured = capsys.readouterr()
-    assert "note: pool D: left out ConvNetD4: a ConvNet of depth 4 needs images of at least 16x16" in captured.err
+    assert "note: pool D leaves out ConvNetD4: a ConvNet of depth 4 needs images of at least 16x16" in captured.err
     assert [f"ConvNetD{depth}" in captured.out for depth in (1, 2, 3, 4)] == [True, True, True, False]
 
 
@@ -335,6 +335,6 @@ def test_ctrl_c_stops_with_a_valid_set() -> None:
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "stopping between two updates" in output
+    assert "stopping after this update" in output
     assert "datacondense: stopped early with a valid set; run the same command with --resume to continue" in output
     assert len(load_set("run")) == 10

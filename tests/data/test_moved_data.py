@@ -139,7 +139,7 @@ def test_a_run_goes_on_with_data_that_have_another_place(move: str) -> None:
     assert result.fingerprint() == whole.fingerprint()
     assert json.loads(Path("run/run.json").read_text())["data"] == result.spec.name == real.spec.name == "old"
     assert load_set("run").fingerprint() == whole.fingerprint()
-    said = [text for text in told.messages if "on which the run was begun as old: that name is kept" in text]
+    said = [text for text in told.messages if "with which the run began under the name old: the run keeps" in text]
     assert len(said) == (anew.spec.name != "old")
 
 

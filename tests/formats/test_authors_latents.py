@@ -68,7 +68,7 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
     ("command", "message"),
     {
         "--generator G.pth": "name the training images with --data; the latents have their classes",
-        "--ipc 1 --data arrays:set.npz": "--ipc 1: applies only to latents: name their generator with --generator, or leave it out",
+        "--ipc 1 --data arrays:set.npz": "--ipc 1: applies only to latents: name their generator with --generator",
         "--data arrays:set.npz": "z_eff_all.pt holds latents: name the weights of their generator by --generator",
         "--data arrays:set.npz --generator G.pth --ipc 0": "--ipc 0: must be at least 1",
         "--data arrays:set.npz --generator z_eff_all.pt": "these are not the weights of a BigGAN",

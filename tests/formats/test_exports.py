@@ -190,7 +190,7 @@ def test_several_sets_become_one_export_each(to: Format) -> None:
     import_sets(f"out/exp0{suffix}", None, "new")
     assert load_set("new").provenance.seed == 2
     Path(f"out/exp0{suffix}").rename("gone")
-    with pytest.raises(InputError, match=r"out is damaged: datacondense\.json lists 2 sets, and 1 are there"):
+    with pytest.raises(InputError, match=r"out is damaged: datacondense\.json lists 2 sets, but 1 are there"):
         import_sets("out", None, "all", overwrite=True)
 
 

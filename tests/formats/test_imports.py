@@ -271,7 +271,7 @@ def test_a_run_is_not_imported_again() -> None:
     import_sets("out.npz", None, "runs/one")
     for place in ("runs", "runs/one", "runs/one/synthetic.safetensors"):
         with pytest.raises(
-            InputError, match=f"{place} is a run already, not an export: evaluate, show and export take"
+            InputError, match=f"{place} is already a run, not an export: evaluate, show and export read"
         ):
             import_sets(place, SPEC, "back")
 
@@ -365,7 +365,7 @@ def test_labels_of_others_are_told_by_the_names_of_their_classes() -> None:
     with pytest.raises(InputError, match="labels go from 0 to 4 for 4 classes"):
         import_sets("hf", SPEC, "other")
     table(None, labels, b"{")
-    with pytest.raises(InputError, match="is damaged or no table"):
+    with pytest.raises(InputError, match="is damaged or not a table"):
         import_sets("hf", SPEC, "other")
     for odd in (b"[]", b'{"info": 3}', b'{"info": {"features": {"label": null}}}'):
         table(None, labels, odd)

@@ -86,7 +86,7 @@ def test_overwriting_an_import_spares_everything_else() -> None:
     with pytest.raises(InputError, match="photos holds other files"):
         import_sets("out.npz", None, "photos", overwrite=True)
     Path("out.npz").rename("back/out.npz")
-    with pytest.raises(InputError, match="which is read and --overwrite would delete"):
+    with pytest.raises(InputError, match="which is read here and which --overwrite would delete"):
         import_sets("back/out.npz", None, "back", overwrite=True)
     with pytest.raises(InputError, match=r"back holds other files, such as back/out\.npz"):
         import_sets("out.pt", None, "back", overwrite=True)

@@ -123,7 +123,7 @@ class Bare(Matching):
     ("settings", "body", "said"),
     [
         ("pass", "return synthetic().sum()", "Bare.iterate does not yield: write `yield loss` for each update"),
-        ("pass", "yield from ()", "Bare.iterate has yielded no loss"),
+        ("pass", "yield from ()", "Bare.iterate yielded no loss"),
         (
             "seed: int = 3",
             "yield synthetic().sum()",

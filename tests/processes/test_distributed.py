@@ -262,7 +262,7 @@ def test_torchrun_that_is_stopped_leaves_a_valid_set(number: signal.Signals) -> 
     time.sleep(1)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert output.count("stopping between two updates") == 1
+    assert output.count("stopping after this update") == 1
     assert output.count("stopped early with a valid set; run the same command with --resume to continue") == 1
     assert json.loads(Path("run/run.json").read_text())["status"] == "stopped"
     assert len(load_set("run")) == 10

@@ -134,7 +134,7 @@ def test_input_that_is_refused_overwrites_nothing(toy, tmp_path) -> None:
         ({"precision": "bf16"}, "precision was 'auto' and is 'bf16'"),
         ({"compile": "off"}, "compile was 'auto' and is 'off'"),
         ({"method": replace(METHOD, lr=2.0, batch_real=4)}, "lr was 0.3 and is 2.0, batch_real was 8 and is 4"),
-        ({"sizes": (41, 40, 40)}, "the training images differ: read them as then"),
+        ({"sizes": (41, 40, 40)}, "the training images differ: read them with the same options"),
     ],
     ids=str,
 )
@@ -188,7 +188,7 @@ def test_a_signal_stops_after_the_iteration_and_handlers_are_put_back(toy, tmp_p
     messages = Messages(lambda progress: signal.raise_signal(number) if progress.iteration == 2 else None)
     result = condense(METHOD, toy(), ipc=1, out=tmp_path, observers=[messages])
     assert result.provenance.iterations_done == 2
-    assert any("stopping between two updates" in text for text in messages.texts)
+    assert any("stopping after this update" in text for text in messages.texts)
     assert signal.getsignal(number) is before
 
 

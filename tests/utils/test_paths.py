@@ -21,7 +21,7 @@ REFUSED = {
     "condense random --data digits --ipc 1 --out ''": "--out: its value is empty",
     "condense random --data digits --ipc 1 --out=": "--out: its value is empty",
     "condense dm --data digits --start ''": "--start: its value is empty",
-    "evaluate ''": "a word of the command is empty",
+    "evaluate ''": "an argument is empty",
     "evaluate good --figure ''": "--figure: its value is empty",
     "report bad\udcff": "is not UTF-8",
     "condense random --data digits --out a\0b": "is not UTF-8",

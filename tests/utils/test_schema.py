@@ -247,7 +247,7 @@ def test_scores_of_another_number_of_classes_are_named(toy, tmp_path) -> None:
     made = condense(Random(arch="MLP"), toy(), 1, out=tmp_path)
     own = {**SCORES, "trained_on": {"images": 3, "set_sha256": made.fingerprint()}}
     (tmp_path / "scores.jsonl").write_text(json.dumps({"a": own}))
-    with pytest.raises(DamagedFile, match="its scores of MLP are of 2 classes, and its set has 3"):
+    with pytest.raises(DamagedFile, match="its scores of MLP have 2 classes, but its set has 3"):
         write_report(tmp_path, tmp_path / "report.html")
 
 

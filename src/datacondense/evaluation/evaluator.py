@@ -210,7 +210,8 @@ def milestones(
 
 def join(scores: Sequence[Scores]) -> Scores:
     """Join the scores of several sets made by the same method and settings: n = sets x networks. The protocol is that
-    of the first."""
+    of the first.
+    """
     first = scores[0]
     return Scores(
         accuracy={arch: [value for score in scores for value in score.accuracy[arch]] for arch in first.accuracy},

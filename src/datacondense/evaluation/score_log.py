@@ -74,7 +74,8 @@ def kept_scores(run: Path) -> list[Scores]:
 
 def from_json(value: Any, place: str) -> Scores:
     """Return the inverse of `Scores.to_json`. Raises DamagedFile for anything else; the message starts with `place` and
-    names the field."""
+    names the field.
+    """
     check(value, ScoresFields, place)
     return Scores(**{name: value[name] for name in field_names(ScoresFields) if name in value})
 

@@ -46,6 +46,6 @@ def normalise_pixels(
             return normalised, DetectedScale(scale, mean, std, f"{because}; undone for a whitening of {fitted_to}")
         return normalised, doubtful
     if (scale == "unit" and (high > 4 or low < -3)) or (scale == "bytes" and (high > 1024 or low < -768)):
-        raise InputError(f"--pixels {scale}: does not match pixels from {low:.4g} to {high:.4g}: {HELP}")
+        raise InputError(f"--pixels {scale} does not match pixels from {low:.4g} to {high:.4g}: {HELP}")
     normalised = to_normalised(x, scale, spec)
     return normalised.float(), detected if is_plausible(normalised) else doubtful

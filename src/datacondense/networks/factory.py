@@ -19,7 +19,7 @@ def build(arch: str, spec: Spec) -> Network:
         spec: The images and classes that it is for.
 
     Raises:
-        InputError: An unknown name, or a Spec that the network cannot serve.
+        InputError: An unknown name, or a Spec whose images the network cannot take.
     """
     if arch not in NETWORKS:
         raise unknown("arch", arch, NETWORKS)

@@ -38,7 +38,7 @@ def draw_grid(
 ) -> Image.Image:
     """Draw the first images of every class, denormalised, enlarged by a whole factor without smoothing.
 
-    Where each class has few images, classes stand in several columns, to be read downwards.
+    If each class has few images, the classes form several columns, read downwards.
 
     Args:
         synthetic: The set to draw.

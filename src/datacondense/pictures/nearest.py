@@ -1,4 +1,4 @@
-"""Find the real image nearest to each synthetic one: this shows a copy from a synthesis."""
+"""Find the real image nearest to each synthetic one: this distinguishes copied from synthesised images."""
 
 from pathlib import Path
 

@@ -185,7 +185,8 @@ def over_ipc(lines: Mapping[str, Sequence[tuple[int, float, float]]], arch: str)
 
 def over_time(points: Mapping[str, tuple[float, float]], levels: Mapping[str, float], arch: str) -> Figure:
     """Draw test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: sets without
-    condensing time."""
+    condensing time.
+    """
     figure = Figure(figsize=(4.4, 3.2), layout="constrained")
     axes = figure.subplots()
     arch, points = printable(arch), {printable(name): point for name, point in points.items()}

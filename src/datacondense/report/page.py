@@ -94,7 +94,8 @@ def _title(runs: Sequence[Run]) -> str:
 
 def _alike(runs: Sequence[Run]) -> bool:
     """Return whether all networks of one architecture, except on the whole set, had the same epochs and
-    augmentation."""
+    augmentation.
+    """
     recipes: dict[str, set[tuple[int, str]]] = {}
     for score in (run.scores[kind] for run in runs for kind in (CONDENSED, RANDOM) if kind in run.scores):
         for arch in score.accuracy:

@@ -1,4 +1,4 @@
-"""Checks of what `condense` and `estimate` are given, before any work is done."""
+"""Check the arguments of `condense` and `estimate` before any work is done."""
 
 import json
 import warnings
@@ -20,7 +20,7 @@ from .options import RunOptions
 
 
 def check_session(options: RunOptions, out: str | Path | None) -> None:
-    """Raise InputError for options that exclude each other, need a run directory, or are not what they must be."""
+    """Raise InputError for options that exclude each other, need a run directory, or have invalid values."""
     check_observers(options.get("observers", ()))
     if options.get("resume") and options.get("overwrite"):
         raise InputError("--resume and --overwrite exclude each other: use one")
@@ -29,7 +29,7 @@ def check_session(options: RunOptions, out: str | Path | None) -> None:
 
 
 def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
-    """Raise InputError for settings, data or numbers with which no run is possible."""
+    """Raise InputError for settings, data or numbers that make a run impossible."""
     check_fields(method)  # also where a method of others has a check of its own
     method.check()
     if real.spec.classes < method.least_classes:
@@ -44,7 +44,7 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
 
 
 def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
-    """Warn which classes have fewer images than `ipc`, if there are any, and what the method makes of them."""
+    """Warn of classes with fewer images than `ipc`, and report how the method treats them."""
     counts = real.counts if start is None else start.counts
     number, names = _fewer(counts, ipc, real)
     if not number:
@@ -63,13 +63,13 @@ def _have(number: int) -> str:
 
 
 def _fewer(counts: Tensor, least: int, real: ImageSet) -> tuple[int, str]:
-    """Return how many classes have fewer than `least` images, and the first of them in words."""
+    """Return the number of classes with fewer than `least` images, and the first of them in words."""
     some = [(name, n) for name, n in zip(real.spec.class_names, counts.tolist(), strict=True) if n < least]
     return len(some), counts_text([name for name, _ in some], [n for _, n in some])
 
 
 def check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
-    """Raise InputError for what could be written into no set, or read from none."""
+    """Raise InputError for a provenance that no file of a set can hold."""
     try:
         made = json.loads(json.dumps(made))
     except TypeError as error:

@@ -36,14 +36,15 @@ class Estimate:
     """Time and memory of a run on this machine."""
 
     start_seconds: float
-    """Seconds before iterations run at full speed: moving the images, the first images, compilation. Less where an
-    earlier run, or the calibration itself, has left compiled code behind."""
+    """Seconds before iterations run at full speed: moving the images, the first images, compilation. Less if an earlier
+    run, or the calibration itself, left compiled code.
+    """
     iteration_seconds: float
     """Seconds of one iteration."""
     iterations: int
     """Iterations of the whole run."""
     peak_bytes: int
-    """Peak memory: on a GPU what PyTorch holds there; otherwise resident memory of the whole process."""
+    """Peak memory: on a GPU the memory that PyTorch holds there; otherwise resident memory of the whole process."""
     real_bytes: int
     """Part of it for the real images; 0 where they stay on disk, or outside the GPU."""
     images: int
@@ -53,7 +54,7 @@ class Estimate:
     augment: str
     """Augmentation, with auto resolved."""
     execution: Execution
-    """Plan of the computation; where memory did not suffice for it, the one that fits."""
+    """Plan of the computation; a smaller one that fits if memory did not suffice."""
 
     @property
     def seconds(self) -> float:
@@ -73,9 +74,10 @@ def estimate(
 ) -> Estimate:
     """Estimate the time and memory of `condense`; write nothing.
 
-    Runs the method itself for some seconds after compilation, in memory. An iteration is put together from the mean
-    update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E e.
-    Where the terms of an update (groups of classes) take longer than these seconds, some of them stand for all.
+    Runs the method itself for some seconds after compilation, in memory. The time of an iteration is computed from the
+    mean update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E
+    e. If the terms of an update (groups of classes) take longer than these seconds, the estimate scales up some of
+    them.
 
     Args:
         method: the method with its settings, as in `condense`.
@@ -87,7 +89,7 @@ def estimate(
         options: `device`, `precision`, `compile` and `classes_at_once`, in place of `compute`.
 
     Returns:
-        Seconds and bytes of the whole run, and how it would compute.
+        Seconds and bytes of the whole run, and the plan of the computation.
 
     Raises:
         InputError: an argument cannot be used.
@@ -119,7 +121,7 @@ def estimate(
 def _calibrate(
     method: Method, real: ImageSet, ipc: int, seed: int, engine: Engine, start: SyntheticSet | None
 ) -> "_Calibration":
-    """Begin a run, and time it where it has iterations."""
+    """Begin a run, and time it if it has iterations."""
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     streams = Streams(seed)
@@ -175,7 +177,7 @@ class _Calibration:
     def _update_in_a_row(self) -> float:
         """Return the mean seconds of updates that share a batch of real images, and of the training before them.
 
-        They are timed after as many others, before which much more may be done.
+        They are timed after as many others, since the first ones may do much more.
         """
         losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(1))
         ends = []
@@ -195,9 +197,8 @@ class _Calibration:
         return seconds / part
 
     def _update(self, iteration: int, *, seconds: float) -> tuple[float, float]:
-        """Make the first update of an iteration, of its terms as many as begin within `seconds`, and at least two.
-
-        Return how long it took, and which part of all terms that was.
+        """Make the first update of an iteration, with the terms that begin within `seconds`, at least two. Return the
+        duration, and the share of all terms.
         """
         began = self._clock()
         loss = next(self.method.iterate(self.synthetic, self.problem, self.streams.at(iteration)))
@@ -218,7 +219,9 @@ class _Calibration:
         return self._clock() - began, done / groups if cut else 1.0
 
     def _epochs(self) -> list[float]:
-        """Return the seconds of epochs of a network. The first compiles; without compilation one may be all."""
+        """Return the seconds of epochs of a network. The first one compiles; without compilation a single one may
+        suffice.
+        """
         network = self.problem.fresh_network(self.streams("network"))
         sgd = torch.optim.SGD(network.parameters(), lr=0.01)
         compiled = self.problem.engine.execution.compile

@@ -34,7 +34,7 @@ class Job:
     seed: int
     compute: Compute
     identity: Mapping[str, Any]
-    """What must be the same when the run is resumed."""
+    """Values that must be equal when the run is resumed."""
     origin: Mapping[str, Any]
     """Further entries of the provenance."""
     start: SyntheticSet | None
@@ -48,7 +48,7 @@ class Job:
         return replace(self, real=self.real.renamed(data), identity={**self.identity, "data": data})
 
     def planned(self, *, resume: bool, overwrite: bool) -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
-        """Return the record of a run to be resumed, and how this one computes; its set where nothing is left to do."""
+        """Return the record of a run to be resumed, and the plan of the computation, or the set of a complete run."""
         directory = self.directory
         recorded = recorded_run(directory, self.identity, resume=resume, overwrite=overwrite) if directory else None
         if directory and recorded and recorded["status"] == "complete":
@@ -117,7 +117,7 @@ class Job:
 
 
 def plan_run(method: Method, real: ImageSet, ipc: int, compute: Compute) -> Execution:
-    """Plan how a fresh run computes."""
+    """Plan the computation of a fresh run."""
     load = method.workload(ipc)
     passes = method.iterations * real.spec.classes * load.passes + method.preparation(len(real))
     return compute.plan(method.arch, real.spec, passes, load)

@@ -35,7 +35,7 @@ class Loop:
     """The loop of one session of one run.
 
     Over several processes all of them hold the same images and make the same updates. The directory and the observers
-    are those of the leading one; to the others it is a run without.
+    are those of the leading one; the others have none.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Loop:
     ) -> SyntheticSet:
         """Iterate to the end, to the time budget or to a signal. Raises Diverged as `condense` does.
 
-        write_outputs: writes what is made of the set into the run directory, before the run is recorded as complete.
+        write_outputs: writes the pictures of the set into the run directory, before the run is recorded as complete.
         """
         self.stop, self.write_outputs = stop, write_outputs
         self._restore()
@@ -131,9 +131,8 @@ class Loop:
         return self.processes.any(self.stop())
 
     def _iterate_in_memory(self, before: dict[str, Tensor]) -> float | None:
-        """Run `_iterate`; once more from `before`, with smaller chunks, where memory does not suffice.
-
-        Among several processes the others would continue meanwhile: there the error is raised.
+        """Run `_iterate`; if memory does not suffice, repeat it from `before` with smaller chunks. With several
+        processes the error is raised, since the others would continue meanwhile.
         """
         if self.processes.size > 1:
             return self._iterate()
@@ -161,7 +160,7 @@ class Loop:
     def _iterate(self) -> float | None:
         """Run one iteration of the method: apply an update for each loss it yields.
 
-        Returns the mean loss; None, with the images as they are then, when it has to stop between two updates.
+        Returns the mean loss; None if it has to stop between two updates; the images then keep the updates so far.
         """
         total, updates, of = 0.0, 0, self.method.workload(self.problem.ipc).updates
         losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done))
@@ -199,7 +198,7 @@ class Loop:
         return checkpoint
 
     def _load(self, checkpoint: Checkpoint) -> None:
-        """Load the tensors of a checkpoint. Raises DamagedFile where they are not of this run."""
+        """Load the tensors of a checkpoint. Raises DamagedFile if they belong to another run."""
         if checkpoint.iteration > self.method.iterations:
             raise DamagedFile(f"it belongs to iteration {checkpoint.iteration} of {self.method.iterations}")
         unpack(checkpoint.tensors, self.synthetic, self.optimiser)
@@ -214,7 +213,7 @@ class Loop:
             checkpoint_file.save(self.directory.path, Checkpoint(self.done, self.seconds, tensors))
 
     def _images(self) -> Tensor:
-        """Return the images (N, C, H, W) as they are, class by class, on the CPU."""
+        """Return the current images (N, C, H, W), class by class, on the CPU."""
         with torch.no_grad():
             return self.synthetic.listed(self.synthetic().detach().cpu().contiguous())
 
@@ -223,9 +222,8 @@ class Loop:
         return self.synthetic.labels(self.problem.classes, self.problem.ipc)
 
     def _show(self, synthetic: SyntheticSet | None = None) -> None:
-        """Show the images as they are to the observers that look at them, each iteration once.
-
-        The last are shown as the set that the run has ended with, which may be stored less finely.
+        """Pass the current images to the observers that use them, once per iteration. The last images are those of the
+        finished set, which may be stored with lower precision.
         """
         last = self.done == self.method.iterations
         if not self.observers.look or self.shown == self.done or (last and synthetic is None):
@@ -236,7 +234,7 @@ class Loop:
         self.observers.images(self.done, synthetic)
 
     def _snapshot(self) -> None:
-        """Save the images where they are due: by iteration, and by time as well in a session that time will end."""
+        """Save the images if a snapshot is due, by iteration or, in a session with a time budget, by time."""
         shares = self.stop.share(self.snapshots)
         if self.directory is not None and (self.done in self.moments or shares > self.shares):
             images = self.problem.spec.pixels(self._images())
@@ -278,6 +276,6 @@ class Loop:
 
 
 def start_from(start: SyntheticSet, problem: Problem, streams: Streams) -> Pixels:
-    """Return the images of a finished set as the first of another run; fill up classes of which it has fewer."""
+    """Return the images of a finished set as the initial images of another run; fill up classes with fewer images."""
     images, labels = start.images.to(problem.engine.device), start.labels.cpu()
     return pixels_from(images, labels, problem.real, problem.ipc, streams("init"))

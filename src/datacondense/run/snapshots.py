@@ -54,7 +54,7 @@ def paths(run: Path) -> list[Path]:
 
 
 def load(path: Path) -> Snapshot:
-    """Read a snapshot. Raises DamagedFile when the file is damaged or holds something else."""
+    """Read a snapshot. Raises DamagedFile if the file is damaged or holds other tensors."""
     tensors, header = read_tensors(path)
     place = f"{path} is not a snapshot of a run: move it out of the folder"
     iteration = check(header, SnapshotHeader, place).iteration

@@ -26,7 +26,7 @@ class Updates:
         """Differentiate a loss, term by term, and apply the update. Return the loss.
 
         share: the part of all iterations that is done, which sets the learning rates. iteration: for messages.
-        Raises Diverged, with the images as before the update, where the loss or the images are not finite.
+        Raises Diverged, with the images as before the update, if the loss or the images are not finite.
         """
         assert self.optimiser is not None, "a method with iterations has an optimiser"
         for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):

@@ -182,7 +182,7 @@ def read_header(header: Any) -> tuple[Spec, Provenance]:
     if not isinstance(header, dict):
         raise InputError("the header is not a JSON object")
     if header.get("format") != FORMAT:
-        raise InputError(f"format {header.get('format')!r} but this version reads {FORMAT}: update datacondense")
+        raise InputError(f"format {header.get('format')!r}, but this version reads {FORMAT}: update datacondense")
     check(header, Header)
     return Spec.from_json(header["spec"]), Provenance.from_json(header["provenance"])
 

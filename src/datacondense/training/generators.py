@@ -30,7 +30,8 @@ class GeneratorRecipe:
 
     kind: GeneratorKind = "decoder"
     """gan: trained against a discriminator, with hinge loss and differentiable augmentation; decoder: trained with an
-    encoder, as a variational autoencoder, which is far cheaper."""
+    encoder, as a variational autoencoder, which is far cheaper.
+    """
     latent: int = 32
     """Dimensions of z."""
     width: int = 128
@@ -42,7 +43,8 @@ class GeneratorRecipe:
     """Learning rate of Adam; a GAN takes a fifth of it."""
     spread: float = 0.5
     """decoder: weight of the KL divergence of z from N(0, 1) (Kingma & Welling 2014) beside the sum of squared errors
-    of normalised pixels. Less gives sharper images, and latents farther from N(0, 1)."""
+    of normalised pixels. Less gives sharper images, and latents farther from N(0, 1).
+    """
     discriminator_steps: int = 2
     """gan: steps of the discriminator for each of the generator."""
     average: float = 0.998

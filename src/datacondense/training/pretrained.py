@@ -32,7 +32,8 @@ class PretrainedNetwork:
     forgotten: Tensor
     """Forgetting events of each image (Toneva et al. 2019), (N,), on the CPU: the number of epochs in which it was
     misclassified after being classified correctly in the epoch before, each at the step made on it. An image that was
-    never classified correctly counts as forgotten in every epoch."""
+    never classified correctly counts as forgotten in every epoch.
+    """
 
 
 @final
