@@ -69,7 +69,7 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
     {
         "--generator G.pth": "name the training images with --data; the latents have their classes",
         "--ipc 1 --data arrays:set.npz": "--ipc 1: applies only to latents: name their generator with --generator",
-        "--data arrays:set.npz": "z_eff_all.pt holds latents: name the weights of their generator by --generator",
+        "--data arrays:set.npz": "z_eff_all.pt holds latents: name the weights of their generator with --generator",
         "--data arrays:set.npz --generator G.pth --ipc 0": "--ipc 0: must be at least 1",
         "--data arrays:set.npz --generator z_eff_all.pt": "these are not the weights of a BigGAN",
         "--data arrays:set.npz --generator absent": "absent is not a file of torch.save",
@@ -102,5 +102,5 @@ def test_damaged_latents_are_refused(content: dict, message: str, released, trai
 
 
 def test_latents_without_a_generator_say_what_is_missing(released, train: ImageSet) -> None:
-    with pytest.raises(InputError, match="name the weights of their generator by --generator"):
+    with pytest.raises(InputError, match="name the weights of their generator with --generator"):
         import_sets("z_eff_all.pt", train.spec, "new")

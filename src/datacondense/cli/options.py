@@ -44,8 +44,7 @@ class ComputingRun(Computing):
 
     classes_at_once: Batch | None = None
     """Classes whose images are compared together: fewer need less memory. By default as many as fit into 1 GiB (an
-    eighth of the memory of a GPU). Methods that need all classes in one forward (dm with BatchNorm) use all.
-    """
+    eighth of the memory of a GPU). Methods that need all classes in one forward (dm with BatchNorm) use all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,12 +51,10 @@ class ReadOptions:
     """Column of the labels in a hub set; by default the only one of classes."""
     pixel_range: PixelRange = "full"
     """Values that become 0 and 255: the ends of the range of the format (full), or the lowest and the highest value of
-    all training images (own), as for images of 4, 10 or 12 bits.
-    """
+    all training images (own), as for images of 4, 10 or 12 bits."""
     hold_out: HeldOut = 0.0
     """Hold out this share of each class's training images, always the same ones. Choose settings by their accuracy,
-    with `evaluate --on validation`, and not by that of the test images.
-    """
+    with `evaluate --on validation`, and not by that of the test images."""
 
     def non_default(self) -> dict[str, Any]:
         """Return the options that differ from their default, by name."""

@@ -1,4 +1,4 @@
-"""Real image sets by name, or from a file or folder of one's own."""
+"""Load real image sets by name, or from a file or folder of the user."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

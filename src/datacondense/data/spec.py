@@ -63,8 +63,7 @@ class Encoding:
 
     labels: Mapping[str, int | None] | None = None
     """Class name -> integer label in the source, including classes left out as too small; None where labels are names.
-    Without it, labels are positions in `Spec.class_names`.
-    """
+    Without it, labels are positions in `Spec.class_names`."""
     pixels: tuple[float, float] | None = None
     """Source values that became 0 and 255; None unless the range was scaled."""
 
@@ -89,8 +88,7 @@ class Spec:
     """True when an image keeps its class if mirrored left to right: clothes do, digits do not."""
     encoding: Encoding | None = field(default=None, compare=False, repr=False)
     """Mapping that converts further images of the source; None where labels are positions in `class_names` and pixels
-    are unchanged.
-    """
+    are unchanged."""
 
     @property
     def classes(self) -> int:

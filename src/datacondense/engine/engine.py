@@ -36,8 +36,7 @@ class Engine:
         self.device = torch.device(execution.device)
         self.pause: Callable[[], None] = lambda: None
         """Called between two steps of long work; raises Stopped if the work has to end. All processes call it at the
-        same points.
-        """
+        same points."""
         self._compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._weight_gradients: dict[tuple[Network, bool], Callable[..., dict[str, Tensor]]] = {}
 

@@ -60,8 +60,7 @@ class ProtocolOptions(TypedDict, total=False):
     """Names of networks; None takes the one that the set was made with."""
     pool: str | None
     """A published pool of networks in place of `archs`. Networks that cannot take images of this size are left out,
-    with a warning.
-    """
+    with a warning."""
     nets: Networks
     """Networks of each architecture, 5 by default."""
     epochs: Epochs | None
@@ -72,8 +71,7 @@ class ProtocolOptions(TypedDict, total=False):
     """Batch of SGD; None takes 256."""
     augment: str
     """Augmentation; auto, the default, takes what the set was condensed under; for a set condensed without, DC's rule
-    (none, but crop_scale_rotate on MNIST and crop_noise for ConvNetBN); for real images DSA's.
-    """
+    (none, but crop_scale_rotate on MNIST and crop_noise for ConvNetBN); for real images DSA's."""
     seed: Seed
     """Seed of the networks, 0 by default."""
 

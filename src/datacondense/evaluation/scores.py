@@ -81,8 +81,7 @@ class Scores:
     """The set they were trained on: name, number of images, and the provenance of a synthetic set."""
     confusion: dict[str, list[list[int]]] = field(default_factory=dict)
     """Architecture -> class -> its test images by predicted class, over all networks. Empty if an older version made
-    the scores.
-    """
+    the scores."""
 
     @property
     def tested_on(self) -> str:

@@ -27,8 +27,7 @@ _ROWS = 16
 """Images read at a time: a small file may unpack to many, and only those that fit are stored."""
 _SCANNED = 1024
 """Values scanned at a time before any is stored. Here Arrow reports a malformed description of a column as an error;
-later the description alone would end the process.
-"""
+later the description alone would end the process."""
 _OVERHEAD = 2**24
 """Bytes that a table may have besides its images."""
 

@@ -71,7 +71,7 @@ def import_sets(
     if read.pixels is not None:
         record["pixels"] = read.pixels.to_json()
         if read.pixels.deserves_warning(pixels):
-            warnings.warn(f"{path}: {read.pixels}; name another scale by --pixels if this is wrong", stacklevel=2)
+            warnings.warn(f"{path}: {read.pixels}; name another scale with --pixels if this is wrong", stacklevel=2)
     if (factor := tiles_per_side(path)) > 1:
         warnings.warn(
             f"{path}: its images seem to hold {factor} x {factor} tiles each, as IDC stores them; they are imported as "

@@ -13,8 +13,7 @@ from ..utils.errors import InputError, unknown
 
 PixelScale = Literal["auto", "normalised", "unit", "bytes", "zca"]
 """normalised: (x - mean) / std of x in [0, 1], as the authors of DC, DSA and DM store them. unit: x itself, as IDC
-does. bytes: 255 x. zca: whitened, as MTT does by default.
-"""
+does. bytes: 255 x. zca: whitened, as MTT does by default."""
 PIXEL_SCALES: tuple[PixelScale, ...] = get_args(PixelScale)
 TrainingImages: TypeAlias = ImageSet | Callable[[], ImageSet] | None
 """The training images, or a function that reads them."""

@@ -50,7 +50,7 @@ class PtFile:
         if _is_array(content):
             return _read_pair(path)
         if isinstance(content, dict) and content.keys() & LATENTS.keys():
-            raise InputError(f"{path} holds latents: name the weights of their generator by --generator")
+            raise InputError(f"{path} holds latents: name the weights of their generator with --generator")
         if isinstance(content, dict) and isinstance(content.get("data"), list | tuple) and content["data"]:
             data = content["data"]
             several = [data] if len(data) == 2 and all(map(_is_array, data)) else data

@@ -20,8 +20,7 @@ _DIRECTIONS = 4
 _SAMPLE = 256
 _REAL_ENERGY = 0.5
 """Energy along the main directions of real images, over that of real ones: 0.85 and more for images that started as
-real ones, below 0.1 for whitened ones and for noise.
-"""
+real ones, below 0.1 for whitened ones and for noise."""
 _MIN_SHARE = 0.1
 """Least share of this energy in all; in noise and in whitened images it is that of any other direction."""
 _MIN_FINE_ENERGY = 0.6

@@ -32,8 +32,7 @@ class Method(ABC):
     """Network that the set is made for, and by default evaluated with."""
     augment: str = "auto"
     """Augmentation that images pass, in condensing and by default in evaluation: auto (DSA's for the dataset), none, or
-    strategies joined by "_", such as color_crop_cutout_flip_scale_rotate.
-    """
+    strategies joined by "_", such as color_crop_cutout_flip_scale_rotate."""
 
     @abstractmethod
     def workload(self, ipc: int) -> Workload:

@@ -18,7 +18,6 @@ class DC(GradientMatching):
 
     augment: str = "none"
     """Augmentation that images pass while condensing: none, auto (DSA's for the dataset), or strategies joined by "_".
-    With none, evaluation follows DC's rule: none, but crop_scale_rotate on MNIST and crop_noise for ConvNetBN.
-    """
+    With none, evaluation follows DC's rule: none, but crop_scale_rotate on MNIST and crop_noise for ConvNetBN."""
     init: InitialImages = "noise"
     """Initial images: random real images, the real images nearest to the centres of k-means, or N(0, 1) noise."""

@@ -49,20 +49,17 @@ class GradientMatching(Matching, ABC):
     """Learning rate of the images; 0.01 is published for the MLP."""
     distance: Distance = "layerwise"
     """Distance between gradients: layerwise, the published sum over output units of 1 - cosine (ours, its name in the
-    papers' code, is the same); mse, squared differences; or cos, 1 - cosine of all weights joined.
-    """
+    papers' code, is the same); mse, squared differences; or cos, 1 - cosine of all weights joined."""
     batch_synthetic: Batch | None = None
     """Synthetic images of each class per update, drawn at random; by default all."""
     updates: Annotated[int, Meta(ge=1, le=10**5)] | None = None
     """Batches of real images under each network, T, with an update of the images each; by default as published: one
-    for each image per class, at most 50.
-    """
+    for each image per class, at most 50."""
     repeats: Annotated[int, Meta(ge=1, le=10**4)] = 1
     """Updates of the images on one batch of real images, whose gradients are computed once and reused."""
     epochs: Annotated[int, Meta(ge=0, le=10**5)] | None = None
     """Epochs that the network trains on synthetic images between two updates; by default the published 50, 25, 20, 15,
-    10 at 10, 20, 30, 40, 50 images per class, linear between these and constant outside.
-    """
+    10 at 10, 20, 30, 40, 50 images per class, linear between these and constant outside."""
     lr_net: Rate = 0.01
     """Learning rate of the network."""
     train_on: TrainOn = "synthetic"
@@ -71,8 +68,7 @@ class GradientMatching(Matching, ABC):
     """Steps of the network on 128 real images each between two updates; for --train-on real."""
     warm_up: Iterations = 10
     """Steps on real images before the first update, for --train-on real: fresh networks have far larger gradients than
-    all later ones.
-    """
+    all later ones."""
     momentum_net: Momentum = 0.0
     """Momentum of the network."""
 

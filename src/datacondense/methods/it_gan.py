@@ -53,8 +53,7 @@ class ItGan(Method):
     """Learning rate of the latents, in Adam."""
     weight: Share = 0.1
     """Weight of the distance of each image to the one it started from, 0 to 1; the distance of the means has the
-    rest.
-    """
+    rest."""
     batch_real: Batch = 64
     """Real images of each class per update, B."""
     batch_latents: Batch = 32

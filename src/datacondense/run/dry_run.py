@@ -37,8 +37,7 @@ class Estimate:
 
     start_seconds: float
     """Seconds before iterations run at full speed: moving the images, the first images, compilation. Less if an earlier
-    run, or the calibration itself, left compiled code.
-    """
+    run, or the calibration itself, left compiled code."""
     iteration_seconds: float
     """Seconds of one iteration."""
     iterations: int

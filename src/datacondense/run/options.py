@@ -18,8 +18,7 @@ class RunOptions(RunComputeOptions, total=False):
 
     time_budget: Seconds | None
     """Seconds after which this session stops, counted from the call: after an update of the images, with a valid set,
-    or before the first iteration, in which case it raises Stopped. No limit by default.
-    """
+    or before the first iteration, in which case it raises Stopped. No limit by default."""
     resume: bool
     """Continue the run in `out`, bit for bit as if it had never stopped; start a fresh run if there is none."""
     overwrite: bool
@@ -28,13 +27,11 @@ class RunOptions(RunComputeOptions, total=False):
     """Seconds between checkpoints, 60 by default."""
     snapshots: Snapshots
     """Save the images in `out` at the start and at this many iterations, spread evenly up to the last; 0 by default. A
-    resumed run may ask for another number.
-    """
+    resumed run may ask for another number."""
     source: Mapping[str, Any] | None
     """The arguments of `load` that gave the real images; recorded, so that the test images can be found."""
     observers: Sequence[Observer]
     """Objects that are notified of progress, messages and images; of several processes the first alone notifies."""
     processes: Processes | None
     """Processes that share the work, each with the same arguments; by default all of PyTorch's process group, if there
-    is one. The first writes; all return the set.
-    """
+    is one. The first writes; all return the set."""

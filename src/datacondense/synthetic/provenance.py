@@ -21,7 +21,7 @@ from ..utils.schema import (
 
 
 class Settings(Fields, kw_only=True):
-    """Settings that are read whatever the method."""
+    """Settings that are read for every method."""
 
     arch: Network | UnsetType = UNSET
     augment: Line | UnsetType = UNSET
@@ -93,10 +93,8 @@ class ProvenanceFields(Fields, kw_only=True):
 
 @final
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The way a set was made. A field is None, or empty, where it is not known.
-
-    Entries of a file that are not fields here, as a newer version may write them, are kept: `to_json` returns all of
-    them, in their order.
+    """The record of how a set was made. A field is None, or empty, if it is unknown. Entries of a file that are not
+    fields here, such as those of a newer version, are kept: `to_json` returns all of them, in their order.
     """
 
     method: str | None = None
@@ -111,7 +109,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Images of each class."""
     seed: int | None = None
     device: str | None = None
-    """Device that was asked for; as `precision`, `compile` and `classes_at_once`, a field of `Compute`."""
+    """Requested device; like `precision`, `compile` and `classes_at_once`, a field of `Compute`."""
     precision: str | None = None
     compile: str | None = None
     classes_at_once: int | None = None
@@ -138,7 +136,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     steps: list[list[str]] = []
     """Names of the classes of each step of continual learning."""
     published: dict[str, list[float]] = {}
-    """Architecture -> accuracies in [0, 1] that an imported file came with."""
+    """Architecture -> published accuracies in [0, 1] of an imported file."""
     _written: dict[str, Any] | None = None
 
     @classmethod
@@ -148,7 +146,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return cls(**known, _written=dict(entries))
 
     def to_json(self) -> dict[str, Any]:
-        """Return all entries as JSON values: those it was made from, or else the fields that are known."""
+        """Return all entries as JSON values: those of `from_json`, or else the known fields."""
         if self._written is not None:
             return dict(self._written)
         values = {name: getattr(self, name) for name in _NAMES}

@@ -30,8 +30,7 @@ class GeneratorRecipe:
 
     kind: GeneratorKind = "decoder"
     """gan: trained against a discriminator, with hinge loss and differentiable augmentation; decoder: trained with an
-    encoder, as a variational autoencoder, which is far cheaper.
-    """
+    encoder, as a variational autoencoder, which is far cheaper."""
     latent: int = 32
     """Dimensions of z."""
     width: int = 128
@@ -43,8 +42,7 @@ class GeneratorRecipe:
     """Learning rate of Adam; a GAN takes a fifth of it."""
     spread: float = 0.5
     """decoder: weight of the KL divergence of z from N(0, 1) (Kingma & Welling 2014) beside the sum of squared errors
-    of normalised pixels. Less gives sharper images, and latents farther from N(0, 1).
-    """
+    of normalised pixels. A smaller weight gives sharper images, and latents farther from N(0, 1)."""
     discriminator_steps: int = 2
     """gan: steps of the discriminator for each of the generator."""
     average: float = 0.998
@@ -68,9 +66,8 @@ def train_generator(
     engine: Engine,
     report: Callable[[float, str], None],
 ) -> TrainedGenerator:
-    """Train a generator of the images of `real`, or take it from the cache.
-
-    Each of several processes trains the same generator by itself.
+    """Train a generator of the images of `real`, or read it from the cache. Each of several processes trains the same
+    generator separately.
 
     Args:
         real: The real images.
@@ -78,7 +75,7 @@ def train_generator(
         augment: The augmentation of real and generated images before the discriminator of a GAN (Zhao et al. 2020);
             a decoder is trained without.
         streams: Draws weights, batches and latents.
-        engine: Gives the device.
+        engine: Determines the device.
         report: Called with the fraction done and the name of the work.
     """
     training, cache = _training(real, recipe, augment, streams, engine)

@@ -32,7 +32,7 @@ class Recipe:
         return self.epochs // 2 + 1 if self.full_rate is None else self.full_rate
 
     def optimiser(self, weights: Iterable[Tensor], done: int) -> torch.optim.Optimizer:
-        """Return the optimiser, without momentum yet, of the phase that follows when `done` epochs are done."""
+        """Return the optimiser, without momentum yet, of the phase after `done` epochs."""
         return torch.optim.SGD(
             weights,
             lr=self.lr if done < self.first_phase else self.lr / 10,
@@ -41,10 +41,10 @@ class Recipe:
         )
 
     def changes_phase(self, done: int) -> bool:
-        """Return whether the next phase begins, with an optimiser of its own, when `done` epochs are done."""
+        """Return whether the next phase, with its own optimiser, begins after `done` epochs."""
         return done == self.first_phase
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values; a `full_rate` of None is left out, as in records older than it."""
+        """Return the fields as JSON values; a `full_rate` of None is left out, as in older records."""
         fields = asdict(self)
         return {name: value for name, value in fields.items() if name != "full_rate" or value is not None}

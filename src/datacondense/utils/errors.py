@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class DatacondenseError(Exception):
-    """Base of every error that this package raises on purpose. The message is one line: what is wrong, what to do."""
+    """Base of every error that this package raises on purpose. The message is one line: the fault and the remedy."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.splitlines()))  # names inside files may hold line breaks

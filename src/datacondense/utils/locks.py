@@ -70,7 +70,7 @@ class Holder:
 
 @final
 class _Held:
-    """A lock that a thread of this process holds, and how many times it has taken it."""
+    """A lock that a thread of this process holds, and the number of times that the thread has taken it."""
 
     def __init__(self, descriptor: int, marker: SoftFileLock | None) -> None:
         self.descriptor = descriptor

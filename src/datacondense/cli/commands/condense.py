@@ -44,8 +44,7 @@ class Condense(Generic[M]):
     """Data to condense: a name in `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
     drop_small_classes: bool = False
     """Leave out classes with fewer training images than --ipc. Without this option dc, dsa, dm and it-gan still make
-    --ipc images of these classes, and methods that select images take all their images.
-    """
+    --ipc images of these classes, and methods that select images take all their images."""
     ipc: Images = 10
     """Synthetic images of each class."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None

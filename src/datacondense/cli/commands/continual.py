@@ -45,12 +45,10 @@ class Continual:
     """Data to learn: a name in `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
     memory: tuple[str, ...] = ("random", "dm")
     """Memories to compare: methods of `datacondense list methods`, files of the authors, or directories of these or of
-    imported files, one for each order of the classes.
-    """
+    imported files, one for each order of the classes."""
     set: tuple[str, ...] = ()
     """Settings of these methods, such as iterations=400 (for all methods with this setting) or dm.lr=10 (for one
-    method).
-    """
+    method)."""
     plugin: Plugins = ()
     scenario: Scenario = field(default_factory=Scenario)
     beside: tuple[Path, ...] = ()

@@ -58,14 +58,12 @@ class Evaluate:
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
     """Run directories of `condense` and `import`, or synthetic.safetensors files; a directory of runs stands for all
-    of them.
-    """
+    of them."""
     archs: tuple[str, ...] = ()
     """Networks to train; by default the one that each set was made with."""
     pool: str | None = None
     """A published pool of networks instead: S (the set's own network, BatchNorm replaced), SS (the set's own network),
-    M (architectures), B (with BatchNorm), W, D, A, P, N (the ConvNet's width, depth, activation, pooling, norm).
-    """
+    M (architectures), B (with BatchNorm), W, D, A, P, N (the ConvNet's width, depth, activation, pooling, norm)."""
     nets: Networks = 5
     """Networks of each kind, each from fresh weights."""
     epochs: Epochs | None = None
@@ -76,8 +74,7 @@ class Evaluate:
     """Batch of the training; by default the published 256."""
     augment: str = "auto"
     """Augmentation in training: auto takes the one that the set was made with, or DC's rule for a set made without any.
-    Others are dsa, dc, none, strategies of DSA joined by "_", and strategies of DC, such as dc:crop_noise.
-    """
+    Others are dsa, dc, none, strategies of DSA joined by "_", and strategies of DC, such as dc:crop_noise."""
     on: Literal["test", "validation"] = "test"
     """Images to test on: validation means the training images that --hold-out left out of the run."""
     process: bool = False

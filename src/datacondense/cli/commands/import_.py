@@ -34,14 +34,12 @@ class Import:
     """Run directory to write."""
     data: str | None = None
     """Data that the sets were made from: a name in `datacondense list data`, arrays:FILE.npz or folder:PATH. Files of
-    `export` record it.
-    """
+    `export` record it."""
     reading: ReadOptions = field(default_factory=ReadOptions)
     pixels: PixelScale = "auto"
     """Scale of the pixels in files of other programs: normalised, unit (0 to 1), bytes (0 to 255), or zca (whitened,
     MTT's default; undone with the training images). auto detects the scale, or stops with an error if it is
-    ambiguous.
-    """
+    ambiguous."""
     generator: Path | None = None
     """For a file of latents, one for each image of --data: the weights (.pth) of the BigGAN that they belong to."""
     ipc: Images | None = None

@@ -46,12 +46,10 @@ class Reproduce:
 
     presets: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")]] = ()
     """A name in `datacondense list presets`, such as dc/fashion-mnist/1; with --all any number of names and patterns,
-    such as 'dm/fashion-mnist/*'.
-    """
+    such as 'dm/fashion-mnist/*'."""
     all: bool = False
     """Run all published experiments but those of continual learning, or all that were named, one after the other;
-    torchrun's processes share them.
-    """
+    torchrun's processes share them."""
     seeds: Repeats | None = None
     """Sets to condense, under seeds 0, 1, ...; by default as published."""
     nets: Networks | None = None
@@ -62,8 +60,7 @@ class Reproduce:
     """Iterations; everything else as published."""
     data: str | None = None
     """Run the experiment on other data: a name in `datacondense list data`, folder:PATH, hub:OWNER/NAME or
-    arrays:FILE.npz.
-    """
+    arrays:FILE.npz."""
     ipc: Images | None = None
     """Images per class; by default as published."""
     runs: Path = Path("runs/reproduce")

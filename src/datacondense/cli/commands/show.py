@@ -48,8 +48,7 @@ class Show:
     reading: ReadOptions = field(default_factory=ReadOptions)
     out: Path | None = None
     """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), nearest-real.png,
-    process.png or, of several sets, compared.png beside the first set. The GIF has its name with the suffix .gif.
-    """
+    process.png or, of several sets, compared.png beside the first set. The GIF has its name with the suffix .gif."""
 
     def run(self) -> None:
         self._check()

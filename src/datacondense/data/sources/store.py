@@ -76,8 +76,7 @@ class DecodedSource:
     """(C, H, W) of every image."""
     images: Iterable[tuple[np.ndarray, int, bool | None]]
     """Image uint8 (C, H, W), or (1, H, W), which fills all channels; label; True for test images, None of every image
-    to set aside a fixed fifth of each class.
-    """
+    to set aside a fixed fifth of each class."""
     notes: Callable[[], list[str]] = list
     """Called after the last image; returns the notes to show each time the set is read."""
     mean: tuple[float, ...] | None = None
@@ -87,7 +86,7 @@ class DecodedSource:
     min_per_class: int = 1
     """Classes with fewer training images are left out; a note names them."""
     encoding: Encoding | None = None
-    """How the pixels of the source became bytes."""
+    """Mapping by which the pixels of the source became bytes."""
 
 
 def key(content: Any) -> str:
