@@ -55,7 +55,7 @@ def _load(path: str) -> None:
 
 
 def _check_settings(methods: "Mapping[str, type[Method]]", path: str) -> None:
-    """Raise InputError where a setting has the name of an option that every run has."""
+    """Raise InputError if a setting has the name of an option that every run has."""
     from ..data.options import ReadOptions
     from .commands.condense import Condense
     from .options import ComputingRun, RunControl

@@ -11,7 +11,7 @@ from .label_values import Values, alike, is_integer, listed, parse_labels, short
 from .spec import check_names
 
 Known = Mapping[str, int | None]
-"""Class name -> integer label in the training data; None where the labels are names."""
+"""Class name -> integer label in the training data; None if the labels are names."""
 
 
 @final

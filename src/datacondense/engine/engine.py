@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""Embeddings and gradients of many images by class, in chunks, compiled where that pays."""
+"""Embeddings and gradients of many images by class, in chunks, compiled if that pays."""
 
 import math
 from collections.abc import Callable, Generator

@@ -48,7 +48,7 @@ class MethodMemory:
     processes: Processes
 
     def steps(self, seed: int, steps: Sequence[Sequence[int]]) -> Iterator[StepMemory]:
-        """Make the images of each step of one class order. Raises Stopped where the user stops the method."""
+        """Make the images of each step of one class order. Raises Stopped if the user stops the method."""
         for number, classes in enumerate(steps):
             place = self.out / f"order{seed}" / f"step{number + 1}"
             with stop_signals() as stop:

@@ -88,7 +88,7 @@ def _in_use(dest: Path, *, overwrite: bool) -> bool:
 
 
 def _check_keeps_sources(dest: Path, read_from: Sequence[Path]) -> None:
-    """Raise InputError where replacing `dest` would delete a source."""
+    """Raise InputError if replacing `dest` would delete a source."""
     for path in read_from:
         if resolved(dest) in (resolved(path), *resolved(path).parents):
             raise InputError(

@@ -179,7 +179,7 @@ def _labels(pa: ModuleType, column: Any) -> Tensor:
 
 
 def _class_names(metadata: Mapping[bytes, bytes] | None) -> Any:
-    """Return the class names in a file, in the order of its labels; None where it has none."""
+    """Return the class names in a file, in the order of its labels; None if it has none."""
     value: Any = parse_json((metadata or {}).get(b"huggingface", b"null"))
     for key in ("info", "features", "label", "names"):
         value = value.get(key) if isinstance(value, dict) else None
@@ -187,7 +187,7 @@ def _class_names(metadata: Mapping[bytes, bytes] | None) -> Any:
 
 
 def _label_mapping(names: Any, spec: Spec) -> Tensor | None:
-    """Return the label of each class of a file, int64 (K,); None where it has the order of `spec`.
+    """Return the label of each class of a file, int64 (K,); None if it has the order of `spec`.
 
     Raises InputError when the names are not those of `spec`.
     """

@@ -51,7 +51,7 @@ def import_sets(
         source: The arguments of `data.load` for these data, so that `evaluate` finds the test images.
         overwrite: Replace the runs of an earlier import in `dest`; nothing else is ever replaced.
         pixels: Scale of the pixels in files that do not record it: "normalised", "unit" (0 to 1), "bytes" (0 to 255)
-            or "zca" (whitened, MTT's default). "auto" detects it, and raises InputError where it is ambiguous.
+            or "zca" (whitened, MTT's default). "auto" detects it, and raises InputError if it is ambiguous.
         real: The training images, or a function that reads them: needed for "zca", and by "auto" where range, mean and
             deviation do not decide.
 
@@ -90,7 +90,7 @@ def import_sets(
 def new_runs(dest: Path, path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield a directory to fill with the sets of `path`; it replaces `dest` when the block ends without an error.
 
-    Raises InputError where `dest` may not be replaced, and Locked while another process writes to it.
+    Raises InputError if `dest` may not be replaced, and Locked while another process writes to it.
     """
     with replacing(dest), ExitStack() as stack:
         for run in find_runs(dest) if dest.is_dir() else ():

@@ -59,7 +59,7 @@ def is_export(path: Path) -> bool:
 
 
 def _members(path: Path) -> set[str]:
-    """Return the names of the members of an archive; none where it is not one."""
+    """Return the names of the members of an archive; none if it is not one."""
     try:
         with zipfile.ZipFile(path) as archive:
             return set(archive.namelist())

@@ -44,7 +44,7 @@ class PtFile:
     def read(path: Path) -> "PtFile":
         """Read a .pt file, and the one beside it where a set has two. Nothing in them is run.
 
-        Raises InputError where they hold no images and labels.
+        Raises InputError if they hold no images and labels.
         """
         content = read_torch(path)
         if _is_array(content):
@@ -74,7 +74,7 @@ class PtFile:
 
 
 def find_images_of_pair(directory: Path) -> Path | None:
-    """Return MTT's images_best.pt in a directory, or the images of the last iteration; None where there are none."""
+    """Return MTT's images_best.pt in a directory, or the images of the last iteration; None if there are none."""
     found = [path for path in directory.glob("*images*.pt") if _PAIR.fullmatch(path.name) and _partner(path).is_file()]
     return max(found, key=_preference, default=None)
 
@@ -86,7 +86,7 @@ def _preference(path: Path) -> tuple[bool, bool, int]:
 
 
 def _groups(path: Path) -> tuple[str, str, str, str]:
-    """Return the parts of the name of one file of a pair; empty where it is none."""
+    """Return the parts of the name of one file of a pair; empty if it is none."""
     found = _PAIR.fullmatch(path.name)
     return ("", "", "", "") if found is None else tuple(part or "" for part in found.groups())  # pyright: ignore
 

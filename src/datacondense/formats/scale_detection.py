@@ -117,7 +117,7 @@ class _RealReference:
 
     @staticmethod
     def of(options: PixelOptions) -> "_RealReference | None":
-        """Return the statistics of the training images; None where there are none."""
+        """Return the statistics of the training images; None if there are none."""
         try:
             real = options.training_images()
         except DataNotFound:

@@ -143,7 +143,7 @@ class GradientMatching(Matching, ABC):
         """Yield the loss of each group of classes.
 
         index: positions of each class's real images, (K, B). made: positions of its synthetic images, (K, m), None for
-        all. targets: the real gradients of each group, cached where there are repeats.
+        all. targets: the real gradients of each group, cached if there are repeats.
         """
         labels = torch.arange(problem.classes, device=problem.engine.device)
         for number, group in enumerate(problem.groups(network)):

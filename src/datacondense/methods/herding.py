@@ -29,7 +29,7 @@ class Herding(PretrainedSelection):
 
 
 def herd(points: Tensor, count: int) -> Tensor:
-    """Return the positions (count,) of the points (n, D) chosen by herding, on the CPU; of all where n is smaller."""
+    """Return the positions (count,) of the points (n, D) chosen by herding, on the CPU; of all if n is smaller."""
     count = min(count, len(points))
     mean, sum_, squares = points.mean(0), torch.zeros_like(points[0]), points.square().sum(1)
     chosen: list[int] = []

@@ -31,7 +31,7 @@ class KCenter(PretrainedSelection):
 def farthest_points(points: Tensor, count: int) -> Tensor:
     """Return the positions (count,) of points (n, D), each the farthest from those before it, on the CPU.
 
-    All positions are returned where n is smaller than `count`.
+    All positions are returned if n is smaller than `count`.
     """
     count = min(count, len(points))
     distances = (points - points.mean(0)).square().sum(1)

@@ -52,7 +52,7 @@ def save_neighbours(synthetic: SyntheticSet, real: ImageSet, path: Path) -> None
 def load_neighbours(synthetic: SyntheticSet, path: Path) -> tuple[Tensor, Tensor] | None:
     """Return positions (n,) in the set, and the real images uint8 (n, C, H, W) nearest to the images there.
 
-    Returns None where the file is missing or belongs to another set. Raises DamagedFile for tensors of other types or
+    Returns None if the file is missing or belongs to another set. Raises DamagedFile for tensors of other types or
     shapes.
     """
     if not path.is_file():

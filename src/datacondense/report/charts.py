@@ -20,7 +20,7 @@ from .figures import PLAIN
 
 Chart = Callable[[], Figure]
 """Draws a figure with the current settings of Matplotlib, so that it can be drawn for a page and for a file."""
-_INK = "#0a0b0c"  # stands for the colour of text where the figure is shown
+_INK = "#0a0b0c"  # replaced by the text colour of the page
 _COLOURS = ("#3b82c4", "#d9772b", "#4a9d5b", "#9467bd", "#c44e52", "#8c7a5c")
 _MOST_POINTS = 600  # of a curve
 _NAMED = 30  # classes of which each is named

@@ -151,7 +151,7 @@ def _class_rows(names: Sequence[str], score: Scores, arch: str) -> list[tuple[st
 
 
 def _settings(run: Run) -> list[dict[str, Any]]:
-    """Return every setting; for registered methods also its default where it differs."""
+    """Return every setting; for registered methods also its default if it differs."""
     usual = defaults(str(run.made.method)) if run.made.method in METHODS else {}
     return [
         {"name": name, "value": str(value), "usual": str(usual[name]) if usual.get(name, value) != value else None}

@@ -45,7 +45,7 @@ class Estimate:
     peak_bytes: int
     """Peak memory: on a GPU the memory that PyTorch holds there; otherwise resident memory of the whole process."""
     real_bytes: int
-    """Part of it for the real images; 0 where they stay on disk, or outside the GPU."""
+    """Part of it for the real images; 0 if they stay on disk, or outside the GPU."""
     images: int
     """Synthetic images."""
     images_bytes: int

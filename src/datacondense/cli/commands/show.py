@@ -38,7 +38,7 @@ class Show:
     classes: tuple[str, ...] = ()
     """Classes to draw, by name or number from 0, in this order; by default all, with --process the first 20."""
     per_class: Images | None = None
-    """Images of each class to draw; by default 10, fewer where the picture would be too large, and 1 with --process."""
+    """Images of each class to draw; by default 10, fewer if the picture would be too large, and 1 with --process."""
     real: bool = False
     """Draw the nearest real training image of the same class, by pixels, beside each image."""
     process: bool = False
