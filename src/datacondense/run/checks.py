@@ -30,7 +30,7 @@ def check_session(options: RunOptions, out: str | Path | None) -> None:
 
 def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
     """Raise InputError for settings, data or numbers that make a run impossible."""
-    check_fields(method)  # also where a method of others has a check of its own
+    check_fields(method)  # also for a plugin that overrides `check`
     method.check()
     if real.spec.classes < method.least_classes:
         raise InputError(f"{method_name(method)} needs at least two classes, but there is only one")
