@@ -12,7 +12,7 @@ _COMPUTE = Compute().to_json()
 
 
 def command(provenance: Provenance) -> str | None:
-    """Return the `datacondense condense ...` that repeats the run with the provenance `provenance`.
+    """Return the `datacondense condense ...` that repeats the run with this provenance.
 
     None if there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
     for methods that are neither registered nor in a file, settings without an option, and data without a source.

@@ -83,7 +83,7 @@ def check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
 def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Raise InputError for a set that a run on `real` cannot start from.
 
-    A class of which it has fewer than `ipc` images is filled up, if it has as many of another.
+    A class with fewer than `ipc` images in the set is filled up, if another class has `ipc` images.
     """
     if start is None:
         return
