@@ -91,7 +91,7 @@ def test_scores_of_a_network_with_a_name_that_none_has_are_neither_kept_nor_read
     (scores, *_) = saved_scores(run)
     arch = next(iter(scores.accuracy))
     renamed = json.loads(json.dumps(scores.to_json()).replace(json.dumps(arch), json.dumps(name)))
-    with pytest.raises(InputError, match="cannot be kept"):
+    with pytest.raises(InputError, match="cannot be saved"):
         keep_scores(run, {"run": Scores(**renamed)})
     assert (run / "scores.jsonl").read_text() == lines
     (run / "scores.jsonl").write_text(json.dumps({"run": renamed}) + "\n")
