@@ -48,7 +48,7 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
 def unchanged(run: Path, sets: Collection[str], *, wait: float = _OTHERS) -> Iterator[None]:
     """Let nobody else write to a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
     if not (run / FILE_NAME).exists():
-        raise InputError(f"{run} is no run directory: name one that `condense` has written")
+        raise InputError(f"{run} is not a run directory: name one that `condense` has written")
     with writing(run, wait=wait):
         if sets and load_set(run).fingerprint() not in sets:  # scores of before there were fingerprints have none
             raise InputError(
