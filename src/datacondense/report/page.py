@@ -12,10 +12,10 @@ from ..utils.paths import named
 from ..utils.text import file_name, printable
 from . import charts, pictures
 from .comparison import compare
+from .number_text import accuracy, size
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 from .run_names import path_names
 from .section import published, section, took
-from .words import accuracy, size
 
 
 def write_report(

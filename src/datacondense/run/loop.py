@@ -23,11 +23,11 @@ from ..utils.streams import Streams
 from . import checkpoint as checkpoint_file
 from .checkpoint import Checkpoint, pack, unpack
 from .directory import RunDirectory
+from .image_updates import Updates
 from .log import Log, open_log, trim_log
 from .observers import Observers, Progress
 from .signals import Stop
 from .snapshots import Snapshot, delete, moments, save
-from .updates import Updates
 
 
 @final
