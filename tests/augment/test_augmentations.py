@@ -244,10 +244,10 @@ def test_the_texts_are_those_of_the_command_line() -> None:
     ("text", "message"),
     [
         ("colour_crop", "unknown augmentation 'colour': did you mean 'color'"),
-        ("dcc", "unknown augmentation 'dcc': did you mean 'dc'.* known are auto, dsa, none, dc, color"),
+        ("dcc", "unknown augmentation 'dcc': did you mean 'dc'.* choose from auto, dsa, none, dc, color"),
         ("das", "unknown augmentation 'das': did you mean 'dsa'"),
         ("crop_dc", "unknown augmentation 'dc'"),
-        ("dc:crop_noize", "unknown augmentation of DC 'noize': did you mean 'noise'.* known are crop, scale, rotate"),
+        ("dc:crop_noize", "unknown augmentation of DC 'noize': did you mean 'noise'.* choose from crop, scale, rotate"),
         ("dc:flip", "unknown augmentation of DC 'flip'"),
         ("dc:", "unknown augmentation of DC ''"),
     ],

@@ -136,7 +136,7 @@ def test_works_under_functional_call(name: str) -> None:
 
 
 def test_images_that_are_too_small_are_refused_with_the_size_that_is_served() -> None:
-    with pytest.raises(InputError, match=r"depth 4 serves images of at least 16x16 pixels, x has 8x8.*ConvNetD3"):
+    with pytest.raises(InputError, match=r"depth 4 needs images of at least 16x16 pixels, but x has 8x8.*ConvNetD3"):
         build("ConvNetD4", spec((1, 8, 8), 10))
     assert build("ConvNet", spec((1, 8, 8), 10)).head.in_features == 128
 
@@ -163,7 +163,7 @@ def test_networks_other_than_convnets_serve_down_to_their_smallest_size(name: st
     side = SMALLEST[name]
     check_embeddings_depend_on_the_image(name, (1, side, side))
     if side > 1:
-        refusal = rf"serves images of at least {side}x{side} pixels, x has {side}x{side - 1}: take LeNet or MLP"
+        refusal = rf"needs images of at least {side}x{side} pixels, but x has {side}x{side - 1}: use LeNet or MLP"
         with pytest.raises(InputError, match=refusal):
             build(name, spec((1, side, side - 1), 2))
 

@@ -25,18 +25,18 @@ QUICK: dict[str, Any] = {"arch": "MLP", "iterations": 1, "batch_real": 4}
         ({"seed": 1.5}, "--seed 1.5: must be a whole number"),
         ({"source": "digits"}, "provenance.source is str, expected object"),
         ({"source": {"source": "digits", "progress": None}}, "provenance.source.progress is not known to this version"),
-        ({"method": "dm"}, "'dm' is no method: give one such as"),
-        ({"start": "runs/a"}, "'runs/a' is no set: give datacondense.load_set"),
+        ({"method": "dm"}, "'dm' is not a method: give one, such as"),
+        ({"start": "runs/a"}, "'runs/a' is not a set: give datacondense.load_set"),
         ({"time_budget": float("nan")}, "--time-budget nan: must be above 0"),
-        ({"precision": "fp16"}, "--precision fp16: take one of auto, fp32, tf32, bf16"),
-        ({"compile": True}, "--compile True: take one of auto, on, off"),
+        ({"precision": "fp16"}, "--precision fp16: use one of auto, fp32, tf32, bf16"),
+        ({"compile": True}, "--compile True: use one of auto, on, off"),
         (
             {"compute": dc.Compute(device="cpu"), "device": "cpu"},
             "compute and device exclude each other: set device in",
         ),
         ({"compute": dc.Compute(classes_at_once=0)}, "--classes-at-once 0: must be at least 1"),
-        ({"observers": [print]}, "is no observer: derive its class from datacondense.Observer"),
-        ({"compute": "cpu"}, "compute='cpu' is no Compute: give one such as"),
+        ({"observers": [print]}, "is not an observer: derive its class from datacondense.Observer"),
+        ({"compute": "cpu"}, "compute='cpu' is not a Compute: give one, such as"),
     ],
     ids=str,
 )
@@ -52,13 +52,13 @@ def test_sets_networks_and_runs_are_asked_for_by_what_they_are(toy, tmp_path: Pa
     made = dc.condense(Random(arch="MLP"), toy(), 1, out=tmp_path / "run")
     scores = dc.evaluate(made, toy(draw=1), archs="MLP", nets=1, epochs=1)
     assert list(scores.accuracy) == ["MLP"]
-    with pytest.raises(dc.InputError, match="'runs/a' is no set"):
+    with pytest.raises(dc.InputError, match="'runs/a' is not a set"):
         dc.evaluate("runs/a", toy(draw=1))  # pyright: ignore[reportArgumentType]
     with pytest.raises(dc.InputError, match="is not a run directory"):
         dc.keep_scores(tmp_path, {"random": scores})
     dc.keep_scores(tmp_path / "run", {"random": scores})
     assert write_report(str(tmp_path / "run"), tmp_path / "report.html") == [tmp_path / "report.html"]
-    assert "Not evaluated yet" not in (tmp_path / "report.html").read_text()
+    assert "This set has not been evaluated" not in (tmp_path / "report.html").read_text()
     with pytest.raises(dc.InputError, match=r"--image-size 32.5: must be a whole number"):
         dc.load(f"folder:{tmp_path}", image_size=32.5)  # pyright: ignore[reportArgumentType]
 

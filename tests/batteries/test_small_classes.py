@@ -170,7 +170,7 @@ def uneven(toy, sizes: tuple[int, ...] = SIZES) -> SyntheticSet:
 
 def test_a_run_may_start_from_an_uneven_set(toy) -> None:
     start, real = uneven(toy), toy(sizes=(40, 40, 40, 40))
-    note = "2 of 4 classes have fewer than 5 images in the set to start from: '0' (3), '1' (1); dm makes"
+    note = "2 of 4 classes have fewer than 5 images in the set to start from: '0' (3), '1' (1); dm still makes"
     begun = noted(condense, replace(DM, iterations=0), real, IPC, start=start, note=note)
     assert counts(begun) == [IPC] * 4
     assert len(begun.images.flatten(1).unique(dim=0)) == 20
@@ -179,7 +179,7 @@ def test_a_run_may_start_from_an_uneven_set(toy) -> None:
     shuffled = torch.randperm(len(start), generator=torch.Generator().manual_seed(0))
     other = replace(start, images=start.images[shuffled], labels=start.labels[shuffled])
     assert counts(noted(condense, DM, real, IPC, start=other, note=note)) == [IPC] * 4
-    with pytest.raises(InputError, match="the set has 1 to 5 images of each class: take --ipc 5"):
+    with pytest.raises(InputError, match="the set has 1 to 5 images of each class: use --ipc 5"):
         condense(DM, real, 6, start=start)
 
 

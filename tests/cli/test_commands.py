@@ -192,12 +192,12 @@ def test_several_sets_on_several_networks_make_a_cross_table_and_a_heat_map(caps
     assert [list(entry) for entry in kept] == [["dm"], ["dm"]]
 
 
-@pytest.mark.filterwarnings("default:pool D without:UserWarning")
+@pytest.mark.filterwarnings("default:pool D leaves out:UserWarning")
 def test_a_pool_says_which_networks_it_leaves_out(capsys) -> None:
     assert main("condense random --data digits --ipc 1 --out runs/a".split()) == 0
     assert main("evaluate runs/a --pool D --nets 1 --epochs 1".split()) == 0
     captured = capsys.readouterr()
-    assert "note: pool D without ConvNetD4: a ConvNet of depth 4 serves images of at least 16x16" in captured.err
+    assert "note: pool D leaves out ConvNetD4: a ConvNet of depth 4 needs images of at least 16x16" in captured.err
     assert [f"ConvNetD{depth}" in captured.out for depth in (1, 2, 3, 4)] == [True, True, True, False]
 
 
@@ -259,7 +259,7 @@ def test_a_line_cut_short_by_a_crash_does_not_take_the_next_score(capsys) -> Non
     assert main("condense random --data digits --ipc 1 --arch MLP --out run".split()) == 0
     Path("run/scores.jsonl").write_text('{"random": {"acc')
     assert main("evaluate run --nets 1 --epochs 1 --out s.json".split()) == 2
-    assert "line 1 is no score of `evaluate`" in capsys.readouterr().err
+    assert "line 1 is not a score of `evaluate`" in capsys.readouterr().err
     _, kept = Path("run/scores.jsonl").read_text().splitlines()
     assert json.loads(kept)["random"]["accuracy"] == json.loads(Path("s.json").read_text())["random"]["accuracy"]
     Path("run/scores.jsonl").write_text(f"{kept}\n")
@@ -283,8 +283,8 @@ def test_a_loss_that_explodes_is_one_line_and_exit_code_2(capsys) -> None:
     arguments = "condense dm --data digits --ipc 1 --iterations 200 --batch-real 4 --arch ConvNetNN --lr 1e6 --out run"
     assert main(arguments.split()) == 2
     error = capsys.readouterr().err
-    assert "not finite any more at iteration" in error
-    assert "--lr 1000000.0; take a smaller one" in error
+    assert "no longer finite at iteration" in error
+    assert "--lr 1000000.0; use a smaller one" in error
     assert torch.isfinite(load_set("run").images).all()
 
 
@@ -335,6 +335,6 @@ def test_ctrl_c_stops_with_a_valid_set() -> None:
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "stopping between two updates" in output
-    assert "datacondense: stopped early with a valid set; the same command with --resume continues" in output
+    assert "stopping after this update" in output
+    assert "datacondense: stopped early with a valid set; run the same command with --resume to continue" in output
     assert len(load_set("run")) == 10

@@ -86,7 +86,7 @@ def test_a_run_that_is_taken_for_the_destination_survives(capsys) -> None:
     before = last.read_bytes()
     for to in ("pt", "npz"):
         assert main(f"export dl/a/synthetic.safetensors {last} --to {to} --overwrite".split()) == 2
-        assert f"{last} is no export of this format" in capsys.readouterr().err
+        assert f"{last} is not an export of this format" in capsys.readouterr().err
     for to in ("folder", "hf", "pt"):
         assert main(f"export dl/a dl/b --to {to} --overwrite".split()) == 2
     assert main("export dl --to folder dl --overwrite".split()) == 2
@@ -97,11 +97,11 @@ def test_a_run_that_is_taken_for_the_destination_survives(capsys) -> None:
 BAD_COMMANDS = {
     "export out.npz --to pt": "name runs and then what to write",
     "export absent --to npz new": "no synthetic set at absent",
-    "export run --to npz out.npz": "out.npz exists: replace it by --overwrite",
+    "export run --to npz out.npz": "out.npz exists: replace it with --overwrite",
     "export run --to folder out.npz": "out.npz is a file: name a directory",
     "export run --to npz run": "run is a directory: name a file",
     "import absent new": "absent does not exist",
-    "import out.npz run": "run is not empty: replace it by --overwrite",
+    "import out.npz run": "run is not empty: replace it with --overwrite",
     "import out.npz out.npz": "out.npz is a file: name a directory",
     "import out.npz new --data digit": "unknown data 'digit': did you mean 'digits'?",
     "import out.npz new --data digits": "which is not --data 'digits'",

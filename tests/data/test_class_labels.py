@@ -57,15 +57,17 @@ def test_texts_are_sorted_and_matched_by_name(values: Any) -> None:
     assert (found.names, found.numbers.tolist()) == (("a", "b", "c"), [1, 0, 2])
     assert number_labels(["c", "a"], found.names, found.known).tolist() == [2, 0]
     assert number_labels(np.array([["c"], ["b"]]), found.names, found.known).tolist() == [2, 1]
-    assert "labels hold 'd', which is not a class: known are a, b, c" in refusal(values, test=["a", "d"])
-    assert "labels hold 0, which is not a class: known are a, b, c" in refusal(values, test=[0, 1, 2])
+    assert "labels hold 'd', which is not a class: expected one of a, b, c" in refusal(values, test=["a", "d"])
+    assert "labels hold 0, which is not a class: expected one of a, b, c" in refusal(values, test=[0, 1, 2])
 
 
 def test_texts_follow_the_order_of_given_names() -> None:
     found = number_classes(["cat", "dog", "cat"], ["dog", "owl", "cat"])
     assert (found.names, found.numbers.tolist()) == (("dog", "cat"), [1, 0, 1])
     assert found.notes == ("left out classes without a training image: owl",)
-    assert "labels hold 'cow', which is not a class: known are dog, cat" in refusal(["cow", "dog"], ["dog", "cat"])
+    assert "labels hold 'cow', which is not a class: expected one of dog, cat" in refusal(
+        ["cow", "dog"], ["dog", "cat"]
+    )
 
 
 def test_truth_values_are_two_classes() -> None:
@@ -82,7 +84,7 @@ def test_labels_from_one_are_named_by_themselves_and_mean_the_same_in_the_test_s
     assert (found.names, found.numbers.tolist(), found.notes) == (("1", "2", "3"), [0, 1, 2, 2], ())
     assert number_labels([3, 1], found.names, found.known).tolist() == [2, 0]
     assert number_labels(["3", "1"], found.names, found.known).tolist() == [2, 0]
-    assert "labels hold 0, which is not a class: known are 1, 2, 3" in refusal([1, 2, 3], test=[0, 1, 2])
+    assert "labels hold 0, which is not a class: expected one of 1, 2, 3" in refusal([1, 2, 3], test=[0, 1, 2])
     assert "labels go up to 3, but the 3 classes are numbered 0 to 2" in refusal([0, 1, 2], test=[1, 2, 3])
     assert "not numbered from 0" in refusal([1, 2, 3], test=np.eye(3))
 

@@ -19,7 +19,7 @@ def test_an_unknown_name_is_told_with_all_that_is_known(source: str) -> None:
     said = str(caught.value)
     assert said.startswith(f"unknown data {source!r}: ")
     assert said.endswith(
-        "known are digits, mnist, fashion-mnist, svhn, cifar10, cifar100, tiny-imagenet, arrays:FILE.npz, "
+        "choose from digits, mnist, fashion-mnist, svhn, cifar10, cifar100, tiny-imagenet, arrays:FILE.npz, "
         "folder:PATH, hub:OWNER/NAME"
     )
     assert len([*DATASETS, *SOURCES]) == 10

@@ -139,7 +139,7 @@ def test_a_run_goes_on_with_data_that_have_another_place(move: str) -> None:
     assert result.fingerprint() == whole.fingerprint()
     assert json.loads(Path("run/run.json").read_text())["data"] == result.spec.name == real.spec.name == "old"
     assert load_set("run").fingerprint() == whole.fingerprint()
-    said = [text for text in told.messages if "on which the run was begun as old: that name is kept" in text]
+    said = [text for text in told.messages if "with which the run began under the name old: the run keeps" in text]
     assert len(said) == (anew.spec.name != "old")
 
 
@@ -178,8 +178,8 @@ def test_data_that_are_gone_are_asked_for(make: Callable[[], str], command: str,
     capsys.readouterr()
     assert main(command.split()) == 2
     said = capsys.readouterr().err.strip()
-    assert "the data that run was made from are not at" in said.replace("\n", " ")
-    assert "any more: name them by --data" in said.replace("\n", " ")
+    assert "the data from which run was made are no longer at" in said.replace("\n", " ")
+    assert "name them with --data" in said.replace("\n", " ")
     moved = f"{source.partition(':')[0]}:new{Path(source).suffix}"
     assert main([*command.split(), "--data", moved]) == 0
     assert "does not hold the images" not in capsys.readouterr().err
@@ -193,7 +193,7 @@ def test_files_of_a_named_set_that_are_gone_are_asked_for(capsys) -> None:
     Path("there").rename("here")
     assert main("evaluate run --nets 1 --epochs 1".split()) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert f"are not at mnist in {Path('there').absolute()} any more: name them by --data" in said
+    assert f"are no longer at mnist in {Path('there').absolute()}: name them with --data" in said
 
 
 @pytest.mark.parametrize("source", ["folder:gone", "folder:gone.zip", "arrays:gone.npz", "hub:./gone", "hub:gone"])

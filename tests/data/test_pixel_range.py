@@ -80,7 +80,7 @@ def test_test_images_of_another_range_are_told() -> None:
 
 
 def test_one_value_is_no_range() -> None:
-    with pytest.raises(InputError, match="--pixel-range own: all pixels are 3, which is no range to scale"):
+    with pytest.raises(InputError, match="--pixel-range own: all pixels are 3, so there is no range to scale"):
         image_set(np.full((4, 8, 8), 3), [0, 1, 0, 1], name="toy", pixel_range="own")
     with pytest.raises(InputError, match="pixel_range and min_per_class of a test set come from the spec"):
         image_set(BYTES, LABELS, spec=image_set(BYTES, LABELS, name="toy").spec, pixel_range="own")  # pyright: ignore
@@ -148,7 +148,7 @@ def test_the_range_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_one_value_in_all_files_is_no_range(tmp_path: Path) -> None:
     source = folder(tmp_path, np.full((10, 4, 4), 5))
-    with pytest.raises(InputError, match="--pixel-range own: all pixels are 5, which is no range to scale"):
+    with pytest.raises(InputError, match="--pixel-range own: all pixels are 5, so there is no range to scale"):
         load(source, pixel_range="own")
     assert left() == []
     with pytest.raises(InputError, match="--pixel-range does not apply to digits"):

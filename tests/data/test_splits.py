@@ -57,7 +57,7 @@ def test_a_share_that_cannot_be_is_refused(share: float) -> None:
 
 
 def test_nothing_is_there_to_validate_on_unless_it_was_held_out(capsys) -> None:
-    with pytest.raises(InputError, match="hold some out, by --hold-out"):
+    with pytest.raises(InputError, match="hold some out with --hold-out"):
         load("digits", validation=True)
     assert main(f"condense dm {QUICK} --out run".split()) == 0
     assert main("evaluate run --on validation".split()) == 2

@@ -37,7 +37,7 @@ def limited(what: str, megabytes: int | None, method: str, out: Path) -> str:
 def test_a_run_that_does_not_fit_goes_on_in_smaller_pieces(method: str, megabytes: int, tmp_path) -> None:
     assert limited("condense", None, method, tmp_path / "free") == ""
     told = limited("condense", megabytes, method, tmp_path / "limited")
-    assert told.count("out of memory in iteration 1: going on with") == 1
+    assert told.count("out of memory in iteration 1: continuing with") == 1
     assert told.count("\n") == 1
     free, tight = (load_set(tmp_path / name) for name in ("free", "limited"))
     torch.testing.assert_close(tight.images, free.images, rtol=0, atol={"dm": 1e-5, "dsa": 5e-3}[method])
@@ -100,7 +100,7 @@ def test_the_iteration_is_repeated_from_its_beginning(toy, tmp_path) -> None:
     assert Full.times == 2
     assert told.iterations == [1, 2, 3, 4, 5]
     assert told.texts == [
-        "out of memory in iteration 3: going on with 1 classes at once (before: 3) in chunks of 64 images (256)"
+        "out of memory in iteration 3: continuing with 1 classes at once (before: 3) in chunks of 64 images (256)"
     ]
     torch.testing.assert_close(result.images, whole.images, rtol=0, atol=1e-5)
     assert json.loads((tmp_path / "run.json").read_text())["execution"]["chunk"] == 64

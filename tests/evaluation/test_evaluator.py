@@ -142,7 +142,7 @@ def test_pools(toy) -> None:
         f"ConvNet{norm}" for norm in ("NN", "BN", "LN", "IN", "GN")
     )
     with pytest.warns(
-        UserWarning, match="pool D without ConvNetD4: a ConvNet of depth 4 serves images of at least 16x16"
+        UserWarning, match="pool D leaves out ConvNetD4: a ConvNet of depth 4 needs images of at least 16x16"
     ):
         assert protocol_for(made_with_bn, pool="D").archs == ("ConvNetD1", "ConvNetD2", "ConvNetD3")
     with pytest.raises(InputError, match="unknown pool 'X'"):

@@ -106,14 +106,14 @@ def test_a_damaged_line_is_refused(line: str, tmp_path: Path) -> None:
     with (tmp_path / "one.jsonl").open("a") as file:
         file.write(line + "\n")
     with pytest.raises(
-        InputError, match=r"one\.jsonl has a line that is no record of `datacondense reproduce`: remove"
+        InputError, match=r"one\.jsonl has a line that is not a record of `datacondense reproduce`: remove"
     ):
         render_page(tmp_path)
 
 
 def test_bytes_that_are_no_text_are_refused_and_an_empty_file_is_no_result(tmp_path: Path) -> None:
     (tmp_path / "one.jsonl").write_bytes(b"\xff\xfe\n")
-    with pytest.raises(InputError, match="has a line that is no record"):
+    with pytest.raises(InputError, match="has a line that is not a record"):
         best_records(tmp_path)
     (tmp_path / "one.jsonl").write_bytes(b"")
     assert best_records(tmp_path) == []

@@ -128,7 +128,7 @@ def test_a_damaged_line_is_told_of_its_experiment_alone_and_an_old_one_not_at_al
     assert main(command) == 2
     captured = capsys.readouterr()
     assert "tiny/b@scale0.01" in captured.out
-    assert "has a line that is no record of `datacondense reproduce`: remove '{new'" in captured.out
+    assert "has a line that is not a record of `datacondense reproduce`: remove '{new'" in captured.out
     assert "1 of 2 experiments could not be run" in captured.err
 
 

@@ -59,7 +59,7 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
     assert main("evaluate run --nets 1 --epochs 1 --archs ConvNetD1".split()) == 0
     assert main("storage run".split()) == 0
     assert main(with_generator.split()) == 2
-    assert "run is not empty: replace it by --overwrite" in capsys.readouterr().err
+    assert "run is not empty: replace it with --overwrite" in capsys.readouterr().err
     assert main([*with_generator.split(), "--overwrite"]) == 0
     assert len(load_set("run")) == 30
 
@@ -67,11 +67,11 @@ def test_import_as_a_user_calls_it(released, train: ImageSet, capsys) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     {
-        "--generator G.pth": "name the training images, whose classes the latents have, by --data",
-        "--ipc 1 --data arrays:set.npz": "--ipc 1: belongs to latents, whose generator is named by --generator",
-        "--data arrays:set.npz": "z_eff_all.pt holds latents: name the weights of their generator by --generator",
+        "--generator G.pth": "name the training images with --data; the latents have their classes",
+        "--ipc 1 --data arrays:set.npz": "--ipc 1: applies only to latents: name their generator with --generator",
+        "--data arrays:set.npz": "z_eff_all.pt holds latents: name the weights of their generator with --generator",
         "--data arrays:set.npz --generator G.pth --ipc 0": "--ipc 0: must be at least 1",
-        "--data arrays:set.npz --generator z_eff_all.pt": "these are no weights of a BigGAN",
+        "--data arrays:set.npz --generator z_eff_all.pt": "these are not the weights of a BigGAN",
         "--data arrays:set.npz --generator absent": "absent is not a file of torch.save",
         "--data digits --generator G.pth": "it has 30 latents for 1,437 training images: one for each is needed",
     }.items(),
@@ -88,10 +88,10 @@ def test_what_does_not_fit_is_refused(command: str, message: str, released, trai
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"z": torch.ones(30, 8)}, "is no file of latents: expected z_inverse_all or z_eff_all in it"),
+        ({"z": torch.ones(30, 8)}, "is not a file of latents: expected z_inverse_all or z_eff_all in it"),
         ({"z_eff_all": torch.ones(30)}, r"z_eff_all of shape \(30,\) is not \(N, d\)"),
         ({"z_eff_all": torch.full((30, 8), torch.nan)}, "finite numbers"),
-        ({"z_eff_all": torch.ones(30, 9)}, "latents of 9 numbers, and G.pth takes 8"),
+        ({"z_eff_all": torch.ones(30, 9)}, "its latents have 9 numbers, but G.pth takes 8"),
     ],
     ids=str,
 )
@@ -102,5 +102,5 @@ def test_damaged_latents_are_refused(content: dict, message: str, released, trai
 
 
 def test_latents_without_a_generator_say_what_is_missing(released, train: ImageSet) -> None:
-    with pytest.raises(InputError, match="name the weights of their generator by --generator"):
+    with pytest.raises(InputError, match="name the weights of their generator with --generator"):
         import_sets("z_eff_all.pt", train.spec, "new")

@@ -190,7 +190,7 @@ def test_several_sets_become_one_export_each(to: Format) -> None:
     import_sets(f"out/exp0{suffix}", None, "new")
     assert load_set("new").provenance.seed == 2
     Path(f"out/exp0{suffix}").rename("gone")
-    with pytest.raises(InputError, match=r"out is damaged: datacondense\.json lists 2 sets, and 1 are there"):
+    with pytest.raises(InputError, match=r"out is damaged: datacondense\.json lists 2 sets, but 1 are there"):
         import_sets("out", None, "all", overwrite=True)
 
 
@@ -230,7 +230,7 @@ def test_a_folder_of_others_is_read_by_the_names_of_the_classes() -> None:
     made = make()
     export([made], "folder", "out")
     Path("out/datacondense.json").unlink()
-    with pytest.raises(InputError, match="name the data by --data"):
+    with pytest.raises(InputError, match="name the data with --data"):
         import_sets("out", None, "back")
     for old, new in (("00_cat", "cat"), ("02_dog", "dog")):
         Path("out", old).rename(Path("out", new))
@@ -247,7 +247,7 @@ def test_a_dataset_directory_of_others_is_read_from_its_pictures() -> None:
     made = make()
     export([made], "hf", "out")
     Path("out/datacondense.json").unlink()
-    with pytest.raises(InputError, match="name the data by --data"):
+    with pytest.raises(InputError, match="name the data with --data"):
         import_sets("out", None, "back")
     import_sets("out", made.spec, "back")
     back = load_set("back")
@@ -325,7 +325,7 @@ def test_only_what_could_be_read_again_is_written() -> None:
         "pixels that are NaN": (made.images / 0, made.labels, {}),
         "images have dtype float64": (made.images.double(), made.labels, {}),
         "labels go from 1 to 3": (made.images, made.labels + 1, {}),
-        "is no JSON": (made.images, made.labels, {"made": Path("x")}),
+        "is not JSON": (made.images, made.labels, {"made": Path("x")}),
         "it cannot be written": (made.images, made.labels, {"loss": float("nan")}),
         "provenance of the set is no": (made.images, made.labels, {"deep": deep}),
         "provenance.seed": (made.images, made.labels, {"seed": -1}),

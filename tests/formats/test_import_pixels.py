@@ -202,7 +202,7 @@ def test_an_option_that_contradicts_the_file_is_refused(train: ImageSet) -> None
 
     images, labels = first(train, 1)
     torch.save([images * 100, labels], "data.pt")
-    with pytest.raises(InputError, match="which is something else"):
+    with pytest.raises(InputError, match="does not match pixels from"):
         import_sets("data.pt", train.spec, "back", pixels="unit")
     torch.save([images, labels], "data.pt")
     with pytest.raises(InputError, match="to undo whitening the training images are needed"):
@@ -230,7 +230,7 @@ def test_two_files_of_trajectory_matching_are_one_set(train: ImageSet) -> None:
     import_sets("logged", train.spec, "last", real=train)
     assert load_set("last").provenance.imported["file"] == "logged"
     Path("logged/labels_2000.pt").unlink()
-    with pytest.raises(InputError, match=r"images_2000\.pt holds images alone, and labels_2000\.pt is not beside it"):
+    with pytest.raises(InputError, match=r"images_2000\.pt holds images alone, but labels_2000\.pt is not beside it"):
         import_sets("logged/images_2000.pt", train.spec, "other")
     noise = torch.randn(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.save(noise, "images_best.pt")  # whitened or not, it looks the same
@@ -285,7 +285,7 @@ def test_arrays_of_any_arrangement_are_read(train: ImageSet) -> None:
     with pytest.warns(UserWarning, match="read as bytes"):
         import_sets("in.npz", train.spec, "back", overwrite=True)
     assert torch.equal(train.spec.pixels(load_set("back").images), byte)
-    with pytest.raises(InputError, match="does not describe its images: name the data by --data"):
+    with pytest.raises(InputError, match="does not describe its images: name the data with --data"):
         import_sets("in.npz", None, "other")
 
 

@@ -157,9 +157,9 @@ BAD = {
     "accuracies bool": ({**changed(), "accs_all_exps": {"MLP": [True]}}, "accuracies of 'MLP' are not all numbers"),
     "percent": ({**changed(), "accs_all_exps": {"MLP": [52.5, 0.5]}}, "divide percentages by 100"),
     "negative": ({**changed(), "accs_all_exps": {"MLP": [-0.5]}}, "accuracies of 'MLP' are not all fractions"),
-    "headers a number": ({**changed(), "datacondense": 3}, "'datacondense' is no list of headers"),
+    "headers a number": ({**changed(), "datacondense": 3}, "'datacondense' is not a list of headers"),
     "a header no JSON": ({**changed(), "datacondense": ["{"]}, "one of its headers is not JSON"),
-    "a header of another format": ({**changed(), "datacondense": ['{"format": 9}'] * 2}, "format 9 where this"),
+    "a header of another format": ({**changed(), "datacondense": ['{"format": 9}'] * 2}, "format 9, but this"),
     "too few headers": (
         {"data": [experiment(0)] * 3, "datacondense": [HEADER] * 2},
         r"bad\.pt is damaged: it has 2 headers for 3 sets",
@@ -243,7 +243,7 @@ BAD_NPZ = {
     "float labels": ({"labels.npy": npy(np.zeros(8))}, "array 'labels' has dtype float64, expected int64"),
     "a header of numbers": ({"header.npy": npy(np.zeros(8))}, "array 'header' has dtype"),
     "no JSON": ({"header.npy": npy(np.array("{"))}, "its header is not JSON"),
-    "another format": ({"header.npy": header(format=9)}, "format 9 where this version reads 1"),
+    "another format": ({"header.npy": header(format=9)}, "format 9, but this version reads 1"),
     "another seed": ({"header.npy": header(provenance={"seed": 9})}, "does not match its checksum"),
     "other pixels": ({"images.npy": npy(np.zeros((8, 1, 4, 4), np.float32))}, "does not match its checksum"),
 }
@@ -271,7 +271,7 @@ def test_a_run_is_not_imported_again() -> None:
     import_sets("out.npz", None, "runs/one")
     for place in ("runs", "runs/one", "runs/one/synthetic.safetensors"):
         with pytest.raises(
-            InputError, match=f"{place} is a run already, not an export: evaluate, show and export take"
+            InputError, match=f"{place} is already a run, not an export: evaluate, show and export read"
         ):
             import_sets(place, SPEC, "back")
 
@@ -293,7 +293,7 @@ def test_a_header_that_claims_too_much_memory_is_refused() -> None:
     record = json.loads(Path("out/datacondense.json").read_text())
     record["header"]["spec"]["shape"] = [1, 10**6, 10**6]
     Path("out/datacondense.json").write_text(json.dumps(record))
-    with pytest.raises(InputError, match="GiB of memory, and this machine can spare"):
+    with pytest.raises(InputError, match="GiB of memory, but this machine can spare"):
         import_sets("out", None, "back")
 
 
@@ -365,7 +365,7 @@ def test_labels_of_others_are_told_by_the_names_of_their_classes() -> None:
     with pytest.raises(InputError, match="labels go from 0 to 4 for 4 classes"):
         import_sets("hf", SPEC, "other")
     table(None, labels, b"{")
-    with pytest.raises(InputError, match="is damaged or no table"):
+    with pytest.raises(InputError, match="is damaged or not a table"):
         import_sets("hf", SPEC, "other")
     for odd in (b"[]", b'{"info": 3}', b'{"info": {"features": {"label": null}}}'):
         table(None, labels, odd)
@@ -383,7 +383,7 @@ def test_no_picture_of_a_folder_is_left_out_unnoticed() -> None:
     assert SPEC.pixels(back.images)[:, 0, 0, 0].tolist() == [0, 1, 2, 4]
     for name in ("b/photo.jpg", "c/notes"):
         Path("in", name).write_bytes(b"")
-        with pytest.raises(InputError, match=rf"in/{name} is no \.png file"):
+        with pytest.raises(InputError, match=rf"in/{name} is not a \.png file"):
             import_sets("in", SPEC, "other")
         Path("in", name).unlink()
 
@@ -394,7 +394,7 @@ def test_what_is_no_export_is_refused() -> None:
         with pytest.raises(InputError, match=message):
             import_sets(place, None, "back")
     torch.save({"data": [experiment(0)]}, "plain.pt")
-    with pytest.raises(InputError, match=r"plain\.pt does not describe its images: name the data by --data"):
+    with pytest.raises(InputError, match=r"plain\.pt does not describe its images: name the data with --data"):
         import_sets("plain.pt", None, "back")
     Path("text.pt").write_text("hello")
     with pytest.raises(InputError, match=r"text\.pt"):

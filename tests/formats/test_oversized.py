@@ -68,7 +68,7 @@ def test_what_a_small_file_may_take_does_not_grow_with_the_memory(monkeypatch: p
     affordable(2**40, "it")
     affordable(2**30, "it", held=10)
     affordable(9 * 2**30, "it", held=2**26)
-    with pytest.raises(InputError, match=r"it would take 9\.0 GiB of memory, and a file of its size may take 1\.0"):
+    with pytest.raises(InputError, match=r"it would take 9\.0 GiB of memory, but a file of its size may take 1\.0"):
         affordable(9 * 2**30, "it", held=25_000)
 
 

@@ -20,7 +20,7 @@ def in_tmp_path(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("to", FORMATS)
 def test_what_is_there_is_not_overwritten_unasked(to: Format) -> None:
     export([make()], to, "out")
-    with pytest.raises(InputError, match=r"out (exists|is not empty): replace it by --overwrite"):
+    with pytest.raises(InputError, match=r"out (exists|is not empty): replace it with --overwrite"):
         export([make(seed=1)], to, "out")
     export([make(seed=1)], to, "out", overwrite=True)
     (back,) = import_sets("out", make().spec, "back")
@@ -32,7 +32,7 @@ def test_what_is_there_is_not_overwritten_unasked(to: Format) -> None:
 def test_overwrite_never_deletes_what_no_export_has_written(to: Format) -> None:
     Path("photos").mkdir()
     Path("photos/mine.jpg").write_bytes(b"x")
-    with pytest.raises(InputError, match="photos is no export"):
+    with pytest.raises(InputError, match="photos is not an export"):
         export([make()], to, "photos", overwrite=True)
     Path("file").write_bytes(b"x")
     with pytest.raises(InputError, match="file is a file"):
@@ -62,7 +62,7 @@ def test_overwrite_replaces_a_file_of_its_own_format_only(to: Format) -> None:
     export([make()], "pt" if to == "npz" else "npz", "other")
     for name in ("synthetic.safetensors", "text", "authors.pt", "arrays.npz", "other"):
         before = Path(name).read_bytes()
-        with pytest.raises(InputError, match=f"{name} is no export of this format"):
+        with pytest.raises(InputError, match=f"{name} is not an export of this format"):
             export([make()], to, name, overwrite=True)
         assert Path(name).read_bytes() == before
     export([make()], to, "out")
@@ -74,7 +74,7 @@ def test_overwriting_an_import_spares_everything_else() -> None:
     export([make()], "npz", "out.npz")
     export([make(seed=seed) for seed in range(2)], "pt", "out.pt")
     import_sets("out.npz", None, "back")
-    with pytest.raises(InputError, match="back is not empty: replace it by --overwrite"):
+    with pytest.raises(InputError, match="back is not empty: replace it with --overwrite"):
         import_sets("out.npz", None, "back")
     Path("back/scores.jsonl").write_text("")
     import_sets("out.npz", None, "back", overwrite=True)
@@ -86,7 +86,7 @@ def test_overwriting_an_import_spares_everything_else() -> None:
     with pytest.raises(InputError, match="photos holds other files"):
         import_sets("out.npz", None, "photos", overwrite=True)
     Path("out.npz").rename("back/out.npz")
-    with pytest.raises(InputError, match="which is read and --overwrite would delete"):
+    with pytest.raises(InputError, match="which is read here and which --overwrite would delete"):
         import_sets("back/out.npz", None, "back", overwrite=True)
     with pytest.raises(InputError, match=r"back holds other files, such as back/out\.npz"):
         import_sets("out.pt", None, "back", overwrite=True)

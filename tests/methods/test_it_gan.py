@@ -58,9 +58,9 @@ def test_an_estimate_trains_for_seconds_and_keeps_nothing(toy) -> None:
         ({"latent": 0}, "--latent 0: must be at least 1"),
         ({"inversion_steps": -1}, "--inversion-steps -1: must be at least 0"),
         ({"lr": 0.0}, "--lr 0: must be above 0 and at most 1e6"),
-        ({"generator": "vae"}, "--generator vae: take one of decoder, gan"),
-        ({"storage": "fp8"}, "--storage fp8: take one of fp16, int8"),
-        ({"init": "noise"}, "--init noise: take one of inverted, random"),
+        ({"generator": "vae"}, "--generator vae: use one of decoder, gan"),
+        ({"storage": "fp8"}, "--storage fp8: use one of fp16, int8"),
+        ({"init": "noise"}, "--init noise: use one of inverted, random"),
     ],
     ids=str,
 )

@@ -88,7 +88,7 @@ def test_a_run_says_so_when_its_method_has_changed_on_the_way(capsys) -> None:
         ("import absent_package", "--plugin mine.py: ModuleNotFoundError: No module named 'absent_package'"),
         ("raise SystemExit(3)", "--plugin mine.py: SystemExit: 3"),
         (f"{HEAD}class Half(Matching): pass", "--plugin mine.py: class Half lacks iterate and workload"),
-        ("x = 1", "--plugin mine.py: it defines no method, which is a class derived from datacondense.Method"),
+        ("x = 1", "--plugin mine.py: it defines no method: derive a class from datacondense.Method"),
         (HEAD, "it defines no method"),  # one that is imported does not count
         (
             f"{HEAD}class Mine(Matching):\n def workload(self, ipc): ...\n def iterate(self, *a): ...",
@@ -97,7 +97,7 @@ def test_a_run_says_so_when_its_method_has_changed_on_the_way(capsys) -> None:
         (
             f"{HEAD}@dataclass(frozen=True, kw_only=True)\nclass Random(Matching):\n def workload(self, ipc): ...\n"
             " def iterate(self, *a): ...",
-            "there is a method random already, name the class otherwise",
+            "there is already a method random: rename the class",
         ),
     ],
 )
@@ -123,8 +123,12 @@ class Bare(Matching):
     ("settings", "body", "said"),
     [
         ("pass", "return synthetic().sum()", "Bare.iterate does not yield: write `yield loss` for each update"),
-        ("pass", "yield from ()", "Bare.iterate has yielded no loss"),
-        ("seed: int = 3", "yield synthetic().sum()", "bare has a setting seed, an option of every run: rename it"),
+        ("pass", "yield from ()", "Bare.iterate yielded no loss"),
+        (
+            "seed: int = 3",
+            "yield synthetic().sum()",
+            "bare has a setting seed, which is also an option of every run: rename it",
+        ),
         (
             "def __post_init__(self): raise ValueError('no luck')",
             "yield synthetic().sum()",
@@ -157,7 +161,7 @@ def test_a_setting_without_a_default_must_be_given(capsys) -> None:
     quick = "continual --plugin bare.py --memory bare --data digits --steps 1 --ipc 1 --orders 1 --nets 1 --epochs 1"
     quick = [*quick.split(), "--epochs", "1", "--arch", "MLP", "--out", "out"]
     assert main(quick) == 2
-    assert "bare needs a value of power: give --set bare.power=VALUE" in capsys.readouterr().err
+    assert "bare needs a value for power: give --set bare.power=VALUE" in capsys.readouterr().err
     assert main([*quick, "--set", "power=2", "iterations=2"]) == 0
     assert load_set("out/bare/order0").provenance.settings["power"] == 2.0
 

@@ -200,5 +200,5 @@ def test_a_cache_that_cannot_be_written_costs_its_time_only(toy, tmp_path, monke
     kept = condense(method, toy(), 2)
     (tmp_path / "file").touch()
     monkeypatch.setenv("DATACONDENSE_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.warns(UserWarning, match="not written to the cache, so trained again the next time"):
+    with pytest.warns(UserWarning, match="not written to the cache, so the next run trains again"):
         assert torch.equal(condense(method, toy(), 2).images, kept.images)

@@ -184,7 +184,7 @@ def test_real_images_of_another_kind_are_refused(toy, tmp_path) -> None:
     with pytest.raises(InputError, match=r"the set was not made from the images of 'toy': class_names is"):
         save_grid(synthetic, tmp_path / "x.png", real=toy(sizes=(9, 9)))
     other = image_set(np.zeros((6, 1, 4, 4), np.uint8), np.arange(6) % 3, name="small")
-    with pytest.raises(InputError, match=r"shape is \(1, 4, 4\), expected \(1, 8, 8\); name them by --data"):
+    with pytest.raises(InputError, match=r"shape is \(1, 4, 4\), expected \(1, 8, 8\); name them with --data"):
         save_grid(synthetic, tmp_path / "x.png", real=other)
     assert list(tmp_path.iterdir()) == []
 

@@ -262,8 +262,8 @@ def test_torchrun_that_is_stopped_leaves_a_valid_set(number: signal.Signals) -> 
     time.sleep(1)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert output.count("stopping between two updates") == 1
-    assert output.count("stopped early with a valid set; the same command with --resume continues") == 1
+    assert output.count("stopping after this update") == 1
+    assert output.count("stopped early with a valid set; run the same command with --resume to continue") == 1
     assert json.loads(Path("run/run.json").read_text())["status"] == "stopped"
     assert len(load_set("run")) == 10
 
@@ -293,7 +293,7 @@ def test_one_process_alone_logs() -> None:
         ("condense dm --data digits --ipc 0", "--ipc 0: must be at least 1"),
         pytest.param(
             "condense dm --data digits --out taken",
-            "taken holds another run: continue it by --resume",
+            "taken holds another run: continue it with --resume",
             marks=pytest.mark.processes,
         ),
         pytest.param(
@@ -328,7 +328,7 @@ def test_bad_input_is_said_once_and_all_end(arguments: str, error: str) -> None:
 def test_experiments_are_shared_out_and_each_is_run_once() -> None:
     command = "reproduce --all dm/mnist/* dc/depth/ConvNetD4 --data digits --scale 0.001 --seeds 1 --nets 1"
     output = run(2, command, code=1)
-    assert "dc/depth/ConvNetD4@digits@scale0.001: a ConvNet of depth 4 serves images of at least 16x16" in output
+    assert "dc/depth/ConvNetD4@digits@scale0.001: a ConvNet of depth 4 needs images of at least 16x16" in output
     assert output.count("datacondense: error: ") == 1
     assert "1 of 4 experiments could not be run, for the reasons above" in output
     files = [Path("results", f"dm-mnist-{ipc}@digits@scale0.001.jsonl") for ipc in (1, 10, 50)]

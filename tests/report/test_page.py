@@ -61,7 +61,7 @@ def test_a_page_tells_of_every_run_and_compares_them(runs: Path, capsys) -> None
     assert "0.7 % of 1,437" in page
     assert "Images over the iterations" in page
     assert "condense dm --data digits --ipc 2 --iterations 3 --arch ConvNetD1 --lr 2.0 --batch-real 8 --seed 0" in page
-    assert "Not evaluated yet" in page  # the chosen ones
+    assert "This set has not been evaluated" in page  # the chosen ones
     assert re.search(r"lr 2\.0 1\.0", page)  # what differs from the default stands beside it
 
 
@@ -75,17 +75,17 @@ def test_seeds_are_one_point_and_other_settings_another_line(tmp_path, monkeypat
     write_report(["a", "b", "c"], "report.html")
     path = rf"dm: {number} with 1 per class, {number} with 2 per class\""
     assert re.search(path, Path("report.html").read_text())
-    assert "Not all networks were trained alike" not in text_of(Path("report.html"))
+    assert "Not all networks were trained in the same way" not in text_of(Path("report.html"))
     write_report(["a", "c", "d"], "report.html")
     assert re.search(rf"dm lr 3.0: {number} with 2 per class\"", Path("report.html").read_text())
 
 
 def test_networks_that_were_not_trained_alike_are_told(runs: Path) -> None:
     write_report([runs / "one", runs / "two"], "report.html")
-    assert "Not all networks were trained alike" not in text_of(Path("report.html"))
+    assert "Not all networks were trained in the same way" not in text_of(Path("report.html"))
     assert main("evaluate runs/one --nets 1 --epochs 3".split()) == 0
     write_report([runs / "one", runs / "two"], "report.html")
-    assert "Not all networks were trained alike" in text_of(Path("report.html"))
+    assert "Not all networks were trained in the same way" in text_of(Path("report.html"))
 
 
 def test_the_page_loads_nothing_and_every_image_has_words(runs: Path) -> None:
@@ -171,10 +171,10 @@ def test_reproduce_ends_by_a_report(tmp_path, monkeypatch: pytest.MonkeyPatch, c
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("log.jsonl", '{"iteration": 1}', "log.jsonl is damaged: line 1 is no iteration of a run"),
-        ("evaluation.json", "[1]", "evaluation.json is damaged: it is no score of `evaluate`"),
-        ("scores.jsonl", '{"dm": 1}', "scores.jsonl is damaged: line 1 is no score of `evaluate`"),
-        ("scores.jsonl", "{}\n[1]", "scores.jsonl is damaged: line 2 is no score of `evaluate`"),
+        ("log.jsonl", '{"iteration": 1}', "log.jsonl is damaged: line 1 is not an iteration of a run"),
+        ("evaluation.json", "[1]", "evaluation.json is damaged: it is not a score of `evaluate`"),
+        ("scores.jsonl", '{"dm": 1}', "scores.jsonl is damaged: line 1 is not a score of `evaluate`"),
+        ("scores.jsonl", "{}\n[1]", "scores.jsonl is damaged: line 2 is not a score of `evaluate`"),
     ],
 )
 def test_damaged_files_are_named(file: str, content: str, said: str, toy, tmp_path) -> None:

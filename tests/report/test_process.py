@@ -139,6 +139,6 @@ def test_snapshots_of_another_set_are_refused(toy, tmp_path) -> None:
     condense(METHOD, toy(), ipc=1, out=tmp_path / "one", snapshots=1)
     condense(replace(METHOD, iterations=1), toy(), ipc=2, out=tmp_path / "two", snapshots=1)
     (tmp_path / "one" / "snapshots" / "000000.safetensors").replace(tmp_path / "two/snapshots/000000.safetensors")
-    with pytest.raises(InputError, match=r"000000\.safetensors is not of the set in"):
+    with pytest.raises(InputError, match=r"000000\.safetensors does not belong to the set in"):
         save_process(load_set(tmp_path / "two"), tmp_path / "two", tmp_path / "p.png")
     assert not (tmp_path / "p.png").exists()

@@ -96,7 +96,9 @@ def test_memory_only_runs_write_nothing(toy, tmp_path, monkeypatch: pytest.Monke
 def test_a_directory_that_holds_a_run_is_refused(toy, tmp_path) -> None:
     condense(METHOD, toy(), ipc=1, out=tmp_path)
     before = (tmp_path / "synthetic.safetensors").read_bytes()
-    with pytest.raises(InputError, match="holds another run: continue it by --resume, or replace it by --overwrite"):
+    with pytest.raises(
+        InputError, match="holds another run: continue it with --resume, or replace it with --overwrite"
+    ):
         condense(METHOD, toy(), ipc=1, seed=1, out=tmp_path)
     assert (tmp_path / "synthetic.safetensors").read_bytes() == before
 
@@ -132,7 +134,7 @@ def test_input_that_is_refused_overwrites_nothing(toy, tmp_path) -> None:
         ({"precision": "bf16"}, "precision was 'auto' and is 'bf16'"),
         ({"compile": "off"}, "compile was 'auto' and is 'off'"),
         ({"method": replace(METHOD, lr=2.0, batch_real=4)}, "lr was 0.3 and is 2.0, batch_real was 8 and is 4"),
-        ({"sizes": (41, 40, 40)}, "the training images differ: read them as then"),
+        ({"sizes": (41, 40, 40)}, "the training images differ: read them with the same options"),
     ],
     ids=str,
 )
@@ -140,7 +142,7 @@ def test_resume_under_other_settings_says_which_and_refuses(toy, tmp_path, chang
     condense(METHOD, toy(), ipc=1, out=tmp_path)
     arguments = {"method": METHOD, "sizes": (40, 40, 40), "ipc": 1, "out": tmp_path, "resume": True, **change}
     real = toy(sizes=arguments.pop("sizes"))
-    with pytest.raises(InputError, match=f"cannot resume .* under other settings: {message}"):
+    with pytest.raises(InputError, match=f"cannot resume .* with other settings: {message}"):
         condense(real=real, **arguments)
 
 
@@ -186,7 +188,7 @@ def test_a_signal_stops_after_the_iteration_and_handlers_are_put_back(toy, tmp_p
     messages = Messages(lambda progress: signal.raise_signal(number) if progress.iteration == 2 else None)
     result = condense(METHOD, toy(), ipc=1, out=tmp_path, observers=[messages])
     assert result.provenance.iterations_done == 2
-    assert any("stopping between two updates" in text for text in messages.texts)
+    assert any("stopping after this update" in text for text in messages.texts)
     assert signal.getsignal(number) is before
 
 
@@ -207,7 +209,7 @@ def test_a_second_interrupt_stops_at_once_and_keeps_the_checkpoint(toy, tmp_path
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_set(toy, tmp_path) -> None:
     method = BlowsUp(iterations=9, lr=0.25)
     with pytest.raises(
-        Diverged, match=r"not finite any more at iteration 3 \(loss -?inf\).*--lr 0\.25; take a smaller one"
+        Diverged, match=r"no longer finite at iteration 3 \(loss -?inf\).*--lr 0\.25; use a smaller one"
     ):
         condense(method, toy(), ipc=1, out=tmp_path)
     good = condense(replace(method, iterations=2), toy(), ipc=1)

@@ -147,7 +147,7 @@ def test_files_of_someone_else_with_our_names_are_not_touched(toy, tmp_path) -> 
 def test_numbers_that_make_no_sense_are_refused(toy, tmp_path) -> None:
     with pytest.raises(InputError, match="--snapshots -1: must be at least 0"):
         condense(METHOD, toy(), ipc=1, out=tmp_path / "run", snapshots=-1)
-    with pytest.raises(InputError, match="--snapshots 2: there is no run directory"):
+    with pytest.raises(InputError, match="--snapshots 2: snapshots need a run directory"):
         condense(METHOD, toy(), ipc=1, snapshots=2)
     assert not (tmp_path / "run").exists()
 

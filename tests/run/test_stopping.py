@@ -199,7 +199,7 @@ def test_ctrl_c_at_the_terminal_while_code_is_compiled(command: str, tmp_path) -
 
 @pytest.mark.parametrize("lr", [1e5, 1e6])
 def test_latents_beyond_what_is_stored_stop_the_run_with_the_last_good_set(lr: float, toy, tmp_path) -> None:
-    with pytest.raises(Diverged, match=r"at iteration \d+ .*--lr 10{5,6}\.0; take a smaller one"):
+    with pytest.raises(Diverged, match=r"at iteration \d+ .*--lr 10{5,6}\.0; use a smaller one"):
         condense(replace(IT_GAN, iterations=20, lr=lr), toy(), 1, out=tmp_path)
     stored = load_set(tmp_path)
     assert torch.isfinite(stored.images).all()

@@ -38,7 +38,7 @@ def test_a_directory_without_a_set_is_refused(tmp_path) -> None:
 
 
 LIES = {
-    "format": ({"format": 99}, "format 99 where this version reads 1"),
+    "format": ({"format": 99}, "format 99, but this version reads 1"),
     "no spec": ({"spec": None}, "field spec is null, expected object"),
     "empty spec": ({"spec": {}}, r"field spec\.name is missing"),
     "provenance a list": ({"provenance": [1]}, "field provenance is array, expected object"),

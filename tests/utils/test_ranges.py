@@ -158,7 +158,7 @@ Mine.__abstractmethods__ = frozenset()
         ({"width": 65}, "--width 65: must be at least 1 and at most 64"),
         ({"share": math.nan}, "--share nan: must be a finite number"),
         ({"iterations": 2**63}, "--iterations 9223372036854775808: must be at least -9223372036854775808 and below 2"),
-        ({"kind": "c"}, "--kind c: take one of a, b"),
+        ({"kind": "c"}, "--kind c: use one of a, b"),
         ({"sizes": (3, 0)}, "must be at least 1"),
         ({"width": "8"}, "--width 8: must be a whole number"),
     ],
@@ -254,5 +254,5 @@ def test_estimate_checks_its_seed(seed: Any, toy) -> None:
 @pytest.mark.parametrize("change", [{"archs": [3]}, {"pool": 3}])
 def test_a_number_in_place_of_a_name(change: dict[str, Any], toy) -> None:
     train = test = toy()
-    with pytest.raises(InputError, match=r"unknown .* 3: known are"):
+    with pytest.raises(InputError, match=r"unknown .* 3: choose from"):
         evaluate(train, test, nets=1, epochs=1, **change)

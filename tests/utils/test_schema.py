@@ -79,8 +79,11 @@ def test_one_line_names_the_field(change: dict[str, Any], said: str) -> None:
         ({"accuracy": {"a\u202eb": [1]}}, "a name in accuracy is not a name without / and control characters"),
         ({"accuracy": {"x" * 101: [1]}}, "a name in accuracy is not str of length <= 100"),
         ({"accuracy": {"LeNet": [1]}}, "field protocol.recipes lacks 'LeNet'"),
-        ({"per_class": {"MLP": [[1, 1]]}}, "field per_class of 'MLP' has not a row for each of its 2 networks"),
-        ({"per_class": {"MLP": [[1, 1], [1]]}}, "field per_class of 'MLP' has not a row for each of its 2 networks"),
+        ({"per_class": {"MLP": [[1, 1]]}}, "field per_class of 'MLP' does not have a row for each of its 2 networks"),
+        (
+            {"per_class": {"MLP": [[1, 1], [1]]}},
+            "field per_class of 'MLP' does not have a row for each of its 2 networks",
+        ),
         ({"confusion": {"MLP": [[1, 0]]}}, "field confusion of 'MLP' is not 2 x 2"),
         ({"confusion": {"MLP": [[1, -1], [0, 1]]}}, "field confusion[...][0][1] is not int >= 0"),
         ({"seconds": -1}, "field seconds is not float >= 0.0"),
@@ -92,7 +95,7 @@ def test_scores_that_cannot_be(change: dict[str, Any], said: str, tmp_path) -> N
     (tmp_path / "scores.jsonl").write_text(json.dumps({"a": SCORES}) + "\n" + json.dumps({"a": {**SCORES, **change}}))
     with pytest.raises(DamagedFile) as caught:
         kept_scores(tmp_path)
-    line = f"{tmp_path}/scores.jsonl is damaged: line 2 is no score of `evaluate`, remove it: {said}"
+    line = f"{tmp_path}/scores.jsonl is damaged: line 2 is not a score of `evaluate`: remove it: {said}"
     nan = "Out of range float values are not JSON compliant"
     assert str(caught.value) in (line, line.replace(said, nan))
 
@@ -168,14 +171,18 @@ def stopped(toy: Any, place: Path) -> Path:
     [
         ({"iteration": "3", "seconds": 1.0}, {}, "field iteration is str, expected int"),
         ({"iteration": 2}, {}, "field seconds is missing"),
-        ({"iteration": 9, "seconds": 1.0}, {}, "it is of iteration 9 of 3"),
+        ({"iteration": 9, "seconds": 1.0}, {}, "it belongs to iteration 9 of 3"),
         ({}, {"synthetic.images": torch.zeros(1)}, "its tensors are not those of the images of this run"),
         ({}, {"synthetic.images": torch.zeros(3, 1, 1, 8, 8) / 0}, "its images are not finite"),
         ({}, {"synthetic.other": torch.zeros(1)}, "its tensors are not those of the images of this run"),
-        ({}, {"optimiser.9.momentum_buffer": torch.zeros(1)}, "its optimiser remembers more than 1 tensors"),
-        ({}, {"optimiser.x": torch.zeros(1)}, "its optimiser remembers more than 1 tensors"),
-        ({}, {"optimiser.0.step": torch.zeros(())}, "its optimiser, SGD, remembers momentum_buffer, step"),
-        ({}, {"optimiser.0.momentum_buffer": torch.zeros(1)}, r"remembers as momentum_buffer is of shape \(1,\)"),
+        ({}, {"optimiser.9.momentum_buffer": torch.zeros(1)}, "its optimiser stores more than 1 tensors"),
+        ({}, {"optimiser.x": torch.zeros(1)}, "its optimiser stores more than 1 tensors"),
+        ({}, {"optimiser.0.step": torch.zeros(())}, "its optimiser, SGD, stores momentum_buffer, step"),
+        (
+            {},
+            {"optimiser.0.momentum_buffer": torch.zeros(1)},
+            r"the state momentum_buffer of its optimiser has shape \(1,\)",
+        ),
     ],
 )
 def test_a_checkpoint_that_does_not_fit(header, tensors, said: str, toy, tmp_path) -> None:
@@ -240,7 +247,7 @@ def test_scores_of_another_number_of_classes_are_named(toy, tmp_path) -> None:
     made = condense(Random(arch="MLP"), toy(), 1, out=tmp_path)
     own = {**SCORES, "trained_on": {"images": 3, "set_sha256": made.fingerprint()}}
     (tmp_path / "scores.jsonl").write_text(json.dumps({"a": own}))
-    with pytest.raises(DamagedFile, match="its scores of MLP are of 2 classes, and its set has 3"):
+    with pytest.raises(DamagedFile, match="its scores of MLP have 2 classes, but its set has 3"):
         write_report(tmp_path, tmp_path / "report.html")
 
 

@@ -60,8 +60,7 @@ def noise(images: Tensor, numbers: Tensor, mean: Tensor) -> Tensor:
 Strategy = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Images (n, C, H, W), random numbers on the CPU, batch mean (C, 1, 1) -> images.
 
-Random numbers are uniform in [0, 1), (n, 2); for noise standard normal, (n, C, H, W).
-"""
+Random numbers are uniform in [0, 1), (n, 2); for noise standard normal, (n, C, H, W)."""
 
 STRATEGIES: dict[str, Strategy] = {"crop": crop, "scale": scale, "rotate": rotate, "noise": noise}
 

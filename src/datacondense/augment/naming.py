@@ -17,7 +17,7 @@ def parse(text: str, spec: Spec) -> Siamese:
 
     Args:
         text: auto or dsa, none, or strategies joined by "_", such as color_crop_cutout. auto is DSA's published set:
-            all six, without flip where a mirrored image changes its class.
+            all six, without flip if a mirrored image changes its class.
         spec: The dataset.
 
     Raises:

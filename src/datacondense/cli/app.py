@@ -130,8 +130,8 @@ def _show_warning(message: Warning | str, category: type[Warning], *_where: obje
 
 
 def _out_of_memory(error: BaseException) -> int:
-    advice = "condense with a smaller --classes-at-once, --batch-real or --ipc, or on a machine with more"
-    return _fail(f"out of memory: {advice} ({(str(error).splitlines() or ['no more is known'])[0]})")
+    advice = "condense with a smaller --classes-at-once, --batch-real or --ipc, or use a machine with more memory"
+    return _fail(f"out of memory: {advice} ({(str(error).splitlines() or ['no details'])[0]})")
 
 
 def _fail(text: str, code: int = 2, *, stopped: bool = False) -> int:

@@ -22,7 +22,7 @@ class _CleanConsole(Console):
         return super().render_str(printable(text, lines=True), *arguments, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Clean what came by another way, such as the title of a bar."""
+        """Clean text that did not pass `render_str`, such as the title of a bar."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=printable(segment.text, lines=True))
 

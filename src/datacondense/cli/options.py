@@ -29,9 +29,9 @@ class Computing:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "auto"
-    """Arithmetic of the networks: auto is tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
+    """Arithmetic of the networks: auto uses tf32 on an NVIDIA GPU and fp32 elsewhere."""
     compile: Compile = "auto"
-    """torch.compile: auto compiles where the work is long enough to repay the compilation."""
+    """torch.compile: auto compiles if the work is long enough to repay the compilation."""
 
     def compute(self) -> Compute:
         """Return the argument of `condense`, `evaluate` and others."""
@@ -86,7 +86,7 @@ def check_target(flag: str, path: Path | None) -> None:
     if not resolved(path).parent.is_dir():
         raise InputError(f"{flag} {path}: there is no directory {path.parent}")
     if path.exists() and not path.is_file():
-        raise InputError(f"{flag} {path}: this is not a file: name another")
+        raise InputError(f"{flag} {path}: this is not a file: name a file")
 
 
 def seconds(flag: str, text: str, kind: Any = Seconds) -> float:

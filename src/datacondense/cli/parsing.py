@@ -55,7 +55,7 @@ def parse(arguments: Sequence[str]) -> Any:
     if name != "condense":
         return _parse_as(COMMANDS[name], f"{PROGRAM} {name}", arguments[1:], arguments)
     if not arguments[1:] or arguments[1].startswith("-"):
-        raise InputError(f"name the method first, datacondense condense METHOD: known are {', '.join(METHODS)}")
+        raise InputError(f"name the method first, datacondense condense METHOD: choose from {', '.join(METHODS)}")
     method = arguments[1]
     kind = COMMANDS[name][method_class(method)]
     program = f"{PROGRAM} {name} {method}"
@@ -111,9 +111,7 @@ def _check_words(arguments: Sequence[str]) -> None:
         flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
         if (equals or not flag) and not value:
             where = flag or (before if before.startswith("--") and "=" not in before else "")
-            raise InputError(
-                f"{where}: its value is empty" if where else "a word of the command is empty: leave it out"
-            )
+            raise InputError(f"{where}: its value is empty" if where else "an argument is empty: leave it out")
         if "\0" in word or any("\ud800" <= letter <= "\udfff" for letter in word):
             raise InputError(f"{word!r} is not UTF-8 text: give the file or directory another name")
         before = word
@@ -130,7 +128,7 @@ def _help(arguments: Sequence[str]) -> str:
 def _reason(box: str) -> str:
     """Return the text of the box that tyro draws around an error, from its title to the first rule, on one line.
 
-    The box has a border of lines where the terminal can show them, and otherwise rules of hyphens only.
+    The box has a border of lines if the terminal can show them, and only rules of hyphens otherwise.
     """
     lines = [line.strip("│ ") for line in re.sub(r"\x1b\[[0-9;]*m", "", box).splitlines()]
     below = [line for line in lines[1:] if not line.startswith("╰")]
@@ -138,7 +136,7 @@ def _reason(box: str) -> str:
     found = " ".join(" ".join(itertools.takewhile(lambda line: not _is_rule(line), below)).split())
     for pattern, plainer in _PLAINER.items():
         found = re.sub(pattern, plainer, found)
-    return found.removesuffix(" (required)").rstrip(".") or "the command is not understood"
+    return found.removesuffix(" (required)").rstrip(".") or "the command cannot be parsed"
 
 
 def _is_rule(line: str) -> bool:
@@ -147,7 +145,7 @@ def _is_rule(line: str) -> bool:
 
 def _not_known(word: str, command: Any, helped_by: str) -> InputError:
     if not word.startswith("-"):
-        return InputError(f"{word!r} is one word too many: see `{helped_by}`")
+        return InputError(f"unexpected argument {word!r}: see `{helped_by}`")
     return unknown("option", word.partition("=")[0], _flags(command), listed_by=helped_by)
 
 
@@ -167,7 +165,7 @@ _inside: list[Any] = []
 
 @_registry.struct_rule
 def _with_plain_help(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Return the fields of tyro with plain help: no default where there is none, no line breaks."""
+    """Return tyro's fields with plain help: no text for a missing default, no line breaks."""
     if not dataclasses.is_dataclass(info.type) or info.type in _inside:
         return None
     _inside.append(info.type)  # now tyro's own rule applies

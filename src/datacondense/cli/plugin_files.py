@@ -55,7 +55,7 @@ def _load(path: str) -> None:
 
 
 def _check_settings(methods: "Mapping[str, type[Method]]", path: str) -> None:
-    """Raise InputError where a setting has the name of an option that every run has."""
+    """Raise InputError if a setting has the name of an option that every run has."""
     from ..data.options import ReadOptions
     from .commands.condense import Condense
     from .options import ComputingRun, RunControl
@@ -64,4 +64,6 @@ def _check_settings(methods: "Mapping[str, type[Method]]", path: str) -> None:
     for name, cls in methods.items():
         clash = sorted({one.name for one in fields(cls)} & reserved)
         if clash:
-            raise InputError(f"--plugin {path}: {name} has a setting {clash[0]}, an option of every run: rename it")
+            raise InputError(
+                f"--plugin {path}: {name} has a setting {clash[0]}, which is also an option of every run: rename it"
+            )

@@ -1,4 +1,4 @@
-"""Reading real images, as several commands do it."""
+"""Read real images for several commands."""
 
 import warnings
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from .display import RunDisplay
 def read(source: DataSource, processes: Processes | None = None) -> tuple[ImageSet, ImageSet]:
     """Load a source and display the progress.
 
-    processes: those that read at once, by default all there are. The others wait for the leading one, and then find in
-    the cache what it has decoded.
+    processes: those that read at the same time, by default all of them. They wait for the leading one, and then find
+        the decoded images in the cache.
     """
     processes = all_processes() if processes is None else processes
     with RunDisplay("reading images", brief=True) as display:
@@ -47,17 +47,17 @@ def real_images(
 ) -> tuple[ImageSet, ImageSet]:
     """Return the training and test images that the first of `sets`, read from `paths`, was made from.
 
-    data, reading: where they are instead, and how they are read. which: the images that are needed, in words.
-    validation: give the training images that were held out in place of the test images. A warning
-    names each set that was made from others. Raises InputError when the set does not record its source and `data` is
-    None, and DataNotFound when the images are no longer there.
+    data, reading: another source to read instead, and its options. which: the images that are needed, in words.
+    validation: give the training images that were held out in place of the test images. A warning names each set that
+    was made from other images. Raises InputError when the set does not record its source and `data` is None, and
+    DataNotFound when the images are no longer there.
     """
     recorded = dict(sets[0].provenance.source)
     if data and _kind(data) != _kind(str(recorded.get("source"))):
         recorded = {}  # how those images are read is of no use to others
     record = {**recorded, **({"source": data} if data else {})}
     if not record:
-        raise InputError(f"{paths[0]} does not record its source: name the {which} images by --data")
+        raise InputError(f"{paths[0]} does not record its source: name the {which} images with --data")
     source = replace(DataSource.from_json(record | _non_default(reading)), validation=validation)
     if validation and not source.hold_out:
         raise InputError(f"{paths[0]} was made from all training images: condense with --hold-out 0.1")
@@ -68,7 +68,7 @@ def real_images(
             raise
         where = source.source + (f" in {source.data_dir}" if source.data_dir else "")
         raise DataNotFound(
-            f"the data that {paths[0]} was made from are not at {where} any more: name them by --data ({error})"
+            f"the data from which {paths[0]} was made are no longer at {where}: name them with --data ({error})"
         ) from None
     fingerprint = train.fingerprint()
     for path, synthetic in zip(paths, sets, strict=True):

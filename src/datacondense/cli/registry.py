@@ -28,12 +28,12 @@ COMMANDS: Registry[Any] = Registry(
         ),
         "storage": Entry(
             "commands.storage:Storage",
-            "Print the bytes that condensed sets take, generators included, beside 8-bit pixels and PNG files.",
+            "Print the size of condensed sets, generators included, beside that of 8-bit pixels and PNG files.",
         ),
         "export": Entry("commands.export:Export", "Write condensed sets in a format of other programs."),
         "import": Entry(
             "commands.import_:Import",
-            "Read the synthetic sets of others into run directories; nothing in the file is executed.",
+            "Import synthetic sets of other programs as run directories; no code in a file is executed.",
         ),
         "reproduce": Entry(
             "commands.reproduce:Reproduce",
@@ -48,11 +48,11 @@ COMMANDS: Registry[Any] = Registry(
         ),
         "doctor": Entry(
             "commands.doctor:Doctor",
-            "Show what this machine has: versions, devices, compiler, memory, and where which data are found.",
+            "Show the versions, devices, compiler, memory and datasets of this machine.",
         ),
     },
 )
 """Name -> class. The summaries are the first lines of the classes' docstrings, read without importing them."""
 
 SHARED = ("condense", "evaluate", "continual", "reproduce")
-"""Commands that several processes work on together; of the others the leading process alone runs."""
+"""Commands that several processes work on together; only the leading process runs the others."""

@@ -11,8 +11,8 @@ from ..utils.errors import InputError, unknown
 def with_settings(names: Sequence[str], pairs: Sequence[str], **common: Any) -> dict[str, Method]:
     """Return the methods of these names, with `common` settings and those in `pairs`.
 
-    A pair is METHOD.SETTING=VALUE, or SETTING=VALUE for all methods that have that setting. Raises InputError for a
-    method, a setting or a value that is not known.
+    A pair is METHOD.SETTING=VALUE, or SETTING=VALUE for all methods that have that setting. Raises InputError for an
+    unknown method, setting or value.
     """
     options: dict[str, dict[str, Any]] = {name: dict(common) for name in names}
     kinds = {name: _kinds(name) for name in names}
@@ -32,7 +32,7 @@ def with_settings(names: Sequence[str], pairs: Sequence[str], **common: Any) -> 
     for name, settings in options.items():
         missing = [one for one in kinds[name] if one not in defaults(name) and one not in settings]
         if missing:
-            raise InputError(f"{name} needs a value of {missing[0]}: give --set {name}.{missing[0]}=VALUE")
+            raise InputError(f"{name} needs a value for {missing[0]}: give --set {name}.{missing[0]}=VALUE")
     return {name: METHODS[name](**settings) for name, settings in options.items()}
 
 

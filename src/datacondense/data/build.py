@@ -86,14 +86,16 @@ def image_set(
     training = ArrayOptions(**options)
     known = (training.class_names, training.mean, training.std)
     if (name is None) == (spec is None) or (spec and any(one is not None for one in known)):
-        raise InputError("image_set needs a name for a training set or, alone, the spec that a test set shares")
+        raise InputError("image_set needs either the name of a training set or the spec that a test set shares")
     check_value("pixel_range", training.pixel_range, PixelRange)
     check_value("min_per_class", training.min_per_class, Images)
     array = numpy("images", images)
     if spec is None:
         return _training_set(array, labels, str(name), training, copy)
     if training.pixel_range != "full" or training.min_per_class != 1:
-        raise InputError("pixel_range and min_per_class of a test set come from the spec: give them for training")
+        raise InputError(
+            "pixel_range and min_per_class of a test set come from the spec: give them for the training set only"
+        )
     return _test_set(array, labels, spec, copy)
 
 

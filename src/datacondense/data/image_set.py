@@ -214,6 +214,6 @@ def _warn_resampling(real: ImageSet, batch: int) -> None:
     smallest = int(real.counts.argmin())
     warnings.warn(
         f"a batch of {batch} images per class is larger than class {real.spec.class_names[smallest]!r} "
-        f"({int(real.counts[smallest])} images): small classes are taken whole and filled up by drawing again",
+        f"({int(real.counts[smallest])} images): small classes are used whole and filled up by drawing images again",
         stacklevel=3,
     )

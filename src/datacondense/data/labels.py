@@ -11,7 +11,7 @@ from .label_values import Values, alike, is_integer, listed, parse_labels, short
 from .spec import check_names
 
 Known = Mapping[str, int | None]
-"""Class name -> integer label in the training data; None where the labels are names."""
+"""Class name -> integer label in the training data; None if the labels are names."""
 
 
 @final
@@ -237,5 +237,5 @@ def _check_columns(columns: int, classes: int, known: Known | None, what: str) -
 
 
 def _unknown(value: Any, classes: Sequence[Any], what: str) -> InputError:
-    known = f"known are {listed(map(str, classes))}{alike(value, classes)}"
+    known = f"expected one of {listed(map(str, classes))}{alike(value, classes)}"
     return InputError(f"{what} hold {short(value)}, which is not a class: {known}")

@@ -102,7 +102,7 @@ class Named:
             if names and self.name not in names:
                 if not self._holds_published(paths):
                     raise InputError(
-                        f"{folder} has the name of {names[0]}, not {self.name}: name another by --data-dir"
+                        f"{folder} has the name of {names[0]}, not {self.name}: name another with --data-dir"
                     )
                 return
             if names:

@@ -12,7 +12,7 @@ PixelRange: TypeAlias = Literal["full", "own"]
 """Full takes pixels as they are; own scales the lowest and the highest value of all training images to 0 and 255."""
 
 ReadProgress: TypeAlias = Callable[[str, int, int], None]
-"""Receives what is being done, how much of it is done, and of how much."""
+"""Receives the name of the work, the amount that is done, and the total."""
 
 
 def no_progress(_what: str, _done: int, _total: int) -> None:
@@ -37,10 +37,10 @@ class ArrayKeywords(TrainingKeywords, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """How images are read that have not been brought into shape."""
+    """Options of reading images that still need to be decoded or resized."""
 
     data_dir: Path | None = None
-    """Where the files of a named dataset are."""
+    """Folder of the files of a named dataset."""
     image_size: Side | None = None
     """Resize the short side of each image of folder: or hub: to this many pixels, and crop the middle square."""
     skip_broken: bool = False
@@ -50,11 +50,11 @@ class ReadOptions:
     label_column: str | None = None
     """Column of the labels in a hub set; by default the only one of classes."""
     pixel_range: PixelRange = "full"
-    """What becomes 0 and 255: the ends of the range of the format (full), or the lowest and the highest value of all
-    training images (own), as for images of 4, 10 or 12 bits."""
+    """Values that become 0 and 255: the ends of the range of the format (full), or the lowest and the highest value of
+    all training images (own), as for images of 4, 10 or 12 bits."""
     hold_out: HeldOut = 0.0
-    """Leave this share of each class's training images out, always the same: settings are chosen by them, with
-    `evaluate --on validation`, and not by the test images."""
+    """Hold out this share of each class's training images, always the same ones. Choose settings by their accuracy,
+    with `evaluate --on validation`, and not by that of the test images."""
 
     def non_default(self) -> dict[str, Any]:
         """Return the options that differ from their default, by name."""

@@ -72,7 +72,7 @@ def measure_extent(images: np.ndarray) -> Extent:
 def check_extent(low: float, high: float) -> None:
     """Raise InputError for an empty range."""
     if low >= high:
-        raise InputError(f"--pixel-range own: all pixels are {low:g}, which is no range to scale")
+        raise InputError(f"--pixel-range own: all pixels are {low:g}, so there is no range to scale")
 
 
 def check_numbers(images: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Real image sets by name, or from a file or folder of one's own."""
+"""Load real image sets by name, or from a file or folder of the user."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ class DataSource(ReaderOptions):
         train, test = self._read(progress)
         if not self.hold_out:
             if self.validation:
-                raise InputError("no training images are held out for validation: hold some out, by --hold-out 0.1")
+                raise InputError("no training images are held out for validation: hold some out with --hold-out 0.1")
             return train, test
         train, held = split_held_out(train, self.hold_out)
         return train, held if self.validation else test

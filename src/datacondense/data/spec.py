@@ -62,7 +62,7 @@ class Encoding:
     """The mapping from labels and pixels of a source to class numbers and bytes, for further images of that source."""
 
     labels: Mapping[str, int | None] | None = None
-    """Class name -> integer label in the source, including classes left out as too small; None where labels are names.
+    """Class name -> integer label in the source, including classes left out as too small; None if labels are names.
     Without it, labels are positions in `Spec.class_names`."""
     pixels: tuple[float, float] | None = None
     """Source values that became 0 and 255; None unless the range was scaled."""
@@ -87,7 +87,7 @@ class Spec:
     flip: bool = True
     """True when an image keeps its class if mirrored left to right: clothes do, digits do not."""
     encoding: Encoding | None = field(default=None, compare=False, repr=False)
-    """Mapping that converts further images of the source; None where labels are positions in `class_names` and pixels
+    """Mapping that converts further images of the source; None if labels are positions in `class_names` and pixels
     are unchanged."""
 
     @property

@@ -1,4 +1,4 @@
-"""The arithmetic cost of networks: of one forward, and of training, for schedules and estimates."""
+"""Count the floating-point operations of networks, in a forward and in training, for schedules and estimates."""
 
 import math
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""Embeddings and gradients of many images by class, in chunks, compiled where that pays."""
+"""Embeddings and gradients of many images by class, in chunks, compiled if that pays."""
 
 import math
 from collections.abc import Callable, Generator
@@ -22,12 +22,12 @@ _CLASSES_SIDE_BY_SIDE = {"cpu": False, "cuda": True}  # batched weight gradients
 
 @final
 class Engine:
-    """Runs networks over images as an Execution says. Every network must have gone through `prepare`.
+    """Runs networks over images by an Execution. Every network must be prepared with `prepare`.
 
     Args:
         execution: Device, precision, compilation and sizes of chunks.
-        processes: Those that share the training of each network and the classes of a problem; each of them makes the
-            same calls. By default this process is alone.
+        processes: Processes that share the training of each network and the classes of a problem; each makes the same
+            calls. By default only this process.
     """
 
     def __init__(self, execution: Execution, processes: Processes = ALONE) -> None:
@@ -35,18 +35,19 @@ class Engine:
         self.processes = processes
         self.device = torch.device(execution.device)
         self.pause: Callable[[], None] = lambda: None
-        """Called between two steps of long work; raises Stopped where that has to end. All processes call it alike."""
+        """Called between two steps of long work; raises Stopped if the work has to end. All processes call it at the
+        same points."""
         self._compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._weight_gradients: dict[tuple[Network, bool], Callable[..., dict[str, Tensor]]] = {}
 
     @contextmanager
     def active(self) -> Generator[None, None, None]:
-        """Set PyTorch's process-wide switches as the Execution says, and restore them on leaving."""
+        """Set PyTorch's process-wide switches by the Execution, and restore them on leaving."""
         with switches_for(self.execution):
             yield
 
     def shrink(self) -> bool:
-        """Hold half as much in memory at a time from now on. Return False where it was the least already."""
+        """Halve the chunks from now on. Return False if they are already the smallest."""
         before, self.execution = self.execution, self.execution.halved()
         return self.execution != before
 
@@ -136,7 +137,7 @@ class Engine:
             return {name: torch.cat([block[name] for block in blocks]) for name in weights}
 
     def _gradients_one_by_one(self, network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Compute `class_gradients` without a graph, one class after the other, by the code that training runs too."""
+        """Compute `class_gradients` without a graph, one class after the other, by the code of training."""
         weights = dict(network.named_parameters())
         size = equal_part(images.shape[1], self.execution.chunk)
         sums = {name: weight.new_zeros(len(images), *weight.shape) for name, weight in weights.items()}
@@ -179,8 +180,8 @@ class Engine:
         """Add to each weight's `.grad` the gradient of the mean cross-entropy of one batch.
 
         Chunks pass one by one, forward and backward, so that activations stay in the cache; networks with batch
-        statistics see the whole batch. Processes that share work take a part of the batch each, if it can be split;
-        there must be no gradient before then.
+        statistics see the whole batch. Processes that share work take a part of the batch each, if it can be split; the
+        weights must then have no gradient before.
 
         Args:
             network: A prepared network whose weights require gradients.
@@ -210,7 +211,7 @@ class Engine:
         return all_predictions.long()
 
     def _run_padded(self, function: Callable[[Tensor], Tensor], images: Tensor, size: int) -> Tensor:
-        """Apply a function to images, padded to `size` where it would otherwise be compiled for their number."""
+        """Apply a function to images, padded to `size` if it would otherwise be compiled for their number."""
         if not self.execution.compile or len(images) == size:
             return self._run(function, images)
         filling = images.new_zeros(size - len(images), *images.shape[1:])
@@ -221,7 +222,7 @@ class Engine:
         return output.float() if output.dtype == torch.bfloat16 else output
 
     def call(self, function: Callable[..., Any], images: Tensor, *rest: Any) -> Any:
-        """Call a function of images, compiled and in the precision that the Execution says."""
+        """Call a function of images, compiled and in the precision of the Execution."""
         if not self.execution.compile:
             return self._in_precision(function, images, *rest)
         if images.dim() == 4:

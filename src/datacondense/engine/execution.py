@@ -86,25 +86,25 @@ class Execution:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Execution":
-        """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or cannot be."""
+        """Return the inverse of `to_json`. Raises DamagedFile for a field that is missing, unknown or invalid."""
         return cls(**to_dict(check(values, ExecutionFields)))
 
     def halved(self) -> "Execution":
-        """Return an Execution that holds half as much at a time, or an equal one where that is the least."""
+        """Return an Execution with chunks of half the size, or an equal one if they are already the smallest."""
         return replace(self, chunk=max(self.chunk // 2, 1), classes_at_once=max(self.classes_at_once // 2, 1))
 
 
 @final
 @dataclass(frozen=True)
 class Compute:
-    """Device, precision, compilation and memory as requested; `plan` settles what is left open."""
+    """The requested device, precision, compilation and memory; `plan` settles the open ones."""
 
     device: str = "auto"
-    """auto, cpu, cuda or cuda:N; auto takes a GPU where PyTorch sees one."""
+    """auto, cpu, cuda or cuda:N; auto takes a GPU if PyTorch sees one."""
     precision: Precision = "auto"
-    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, which alone has it, and fp32 elsewhere."""
+    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU and fp32 elsewhere."""
     compile: Compile = "auto"
-    """torch.compile: auto compiles where the work is long enough to pay for it, and a compiler is there."""
+    """torch.compile: auto compiles if the work is long enough to repay it and a compiler is installed."""
     classes_at_once: Batch | None = None
     """Classes whose images are compared together; fewer need less memory. None takes as many as fit."""
 
@@ -112,7 +112,7 @@ class Compute:
         return asdict(self)
 
     def plan(self, arch: str, spec: Spec, passes: int, load: Workload | None = None) -> Execution:
-        """Settle what was left open, by rules that give the same answer each time on one machine.
+        """Settle the open fields, by rules that give the same answer each time on one machine.
 
         Without `classes_at_once`, as many classes are compared together as fit 1 GiB (an eighth of the memory of a
         GPU), at least one; all of them without a load.
@@ -175,16 +175,16 @@ class RunComputeOptions(ComputeOptions, total=False):
 
 
 def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Compute:
-    """Return `compute`, or the one that the short forms among `options` make up.
+    """Return `compute`, or a Compute built from the short forms among `options`.
 
     Raises:
-        InputError: both are there, or a value is out of range.
+        InputError: both were passed, or a value is out of range.
     """
     short = {field.name: options[field.name] for field in fields(Compute) if field.name in options}
     if compute is None:
         compute = Compute(**short)
     elif not isinstance(compute, Compute):  # pyright: ignore[reportUnnecessaryIsInstance] (callers may lack types)
-        raise InputError(f"compute={compute!r} is no Compute: give one such as datacondense.Compute(device='cpu')")
+        raise InputError(f"compute={compute!r} is not a Compute: give one, such as datacondense.Compute(device='cpu')")
     elif short:
         raise InputError(f"compute and {', '.join(short)} exclude each other: set {', '.join(short)} in compute")
     check_fields(compute)
@@ -192,7 +192,7 @@ def resolve_compute(compute: Compute | None, options: Mapping[str, Any]) -> Comp
 
 
 def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) -> int:
-    """Return how many networks train side by side on batches of `batch` images.
+    """Return the number of networks that train side by side on batches of `batch` images.
 
     On a GPU as many as an eighth of its memory holds; on a CPU one, whose activations stay in the cache.
     """
@@ -208,7 +208,7 @@ def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) ->
 
 
 def resolve_device(device: str) -> str:
-    """Return the device that is meant, which auto leaves open. Raises InputError for an unknown one."""
+    """Return the device, with auto resolved. Raises InputError for an unknown one."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     _check_device(device)
@@ -218,7 +218,9 @@ def resolve_device(device: str) -> str:
 def check_shared(device: str, processes: Processes) -> None:
     """Raise InputError for a GPU by its number when several processes share the work: each has its own."""
     if processes.size > 1 and device.startswith("cuda:"):
-        raise InputError(f"--device {device}: with several processes take --device cuda, which is each one's own")
+        raise InputError(
+            f"--device {device}: several processes cannot share one GPU: use --device cuda, which gives each its own"
+        )
 
 
 def check_available(execution: Execution) -> None:
@@ -226,10 +228,10 @@ def check_available(execution: Execution) -> None:
     kind = _kind(execution.device)
     _check_device(execution.device)
     if execution.precision == "tf32" and kind != "cuda":
-        raise InputError("--precision tf32 needs an NVIDIA GPU: take fp32 or bf16")
+        raise InputError("--precision tf32 needs an NVIDIA GPU: use fp32 or bf16")
     missing = _missing_compiler(kind)
     if execution.compile and missing:
-        raise InputError(f"torch.compile cannot work here: {missing}; install it or take --compile off")
+        raise InputError(f"torch.compile cannot work here: {missing}; install it or use --compile off")
 
 
 def _check_device(device: str) -> None:
@@ -250,12 +252,12 @@ def _kind(device: str) -> str:
     except RuntimeError:
         kind = ""
     if kind not in _COMPILE_PAYS:
-        raise InputError(f"unknown device {device!r}: take auto, cpu, cuda or cuda:N")
+        raise InputError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N")
     return kind
 
 
 def _missing_compiler(kind: str) -> str:
-    """Return what torch.compile lacks on this machine; empty where it lacks nothing."""
+    """Return the part that torch.compile lacks on this machine; empty if it lacks nothing."""
     if kind == "cuda" and not find_spec("triton"):
         return "the triton package is missing"
     compilers = [os.environ.get("CC", "gcc"), "clang"] if kind == "cuda" else [os.environ.get("CXX", "g++")]

@@ -27,7 +27,7 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error means that memory ran out, on any device, under any name that PyTorch gives it."""
+    """Return whether an error means that memory ran out, on any device, in any wording of PyTorch."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _MESSAGES)
@@ -76,8 +76,8 @@ class Peak:
 def peak_memory(device: torch.device) -> Generator[Peak, None, None]:
     """Measure the peak memory of a block; the result is filled in when the block has ended.
 
-    On a GPU, bytes that PyTorch has allocated there. On a CPU, resident memory of the whole process, with all that it
-    held before: its peak is counted from here where Linux can reset it, and otherwise since the process began.
+    On a GPU, bytes that PyTorch has allocated there. On a CPU, resident memory of the whole process, including earlier
+    allocations: the peak is counted from here if Linux can reset it, and since the process began otherwise.
     """
     peak = Peak()
     on_gpu = device.type == "cuda"

@@ -12,7 +12,7 @@ from .execution import Execution
 
 @contextmanager
 def switches_for(execution: Execution) -> Generator[None, None, None]:
-    """Set the switches as an Execution says, and restore them on leaving."""
+    """Set the switches by an Execution, and restore them on leaving."""
     threads = torch.get_num_threads()
     with ExitStack() as stack:
         torch.set_num_threads(execution.threads)
@@ -35,7 +35,7 @@ def switches_for(execution: Execution) -> Generator[None, None, None]:
 
 @contextmanager
 def cuda_switches(*, tf32: bool) -> Generator[None, None, None]:
-    """Make convolutions deterministic, and use TF32 where asked for; restore both on leaving."""
+    """Make convolutions deterministic, and use TF32 if requested; restore both on leaving."""
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision()
     cudnn.deterministic, cudnn.allow_tf32 = True, tf32
@@ -48,7 +48,7 @@ def cuda_switches(*, tf32: bool) -> Generator[None, None, None]:
 
 
 def _start_compilers() -> None:
-    """Start the processes in which PyTorch compiles, where its version has them; no public function does it."""
+    """Start the processes in which PyTorch compiles, if its version has them; no public function does it."""
     from torch._inductor import async_compile
 
     start: Callable[[], None] | None = getattr(async_compile, "maybe_warm_pool", None)

@@ -44,7 +44,7 @@ def add(one: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
 
 @contextmanager
 def trainable(network: Network) -> Generator[None, None, None]:
-    """Let all weights of a network require gradients, and restore what they required on leaving."""
+    """Let all weights of a network require gradients, and restore their earlier setting on leaving."""
     before = [weight.requires_grad for weight in network.parameters()]
     network.requires_grad_(True)
     try:
@@ -55,7 +55,7 @@ def trainable(network: Network) -> Generator[None, None, None]:
 
 
 def gradient_tensors(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """Return the gradient of each parameter; where there is none yet, it becomes zeros."""
+    """Return the gradient of each parameter; a missing one becomes zeros."""
     found: list[Tensor] = []
     for parameter in parameters:
         if parameter.grad is None:

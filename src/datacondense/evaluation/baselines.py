@@ -1,4 +1,4 @@
-"""Random real images as baselines of condensed sets: of each class as many as the set has."""
+"""Random real images as baselines of condensed sets: as many of each class as the set has."""
 
 from collections.abc import Sequence
 from dataclasses import replace

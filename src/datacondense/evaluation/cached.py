@@ -1,4 +1,4 @@
-"""Scores that are cached beside a set, so that each evaluation is made once."""
+"""Cache scores beside a set, so that each evaluation runs once."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ def evaluate_once(
 ) -> Scores:
     """Return the scores of a set by `protocol`: from the cache in `run`, or evaluated and cached there.
 
-    on_epoch: called after each training epoch with the work that is done and all of it, as `milestones` has them.
+    on_epoch: called after each training epoch with the work done and the total, as `milestones` has them.
     """
     sets = {"set_sha256": synthetic.fingerprint(), "test_sha256": test.fingerprint()}
     how = {"device": compute.device, "precision": compute.precision, "compile": compute.compile}
@@ -68,7 +68,7 @@ def evaluate_once(
 
 
 def _cached(path: Path, wanted: Mapping[str, Any]) -> Scores | None:
-    """Return the scores in `path`, if they are those that are wanted."""
+    """Return the scores in `path`, if they belong to this evaluation."""
     if path.exists():
         try:
             found = read_json(path)

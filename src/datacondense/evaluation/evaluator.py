@@ -61,11 +61,11 @@ def evaluate(
         compute: device, precision and compilation, as in `condense`; `classes_at_once` does not apply.
         on_epoch: called after every epoch of every network; of several processes the first alone calls it.
         processes: processes that share the networks, each with the same arguments; by default all of PyTorch's process
-            group where there is one.
+            group, if there is one.
         options: the keywords of `EvaluateOptions`.
 
     Returns:
-        The scores; on all processes, and the same as those of one.
+        The scores, on all processes; equal to those of a single process.
 
     Raises:
         InputError: the test images do not fit the set, a name is unknown, or a number is out of range.
@@ -73,7 +73,7 @@ def evaluate(
     check_keywords("evaluate", EvaluateOptions, options)
     for one in (examples, test):
         if not isinstance(one, SyntheticSet | ImageSet):
-            raise InputError(f"{one!r} is no set: give what load_set, condense or load returns")
+            raise InputError(f"{one!r} is not a set: give the result of load_set, condense or load")
     settings: Any = {name: value for name, value in options.items() if name not in get_type_hints(ComputeOptions)}
     protocol = protocol_for(examples, **settings)
     compute = resolve_compute(compute, options)
@@ -89,7 +89,7 @@ def evaluate_by(
     on_epoch: Callable[[], None] = lambda: None,
     processes: Processes | None = None,
 ) -> Scores:
-    """Evaluate as `evaluate` does, under a protocol that is complete."""
+    """Evaluate as `evaluate` does, by a complete protocol."""
     processes = all_processes() if processes is None else processes
     return together(train_share(protocol, examples, test, processes, compute, on_epoch=on_epoch), processes)
 
@@ -117,9 +117,10 @@ def train_share(
     first: int = 0,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Share:
-    """Train the networks that are this process's, every W-th of W processes. Wait for no other.
+    """Train the networks of this process, every W-th of W processes. Does not wait for other processes.
 
-    first: the process that trains the first network; in an evaluation of several sets the next takes the next set's.
+    first: the process that trains the first network; in an evaluation of several sets the next process trains the first
+        network of the next set.
     """
     check_shared(compute.device, processes)
     _check_fit(examples, test)
@@ -161,7 +162,7 @@ def train_share(
 
 
 def together(share: Share, processes: Processes) -> Scores:
-    """Return the scores of an evaluation of which each process has a share. They name the smallest chunks."""
+    """Return the scores of an evaluation whose shares are spread over processes. They record the smallest chunks."""
     shares = processes.gathered(share)
     confusions = {net: confusion for one in shares for net, confusion in one.confusions.items()}
     protocol = share.protocol
@@ -190,7 +191,7 @@ def together(share: Share, processes: Processes) -> Scores:
 def milestones(
     protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, *, device: str = "auto"
 ) -> tuple[list[float], float]:
-    """Return the work that is done when each epoch of `evaluate_by` ends, in order, and all of it.
+    """Return the work done at the end of each epoch of `evaluate_by`, in order, and the total.
 
     The last epoch of a network stands for its test too. In floating-point operations, so that epochs of different
     networks can be added up.
@@ -231,14 +232,14 @@ def _per_class(confusion: Tensor) -> list[float | None]:
 
 
 def _added(parts: Sequence[list[list[int]]]) -> list[list[int]]:
-    """Add confusion matrices up; return none where one is missing."""
+    """Add confusion matrices; return none if one is missing."""
     return torch.tensor(parts).sum(0).tolist() if all(parts) else []
 
 
 def _standing_for_all(
     on_epoch: Callable[[], None], mine: Sequence[tuple[str, int]], protocol: Protocol
 ) -> Callable[[], None]:
-    """Return a callback for the epochs of the leading process, whose share stands for all: they progress alike."""
+    """Return a callback for the epochs of the leading process, whose progress represents that of all."""
     own, done, reported = sum(protocol.recipes[arch].epochs for arch, _ in mine), 0, 0
 
     def epoch() -> None:

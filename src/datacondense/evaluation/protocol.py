@@ -57,10 +57,10 @@ class ProtocolOptions(TypedDict, total=False):
     """Keywords that set a protocol, each of which may be left out."""
 
     archs: Sequence[str] | str | None
-    """Networks by name; None takes the one that the set was made with."""
+    """Names of networks; None takes the one that the set was made with."""
     pool: str | None
-    """A published pool of networks in place of `archs`. A network of it that cannot serve the images is left out, with
-    a warning."""
+    """A published pool of networks in place of `archs`. Networks that cannot take images of this size are left out,
+    with a warning."""
     nets: Networks
     """Networks of each architecture, 5 by default."""
     epochs: Epochs | None
@@ -77,7 +77,7 @@ class ProtocolOptions(TypedDict, total=False):
 
 
 def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOptions]) -> Protocol:
-    """Return the protocol that `options` set, with published values for what they leave open.
+    """Return the protocol of `options`, with published values for missing ones.
 
     Raises InputError for numbers out of range and for unknown names.
     """
@@ -87,13 +87,15 @@ def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOp
     own = settings.get("arch", "ConvNet")
     archs = (archs,) if isinstance(archs, str) else archs
     if archs and pool is not None:
-        raise InputError("--archs and --pool exclude each other: take one")
+        raise InputError("--archs and --pool exclude each other: use one")
     if pool is not None:
         archs, refused = serving(pool_archs(pool, own), examples.spec)
         if not archs:
-            raise InputError(f"no network of pool {pool} serves {examples.spec.name}: {next(iter(refused.values()))}")
+            raise InputError(
+                f"no network of pool {pool} can take the images of {examples.spec.name}: {next(iter(refused.values()))}"
+            )
         for name, reason in refused.items():
-            warnings.warn(f"pool {pool} without {name}: {reason}", stacklevel=2)
+            warnings.warn(f"pool {pool} leaves out {name}: {reason}", stacklevel=2)
     if augment == "auto":
         augment = settings.get("augment", "auto")
         augment = "dc" if augment == "none" else augment

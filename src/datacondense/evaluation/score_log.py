@@ -1,4 +1,4 @@
-"""scores.jsonl of a run directory: scores of its set, and of what was evaluated beside it."""
+"""scores.jsonl of a run directory: scores of its set and of its baselines."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -19,18 +19,17 @@ _OTHERS = 30.0  # seconds that other commands may need to end what they write
 
 
 def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
-    """Add scores to those of a run directory, where `report` and `export` find them.
+    """Append scores to those of a run directory, where `report` and `export` find them.
 
     One line is appended, in one write.
 
     Args:
         run: the run directory.
-        scores: name of a set -> what `evaluate` has returned; of the run's own set, and of what it is to be compared
-            with.
+        scores: name of a set -> the result of `evaluate`, for the run's own set and for its baselines.
 
     Raises:
-        InputError: the run has no set, or another than the one that was evaluated, or the scores are not valid; nothing
-            is written.
+        InputError: the run has no set, or a different one from the evaluated set, or the scores are invalid; nothing is
+            written.
         Locked: another process writes to the run.
     """
     values = {name: score.to_json() for name, score in scores.items()}
@@ -38,7 +37,7 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
         try:
             check(value, ScoresFields)
         except DamagedFile as error:
-            raise InputError(f"scores {name!r} cannot be kept: {error}") from None
+            raise InputError(f"scores {name!r} cannot be saved: {error}") from None
     evaluated = {score.trained_on["set_sha256"] for score in scores.values() if "set_sha256" in score.trained_on}
     with unchanged(Path(run), evaluated):
         append_line(Path(run) / SCORES, json.dumps(values, allow_nan=False))
@@ -46,13 +45,13 @@ def keep_scores(run: str | Path, scores: Mapping[str, Scores]) -> None:
 
 @contextmanager
 def unchanged(run: Path, sets: Collection[str], *, wait: float = _OTHERS) -> Iterator[None]:
-    """Let nobody else write to a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
+    """Lock a run whose set has one of these fingerprints. Raises as `keep_scores` does."""
     if not (run / FILE_NAME).exists():
-        raise InputError(f"{run} is not a run directory: name one that `condense` has written")
+        raise InputError(f"{run} is not a run directory: name one that `condense` wrote")
     with writing(run, wait=wait):
         if sets and load_set(run).fingerprint() not in sets:  # scores of before there were fingerprints have none
             raise InputError(
-                f"{run} holds another set than the one that was evaluated: its scores were not written there"
+                f"{run} holds a different set from the one that was evaluated: the scores were not written there"
             )
         yield
 
@@ -62,7 +61,7 @@ def kept_scores(run: Path) -> list[Scores]:
     path = run / SCORES
     found = []
     for number, line in enumerate(regular(path).read_bytes().splitlines() if path.exists() else [], start=1):
-        place = f"{path} is damaged: line {number} is no score of `evaluate`, remove it"
+        place = f"{path} is damaged: line {number} is not a score of `evaluate`: remove it"
         try:
             values = check(parse_json(line), dict[str, Any], place)
         except DamagedFile:
@@ -80,7 +79,7 @@ def from_json(value: Any, place: str) -> Scores:
 
 
 def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:
-    """Return whether networks were trained on this very set, and tested on test images."""
+    """Return whether networks were trained on exactly this set, and tested on test images."""
     if "set_sha256" in scores.trained_on:
         same = scores.trained_on["set_sha256"] == synthetic.fingerprint()
     else:  # scores of before there was this field

@@ -51,7 +51,7 @@ class ScoresFields(Fields, kw_only=True):
                 raise ValueError(f"protocol.recipes lacks {arch!r}")
             rows = self.per_class.get(arch, [])
             if len(rows) != len(values) or not rows[0] or len(set(map(len, rows))) > 1:
-                raise ValueError(f"per_class of {arch!r} has not a row for each of its {len(values)} networks")
+                raise ValueError(f"per_class of {arch!r} does not have a row for each of its {len(values)} networks")
             table = self.confusion.get(arch, [])
             if table and {len(table), *map(len, table)} != {len(rows[0])}:
                 raise ValueError(f"confusion of {arch!r} is not {len(rows[0])} x {len(rows[0])}")
@@ -80,12 +80,12 @@ class Scores:
     trained_on: dict[str, Any]
     """The set they were trained on: name, number of images, and the provenance of a synthetic set."""
     confusion: dict[str, list[list[int]]] = field(default_factory=dict)
-    """Architecture -> class -> its test images by predicted class, over all networks. Empty where an older version made
+    """Architecture -> class -> its test images by predicted class, over all networks. Empty if an older version made
     the scores."""
 
     @property
     def tested_on(self) -> str:
-        """Return test, or validation where networks were tested on training images that were held out."""
+        """Return validation if networks were tested on held-out training images, and test otherwise."""
         return self.protocol.get("tested_on", "test")
 
     def mean(self, arch: str) -> float:

@@ -1,4 +1,4 @@
-"""Train fresh networks on a set and count their predictions: side by side where that is faster, as memory allows."""
+"""Train fresh networks on a set and count their predictions: side by side if that is faster and fits into memory."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class TrainAndTest:
 
     arch: str
     network: Network
-    """Lends its form and its compiled code to all."""
+    """Provides the architecture and the compiled code of all networks."""
     examples: Examples
     test: ImageSet
     engine: Engine
@@ -41,8 +41,8 @@ class TrainAndTest:
 
         Row: class of a test image; column: predicted class.
 
-        on_epoch: called after each epoch, once for each network. Where memory does not suffice, fewer networks train
-        at a time, then in smaller chunks; the epochs of a network that begins anew are reported once.
+        on_epoch: called after each epoch, once for each network. If memory does not suffice, fewer networks train at a
+            time, then in smaller chunks; the epochs of a network that starts again are reported once.
         """
         engine, epochs = self.engine, _Epochs(on_epoch)
         batch = min(self.recipe.batch, len(self.examples))
@@ -62,7 +62,7 @@ class TrainAndTest:
         return results
 
     def _shrink(self) -> bool:
-        """Take smaller chunks from now on. Return False where they are minimal, or training takes the whole batch."""
+        """Take smaller chunks from now on. Return False if they are minimal, or training takes the whole batch."""
         before = self.engine.execution.chunk
         return not self.network.batch_statistics and self.engine.shrink() and self.engine.execution.chunk < before
 
@@ -91,7 +91,7 @@ class TrainAndTest:
 
 @final
 class _Epochs:
-    """Counter that reports each epoch once, though networks may begin anew because memory did not suffice."""
+    """Counter that reports each epoch once, even if networks start again because memory did not suffice."""
 
     def __init__(self, report: Callable[[], None]) -> None:
         self.report = report
@@ -99,7 +99,7 @@ class _Epochs:
         self.reported = 0
 
     def begin(self, done: int) -> None:
-        """Continue where so many were done, which may be before."""
+        """Continue from `done` epochs, which may be fewer than before."""
         self.done = done
 
     def __call__(self) -> None:

@@ -57,8 +57,8 @@ def learn_continually(
     `out`/orderN is the memory after the last step, a run directory that `evaluate`, `show` and `export` take.
 
     Args:
-        memory: a method that makes it step by step, or finished sets, one for each order, whose provenance names the
-            steps (the authors' files of continual learning, imported).
+        memory: a method that makes the memory step by step, or finished sets, one for each order, whose provenance
+            names the steps (the authors' files of continual learning, imported).
         train: training images.
         test: test images of the same classes.
         scenario: steps, images per class, orders and networks.
@@ -144,13 +144,13 @@ class _Work:
 
 
 def load_record(path: str | Path) -> dict[str, Any]:
-    """Read the record of `learn_continually` from its directory or file. Raises InputError where there is none."""
+    """Read the record of `learn_continually` from its directory or file. Raises InputError if there is none."""
     path = Path(path)
     path = path / RECORD if path.is_dir() else path
     if not path.is_file():
         raise DataNotFound(f"no record of continual learning at {path}: name a directory of `datacondense continual`")
     record = read_json(path)
-    check(record, ContinualRecord, f"{path} is no record of continual learning")
+    check(record, ContinualRecord, f"{path} is not a record of continual learning")
     return record
 
 

@@ -28,7 +28,7 @@ class ExperimentPlan:
 
     @property
     def changed(self) -> bool:
-        """Differs from the published experiment in more than the number of sets and networks."""
+        """True if more than the number of sets and networks differs from the published experiment."""
         return self.variant != self.name
 
     @property

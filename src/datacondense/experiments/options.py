@@ -19,11 +19,11 @@ class ExperimentOptions(ComputeOptions, total=False):
     source: Mapping[str, Any] | None
     """The arguments of `load` that gave the images; recorded."""
     overwrite: bool
-    """Make everything anew, whatever an earlier call has left."""
+    """Ignore the results of earlier calls and start again."""
     observers: Sequence[Observer]
-    """Objects that are notified of the condensing, as in `condense`."""
+    """Objects that are notified while sets are condensed, as in `condense`."""
     on_epoch: Callable[[float, float], None]
-    """Called after each training epoch with the work that is done, on the current set or step, and all of it."""
+    """Called after each training epoch with the work done on the current set or step, and its total."""
     processes: Processes | None
     """Processes that share the work, as in `condense` and `evaluate`."""
 

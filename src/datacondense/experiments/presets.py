@@ -43,7 +43,7 @@ class Preset:
 
 
 def _published(tables: Mapping[str, Mapping[int, Published]], data: str, ipc: int) -> dict[str, Published]:
-    """Return network -> published number; empty where there is none."""
+    """Return network -> published number; empty if there is none."""
     return {"ConvNet": tables[data][ipc]} if ipc in tables.get(data, {}) else {}
 
 

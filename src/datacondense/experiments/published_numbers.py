@@ -4,7 +4,7 @@ Dataset -> images per class -> mean and standard deviation, on ConvNet.
 """
 
 Published = tuple[float, float | None]
-"""Mean and standard deviation in percent; None where the deviation was not published."""
+"""Mean and standard deviation in percent; None if the deviation was not published."""
 
 SOURCES = {  # where the numbers were read
     "dc": "DC, Table 1, as in the authors' README; deviation as in Nguyen et al. 2021, Table 1",

@@ -41,7 +41,7 @@ class ContinualRecord(Fields, kw_only=True):
     def __post_init__(self) -> None:
         steps = len(self.classes_seen)
         if {len(self.mean), len(self.std), *map(len, self.accuracy)} != {steps}:
-            raise ValueError(f"mean, std and accuracy are not of the {steps} steps of classes_seen")
+            raise ValueError(f"mean, std and accuracy do not match the {steps} steps of classes_seen")
         _check_torch(self.versions)
 
 

@@ -48,7 +48,7 @@ class MethodMemory:
     processes: Processes
 
     def steps(self, seed: int, steps: Sequence[Sequence[int]]) -> Iterator[StepMemory]:
-        """Make the images of each step of one class order. Raises Stopped where the user stops the method."""
+        """Make the images of each step of one class order. Raises Stopped if the user stops the method."""
         for number, classes in enumerate(steps):
             place = self.out / f"order{seed}" / f"step{number + 1}"
             with stop_signals() as stop:
@@ -105,7 +105,7 @@ def recorded_steps(one: SyntheticSet, train: ImageSet, steps: int) -> list[list[
     """Return the classes of each step of a finished memory. Raises InputError where it is none, or of other steps."""
     difference = train.spec.difference(one.spec)
     if difference:
-        raise InputError(f"the memory was made from other data than {train.spec.name}: {difference}")
+        raise InputError(f"the memory was made from different data than {train.spec.name}: {difference}")
     found = one.provenance.steps
     if not found:
         raise InputError("the set does not record the steps of its classes: name a file of continual learning")

@@ -87,7 +87,7 @@ def _condense_stages(
     processes: Processes,
     options: ReproduceOptions,
 ) -> SyntheticSet:
-    """Condense one set of a plan, stage by stage. Raises Stopped where the user stops one."""
+    """Condense one set of a plan, stage by stage. Raises Stopped if the user stops one."""
     synthetic, overwrite = None, options.get("overwrite", False)
     for stage, method in plan.stages:
         with stop_signals() as stop:

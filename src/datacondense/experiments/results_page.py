@@ -37,7 +37,7 @@ def best_records(folder: Path) -> list[dict[str, Any]]:
 
 def parse_record(path: Path, line: str) -> dict[str, Any]:
     """Return the record in a line of `path`. Raises DamagedFile when it is none."""
-    place = f"{path} has a line that is no record of `datacondense reproduce`: remove {line[:40]!r}"
+    place = f"{path} has a line that is not a record of `datacondense reproduce`: remove {line[:40]!r}"
     try:
         record = parse_json(line)
         check(record, ReproductionRecord)

@@ -1,4 +1,4 @@
-"""Run many published experiments, distributed over processes: each is run by one of them."""
+"""Run many published experiments, distributed over processes: one process runs each experiment."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -57,12 +57,12 @@ def run_sweep(
     Args:
         plans: The experiments.
         run: Runs one experiment in this process alone, and returns its record.
-        fingerprint: Returns that of the training images; called where they may have changed since a record was made,
-            which those of a named set cannot.
+        fingerprint: Returns the fingerprint of the training images; called if they may have changed since a record was
+            made, which those of a named set cannot.
         processes: The W processes that share the work.
         results: The folder of the records.
         options: The options of reading and computing that a record must have been made with, from `recorded_options`.
-        overwrite: Run all, whatever is recorded.
+        overwrite: Run all, even those with a record.
 
     Returns:
         The outcomes, in the order of `plans`, in all processes.

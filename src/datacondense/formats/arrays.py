@@ -14,7 +14,7 @@ from ..utils.errors import InputError
 def standard_shapes(images: Any, labels: Any, spec: Spec) -> tuple[Tensor, Tensor]:
     """Return images as (N, C, H, W), and labels as int64 (N,).
 
-    Images may have their channels last, or none where there is one. Labels may be whole numbers of any type, of shape
+    Images may have their channels last, or no channel axis. Labels may be whole numbers of any type, of shape
     (N,) or (N, 1), or one-hot (N, K). Raises InputError for others.
     """
     images, labels = (torch.from_numpy(_native(x)) if isinstance(x, np.ndarray) else x for x in (images, labels))

@@ -31,7 +31,7 @@ def import_latents(
 ) -> Path:
     """Read a file of latents, one for each training image, into the run directory `dest`, and return it.
 
-    The set is stored as generator and latents, both as fp16. Nothing in a file is ever run.
+    The set is stored as generator and latents, both as fp16. No code in a file is executed.
 
     Args:
         path: {"z_inverse_all": z} or {"z_eff_all": z}, z (N, d) in the order of the training images, whose classes the
@@ -39,7 +39,7 @@ def import_latents(
         generator: The state dict of the BigGAN that the latents belong to.
         train: The N training images.
         dest: The run directory to write.
-        ipc: Use the latents of the first `ipc` images of each class, of a class with fewer all. By default all are
+        ipc: Use the latents of the first `ipc` images of each class, all of a class with fewer. By default all are
             used; the generator then makes N images at each reading.
         source: As `import_sets` takes it.
         overwrite: As `import_sets` takes it.
@@ -57,11 +57,11 @@ def import_latents(
         chosen = _first_positions(len(z), train, ipc)
     weights = read_torch(generator)
     if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
-        raise InputError(f"{generator} holds no weights of a generator")
+        raise InputError(f"{generator} does not hold the weights of a generator")
     with naming(generator):
         network = BigGAN.from_weights(weights, train.spec)
     if z.shape[1] != network.latent:
-        raise InputError(f"{path}: latents of {z.shape[1]} numbers, and {generator} takes {network.latent}")
+        raise InputError(f"{path}: its latents have {z.shape[1]} numbers, but {generator} takes {network.latent}")
     generated = Generated.round_trip(network, z[chosen], "fp16")
     labels = train.labels.cpu()[chosen]
     made = SyntheticSet(
@@ -78,7 +78,7 @@ def _read(path: Path) -> tuple[Tensor, str]:
     content = read_torch(path)
     names = [name for name in LATENTS if isinstance(content, dict) and isinstance(content.get(name), Tensor)]
     if len(names) != 1:
-        raise InputError(f"{path} is no file of latents: expected {' or '.join(LATENTS)} in it")
+        raise InputError(f"{path} is not a file of latents: expected {' or '.join(LATENTS)} in it")
     z = content[names[0]].detach().float()
     if z.dim() != 2 or not bool(torch.isfinite(z).all()):
         raise InputError(f"{path}: {names[0]} of shape {tuple(z.shape)} is not (N, d) of finite numbers")

@@ -76,7 +76,7 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
         spec = headers[0][0]
         options.reject_scale(path)
     if spec is None:
-        raise InputError(f"{path} does not describe its images: name the data by --data")
+        raise InputError(f"{path} does not describe its images: name the data with --data")
     entries, scale = _normalised_entries(found, spec, PixelOptions("normalised") if headers else options)
     settings = {"settings": _settings_by_name(path, accuracies)}
     are_steps = disjoint(labels for _, labels in entries) if headers is None else len(headers) == 1
@@ -101,7 +101,7 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
 def _headers(value: object) -> list[tuple[Spec, Provenance]]:
     """Return the Spec, the same for all, and the provenance of each set."""
     if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
-        raise DamagedFile(f"it is damaged: {HEADERS!r} is no list of headers")
+        raise DamagedFile(f"it is damaged: {HEADERS!r} is not a list of headers")
     found = []
     for text in value:
         try:
@@ -144,7 +144,7 @@ def _accuracies(value: object) -> dict[str, list[float]]:
         if isinstance(accuracies, Tensor | np.ndarray):
             accuracies = accuracies.flatten().tolist()
         if not isinstance(arch, str) or not isinstance(accuracies, list | tuple):
-            raise InputError(f"its accuracies of {arch!r} are no list by network")
+            raise InputError(f"its accuracies of {arch!r} are not a list, one for each network")
         numbers = [one.item() if isinstance(one, Tensor) and one.numel() == 1 else one for one in accuracies]
         check_fractions(numbers, f"its accuracies of {arch!r}")
         if numbers:

@@ -31,12 +31,14 @@ def check_file(dest: Path, is_export: Callable[[Path], bool], read_from: Sequenc
     if not dest.exists():
         return
     if not overwrite:
-        raise InputError(f"{dest} exists: replace it by --overwrite, or name another")
+        raise InputError(f"{dest} exists: replace it with --overwrite, or name another")
     if not dest.is_file():
         raise InputError(f"{dest} is neither a file nor a directory: name another")
     _check_keeps_sources(dest, read_from)
     if not is_export(dest):
-        raise InputError(f"{dest} is no export of this format, and --overwrite replaces only these: name another file")
+        raise InputError(
+            f"{dest} is not an export of this format, and --overwrite replaces only such exports: name another file"
+        )
 
 
 def check_exported(dest: Path, read_from: Sequence[Path], *, overwrite: bool) -> None:
@@ -45,7 +47,7 @@ def check_exported(dest: Path, read_from: Sequence[Path], *, overwrite: bool) ->
         return
     _check_keeps_sources(dest, read_from)
     if not (dest / MARKER).is_file():
-        raise InputError(f"{dest} is no export, and --overwrite replaces only these: name another directory")
+        raise InputError(f"{dest} is not an export, and --overwrite replaces only exports: name another directory")
     _check_known(dest, (_EXPORTED.fullmatch(file.relative_to(dest).as_posix()) is not None for file in _files(dest)))
 
 
@@ -73,21 +75,25 @@ def _in_use(dest: Path, *, overwrite: bool) -> bool:
     """Return whether a directory has content that is to be overwritten. Raises InputError unless it can be written."""
     here, place = Path.cwd(), resolved(dest)
     if place in (here, *here.parents):
-        raise InputError(f"{dest} is the current directory or holds it: name a directory inside it, or go elsewhere")
+        raise InputError(
+            f"{dest} is the current directory or holds it: name a directory inside it, or change to another directory"
+        )
     if dest.exists() and not dest.is_dir():
         raise InputError(f"{dest} is a file: name a directory")
     if not dest.exists() or all(path.name == LOCK for path in dest.iterdir()):
         return False
     if not overwrite:
-        raise InputError(f"{dest} is not empty: replace it by --overwrite, or name another directory")
+        raise InputError(f"{dest} is not empty: replace it with --overwrite, or name another directory")
     return True
 
 
 def _check_keeps_sources(dest: Path, read_from: Sequence[Path]) -> None:
-    """Raise InputError where replacing `dest` would delete a source."""
+    """Raise InputError if replacing `dest` would delete a source."""
     for path in read_from:
         if resolved(dest) in (resolved(path), *resolved(path).parents):
-            raise InputError(f"{dest} holds {path}, which is read and --overwrite would delete: name another")
+            raise InputError(
+                f"{dest} holds {path}, which is read here and which --overwrite would delete: name another"
+            )
 
 
 def _files(directory: Path) -> list[Path]:

@@ -28,7 +28,7 @@ def has_marker(path: Path) -> bool:
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:
-    """Return the marker of an exported directory; None where there is none. Raises DamagedFile when damaged."""
+    """Return the marker of an exported directory; None if there is none. Raises DamagedFile when damaged."""
     marker = path / MARKER
     if not marker.is_file():
         return None

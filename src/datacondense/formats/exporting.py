@@ -33,7 +33,7 @@ def export(
 ) -> None:
     """Write `sets` to `dest`: a directory of PNG images (folder) or for `datasets` (hf), or a file (npz, pt).
 
-    `dest` is written whole or left as it was. Exports do not disclose where the real images are on this machine.
+    `dest` is written completely or left unchanged. Exports do not disclose where the real images are on this machine.
 
     Args:
         sets: One set or several. pt holds all, as experiments in the authors' layout; in another format several become
@@ -114,7 +114,7 @@ def _checked_for_export(synthetic: SyntheticSet) -> SyntheticSet:
     try:
         header = parse_json(header_text(synthetic.header()))
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"the provenance of the set is no JSON ({error}): it cannot be written") from None
+        raise InputError(f"the provenance of the set is not JSON ({error}): it cannot be written") from None
     spec, provenance = read_header(header)
     images, labels = (tensor.detach().cpu().contiguous() for tensor in (synthetic.images, synthetic.labels))
     return checked(images, labels, spec, without_local_paths(provenance))

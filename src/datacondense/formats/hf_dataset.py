@@ -93,7 +93,7 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
         with naming(path / MARKER):
             spec, provenance = read_header(record.get("header"))
     if spec is None:
-        raise InputError(f"{path} has no {MARKER} to describe its images: name the data by --data")
+        raise InputError(f"{path} has no {MARKER} to describe its images: name the data with --data")
     files = sorted(path.glob("data/train*.parquet"))
     if not files:
         raise InputError(f"{path} has no data/train*.parquet")
@@ -150,7 +150,7 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> _Part:
         except (InputError, FileNotFoundError, PermissionError):
             raise
         except Exception as error:  # Arrow raises errors of many types on wrong bytes
-            raise DamagedFile(f"it is damaged or no table of images ({reason(error)})") from None
+            raise DamagedFile(f"it is damaged or not a table of images ({reason(error)})") from None
         if not parts:
             raise InputError("there is no image in it")
     images, labels = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
@@ -179,7 +179,7 @@ def _labels(pa: ModuleType, column: Any) -> Tensor:
 
 
 def _class_names(metadata: Mapping[bytes, bytes] | None) -> Any:
-    """Return the class names in a file, in the order of its labels; None where it has none."""
+    """Return the class names in a file, in the order of its labels; None if it has none."""
     value: Any = parse_json((metadata or {}).get(b"huggingface", b"null"))
     for key in ("info", "features", "label", "names"):
         value = value.get(key) if isinstance(value, dict) else None
@@ -187,7 +187,7 @@ def _class_names(metadata: Mapping[bytes, bytes] | None) -> Any:
 
 
 def _label_mapping(names: Any, spec: Spec) -> Tensor | None:
-    """Return the label of each class of a file, int64 (K,); None where it has the order of `spec`.
+    """Return the label of each class of a file, int64 (K,); None if it has the order of `spec`.
 
     Raises InputError when the names are not those of `spec`.
     """

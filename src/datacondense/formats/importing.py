@@ -40,18 +40,18 @@ def import_sets(
 ) -> list[Path]:
     """Read the sets in `path` and write a run directory for each: `dest`, or dest/exp0, dest/exp1, ... for several.
 
-    Nothing in a file is ever run. `dest` is written whole or left as it was. The scale in which pixels were read is
-    recorded as `imported.pixels` in the provenance; a warning reports it where it is uncertain or was converted.
+    No code in a file is executed. `dest` is written completely or left unchanged. The scale in which pixels were read
+    is recorded as `imported.pixels` in the provenance; a warning reports it if it is uncertain or was converted.
 
     Args:
         path: A .pt file of the authors of DC, DSA and DM (also of class-incremental learning) or of IDC, one of MTT's
             two or the directory that holds both, an .npz file with images and labels, or an export of this package.
-        spec: Describes the data; needed where the file does not, and must agree where it does.
+        spec: Describes the data; needed if the file does not, and must agree if it does.
         dest: The directory to write.
         source: The arguments of `data.load` for these data, so that `evaluate` finds the test images.
         overwrite: Replace the runs of an earlier import in `dest`; nothing else is ever replaced.
         pixels: Scale of the pixels in files that do not record it: "normalised", "unit" (0 to 1), "bytes" (0 to 255)
-            or "zca" (whitened, MTT's default). "auto" detects it, and raises InputError where it is ambiguous.
+            or "zca" (whitened, MTT's default). "auto" detects it, and raises InputError if it is ambiguous.
         real: The training images, or a function that reads them: needed for "zca", and by "auto" where range, mean and
             deviation do not decide.
 
@@ -71,7 +71,7 @@ def import_sets(
     if read.pixels is not None:
         record["pixels"] = read.pixels.to_json()
         if read.pixels.deserves_warning(pixels):
-            warnings.warn(f"{path}: {read.pixels}; name another scale by --pixels if this is wrong", stacklevel=2)
+            warnings.warn(f"{path}: {read.pixels}; name another scale with --pixels if this is wrong", stacklevel=2)
     if (factor := tiles_per_side(path)) > 1:
         warnings.warn(
             f"{path}: its images seem to hold {factor} x {factor} tiles each, as IDC stores them; they are imported as "
@@ -90,7 +90,7 @@ def import_sets(
 def new_runs(dest: Path, path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield a directory to fill with the sets of `path`; it replaces `dest` when the block ends without an error.
 
-    Raises InputError where `dest` may not be replaced, and Locked while another process writes to it.
+    Raises InputError if `dest` may not be replaced, and Locked while another process writes to it.
     """
     with replacing(dest), ExitStack() as stack:
         for run in find_runs(dest) if dest.is_dir() else ():
@@ -104,7 +104,7 @@ def read_sets(path: Path, spec: Spec | None, options: PixelOptions | None = None
     """Read the sets in `path`, whatever its format. `path` and `spec` are those of `import_sets`."""
     options = options or PixelOptions()
     if path.suffix == ".safetensors" or (path.is_dir() and find_runs(path) != [path]) or (path / FILE_NAME).exists():
-        raise InputError(f"{path} is a run already, not an export: evaluate, show and export take it as it is")
+        raise InputError(f"{path} is already a run, not an export: evaluate, show and export read it directly")
     if path.is_dir():
         record = read_marker(path) or {}
         if str(record.get("layout")).startswith(SEVERAL):
@@ -126,7 +126,7 @@ def _read_several(path: Path, count: object, spec: Spec | None) -> ReadResult:
     """Read the sets exp0, exp1, ... in a directory to which several were exported."""
     found = sorted((child for child in path.glob("exp*") if child.stem[3:].isdecimal()), key=by_number)
     if [int(child.stem[3:]) for child in found] != list(range(len(found))) or len(found) != count or not found:
-        raise DamagedFile(f"{path} is damaged: {MARKER} lists {count} sets, and {len(found)} are there")
+        raise DamagedFile(f"{path} is damaged: {MARKER} lists {count} sets, but {len(found)} are there")
     for child in found:
         if child.is_dir() and str((read_marker(child) or {}).get("layout")).startswith(SEVERAL):
             raise DamagedFile(f"{path} is damaged: {child.name} holds several exports itself: exports are not nested")
@@ -175,7 +175,7 @@ def digest_files(files: Iterable[Path]) -> str:
 
 
 def _check_same_data(path: Path, recorded: Spec, named: Spec) -> None:
-    """Raise InputError where the data that a file records are not those that the user named."""
+    """Raise InputError if a file records other data than the user named."""
     difference = named.difference(recorded)
     if difference:
         raise InputError(f"{path} was made from {recorded.name!r}, which is not --data {named.name!r}: {difference}")

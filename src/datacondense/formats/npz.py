@@ -59,7 +59,7 @@ def is_export(path: Path) -> bool:
 
 
 def _members(path: Path) -> set[str]:
-    """Return the names of the members of an archive; none where it is not one."""
+    """Return the names of the members of an archive; none if it is not one."""
     try:
         with zipfile.ZipFile(path) as archive:
             return set(archive.namelist())
@@ -79,7 +79,7 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
     with naming(path):
         if not exported:
             if spec is None:
-                raise InputError("it does not describe its images: name the data by --data")
+                raise InputError("it does not describe its images: name the data with --data")
             images, labels = standard_shapes(arrays["images"], arrays["labels"], spec)
             images, scale = normalise_pixels(images, spec, options, never_whitened=None)
             return ReadResult([checked(images, labels, spec, Provenance())], [path], scale)

@@ -1,4 +1,4 @@
-"""Bring the pixels of any file to normalised ones."""
+"""Normalise the pixels of a file of any scale."""
 
 import math
 
@@ -21,8 +21,8 @@ def normalise_pixels(
         images: Numbers of any type.
         spec: Describes the data that the images were made from.
         options: The scale of the pixels, and the training images.
-        never_whitened: True for a file of the authors of DC, DSA and DM, who never whiten; False for one of those who
-            do; None where neither is known.
+        never_whitened: True for a file of the authors of DC, DSA and DM, who never whiten; False for one of authors who
+            do; None if this is unknown.
 
     Raises:
         InputError: The scale is ambiguous or unknown, or the training images are needed.
@@ -40,12 +40,12 @@ def normalise_pixels(
     if scale == "zca":
         real = options.training_images()
         if real is None:
-            raise InputError("to undo whitening the training images are needed: name them (real=, or --data)")
+            raise InputError("undoing the whitening needs the training images: name them with real= or --data")
         normalised, fitted_to = undo_whitening(x, real)
         if low < -0.05 and is_plausible(normalised):  # whitening subtracts the mean image
             return normalised, DetectedScale(scale, mean, std, f"{because}; undone for a whitening of {fitted_to}")
         return normalised, doubtful
     if (scale == "unit" and (high > 4 or low < -3)) or (scale == "bytes" and (high > 1024 or low < -768)):
-        raise InputError(f"--pixels {scale}: they go from {low:.4g} to {high:.4g}, which is something else: {HELP}")
+        raise InputError(f"--pixels {scale} does not match pixels from {low:.4g} to {high:.4g}: {HELP}")
     normalised = to_normalised(x, scale, spec)
     return normalised.float(), detected if is_plausible(normalised) else doubtful

@@ -43,7 +43,7 @@ class DetectedScale:
         return self.because in UNCERTAIN
 
     def deserves_warning(self, requested: PixelScale) -> bool:
-        """Return whether a user who requested a scale may be wrong about it, or does not expect this one."""
+        """Return whether the user may have requested a wrong scale, or does not expect this one."""
         return self.because == DOUBTFUL or (requested == "auto" and (self.uncertain or self.scale != "normalised"))
 
     def __str__(self) -> str:
@@ -73,12 +73,12 @@ class PixelOptions:
             raise unknown("pixels", self.scale, PIXEL_SCALES)
 
     def reject_scale(self, described: object) -> None:
-        """Raise InputError where --pixels was set for a file, `described`, that records the scale of its pixels."""
+        """Raise InputError if --pixels was set for a file, `described`, that records the scale of its pixels."""
         if self.scale != "auto":
-            raise InputError(f"--pixels {self.scale}: {described} records what its pixels are: leave it out")
+            raise InputError(f"--pixels {self.scale}: {described} records the scale of its pixels: leave it out")
 
     def training_images(self) -> ImageSet | None:
-        """Return the training images; None where there are none."""
+        """Return the training images; None if there are none."""
         return self.real() if callable(self.real) else self.real
 
 

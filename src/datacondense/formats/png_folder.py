@@ -61,7 +61,7 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
             if record.get("folders") != class_folder_names(spec.class_names):
                 raise InputError("its folders are not those of its classes")
     if spec is None:
-        raise InputError(f"{path} has no {MARKER} to describe its images: name the data by --data")
+        raise InputError(f"{path} has no {MARKER} to describe its images: name the data with --data")
     folders = _folders(path, spec)
     files = [file for label in range(spec.classes) for file in folders.get(label, [])]
     labels = torch.tensor([k for k in range(spec.classes) for _ in folders.get(k, [])], dtype=torch.int64)
@@ -80,7 +80,7 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
         if digest != record.get("sha256"):
             raise InputError(
                 f"{path} was changed after it was exported: its images do not match their checksum; to read it as it "
-                f"is, delete {MARKER} and name the data by --data"
+                f"is, delete {MARKER} and name the data with --data"
             )
         files.append(marker)
     with naming(path):
@@ -105,7 +105,7 @@ def _by_class(images: Tensor, labels: Tensor, spec: Spec) -> list[Tensor]:
 def _folders(path: Path, spec: Spec) -> dict[int, list[Path]]:
     """Return label -> its image files, in the order of their numbers. Warns of classes without a folder.
 
-    Raises InputError for other files than PNG images, so that nothing is left out silently; hidden files are skipped.
+    Raises InputError for files other than PNG images, so that nothing is left out silently; hidden files are skipped.
     """
     labels = {
         _composed(name): label
@@ -133,7 +133,7 @@ def _images(folder: Path) -> list[Path]:
     files = [file for file in folder.iterdir() if not file.name.startswith(".")]
     for file in sorted(files):
         if file.suffix.lower() != ".png" or not file.is_file():
-            raise InputError(f"{file} is no .png file: only PNG images are read, move it out of the folder")
+            raise InputError(f"{file} is not a .png file, and only PNG images are read: move it out of the folder")
     return files
 
 

@@ -44,13 +44,13 @@ class PtFile:
     def read(path: Path) -> "PtFile":
         """Read a .pt file, and the one beside it where a set has two. Nothing in them is run.
 
-        Raises InputError where they hold no images and labels.
+        Raises InputError if they hold no images and labels.
         """
         content = read_torch(path)
         if _is_array(content):
             return _read_pair(path)
         if isinstance(content, dict) and content.keys() & LATENTS.keys():
-            raise InputError(f"{path} holds latents: name the weights of their generator by --generator")
+            raise InputError(f"{path} holds latents: name the weights of their generator with --generator")
         if isinstance(content, dict) and isinstance(content.get("data"), list | tuple) and content["data"]:
             data = content["data"]
             several = [data] if len(data) == 2 and all(map(_is_array, data)) else data
@@ -74,7 +74,7 @@ class PtFile:
 
 
 def find_images_of_pair(directory: Path) -> Path | None:
-    """Return MTT's images_best.pt in a directory, or the images of the last iteration; None where there are none."""
+    """Return MTT's images_best.pt in a directory, or the images of the last iteration; None if there are none."""
     found = [path for path in directory.glob("*images*.pt") if _PAIR.fullmatch(path.name) and _partner(path).is_file()]
     return max(found, key=_preference, default=None)
 
@@ -86,7 +86,7 @@ def _preference(path: Path) -> tuple[bool, bool, int]:
 
 
 def _groups(path: Path) -> tuple[str, str, str, str]:
-    """Return the parts of the name of one file of a pair; empty where it is none."""
+    """Return the parts of the name of one file of a pair; empty if it is none."""
     found = _PAIR.fullmatch(path.name)
     return ("", "", "", "") if found is None else tuple(part or "" for part in found.groups())  # pyright: ignore
 
@@ -100,10 +100,12 @@ def _partner(path: Path) -> Path:
 def _read_pair(path: Path) -> PtFile:
     """Read the set in two files."""
     if not _PAIR.fullmatch(path.name):
-        raise InputError(f"{path} holds one tensor: call it images_best.pt and its labels, beside it, labels_best.pt")
+        raise InputError(
+            f"{path} holds one tensor: rename it images_best.pt and put its labels beside it as labels_best.pt"
+        )
     partner = _partner(path)
     if not partner.is_file():
-        raise DataNotFound(f"{path} holds {_groups(path)[1]} alone, and {partner.name} is not beside it")
+        raise DataNotFound(f"{path} holds {_groups(path)[1]} alone, but {partner.name} is not beside it")
     both = [path, partner] if _groups(path)[1] == "images" else [partner, path]
     return PtFile(both, [_entry(path, [read_torch(file) for file in both])], False)
 

@@ -1,4 +1,4 @@
-"""Detect the scale of pixels by their values, where these leave no doubt."""
+"""Detect the scale of pixels by their values, if these are unambiguous."""
 
 import math
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ _MIN_SHARE = 0.1
 """Least share of this energy in all; in noise and in whitened images it is that of any other direction."""
 _MIN_FINE_ENERGY = 0.6
 """Energy of the finest detail in normalised noise; whitening leaves less of it."""
-HELP = "say what they are by --pixels normalised, unit (0 to 1), bytes (0 to 255) or zca (whitened, MTT's default)"
+HELP = "name their scale with --pixels normalised, unit (0 to 1), bytes (0 to 255) or zca (whitened, MTT's default)"
 
 
 def detect_scale(
     images: Tensor, spec: Spec, options: PixelOptions, never_whitened: bool | None
 ) -> tuple[PixelScale, str]:
-    """Return the scale of images by their values, and the reason for it. Raises InputError where they leave a doubt."""
+    """Return the scale of images by their values, and the reason for it. Raises InputError if they are ambiguous."""
     x = images.double()
     low, high = float(x.min()), float(x.max())
     seen = f"pixels from {low:.3g} to {high:.3g} with mean {float(x.mean()):.3g} and deviation {float(x.std()):.3g}"
@@ -44,9 +44,9 @@ def detect_scale(
     if float(unit.min()) >= -0.05 and float(unit.max()) <= 1.05:
         if plausible:
             return scale, f"from {low:.3g} to {high:.3g}"
-        raise InputError(f"{seen} fit nothing that {spec.name} would give: {HELP}")
+        raise InputError(f"{seen} match no scale of the images of {spec.name}: {HELP}")
     if low >= -1.02 and high <= 1.02 and is_plausible(to_normalised((x + 1) / 2, "unit", spec)):
-        raise InputError(f"{seen} may be scaled to [-1, 1], which is not read: scale them to [0, 1], or {HELP}")
+        raise InputError(f"{seen} may be scaled to [-1, 1], which is not supported: scale them to [0, 1], or {HELP}")
     reference = _RealReference.of(options)
     outside = float(((unit < -0.05) | (unit > 1.05)).double().mean())
     if outside < 0.2 and float(unit.min()) > -1.5 and float(unit.max()) < 2.5 and float(unit.std()) < _MIN_STD:
@@ -60,7 +60,7 @@ def detect_scale(
 
 
 def is_plausible(x: Tensor) -> bool:
-    """Return whether mean and deviation of normalised images could be those of a set."""
+    """Return whether mean and deviation of normalised images are plausible for a set."""
     return abs(float(x.mean())) < 1.5 and 0.25 < float(x.std(correction=0)) < 4
 
 
@@ -117,7 +117,7 @@ class _RealReference:
 
     @staticmethod
     def of(options: PixelOptions) -> "_RealReference | None":
-        """Return the statistics of the training images; None where there are none."""
+        """Return the statistics of the training images; None if there are none."""
         try:
             real = options.training_images()
         except DataNotFound:
@@ -138,7 +138,7 @@ class _RealReference:
         return energy >= _REAL_ENERGY * self.energy and energy >= _MIN_SHARE * float(flat.square().sum(1).mean())
 
     def is_opposite(self, x: Tensor) -> bool:
-        """Return whether the mean image opposes that of real ones, as where it was subtracted from noise."""
+        """Return whether the mean image opposes that of real ones, as after a subtraction from noise."""
         flat = x.flatten(1)
         length = float(self.mean.norm())
         along = flat @ self.mean / max(length, 1e-9)

@@ -18,7 +18,7 @@ FittedTo = Literal["pixels in [0, 1]", "normalised pixels"]
 
 
 class Whitening(NamedTuple):
-    """x -> (x - mean) (C + 0.1)^(-1/2), for C the covariance of D = C*H*W pixels over the training images."""
+    """x -> (x - mean) (C + 0.1)^(-1/2), with C the covariance of D = C*H*W pixels over the training images."""
 
     fitted_to: FittedTo
     mean: Tensor
@@ -48,8 +48,8 @@ class Whitening(NamedTuple):
 def undo_whitening(images: Tensor, real: ImageSet) -> tuple[Tensor, FittedTo]:
     """Return whitened images (N, C, H, W) as normalised ones, and the pixels that the whitening was fitted to.
 
-    MTT fits it to training images in [0, 1]. A whitening fitted to normalised training images is undone where that one
-    does not fit the images and this one does.
+    MTT fits it to training images in [0, 1]. A whitening fitted to normalised training images is undone instead if only
+    this one fits the images.
     """
     first = fit_whitening(real, "pixels in [0, 1]")
     if not first.fits(images):

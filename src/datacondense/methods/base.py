@@ -18,14 +18,14 @@ from .problem import Problem
 
 @dataclass(frozen=True, kw_only=True)
 class Method(ABC):
-    """A method is its hyper-parameters, how it starts, and what it compares in each iteration."""
+    """A method of condensation: its hyper-parameters, its initial images, and its loss in each iteration."""
 
     takes_start: ClassVar[bool] = True
-    """True where a run may begin from the pixels of another set instead of from `start`."""
+    """True if a run may begin from the pixels of another set instead of from `start`."""
     fills_up: ClassVar[bool] = True
-    """True where it makes `ipc` images of a class that has fewer; otherwise the set has fewer of that class."""
+    """True if it makes `ipc` images of a class that has fewer; otherwise the set has fewer of that class."""
     least_classes: ClassVar[int] = 1
-    """Fewest classes that the method can learn from: 2 where networks are trained to tell classes apart."""
+    """Smallest number of classes that the method can learn from: 2 if it trains classifiers."""
 
     iterations: Iterations
     arch: str = "ConvNet"
@@ -36,7 +36,7 @@ class Method(ABC):
 
     @abstractmethod
     def workload(self, ipc: int) -> Workload:
-        """Return what one iteration at `ipc` images per class asks of the machine."""
+        """Return the work and memory of one iteration at `ipc` images per class."""
 
     @abstractmethod
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
@@ -48,11 +48,11 @@ class Method(ABC):
         """
 
     def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
-        """Return, for an estimate, images like those of `start`, and the seconds by which `start` takes longer."""
+        """Return, for an estimate, images like those of `start`, and the additional seconds that `start` takes."""
         return self.start(problem, streams), 0.0
 
     def preparation(self, images: int) -> int:
-        """Return how many images pass forward before the first iteration on a real set of `images` images.
+        """Return the number of images that pass forward before the first iteration on a real set of `images` images.
 
         A backward pass counts as two forward passes.
         """
@@ -87,7 +87,7 @@ class Method(ABC):
     def check(self) -> None:
         """Check the hyper-parameters. The driver calls it before anything else.
 
-        Each type says which values are allowed: `Annotated[float, Meta(gt=0, le=1e6)]` with `Meta` of msgspec, or
+        Each type declares the allowed values: `Annotated[float, Meta(gt=0, le=1e6)]` with `Meta` of msgspec, or
         `Literal`. A method whose settings depend on one another overrides this.
 
         Raises:
@@ -101,5 +101,5 @@ class Method(ABC):
 
     @classmethod
     def recorded(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Return settings as files record them; a class overrides it where files keep an earlier name of a value."""
+        """Return settings as files record them; a class overrides it if files keep an earlier name of a value."""
         return dict(settings)

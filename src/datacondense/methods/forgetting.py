@@ -14,7 +14,7 @@ from .problem import Problem
 @final
 @dataclass(frozen=True, kw_only=True)
 class Forgetting(PretrainedSelection):
-    """Real images that a network forgot most often while it learned them; those it never learned come first.
+    """Choose the real images that a network forgot most often; those it never learned come first.
 
     A forgetting event: an image is misclassified at the step made on it, and was classified correctly at the one before
     (Toneva et al. 2019). Ties are broken at random.

@@ -34,9 +34,9 @@ class GradientMatching(Matching, ABC):
 
     loss = sum_k D(grad_theta L(A(S_k)), grad_theta L(A(T_k))): L the mean cross-entropy of a network theta on the
     synthetic images S_k and a batch of real images T_k of class k, D a distance between gradients, A one augmentation
-    draw per class. theta starts from fresh weights in each iteration and trains on the synthetic images between the
-    updates of these. BatchNorm keeps, for each update, the running statistics that one forward of 16 real images per
-    class leaves (Zhao, Mopuri & Bilen, ICLR 2021, algorithm 1; Zhao & Bilen, ICML 2021; see `batch_norm.py`).
+    draw per class. theta starts from fresh weights in each iteration and trains on the synthetic images between their
+    updates. BatchNorm uses, in each update, the running statistics of one forward of 16 real images per class (Zhao,
+    Mopuri & Bilen, ICLR 2021, algorithm 1; Zhao & Bilen, ICML 2021; see `batch_norm.py`).
 
     With `train_on="real"` theta trains on real images instead, the variant of Kim et al., ICML 2022.
     """
@@ -143,7 +143,7 @@ class GradientMatching(Matching, ABC):
         """Yield the loss of each group of classes.
 
         index: positions of each class's real images, (K, B). made: positions of its synthetic images, (K, m), None for
-        all. targets: the real gradients of each group, cached where there are repeats.
+        all. targets: the real gradients of each group, cached if there are repeats.
         """
         labels = torch.arange(problem.classes, device=problem.engine.device)
         for number, group in enumerate(problem.groups(network)):

@@ -14,7 +14,7 @@ from .problem import Problem
 @final
 @dataclass(frozen=True, kw_only=True)
 class Herding(PretrainedSelection):
-    """Real images whose running mean embedding stays nearest to the mean of their class.
+    """Choose real images whose running mean embedding stays nearest to the mean of their class.
 
     The t-th image of a class is the one among those left that minimises |mu - (e_1 + ... + e_t) / t|, where e are
     embeddings and mu is their mean over the class (Welling 2009, as in Rebuffi et al. 2017 without normalisation).
@@ -29,7 +29,7 @@ class Herding(PretrainedSelection):
 
 
 def herd(points: Tensor, count: int) -> Tensor:
-    """Return the positions (count,) of the points (n, D) chosen by herding, on the CPU; of all where n is smaller."""
+    """Return the positions (count,) of the points (n, D) chosen by herding, on the CPU; of all if n is smaller."""
     count = min(count, len(points))
     mean, sum_, squares = points.mean(0), torch.zeros_like(points[0]), points.square().sum(1)
     chosen: list[int] = []

@@ -42,7 +42,8 @@ class ItGan(Method):
     where psi is a network of a pool of varied accuracy without its last layer, T_k and Z_k are batches of class k, A is
     one augmentation draw per class, and x_i is the image that z_i started from, which keeps latents diverse. The
     generator and the latents are stored. Generator, pool and inverted latents are cached. The paper does not state the
-    weight, the numbers of iterations and of networks, nor an architecture for images other than 32x32: these are ours.
+    weight, the numbers of iterations and of networks, nor an architecture for images other than 32x32: the defaults
+    here are our own.
     """
 
     takes_start: ClassVar[bool] = False
@@ -51,7 +52,8 @@ class ItGan(Method):
     lr: Rate = 0.001
     """Learning rate of the latents, in Adam."""
     weight: Share = 0.1
-    """Weight of the distance of each image to the one it started from, 0 to 1; that of the means has the rest."""
+    """Weight of the distance of each image to the one it started from, 0 to 1; the distance of the means has the
+    rest."""
     batch_real: Batch = 64
     """Real images of each class per update, B."""
     batch_latents: Batch = 32
@@ -87,7 +89,7 @@ class ItGan(Method):
         return Workload(passes=self.batch_real + 4 * made, real=self.batch_real + made, synthetic=made)
 
     def preparation(self, images: int) -> int:
-        """Return the images of the training of the network that the inversion compares by."""
+        """Return the images of the training of the network whose embeddings the inversion compares."""
         return 3 * self.epochs * images
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
@@ -97,7 +99,7 @@ class ItGan(Method):
         )
         fault = unstorable_weights(trained.generator)
         if fault:
-            raise Diverged(f"{fault}: take other --generator-steps than {self.generator_steps}, --latent or --width")
+            raise Diverged(f"{fault}: use other --generator-steps than {self.generator_steps}, --latent or --width")
         pairs = problem.real.draw(problem.ipc, streams("init"), note=False)  # (K, M); the same as of `random`
         if self.init == "random":
             z = torch.randn(pairs.numel(), self.latent, generator=streams("latents")).to(problem.engine.device)
@@ -105,7 +107,7 @@ class ItGan(Method):
             z = self._inverted(problem, trained, pairs, streams)
             fault = unstorable(z, self.storage)
             if fault:
-                raise Diverged(f"inverted {fault}: take a smaller --inversion-lr than {self.inversion_lr}")
+                raise Diverged(f"inverted {fault}: use a smaller --inversion-lr than {self.inversion_lr}")
         if self.iterations:
             problem.found["pool"] = train_pool(problem, self.arch, self.networks, self.network_steps, streams)
         z = jitter_copies(z.reshape(*pairs.shape, -1), problem.real.counts, streams("jitter"))

@@ -14,7 +14,7 @@ from .problem import Problem
 @final
 @dataclass(frozen=True, kw_only=True)
 class KCenter(PretrainedSelection):
-    """Real images such that every image of their class is near to one of them in embedding.
+    """Choose real images such that every image of their class is near one of them in embedding.
 
     The first is the one nearest to the class mean; each further one is the image farthest from those chosen, whose
     largest distance is at most twice that of the best choice (Sener & Savarese 2018, greedy, in each class).
@@ -31,7 +31,7 @@ class KCenter(PretrainedSelection):
 def farthest_points(points: Tensor, count: int) -> Tensor:
     """Return the positions (count,) of points (n, D), each the farthest from those before it, on the CPU.
 
-    All positions are returned where n is smaller than `count`.
+    All positions are returned if n is smaller than `count`.
     """
     count = min(count, len(points))
     distances = (points - points.mean(0)).square().sum(1)

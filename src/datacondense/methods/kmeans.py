@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ..data.image_set import ImageSet
 
 _CANDIDATES = 10_000
-"""Images of a class that are clustered, drawn at random where it has more."""
+"""Images of a class that are clustered, drawn at random if it has more."""
 _SIDE = 32
 """Larger images are compared by their mean over pixels, at about this size."""
 
@@ -26,8 +26,10 @@ def representatives(
     """Return the positions of `count` different images of every class, (K, count), on the CPU.
 
     The pixels of a class are split into `count` clusters by k-means (scikit-learn's, in mini-batches); each cluster
-    gives the image nearest to its centre that is not taken yet. A class with fewer images is taken whole, in random
-    order, and then again from the first. report: called with the fraction done and the name of the work.
+    gives the image nearest to its centre that is not chosen yet. A class with fewer images gives all of them in random
+    order, and then repeats them from the first.
+
+    report: called with the fraction done and the name of the work.
     """
     chosen: list[Tensor] = []
     classes = real.spec.classes

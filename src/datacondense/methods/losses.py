@@ -20,14 +20,13 @@ Updates: TypeAlias = Generator[Loss, None, None]
 def differentiate(loss: Loss, synthetic: Synthetic, problem: Problem | None = None) -> float:
     """Add the gradient of a loss to that of the synthetic images, term by term.
 
-    Over the several processes of `problem` the terms of all are summed; of a loss in one term, which all of them have,
-    that of the leading process counts. Such a loss must not be made of `Problem.groups`, of which each process has
-    others.
+    With several processes the terms of all are summed. A loss in one term exists in all of them, and that of the
+    leading process counts; such a loss must not be made of `Problem.groups`, which differ between processes.
 
     Args:
         loss: A scalar, or scalars whose sum it is; each is differentiated before the next is computed.
-        synthetic: Its parameters get the gradient. With several processes they must have none before.
-        problem: What the loss was computed from; None for a single process.
+        synthetic: Its parameters receive the gradient. With several processes they must have none before.
+        problem: The problem that the loss was computed from; None for a single process.
 
     Returns:
         The value of the loss.
@@ -36,7 +35,8 @@ def differentiate(loss: Loss, synthetic: Synthetic, problem: Problem | None = No
     parameters, value = list(synthetic.parameters()), 0.0
     if isinstance(loss, Tensor):
         assert not (problem and problem.sharded), (
-            "a loss over Problem.groups must yield its terms one by one, not their sum: each process has a part only"
+            "a loss over Problem.groups must yield its terms one by one, not their sum: "
+            "each process has only a part of them"
         )
         loss = [loss] if processes.leads else []
     for term in loss:

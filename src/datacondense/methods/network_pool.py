@@ -1,4 +1,4 @@
-"""Networks of varied accuracy: one fresh, the others trained for a while on real images."""
+"""Networks of varied accuracy: one fresh, the others trained on real images for different numbers of steps."""
 
 from collections.abc import Mapping
 

@@ -21,7 +21,7 @@ _origins: dict[type[Method], dict[str, str]] = {}
 
 
 def origin(cls: type[Method]) -> dict[str, str] | None:
-    """Return the source of a plugin's method: file and sha256, or package and version; None for a method of ours."""
+    """Return the source of a plugin's method: file and sha256, or package and version; None for a built-in method."""
     return _origins.get(cls)
 
 
@@ -91,15 +91,15 @@ def _lacking(module: ModuleType) -> str:
     for name, cls in inspect.getmembers(module, inspect.isclass):
         if cls.__module__ == module.__name__ and issubclass(cls, Method):
             return f"class {name} lacks {' and '.join(sorted(cls.__abstractmethods__))}"
-    return "it defines no method, which is a class derived from datacondense.Method"
+    return "it defines no method: derive a class from datacondense.Method"
 
 
 def _add(name: str, cls: Any, methods: MutableMapping[str, type[Method]], where: str, source: dict[str, str]) -> None:
     if not (inspect.isclass(cls) and issubclass(cls, Method)):
-        raise InputError(f"{where}: {name} is no class derived from datacondense.Method")
+        raise InputError(f"{where}: {name} is not a class derived from datacondense.Method")
     if "__dataclass_params__" not in vars(cls) or not is_dataclass(cls):
         raise InputError(f"{where}: write @dataclass(frozen=True, kw_only=True) above class {cls.__name__}")
     if name in methods:
-        raise InputError(f"{where}: there is a method {name} already, name the class otherwise")
+        raise InputError(f"{where}: there is already a method {name}: rename the class")
     methods[name] = cls
     _origins[cls] = source

@@ -25,7 +25,7 @@ _AT_ONCE = 1024  # images read and embedded at a time
 class PretrainedSelection(Selection):
     """Choose real images by a network trained on all real images.
 
-    The network is kept in the cache: another such method with the same settings and seed takes it from there.
+    The network is cached: another such method with the same settings and seed reuses it.
     """
 
     least_classes: ClassVar[int] = 2

@@ -23,7 +23,7 @@ _TRAIN_BATCH = 128
 
 @final
 class Problem:
-    """The real images, how many to make of each class, and the means to compare.
+    """The real images, the number of images per class to make, and the engine that runs networks on both.
 
     Attributes:
         real: The real images, on the device of the engine.
@@ -35,7 +35,7 @@ class Problem:
         found: Results of `Method.start` that the iterations need. `start` runs again when a run is resumed, and so
             finds them again.
         report: Called with the fraction done and the name of work before the first iteration.
-        resumed: True where the images of a checkpoint replace those of `Method.start`, which may be any then.
+        resumed: True if the images of a checkpoint replace those of `Method.start`, which may then return any images.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Problem:
         self.ipc = ipc
         self.engine = engine
         self.sharded = False
-        """True once `groups` has handed out this process's part of the classes, until the next update."""
+        """True after `groups` has returned this process's part of the classes, until the next update."""
         self.augment: Siamese = augment.parse(augmentation, real.spec)
         self._network = engine.prepare(networks.build(arch, real.spec)).requires_grad_(False)
 
@@ -94,7 +94,7 @@ class Problem:
     def groups(self, network: Network) -> Sequence[slice]:
         """Split the classes into groups of equal size that are compared one after the other to bound memory.
 
-        Each of several processes gets the groups of its own classes, and adds nothing to the loss if it has none.
+        Each of several processes gets the groups of its own classes, and adds nothing to the loss without any.
         Classes that share batch statistics, in a network in training mode, cannot be split: one process has all.
 
         Args:
@@ -112,7 +112,7 @@ class Problem:
         return [slice(first, min(first + size, mine.stop)) for first in range(mine.start, mine.stop, size)]
 
     def train_epoch(self, network: Network, synthetic: Synthetic, streams: Streams, sgd: torch.optim.Optimizer) -> None:
-        """Train a network for one epoch on the synthetic images as they are, augmented one by one.
+        """Train a network for one epoch on the current synthetic images, augmented one by one.
 
         Args:
             network: Trained in place, in training mode.

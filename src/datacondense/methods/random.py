@@ -13,7 +13,7 @@ from .selection import Selection
 @final
 @dataclass(frozen=True, kw_only=True)
 class Random(Selection):
-    """Random real images of each class: the baseline that every accuracy is compared with."""
+    """Choose random real images of each class: the baseline that every accuracy is compared with."""
 
     def select(self, problem: Problem, streams: Streams) -> Tensor:
         """Return positions (K, ipc), uniform without replacement in each class."""

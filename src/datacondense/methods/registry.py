@@ -33,19 +33,19 @@ METHODS: "Registry[type[Method]]" = Registry(
         ),
         "random": Entry(
             "random:Random",
-            "Random real images of each class: the baseline that every accuracy is compared with.",
+            "Choose random real images of each class: the baseline that every accuracy is compared with.",
         ),
         "herding": Entry(
             "herding:Herding",
-            "Real images whose running mean embedding stays nearest to the mean of their class.",
+            "Choose real images whose running mean embedding stays nearest to the mean of their class.",
         ),
         "k-center": Entry(
             "k_center:KCenter",
-            "Real images such that every image of their class is near to one of them in embedding.",
+            "Choose real images such that every image of their class is near one of them in embedding.",
         ),
         "forgetting": Entry(
             "forgetting:Forgetting",
-            "Real images that a network forgot most often while it learned them; those it never learned come first.",
+            "Choose the real images that a network forgot most often; those it never learned come first.",
         ),
     },
 )

@@ -39,8 +39,8 @@ class Selection(Method):
             streams: Every random number comes from `streams("name")`.
 
         Returns:
-            Positions of the chosen images in `problem.real`: (K, ipc), or for each class (n,) with n at most `ipc`. Of
-            a class with fewer than `ipc` images all are kept: its row begins with them, and the rest is dropped.
+            Positions of the chosen images in `problem.real`: (K, ipc), or for each class (n,) with n at most `ipc`. A
+            class with fewer than `ipc` images keeps all of them: its row begins with them, and the rest is dropped.
         """
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:

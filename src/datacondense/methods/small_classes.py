@@ -1,4 +1,4 @@
-"""Classes that have fewer images than are asked for."""
+"""Handle classes that have fewer images than requested."""
 
 from collections.abc import Sequence
 
@@ -16,13 +16,13 @@ _NAMED = 5  # classes in a message
 
 
 def jitter_copies(images: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:
-    """Return initial images in which copies of one image differ: equal images would stay equal for ever.
+    """Return initial images in which copies of one image differ: equal images would stay equal forever.
 
     Args:
         images: images (K, M, C, H, W) or latents (K, M, d), on any device.
-        counts: how many of each class are no copies, (K,), on the CPU: the first ones. Noise of standard deviation
-            JITTER is added to the others.
-        generator: draws that noise; nothing is drawn where there is no copy.
+        counts: number of images of each class that are not copies, (K,), on the CPU: the first ones. Noise of standard
+            deviation JITTER is added to the others.
+        generator: draws that noise; nothing is drawn if there is no copy.
     """
     copies = torch.arange(images.shape[1]) >= counts[:, None]  # (K, M)
     if not bool(copies.any()):
@@ -40,14 +40,14 @@ def selected_images(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) 
         real: the real images.
         index: their positions (K, M), of which the first `ipc` of a class count, or as many as it has; or positions
             (n,) of each class, where n may differ.
-        ipc: images of each class that are asked for.
+        ipc: number of requested images of each class.
 
     Raises:
         InputError: a class has no positions, or more than `ipc`.
     """
     most = [min(int(count), ipc) for count in real.counts]
     if len(index) != len(most):
-        raise InputError(f"the method has chosen images of {len(index)} classes, and there are {len(most)}")
+        raise InputError(f"the method has chosen images of {len(index)} classes, but there are {len(most)}")
     if isinstance(index, Tensor):
         if index.shape[1] == ipc == min(most):
             return Pixels(real.at(index))
@@ -62,7 +62,7 @@ def selected_images(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) 
 def pixels_from(images: Tensor, labels: Tensor, real: ImageSet, ipc: int, generator: torch.Generator) -> Pixels:
     """Return the images of a finished set, at most `ipc` of each class, as the initial images of a run.
 
-    A class with fewer images in the set is filled up with jittered copies, one with none with real images.
+    A class with fewer images in the set is filled up with jittered copies, and a class without any with real images.
 
     Args:
         images: normalised images (N, C, H, W).

@@ -12,7 +12,7 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 class Network(nn.Module, ABC):
     """A classifier of images in two parts: `embed` and a linear `head`.
 
-    Built for one Spec; a builder raises InputError, naming the sizes it serves, for a Spec it cannot serve.
+    Built for one Spec; a builder raises InputError for images of a size that it cannot take.
     """
 
     head: nn.Linear
@@ -26,9 +26,9 @@ class Network(nn.Module, ABC):
         return self.head(self.embed(images))
 
     def fused_embed(self, images: Tensor) -> Tensor:
-        """Return what `embed` returns, to rounding, where nothing is differentiated in the images or twice.
+        """Return the result of `embed`, up to rounding; differentiable once, and not in the images.
 
-        A network overrides this where such a pass can be computed faster.
+        A network overrides this if it can compute such a pass faster.
         """
         return self.embed(images)
 
@@ -38,7 +38,7 @@ class Network(nn.Module, ABC):
 
     @property
     def batch_statistics(self) -> bool:
-        """True where, in training mode, an image's embedding depends on the other images of its batch."""
+        """True if, in training mode, an image's embedding depends on the other images of its batch."""
         return any(isinstance(module, _BATCH_NORMS) for module in self.modules())
 
     @torch.no_grad()

@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false
-"""Networks made by name."""
+"""Build networks by name."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def build(arch: str, spec: Spec) -> Network:
         spec: The images and classes that it is for.
 
     Raises:
-        InputError: An unknown name, or a Spec that the network cannot serve.
+        InputError: An unknown name, or a Spec whose images the network cannot take.
     """
     if arch not in NETWORKS:
         raise unknown("arch", arch, NETWORKS)
@@ -28,7 +28,7 @@ def build(arch: str, spec: Spec) -> Network:
 
 
 def serving(archs: Sequence[str], spec: Spec) -> tuple[list[str], dict[str, str]]:
-    """Return those of `archs` that serve `spec`, and for each of the others a message on why it does not."""
+    """Return those of `archs` that can take images of `spec`, and a message with the reason for each of the others."""
     refused: dict[str, str] = {}
     for arch in archs:
         try:

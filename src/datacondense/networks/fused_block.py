@@ -3,7 +3,7 @@
 
 On images of one or three channels the first convolution is little arithmetic, but its result is the widest of the
 network: written to memory and read again by the norm, forward and backward, it takes as long as all later layers. Here
-it is computed where it is needed and never stored. With the patch p of an image under the kernel, m and V the mean and
+it is computed when it is needed and never stored. With the patch p of an image under the kernel, m and V the mean and
 covariance of p over the image's P pixels, and w the kernel of an output channel:
 
     w.p has mean w.m and variance w'Vw, so the norm's result is z = a (w.p - w.m) + shift, a = scale / sqrt(w'Vw + eps)

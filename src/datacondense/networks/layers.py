@@ -51,5 +51,6 @@ def require_side(spec: Spec, smallest: int, network: str, *, instead: str) -> No
     _, h, w = spec.shape
     if min(h, w) < smallest:
         raise InputError(
-            f"{network} serves images of at least {smallest}x{smallest} pixels, {spec.name} has {h}x{w}: take {instead}"
+            f"{network} needs images of at least {smallest}x{smallest} pixels, but {spec.name} has "
+            f"{h}x{w}: use {instead}"
         )

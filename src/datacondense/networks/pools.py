@@ -17,7 +17,7 @@ OWN_POOLS = ("S", "SS")  # of the network that the set was made with
 def pool_archs(pool: str, arch: str) -> tuple[str, ...]:
     """Return the networks of a pool, for a set made with `arch`.
 
-    SS is `arch` itself; S is the same with InstanceNorm (or none, where the published network has none) in place of
+    SS is `arch` itself; S is the same with InstanceNorm (or none, if the published network has none) in place of
     BatchNorm. Raises InputError for an unknown pool.
     """
     own = {"S": (arch.replace("BN", ""),), "SS": (arch,)}

@@ -46,4 +46,4 @@ NETWORKS: "Registry[Callable[[Spec], Network]]" = Registry(
         "ResNet18BN_AP": Entry("resnet:ResNet18", norm="batch", halving="pooling"),
     },
 )
-"""Name -> what makes the network for a Spec."""
+"""Name -> function that makes the network for a Spec."""

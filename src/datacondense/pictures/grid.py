@@ -38,7 +38,7 @@ def draw_grid(
 ) -> Image.Image:
     """Draw the first images of every class, denormalised, enlarged by a whole factor without smoothing.
 
-    Where each class has few images, classes stand in several columns, to be read downwards.
+    If each class has few images, the classes form several columns, read downwards.
 
     Args:
         synthetic: The set to draw.
@@ -57,7 +57,7 @@ def draw_grid(
     difference = spec.difference(real.spec) if real is not None else ""
     if real is not None and difference:
         raise InputError(
-            f"the set was not made from the images of {real.spec.name!r}: {difference}; name them by --data"
+            f"the set was not made from the images of {real.spec.name!r}: {difference}; name them with --data"
         )
     chosen = range(spec.classes) if classes is None else classes
     members = [(synthetic.labels == k).nonzero()[:, 0] for k in chosen]

@@ -23,7 +23,7 @@ _MAX_PIXELS = 25_000_000  # of a picture
 class PictureLayout:
     """A block for each class, in columns read downwards: its name and, right of it, groups of its images.
 
-    Groups stand side by side, each under its heading, or one under the other, each right of its heading. The layout
+    Groups lie side by side, each under its heading, or below each other, each right of its heading. The layout
     does not depend on the images, so all pictures of an animation share it.
     """
 
@@ -31,7 +31,7 @@ class PictureLayout:
     headings: tuple[Caption, ...]
     """One for each group, above it in every column, or left of it; empty headings take no room."""
     stacked: bool
-    """Groups stand one under the other."""
+    """True if groups lie below each other."""
     count: int
     """Images of a class in each group."""
     in_a_row: int
@@ -147,7 +147,7 @@ def arrange(
     """Return the layout for `count` images of each named class in as many groups as there are headings.
 
     Small images are enlarged by a whole factor to about 64 pixels; by less, down to none, where the picture would
-    have more than 25 million pixels. `stacked` groups stand one under the other.
+    have more than 25 million pixels. `stacked` groups lie below each other.
     """
     layout = PictureLayout(
         names=names,
@@ -165,7 +165,7 @@ def arrange(
 
 
 def largest_fitting(layout: Callable[[int], PictureLayout], count: int, *, fixed: bool) -> int:
-    """Return the largest number of images per class, up to `count`, whose layout fits; `count` itself where fixed."""
+    """Return the largest number of images per class, up to `count`, whose layout fits; `count` itself if fixed."""
     while not fixed and count > 1 and not layout(count).fits:
         count -= 1
     return count

@@ -1,4 +1,4 @@
-"""Find the real image nearest to each synthetic one: this shows a copy from a synthesis."""
+"""Find the real image nearest to each synthetic one: this distinguishes copied from synthesised images."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def save_neighbours(synthetic: SyntheticSet, real: ImageSet, path: Path) -> None
 def load_neighbours(synthetic: SyntheticSet, path: Path) -> tuple[Tensor, Tensor] | None:
     """Return positions (n,) in the set, and the real images uint8 (n, C, H, W) nearest to the images there.
 
-    Returns None where the file is missing or belongs to another set. Raises DamagedFile for tensors of other types or
+    Returns None if the file is missing or belongs to another set. Raises DamagedFile for tensors of other types or
     shapes.
     """
     if not path.is_file():
@@ -67,7 +67,7 @@ def load_neighbours(synthetic: SyntheticSet, path: Path) -> tuple[Tensor, Tensor
         or (index.dtype, images.dtype, index.dim()) != (torch.int64, torch.uint8, 1)
         or images.shape != (len(index), *synthetic.spec.shape)
     ):
-        raise DamagedFile(f"{path} is damaged: its tensors are not int64 (n,) and uint8 (n, C, H, W), delete it")
+        raise DamagedFile(f"{path} is damaged: its tensors are not int64 (n,) and uint8 (n, C, H, W); delete it")
     return index, images
 
 

@@ -21,8 +21,7 @@ def save_rows(
 ) -> None:
     """Write the first images of every class of each set as PNG, a row for each set under its name.
 
-    Images that belong together, such as real ones and a generator's reconstructions of them, stand one above the
-    other.
+    Images that belong together, such as real ones and a generator's reconstructions of them, lie above each other.
 
     Args:
         sets: Name -> set; all of the same classes and image shape.

@@ -30,8 +30,8 @@ class Caption:
 def caption(text: str, number: int | None = None, *, width: float = float("inf")) -> Caption:
     """Return `text` as one line of at most `width` pixels, shortened in its middle.
 
-    Unprintable characters become replacement characters. `number`, that of the class, is put in front of an empty text
-    and of one with characters that no font here has, so that classes stay distinguishable.
+    Unprintable characters become replacement characters. `number`, that of the class, precedes an empty text, and one
+    with characters that no font here has, so that classes stay distinguishable.
     """
     line = "".join(character if character.isprintable() else "\ufffd" for character in text)
     font = next((font for font in map(_font, (False, True)) if _has(font, line)), _font(True))

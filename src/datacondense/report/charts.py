@@ -1,4 +1,4 @@
-"""The figures of a report, as Matplotlib figures whose ink is that of the page they stand on."""
+"""The figures of a report, as Matplotlib figures whose lines take the text colour of the page."""
 
 import io
 import itertools
@@ -19,8 +19,8 @@ from ..utils.text import printable
 from .figures import PLAIN
 
 Chart = Callable[[], Figure]
-"""Draws a figure under Matplotlib's settings of the moment, so that it can be drawn for a page and for a file."""
-_INK = "#0a0b0c"  # stands for the colour of text where the figure is shown
+"""Draws a figure with the current settings of Matplotlib, so that it can be drawn for a page and for a file."""
+_INK = "#0a0b0c"  # replaced by the text colour of the page
 _COLOURS = ("#3b82c4", "#d9772b", "#4a9d5b", "#9467bd", "#c44e52", "#8c7a5c")
 _MOST_POINTS = 600  # of a curve
 _NAMED = 30  # classes of which each is named
@@ -59,7 +59,7 @@ def to_files(chart: Chart) -> dict[str, bytes]:
 
 
 def _style(ink: str) -> dict[Any, Any]:
-    """Return Matplotlib's settings; it has a type of its own for their names."""
+    """Return Matplotlib's settings, under the type that it defines for their names."""
     colours = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
     return {
         **dict.fromkeys(colours, ink),
@@ -76,7 +76,7 @@ def _style(ink: str) -> dict[Any, Any]:
 
 
 def loss(x: Sequence[float], losses: Sequence[float], what: str) -> Figure:
-    """Draw the loss over `x`, which `what` names."""
+    """Draw the loss over `x`; `what` is the label of its axis."""
     figure = Figure(figsize=(4.6, 2.8), layout="constrained")
     axes = figure.subplots()
     axes.plot(_thinned(np.array(x)), _thinned(np.array(losses)), lw=1.2)
@@ -134,7 +134,7 @@ def per_class(names: Sequence[str], score: Scores, arch: str) -> Figure:
 
 
 def _short(names: Sequence[str]) -> list[str]:
-    """Return names cut to the room beside a figure; the tables of a page have them whole."""
+    """Return names shortened to fit beside a figure; the tables of a page have the full names."""
     names = list(map(printable, names))
     return [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name in names]
 

@@ -14,7 +14,7 @@ _COMPUTE = Compute().to_json()
 def command(made: Provenance) -> str | None:
     """Return the `datacondense condense ...` that repeats the run with the provenance `made`.
 
-    None where there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
+    None if there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
     for methods that are neither registered nor in a file, settings without an option, and data without a source.
     """
     method, source, plugin = made.method, made.source, made.plugin.get("file")
@@ -45,5 +45,5 @@ def command(made: Provenance) -> str | None:
 
 
 def _compute(made: Provenance) -> dict[str, Any]:
-    """Return what was asked of device, precision, compilation and classes at once."""
+    """Return the requested device, precision, compilation and classes at once."""
     return {name: usual if getattr(made, name) is None else getattr(made, name) for name, usual in _COMPUTE.items()}

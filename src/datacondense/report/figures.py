@@ -19,7 +19,7 @@ from ..utils.text import mean_std, printable
 _CELL = 1.1  # inches
 _DPI = 150
 PLAIN: dict[Any, Any] = {"text.parse_math": False}
-"""Matplotlib's setting under which a $ in a name is a $."""
+"""Matplotlib's setting that draws a $ in a name literally."""
 
 
 @matplotlib.rc_context(PLAIN)
@@ -31,7 +31,7 @@ def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
 def bars(scores: Mapping[str, Scores]) -> Figure:
     """Draw test accuracy in percent: a group of bars for each network, a bar for each set, whiskers of +- std.
 
-    Scores may be of different networks; a set without scores on a network has no bar there.
+    Sets may have scores of different networks; a set without scores of a network has no bar there.
     """
     scores = _printable(scores)
     archs = _archs(scores)
@@ -97,7 +97,7 @@ def heat_map(scores: Mapping[str, Scores]) -> Figure:
 def save_steps(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Draw test accuracy in percent over the classes seen: a line for each memory, a band of +- std. Written as PNG.
 
-    records: name of a memory -> what `learn_continually` gives of it.
+    records: name of a memory -> the result of `learn_continually`.
     """
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.add_subplot()

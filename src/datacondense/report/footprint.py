@@ -24,7 +24,7 @@ class Footprint:
     uint8: int
     """Of all images as 8-bit pixels, for comparison."""
     png: int
-    """Of all images as a PNG file each, for comparison; 0 where that was not measured."""
+    """Of all images as a PNG file each, for comparison; 0 if that was not measured."""
 
     @property
     def total(self) -> int:

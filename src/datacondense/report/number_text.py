@@ -6,7 +6,7 @@ from ..utils.text import percent_mean_std
 
 
 def accuracy(values: Sequence[float | None]) -> str:
-    """Return mean and sample standard deviation in percent; empty where there is none."""
+    """Return mean and sample standard deviation in percent; empty if there is none."""
     return percent_mean_std(values, separator=" ± ")
 
 

@@ -103,7 +103,7 @@ def _alike(runs: Sequence[Run]) -> bool:
 
 
 def _summary(run: Run) -> list[dict[str, str]]:
-    """Return a row for each evaluated network; one row where there is none."""
+    """Return a row for each evaluated network; one row if there is none."""
     of_real, stored = run.made.real_images, run.storage
     common = {
         "run": run.name,

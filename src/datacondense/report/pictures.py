@@ -22,7 +22,7 @@ _FRAMES, _FRAMES_BUDGET = 40, 600_000  # moments, and characters of all of them,
 @final
 @dataclass(frozen=True)
 class Shown:
-    """An image, and the real one nearest to it where it is known."""
+    """An image, and the real one nearest to it if known."""
 
     number: int
     """From 1, in its class."""
@@ -49,7 +49,7 @@ def to_uri(data: bytes, kind: str = "png") -> str:
 
 
 def by_class(runs: Sequence[Run]) -> list[list[OfClass]]:
-    """Return the first images of each class of each run: 10, or as many as keep the page small."""
+    """Return the first images of each class of each run: 10, or fewer to keep the page small."""
     shown = [_of_run(run) for run in runs]
 
     def size(each: int) -> int:
@@ -87,12 +87,12 @@ def shown_size(run: Run) -> tuple[int, int]:
 @final
 @dataclass(frozen=True)
 class Process:
-    """How the images of the first classes came about, one image of each."""
+    """The images of the first classes over the iterations, one image of each class."""
 
     strip: str
-    """All moments side by side, as a data URI."""
+    """All iterations side by side, as a data URI."""
     frames: list[tuple[int, str]]
-    """Iteration, and the images side by side as a data URI: moments to leaf through; of many some."""
+    """Iteration, and the images side by side as a data URI, for the player; a selection if there are many."""
     width: int
     """CSS pixels at which a frame is shown."""
 

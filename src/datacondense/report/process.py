@@ -16,7 +16,7 @@ from ..utils.atomic import write_bytes
 from ..utils.errors import InputError
 
 CLASSES = 20
-"""How many classes are drawn unless they are chosen: an animation of more is large."""
+"""Number of classes drawn by default: an animation of more is large."""
 _IN_A_ROW = 20
 _ALL, _SHORTEST, _LONGEST, _LAST = 4000, 80, 500, 2000  # milliseconds: all frames, one frame, the last
 
@@ -27,9 +27,8 @@ def save_process(
     """Draw the snapshots in the directory `run`, and last the set itself. Returns the two files that are written.
 
     `path` is a PNG with a column for each, headed by its iteration, and a row for each image; beside it, under the
-    suffix .gif, is an animation that repeats. classes: the classes to draw, by default the first 20; per_class: how
-    many images of each.
-    Raises InputError when there are no snapshots, or when they are not of this set.
+    suffix .gif, is an animation that repeats. classes: the classes to draw, by default the first 20; per_class: number
+    of images of each. Raises InputError when there are no snapshots, or when they are not of this set.
     """
     spec = synthetic.spec
     chosen = range(min(spec.classes, CLASSES)) if classes is None else classes
@@ -61,7 +60,9 @@ def process_frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], co
     for path in paths:
         snapshot = snapshots.load(path)
         if snapshot.images.shape != synthetic.images.shape or not snapshot.labels.equal(synthetic.labels):
-            raise InputError(f"{path} is not of the set in {run}: condense again with --snapshots 10 --overwrite")
+            raise InputError(
+                f"{path} does not belong to the set in {run}: condense again with --snapshots 10 --overwrite"
+            )
         frames[snapshot.iteration] = choose(snapshot.images)
     if synthetic.provenance.iterations_done is None:
         raise InputError(f"the set in {run} has no iteration recorded: it was not made by a run")

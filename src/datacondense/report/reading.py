@@ -28,7 +28,7 @@ CONDENSED, RANDOM, WHOLE = "condensed", "random real images", "whole training se
 @final
 @dataclass(frozen=True)
 class Run:
-    """A run directory. Raises InputError, naming the file, for what is damaged in it."""
+    """A run directory. Raises InputError, naming the file, if a file in it is damaged."""
 
     path: Path
     name: str
@@ -49,7 +49,7 @@ class Run:
 
     @cached_property
     def status(self) -> str:
-        """complete, or how far it is."""
+        """complete, or the number of iterations done."""
         return str(RunDirectory(self.path).recorded().get("status", "")) if (self.path / RUN).exists() else ""
 
     @cached_property
@@ -74,7 +74,7 @@ class Run:
         for arch, rows in score.per_class.items():
             if any(len(row) != classes for row in rows):
                 raise DamagedFile(
-                    f"{self.path} is damaged: its scores of {arch} are of {len(rows[0])} classes, and its set has "
+                    f"{self.path} is damaged: its scores of {arch} have {len(rows[0])} classes, but its set has "
                     f"{classes}"
                 )
 
@@ -83,7 +83,7 @@ class Run:
         path = self.path / EVALUATION
         if not path.exists():
             return []
-        place = f"{path} is damaged: it is no score of `evaluate`"
+        place = f"{path} is damaged: it is not a score of `evaluate`"
         record = check(read_json(path), dict[str, Any], place)
         return [from_json(record.get("scores"), place)]
 
@@ -92,7 +92,7 @@ class Run:
         """Iteration, seconds since the start, and scores of each snapshot."""
         path = self.path / PROCESS
         took = {iteration: seconds for iteration, _, seconds in self.log}
-        place = f"{path} is damaged: no scores of `evaluate --process`"
+        place = f"{path} is damaged: it holds no scores of `evaluate --process`"
         records = read_json(path) if path.exists() else []
         entries = check(records, list[ProcessEntry], place)
         found = [(record["iteration"], from_json(record["scores"], place)) for record in records]
@@ -101,7 +101,7 @@ class Run:
         return [(iteration, took.get(iteration, 0.0), scores) for iteration, scores in found]
 
     def _kind(self, score: Scores) -> str | None:
-        """Return what was trained on; None for another set, or another number of random images."""
+        """Return the kind of set trained on; None for another set, or another number of random images."""
         if score.tested_on != "test":
             return None
         if is_of(score, self.synthetic):
@@ -119,18 +119,18 @@ class Run:
 
     @cached_property
     def neighbours(self) -> dict[int, Tensor]:
-        """Position in the set -> the nearest real image, uint8 (C, H, W), where it is known."""
+        """Position in the set -> the nearest real image, uint8 (C, H, W), if known."""
         neighbours = pictures.load_neighbours(self.synthetic, self.path / pictures.NEIGHBOURS_FILE)
         return {} if neighbours is None else dict(zip(neighbours[0].tolist(), neighbours[1], strict=True))
 
     @cached_property
     def has_process(self) -> bool:
-        """Whether the run has snapshots."""
+        """True if the run has snapshots."""
         return bool(snapshots.paths(self.path))
 
 
 def _newer(before: Scores, now: Scores) -> Scores:
-    """Return scores on all networks of both, of `now` where both have one."""
+    """Return the scores of all networks of both; those of `now` win."""
     recipes = {**before.protocol["recipes"], **now.protocol["recipes"]}
     return Scores(
         accuracy={**before.accuracy, **now.accuracy},

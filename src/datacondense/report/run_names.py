@@ -10,7 +10,7 @@ from ..utils.paths import resolved
 
 
 def labels(made: Sequence[Provenance]) -> list[str]:
-    """Return short names: the method, arch and ipc where they differ, and of the rest what makes names unique.
+    """Return short names: the method, arch and ipc if they differ, and further settings that make names unique.
 
     Sets that differ only in the seed share a name.
     """
@@ -52,6 +52,6 @@ def _short(text: Any) -> str | None:
 
 
 def path_names(paths: Sequence[Path]) -> list[str]:
-    """Return the name of each run's directory or file where these are unique, else the whole paths."""
+    """Return the name of each run's directory or file if these are unique, else the whole paths."""
     short = [resolved(path).name for path in paths]
     return short if len(set(short)) == len(paths) else [str(path) for path in paths]

@@ -151,7 +151,7 @@ def _class_rows(names: Sequence[str], score: Scores, arch: str) -> list[tuple[st
 
 
 def _settings(run: Run) -> list[dict[str, Any]]:
-    """Return every setting; for registered methods also its default where it differs."""
+    """Return every setting; for registered methods also its default if it differs."""
     usual = defaults(str(run.made.method)) if run.made.method in METHODS else {}
     return [
         {"name": name, "value": str(value), "usual": str(usual[name]) if usual.get(name, value) != value else None}
@@ -160,12 +160,12 @@ def _settings(run: Run) -> list[dict[str, Any]]:
 
 
 def published(run: Run) -> str:
-    """Return the accuracies that an imported set came with."""
+    """Return the published accuracies of an imported set."""
     return ", ".join(
         f"{arch} {accuracy(one.values)} ({one.how})" for arch, one in known_accuracies(run.synthetic).items()
     )
 
 
 def took(run: Run) -> str:
-    """Return the duration of condensing; empty where it is not known."""
+    """Return the duration of condensing; empty if it is not known."""
     return "" if run.synthetic.seconds is None else duration(run.synthetic.seconds)

@@ -40,7 +40,7 @@ def pack(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> dict[
 def unpack(tensors: Mapping[str, Tensor], synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> None:
     """Restore images and optimiser in place from the tensors of `pack`, which are copied.
 
-    Raises DamagedFile, before anything is changed, for tensors that are not a state of these two.
+    Raises DamagedFile, before anything is changed, for tensors that do not fit these two.
     """
     state, own = part("synthetic", tensors), synthetic.state_dict()
     if state.keys() != own.keys() or not alike(own, state):
@@ -59,14 +59,14 @@ def save(run: Path, checkpoint: Checkpoint) -> None:
 
 
 def exists(run: Path) -> bool:
-    """Return whether a run directory has a checkpoint, be it damaged."""
+    """Return whether a run directory has a checkpoint, even a damaged one."""
     return any((run / name).exists() for name in (FILE_NAME, PREVIOUS))
 
 
 def load(
     run: Path, check_fit: Callable[[Checkpoint], None] = lambda checkpoint: None
 ) -> tuple[Checkpoint | None, list[str]]:
-    """Return the newest checkpoint that is whole, and a message for each that is damaged; None where there is none.
+    """Return the newest intact checkpoint, and a message for each damaged one; None if there is no checkpoint.
 
     check_fit: raises DamagedFile for a checkpoint of another run. A damaged one is deleted once a good one has been
     read, so that it can never take the place of a good one.

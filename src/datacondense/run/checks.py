@@ -1,4 +1,4 @@
-"""Checks of what `condense` and `estimate` are given, before any work is done."""
+"""Check the arguments of `condense` and `estimate` before any work is done."""
 
 import json
 import warnings
@@ -20,22 +20,20 @@ from .options import RunOptions
 
 
 def check_session(options: RunOptions, out: str | Path | None) -> None:
-    """Raise InputError for options that exclude each other, need a run directory, or are not what they must be."""
+    """Raise InputError for options that exclude each other, need a run directory, or have invalid values."""
     check_observers(options.get("observers", ()))
     if options.get("resume") and options.get("overwrite"):
-        raise InputError("--resume and --overwrite exclude each other: take one")
+        raise InputError("--resume and --overwrite exclude each other: use one")
     if options.get("snapshots") and out is None:
-        raise InputError(
-            f"--snapshots {options.get('snapshots')}: there is no run directory to keep them in, name one by --out"
-        )
+        raise InputError(f"--snapshots {options.get('snapshots')}: snapshots need a run directory: name one with --out")
 
 
 def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
-    """Raise InputError for settings, data or numbers with which no run is possible."""
+    """Raise InputError for settings, data or numbers that make a run impossible."""
     check_fields(method)  # also where a method of others has a check of its own
     method.check()
     if real.spec.classes < method.least_classes:
-        raise InputError(f"{method_name(method)} compares networks that tell classes apart: there is one class only")
+        raise InputError(f"{method_name(method)} needs at least two classes, but there is only one")
     check_arguments(check_method, ipc=ipc)
     number, names = _fewer(real.counts, 1, real)
     if number:
@@ -46,13 +44,13 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
 
 
 def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
-    """Warn which classes have fewer images than `ipc`, if there are any, and what the method makes of them."""
+    """Warn of classes with fewer images than `ipc`, and report how the method treats them."""
     counts = real.counts if start is None else start.counts
     number, names = _fewer(counts, ipc, real)
     if not number:
         return
     what = "training images" if start is None else "images in the set to start from"
-    made = f"makes {ipc} of each all the same" if method.fills_up else "keeps all that they have"
+    made = f"still makes {ipc} images of each" if method.fills_up else "keeps all their images"
     warnings.warn(
         f"{number} of {real.spec.classes} classes {_have(number)} fewer than {ipc} {what}: {names}; "
         f"{method_name(method)} {made}" + ("; `condense --drop-small-classes` leaves them out" * (start is None)),
@@ -65,17 +63,17 @@ def _have(number: int) -> str:
 
 
 def _fewer(counts: Tensor, least: int, real: ImageSet) -> tuple[int, str]:
-    """Return how many classes have fewer than `least` images, and the first of them in words."""
+    """Return the number of classes with fewer than `least` images, and the first of them in words."""
     some = [(name, n) for name, n in zip(real.spec.class_names, counts.tolist(), strict=True) if n < least]
     return len(some), counts_text([name for name, _ in some], [n for _, n in some])
 
 
 def check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
-    """Raise InputError for what could be written into no set, or read from none."""
+    """Raise InputError for a provenance that no file of a set can hold."""
     try:
         made = json.loads(json.dumps(made))
     except TypeError as error:
-        raise InputError(f"{error}: give plain numbers, texts and lists of them") from None
+        raise InputError(f"{error}: give only numbers, text, and lists of these") from None
     try:
         set_file.read_header({"format": set_file.FORMAT, "spec": real.spec.to_json(), "provenance": made})
     except DamagedFile as error:
@@ -90,9 +88,9 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
     if start is None:
         return
     if not isinstance(start, SyntheticSet):
-        raise InputError(f"start: {start!r} is no set: give datacondense.load_set(RUN)")
+        raise InputError(f"start: {start!r} is not a set: give datacondense.load_set(RUN)")
     if not method.takes_start:
-        raise InputError(f"--start: {method_name(method)} does not optimise the pixels of images: take another method")
+        raise InputError(f"--start: {method_name(method)} does not optimise the pixels of images: use another method")
     difference = real.spec.difference(start.spec)
     if difference:
         raise InputError(
@@ -100,4 +98,4 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
         )
     most = int(start.counts.max())
     if most != ipc:
-        raise InputError(f"--start: the set has {start.per_class} images of each class: take --ipc {most}")
+        raise InputError(f"--start: the set has {start.per_class} images of each class: use --ipc {most}")

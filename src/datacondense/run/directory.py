@@ -20,21 +20,21 @@ from .records import Recorded, Resumable
 RUN = "run.json"
 SCORES = "scores.jsonl"
 EVALUATION = "evaluation.json"
-"""Scores by the protocol of `reproduce` or of continual learning, which are computed once."""
+"""Scores by the protocol of `reproduce` or of continual learning, computed once."""
 PROCESS = "process.json"
 """Scores of networks that were trained on the snapshots of a run."""
 REPORT = "report.html"
 EVENTS = "tensorboard"
 """Folder of the files that TensorBoard reads."""
 WANDB = "wandb.json"
-"""The run of Weights & Biases as which a run is logged."""
+"""The Weights & Biases run that logs a run."""
 _CONTENT = {
-    "data_sha256": "the training images differ: read them as then, with the same options",
+    "data_sha256": "the training images differ: read them with the same options as before",
     "start": "the set it starts from differs",
 }
-"""Messages where something differs that is known by its fingerprint."""
+"""Messages about differences that only a fingerprint shows."""
 IMPORTED = "imported"
-"""The status of a directory whose set was made elsewhere."""
+"""The status of a directory whose set was imported."""
 _OURS = (
     RUN,
     LOG,
@@ -57,13 +57,13 @@ class RunDirectory:
         self.path = path
 
     def occupied(self) -> bool:
-        """Return whether files named as those of a run are there."""
+        """Return whether the directory has files named like those of a run."""
         return any((self.path / name).exists() for name in _OURS) or bool(
             snapshots.paths(self.path) or events(self.path)
         )
 
     def has_run(self) -> bool:
-        """Return whether a run has been recorded here."""
+        """Return whether the directory records a run."""
         return (self.path / RUN).exists()
 
     def recorded(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class RunDirectory:
             (self.path / name).unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Delete what a killed process was writing. For the process that alone writes to the run."""
+        """Delete the temporary files of killed processes. Only the process that writes to the run may call it."""
         sweep(self.path, all_of=_OURS)
         sweep(self.path / snapshots.FOLDER)
 
@@ -108,11 +108,12 @@ def delete_events(run: Path) -> None:
 def recorded_run(
     directory: RunDirectory, identity: Mapping[str, Any], *, resume: bool, overwrite: bool
 ) -> dict[str, Any] | None:
-    """Return what the run to be resumed has recorded of how it computes; None for a fresh run.
+    """Return the record of the run to be resumed; None for a fresh run.
 
     The name of the data, which may be that of a folder, is not compared: their content is.
-    A process that torchrun has started again resumes the run that it began before, whatever was asked.
-    Raises InputError where two runs would mix: another run is there, or `identity` is not that of the run to resume.
+    A process that torchrun has restarted resumes its earlier run, whatever the arguments are.
+    Raises InputError if two runs would mix: the directory holds another run, or `identity` is not that of the run to
+    resume.
     """
     if not directory.occupied():
         return None
@@ -124,11 +125,13 @@ def recorded_run(
     if overwrite and not again:
         return None
     if not resume and not again:
-        raise InputError(f"{directory.path} holds another run: continue it by --resume, or replace it by --overwrite")
+        raise InputError(
+            f"{directory.path} holds another run: continue it with --resume, or replace it with --overwrite"
+        )
     recorded = directory.recorded()
     if recorded.get("status") == IMPORTED:
         raise InputError(f"{directory.path} was imported, so there is no run to resume: name another directory")
-    place = f"{directory.path / RUN} is damaged or of another version, replace the run by --overwrite"
+    place = f"{directory.path / RUN} is damaged or has another version: replace the run with --overwrite"
     check_fields(recorded, Resumable, place)
     before, now = _flat({key: recorded.get(key) for key in identity}), _flat(json.loads(json.dumps(identity)))
     if recorded["status"] != "complete":  # of those there is nothing left to compute
@@ -141,7 +144,7 @@ def recorded_run(
         changes = ", ".join(
             _CONTENT.get(key) or f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different
         )
-        raise InputError(f"cannot resume {directory.path} under other settings: {changes}")
+        raise InputError(f"cannot resume {directory.path} with other settings: {changes}")
     return {**kept, "plugin": recorded.get("plugin")}
 
 

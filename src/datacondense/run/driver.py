@@ -1,4 +1,4 @@
-"""condense(): check the arguments, plan how the run computes, and start, resume or replace it."""
+"""condense(): check the arguments, plan the computation, and start, resume or replace the run."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -41,8 +41,8 @@ def condense(
 ) -> SyntheticSet:
     """Condense `real` into `ipc` synthetic images of each class.
 
-    Of a class with fewer than `ipc` real images, methods that optimise images make `ipc` all the same, and methods that
-    select images take all that it has; a warning names such classes.
+    Methods that optimise images make `ipc` images even of a class with fewer real images; methods that select images
+    take all images of such a class. A warning names these classes.
 
     Ctrl-C and SIGTERM stop after the update of the images, as the time budget does. A run that was stopped inside an
     iteration of several updates repeats that iteration when it is resumed.
@@ -54,16 +54,16 @@ def condense(
         seed: on the same machine the same seed gives the same images, bit for bit.
         out: run directory to write; None keeps everything in memory.
         start: a set to start from, made by another method for instance; None takes the method's own start.
-        compute: device, precision, compilation and memory; None takes what suits the machine.
+        compute: device, precision, compilation and memory; None chooses them for this machine.
         options: the keywords of `RunOptions`.
 
     Returns:
-        The synthetic set; where the run was stopped, as it stood then.
+        The synthetic set; if the run was stopped, its state at that time.
 
     Raises:
         InputError: an argument cannot be used.
         Locked: another process writes to `out`.
-        Stopped: a signal or the time budget ended the preparation; `out` is as it was.
+        Stopped: a signal or the time budget ended the preparation; `out` is unchanged.
         Diverged: the loss or the images are not finite or cannot be stored; `out` has the set before that update.
     """
     stop = Stop(options.get("time_budget"))
@@ -85,10 +85,10 @@ def _checked(
     compute: Compute | None,
     options: RunOptions,
 ) -> Job:
-    """Return the job that the arguments of `condense` describe. Raises InputError for what cannot be used."""
+    """Return the job that the arguments of `condense` describe. Raises InputError for invalid arguments."""
     check_keywords("condense", RunOptions, options, "time_budget", "checkpoint_every", "snapshots")
     if not isinstance(method, Method):
-        raise InputError(f"{method!r} is no method: give one such as datacondense.methods.DistributionMatching()")
+        raise InputError(f"{method!r} is not a method: give one, such as datacondense.methods.DistributionMatching()")
     check_arguments(condense, ipc=ipc, seed=seed)
     compute = resolve_compute(compute, options)
     ipc, seed = plain(ipc), plain(seed)
@@ -127,7 +127,7 @@ def _checked(
 
 
 def _run(job: Job, stop: Stop, options: RunOptions) -> SyntheticSet:
-    """Start, resume or replace the run of a job that has its run directory to itself."""
+    """Start, resume or replace the run of a job that holds the lock of its run directory."""
     processes, name = job.processes, job.real.spec.name
     recorded, execution = processes.agreed(
         lambda: job.planned(resume=options.get("resume", False), overwrite=options.get("overwrite", False))
@@ -144,13 +144,15 @@ def _run(job: Job, stop: Stop, options: RunOptions) -> SyntheticSet:
         loop = job.prepared(engine, recorded, stop, plain(options.get("snapshots", 0)))
         if name != job.real.spec.name:
             kept = job.real.spec.name
-            job.observers.message(f"{name} holds the images on which the run was begun as {kept}: that name is kept")
+            job.observers.message(
+                f"{name} holds the images with which the run began under the name {kept}: the run keeps that name"
+            )
         every = options.get("checkpoint_every", 60.0)
         return loop.run(stop, every, lambda synthetic, run: write_outputs(synthetic, job.real, run))
 
 
 def _origin(start: SyntheticSet) -> dict[str, Any]:
-    """Return what a run records of the set that it starts from."""
+    """Return the record of the set that a run starts from."""
     made = start.provenance.to_json()
     kept = {key: made[key] for key in ("method", "settings", "seed", "iterations_done") if key in made}
     took = {} if start.seconds is None else {"wall_seconds": start.seconds}

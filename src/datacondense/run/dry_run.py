@@ -36,16 +36,16 @@ class Estimate:
     """Time and memory of a run on this machine."""
 
     start_seconds: float
-    """Seconds before iterations run at full speed: moving the images, the first images, compilation. Less where an
-    earlier run, or the calibration itself, has left compiled code behind."""
+    """Seconds before iterations run at full speed: moving the images, the first images, compilation. Less if an earlier
+    run, or the calibration itself, left compiled code."""
     iteration_seconds: float
     """Seconds of one iteration."""
     iterations: int
     """Iterations of the whole run."""
     peak_bytes: int
-    """Peak memory: on a GPU what PyTorch holds there; otherwise resident memory of the whole process."""
+    """Peak memory: on a GPU the memory that PyTorch holds there; otherwise resident memory of the whole process."""
     real_bytes: int
-    """Part of it for the real images; 0 where they stay on disk, or outside the GPU."""
+    """Part of it for the real images; 0 if they stay on disk, or outside the GPU."""
     images: int
     """Synthetic images."""
     images_bytes: int
@@ -53,7 +53,7 @@ class Estimate:
     augment: str
     """Augmentation, with auto resolved."""
     execution: Execution
-    """Plan of the computation; where memory did not suffice for it, the one that fits."""
+    """Plan of the computation; a smaller one that fits if memory did not suffice."""
 
     @property
     def seconds(self) -> float:
@@ -73,9 +73,10 @@ def estimate(
 ) -> Estimate:
     """Estimate the time and memory of `condense`; write nothing.
 
-    Runs the method itself for some seconds after compilation, in memory. An iteration is put together from the mean
-    update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E e.
-    Where the terms of an update (groups of classes) take longer than these seconds, some of them stand for all.
+    Runs the method itself for some seconds after compilation, in memory. The time of an iteration is computed from the
+    mean update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E
+    e. If the terms of an update (groups of classes) take longer than these seconds, the estimate scales up some of
+    them.
 
     Args:
         method: the method with its settings, as in `condense`.
@@ -87,7 +88,7 @@ def estimate(
         options: `device`, `precision`, `compile` and `classes_at_once`, in place of `compute`.
 
     Returns:
-        Seconds and bytes of the whole run, and how it would compute.
+        Seconds and bytes of the whole run, and the plan of the computation.
 
     Raises:
         InputError: an argument cannot be used.
@@ -119,7 +120,7 @@ def estimate(
 def _calibrate(
     method: Method, real: ImageSet, ipc: int, seed: int, engine: Engine, start: SyntheticSet | None
 ) -> "_Calibration":
-    """Begin a run, and time it where it has iterations."""
+    """Begin a run, and time it if it has iterations."""
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     streams = Streams(seed)
@@ -175,7 +176,7 @@ class _Calibration:
     def _update_in_a_row(self) -> float:
         """Return the mean seconds of updates that share a batch of real images, and of the training before them.
 
-        They are timed after as many others, before which much more may be done.
+        They are timed after as many others, since the first ones may do much more.
         """
         losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(1))
         ends = []

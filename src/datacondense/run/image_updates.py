@@ -26,7 +26,7 @@ class Updates:
         """Differentiate a loss, term by term, and apply the update. Return the loss.
 
         share: the part of all iterations that is done, which sets the learning rates. iteration: for messages.
-        Raises Diverged, with the images as before the update, where the loss or the images are not finite.
+        Raises Diverged, with the images as before the update, if the loss or the images are not finite.
         """
         assert self.optimiser is not None, "a method with iterations has an optimiser"
         for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
@@ -36,7 +36,7 @@ class Updates:
         self.optimiser.zero_grad()
         value = differentiate(loss, self.synthetic, self.problem)
         self.optimiser.step()
-        fault = "" if math.isfinite(value) else "the loss is not finite any more"
+        fault = "" if math.isfinite(value) else "the loss is no longer finite"
         fault = fault or self.synthetic.fault()
         if fault:
             with torch.no_grad():
@@ -50,8 +50,8 @@ class Updates:
         """Return a message on the fault, and the setting to change."""
         if not (self._moved or math.isfinite(loss)):
             return (
-                f"{fault}, before the first update: the learning rate is not the cause; the set is what the run starts "
-                f"from; take another --arch, or another start by --init, --start or --seed"
+                f"{fault}, before the first update: the learning rate is not the cause; the run returns the images "
+                f"that it started from; use another --arch, or other initial images with --init, --start or --seed"
             )
         rate = self.method.settings().get("lr")
-        return f"{fault}: the likely setting is the learning rate of the images, --lr {rate}; take a smaller one"
+        return f"{fault}: the likely setting is the learning rate of the images, --lr {rate}; use a smaller one"

@@ -34,7 +34,7 @@ class Job:
     seed: int
     compute: Compute
     identity: Mapping[str, Any]
-    """What must be the same when the run is resumed."""
+    """Values that must be equal when the run is resumed."""
     origin: Mapping[str, Any]
     """Further entries of the provenance."""
     start: SyntheticSet | None
@@ -48,11 +48,13 @@ class Job:
         return replace(self, real=self.real.renamed(data), identity={**self.identity, "data": data})
 
     def planned(self, *, resume: bool, overwrite: bool) -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
-        """Return the record of a run to be resumed, and how this one computes; its set where nothing is left to do."""
+        """Return the record of a run to be resumed, and the plan of the computation, or the set of a complete run."""
         directory = self.directory
         recorded = recorded_run(directory, self.identity, resume=resume, overwrite=overwrite) if directory else None
         if directory and recorded and recorded["status"] == "complete":
-            with naming(f"the run in {directory.path} is complete, but its set cannot be read, take --overwrite"):
+            with naming(
+                f"the run in {directory.path} is complete, but its set cannot be read; replace it with --overwrite"
+            ):
                 finished = set_file.load_set(directory.path)
                 schema.check(finished.provenance.to_json(), Finished, "its provenance is incomplete")
             directory.sweep()
@@ -106,14 +108,16 @@ class Job:
         here = hardware.describe(engine.device, self.processes.size), hardware.versions()
         if (recorded["machine"], recorded["versions"]) != here:
             began = f"{recorded['machine']}, {recorded['versions']}"
-            self.observers.message(f"begun on {began}, resumed on {here[0]}, {here[1]}: the last bits may differ")
+            self.observers.message(
+                f"the run began on {began} and was resumed on {here[0]}, {here[1]}: the last bits may differ"
+            )
         if {**(recorded["plugin"] or {}), "file": ""} != {**self.origin.get("plugin", {}), "file": ""}:
             name = method_name(self.method)
-            self.observers.message(f"{name} has changed since the run began: its parts are not of one method")
+            self.observers.message(f"{name} has changed since the run began: parts of the run use different code")
 
 
 def plan_run(method: Method, real: ImageSet, ipc: int, compute: Compute) -> Execution:
-    """Plan how a fresh run computes."""
+    """Plan the computation of a fresh run."""
     load = method.workload(ipc)
     passes = method.iterations * real.spec.classes * load.passes + method.preparation(len(real))
     return compute.plan(method.arch, real.spec, passes, load)

@@ -48,7 +48,7 @@ def open_log(run: Path) -> Log:
 
 
 def trim_log(run: Path, iterations: int) -> None:
-    """Drop log lines past `iterations`, and what follows a line that a crash has cut short."""
+    """Drop log lines past `iterations`, and all lines from one that a crash has cut short."""
     path = run / LOG
     if not path.exists():
         return
@@ -65,7 +65,7 @@ def trim_log(run: Path, iterations: int) -> None:
 
 
 def read_log(run: Path) -> list[LogEntry]:
-    """Return the entries of a run's log, in order; none where there is no log.
+    """Return the entries of a run's log, in order; none without a log.
 
     Raises:
         DamagedFile: A line is not JSON, or a field is not as declared; the message names file, line and field.
@@ -73,7 +73,7 @@ def read_log(run: Path) -> list[LogEntry]:
     path = run / LOG
     entries = []
     for number, line in enumerate(regular(path).read_bytes().splitlines() if path.exists() else [], start=1):
-        place = f"{path} is damaged: line {number} is no iteration of a run"
+        place = f"{path} is damaged: line {number} is not an iteration of a run"
         try:
             entries.append(check(parse_json(line), LogEntry, place))
         except DamagedFile:

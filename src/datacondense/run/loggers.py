@@ -32,9 +32,8 @@ _SECONDS = 10  # after which TensorBoard finds in its files what was written
 class Live(Observer, ABC):
     """Observer that writes the loss, the speed and the images of one session of a run.
 
-    Use it in a `with` block, which closes what was opened; nothing is opened before the run has begun. Each iteration
-    is written once: a resumed run continues in the same place, and iterations that are missing there are taken from the
-    log.
+    Use it in a `with` block, which closes the files at its end; nothing is opened before the run begins. Each iteration
+    is written once: a resumed run continues in the same place, and takes missing iterations from the log.
     """
 
     def __init__(self, run: str | Path) -> None:
@@ -55,7 +54,7 @@ class Live(Observer, ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise InputError where nothing could be written, before a run begins."""
+        """Raise InputError, before a run begins, if nothing can be written."""
 
     @final
     def images(self, iteration: int, synthetic: SyntheticSet) -> None:
@@ -80,25 +79,25 @@ class Live(Observer, ABC):
 
     @final
     def message(self, text: str) -> None:
-        """Ignore messages: one may come inside a signal handler, where the libraries cannot be called."""
+        """Ignore messages: a message may arrive in a signal handler, where the libraries cannot be called."""
 
     @abstractmethod
     def _open(self, done: int, made: Provenance) -> int:
-        """Begin to write, when `done` iterations are done; return the first iteration that is not yet there.
+        """Begin to write, when `done` iterations are done; return the first iteration that is not yet written.
 
         made: the provenance of the set.
         """
 
     @abstractmethod
     def _write(self, iteration: int, scalars: Mapping[str, float], picture: Image.Image | None) -> None:
-        """Write what belongs to an iteration; they come in order."""
+        """Write the values of an iteration; iterations come in order."""
 
     @abstractmethod
     def _close(self, *, failed: bool) -> None:
         """Flush and close."""
 
     def _catch_up(self, done: int) -> None:
-        """Write the entries that the log has of earlier sessions."""
+        """Write the log entries of earlier sessions."""
         for entry in read_log(self.run) if done else ():
             self.progress(Progress(entry.iteration, done, entry.loss, entry.seconds))
         self._before = None  # between two sessions there was no speed
@@ -177,11 +176,11 @@ class WeightsAndBiases(Live):
 
 
 LIVE: dict[str, type[Live]] = {"tensorboard": TensorBoard, "wandb": WeightsAndBiases}
-"""By the names that --log knows."""
+"""Value of --log -> observer."""
 
 
 def _library(module: str, extra: str) -> Any:
-    """Import a module that comes with an extra of this package."""
+    """Import a module of an optional dependency."""
     try:
         return import_module(module)
     except ImportError:
@@ -203,12 +202,12 @@ def _reporting_errors(wandb: Any) -> Iterator[None]:
         yield
     except wandb.Error as error:
         raise InputError(
-            f"--log wandb: {reason(error).rstrip('.')}; WANDB_MODE=offline keeps on this machine what is logged"
+            f"--log wandb: {reason(error).rstrip('.')}; set WANDB_MODE=offline to log to this machine only"
         ) from error
 
 
 def _known(place: Path) -> str | None:
-    """Return the run that earlier sessions were logged as; None where there was none."""
+    """Return the Weights & Biases run of earlier sessions; None if there is none."""
     if not place.exists():
         return None
     return check(read_json(place), WandbRun, f"{place} is damaged: delete it, and the run is logged as a new one").id

@@ -35,7 +35,7 @@ class Loop:
     """The loop of one session of one run.
 
     Over several processes all of them hold the same images and make the same updates. The directory and the observers
-    are those of the leading one; to the others it is a run without.
+    are those of the leading one; the others have none.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Loop:
     ) -> SyntheticSet:
         """Iterate to the end, to the time budget or to a signal. Raises Diverged as `condense` does.
 
-        write_outputs: writes what is made of the set into the run directory, before the run is recorded as complete.
+        write_outputs: writes the pictures of the set into the run directory, before the run is recorded as complete.
         """
         self.stop, self.write_outputs = stop, write_outputs
         self._restore()
@@ -154,14 +154,14 @@ class Loop:
     def _report_smaller_chunks(self, before: Execution) -> None:
         now = self.problem.engine.execution
         self.observers.message(
-            f"out of memory in iteration {self.done + 1}: going on with {now.classes_at_once} classes at once "
+            f"out of memory in iteration {self.done + 1}: continuing with {now.classes_at_once} classes at once "
             f"(before: {before.classes_at_once}) in chunks of {now.chunk} images ({before.chunk})"
         )
 
     def _iterate(self) -> float | None:
         """Run one iteration of the method: apply an update for each loss it yields.
 
-        Returns the mean loss; None, with the images as they are then, when it has to stop between two updates.
+        Returns the mean loss; None if it has to stop between two updates; the images then keep the updates so far.
         """
         total, updates, of = 0.0, 0, self.method.workload(self.problem.ipc).updates
         losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done))
@@ -175,7 +175,7 @@ class Loop:
             if updates < of:
                 self.observers.update(self.done + updates / of, self.method.iterations)
         if not updates:
-            raise InputError(f"{type(self.method).__name__}.iterate has yielded no loss: an iteration has one at least")
+            raise InputError(f"{type(self.method).__name__}.iterate yielded no loss: each iteration needs at least one")
         return total / updates
 
     def _restore(self) -> None:
@@ -192,16 +192,16 @@ class Loop:
         self.directory.sweep()
         checkpoint, damaged = checkpoint_file.load(self.directory.path, self._load)
         for text in damaged:
-            self.observers.message(f"{text}; going on from the checkpoint before it")
+            self.observers.message(f"{text}; continuing from the checkpoint before it")
         done = checkpoint.iteration if checkpoint else 0
         trim_log(self.directory.path, done)
         delete(self.directory.path, after=done)
         return checkpoint
 
     def _load(self, checkpoint: Checkpoint) -> None:
-        """Load the tensors of a checkpoint. Raises DamagedFile where they are not of this run."""
+        """Load the tensors of a checkpoint. Raises DamagedFile if they belong to another run."""
         if checkpoint.iteration > self.method.iterations:
-            raise DamagedFile(f"it is of iteration {checkpoint.iteration} of {self.method.iterations}")
+            raise DamagedFile(f"it belongs to iteration {checkpoint.iteration} of {self.method.iterations}")
         unpack(checkpoint.tensors, self.synthetic, self.optimiser)
 
     def _state(self) -> dict[str, Tensor]:
@@ -214,7 +214,7 @@ class Loop:
             checkpoint_file.save(self.directory.path, Checkpoint(self.done, self.seconds, tensors))
 
     def _images(self) -> Tensor:
-        """Return the images (N, C, H, W) as they are, class by class, on the CPU."""
+        """Return the current images (N, C, H, W), class by class, on the CPU."""
         with torch.no_grad():
             return self.synthetic.listed(self.synthetic().detach().cpu().contiguous())
 
@@ -236,7 +236,7 @@ class Loop:
         self.observers.images(self.done, synthetic)
 
     def _snapshot(self) -> None:
-        """Save the images where they are due: by iteration, and by time as well in a session that time will end."""
+        """Save the images if a snapshot is due, by iteration or, in a session with a time budget, by time."""
         shares = self.stop.share(self.snapshots)
         if self.directory is not None and (self.done in self.moments or shares > self.shares):
             images = self.problem.spec.pixels(self._images())
@@ -264,8 +264,8 @@ class Loop:
         images = generated.images(labels) if generated else self._images()  # generated: as they are after being stored
         if not bool(torch.isfinite(images).all()):
             raise Diverged(
-                f"the images of the latents at iteration {self.done} are not finite, and so are not stored: "
-                f"take a smaller --lr than {self.method.settings().get('lr')}"
+                f"the images of the latents at iteration {self.done} are not finite and cannot be stored: "
+                f"use a smaller --lr than {self.method.settings().get('lr')}"
             )
         result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), generated)
         self._show(result)
@@ -278,6 +278,6 @@ class Loop:
 
 
 def start_from(start: SyntheticSet, problem: Problem, streams: Streams) -> Pixels:
-    """Return the images of a finished set as the first of another run; fill up classes of which it has fewer."""
+    """Return the images of a finished set as the initial images of another run; fill up classes with fewer images."""
     images, labels = start.images.to(problem.engine.device), start.labels.cpu()
     return pixels_from(images, labels, problem.real, problem.ipc, streams("init"))

@@ -1,4 +1,4 @@
-"""Observers: who is notified of what happens in a run. Displays, loggers, users of the Python interface."""
+"""Observers of a run: displays, loggers, and objects of users of the Python interface."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ..utils.errors import InputError
 @final
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is after an iteration."""
+    """The progress of a run after an iteration."""
 
     iteration: int
     """Iterations that are done."""
@@ -27,11 +27,11 @@ class Observer:
     """Base class of objects that `condense` notifies. Override what you need; no method may change the run."""
 
     def preparing(self, done: float, what: str) -> None:
-        """Receive the progress of long work before the first iteration, where a method has some.
+        """Receive the progress of long work before the first iteration, for methods with such work.
 
         Args:
             done: the part of this work that is done, in [0, 1].
-            what: the work in words; another text is other work.
+            what: the name of the work; a new name means new work.
         """
 
     def update(self, done: float, iterations: int) -> None:
@@ -50,11 +50,11 @@ class Observer:
         """
 
     def images(self, iteration: int, synthetic: SyntheticSet) -> None:
-        """Receive the set as a session starts, at snapshots and checkpoints, and as it ends.
+        """Receive the set when a session starts, at snapshots and checkpoints, and when it ends.
 
         Args:
-            iteration: iterations that are done; in a session each comes once.
-            synthetic: the set as it is then.
+            iteration: iterations that are done; each occurs once in a session.
+            synthetic: the set at this iteration.
         """
 
     def message(self, text: str) -> None:
@@ -76,7 +76,7 @@ class Observers(Observer):
 
     @property
     def look(self) -> bool:
-        """Return whether one of them looks at images."""
+        """Return whether one of them uses images."""
         return bool(self._looking)
 
     def preparing(self, done: float, what: str) -> None:
@@ -104,4 +104,4 @@ def check_observers(observers: Sequence[Observer]) -> None:
     """Raise InputError for an object that is no Observer."""
     for one in observers:
         if not isinstance(one, Observer):
-            raise InputError(f"{one!r} is no observer: derive its class from datacondense.Observer")
+            raise InputError(f"{one!r} is not an observer: derive its class from datacondense.Observer")

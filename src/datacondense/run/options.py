@@ -20,7 +20,7 @@ class RunOptions(RunComputeOptions, total=False):
     """Seconds after which this session stops, counted from the call: after an update of the images, with a valid set,
     or before the first iteration, in which case it raises Stopped. No limit by default."""
     resume: bool
-    """Continue the run in `out`, bit for bit as if it had never stopped; start a fresh run where there is none."""
+    """Continue the run in `out`, bit for bit as if it had never stopped; start a fresh run if there is none."""
     overwrite: bool
     """Delete the run in `out` first."""
     checkpoint_every: Pause
@@ -33,5 +33,5 @@ class RunOptions(RunComputeOptions, total=False):
     observers: Sequence[Observer]
     """Objects that are notified of progress, messages and images; of several processes the first alone notifies."""
     processes: Processes | None
-    """Processes that share the work, each with the same arguments; by default all of PyTorch's process group where
-    there is one. The first writes; all return the set."""
+    """Processes that share the work, each with the same arguments; by default all of PyTorch's process group, if there
+    is one. The first writes; all return the set."""

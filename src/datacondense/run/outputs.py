@@ -10,7 +10,7 @@ from ..synthetic.set import SyntheticSet
 def write_outputs(synthetic: SyntheticSet, real: ImageSet, run: Path, *, again: bool = True) -> None:
     """Write the pictures of a set into its run directory.
 
-    again: write also those that are there already.
+    again: also write pictures that exist already.
     """
     if again or not (run / pictures.FILE_NAME).exists():
         pictures.save_grid(synthetic, run / pictures.FILE_NAME)

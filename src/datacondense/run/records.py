@@ -1,6 +1,6 @@
 """The fields of the files of a run, each declared once and checked when the file is read.
 
-Only what is read of a file is declared; what else is in it passes. A field of which None is allowed may be missing.
+Only fields that are read are declared; other fields are accepted. A field that may be None may be missing.
 """
 
 from typing import Annotated

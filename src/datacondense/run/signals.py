@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a time budget as a request to stop at the next good moment."""
+"""Turn Ctrl-C, SIGTERM and a time budget into a request to stop between two updates."""
 
 import signal
 import threading
@@ -29,9 +29,9 @@ _request: Request | None = None
 
 @contextmanager
 def stop_signals(report: Callable[[str], None] = lambda text: None) -> Iterator[Request]:
-    """Take Ctrl-C and SIGTERM as a request to stop, inside. A second Ctrl-C stops at once.
+    """Turn Ctrl-C and SIGTERM inside the block into a request to stop. A second Ctrl-C stops at once.
 
-    report: called with a message on the request. Inside another such block it is the request of that one.
+    report: called with a message on the request. A nested block shares the request of the outer one.
     """
     global _request
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
@@ -51,7 +51,7 @@ def stop_signals(report: Callable[[str], None] = lambda text: None) -> Iterator[
             raise KeyboardInterrupt
         request.signal = number
         name = signal.Signals(number).name
-        request.report(f"{name}: stopping between two updates of the images; once more stops at once")
+        request.report(f"{name}: stopping after this update of the images; a second Ctrl-C stops at once")
 
     before = {number: signal.signal(number, handle) for number in _SIGNALS}
     try:
@@ -80,18 +80,18 @@ class Stop:
         return self.budget is not None and time.perf_counter() - self.began >= self.budget
 
     def share(self, parts: int) -> int:
-        """Return how many of so many equal parts of the time are over; 0 without a budget."""
+        """Return the number of equal parts of the time that have passed; 0 without a budget."""
         return int(parts * (time.perf_counter() - self.began) / self.budget) if self.budget else 0
 
     def cuts(self, compiles: bool) -> bool:
-        """Return whether an error is one of a compiler that the signal has reached as well, and so is no fault."""
+        """Return whether an error comes from a compiler that the signal interrupted too, and is therefore no fault."""
         return compiles and self.request()
 
     def error(self, what: str) -> Stopped:
-        """Return the error for work before the first iteration that is not finished."""
+        """Return the error for unfinished work before the first iteration."""
         cause = signal.Signals(self.request.signal).name if self.request.signal else "the time budget"
         return Stopped(
-            f"stopped by {cause} before the first iteration ({what}): there is no new set, and what was there is as it "
-            f"was; the same command continues with the networks it has trained, which are in the cache",
+            f"stopped by {cause} before the first iteration ({what}): no set was written, and earlier files are "
+            f"unchanged; the same command continues with the trained networks in the cache",
             self.request.signal,
         )

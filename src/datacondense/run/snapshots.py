@@ -54,12 +54,12 @@ def paths(run: Path) -> list[Path]:
 
 
 def load(path: Path) -> Snapshot:
-    """Read a snapshot. Raises DamagedFile when the file is damaged or holds something else."""
+    """Read a snapshot. Raises DamagedFile if the file is damaged or holds other tensors."""
     tensors, header = read_tensors(path)
-    place = f"{path} is not a snapshot of a run, take it out of the folder"
+    place = f"{path} is not a snapshot of a run: move it out of the folder"
     iteration = check(header, SnapshotHeader, place).iteration
     if iteration != int(path.stem):
-        raise DamagedFile(f"{place}: it is of iteration {iteration}")
+        raise DamagedFile(f"{place}: it belongs to iteration {iteration}")
     if tensors.keys() != {"images", "labels"}:
         raise DamagedFile(f"{place}: its tensors are not images and labels")
     images, labels = tensors["images"], tensors["labels"]

@@ -1,4 +1,4 @@
-"""A generator and latent vectors, stored instead of the images that it makes of them."""
+"""A generator and latent vectors, stored instead of the images that it makes from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Generated:
         """Store a generator and latents (N, d) and read them back, so that evaluation sees the saved numbers.
 
         The generator is stored as fp16, latents as fp16, or as int8 with a scale for each of the d dimensions.
-        Raises InputError where they hold numbers that cannot be stored so.
+        Raises InputError if they hold numbers that these formats cannot store.
         """
         fault = unstorable(z, storage) or unstorable_weights(generator)
         if fault:
@@ -90,14 +90,14 @@ class Generated:
 
 
 def unstorable(z: Tensor, storage: Storage) -> str:
-    """Return a message on why latents z cannot be stored; empty where they can."""
+    """Return the reason why latents z cannot be stored; empty if they can."""
     if bool(torch.isfinite(z.half() if storage == "fp16" else z).all()):
         return ""
-    return f"latents up to {float(z.detach().abs().max()):.3g} are beyond {storage}, which ends at {_LARGEST:.0f}"
+    return f"latents up to {float(z.detach().abs().max()):.3g} do not fit {storage}, which ends at {_LARGEST:.0f}"
 
 
 def unstorable_weights(generator: Generator) -> str:
-    """Return a message on why a generator cannot be stored; empty where it can."""
+    """Return the reason why a generator cannot be stored; empty if it can."""
     finite = all(bool(torch.isfinite(tensor.half()).all()) for tensor in generator.state_dict().values())
     return (
         "" if finite else f"the generator has weights that are not finite, or beyond fp16, which ends at {_LARGEST:.0f}"
@@ -105,7 +105,7 @@ def unstorable_weights(generator: Generator) -> str:
 
 
 def _check(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> None:
-    """Raise InputError unless the weights of the generator that `header` names are all there, and can be afforded."""
+    """Raise InputError unless all weights of the generator in `header` are present and fit into memory."""
     held = sum(tensor.nbytes for tensor in tensors.values())
     count = len(tensors["latents"])
     c, h, w = spec.shape

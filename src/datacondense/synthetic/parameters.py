@@ -14,7 +14,7 @@ class Synthetic(nn.Module, ABC):
     """M images of each of K classes, computed from the parameters that are optimised. Labels are hard."""
 
     counts: tuple[int, ...] | None = None
-    """Images of each class, (K,), where some have fewer than M and the rest is padding; None where all have M."""
+    """Images of each class, (K,), if some have fewer than M and the rest is padding; None if all have M."""
 
     @abstractmethod
     def forward(self) -> Tensor:
@@ -31,22 +31,22 @@ class Synthetic(nn.Module, ABC):
         return torch.arange(classes).repeat_interleave(torch.tensor(self.counts or (each,) * classes))
 
     def generated(self) -> Generated | None:
-        """Return generator and latents where these are stored instead of images; otherwise None."""
+        """Return generator and latents if these are stored instead of images; otherwise None."""
         return None
 
     def fault(self) -> str:
-        """Return a message on why the parameters cannot be stored; empty where they can."""
+        """Return the reason why the parameters cannot be stored; empty if they can."""
         finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters())
-        return "" if finite else "the images are not finite any more"
+        return "" if finite else "the images are no longer finite"
 
 
 @final
 class Pixels(Synthetic):
-    """Images that are parameters themselves.
+    """Images whose pixels are the parameters.
 
     Args:
         images: Normalised images (K, M, C, H, W).
-        counts: Images of each class, where some have fewer than M.
+        counts: Images of each class, if some have fewer than M.
     """
 
     def __init__(self, images: Tensor, counts: tuple[int, ...] | None = None) -> None:
@@ -60,10 +60,10 @@ class Pixels(Synthetic):
 
 @final
 class Latents(Synthetic):
-    """Images that a frozen generator makes of latent vectors, which are the parameters.
+    """Images that a frozen generator makes from latent vectors, which are the parameters.
 
     Args:
-        generator: The generator, no part of the parameters.
+        generator: The generator; it is not part of the parameters.
         z: Latents (K, M, d).
         pairs: Positions (K, M) of the real images that the latents started from.
         storage: Format in which latents are stored.
@@ -96,7 +96,7 @@ class Latents(Synthetic):
 
     def fault(self) -> str:
         if not bool(torch.isfinite(self.z).all()):
-            return "the latents are not finite any more"
+            return "the latents are no longer finite"
         return unstorable(self.z, self.storage)
 
     def generated(self) -> Generated:

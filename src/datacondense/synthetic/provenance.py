@@ -21,7 +21,7 @@ from ..utils.schema import (
 
 
 class Settings(Fields, kw_only=True):
-    """Settings that are read whatever the method."""
+    """Settings that are read for every method."""
 
     arch: Network | UnsetType = UNSET
     augment: Line | UnsetType = UNSET
@@ -111,7 +111,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Images of each class."""
     seed: int | None = None
     device: str | None = None
-    """Device that was asked for; as `precision`, `compile` and `classes_at_once`, a field of `Compute`."""
+    """Requested device; like `precision`, `compile` and `classes_at_once`, a field of `Compute`."""
     precision: str | None = None
     compile: str | None = None
     classes_at_once: int | None = None
@@ -138,7 +138,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     steps: list[list[str]] = []
     """Names of the classes of each step of continual learning."""
     published: dict[str, list[float]] = {}
-    """Architecture -> accuracies in [0, 1] that an imported file came with."""
+    """Architecture -> published accuracies in [0, 1] of an imported file."""
     _written: dict[str, Any] | None = None
 
     @classmethod
@@ -148,7 +148,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return cls(**known, _written=dict(entries))
 
     def to_json(self) -> dict[str, Any]:
-        """Return all entries as JSON values: those it was made from, or else the fields that are known."""
+        """Return all entries as JSON values: those of `from_json`, or else the known fields."""
         if self._written is not None:
             return dict(self._written)
         values = {name: getattr(self, name) for name in _NAMES}

@@ -90,7 +90,7 @@ class SyntheticSet:
 
     @property
     def seconds(self) -> float | None:
-        """Return the wall time of condensing, with that of the set it started from; None where it is not known."""
+        """Return the wall time of condensing, including that of the set it started from; None if it is unknown."""
         own, start = self.provenance.wall_seconds, self.provenance.start
         return None if own is None else own + (start.get("wall_seconds") or 0.0)
 
@@ -107,7 +107,7 @@ class SyntheticSet:
         return LabelledDataset(images.cpu(), self.labels.tolist(), list(self.spec.class_names))
 
     def header(self) -> dict[str, Any]:
-        """Return all but the tensors as JSON values: format, spec, provenance."""
+        """Return everything except the tensors as JSON values: format, spec, provenance."""
         made = {"generator": self.generated.header()} if self.generated else {}
         return {"format": FORMAT, "spec": self.spec.to_json(), "provenance": self.provenance.to_json(), **made}
 
@@ -117,7 +117,7 @@ class SyntheticSet:
         return {"labels": self.labels, **made}
 
     def fingerprint(self) -> str:
-        """Return the sha256 over all pixels and labels, by which two sets are the same bit for bit."""
+        """Return the sha256 over all pixels and labels: equal for sets that are equal bit for bit."""
         return self._sha256
 
     @cached_property
@@ -150,8 +150,8 @@ def load_set(path: str | Path) -> SyntheticSet:
         The set, on the CPU.
 
     Raises:
-        DataNotFound: there is none.
-        InputError: it is damaged, or its images do not fit its header.
+        DataNotFound: there is no set.
+        InputError: the file is damaged, or its images do not fit its header.
     """
     path = named(path)
     if path.is_dir():
@@ -177,12 +177,12 @@ def load_set(path: str | Path) -> SyntheticSet:
 def read_header(header: Any) -> tuple[Spec, Provenance]:
     """Return spec and provenance of the JSON that `SyntheticSet.header` gives, after every check.
 
-    Raises InputError for another format and DamagedFile for fields that are missing or cannot be.
+    Raises InputError for another format and DamagedFile for missing or invalid fields.
     """
     if not isinstance(header, dict):
         raise InputError("the header is not a JSON object")
     if header.get("format") != FORMAT:
-        raise InputError(f"format {header.get('format')!r} where this version reads {FORMAT}: update datacondense")
+        raise InputError(f"format {header.get('format')!r}, but this version reads {FORMAT}: update datacondense")
     check(header, Header)
     return Spec.from_json(header["spec"]), Provenance.from_json(header["provenance"])
 

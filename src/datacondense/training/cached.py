@@ -1,4 +1,4 @@
-"""Long training whose state lies in the cache, under everything that it depends on: done once, and resumed."""
+"""Run long training once: cache its state under a key of everything that it depends on, and resume it."""
 
 import hashlib
 import json
@@ -31,11 +31,11 @@ _OPTIMISER_STATE: dict[type[torch.optim.Optimizer], set[str]] = {
     torch.optim.Adam: _ADAM,
     torch.optim.AdamW: _ADAM,
 }
-"""Tensors that optimisers keep of each parameter; other optimisers may keep any."""
+"""Tensors that known optimisers store for each parameter; other optimisers may store any."""
 
 
 class Steps(Protocol):
-    """A training in steps that can be saved and resumed between two of them."""
+    """A training in steps that can be saved and resumed between two steps."""
 
     done: int
     """Steps that are done."""
@@ -47,7 +47,7 @@ class Steps(Protocol):
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that `restore` needs besides the number of steps."""
+        """Return the state that `restore` needs besides the number of steps."""
         ...
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -57,16 +57,16 @@ class Steps(Protocol):
 
 @final
 class TrainingCache:
-    """The place of a training in the cache, under a key of all that it depends on.
+    """The cache entry of a training, under a key of everything that it depends on.
 
     Args:
         folder: The folder of the cache.
-        real: The images that it learns.
+        real: The training images.
         streams: Its random numbers.
         engine: How it computes.
         key: The training itself, as JSON values: architecture, recipe.
-        eager: True where nothing is compiled or passes the engine in chunks, so that the result depends on device and
-            threads only.
+        eager: True if nothing is compiled or passes the engine in chunks, so that the result depends only on device and
+            threads.
     """
 
     def __init__(
@@ -116,14 +116,14 @@ class TrainingCache:
             training.restore(fresh)
 
     def finish(self, training: Steps, report: Callable[[int], None]) -> None:
-        """Resume a training and make all steps that are left. While another process makes them, wait.
+        """Resume a training and run all remaining steps. Waits while another process runs them.
 
         Args:
             training: Changed in place.
             report: Called after each step with the number of steps done.
 
         Raises:
-            Stopped: The user or the time budget ended the work; the steps that are done are saved.
+            Stopped: The user or the time budget ended the work; finished steps are saved.
         """
         self.resume(training)
         if training.done < training.steps:
@@ -171,7 +171,7 @@ class TrainingCache:
             return
 
     def seconds_left(self, training: Steps, seconds: float) -> float:
-        """Estimate how long `finish` would take, by making steps for `seconds`, at least two, which are not saved."""
+        """Estimate the seconds of `finish` by running steps for `seconds`, at least two; they are not saved."""
         self.resume(training)
         left = training.steps - training.done
         if not left:
@@ -186,7 +186,7 @@ class TrainingCache:
         return (time.perf_counter() - began) / made * left if made else 0.0
 
     def _read(self, training: Steps) -> dict[str, Tensor] | None:
-        """Return the cached state; None without one, or where it cannot be a state of `training`."""
+        """Return the cached state; None without one, or if it does not fit `training`."""
         if not self.path.exists():
             return None
         try:
@@ -205,7 +205,7 @@ class TrainingCache:
             write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)
             self.written = time.perf_counter()
         except (OSError, InputError) as error:  # a cache only saves time
-            warnings.warn(f"not written to the cache, so trained again the next time: {reason(error)}", stacklevel=2)
+            warnings.warn(f"not written to the cache, so the next run trains again: {reason(error)}", stacklevel=2)
 
 
 def named(name: str, module: nn.Module) -> dict[str, Tensor]:
@@ -227,7 +227,7 @@ def packed(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 def unpack(name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Load the state that `packed` returned into an optimiser. The tensors may be shared: they are copied.
 
-    Raises DamagedFile for tensors that cannot be the state of this optimiser.
+    Raises DamagedFile for tensors that do not fit this optimiser.
     """
     state: dict[int, dict[str, Tensor]] = {}
     for full, tensor in part(name, tensors).items():
@@ -236,14 +236,14 @@ def unpack(name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for index, tensors_kept in state.items():
         if not 0 <= index < len(parameters):
-            raise DamagedFile(f"its optimiser remembers more than {len(parameters)} tensors")
+            raise DamagedFile(f"its optimiser stores more than {len(parameters)} tensors")
         if tensors_kept.keys() != _OPTIMISER_STATE.get(type(optimiser), tensors_kept.keys()):
-            raise DamagedFile(f"its optimiser, {type(optimiser).__name__}, remembers {', '.join(sorted(tensors_kept))}")
+            raise DamagedFile(f"its optimiser, {type(optimiser).__name__}, stores {', '.join(sorted(tensors_kept))}")
         for key, tensor in tensors_kept.items():
             whole = tensor.shape == parameters[index].shape and tensor.dtype == parameters[index].dtype
             number = key == "step" and not tensor.shape and bool(tensor >= 0)
             if type(optimiser) in _OPTIMISER_STATE and not (number if key == "step" else whole):
-                raise DamagedFile(f"what its optimiser remembers as {key} is of shape {tuple(tensor.shape)}")
+                raise DamagedFile(f"the state {key} of its optimiser has shape {tuple(tensor.shape)}")
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 

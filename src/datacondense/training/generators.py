@@ -42,7 +42,7 @@ class GeneratorRecipe:
     """Learning rate of Adam; a GAN takes a fifth of it."""
     spread: float = 0.5
     """decoder: weight of the KL divergence of z from N(0, 1) (Kingma & Welling 2014) beside the sum of squared errors
-    of normalised pixels. Less gives sharper images, and latents farther from N(0, 1)."""
+    of normalised pixels. A smaller weight gives sharper images, and latents farther from N(0, 1)."""
     discriminator_steps: int = 2
     """gan: steps of the discriminator for each of the generator."""
     average: float = 0.998

@@ -63,7 +63,7 @@ class Training:
             self.sgd = self.recipe.optimiser(self.network.parameters(), self.done)
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that `restore` needs: epochs, weights and momenta."""
+        """Return the state that `restore` needs: epochs, weights and momenta."""
         return {"epochs": torch.tensor(self.done), **named("network", self.network), **packed("sgd", self.sgd)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -113,7 +113,7 @@ def train_epoch(
     batch: int = 256,
     on_batch: OnBatch = lambda index, predictions: None,
 ) -> None:
-    """Train a network, from the weights that it has, on all examples once in random order.
+    """Train a network, from its current weights, on all examples once in random order.
 
     Args:
         network: Trained in place, in training mode.

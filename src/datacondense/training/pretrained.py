@@ -1,4 +1,4 @@
-"""A network trained once on all real images, with the forgetting events of each image; kept in the cache."""
+"""Train a network once on all real images, count the forgetting events of each image, and cache both."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ class ForgettingEvents:
         self.ever[index] |= right
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that `restore` needs."""
+        """Return the state that `restore` needs."""
         return {"right": self.right, "ever": self.ever, "events": self.events}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -62,7 +62,7 @@ class ForgettingEvents:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Pretraining:
-    """The training of a network on all of `real`, as far as the cache has it.
+    """The training of a network on all of `real`, resumed from the cache.
 
     augment: the augmentation that `recipe.augment` names. Processes that share the work train together.
     """
@@ -75,7 +75,7 @@ class Pretraining:
     engine: Engine
 
     def finish(self, report: Callable[[float, str], None]) -> PretrainedNetwork:
-        """Train the network, or take it from the cache, where an interrupted training is resumed.
+        """Train the network, or read it from the cache; an interrupted training is resumed.
 
         report: called with the fraction done and the name of the work.
         """
@@ -86,7 +86,7 @@ class Pretraining:
         return PretrainedNetwork(training.training.network.eval().requires_grad_(False), forgotten)
 
     def seconds_left(self) -> float:
-        """Estimate how long `finish` would take, by training steps that are not saved; 0 where all is cached."""
+        """Estimate the seconds of `finish` by training steps that are not saved; 0 if the cache has the network."""
         training = _PretrainingSteps(self, lambda done, what: None)
         self._cache().resume(training)
         left = training.steps - training.done

@@ -33,15 +33,15 @@ class Recipe:
         return schedule.first_phase(self.epochs) if self.full_rate is None else self.full_rate
 
     def optimiser(self, weights: Iterable[Tensor], done: int) -> torch.optim.Optimizer:
-        """Return the optimiser, without momentum yet, of the phase that follows when `done` epochs are done."""
+        """Return the optimiser, without momentum yet, of the phase after `done` epochs."""
         lr = schedule.learning_rate(self.lr, done, self.first_phase)
         return schedule.sgd(weights, lr, self.momentum, self.weight_decay)
 
     def changes_phase(self, done: int) -> bool:
-        """Return whether the next phase begins, with an optimiser of its own, when `done` epochs are done."""
+        """Return whether the next phase, with its own optimiser, begins after `done` epochs."""
         return done == self.first_phase
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values; a `full_rate` of None is left out, as in records older than it."""
+        """Return the fields as JSON values; a `full_rate` of None is left out, as in older records."""
         fields = asdict(self)
         return {name: value for name, value in fields.items() if name != "full_rate" or value is not None}

@@ -1,1 +1,1 @@
-"""Errors, files, locks, random streams, hardware and processes: what every room uses, and what imports none of them."""
+"""Errors, files, locks, random streams, hardware and processes: used by every room, and importing none of them."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class DatacondenseError(Exception):
-    """Base of every error that this package raises on purpose. The message is one line: what is wrong, what to do."""
+    """Base of every error that this package raises on purpose. The message is one line: the fault and the remedy."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.splitlines()))  # names inside files may hold line breaks
@@ -54,7 +54,7 @@ def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") 
     close = difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.5)
     nearest = [n for n in names if n.lower() in close]
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    all_names = f"`{listed_by}` lists them" if listed_by else f"known are {', '.join(names)}"
+    all_names = f"`{listed_by}` lists them" if listed_by else f"choose from {', '.join(names)}"
     return InputError(f"unknown {kind} {name!r}: {hint}{all_names}")
 
 

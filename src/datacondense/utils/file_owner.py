@@ -1,4 +1,4 @@
-"""Owners of temporary files and locks: which process made one, and does it still run."""
+"""Owners of temporary files and locks: the process that made one, and whether it still runs."""
 
 import hashlib
 import os

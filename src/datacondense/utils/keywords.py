@@ -1,4 +1,4 @@
-"""Keyword arguments that a TypedDict declares, which Python itself does not check."""
+"""Check keyword arguments against a TypedDict, which Python does not do."""
 
 from collections.abc import Mapping
 from typing import Any, get_type_hints
@@ -12,11 +12,11 @@ def check_keywords(function: str, kind: type, options: Mapping[str, Any], *range
     Args:
         function: its name, for the message.
         kind: the TypedDict of its options.
-        options: what it was called with.
+        options: the keywords of the call.
         ranged: the options whose values are checked, by the types that `kind` declares.
 
     Raises:
-        TypeError: `kind` does not declare one.
+        TypeError: `kind` does not declare a keyword.
         InputError: a value is out of its range.
     """
     declared = get_type_hints(kind)

@@ -27,6 +27,6 @@ def affordable(size: int, what: str, *, held: int | None = None) -> None:
         if size <= spare:
             bound = f"a file of its size may take {most / 2**30:,.1f}"
         raise InputError(
-            f"{what} would take {size / 2**30:,.1f} GiB of memory, and {bound}: "
+            f"{what} would take {size / 2**30:,.1f} GiB of memory, but {bound}: "
             "no synthetic set is that large; the file is damaged or malicious"
         )

@@ -70,7 +70,7 @@ class Holder:
 
 @final
 class _Held:
-    """A lock that a thread of this process holds, and how many times it has taken it."""
+    """A lock that a thread of this process holds, and the number of times that the thread has taken it."""
 
     def __init__(self, descriptor: int, marker: SoftFileLock | None) -> None:
         self.descriptor = descriptor
@@ -182,7 +182,8 @@ def _acquire(file: Path, what: Path, until: float, stop: Callable[[], None], *, 
             if before and not cached and not _gone(before):
                 _close(held)
                 raise Locked(
-                    f"{what} may be in use by {before}, which cannot be asked from here: if it has ended, delete {file}"
+                    f"{what} may be in use by {before}, which cannot be checked from here: "
+                    f"if it has ended, delete {file}"
                 )
             os.ftruncate(held.descriptor, 0)
             os.pwrite(held.descriptor, msgspec.json.encode(Holder.current()) + b"\n", 0)

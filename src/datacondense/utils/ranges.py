@@ -108,7 +108,7 @@ def _problem(value: Any, kind: Any, range_: Meta | None) -> str:
         found = [_problem(value, one, range_) for one in get_args(kind)]
         return "" if "" in found else next(one for one in found if one)
     if origin is Literal:
-        return "" if value in get_args(kind) else f"take one of {', '.join(map(str, get_args(kind)))}"
+        return "" if value in get_args(kind) else f"use one of {', '.join(map(str, get_args(kind)))}"
     if origin in (tuple, list) and isinstance(value, tuple | list):
         inner, items = get_args(kind)[:1], cast("Sequence[Any]", value)
         return next((text for one in items for text in [_problem(one, inner[0], range_)] if text), "") if inner else ""
@@ -117,7 +117,7 @@ def _problem(value: Any, kind: Any, range_: Meta | None) -> str:
     if kind is NoneType:
         return "" if value is None else "must be left out"
     is_class = origin is None and isinstance(kind, type)
-    return "must be no number" if is_class and _is_number(value) and not isinstance(value, kind) else ""
+    return "must not be a number" if is_class and _is_number(value) and not isinstance(value, kind) else ""
 
 
 def _number_problem(value: Any, kind: type, range_: Meta | None) -> str:

@@ -40,7 +40,7 @@ def _escape(character: str) -> str:
 
 
 def mean_std(mean: float, std: float | None, *, digits: int = 1, separator: str = " +- ") -> str:
-    """Return mean and standard deviation as text; the mean alone where `std` is None or NaN.
+    """Return mean and standard deviation as text; the mean alone if `std` is None or NaN.
 
     Args:
         mean: in the unit to show, such as percent.
@@ -58,7 +58,7 @@ def percent_mean_std(fractions: Sequence[float | None], *, separator: str = " +-
     Args:
         fractions: in [0, 1]; None is left out.
         separator: between the two.
-        empty: the text where no number is left.
+        empty: the text if no number is left.
     """
     percent = [100 * value for value in fractions if value is not None]
     if not percent:

@@ -125,4 +125,4 @@ def test_a_file_in_the_place_of_another(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_folder_with_the_name_of_another_set_of_the_family_is_refused(tmp_path: Path, name: str) -> None:
     place = write_set(tmp_path / name, 1)
     family = name.split("/")[0].lower()
-    assert f"{name} has the name of {family}, not mnist: name another by --data-dir" in refusal("mnist", place)
+    assert f"{name} has the name of {family}, not mnist: name another with --data-dir" in refusal("mnist", place)

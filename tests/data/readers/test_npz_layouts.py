@@ -137,7 +137,7 @@ def test_the_range_of_the_values_can_be_scaled(tmp_path: Path) -> None:
     assert "dtype uint16 and go from 0 to 4080, expected 0 to 255: scale them, or let --pixel-range own" in refusal(
         source
     )
-    assert refusal(source, pixel_range="max") == "--pixel-range max: take one of full, own"
+    assert refusal(source, pixel_range="max") == "--pixel-range max: use one of full, own"
     train, test = load(source, pixel_range="own")
     assert np.array_equal(train.images[:, 0], IMAGES)
     assert np.array_equal(test.images[:, 0], TEST[0])

@@ -138,7 +138,7 @@ def test_a_test_set_with_another_numbering_is_matched_by_name(test: Any) -> None
 
 def test_a_class_of_the_test_set_alone_is_refused() -> None:
     with pytest.raises(
-        InputError, match="mine: test: labels hold 'hawk', which is not a class: known are owl, wren, tit"
+        InputError, match="mine: test: labels hold 'hawk', which is not a class: expected one of owl, wren, tit"
     ):
         read(Birds(THREE, classes=BIRDS), Birds([0, 1], classes=["owl", "hawk"]))
     with pytest.raises(InputError, match="item 1 of the test set has label 2, which has no class name"):

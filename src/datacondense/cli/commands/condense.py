@@ -41,10 +41,10 @@ class Condense(Generic[M]):
     """Condense a dataset into a few synthetic images per class, by one of the methods."""
 
     data: Annotated[str, tyro.conf.arg(metavar="DATA")] = "digits"
-    """What to condense: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
+    """Data to condense: a name in `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
     drop_small_classes: bool = False
-    """Leave out classes with fewer training images than --ipc. Otherwise dc, dsa, dm and it-gan make --ipc images of
-    these classes all the same, and methods that select images take all that there are."""
+    """Leave out classes with fewer training images than --ipc. Without this option dc, dsa, dm and it-gan still make
+    --ipc images of these classes, and methods that select images take all their images."""
     ipc: Images = 10
     """Synthetic images of each class."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -115,7 +115,7 @@ class Condense(Generic[M]):
             f"{len(result)} images from {len(train)} in {duration(took)}, "
             f"{done} of {self.method.iterations} iterations: {out}"
         )
-        resumable = "stopped early with a valid set; the same command with --resume continues"
+        resumable = "stopped early with a valid set; run the same command with --resume to continue"
         stopped = done < self.method.iterations
         if stopped and stop.signal is None:
             print_line(resumable)
@@ -141,7 +141,7 @@ class Condense(Generic[M]):
             self.method, train, self.ipc, seed=self.seed, start=start, compute=self.computing.compute()
         )
         if all_processes().size > 1:
-            print_line("for one process; several share the work")
+            print_line("the estimate is for one process; several processes share the work")
         for line in estimate_lines(estimated, budget):
             print_line(line)
         occupied = RunDirectory(out).occupied()

@@ -42,12 +42,13 @@ class Continual:
     """
 
     data: str = "digits"
-    """What to learn: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
+    """Data to learn: a name in `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
     memory: tuple[str, ...] = ("random", "dm")
     """Memories to compare: methods of `datacondense list methods`, files of the authors, or directories of these or of
     imported files, one for each order of the classes."""
     set: tuple[str, ...] = ()
-    """Settings of these methods, such as iterations=400 (of all that have it) or dm.lr=10 (of one)."""
+    """Settings of these methods, such as iterations=400 (for all methods with this setting) or dm.lr=10 (for one
+    method)."""
     plugin: Plugins = ()
     scenario: Scenario = field(default_factory=Scenario)
     beside: tuple[Path, ...] = ()
@@ -61,7 +62,7 @@ class Continual:
 
     def run(self) -> None:
         if not self.memory and not self.beside:
-            raise InputError("name at least one memory by --memory")
+            raise InputError("name at least one memory with --memory")
         before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
         if len({file_name(_label(name)) for name in self.memory}) < len(self.memory):
             raise InputError("--memory names the same memory twice: name each once")
@@ -202,10 +203,10 @@ def _of_steps(files: Sequence[Path], folder: Path, steps: int) -> list[Path]:
     named = {file: match for file in files if (match := _NAMED.match(file.name))}
     found = [file for file in files if file not in named or int(named[file]["steps"]) == steps]
     if files and not found:
-        raise InputError(f"--memory {folder}: its files came in other numbers of steps than --steps {steps}")
+        raise InputError(f"--memory {folder}: its files have other numbers of steps than --steps {steps}")
     methods = {named[file]["method"] for file in found if file in named}
     if len(methods) > 1:
         raise InputError(
-            f"--memory {folder}: it holds memories of {' and '.join(sorted(methods))}: give each a directory of its own"
+            f"--memory {folder}: it holds memories of {' and '.join(sorted(methods))}: put each into its own directory"
         )
     return found

@@ -21,7 +21,7 @@ from ..console import print_line
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor:
-    """Show what this machine has: versions, devices, compiler, memory, and where which data are found."""
+    """Show the versions, devices, compiler, memory and datasets of this machine."""
 
     data_dir: Path | None = None
     """Folder to look for data in, as in `condense`."""

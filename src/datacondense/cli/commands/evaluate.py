@@ -52,8 +52,8 @@ class _Row:
 class Evaluate:
     """Train fresh networks on condensed sets and test them on real images.
 
-    Several runs are compared; those that differ by their seed only count as one, over sets x networks, each set with
-    networks of its own.
+    Several runs are compared. Runs that differ only in their seed count as one, over sets x networks; each set has its
+    own networks.
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
@@ -62,8 +62,8 @@ class Evaluate:
     archs: tuple[str, ...] = ()
     """Networks to train; by default the one that each set was made with."""
     pool: str | None = None
-    """A published pool of networks instead: S (the own one, BatchNorm replaced), SS (the own one), M (architectures),
-    B (with BatchNorm), W, D, A, P, N (the ConvNet's width, depth, activation, pooling, norm)."""
+    """A published pool of networks instead: S (the set's own network, BatchNorm replaced), SS (the set's own network),
+    M (architectures), B (with BatchNorm), W, D, A, P, N (the ConvNet's width, depth, activation, pooling, norm)."""
     nets: Networks = 5
     """Networks of each kind, each from fresh weights."""
     epochs: Epochs | None = None
@@ -73,10 +73,10 @@ class Evaluate:
     batch: Batch | None = None
     """Batch of the training; by default the published 256."""
     augment: str = "auto"
-    """Augmentation in training: auto is the one that the set was made with, and DC's rule for a set made without; dsa,
-    dc or none; strategies of DSA joined by "_"; or of DC, such as dc:crop_noise."""
+    """Augmentation in training: auto takes the one that the set was made with, or DC's rule for a set made without any.
+    Others are dsa, dc, none, strategies of DSA joined by "_", and strategies of DC, such as dc:crop_noise."""
     on: Literal["test", "validation"] = "test"
-    """Images to test on: validation is the training images that the run left out by --hold-out."""
+    """Images to test on: validation means the training images that --hold-out left out of the run."""
     process: bool = False
     """Evaluate each snapshot of the run (made with --snapshots) instead, for its report."""
     beside: tuple[Literal["random", "whole"], ...] = ()
@@ -90,7 +90,7 @@ class Evaluate:
     figure: Path | None = None
     """Draw the scores as PNG: bars, or a heat map for several sets on several networks."""
     data: str | None = None
-    """Where the test images come from; by default what the set was made from."""
+    """Source of the test images; by default the data that the set was made from."""
     out: Path | None = None
     """Also write the scores to this JSON file; scores.jsonl in the run directory receives them in any case."""
     computing: Computing = field(default_factory=Computing)

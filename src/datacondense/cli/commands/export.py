@@ -30,7 +30,7 @@ class Export:
     licence: str = "unknown"
     """Licence in the card of hf, as the hub names it, such as cc-by-4.0."""
     overwrite: bool = False
-    """Replace what an earlier export has written to DEST."""
+    """Replace an earlier export at DEST."""
 
     def run(self) -> None:
         if not self.run_dirs:

@@ -21,7 +21,7 @@ from ..reading import read
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """Read the synthetic sets of others into run directories; nothing in the file is executed.
+    """Import synthetic sets of other programs as run directories; no code in a file is executed.
 
     Reads the .pt files of the authors of DC, DSA and DM (several sets become exp0, exp1, ... in DEST), those of
     class-incremental learning, MTT's images_best.pt with its labels_best.pt, IDC's data.pt, an .npz of images and
@@ -33,18 +33,19 @@ class Import:
     dest: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="DEST")]]
     """Run directory to write."""
     data: str | None = None
-    """What the sets were made from: a name of `datacondense list data`, arrays:FILE.npz or folder:PATH. Files of
+    """Data that the sets were made from: a name in `datacondense list data`, arrays:FILE.npz or folder:PATH. Files of
     `export` record it."""
     reading: ReadOptions = field(default_factory=ReadOptions)
     pixels: PixelScale = "auto"
-    """What the pixels of others' files are: normalised, unit (0 to 1), bytes (0 to 255), or zca (whitened, MTT's
-    default), which is undone by the training images. auto finds it out, or refuses where it cannot."""
+    """Scale of the pixels in files of other programs: normalised, unit (0 to 1), bytes (0 to 255), or zca (whitened,
+    MTT's default; undone with the training images). auto detects the scale, or stops with an error if it is
+    ambiguous."""
     generator: Path | None = None
     """For a file of latents, one for each image of --data: the weights (.pth) of the BigGAN that they belong to."""
     ipc: Images | None = None
     """Latents of each class to import, the first ones; by default all."""
     overwrite: bool = False
-    """Replace what an earlier import has written to DEST."""
+    """Replace an earlier import at DEST."""
 
     def run(self) -> None:
         source = DataSource(self.data, **self.reading.non_default()) if self.data else None
@@ -54,7 +55,9 @@ class Import:
             self._import_latents(self.generator, source)
             return
         if self.ipc is not None:
-            raise InputError(f"--ipc {self.ipc}: belongs to latents, whose generator is named by --generator")
+            raise InputError(
+                f"--ipc {self.ipc}: applies only to latents: name their generator with --generator, or leave it out"
+            )
         spec, real = self._data(source)
         runs = import_sets(
             self.file,
@@ -74,7 +77,7 @@ class Import:
         print_line(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
 
     def _data(self, source: DataSource | None) -> tuple[Spec | None, TrainingImages]:
-        """Return the Spec of the data, and a reader of the training images for where they are needed."""
+        """Return the Spec of the data, and a function that reads the training images when they are needed."""
         if source is None:
             return None, None
         spec = known_spec(source.source)
@@ -85,7 +88,7 @@ class Import:
 
     def _import_latents(self, generator: Path, source: DataSource | None) -> None:
         if source is None:
-            raise InputError("--generator: name the training images, whose classes the latents have, by --data")
+            raise InputError("--generator: name the training images with --data; the latents have their classes")
         train, _ = read(source)
         run = import_latents(
             self.file, generator, train, self.dest, ipc=self.ipc, source=source.to_json(), overwrite=self.overwrite

@@ -18,7 +18,7 @@ class List:
     """List the methods, datasets, networks, pools of networks or published experiments."""
 
     what: tyro.conf.Positional[Literal["methods", "data", "archs", "pools", "presets"]]
-    """What to list."""
+    """Names to list."""
 
     def run(self) -> None:
         if self.what == "methods":

@@ -22,7 +22,7 @@ _OTHERS = 30.0  # seconds that other commands may need to finish writing
 class Report:
     """Write one HTML page about runs: accuracies, images, loss, classes, settings, and a comparison of several.
 
-    The page is made of the files in the run directories alone, and loads nothing from elsewhere.
+    The page uses only the files in the run directories, and loads nothing from elsewhere.
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
@@ -47,7 +47,7 @@ class Report:
 
 
 def writing_in(folder: Path, runs: Sequence[Path]) -> AbstractContextManager[None]:
-    """Return the lock of a folder that is one of the runs; no lock for other folders, where only a file is written."""
+    """Return the lock of a folder that is one of the runs; no lock for another folder, which only receives a file."""
     of_run = any(run.is_dir() and folder.resolve() == run.resolve() for run in runs)
     return writing(folder) if of_run else nullcontext()
 

@@ -45,7 +45,7 @@ class Reproduce:
     """
 
     presets: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")]] = ()
-    """A name of `datacondense list presets`, such as dc/fashion-mnist/1; with --all any number of names and patterns,
+    """A name in `datacondense list presets`, such as dc/fashion-mnist/1; with --all any number of names and patterns,
     such as 'dm/fashion-mnist/*'."""
     all: bool = False
     """Run all published experiments but those of continual learning, or all that were named, one after the other;
@@ -59,12 +59,12 @@ class Reproduce:
     iterations: Iterations | None = None
     """Iterations; everything else as published."""
     data: str | None = None
-    """Run the experiment on other data: a name of `datacondense list data`, folder:PATH, hub:OWNER/NAME or
+    """Run the experiment on other data: a name in `datacondense list data`, folder:PATH, hub:OWNER/NAME or
     arrays:FILE.npz."""
     ipc: Images | None = None
     """Images per class; by default as published."""
     runs: Path = Path("runs/reproduce")
-    """Where the run directories are."""
+    """Folder of the run directories."""
     results: Path = Path("results")
     """Directory of the records, to which the result is appended."""
     overwrite: bool = False
@@ -143,7 +143,7 @@ class Reproduce:
 
         method = preset.memory
         if self.iterations is not None and not method.iterations:
-            raise InputError(f"--iterations {self.iterations}: {method_name(method)} has none, leave it out")
+            raise InputError(f"--iterations {self.iterations}: does not apply to {method_name(method)}: leave it out")
         if method.iterations:
             count = scaled(method.iterations) if self.iterations is None else self.iterations
             method = replace(method, iterations=count)
@@ -218,10 +218,10 @@ class Reproduce:
 
 
 def _keep(record: Mapping[str, Any], path: Path) -> str:
-    """Write a record, unless one of the same images over more networks exists. Returns a message on which it was."""
+    """Write a record, unless one of the same images over more networks exists. Returns a message that says which."""
     before = load_record(path) if path.exists() else None
     if before and before["data_sha256"] == record["data_sha256"] and _networks(before) > _networks(record):
-        return f"not recorded: {path} is over more networks"
+        return f"not recorded: the record in {path} has more networks"
     write_json(path, record)
     return f"recorded in {path}"
 

@@ -15,7 +15,7 @@ class Results:
     """Write the page of results: ours beside the published numbers, from the records of `reproduce`."""
 
     results: Path = Path("results")
-    """Where the records are."""
+    """Folder of the records."""
     out: Path = Path("docs/results.md")
     """The page to write, in Markdown."""
 

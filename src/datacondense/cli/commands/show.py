@@ -38,13 +38,13 @@ class Show:
     classes: tuple[str, ...] = ()
     """Classes to draw, by name or number from 0, in this order; by default all, with --process the first 20."""
     per_class: Images | None = None
-    """Images of each class to draw; by default 10, fewer where the picture would be too large, and 1 with --process."""
+    """Images of each class to draw; by default 10, fewer if the picture would be too large, and 1 with --process."""
     real: bool = False
     """Draw the nearest real training image of the same class, by pixels, beside each image."""
     process: bool = False
     """Draw the images over the iterations, as a strip and as an animated GIF: for a run made with --snapshots."""
     data: str | None = None
-    """Where the real images come from; by default what the set was made from."""
+    """Source of the real images; by default the data that the set was made from."""
     reading: ReadOptions = field(default_factory=ReadOptions)
     out: Path | None = None
     """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), nearest-real.png,
@@ -92,7 +92,7 @@ class Show:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense show RUN")
         if self.real and self.process:
-            raise InputError("--real and --process exclude each other: take one")
+            raise InputError("--real and --process exclude each other: use one")
         if len(self.run_dirs) > 1 and (self.real or self.process):
             flag = "--real" if self.real else "--process"
             raise InputError(f"{flag} draws one set, not {len(self.run_dirs)}: name one run")

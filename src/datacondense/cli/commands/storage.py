@@ -16,7 +16,7 @@ from ..tables import show_table
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """Print the bytes that condensed sets take, generators included, beside 8-bit pixels and PNG files."""
+    """Print the size of condensed sets, generators included, beside that of 8-bit pixels and PNG files."""
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
     """Run directories of `condense` and `import`, or synthetic.safetensors files."""

@@ -59,8 +59,7 @@ MD5: dict[str, dict[str, str]] = {
 Packed files, batches and .mat files: from torchvision (torchvision/datasets/mnist.py, svhn.py and cifar.py). Unpacked
 files of MNIST: from several projects, among them secml's CDataLoaderMNIST; of FashionMNIST: computed from Debian's
 package dataset-fashion-mnist, which repacks the files. No checksums are known for unpacked KMNIST, for the folder of
-TinyImageNet, or for its file of tensors.
-"""
+TinyImageNet, or for its file of tensors."""
 
 
 class Origin(NamedTuple):

@@ -70,7 +70,7 @@ def _check(file: BinaryIO, path: Path) -> None:
     header = file.read(128)
     order = {b"\0\1IM": "<", b"\1\0MI": ">"}.get(header[124:])
     if not order:
-        raise InputError(f"{path} is not a .mat file of MATLAB 5 to 7.2: its header is another")
+        raise InputError(f"{path} is not a .mat file of MATLAB 5 to 7.2: its header is different")
     end = file.seek(0, 2)
     file.seek(len(header))
     names: set[str] = set()

@@ -1,1 +1,1 @@
-"""Images of one's own: folders, hub sets and data sets of PyTorch, decoded once and kept."""
+"""Images of the user: folders, hub sets and PyTorch datasets, decoded once and cached."""

@@ -253,4 +253,4 @@ def _images(
 
 
 def _changed() -> InputError:
-    return InputError("the files changed while they were read: run the same again")
+    return InputError("the files changed while they were read: try again")

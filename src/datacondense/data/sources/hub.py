@@ -59,7 +59,7 @@ def load(place: str, options: ReaderOptions, progress: ReadProgress) -> tuple[Im
 def read_published(named: Named, where: HubName, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
     """Return the train and the test set of a published dataset, as the hub has it at `where`.
 
-    Raises Absent where the hub cannot be reached or does not have it, InputError where it has another dataset.
+    Raises Absent if the hub cannot be reached or does not have it, InputError if it has another dataset.
     """
     columns = ReaderOptions(image_column=where.image_column, label_column=where.label_column)
     place = f"{where.repo}:{where.config}" if where.config else where.repo

@@ -6,7 +6,7 @@ EXTENSIONS = (
 )
 """Endings of images, in any case."""
 HEIF = (".heic", ".heics", ".heif", ".heifs", ".hif")
-"""Endings of HEIF images of phones, which Pillow cannot read by itself."""
+"""Endings of HEIF images of phones, which Pillow cannot read without a plugin."""
 UNREADABLE = (
     *HEIF,
     *(".svg", ".svgz", ".eps", ".ps", ".pdf", ".ai", ".psd", ".jxl", ".jxr", ".tga", ".dds", ".exr", ".hdr"),

@@ -86,7 +86,7 @@ class DecodedSource:
     min_per_class: int = 1
     """Classes with fewer training images are left out; a note names them."""
     encoding: Encoding | None = None
-    """How the pixels of the source became bytes."""
+    """Mapping by which the pixels of the source became bytes."""
 
 
 def key(content: Any) -> str:

@@ -36,7 +36,7 @@ def build(name: str, spec: Spec, **config: Any) -> Generator:
         **config: The arguments that `Generator.config` returns.
 
     Raises:
-        InputError: An unknown name, or a Spec that the generator cannot serve.
+        InputError: An unknown name, or a Spec that the generator cannot make images for.
     """
     if name not in GENERATORS:
         raise unknown("generator", name, GENERATORS)
@@ -45,7 +45,7 @@ def build(name: str, spec: Spec, **config: Any) -> Generator:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Skip drawing weights, which takes seconds when it is first done on the meta device."""
+    """Skip drawing weights: its first use on the meta device takes seconds."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -59,12 +59,13 @@ def shapes(name: Any, spec: Spec, config: Mapping[str, Any]) -> dict[str, torch.
     """Return the name and shape of every weight that `build` would make, without making any.
 
     Args:
-        name: A name in GENERATORS; anything, where it comes from a file.
+        name: A name in GENERATORS; unchecked if it comes from a file.
         spec: The images and classes that it is for.
-        config: As `Generator.config` gives it, from a file that may hold anything.
+        config: The result of `Generator.config`; unchecked if it comes from a file.
 
     Raises:
-        InputError: An unknown name, a Spec that it cannot serve, or a config value that is no integer in 1 to 65536.
+        InputError: An unknown name, a Spec that it cannot make images for, or a config value that is not an integer in
+            1 to 65536.
     """
     if not isinstance(name, str) or name not in GENERATORS:
         raise unknown("generator", str(name), GENERATORS)

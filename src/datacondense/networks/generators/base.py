@@ -35,4 +35,4 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Return the arguments besides the Spec that build such a generator again, as JSON values."""
+        """Return the arguments besides the Spec that build an equal generator, as JSON values."""

@@ -45,10 +45,10 @@ class BigGAN(Generator):
 
     @staticmethod
     def from_weights(weights: Mapping[str, Tensor], spec: Spec) -> "BigGAN":
-        """Build the generator of published weights, in their sizes. Raises InputError where they do not fit."""
+        """Build the generator of published weights, in their sizes. Raises InputError if they do not fit."""
         weights = {name.removeprefix("module."): tensor for name, tensor in weights.items()}
         if "linear.weight" not in weights or weights["linear.weight"].dim() != 2:
-            raise InputError("these are no weights of a BigGAN: there is no linear.weight")
+            raise InputError("these are not the weights of a BigGAN: there is no linear.weight")
         outputs, latent = weights["linear.weight"].shape
         generator = BigGAN(spec, latent=latent, width=outputs // _FIRST**2)
         own = generator.state_dict()
