@@ -100,7 +100,7 @@ def dm_iteration(
 def gradient_distance(real: Sequence[Tensor], synthetic: Sequence[Tensor], metric: str) -> Tensor:
     """Distance between the gradients of one class, a tensor for each parameter."""
     distance = real[0].new_zeros(())
-    if metric == "ours":
+    if metric in ("ours", "layerwise"):
         for a, b in zip(real, synthetic, strict=True):
             if a.dim() < 2:
                 continue

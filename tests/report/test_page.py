@@ -20,7 +20,7 @@ from datacondense.cli.parsing import parse
 from datacondense.methods import DC, DistributionMatching, Method, Random
 from datacondense.report import write_report
 from datacondense.report.command import command
-from datacondense.report.words import accuracy, size
+from datacondense.report.number_text import accuracy, size
 from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import save
 

@@ -8,7 +8,7 @@ import pytest
 
 from datacondense import InputError
 from datacondense.utils.atomic import new_directory, new_file, restore_replaced, sweep, write_bytes
-from datacondense.utils.owner import Owner, current_owner, parse_tag
+from datacondense.utils.file_owner import Owner, current_owner, parse_tag
 
 
 def dead() -> Owner:

@@ -76,8 +76,10 @@ class RunControl:
 
 
 def check_target(flag: str, path: Path | None) -> None:
-    """Check that a file can be written to `path`, before the work whose result it will hold. Raises: InputError: the
-    directory does not exist, or `path` is not a file. The message names `flag`.
+    """Check that a file can be written to `path`, before the work whose result it will hold.
+
+    Raises:
+        InputError: there is no such directory, or something is in the way that is no file. The message names `flag`.
     """
     if path is None:
         return

@@ -34,12 +34,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def retry_smaller(attempt: Callable[[], T], engine: Engine, restore: Callable[[], None]) -> T:
-    """Return the result of `attempt`; if memory runs out, shrink the engine and try again with half as much. The engine
-    keeps the size that fitted. The error is raised if the size is already the smallest.
+    """Return the result of `attempt`; where memory runs out, shrink the engine and try again with half as much.
+
+    The engine keeps the size that fitted. The error is raised where the size is the least already.
 
     Args:
         attempt: The work.
-        engine: Its execution decides how much memory the work holds at a time.
+        engine: Its execution decides how much the work holds at a time.
         restore: Undoes what a failed attempt has changed.
     """
     while True:

@@ -17,13 +17,16 @@ BESIDE = "beside"
 
 
 def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: str = "auto") -> dict[str, SyntheticSet]:
-    """Draw random real images for each of several sets, once for all sets with the same number of images per class. A
-    class with fewer real images than a set has gives all of them. The seed is that of the first set that a baseline is
-    for. arch, device: as in `Random` and `condense`.
+    """Draw random real images for each of several sets, once for all that have as many images of each class.
+
+    Of a class of which there are fewer real images than a set has, all are taken. The seed is that of the first set
+    that a baseline is for. arch, device: as in `Random` and `condense`.
 
     Returns:
-        Baselines by a unique name, those of the last sets first. Raises: InputError: the sets were not made from
-        `real`.
+        Baselines by a name that tells them apart, those of the last sets first.
+
+    Raises:
+        InputError: `real` is not what the sets stand for.
     """
     for one in sets:
         if difference := one.spec.difference(real.spec):

@@ -209,8 +209,9 @@ def milestones(
 
 
 def join(scores: Sequence[Scores]) -> Scores:
-    """Join the scores of several sets made by the same method and settings: n = sets x networks. They share the
-    protocol of the first.
+    """Join the scores of several sets made by the same method and settings: n = sets x networks.
+
+    They share the protocol of the first.
     """
     first = scores[0]
     return Scores(

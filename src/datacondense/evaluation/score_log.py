@@ -73,9 +73,7 @@ def saved_scores(run: Path) -> list[Scores]:
 
 
 def from_json(value: Any, place: str) -> Scores:
-    """Return the inverse of `Scores.to_json`. Raises DamagedFile for anything else; the message starts with `place` and
-    names the field.
-    """
+    """Return the inverse of `Scores.to_json`. Raises DamagedFile, `place` in front, naming the field, for all else."""
     check(value, ScoresFields, place)
     return Scores(**{name: value[name] for name in field_names(ScoresFields) if name in value})
 

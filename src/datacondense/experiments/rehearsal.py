@@ -102,9 +102,7 @@ def split_memory(one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path)
 
 
 def recorded_steps(one: SyntheticSet, train: ImageSet, steps: int) -> list[list[int]]:
-    """Return the classes of each step of a finished memory. Raises InputError if the set is not such a memory, or has
-    other steps.
-    """
+    """Return the classes of each step of a finished memory. Raises InputError where it is none, or of other steps."""
     difference = train.spec.difference(one.spec)
     if difference:
         raise InputError(f"the memory was made from different data than {train.spec.name}: {difference}")

@@ -10,7 +10,7 @@ from ..synthetic.set import FILE_NAME
 from ..utils.atomic import LOCK
 from ..utils.errors import InputError
 from ..utils.paths import resolved
-from .marker import MARKER
+from .export_marker import MARKER
 
 _EXPORTED = re.compile(
     r"(exp\d+/)?(datacondense\.json|README\.md|data/train-\d+-of-\d+\.parquet|\d\d+(_[^/]*)?/\d{4,}\.png)|exp\d+\.npz"

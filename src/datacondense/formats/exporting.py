@@ -14,8 +14,8 @@ from ..utils.paths import named
 from . import destination
 from .accuracies import Accuracies, accuracies_from_scores, check_fractions
 from .card import check_licence
+from .export_marker import MARKER, SEVERAL
 from .local_paths import without_local_paths
-from .marker import MARKER, SEVERAL
 from .registry import FORMATS, ExportItem, Format
 
 _Known = Scores | Mapping[str, Accuracies]

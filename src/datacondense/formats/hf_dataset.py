@@ -19,7 +19,7 @@ from ..utils.files import checksum, header_text, parse_json, write_json
 from ..utils.limits import affordable
 from .accuracies import Accuracies
 from .card import render_card
-from .marker import MARKER, read_marker
+from .export_marker import MARKER, read_marker
 from .read_result import ReadResult
 
 _FILE = "data/train-00000-of-00001.parquet"

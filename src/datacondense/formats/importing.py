@@ -19,8 +19,8 @@ from ..utils.errors import DamagedFile, DataNotFound, InputError
 from ..utils.locks import replacing, writing
 from ..utils.paths import named
 from . import destination
+from .export_marker import MARKER, SEVERAL, read_marker
 from .local_paths import without_local_paths
-from .marker import MARKER, SEVERAL, read_marker
 from .pixel_scale import PixelOptions, PixelScale, TrainingImages
 from .pt_layouts import find_images_of_pair, tiles_per_side
 from .read_result import ReadResult

@@ -16,7 +16,7 @@ from ..utils.errors import InputError, naming
 from ..utils.files import checksum, header_text, write_json
 from ..utils.limits import affordable
 from ..utils.text import cut, plain
-from .marker import MARKER, read_marker
+from .export_marker import MARKER, read_marker
 from .read_result import ReadResult
 from .run_folders import by_number
 

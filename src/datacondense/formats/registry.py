@@ -9,7 +9,7 @@ from ..data.spec import Spec
 from ..synthetic.set import SyntheticSet
 from . import authors_pt, hf_dataset, npz, png_folder
 from .accuracies import Accuracies
-from .marker import has_marker
+from .export_marker import has_marker
 from .pixel_scale import PixelOptions
 from .read_result import ReadResult
 

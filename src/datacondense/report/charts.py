@@ -29,8 +29,9 @@ _WRITTEN = 12  # classes of whose confusions each is written
 
 
 def to_svg(chart: Chart, identity: str) -> str:
-    """Return an SVG element for a page: its text stays text, and takes the colour around it. identity: unique among the
-    figures of a page.
+    """Return an SVG element to stand in a page: its text is text, and takes the colour around it.
+
+    identity: no two figures of a page have the same.
     """
     with matplotlib.rc_context({**_style(_INK), "svg.hashsalt": identity}):
         figure = chart()
@@ -184,9 +185,7 @@ def over_ipc(lines: Mapping[str, Sequence[tuple[int, float, float]]], arch: str)
 
 
 def over_time(points: Mapping[str, tuple[float, float]], levels: Mapping[str, float], arch: str) -> Figure:
-    """Draw test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: sets without
-    condensing time.
-    """
+    """Draw test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: what takes none."""
     figure = Figure(figsize=(4.4, 3.2), layout="constrained")
     axes = figure.subplots()
     arch, points = printable(arch), {printable(name): point for name, point in points.items()}

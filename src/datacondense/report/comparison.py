@@ -12,9 +12,9 @@ from markupsafe import Markup
 from ..evaluation.scores import Scores
 from ..utils.timing import duration
 from . import charts, figures
+from .number_text import accuracy
 from .reading import CONDENSED, WHOLE, Run
 from .run_names import labels
-from .words import accuracy
 
 Draw = Callable[[str, charts.Chart], Markup]
 """Adds a figure to the page under its own name, and to the files."""

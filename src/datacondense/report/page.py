@@ -12,10 +12,10 @@ from ..utils.paths import named
 from ..utils.text import file_name, printable
 from . import charts, pictures
 from .comparison import compare
+from .number_text import accuracy, size
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 from .run_names import path_names
 from .section import condensing_time, published, section
-from .words import accuracy, size
 
 
 def write_report(
@@ -93,9 +93,7 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 def _alike(runs: Sequence[Run]) -> bool:
-    """Return whether all networks of one architecture, except on the whole set, had the same epochs and
-    augmentation.
-    """
+    """Return whether all networks of one kind, except on the whole set, had the same epochs and augmentation."""
     recipes: dict[str, set[tuple[int, str]]] = {}
     for score in (run.scores[kind] for run in runs for kind in (CONDENSED, RANDOM) if kind in run.scores):
         for arch in score.accuracy:

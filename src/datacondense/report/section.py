@@ -14,8 +14,8 @@ from ..utils.timing import duration
 from . import charts, pictures
 from .command import command
 from .comparison import Draw
+from .number_text import accuracy, size
 from .reading import CONDENSED, RANDOM, WHOLE, Run
-from .words import accuracy, size
 
 _GAP = 7  # CSS pixels between two images
 

@@ -196,8 +196,9 @@ class _Calibration:
         return seconds / part
 
     def _update(self, iteration: int, *, seconds: float) -> tuple[float, float]:
-        """Make the first update of an iteration, with the terms that begin within `seconds`, at least two. Return the
-        duration, and the share of all terms.
+        """Make the first update of an iteration, of its terms as many as begin within `seconds`, and at least two.
+
+        Return how long it took, and which part of all terms that was.
         """
         began = self._clock()
         loss = next(self.method.iterate(self.synthetic, self.problem, self.streams.at(iteration)))
@@ -218,9 +219,7 @@ class _Calibration:
         return self._clock() - began, done / groups if cut else 1.0
 
     def _epochs(self) -> list[float]:
-        """Return the seconds of epochs of a network. The first one compiles; without compilation a single one may
-        suffice.
-        """
+        """Return the seconds of epochs of a network. The first compiles; without compilation one may be all."""
         network = self.problem.fresh_network(self.streams("network"))
         sgd = torch.optim.SGD(network.parameters(), lr=0.01)
         compiled = self.problem.engine.execution.compile

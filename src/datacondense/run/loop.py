@@ -23,11 +23,11 @@ from ..utils.streams import Streams
 from . import checkpoint as checkpoint_file
 from .checkpoint import Checkpoint, pack, unpack
 from .directory import RunDirectory
+from .image_updates import Updates
 from .log import Log, open_log, trim_log
 from .observers import Observers, Progress
 from .signals import Stop
 from .snapshots import Snapshot, delete, moments, save
-from .updates import Updates
 
 
 @final
@@ -131,8 +131,9 @@ class Loop:
         return self.processes.any(self.stop())
 
     def _iterate_in_memory(self, before: dict[str, Tensor]) -> float | None:
-        """Run `_iterate`; if memory does not suffice, repeat it from `before` with smaller chunks. With several
-        processes the error is raised, since the others would continue meanwhile.
+        """Run `_iterate`; once more from `before`, with smaller chunks, where memory does not suffice.
+
+        Among several processes the others would continue meanwhile: there the error is raised.
         """
         if self.processes.size > 1:
             return self._iterate()
@@ -222,8 +223,9 @@ class Loop:
         return self.synthetic.labels(self.problem.classes, self.problem.ipc)
 
     def _show(self, synthetic: SyntheticSet | None = None) -> None:
-        """Pass the current images to the observers that use them, once per iteration. The last images are those of the
-        finished set, which may be stored with lower precision.
+        """Show the images as they are to the observers that look at them, each iteration once.
+
+        The last are shown as the set that the run has ended with, which may be stored less finely.
         """
         last = self.done == self.method.iterations
         if not self.observers.look or self.shown == self.done or (last and synthetic is None):

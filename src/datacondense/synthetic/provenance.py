@@ -93,8 +93,10 @@ class ProvenanceFields(Fields, kw_only=True):
 
 @final
 class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The record of how a set was made. A field is None, or empty, if it is unknown. Entries of a file that are not
-    fields here, such as those of a newer version, are kept: `to_json` returns all of them, in their order.
+    """The way a set was made. A field is None, or empty, where it is not known.
+
+    Entries of a file that are not fields here, as a newer version may write them, are kept: `to_json` returns all of
+    them, in their order.
     """
 
     method: str | None = None

@@ -86,8 +86,7 @@ def train_ensemble(
     augment: Augmentation,
     on_epoch: Callable[[], None] = lambda: None,
 ) -> Ensemble:
-    """Train networks side by side; each equals, to float accuracy, the network that `train` makes from the same
-    streams.
+    """Train networks side by side that `train` would make one by one from the same streams, equal to float accuracy.
 
     Args:
         batched: The architecture; its network is left in evaluation mode.

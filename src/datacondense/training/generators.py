@@ -66,8 +66,9 @@ def train_generator(
     engine: Engine,
     report: Callable[[float, str], None],
 ) -> TrainedGenerator:
-    """Train a generator of the images of `real`, or read it from the cache. Each of several processes trains the same
-    generator separately.
+    """Train a generator of the images of `real`, or take it from the cache.
+
+    Each of several processes trains the same generator by itself.
 
     Args:
         real: The real images.
@@ -75,7 +76,7 @@ def train_generator(
         augment: The augmentation of real and generated images before the discriminator of a GAN (Zhao et al. 2020);
             a decoder is trained without.
         streams: Draws weights, batches and latents.
-        engine: Determines the device.
+        engine: Gives the device.
         report: Called with the fraction done and the name of the work.
     """
     training, cache = _training(real, recipe, augment, streams, engine)

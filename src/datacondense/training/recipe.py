@@ -1,4 +1,4 @@
-"""The recipe of training: epochs, optimiser, learning-rate schedule and augmentation."""
+"""The recipe of training: epochs, batch, augmentation, and the optimiser of the schedule in each phase."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..utils.ranges import Batch, Epochs, Momentum, Rate
+from . import schedule
 
 
 @final
@@ -29,16 +30,12 @@ class Recipe:
     @property
     def first_phase(self) -> int:
         """Epochs at the full learning rate."""
-        return self.epochs // 2 + 1 if self.full_rate is None else self.full_rate
+        return schedule.first_phase(self.epochs) if self.full_rate is None else self.full_rate
 
     def optimiser(self, weights: Iterable[Tensor], done: int) -> torch.optim.Optimizer:
         """Return the optimiser, without momentum yet, of the phase after `done` epochs."""
-        return torch.optim.SGD(
-            weights,
-            lr=self.lr if done < self.first_phase else self.lr / 10,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-        )
+        lr = schedule.learning_rate(self.lr, done, self.first_phase)
+        return schedule.sgd(weights, lr, self.momentum, self.weight_decay)
 
     def changes_phase(self, done: int) -> bool:
         """Return whether the next phase, with its own optimiser, begins after `done` epochs."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import InputError
-from .owner import current_owner, parse_tag
+from .file_owner import current_owner, parse_tag
 from .paths import resolved
 
 _PARTIAL, _OLD = ".partial", ".old"

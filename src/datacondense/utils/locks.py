@@ -23,7 +23,7 @@ from . import torchrun
 from .atomic import LOCK, parents
 from .distributed import Processes
 from .errors import InputError, Locked, naming
-from .owner import current_owner, hostname, parse_tag
+from .file_owner import current_owner, hostname, parse_tag
 from .paths import regular, require_file, resolved
 
 _POLL = 0.05  # seconds

@@ -140,8 +140,9 @@ class Evaluate:
         self._keep(of_row, [run for run in runs if run.is_dir()], prints)
 
     def _keep(self, of_row: Sequence[tuple[_Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:
-        """Add the scores of its set and of the baselines to each run directory, and write its report. Raises InputError
-        or Locked, after all others are done, if a run has a new set or is being written.
+        """Add the scores of its set and of the baselines to each run directory, and write its report.
+
+        Raises InputError or Locked, when all others are done, where a run has another set by now or is being written.
         """
         failed: list[InputError | Locked] = []
         for run in runs:
