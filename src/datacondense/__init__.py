@@ -1,6 +1,6 @@
 """Condense a large labelled image set into a tiny synthetic one that trains a network to nearly the same accuracy.
 
-The public names stand in `__init__.pyi`; their modules are imported when a name is used.
+`__init__.pyi` lists the public names; their modules are imported when a name is used.
 """
 
 import lazy_loader

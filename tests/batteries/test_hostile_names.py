@@ -13,7 +13,7 @@ import pytest
 from datacondense import DamagedFile, InputError, Scores, condense, evaluate, keep_scores, load_set
 from datacondense.cli.app import main
 from datacondense.cli.commands.continual import _label
-from datacondense.evaluation.score_log import kept_scores
+from datacondense.evaluation.score_log import saved_scores
 from datacondense.experiments.experiment_plan import plan_experiment, variant_name
 from datacondense.experiments.reproduction import record_path
 from datacondense.methods import Random
@@ -88,15 +88,15 @@ def test_figures_of_a_report_stay_in_their_folder(run: Path, tmp_path: Path) -> 
 )
 def test_scores_of_a_network_with_a_name_that_none_has_are_neither_kept_nor_read(run: Path, name: str) -> None:
     lines = (run / "scores.jsonl").read_text()
-    (scores, *_) = kept_scores(run)
+    (scores, *_) = saved_scores(run)
     arch = next(iter(scores.accuracy))
     renamed = json.loads(json.dumps(scores.to_json()).replace(json.dumps(arch), json.dumps(name)))
-    with pytest.raises(InputError, match="cannot be kept"):
+    with pytest.raises(InputError, match="cannot be saved"):
         keep_scores(run, {"run": Scores(**renamed)})
     assert (run / "scores.jsonl").read_text() == lines
     (run / "scores.jsonl").write_text(json.dumps({"run": renamed}) + "\n")
     with pytest.raises(DamagedFile, match=r"scores\.jsonl is damaged: line 1"):
-        kept_scores(run)
+        saved_scores(run)
 
 
 def test_a_page_and_its_figures_hold_nothing_that_acts_on_a_reader(run: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_page_and_its_figures_hold_nothing_that_acts_on_a_reader(run: Path) ->
 
 @pytest.mark.filterwarnings("ignore:constrained_layout not applied")  # the names are long
 def test_figures_of_scores_are_drawn_under_any_name(run: Path, tmp_path: Path) -> None:
-    (score, *_) = kept_scores(run)
+    (score, *_) = saved_scores(run)
     score = replace(score, accuracy={name: values for name, values in score.accuracy.items() if len(name) < 100})
     scores = dict.fromkeys(NAMES[5:], score)
     for draw in (save_bars, save_heat_map):

@@ -185,12 +185,12 @@ def test_of_the_authors_files_in_a_directory_those_of_the_steps_are_taken(toy) -
     steps = [[torch.randn(2, 1, 8, 8), torch.tensor([k, k])] for k in range(3)]
     for number, seed in ((5, 0), (5, 1), (3, 0), (3, 1)):
         torch.save({"data": steps}, f"cl_herding_toy_ConvNetD1_2ipc_{number}steps_seed{seed}.pt")
-    assert len(continual._given(here, train, 3)) == 2
+    assert len(continual._finished_memories(here, train, 3)) == 2
     with pytest.raises(InputError, match="have other numbers of steps than --steps 4"):
-        continual._given(here, train, 4)
+        continual._finished_memories(here, train, 4)
     torch.save({"data": steps}, "cl_DM_toy_ConvNetD1_2ipc_3steps_seed0.pt")
-    with pytest.raises(InputError, match="it holds memories of DM and herding: give each a directory"):
-        continual._given(here, train, 3)
+    with pytest.raises(InputError, match="it holds memories of DM and herding: put each into its own directory"):
+        continual._finished_memories(here, train, 3)
 
 
 def test_networks_train_as_asked_or_as_published(toy) -> None:
@@ -303,7 +303,7 @@ def test_quick_looks_are_checked_and_never_replace_more_networks(capsys) -> None
 def test_networks_that_tell_classes_apart_need_two_in_each_step(toy) -> None:
     alone = replace(SMALL, steps=6)
     for name in ("dc", "dsa", "herding", "k-center", "forgetting"):
-        with pytest.raises(InputError, match=f"{name} compares networks that tell classes apart"):
+        with pytest.raises(InputError, match=f"{name} needs at least two classes"):
             run(toy, TOY[name], scenario=alone)
     assert run(toy, TOY["random"], scenario=alone)["classes_seen"] == [1, 2, 3, 4, 5, 6]
 

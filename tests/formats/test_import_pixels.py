@@ -205,12 +205,12 @@ def test_an_option_that_contradicts_the_file_is_refused(train: ImageSet) -> None
     with pytest.raises(InputError, match="does not match pixels from"):
         import_sets("data.pt", train.spec, "back", pixels="unit")
     torch.save([images, labels], "data.pt")
-    with pytest.raises(InputError, match="to undo whitening the training images are needed"):
+    with pytest.raises(InputError, match="undoing the whitening needs the training images"):
         import_sets("data.pt", train.spec, "back", pixels="zca")
     import_sets("data.pt", train.spec, "back", real=train)
     for to in ("pt", "npz", "hf", "folder"):
         export(load_set("back"), to, f"out-{to}")
-        with pytest.raises(InputError, match="records what its pixels are"):
+        with pytest.raises(InputError, match="records the scale of its pixels"):
             import_sets(f"out-{to}", train.spec, "other", pixels="unit")
 
 

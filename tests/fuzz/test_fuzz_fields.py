@@ -24,7 +24,7 @@ from datacondense.engine.execution import Compute
 from datacondense.evaluation import cached
 from datacondense.evaluation.evaluator import evaluate, evaluate_by
 from datacondense.evaluation.protocol import Protocol, protocol_for
-from datacondense.evaluation.score_log import keep_scores, kept_scores
+from datacondense.evaluation.score_log import keep_scores, saved_scores
 from datacondense.experiments import experiment_plan, rehearsal, reproduction, results_page, sweep
 from datacondense.experiments.continual import learn_continually, load_record
 from datacondense.experiments.scenario import Scenario
@@ -247,7 +247,7 @@ def test_scores(work: Path) -> None:
         json.loads(path.read_text()),
         writes(path),
         Judge(),
-        lambda: kept_scores(work / "run"),
+        lambda: saved_scores(work / "run"),
         lambda: about(made),
         seldom=[exported],
         least=[lambda: about(made, draw=True), reported, lambda: run("report", "run", "stopped")],

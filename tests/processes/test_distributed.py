@@ -105,7 +105,7 @@ def test_a_gpu_by_number_is_refused_to_several_processes(toy) -> None:
         lambda: condense(Random(), toy(), 1, device="cuda:1", processes=Processes(1, 2)),
         lambda: evaluate(toy(), toy(draw=1), device="cuda:1", processes=Processes(1, 2)),
     ):
-        with pytest.raises(InputError, match="with several processes take --device cuda"):
+        with pytest.raises(InputError, match="use --device cuda, which gives each its own"):
             shared()
 
 

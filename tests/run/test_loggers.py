@@ -310,7 +310,7 @@ def test_what_wandb_cannot_do_is_one_line(toy, pretend, monkeypatch, capsys) -> 
     wandb = pretend()
     monkeypatch.setattr(wandb, "login", refuse)
     assert main(["condense", "dm", *TOY, "--log", "wandb", "--out", "run"]) == 2
-    assert "error: --log wandb: no key is known; WANDB_MODE=offline keeps" in capsys.readouterr().err
+    assert "error: --log wandb: no key is known; set WANDB_MODE=offline" in capsys.readouterr().err
     assert not Path("run").exists()
     pretend()
     in_wandb(toy(), StopAt(2))

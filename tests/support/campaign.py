@@ -24,7 +24,7 @@ import torch
 
 from datacondense import DatacondenseError, condense, export, import_sets, load, load_set
 from datacondense.cli.app import main as command
-from datacondense.evaluation.score_log import is_of, kept_scores
+from datacondense.evaluation.score_log import is_score_of, saved_scores
 from datacondense.formats import FORMATS, Format
 from datacondense.methods import DC, DSA, DistributionMatching, Herding, ItGan, KCenter, Method, Random
 from datacondense.utils.files import read_tensors
@@ -238,9 +238,9 @@ class Pairs:
         words = ["evaluate", str(out), "--nets", "1", "--epochs", "2", "--compile", "off", "--out", str(scores)]
         said = self.together([lambda: command(words), lambda: run("dm", out, seed=1, overwrite=True)])
         errors = (self.folder / "answer0.err").read_text().splitlines()
-        now, kept = load_set(out), kept_scores(out)
+        now, kept = load_set(out), saved_scores(out)
         honest = said[0] == "ok" or (said[0] == "exit 2" and len([line for line in errors if "error:" in line]) == 1)
-        mixed = any(not is_of(score, now) for score in kept)
+        mixed = any(not is_score_of(score, now) for score in kept)
         lost = said[0] == "ok" and not scores.exists()
         good = honest and not mixed and not lost and (said[1] == "ok" or _refused(said[1:]))
         return "" if good else f"{said}, mixed {mixed}, lost {lost}, {errors}"

@@ -11,7 +11,7 @@ import pytest
 from datacondense import InputError, condense, load_set
 from datacondense.cli.app import main
 from datacondense.data.source import load
-from datacondense.evaluation.score_log import kept_scores
+from datacondense.evaluation.score_log import saved_scores
 from datacondense.methods import Random
 from datacondense.methods.plugins import load_file
 from datacondense.report import write_report
@@ -106,4 +106,4 @@ def test_python_functions_refuse_them_too(path: str, toy, tmp_path: Path) -> Non
 def test_scores_in_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "scores.jsonl")
     with pytest.raises(InputError, match="is a named pipe"):
-        list(kept_scores(tmp_path))
+        list(saved_scores(tmp_path))

@@ -16,7 +16,7 @@ from datacondense.cli.app import main
 from datacondense.data.sources import store
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute, ExecutionFields
-from datacondense.evaluation.score_log import keep_scores, kept_scores
+from datacondense.evaluation.score_log import keep_scores, saved_scores
 from datacondense.experiments.continual import load_record
 from datacondense.experiments.records import ReproductionRecord
 from datacondense.experiments.rehearsal import recorded_steps
@@ -94,7 +94,7 @@ def test_one_line_names_the_field(change: dict[str, Any], said: str) -> None:
 def test_scores_that_cannot_be(change: dict[str, Any], said: str, tmp_path) -> None:
     (tmp_path / "scores.jsonl").write_text(json.dumps({"a": SCORES}) + "\n" + json.dumps({"a": {**SCORES, **change}}))
     with pytest.raises(DamagedFile) as caught:
-        kept_scores(tmp_path)
+        saved_scores(tmp_path)
     line = f"{tmp_path}/scores.jsonl is damaged: line 2 is not a score of `evaluate`: remove it: {said}"
     nan = "Out of range float values are not JSON compliant"
     assert str(caught.value) in (line, line.replace(said, nan))
@@ -104,7 +104,7 @@ def test_scores_of_before_there_was_confusion_and_of_later_versions_are_read(tmp
     before = {name: value for name, value in SCORES.items() if name != "confusion"}
     later = {**SCORES, "confusion": {"MLP": []}, "later": 1}
     (tmp_path / "scores.jsonl").write_text(json.dumps({"a": before, "b": later}))
-    one, other = kept_scores(tmp_path)
+    one, other = saved_scores(tmp_path)
     assert one.to_json() == {**before, "confusion": {}}
     assert other.to_json() == {**SCORES, "confusion": {"MLP": []}}
     assert isinstance(one.accuracy["MLP"][1], int)  # as it was written
@@ -115,7 +115,7 @@ def test_what_we_write_is_as_declared_and_is_read_as_it_was(toy, tmp_path) -> No
     made = condense(METHOD, toy(), 1, out=run, snapshots=2, source={"source": "digits"})
     scores = evaluate(made, toy(), archs=["MLP"], nets=2, epochs=1)
     keep_scores(run, {"dm": scores})
-    assert json.dumps(kept_scores(run)[0].to_json()) == json.dumps(scores.to_json())
+    assert json.dumps(saved_scores(run)[0].to_json()) == json.dumps(scores.to_json())
     assert dc.load_set(run).provenance.to_json() == json.loads(json.dumps(made.provenance.to_json()))
     recorded = json.loads((run / "run.json").read_text())
     assert RunDirectory(run).recorded() == recorded

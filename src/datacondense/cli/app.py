@@ -40,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after `datacondense`; by default those of the process.
 
     Returns:
-        The exit code: 0, also where a time budget ended the work; 2 after one line on stderr for an error that the user
-        can correct; 130 and 143 where Ctrl-C and SIGTERM stopped it.
+        The exit code: 0, also if a time budget ended the work; 2 after one line on stderr for an error that the user
+        can correct; 130 after Ctrl-C and 143 after SIGTERM.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):

@@ -38,7 +38,7 @@ def show_table(table: Table) -> None:
 @final
 @dataclass(frozen=True)
 class _Part:
-    """A column as it is printed."""
+    """A printed column."""
 
     heading: str
     cells: Sequence[str]

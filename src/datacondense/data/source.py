@@ -98,7 +98,7 @@ class DataSource(ReaderOptions):
     def to_json(self) -> dict[str, Any]:
         """Return the fields for the record of a set: without defaults, with absolute paths.
 
-        A hub set OWNER/NAME stays as it is. For a named dataset, data_dir becomes the folder where its files are now.
+        A hub set OWNER/NAME stays unchanged. For a named dataset, data_dir becomes the folder where its files are now.
         """
         prefix, colon, place = self.source.partition(":")
         if colon:

@@ -26,7 +26,7 @@ class TrainingCost:
     image: float
     """Cost of one image forward; training costs three times that."""
     step: float
-    """Cost of one step of the optimiser, whatever the batch."""
+    """Cost of one step of the optimiser, for any batch size."""
 
     def epoch(self, images: int, batch: int) -> float:
         """Return the cost of training on `images` images once."""

@@ -193,7 +193,7 @@ def milestones(
 ) -> tuple[list[float], float]:
     """Return the work done at the end of each epoch of `evaluate_by`, in order, and the total.
 
-    The last epoch of a network stands for its test too. In floating-point operations, so that epochs of different
+    The last epoch of a network includes its test. In floating-point operations, so that epochs of different
     networks can be added up.
     """
     done, ends = 0.0, []

@@ -56,7 +56,7 @@ def unchanged(run: Path, sets: Collection[str], *, wait: float = _OTHERS) -> Ite
         yield
 
 
-def kept_scores(run: Path) -> list[Scores]:
+def saved_scores(run: Path) -> list[Scores]:
     """Return all scores in a run directory, the oldest first. Raises DamagedFile, naming line and field."""
     path = run / SCORES
     found = []
@@ -78,7 +78,7 @@ def from_json(value: Any, place: str) -> Scores:
     return Scores(**{name: value[name] for name in field_names(ScoresFields) if name in value})
 
 
-def is_of(scores: Scores, synthetic: SyntheticSet) -> bool:
+def is_score_of(scores: Scores, synthetic: SyntheticSet) -> bool:
     """Return whether networks were trained on exactly this set, and tested on test images."""
     if "set_sha256" in scores.trained_on:
         same = scores.trained_on["set_sha256"] == synthetic.fingerprint()

@@ -187,7 +187,7 @@ class _MemoryEvaluation:
             on_epoch = self.work.options.get("on_epoch", lambda done, total: None)
             arguments = step.place, on_epoch, self.work.compute, self.work.processes
             scores.append(evaluate_once(protocol, memory, seen, *arguments))
-        assert memory is not None, "there is one step at least"
+        assert memory is not None, "there is at least one step"
         if self.work.processes.leads:
             set_file.save(memory, place / set_file.FILE_NAME)
             pictures.save_grid(memory, place / pictures.FILE_NAME)

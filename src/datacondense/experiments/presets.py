@@ -37,7 +37,7 @@ class Preset:
     nets: int = 20
     """Networks of each architecture trained on each set."""
     published: Mapping[str, Published] = field(default_factory=dict)
-    """Network -> the accuracy to reproduce, in percent; empty where none is published in numbers."""
+    """Network -> the accuracy to reproduce, in percent; empty if none is published in numbers."""
     source: str = ""
     """Publication from which the number was read."""
 

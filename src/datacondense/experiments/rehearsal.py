@@ -82,7 +82,7 @@ def _complete(place: Path) -> bool:
 
 
 def select_classes(real: ImageSet, classes: Sequence[int]) -> ImageSet:
-    """Return the images of some classes as a set of its own, whose labels are the positions in `classes`.
+    """Return the images of some classes as a separate set, whose labels are the positions in `classes`.
 
     Mean and standard deviation stay those of the whole set, as published.
     """

@@ -7,7 +7,7 @@ from numbers import Real
 from pathlib import Path
 from typing import final
 
-from ..evaluation.score_log import is_of, kept_scores
+from ..evaluation.score_log import is_score_of, saved_scores
 from ..evaluation.scores import Scores
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
@@ -56,7 +56,7 @@ def known_accuracies(synthetic: SyntheticSet, run: Path | None = None) -> dict[s
         published = check(synthetic.provenance.published, dict[Network, list[Fraction]], f"provenance.{PUBLISHED}")
         return {arch: Accuracies(values, "as published") for arch, values in published.items() if values}
     found: dict[str, Accuracies] = {}
-    for scores in kept_scores(run) if run else []:
-        if is_of(scores, synthetic):  # else a baseline
+    for scores in saved_scores(run) if run else []:
+        if is_score_of(scores, synthetic):  # else a baseline
             found |= accuracies_from_scores(scores)
     return found

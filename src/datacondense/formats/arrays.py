@@ -29,7 +29,7 @@ def standard_shapes(images: Any, labels: Any, spec: Spec) -> tuple[Tensor, Tenso
 
 
 def _native(array: np.ndarray) -> np.ndarray:
-    """Copy an array to a type and byte order that PyTorch takes. Raises InputError for other than numbers."""
+    """Copy an array to a type and byte order that PyTorch takes. Raises InputError for anything but numbers."""
     if array.dtype.kind not in "biuf":
         raise InputError(f"an array has dtype {array.dtype}, expected numbers")
     wider = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}.get(array.dtype.name)
@@ -37,7 +37,7 @@ def _native(array: np.ndarray) -> np.ndarray:
 
 
 def _hard_labels(labels: Tensor) -> Tensor:
-    """Return labels as int64 (N,). Raises InputError for soft ones, and for other than whole numbers."""
+    """Return labels as int64 (N,). Raises InputError for soft labels, and for numbers that are not whole."""
     if labels.dtype == torch.bool or labels.is_complex():
         raise InputError(f"labels have dtype {labels.dtype}, expected integers")
     if labels.dim() == 2 and labels.shape[1] > 1:
@@ -49,7 +49,7 @@ def _hard_labels(labels: Tensor) -> Tensor:
         )
     labels = labels.flatten() if labels.dim() == 2 else labels
     if labels.dtype.is_floating_point and not bool((labels == labels.round()).all()):  # NaN is not either
-        raise InputError(f"labels have dtype {labels.dtype} and are no whole numbers")
+        raise InputError(f"labels have dtype {labels.dtype} and are not whole numbers")
     return labels.long().contiguous()
 
 

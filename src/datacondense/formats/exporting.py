@@ -121,7 +121,7 @@ def _checked_for_export(synthetic: SyntheticSet) -> SyntheticSet:
 
 
 def _check_same_data(sets: Sequence[SyntheticSet]) -> None:
-    """Raise InputError unless all sets stand for the same data."""
+    """Raise InputError unless all sets were made from the same data."""
     for one in sets:
         if one.spec != sets[0].spec:
             raise InputError(

@@ -47,7 +47,7 @@ def detect_scale(
         raise InputError(f"{seen} match no scale of the images of {spec.name}: {HELP}")
     if low >= -1.02 and high <= 1.02 and is_plausible(to_normalised((x + 1) / 2, "unit", spec)):
         raise InputError(f"{seen} may be scaled to [-1, 1], which is not supported: scale them to [0, 1], or {HELP}")
-    reference = _RealReference.of(options)
+    reference = _RealReference.measure(options)
     outside = float(((unit < -0.05) | (unit > 1.05)).double().mean())
     if outside < 0.2 and float(unit.min()) > -1.5 and float(unit.max()) < 2.5 and float(unit.std()) < _MIN_STD:
         if plausible and (reference is None or reference.resembles(to_normalised(x, scale, spec))):
@@ -116,7 +116,7 @@ class _RealReference:
     """Mean image, (D)."""
 
     @staticmethod
-    def of(options: PixelOptions) -> "_RealReference | None":
+    def measure(options: PixelOptions) -> "_RealReference | None":
         """Return the statistics of the training images; None if there are none."""
         try:
             real = options.training_images()

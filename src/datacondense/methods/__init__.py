@@ -1,4 +1,4 @@
-"""Methods. The names of this package stand in `__init__.pyi`; their modules are imported when a name is used."""
+"""Methods. `__init__.pyi` lists the names of this package; their modules are imported when a name is used."""
 
 # pyright: basic
 import lazy_loader  # which has no types

@@ -10,7 +10,7 @@ from .matching import InitialImages
 @final
 @dataclass(frozen=True, kw_only=True)
 class DC(GradientMatching):
-    """Match the gradients of networks that train on the synthetic images meanwhile.
+    """Match the gradients of networks while they train on the synthetic images.
 
     loss = sum_k D(grad_theta L(S_k), grad_theta L(T_k)) without augmentation, images from noise (Zhao, Mopuri & Bilen,
     ICLR 2021, algorithm 1).

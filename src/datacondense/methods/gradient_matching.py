@@ -95,7 +95,7 @@ class GradientMatching(Matching, ABC):
             passes=matching + (updates - 1) * epochs * 3 * ipc,
             real=self.batch_real,
             synthetic=3 * made,
-            gradients=6,  # of real and synthetic images, both as they are put together, and what the distance keeps
+            gradients=6,  # of real and synthetic images, both while they are joined, and those the distance stores
             updates=updates * self.repeats,
             together=self.repeats,
             epochs=epochs,

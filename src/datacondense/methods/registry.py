@@ -17,7 +17,7 @@ METHODS: "Registry[type[Method]]" = Registry(
     {
         "dc": Entry(
             "dc:DC",
-            "Match the gradients of networks that train on the synthetic images meanwhile.",
+            "Match the gradients of networks while they train on the synthetic images.",
         ),
         "dsa": Entry(
             "dsa:DSA",

@@ -19,7 +19,7 @@ _WIDTHS = (64, 128, 256, 512)
 class _Block(nn.Module):
     """Two convolutions 3x3, the first of which may halve the map, added to a shortcut.
 
-    The shortcut is a convolution 1x1 where the block changes the width, as it does wherever it halves.
+    The shortcut is a convolution 1x1 where the block changes the width, which includes every halving.
     """
 
     def __init__(self, channels: int, width: int, norm: ResNetNorm, halving: Halving) -> None:

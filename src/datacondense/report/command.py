@@ -11,14 +11,14 @@ _COMPUTE = Compute().to_json()
 """Defaults of the options of computing."""
 
 
-def command(made: Provenance) -> str | None:
-    """Return the `datacondense condense ...` that repeats the run with the provenance `made`.
+def command(provenance: Provenance) -> str | None:
+    """Return the `datacondense condense ...` that repeats the run with this provenance.
 
     None if there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
     for methods that are neither registered nor in a file, settings without an option, and data without a source.
     """
-    method, source, plugin = made.method, made.source, made.plugin.get("file")
-    if not source or made.steps or not made.settings or made.ipc is None or made.seed is None:
+    method, source, plugin = provenance.method, provenance.source, provenance.plugin.get("file")
+    if not source or provenance.steps or not provenance.settings or provenance.ipc is None or provenance.seed is None:
         return None
     if method not in METHODS and not plugin:
         return None
@@ -26,13 +26,13 @@ def command(made: Provenance) -> str | None:
     flags = {"data" if name == "source" else name: value for name, value in source.items()}
     if flags.pop("min_per_class", None):
         flags["drop_small_classes"] = True
-    flags["ipc"] = made.ipc
-    settings = made.settings
+    flags["ipc"] = provenance.ipc
+    settings = provenance.settings
     usual = defaults(str(method)) if method in METHODS else {}
     changed = [n for n in usual or settings if n in settings and (n not in usual or settings[n] != usual[n])]
     flags |= {name: settings[name] for name in changed}
-    flags["seed"] = made.seed
-    flags |= {name: value for name, value in _compute(made).items() if value != _COMPUTE[name]}
+    flags["seed"] = provenance.seed
+    flags |= {name: value for name, value in _compute(provenance).items() if value != _COMPUTE[name]}
     for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"
         if value is False and usual.get(name) is True:
@@ -44,6 +44,9 @@ def command(made: Provenance) -> str | None:
     return " ".join(words)
 
 
-def _compute(made: Provenance) -> dict[str, Any]:
+def _compute(provenance: Provenance) -> dict[str, Any]:
     """Return the requested device, precision, compilation and classes at once."""
-    return {name: usual if getattr(made, name) is None else getattr(made, name) for name, usual in _COMPUTE.items()}
+    return {
+        name: usual if getattr(provenance, name) is None else getattr(provenance, name)
+        for name, usual in _COMPUTE.items()
+    }

@@ -74,11 +74,11 @@ def _over_ipc(runs: Sequence[Run], arch: str) -> dict[str, list[tuple[int, float
 
     A line is a method; where there are several kinds of a method with as many images, each kind is a line.
     """
-    runs = [run for run in runs if run.made.ipc is not None]
-    kinds = labels([run.made.changed(ipc=None) for run in runs])
+    runs = [run for run in runs if run.provenance.ipc is not None]
+    kinds = labels([run.provenance.changed(ipc=None) for run in runs])
     found: dict[tuple[str, str, int], list[float]] = {}
     for run, kind in zip(runs, kinds, strict=True):
-        place = str(run.made.method), kind, run.made.ipc or 0
+        place = str(run.provenance.method), kind, run.provenance.ipc or 0
         found.setdefault(place, []).extend(run.scores[CONDENSED].accuracy[arch])
     counts = Counter((method, ipc) for method, _, ipc in found)
     mixed = {method for (method, _), count in counts.items() if count > 1}

@@ -15,11 +15,12 @@ class Footprint:
     count: int
     """N."""
     form: str
-    """What is stored: pixels or latents, and as which numbers."""
+    """Stored tensors, pixels or latents, and their number format."""
     images: int
     """Of the pixels or latents of all images."""
     shared: int
-    """Of what is stored once: the generator with all its weights, and the scales of int8 latents; 0 for pixels."""
+    """Of the parts that are stored once: the generator with all its weights, and the scales of int8 latents; 0 for
+    pixels."""
     labels: int
     uint8: int
     """Of all images as 8-bit pixels, for comparison."""

@@ -1,4 +1,4 @@
-"""Numbers as text for a page."""
+"""Format numbers for a page."""
 
 from collections.abc import Sequence
 

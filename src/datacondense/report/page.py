@@ -15,7 +15,7 @@ from .comparison import compare
 from .number_text import accuracy, size
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 from .run_names import path_names
-from .section import published, section, took
+from .section import condensing_time, published, section
 
 
 def write_report(
@@ -104,14 +104,14 @@ def _alike(runs: Sequence[Run]) -> bool:
 
 def _summary(run: Run) -> list[dict[str, str]]:
     """Return a row for each evaluated network; one row if there is none."""
-    of_real, stored = run.made.real_images, run.storage
+    of_real, stored = run.provenance.real_images, run.storage
     common = {
         "run": run.name,
-        "method": str(run.made.method),
+        "method": str(run.provenance.method),
         "images": f"{len(run.synthetic):,}",
         "share": f"{100 * len(run.synthetic) / of_real:.2g} % of {of_real:,}" if of_real else "",
         "bytes": size(stored.total),
-        "seconds": took(run),
+        "seconds": condensing_time(run),
     }
     archs = list(dict.fromkeys(arch for score in run.scores.values() for arch in score.accuracy))
     rows = [

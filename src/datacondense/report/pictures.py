@@ -1,4 +1,4 @@
-"""Images inside a page."""
+"""Prepare the images of a page."""
 
 import base64
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _FRAMES, _FRAMES_BUDGET = 40, 600_000  # moments, and characters of all of them,
 
 @final
 @dataclass(frozen=True)
-class Shown:
+class PageImage:
     """An image, and the real one nearest to it if known."""
 
     number: int
@@ -34,13 +34,13 @@ class Shown:
 
 @final
 @dataclass(frozen=True)
-class OfClass:
+class ClassImages:
     """The first images of a class."""
 
     name: str
     count: int
     """Images of the class in the set."""
-    images: list[Shown]
+    images: list[PageImage]
 
 
 def to_uri(data: bytes, kind: str = "png") -> str:
@@ -48,9 +48,9 @@ def to_uri(data: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def by_class(runs: Sequence[Run]) -> list[list[OfClass]]:
+def by_class(runs: Sequence[Run]) -> list[list[ClassImages]]:
     """Return the first images of each class of each run: 10, or fewer to keep the page small."""
-    shown = [_of_run(run) for run in runs]
+    shown = [_images_of_run(run) for run in runs]
 
     def size(each: int) -> int:
         images = (one for run in shown for k in run for one in k.images[:each])
@@ -60,17 +60,17 @@ def by_class(runs: Sequence[Run]) -> list[list[OfClass]]:
     return [[replace(k, images=k.images[:each]) for k in run] for run in shown]
 
 
-def _of_run(run: Run) -> list[OfClass]:
+def _images_of_run(run: Run) -> list[ClassImages]:
     spec, labels = run.synthetic.spec, run.synthetic.labels
     found = []
     for k in labels.unique().tolist():
         positions = (labels == k).nonzero()[:, 0]
         pixels = spec.pixels(run.synthetic.images[positions[:_PER_CLASS]])
         images = [
-            Shown(number, _uri(image), _uri(run.neighbours[place]) if place in run.neighbours else "")
+            PageImage(number, _uri(image), _uri(run.neighbours[place]) if place in run.neighbours else "")
             for number, (place, image) in enumerate(zip(positions.tolist(), pixels, strict=False), start=1)
         ]
-        found.append(OfClass(spec.class_names[k], len(positions), images))
+        found.append(ClassImages(spec.class_names[k], len(positions), images))
     return found
 
 

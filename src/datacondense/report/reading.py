@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .. import pictures
 from ..evaluation.baselines import BESIDE
-from ..evaluation.score_log import from_json, is_of, kept_scores
+from ..evaluation.score_log import from_json, is_score_of, saved_scores
 from ..evaluation.scores import ProcessEntry, Scores
 from ..run import snapshots
 from ..run.directory import EVALUATION, PROCESS, RUN, RunDirectory
@@ -43,7 +43,7 @@ class Run:
         return Run(path, name, load_set(path))
 
     @property
-    def made(self) -> Provenance:
+    def provenance(self) -> Provenance:
         """The provenance of its set."""
         return self.synthetic.provenance
 
@@ -61,7 +61,7 @@ class Run:
     def scores(self) -> dict[str, Scores]:
         """CONDENSED, RANDOM or WHOLE -> the newest scores on each network, those of one evaluation or of several."""
         found: dict[str, Scores] = {}
-        for score in (*self._reproduced(), *kept_scores(self.path)):
+        for score in (*self._reproduced(), *saved_scores(self.path)):
             kind = self._kind(score)
             if kind is not None:
                 self._check_classes(score)
@@ -104,7 +104,7 @@ class Run:
         """Return the kind of set trained on; None for another set, or another number of random images."""
         if score.tested_on != "test":
             return None
-        if is_of(score, self.synthetic):
+        if is_score_of(score, self.synthetic):
             return CONDENSED
         method = score.trained_on.get("method")
         of_number = score.trained_on.get("images") == len(self.synthetic)

@@ -9,13 +9,13 @@ from ..synthetic.provenance import Provenance
 from ..utils.paths import resolved
 
 
-def labels(made: Sequence[Provenance]) -> list[str]:
+def labels(provenances: Sequence[Provenance]) -> list[str]:
     """Return short names: the method, arch and ipc if they differ, and further settings that make names unique.
 
     Sets that differ only in the seed share a name.
     """
     facts = []
-    for one in made:
+    for one in provenances:
         plugin = one.plugin
         facts.append(
             {

@@ -20,7 +20,7 @@ from .reading import CONDENSED, RANDOM, WHOLE, Run
 _GAP = 7  # CSS pixels between two images
 
 
-def section(run: Run, index: int, images: list[pictures.OfClass], chart: Draw) -> dict[str, Any]:
+def section(run: Run, index: int, images: list[pictures.ClassImages], chart: Draw) -> dict[str, Any]:
     """Return the variables of the template for one run."""
     key = f"run{index + 1}"
     width, height = pictures.shown_size(run)
@@ -42,8 +42,8 @@ def section(run: Run, index: int, images: list[pictures.OfClass], chart: Draw) -
         "learned_on": tested_on,
         "classes": _classes(run, key, chart),
         "settings": _settings(run),
-        "command": command(run.made),
-        "started": run.made.start.get("sha256"),
+        "command": command(run.provenance),
+        "started": run.provenance.start.get("sha256"),
     }
 
 
@@ -102,23 +102,23 @@ def _classes(run: Run, key: str, chart: Draw) -> list[dict[str, Any]]:
 
 
 def _facts(run: Run) -> dict[str, str]:
-    made, stored = run.made, run.storage
-    versions = made.versions
-    iterations = made.settings.get("iterations")
+    provenance, stored = run.provenance, run.storage
+    versions = provenance.versions
+    iterations = provenance.settings.get("iterations")
     facts = {
-        "method": str(made.method),
-        "data": str(made.data),
+        "method": str(provenance.method),
+        "data": str(provenance.data),
         "images": f"{len(run.synthetic):,}, {run.synthetic.per_class} per class",
         "stored": f"{size(stored.total)} ({stored.form})"
         + (f"; as PNG files {size(stored.png)}" if stored.png else ""),
-        "iterations": "" if iterations is None else f"{made.iterations_done} of {iterations}",
-        "time": took(run),
+        "iterations": "" if iterations is None else f"{provenance.iterations_done} of {iterations}",
+        "time": condensing_time(run),
         "status": "" if run.status in ("", "complete") else run.status,
-        "seed": "" if made.seed is None else str(made.seed),
-        "method from": str(made.plugin.get("file") or made.plugin.get("package", "")),
-        "machine": "" if made.machine is None else made.machine,
+        "seed": "" if provenance.seed is None else str(provenance.seed),
+        "method from": str(provenance.plugin.get("file") or provenance.plugin.get("package", "")),
+        "machine": "" if provenance.machine is None else provenance.machine,
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
-        "imported from": made.imported.get("file", ""),
+        "imported from": provenance.imported.get("file", ""),
         "fingerprint": run.synthetic.fingerprint(),
     }
     return {name: value for name, value in facts.items() if value}
@@ -134,7 +134,7 @@ def _score_rows(run: Run) -> list[dict[str, str]]:
             recipe = score.protocol["recipes"][arch]
             rows.append(
                 {
-                    "kind": str(run.made.method) if kind == CONDENSED else kind,
+                    "kind": str(run.provenance.method) if kind == CONDENSED else kind,
                     "images": f"{score.trained_on['images']:,}",
                     "arch": arch,
                     "accuracy": accuracy(values),
@@ -152,10 +152,10 @@ def _class_rows(names: Sequence[str], score: Scores, arch: str) -> list[tuple[st
 
 def _settings(run: Run) -> list[dict[str, Any]]:
     """Return every setting; for registered methods also its default if it differs."""
-    usual = defaults(str(run.made.method)) if run.made.method in METHODS else {}
+    usual = defaults(str(run.provenance.method)) if run.provenance.method in METHODS else {}
     return [
         {"name": name, "value": str(value), "usual": str(usual[name]) if usual.get(name, value) != value else None}
-        for name, value in run.made.settings.items()
+        for name, value in run.provenance.settings.items()
     ]
 
 
@@ -166,6 +166,6 @@ def published(run: Run) -> str:
     )
 
 
-def took(run: Run) -> str:
+def condensing_time(run: Run) -> str:
     """Return the duration of condensing; empty if it is not known."""
     return "" if run.synthetic.seconds is None else duration(run.synthetic.seconds)

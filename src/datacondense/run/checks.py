@@ -30,7 +30,7 @@ def check_session(options: RunOptions, out: str | Path | None) -> None:
 
 def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
     """Raise InputError for settings, data or numbers that make a run impossible."""
-    check_fields(method)  # also where a method of others has a check of its own
+    check_fields(method)  # also for a plugin that overrides `check`
     method.check()
     if real.spec.classes < method.least_classes:
         raise InputError(f"{method_name(method)} needs at least two classes, but there is only one")
@@ -83,7 +83,7 @@ def check_provenance(made: Mapping[str, Any], real: ImageSet) -> None:
 def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Raise InputError for a set that a run on `real` cannot start from.
 
-    A class of which it has fewer than `ipc` images is filled up, if it has as many of another.
+    A class with fewer than `ipc` images in the set is filled up, if another class has `ipc` images.
     """
     if start is None:
         return

@@ -261,7 +261,9 @@ class Loop:
     def _finish(self, status: str, checkpoint: dict[str, Tensor]) -> SyntheticSet:
         """Write the set, its outputs and the last checkpoint; return the set."""
         labels, generated = self._labels(), self.synthetic.generated()
-        images = generated.images(labels) if generated else self._images()  # generated: as they are after being stored
+        images = (
+            generated.images(labels) if generated else self._images()
+        )  # generated images are those read back from storage
         if not bool(torch.isfinite(images).all()):
             raise Diverged(
                 f"the images of the latents at iteration {self.done} are not finite and cannot be stored: "

@@ -58,7 +58,7 @@ class Ensemble:
         self.buffers = {name: tensor for name, tensor in stacked.items() if name not in names}
 
     def add_gradients(self, images: Tensor, labels: Tensor) -> None:
-        """Add to each weight's `.grad` the gradient of each network's mean cross-entropy on a batch of its own.
+        """Add to each weight's `.grad` the gradient of each network's mean cross-entropy on its own batch.
 
         Images (S, N, C, H, W), labels (S, N).
         """

@@ -182,7 +182,7 @@ def _link(partial: Path, path: Path) -> None:
 
 
 def _changed(path: Path) -> InputError:
-    return InputError(f"{path} was written by another process in the meantime and is left as it is: name another")
+    return InputError(f"{path} was written by another process in the meantime and stays unchanged: name another")
 
 
 def _listing(path: Path) -> list[tuple[str, int, int, int]]:

@@ -54,7 +54,7 @@ def expanded(path: str | Path) -> Path:
 def regular(path: str | Path) -> Path:
     """Return `path` after checking that it is a regular file.
 
-    Call it before a library opens a file by its name: a named pipe would wait for a writer for ever, and a device may
+    Call it before a library opens a file by its name: a named pipe would wait forever for a writer, and a device may
     never end.
 
     Raises:

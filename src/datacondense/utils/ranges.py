@@ -66,7 +66,7 @@ def check_fields(settings: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return a NumPy number as the Python number that files and PyTorch accept; any other value as it is."""
+    """Return a NumPy number as the Python number that files and PyTorch accept; any other value unchanged."""
     number: Any = value
     return number.item() if isinstance(value, np.number | np.bool_) else number
 

@@ -49,7 +49,7 @@ def leads() -> bool:
 
 @contextmanager
 def joined() -> Generator[None]:
-    """Make the processes of the launch PyTorch's process group, each on a GPU of its own if there are enough.
+    """Make the processes of the launch PyTorch's process group, each on its own GPU if there are enough.
 
     Do nothing without a launch, or when there is a process group already. Wait until all processes have arrived. Raise
     InputError when they do not within 5 minutes.

@@ -79,7 +79,8 @@ class Continual:
         name = file_name(f"continual-{train.spec.name}-{scenario.steps}x-per{scenario.ipc}")
         out = self.out or Path("runs") / name
         memories = {
-            _label(name): methods.get(name) or _given(Path(name), train, scenario.steps) for name in self.memory
+            _label(name): methods.get(name) or _finished_memories(Path(name), train, scenario.steps)
+            for name in self.memory
         }
         records: dict[str, Mapping[str, Any]] = dict(before)
         for name, memory in memories.items():
@@ -177,12 +178,12 @@ def _label(name: str) -> str:
     return resolved(name).stem if _is_file(name) else name
 
 
-def _given(path: Path, train: ImageSet, steps: int) -> list[SyntheticSet]:
+def _finished_memories(path: Path, train: ImageSet, steps: int) -> list[SyntheticSet]:
     """Return the finished memories in a file of the authors, or in a directory of such or of imported files.
 
     Files that the authors name by a number of steps are read if that is `steps`.
     """
-    files = _of_steps(sorted(path.glob("*.pt")), path, steps) if path.is_dir() else [path]
+    files = _files_with_steps(sorted(path.glob("*.pt")), path, steps) if path.is_dir() else [path]
     if path.is_dir() and not files:
         return [load_set(run) for run in find_runs(path)]
     found = []
@@ -198,7 +199,7 @@ def _given(path: Path, train: ImageSet, steps: int) -> list[SyntheticSet]:
     return found
 
 
-def _of_steps(files: Sequence[Path], folder: Path, steps: int) -> list[Path]:
+def _files_with_steps(files: Sequence[Path], folder: Path, steps: int) -> list[Path]:
     """Return the files of one method in `steps` steps. Raises InputError for several methods or other steps."""
     named = {file: match for file in files if (match := _NAMED.match(file.name))}
     found = [file for file in files if file not in named or int(named[file]["steps"]) == steps]

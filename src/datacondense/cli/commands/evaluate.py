@@ -57,8 +57,8 @@ class Evaluate:
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
-    """Run directories of `condense` and `import`, or synthetic.safetensors files; a directory of runs stands for all
-    of them."""
+    """Run directories of `condense` and `import`, or synthetic.safetensors files; a directory of runs means all runs in
+    it."""
     archs: tuple[str, ...] = ()
     """Networks to train; by default the one that each set was made with."""
     pool: str | None = None

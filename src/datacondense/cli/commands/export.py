@@ -22,7 +22,7 @@ class Export:
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
-    """Run directories, or synthetic.safetensors files; a directory of runs stands for all of them."""
+    """Run directories, or synthetic.safetensors files; a directory of runs means all runs in it."""
     dest: tyro.conf.Positional[Annotated[Path | None, tyro.conf.arg(metavar="DEST")]] = None
     """Path to write: a directory, or a file for pt and for npz of one run."""
     to: Format

@@ -26,7 +26,7 @@ class Report:
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
-    """Run directories of `condense` and `import`; a directory of runs stands for all of them."""
+    """Run directories of `condense` and `import`; a directory of runs means all runs in it."""
     out: Path | None = None
     """Page to write; by default report.html in the first run directory."""
     figures: Path | None = None

@@ -48,8 +48,8 @@ class Reproduce:
     """A name in `datacondense list presets`, such as dc/fashion-mnist/1; with --all any number of names and patterns,
     such as 'dm/fashion-mnist/*'."""
     all: bool = False
-    """Run all published experiments but those of continual learning, or all that were named, one after the other;
-    torchrun's processes share them."""
+    """Run all published experiments except those of continual learning, or all named ones, one after the other; the
+    processes of torchrun share them."""
     seeds: Repeats | None = None
     """Sets to condense, under seeds 0, 1, ...; by default as published."""
     nets: Networks | None = None

@@ -32,7 +32,7 @@ Extent: TypeAlias = tuple[float, float]
 
 
 def decode(data: bytes, image_size: int | None = None, extent: Extent | None = None) -> np.ndarray:
-    """Return the image in a file, converted by `pixels`; of an animation the first frame.
+    """Return the image in a file, converted by `pixels`; the first frame of an animation.
 
     image_size: resize and crop to a square of this side; large JPEGs are then decoded at a fraction of their size, at
     least twice that of the result. extent: the values that become 0 and 255, by default the ends of the format's range.
