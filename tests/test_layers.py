@@ -19,7 +19,8 @@ MODULES: dict[tuple[str, ...], Path] = {
 
 def imported(module: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Modules of this package that a module imports, wherever in its text."""
-    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+    stub = MODULES[module].with_suffix(".pyi")  # of a package whose modules are imported when a name is used
+    for node in ast.walk(ast.parse((stub if stub.exists() else MODULES[module]).read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = (*module[: len(module) - node.level], *(node.module.split(".") if node.module else ()))
             for alias in node.names:

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datacondense import NETWORKS, InputError, Spec
-from datacondense.networks import build
+from datacondense.engine.engine import Engine
+from datacondense.engine.execution import Compute
+from datacondense.networks import Network, build
+from datacondense.networks.mlp import MLP
 from datacondense.utils.streams import Streams
 
 FASHION = ((1, 28, 28), 10)
@@ -210,3 +213,17 @@ def test_resnets_are_the_published_ones_at_the_published_sizes(name: str, shape:
 def test_an_unknown_network_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match="unknown arch 'ConvNetW65': did you mean 'ConvNetW64'"):
         build("ConvNetW65", spec((1, 28, 28), 10))
+
+
+def test_a_network_with_a_forward_of_its_own_is_taken_by_it() -> None:
+    class Negated(MLP):  # pyright: ignore[reportGeneralTypeIssues]
+        def forward(self, images: Tensor) -> Tensor:
+            return -super().forward(images)
+
+    spec = Spec("x", ("a", "b", "c"), (1, 8, 8), (0.5,), (0.25,))
+    network: Network = Negated(spec)
+    network.reset(torch.Generator().manual_seed(0))
+    images = torch.randn(12, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    engine = Engine(Compute(device="cpu", compile="off").plan("MLP", spec, 1))
+    assert engine.predict(network, images).tolist() == network(images).argmax(1).tolist()
+    assert engine.predict(network, images).tolist() != network.head(network.embed(images)).argmax(1).tolist()

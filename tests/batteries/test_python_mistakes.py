@@ -78,3 +78,31 @@ def test_a_keyword_that_does_not_exist_is_named(toy, tmp_path: Path) -> None:
     for call in calls:
         with pytest.raises(TypeError, match=r"\(\) got an unexpected keyword argument 'devise'"):
             call()
+
+
+def test_a_source_may_be_the_object_or_its_record(toy) -> None:
+    source = dc.DataSource("digits", hold_out=0.1, validation=True)
+    record = {"source": "digits", "hold_out": 0.1}
+    for one in (source, record):
+        assert dc.condense(Random(arch="MLP"), toy(), 1, source=one).provenance.source == record
+
+
+def test_an_iterator_of_observers_is_notified(toy) -> None:
+    class Watch(dc.Observer):
+        seen = 0
+
+        def progress(self, progress: dc.Progress) -> None:
+            self.seen += 1
+
+    watch = Watch()
+    method = DistributionMatching(arch="MLP", iterations=2, batch_real=4, augment="none")
+    dc.condense(method, toy(), 1, observers=iter([watch]))  # pyright: ignore[reportArgumentType]
+    assert watch.seen == 2
+
+
+def test_a_keyword_of_data_that_does_not_exist_names_the_function(toy) -> None:
+    wrong: Any = {"foo": 1}
+    with pytest.raises(TypeError, match=r"load\(\) got an unexpected keyword argument 'foo'"):
+        dc.load("digits", **wrong)
+    with pytest.raises(TypeError, match=r"image_set\(\) got an unexpected keyword argument 'foo'"):
+        dc.image_set(np.zeros((2, 4, 4), np.uint8), [0, 1], name="x", **wrong)

@@ -50,7 +50,7 @@ def test_two_commands_from_photos_to_a_condensed_folder(tmp_path: Path, monkeypa
 def test_small_classes_are_filled_up_or_left_out_in_evaluation_too(capsys: pytest.CaptureFixture[str]) -> None:
     words = f"condense dm --data folder:photos --image-size 12 --ipc 4 {QUICK}"
     assert run(words) == 0
-    note = "1 of 9 classes has fewer than 4 training images: 'class 0' (2); dm makes 4 of each all the "
+    note = "1 of 9 classes has fewer than 4 training images: 'class 0' (2); dm still makes 4 images of each"
     assert capsys.readouterr().err.count(note) == 1
     assert run(f"{words} --drop-small-classes --overwrite") == 0
     assert "left out classes with fewer than 4 training images: class 0 (2)\n" in capsys.readouterr().err

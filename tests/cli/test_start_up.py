@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 import datacondense
 from datacondense import METHODS, NETWORKS
+from datacondense.cli import app
 from datacondense.cli.registry import COMMANDS, SHARED
 from datacondense.data.names import DATASET_NAMES, SOURCE_FORMS
 from datacondense.data.source import DATASETS, SOURCES
@@ -78,3 +81,22 @@ def test_a_registry_takes_further_objects() -> None:
     assert "dumps" not in registry
     with pytest.raises(KeyError):
         registry["dumps"]
+
+
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_plugin_anywhere_on_the_line_leaves_the_processes_joined(place: int, monkeypatch) -> None:
+    trace = []
+
+    @contextmanager
+    def joined() -> Iterator[None]:
+        trace.append("joined")
+        yield
+
+    monkeypatch.setattr(app, "joined", joined)
+    monkeypatch.setattr("datacondense.cli.commands.condense.Condense.run", lambda self: trace.append("run"))
+    monkeypatch.setattr(
+        "datacondense.cli.plugin_files.load_named", lambda words: [w for w in words if w != "--plugin=x"]
+    )
+    words = ["condense", "random"]
+    assert app.main([*words[:place], "--plugin=x", *words[place:]]) == 0
+    assert trace == ["joined", "run"]

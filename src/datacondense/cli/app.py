@@ -82,21 +82,21 @@ def _run(arguments: list[str]) -> None:
             print_line(line)
         return
     try:
-        command = _parse(arguments)
+        name, command = _parse(arguments)
     except (InputError, SystemExit) as error:
         if isinstance(error, SystemExit) and not error.code:  # --help
             raise
         with joined():  # the first process to end ends the others: not before the leading one has printed the error
             raise
-    if arguments[0] in SHARED:
+    if name in SHARED:
         with joined():
             command.run()
     elif leads():
         command.run()
 
 
-def _parse(arguments: list[str]) -> Any:
-    """Return the command that `arguments` name; import the modules of this command only."""
+def _parse(arguments: list[str]) -> tuple[str, Any]:
+    """Return the name of the command and the command; import the modules of this command only."""
     if arguments[0] in _HELP:
         from .overview import print_overview
 
@@ -116,7 +116,7 @@ def _parse(arguments: list[str]) -> Any:
         raise SystemExit(0)
     from .parsing import parse
 
-    return parse(arguments)
+    return arguments[0], parse(arguments)
 
 
 def _terminated(_number: int, _frame: object) -> None:

@@ -47,6 +47,7 @@ def parse(arguments: Sequence[str]) -> Any:
         InputError: the arguments cannot be parsed.
         SystemExit: tyro has printed help or a completion script.
     """
+    _check_words(arguments)
     if arguments[0].startswith("-"):  # completion scripts, which know every command
         return _parse_as(_all_commands(), PROGRAM, arguments, arguments)
     name = arguments[0]
@@ -66,7 +67,6 @@ def _parse_as(
     kind: Any, program: str, words: Sequence[str], arguments: Sequence[str], description: str | None = None
 ) -> Any:
     """Parse `words` as the options of `kind`. Messages refer to the whole of `arguments`."""
-    _check_words(arguments)
     messages = io.StringIO()
     try:
         with redirect_stderr(messages):

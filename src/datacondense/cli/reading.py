@@ -53,7 +53,7 @@ def real_images(
     DataNotFound when the images are no longer there.
     """
     recorded = dict(sets[0].provenance.source)
-    if data and _kind(data) != _kind(str(recorded.get("source"))):
+    if data and DataSource(data).prefix != DataSource(str(recorded.get("source"))).prefix:
         recorded = {}  # how those images are read is of no use to others
     record = {**recorded, **({"source": data} if data else {})}
     if not record:
@@ -82,8 +82,3 @@ def _non_default(options: ReadOptions) -> dict[str, Any]:
     """Return the options that are on the command line, by name."""
     values = ((field.name, getattr(options, field.name), field.default) for field in fields(options))
     return {name: value for name, value, default in values if value is not default}  # `--hold-out 0.0` is another zero
-
-
-def _kind(source: str) -> str:
-    """Return the prefix or name of a source, by which its options apply."""
-    return source.partition(":")[0]

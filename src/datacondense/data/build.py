@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from ..utils.errors import InputError
+from ..utils.keywords import check_keywords
 from ..utils.ranges import Images, check_value
 from .image_set import ImageSet
 from .labels import Labels, number_classes, number_labels
@@ -33,6 +34,12 @@ class ArrayOptions:
     flip: bool = True
     pixel_range: PixelRange = "full"
     min_per_class: Images = 1
+
+    @classmethod
+    def checked(cls, function: str, kind: type, options: Mapping[str, Any]) -> "ArrayOptions":
+        """Return the options of a call. Raise TypeError, which names `function`, for one that `kind` lacks."""
+        check_keywords(function, kind, options)
+        return cls(**options)
 
 
 @overload
@@ -83,7 +90,7 @@ def image_set(
         InputError: For anything else, and for labels of a test set whose class the training set does not have.
         TypeError: For a keyword that is not listed here.
     """
-    training = ArrayOptions(**options)
+    training = ArrayOptions.checked("image_set", ArrayKeywords, options)
     known = (training.class_names, training.mean, training.std)
     if (name is None) == (spec is None) or (spec and any(one is not None for one in known)):
         raise InputError("image_set needs either the name of a training set or the spec that a test set shares")

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, final
 from typing_extensions import Unpack
 
 from ..utils.errors import InputError, unknown
+from ..utils.keywords import check_keywords
 from ..utils.paths import expanded
 from ..utils.ranges import check_fields
 from . import published
@@ -110,7 +111,7 @@ class DataSource(ReaderOptions):
         if data_dir is not None:
             record["data_dir"] = str(expanded(data_dir).absolute())
         others = self.non_default().items()
-        return record | {name: value for name, value in others if name not in ("source", "data_dir")}
+        return record | {name: value for name, value in others if name not in ("source", "data_dir", "validation")}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "DataSource":
@@ -147,6 +148,7 @@ def load(
         DataNotFound: When the files are missing. It is an InputError.
         TypeError: For a keyword that is not listed here.
     """
+    check_keywords("load", DataOptions, options)
     return _source(source, **options).load(progress)
 
 

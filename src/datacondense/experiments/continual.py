@@ -76,7 +76,8 @@ def learn_continually(
         Locked: another process writes to `out`.
     """
     check_keywords("learn_continually", ContinualOptions, options)
-    check_observers(options.get("observers", ()))
+    options["observers"] = tuple(options.get("observers", ()))
+    check_observers(options["observers"])
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
     scenario.check(train.spec.classes)

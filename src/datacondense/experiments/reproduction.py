@@ -55,7 +55,8 @@ def reproduce(
         Locked: another process runs the same experiment.
     """
     check_keywords("reproduce", ReproduceOptions, options)
-    check_observers(options.get("observers", ()))
+    options["observers"] = tuple(options.get("observers", ()))
+    check_observers(options["observers"])
     compute = resolve_compute(compute, options)
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes

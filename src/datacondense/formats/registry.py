@@ -38,7 +38,7 @@ class ExportFormat:
     recognises: Callable[[Path], bool]
     """Returns whether a file, or a directory, has this format and no other one."""
     is_export: Callable[[Path], bool]
-    """Returns whether `export` wrote a file or directory, so that --overwrite may replace it."""
+    """Returns whether `export` wrote a file, so that --overwrite may replace it; directories have a marker."""
     suffix: str = ""
     """Suffix of the file; empty for a format that is a directory."""
     holds_several: bool = False

@@ -83,7 +83,7 @@ class GradientMatching(Matching, ABC):
     @classmethod
     def recorded(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings as files record them: the layerwise distance as "ours", as the papers' code names it."""
-        return {**settings, "distance": "ours"} if settings["distance"] == "layerwise" else dict(settings)
+        return {**settings, "distance": "ours"} if settings.get("distance") == "layerwise" else dict(settings)
 
     def workload(self, ipc: int) -> Workload:
         """Return the workload of all updates under one network, and of its training between them."""

@@ -33,8 +33,11 @@ class Network(nn.Module, ABC):
         return self.embed(images)
 
     def fused_forward(self, images: Tensor) -> Tensor:
-        """Return the logits of `fused_embed`, (N, K), under the same condition."""
-        return self.head(self.fused_embed(images))
+        """Return the result of `forward`, up to rounding; differentiable once, and not in the images.
+
+        A network that overrides `fused_embed` overrides this too.
+        """
+        return self(images)
 
     @property
     def batch_statistics(self) -> bool:

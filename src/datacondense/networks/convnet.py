@@ -90,3 +90,6 @@ class ConvNet(Network):
             block = first_block(images, convolution.weight, norm.weight, norm.bias, padding, norm.eps)
             return self.features[4:](block).flatten(1)
         return self.embed(images)
+
+    def fused_forward(self, images: Tensor) -> Tensor:
+        return self.head(self.fused_embed(images))

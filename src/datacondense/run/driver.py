@@ -8,6 +8,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from ..data.image_set import ImageSet
+from ..data.source import DataSource
 from ..data.spec import check_names
 from ..engine.engine import Engine
 from ..engine.execution import Compute, check_shared, resolve_compute, resolve_device
@@ -67,6 +68,7 @@ def condense(
         Diverged: the loss or the images are not finite or cannot be stored; `out` has the set before that update.
     """
     stop = Stop(options.get("time_budget"))
+    options["observers"] = tuple(options.get("observers", ()))
     job = _checked(method, real, ipc, seed, out, start, compute, options)
     if job.processes.leads:
         note_small_classes(start, job.method, real, job.ipc)
@@ -108,7 +110,8 @@ def _checked(
         "seed": seed,
     }
     origin = _origin(start) if start else None
-    source = {"source": options.get("source")}
+    source = options.get("source")
+    source = {"source": source.to_json() if isinstance(source, DataSource) else source}
     source |= {"plugin": plugin} if (plugin := plugins.origin(type(method))) else {}
     check_provenance({**made, "start": origin, **source}, real)
     return Job(

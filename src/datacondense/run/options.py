@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..data.source import DataSource
 from ..engine.execution import RunComputeOptions
 from ..utils.distributed import Processes
 from ..utils.ranges import Pause, Seconds, Snapshots
@@ -28,8 +29,9 @@ class RunOptions(RunComputeOptions, total=False):
     snapshots: Snapshots
     """Save the images in `out` at the start and at this many iterations, spread evenly up to the last; 0 by default. A
     resumed run may ask for another number."""
-    source: Mapping[str, Any] | None
-    """The arguments of `load` that gave the real images; recorded, so that the test images can be found."""
+    source: DataSource | Mapping[str, Any] | None
+    """The `DataSource`, or the arguments of `load`, that gave the real images; recorded, so that the test images can be
+    found."""
     observers: Sequence[Observer]
     """Objects that are notified of progress, messages and images; of several processes the first alone notifies."""
     processes: Processes | None

@@ -139,20 +139,29 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Names of the classes of each step of continual learning."""
     published: dict[str, list[float]] = {}
     """Architecture -> published accuracies in [0, 1] of an imported file."""
-    _written: dict[str, Any] | None = None
+    _order: tuple[str, ...] = ()
+    """Names of all entries of `from_json`."""
+    _others: dict[str, Any] = {}
+    """Entries that are not fields, and fields that were written as None."""
 
     @classmethod
     def from_json(cls, entries: Mapping[str, Any]) -> "Provenance":
         """Return the provenance with these entries, which are not checked. The inverse of `to_json`."""
         known = {name: entries[name] for name in _NAMES if entries.get(name) is not None}
-        return cls(**known, _written=dict(entries))
+        others = {name: value for name, value in entries.items() if name not in known}
+        return cls(**known, _order=tuple(entries), _others=others)
 
     def to_json(self) -> dict[str, Any]:
-        """Return all entries as JSON values: those of `from_json`, or else the known fields."""
-        if self._written is not None:
-            return dict(self._written)
+        """Return all entries as JSON values: those of `from_json` in their order, then other fields that are set."""
         values = {name: getattr(self, name) for name in _NAMES}
-        return {name: value for name, value in values.items() if value not in (None, {}, [])}
+        entries: dict[str, Any] = {}
+        for name in dict.fromkeys((*self._order, *_NAMES)):
+            value = values.get(name)
+            if value not in (None, {}, []):
+                entries[name] = value
+            elif name in self._order:
+                entries[name] = self._others.get(name, value)
+        return entries
 
     def changed(self, **entries: Any) -> "Provenance":
         """Return the provenance with other or further entries."""
@@ -161,5 +170,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Provenance) and self.to_json() == other.to_json()
 
+    def __repr__(self) -> str:
+        return f"Provenance({', '.join(f'{name}={value!r}' for name, value in self.to_json().items())})"
 
-_NAMES = tuple(name for name in Provenance.__struct_fields__ if name != "_written")
+
+_NAMES = tuple(name for name in Provenance.__struct_fields__ if not name.startswith("_"))

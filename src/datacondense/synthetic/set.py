@@ -69,6 +69,10 @@ class SyntheticSet:
     generated: Generated | None = None
     """Generator and latents that are stored in place of pixels, if any."""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.provenance, Provenance):
+            raise InputError("provenance must be a Provenance: convert a dict with Provenance.from_json")
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -56,7 +56,7 @@ def from_torch(
         InputError: With the position of the item, for items that cannot be read or are of another kind.
         TypeError: For a keyword that is not listed here.
     """
-    training = ArrayOptions(**options)
+    training = ArrayOptions.checked("from_torch", TrainingKeywords, options)
     check_value("image_size", image_size, Side | None)
     check_value("pixel_range", training.pixel_range, PixelRange)
     with naming(name):
