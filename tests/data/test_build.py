@@ -131,7 +131,7 @@ def test_a_test_set_that_does_not_fit_its_spec_is_refused() -> None:
 def test_a_set_has_a_name_or_a_spec_and_not_both(fields: dict[str, Any]) -> None:
     spec = image_set(pixels(6, 4, 5), LABELS, name="toy").spec
     with_spec = {"spec": spec} if fields else {}
-    assert "needs a name" in refusal(image_set, pixels(6, 4, 5), LABELS, **with_spec, **fields)
+    assert "needs either the name" in refusal(image_set, pixels(6, 4, 5), LABELS, **with_spec, **fields)
 
 
 @pytest.mark.parametrize(
