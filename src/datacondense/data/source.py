@@ -55,7 +55,7 @@ class DataOptions(TypedDict, total=False):
 @final
 @dataclass(frozen=True)
 class DataSource(ReaderOptions):
-    """Where a train and a test set come from, and how they are read."""
+    """A source of a train and a test set, with the options of reading it."""
 
     source: str
     """As `load` takes it."""

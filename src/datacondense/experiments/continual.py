@@ -22,7 +22,7 @@ from ..evaluation.cached import evaluate_once
 from ..evaluation.protocol import Protocol, protocol_for
 from ..evaluation.scores import Scores
 from ..methods import Method, method_name
-from ..run.observers import Observers, check_observers
+from ..run.observers import Observers, checked_observers
 from ..synthetic import set as set_file
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
@@ -76,8 +76,7 @@ def learn_continually(
         Locked: another process writes to `out`.
     """
     check_keywords("learn_continually", ContinualOptions, options)
-    options["observers"] = tuple(options.get("observers", ()))
-    check_observers(options["observers"])
+    options["observers"] = checked_observers(options.get("observers", ()))
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
     scenario.check(train.spec.classes)

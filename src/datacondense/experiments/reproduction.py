@@ -14,7 +14,7 @@ from ..evaluation.evaluator import join
 from ..evaluation.scores import Scores
 from ..methods import method_name
 from ..run.driver import condense
-from ..run.observers import Observers, check_observers
+from ..run.observers import Observers, checked_observers
 from ..run.signals import stop_signals
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import Processes, all_processes
@@ -55,8 +55,7 @@ def reproduce(
         Locked: another process runs the same experiment.
     """
     check_keywords("reproduce", ReproduceOptions, options)
-    options["observers"] = tuple(options.get("observers", ()))
-    check_observers(options["observers"])
+    options["observers"] = checked_observers(options.get("observers", ()))
     compute = resolve_compute(compute, options)
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes

@@ -29,7 +29,7 @@ _WRITTEN = 12  # classes of whose confusions each is written
 
 
 def to_svg(chart: Chart, identity: str) -> str:
-    """Return an SVG element to stand in a page: its text is text, and takes the colour around it.
+    """Return an SVG element for a page. Its text stays text and has the colour of the page.
 
     identity: no two figures of a page have the same.
     """

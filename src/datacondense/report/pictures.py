@@ -29,7 +29,7 @@ class PageImage:
     source: str
     """As a data URI."""
     neighbour: str
-    """The same, or empty."""
+    """Data URI of the nearest real image; empty if there is none."""
 
 
 @final

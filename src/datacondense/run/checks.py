@@ -15,13 +15,11 @@ from ..synthetic import set as set_file
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import DamagedFile, InputError
 from ..utils.ranges import Images, check_arguments, check_fields
-from .observers import check_observers
 from .options import RunOptions
 
 
 def check_session(options: RunOptions, out: str | Path | None) -> None:
     """Raise InputError for options that exclude each other, need a run directory, or have invalid values."""
-    check_observers(options.get("observers", ()))
     if options.get("resume") and options.get("overwrite"):
         raise InputError("--resume and --overwrite exclude each other: use one")
     if options.get("snapshots") and out is None:

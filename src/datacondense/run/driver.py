@@ -23,7 +23,7 @@ from ..utils.ranges import Images, Seed, check_arguments, plain, plain_fields
 from .checks import check_method, check_provenance, check_session, check_start, note_small_classes
 from .directory import RunDirectory
 from .job import Job
-from .observers import Observers
+from .observers import Observers, checked_observers
 from .options import RunOptions
 from .outputs import write_outputs
 from .signals import Stop, stop_signals
@@ -68,7 +68,7 @@ def condense(
         Diverged: the loss or the images are not finite or cannot be stored; `out` has the set before that update.
     """
     stop = Stop(options.get("time_budget"))
-    options["observers"] = tuple(options.get("observers", ()))
+    options["observers"] = checked_observers(options.get("observers", ()))
     job = _checked(method, real, ipc, seed, out, start, compute, options)
     if job.processes.leads:
         note_small_classes(start, job.method, real, job.ipc)

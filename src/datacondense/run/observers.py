@@ -1,6 +1,6 @@
 """Observers of a run: displays, loggers, and objects of users of the Python interface."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -100,8 +100,10 @@ class Observers(Observer):
             one.message(text)
 
 
-def check_observers(observers: Sequence[Observer]) -> None:
-    """Raise InputError for an object that is no Observer."""
-    for one in observers:
+def checked_observers(observers: Iterable[Observer]) -> tuple[Observer, ...]:
+    """Return the observers, also those of an iterator. Raise InputError for an object that is no Observer."""
+    found = tuple(observers)
+    for one in found:
         if not isinstance(one, Observer):
             raise InputError(f"{one!r} is not an observer: derive its class from datacondense.Observer")
+    return found
