@@ -8,12 +8,15 @@ from typing import Any, ClassVar
 
 import torch
 
+from ..data.spec import Spec
 from ..engine.execution import Workload
-from ..synthetic.parameters import Synthetic
+from ..synthetic.parameters import Pixels, Synthetic
+from ..synthetic.set import SyntheticSet
 from ..utils.ranges import Iterations, check_fields
 from ..utils.streams import Streams
 from .losses import Updates
 from .problem import Problem
+from .small_classes import images_from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,21 @@ class Method(ABC):
             problem: The real images and the engine.
             streams: Every random number comes from `streams("name")`.
         """
+
+    def start_from(self, start: SyntheticSet, problem: Problem, streams: Streams) -> Synthetic:
+        """Return the images of a finished set as the initial images; fill up classes with fewer images.
+
+        Args:
+            start: The set, of the same data.
+            problem: The real images and the engine.
+            streams: Every random number comes from `streams("name")`.
+        """
+        each, images = problem.ipc * self.views(problem.spec), start.images.to(problem.engine.device)
+        return Pixels(images_from(images, start.classes.cpu(), problem.real, each, streams("init")))
+
+    def views(self, spec: Spec) -> int:
+        """Return the training images that are decoded from a stored image; `ipc` counts stored images."""
+        return 1
 
     def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
         """Return, for an estimate, images like those of `start`, and the additional seconds that `start` takes."""

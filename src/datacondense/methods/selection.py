@@ -8,7 +8,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..engine.execution import Workload
-from ..synthetic.parameters import Synthetic
+from ..synthetic.decoders import PixelDecoder
+from ..synthetic.parameters import Decoded, Synthetic
+from ..synthetic.stored import Store
 from ..utils.ranges import Iterations
 from ..utils.streams import Streams
 from .base import Method
@@ -25,6 +27,8 @@ class Selection(Method):
     fills_up: ClassVar[bool] = False
 
     iterations: Iterations = field(default=0, init=False)
+    store: Store = "f32"
+    """Number format of the stored pixels: f32, f16, or u8, 8 bits. What is evaluated is what is stored."""
 
     def workload(self, ipc: int) -> Workload:
         """Return an empty workload: there are no iterations."""
@@ -45,7 +49,11 @@ class Selection(Method):
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         """Return the images that `select` chooses."""
-        return selected_images(problem.real, self.select(problem, streams), problem.ipc)
+        chosen = selected_images(problem.real, self.select(problem, streams), problem.ipc)
+        if self.store == "f32":
+            return chosen
+        tensors = {"images": chosen.images.detach()}
+        return Decoded(PixelDecoder(), tensors, problem.spec, self.store, counts=chosen.counts)
 
     def optimiser(self, synthetic: Synthetic) -> None:
         """Return None: nothing is optimised."""

@@ -25,7 +25,6 @@ from ..utils.streams import Streams
 from .checkpoint import pack
 from .checks import check_method, check_start, note_small_classes
 from .job import plan_run
-from .loop import start_from
 
 _TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
 
@@ -124,7 +123,7 @@ def _calibrate(
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     streams = Streams(seed)
-    synthetic, more = (start_from(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
+    synthetic, more = (method.start_from(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
     calibration = _Calibration(method, problem, synthetic, streams)
     calibration.run(began)
     calibration.start += more

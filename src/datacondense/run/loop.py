@@ -12,7 +12,6 @@ from torch import Tensor
 from ..engine.execution import Execution
 from ..engine.out_of_memory import retry_smaller
 from ..methods import Method, Problem
-from ..methods.small_classes import pixels_from
 from ..synthetic import set as set_file
 from ..synthetic.parameters import Pixels, Synthetic
 from ..synthetic.provenance import Provenance
@@ -62,7 +61,7 @@ class Loop:
         self.moments = moments(method.iterations, snapshots)
         self.snapshots = snapshots
         self.synthetic: Synthetic = (
-            method.start(problem, self.streams) if start is None else start_from(start, problem, self.streams)
+            method.start(problem, self.streams) if start is None else method.start_from(start, problem, self.streams)
         )
         self.updates = Updates(method, problem, self.synthetic)
         self.optimiser = self.updates.optimiser
@@ -280,9 +279,3 @@ class Loop:
             self.write_outputs(result, self.directory.path)
             self._record(status)  # last: all files that belong to this status are there then
         return result
-
-
-def start_from(start: SyntheticSet, problem: Problem, streams: Streams) -> Pixels:
-    """Return the images of a finished set as the initial images of another run; fill up classes with fewer images."""
-    images, labels = start.images.to(problem.engine.device), start.labels.cpu()
-    return pixels_from(images, labels, problem.real, problem.ipc, streams("init"))
