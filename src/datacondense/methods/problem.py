@@ -120,9 +120,9 @@ class Problem:
             streams: Draws order and augmentation.
             sgd: The optimiser of the network's weights.
         """
-        images = synthetic().detach()  # (K, M, C, H, W)
-        labels = synthetic.labels(self.classes, images.shape[1]).to(images.device)
-        examples = LabelledImages(synthetic.listed(images), labels, self.spec)
+        with torch.no_grad():
+            images, labels = synthetic.listed(synthetic()), synthetic.listed(synthetic.labels())
+        examples = LabelledImages(images, labels, self.spec)
         train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment)
 
     def train_step(self, network: Network, streams: Streams, sgd: torch.optim.Optimizer) -> None:

@@ -110,7 +110,7 @@ def estimate(
         iterations=method.iterations,
         peak_bytes=peak.bytes,
         real_bytes=there.images.nbytes if held else 0,
-        images=len(calibration.synthetic.labels(real.spec.classes, ipc)),
+        images=len(calibration.synthetic.listed(calibration.synthetic.labels())),
         images_bytes=calibration.synthetic_bytes,
         augment=str(calibration.problem.augment),
         execution=engine.execution,

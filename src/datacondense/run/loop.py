@@ -17,6 +17,8 @@ from ..synthetic import set as set_file
 from ..synthetic.parameters import Pixels, Synthetic
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
+from ..synthetic.stored import rounded_labels
+from ..synthetic.targets import class_numbers
 from ..utils import hardware
 from ..utils.errors import DamagedFile, Diverged, InputError, Stopped
 from ..utils.streams import Streams
@@ -219,8 +221,9 @@ class Loop:
             return self.synthetic.listed(self.synthetic().detach().cpu().contiguous())
 
     def _labels(self) -> Tensor:
-        """Return their labels (N,)."""
-        return self.synthetic.labels(self.problem.classes, self.problem.ipc)
+        """Return their labels, (N,) or (N, K), on the CPU."""
+        with torch.no_grad():
+            return self.synthetic.listed(self.synthetic.labels()).cpu().contiguous()
 
     def _show(self, synthetic: SyntheticSet | None = None) -> None:
         """Show the images as they are to the observers that look at them, each iteration once.
@@ -260,16 +263,16 @@ class Loop:
 
     def _finish(self, status: str, checkpoint: dict[str, Tensor]) -> SyntheticSet:
         """Write the set, its outputs and the last checkpoint; return the set."""
-        labels, generated = self._labels(), self.synthetic.generated()
-        images = (
-            generated.images(labels) if generated else self._images()
-        )  # generated images are those read back from storage
+        stored = self.synthetic.stored()
+        labels = rounded_labels(self._labels(), self.synthetic.store)
+        # decoded images are those read back from storage
+        images = stored.images(class_numbers(labels)) if stored else self._images()
         if not bool(torch.isfinite(images).all()):
             raise Diverged(
                 f"the images of the latents at iteration {self.done} are not finite and cannot be stored: "
                 f"use a smaller --lr than {self.method.settings().get('lr')}"
             )
-        result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), generated)
+        result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), stored)
         self._show(result)
         if self.directory is not None:
             self._checkpoint(checkpoint)
