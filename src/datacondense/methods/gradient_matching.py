@@ -145,17 +145,18 @@ class GradientMatching(Matching, ABC):
         index: positions of each class's real images, (K, B). made: positions of its synthetic images, (K, m), None for
         all. targets: the real gradients of each group, cached if there are repeats.
         """
-        labels = torch.arange(problem.classes, device=problem.engine.device)
+        labels = torch.arange(problem.classes, device=problem.engine.device)[:, None]
         for number, group in enumerate(problem.groups(network)):
             if number < len(targets):
                 real = targets[number]
             else:
                 batch = view[group](problem.real.at(index[group]))
-                real = problem.engine.class_gradients(network, batch, labels[group])
+                real = problem.engine.class_gradients(network, batch, labels[group].expand(-1, batch.shape[1]))
                 if self.repeats > 1:
                     targets.append(real)
             images = synthetic()[group]
             if made is not None:
                 images = torch.take_along_dim(images, made[group][:, :, None, None, None], 1)
-            gradients = problem.engine.class_gradients(network, view[group](images), labels[group], differentiable=True)
+            of_images = labels[group].expand(-1, images.shape[1])
+            gradients = problem.engine.class_gradients(network, view[group](images), of_images, differentiable=True)
             yield DISTANCES[self.distance](gradients, real)
