@@ -16,6 +16,7 @@ from ..networks import Network
 from ..synthetic.parameters import Synthetic
 from ..utils.ranges import Batch, Iterations, Momentum, Rate
 from ..utils.streams import Streams
+from .base import Iteration
 from .batch_norm import set_running_statistics
 from .distances import DISTANCES, Distance, Gradients
 from .losses import Updates
@@ -101,8 +102,9 @@ class GradientMatching(Matching, ABC):
             epochs=epochs,
         )
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+    def iterate(self, run: Iteration) -> Updates:
         """Yield the distances of each update, one term for each group of classes; train the network between them."""
+        synthetic, problem, streams = run.synthetic, run.problem, run.streams
         network = problem.fresh_network(streams("network"))
         updates, epochs = self.loops(problem.ipc)
         sgd = torch.optim.SGD(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import nn
 
 from ..synthetic.parameters import Pixels, Synthetic, noise
 from ..utils.ranges import Batch, Iterations, Momentum, Rate
@@ -53,11 +54,12 @@ class Matching(Method):
             return Pixels(jitter_copies(problem.real.at(index), problem.real.counts, streams("jitter")))
         return Pixels(noise(shape, streams("init"), problem.engine.device))
 
-    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
-        """Return SGD with momentum, or Adam."""
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        """Return SGD with momentum, or Adam, as the optimiser of the images."""
+        images = list(synthetic.parameters())
         if self.adam:
-            return torch.optim.Adam(synthetic.parameters(), lr=self.lr, betas=(self.momentum, _SQUARES))
-        return torch.optim.SGD(synthetic.parameters(), lr=self.lr, momentum=self.momentum)
+            return {"images": torch.optim.Adam(images, lr=self.lr, betas=(self.momentum, _SQUARES))}
+        return {"images": torch.optim.SGD(images, lr=self.lr, momentum=self.momentum)}
 
     def rate(self, done: float) -> float:
         """Return 1, or 0.01 + 0.99 (1 + cos(pi done)) / 2 on the cosine schedule."""

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ..engine.execution import Workload
 from ..synthetic.parameters import Synthetic
 from ..utils.ranges import Iterations
 from ..utils.streams import Streams
-from .base import Method
+from .base import Iteration, Method
 from .losses import Updates
 from .problem import Problem
 from .small_classes import selected_images
@@ -47,10 +48,10 @@ class Selection(Method):
         """Return the images that `select` chooses."""
         return selected_images(problem.real, self.select(problem, streams), problem.ipc)
 
-    def optimiser(self, synthetic: Synthetic) -> None:
-        """Return None: nothing is optimised."""
-        return
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        """Return none: nothing is optimised."""
+        return {}
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+    def iterate(self, run: Iteration) -> Updates:
         """Yield nothing."""
         yield from ()
