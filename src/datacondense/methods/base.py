@@ -139,7 +139,7 @@ class Method(ABC):
         return None
 
     def rate(self, done: float) -> float:
-        """Return the factor on the learning rates of `optimisers` when the fraction `done` of all iterations is done."""
+        """Return the factor on all learning rates when the fraction `done` of all iterations is done."""
         return 1.0
 
     def check(self) -> None:
