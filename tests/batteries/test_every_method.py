@@ -16,6 +16,7 @@ from datacondense.methods import (
     DC,
     DSA,
     DistributionMatching,
+    Iteration,
     ItGan,
     Matching,
     Method,
@@ -132,9 +133,9 @@ def test_the_gradient_reaches_every_synthetic_image(name: str, arch: str, toy) -
     real = toy()
     problem = Problem(real, 3, method.arch, method.augment, Engine(Compute().plan(method.arch, real.spec, 1)))
     synthetic = method.start(problem, Streams(0))
-    loss = next(method.iterate(synthetic, problem, Streams(0).at(0)))
-    differentiate(loss, synthetic)
     (parameter,) = synthetic.parameters()
+    loss = next(method.iterate(Iteration(synthetic, method.state(problem, Streams(0)), problem, Streams(0).at(0), 0)))
+    differentiate(loss, [parameter])
     assert parameter.grad is not None
     assert (parameter.grad.flatten(2).abs().sum(2) > 0).all()
 

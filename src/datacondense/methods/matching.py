@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import torch
 from msgspec import Meta
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..data.spec import Spec
 from ..synthetic.decoders import DECODERS, Decoder, PixelDecoder
@@ -47,7 +47,6 @@ class Matching(Method):
     """Real images of each class per update, B."""
     init: InitialImages = "real"
     """Initial images: random real images, the real images nearest to the centres of k-means, or N(0, 1) noise."""
-
     form: str = "pixels"
     """Stored form of the images: pixels; tiles, several training images in each stored image; dct, some coefficients of
     each training image; or a decoder of a plugin."""
@@ -110,11 +109,12 @@ class Matching(Method):
             return Pixels(images)
         return Decoded(decoder, decoder.encode(images, problem.real), problem.spec, self.store)
 
-    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
-        """Return SGD with momentum, or Adam."""
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        """Return SGD with momentum, or Adam, as the optimiser of the images."""
+        images = synthetic.image_parameters()
         if self.adam:
-            return torch.optim.Adam(synthetic.image_parameters(), lr=self.lr, betas=(self.momentum, _SQUARES))
-        return torch.optim.SGD(synthetic.image_parameters(), lr=self.lr, momentum=self.momentum)
+            return {"images": torch.optim.Adam(images, lr=self.lr, betas=(self.momentum, _SQUARES))}
+        return {"images": torch.optim.SGD(images, lr=self.lr, momentum=self.momentum)}
 
     def rate(self, done: float) -> float:
         """Return 1, or 0.01 + 0.99 (1 + cos(pi done)) / 2 on the cosine schedule."""

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ..engine.execution import Workload
 from ..synthetic.decoders import PixelDecoder
@@ -13,7 +14,7 @@ from ..synthetic.parameters import Decoded, Synthetic
 from ..synthetic.stored import Store
 from ..utils.ranges import Iterations
 from ..utils.streams import Streams
-from .base import Method
+from .base import Iteration, Method
 from .losses import Updates
 from .problem import Problem
 from .small_classes import selected_images
@@ -30,7 +31,7 @@ class Selection(Method):
     store: Store = "f32"
     """Number format of the stored pixels: f32, f16, or u8, 8 bits. What is evaluated is what is stored."""
 
-    def workload(self, ipc: int) -> Workload:
+    def workload(self, each: int) -> Workload:
         """Return an empty workload: there are no iterations."""
         return Workload(passes=0, real=0, synthetic=0)
 
@@ -55,10 +56,10 @@ class Selection(Method):
         tensors = {"images": chosen.images.detach()}
         return Decoded(PixelDecoder(), tensors, problem.spec, self.store, counts=chosen.counts)
 
-    def optimiser(self, synthetic: Synthetic) -> None:
-        """Return None: nothing is optimised."""
-        return
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        """Return none: nothing is optimised."""
+        return {}
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+    def iterate(self, run: Iteration) -> Updates:
         """Yield nothing."""
         yield from ()
