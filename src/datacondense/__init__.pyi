@@ -46,9 +46,16 @@ from .run.loggers import WeightsAndBiases as WeightsAndBiases
 from .run.observers import Observer as Observer
 from .run.observers import Progress as Progress
 from .run.options import RunOptions as RunOptions
+from .synthetic.decoders import DECODERS as DECODERS
+from .synthetic.decoders import Decoder as Decoder
+from .synthetic.parameters import Decoded as Decoded
+from .synthetic.parameters import Pixels as Pixels
+from .synthetic.parameters import Synthetic as Synthetic
 from .synthetic.provenance import Provenance as Provenance
 from .synthetic.set import SyntheticSet as SyntheticSet
 from .synthetic.set import load_set as load_set
+from .synthetic.targets import HardLabels as HardLabels
+from .synthetic.targets import LearnedLabels as LearnedLabels
 from .utils.errors import DamagedFile as DamagedFile
 from .utils.errors import DatacondenseError as DatacondenseError
 from .utils.errors import DataNotFound as DataNotFound
