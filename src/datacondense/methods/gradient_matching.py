@@ -14,6 +14,7 @@ from ..augment import View
 from ..engine.execution import Workload
 from ..networks import Network
 from ..synthetic.parameters import Synthetic
+from ..training.optimiser import build_optimiser
 from ..utils.ranges import Batch, Iterations, Momentum, Rate
 from ..utils.streams import Streams
 from .batch_norm import set_running_statistics
@@ -105,7 +106,7 @@ class GradientMatching(Matching, ABC):
         """Yield the distances of each update, one term for each group of classes; train the network between them."""
         network = problem.fresh_network(streams("network"))
         updates, epochs = self.loops(problem.ipc)
-        sgd = torch.optim.SGD(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)
+        sgd = build_optimiser(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)
         for update in range(updates):
             here = streams.at(update)
             if self.train_on == "real":
