@@ -10,6 +10,7 @@ from .data.spec import Spec as Spec
 from .engine.execution import Compute as Compute
 from .engine.execution import ComputeOptions as ComputeOptions
 from .engine.execution import Workload as Workload
+from .engine.losses import LOSSES as LOSSES
 from .evaluation.evaluator import EvaluateOptions as EvaluateOptions
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.protocol import ProtocolOptions as ProtocolOptions
@@ -47,6 +48,7 @@ from .run.options import RunOptions as RunOptions
 from .synthetic.provenance import Provenance as Provenance
 from .synthetic.set import SyntheticSet as SyntheticSet
 from .synthetic.set import load_set as load_set
+from .training.recipe import Recipe as Recipe
 from .utils.errors import DamagedFile as DamagedFile
 from .utils.errors import DatacondenseError as DatacondenseError
 from .utils.errors import DataNotFound as DataNotFound

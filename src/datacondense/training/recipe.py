@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from ..augment.mix import Mix, MixKind
 from ..engine.losses import LOSSES, Criterion, criterion
-from ..utils.errors import DamagedFile, InputError, naming, unknown
+from ..utils.errors import DamagedFile, DataNotFound, InputError, naming, unknown
 from ..utils.files import read_json
 from ..utils.ranges import Batch, Epochs, Iterations, Momentum, Penalty, Rate, Share, check_fields
 from ..utils.schema import check
@@ -116,6 +116,10 @@ _ALWAYS = frozenset({"epochs", "augment", "lr", "momentum", "weight_decay", "bat
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """Return the recipe in a JSON file as `Recipe.to_json` gives it. Raises InputError, naming the file."""
+    """Return the recipe in a JSON file, as `Recipe.to_json` gives it. Raises InputError, naming the file."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataNotFound(f"--recipe {path}: there is no such file: use own, published, or a JSON file of a recipe")
+    value = read_json(path)
     with naming(path):
-        return Recipe.from_json(read_json(Path(path)))
+        return Recipe.from_json(value)
