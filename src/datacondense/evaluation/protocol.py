@@ -137,10 +137,12 @@ def _archs(options: ProtocolOptions, own: str, examples: SyntheticSet | ImageSet
 def _base(examples: SyntheticSet | ImageSet, recipe: Recipe | Path | str) -> tuple[Recipe | None, str]:
     """Return the chosen recipe, None for the published one, and its source."""
     if isinstance(recipe, Recipe):
-        recipe.check()
-        return recipe, "given"
-    if recipe == OWN and isinstance(examples, SyntheticSet) and examples.recipe is not None:
-        return examples.recipe, OWN
-    if recipe in (OWN, PUBLISHED):
+        found, source = recipe, "given"
+    elif recipe == OWN and isinstance(examples, SyntheticSet) and examples.recipe is not None:
+        found, source = examples.recipe, OWN
+    elif recipe in (OWN, PUBLISHED):
         return None, PUBLISHED
-    return read_recipe(recipe), printable(Path(recipe).name)
+    else:
+        found, source = read_recipe(recipe), printable(Path(recipe).name)
+    found.check()
+    return found, source
