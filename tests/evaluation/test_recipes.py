@@ -154,7 +154,7 @@ def test_the_command_takes_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert recipes[0]["random"] == recipes[0]["random real"] == {**OWN.to_json(), "source": "own"}
     assert recipes[0]["whole set"] == {**OWN.to_json(), "epochs": 1, "source": "own"}
     assert (recipes[1]["random"]["mix"], recipes[1]["random"]["batch"]) == ("cutmix", 5)
-    assert main("evaluate run --recipe nowhere.json".split()) == 1
+    assert main("evaluate run --recipe nowhere.json".split()) == 2
     assert "--recipe nowhere.json: there is no such file" in capsys.readouterr().err
 
 
