@@ -6,9 +6,10 @@ import warnings
 
 import pytest
 import torch
+from observing import Losses, StopAfter, same
 from toy_methods import TOY
 
-from datacondense import METHODS, Observer, Progress, SyntheticSet, condense, evaluate
+from datacondense import METHODS, condense, evaluate
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import (
@@ -64,36 +65,6 @@ every_matching_method = pytest.mark.parametrize(
     "name", [name for name, method in TOY.items() if isinstance(method, Matching)]
 )
 every_optimising_method = pytest.mark.parametrize("name", LONG)
-
-
-class Losses(Observer):
-    """Remembers the loss of each iteration."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def progress(self, progress: Progress) -> None:
-        self.values.append(progress.loss)
-
-    def message(self, text: str) -> None: ...
-
-
-class StopAfter(Losses):
-    """Asks for a stop, as Ctrl-C does, once so many iterations are done."""
-
-    def __init__(self, iteration: int) -> None:
-        super().__init__()
-        self.iteration = iteration
-
-    def progress(self, progress: Progress) -> None:
-        if progress.iteration == self.iteration:
-            import signal
-
-            signal.raise_signal(signal.SIGINT)
-
-
-def same(one: SyntheticSet, two: SyntheticSet) -> bool:
-    return torch.equal(one.images, two.images) and torch.equal(one.labels, two.labels)
 
 
 def test_the_tables_above_are_complete() -> None:

@@ -11,12 +11,14 @@ from torch import nn
 
 from ..data.spec import Spec
 from ..engine.execution import Workload
-from ..synthetic.parameters import Synthetic
+from ..synthetic.parameters import Pixels, Synthetic
+from ..synthetic.set import SyntheticSet
 from ..training.recipe import Recipe
 from ..utils.ranges import Iterations, check_fields
 from ..utils.streams import Streams
 from .losses import Updates
 from .problem import Problem
+from .small_classes import images_from
 
 _REAL = 256  # images of each class per update, for a method without a setting of its own
 
@@ -56,15 +58,15 @@ class Method(ABC):
     """Augmentation that images pass, in condensing and by default in evaluation: auto (DSA's for the dataset), none, or
     strategies joined by "_", such as color_crop_cutout_flip_scale_rotate."""
 
-    def workload(self, ipc: int) -> Workload:
-        """Return the work and memory of one iteration at `ipc` images per class.
+    def workload(self, each: int) -> Workload:
+        """Return the work and memory of one iteration at `each` synthetic training images per class.
 
         Chunks, compilation and progress follow from it; the result does not. By default one forward of the real, and
         one forward and backward of the synthetic images, in one update. The real images of each class are those of the
         setting `batch_real`, if there is one, and otherwise 256.
         """
         real = int(getattr(self, "batch_real", _REAL))
-        return Workload(passes=real + 3 * ipc, real=real, synthetic=ipc)
+        return Workload(passes=real + 3 * each, real=real, synthetic=each)
 
     @abstractmethod
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
@@ -74,6 +76,21 @@ class Method(ABC):
             problem: The real images and the engine.
             streams: Every random number comes from `streams("name")`.
         """
+
+    def start_from(self, start: SyntheticSet, problem: Problem, streams: Streams) -> Synthetic:
+        """Return the images of a finished set as the initial images; fill up classes with fewer images.
+
+        Args:
+            start: The set, of the same data.
+            problem: The real images and the engine.
+            streams: Every random number comes from `streams("name")`.
+        """
+        each, images = problem.ipc * self.views(problem.spec), start.images.to(problem.engine.device)
+        return Pixels(images_from(images, start.classes.cpu(), problem.real, each, streams("init")))
+
+    def views(self, spec: Spec) -> int:
+        """Return the training images that are decoded from a stored image; `ipc` counts stored images."""
+        return 1
 
     def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
         """Return, for an estimate, images like those of `start`, and the additional seconds that `start` takes."""

@@ -21,9 +21,9 @@ class DistributionMatching(Matching):
     classes in one forward.
     """
 
-    def workload(self, ipc: int) -> Workload:
+    def workload(self, each: int) -> Workload:
         """Return the workload of one forward of real, and one forward and backward of synthetic images."""
-        return Workload(passes=self.batch_real + 3 * ipc, real=self.batch_real, synthetic=ipc)
+        return Workload(passes=self.batch_real + 3 * each, real=self.batch_real, synthetic=each)
 
     def iterate(self, run: Iteration) -> Updates:
         """Yield the squared distances of the class means, one term for each group of classes."""
@@ -34,7 +34,7 @@ class DistributionMatching(Matching):
 
         def distance(group: slice) -> Tensor:
             real = problem.engine.class_means(network, view[group](problem.real.at(index[group])))  # (K, D)
-            made = problem.engine.class_means(network, view[group](synthetic()[group]), differentiable=True)
+            made = problem.engine.class_means(network, view[group](synthetic(group)), differentiable=True)
             return (real - made).square().sum()
 
         yield map(distance, problem.groups(network))

@@ -83,9 +83,9 @@ class ItGan(Method):
     network_steps: Iterations = 100
     """Training steps of the last network in the pool, on 128 real images each; the first is fresh."""
 
-    def workload(self, ipc: int) -> Workload:
+    def workload(self, each: int) -> Workload:
         """Return the workload of one forward of real, and one forward and backward of generated images."""
-        made = min(self.batch_latents, ipc)
+        made = min(self.batch_latents, each)
         return Workload(passes=self.batch_real + 4 * made, real=self.batch_real + made, synthetic=made)
 
     def preparation(self, images: int) -> int:

@@ -24,7 +24,6 @@ from ..utils.ranges import Seed, check_arguments
 from ..utils.streams import Streams
 from .checks import check_method, check_start, note_small_classes
 from .job import plan_run
-from .loop import start_from
 from .state import RunState, UndoPoint
 from .updates import Updates, as_step, parameters_of
 
@@ -125,7 +124,7 @@ def _calibrate(
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     streams = Streams(seed)
-    synthetic, more = (start_from(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
+    synthetic, more = (method.start_from(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
     calibration = _Calibration(method, problem, synthetic, streams)
     calibration.run(began)
     calibration.start += more
@@ -144,7 +143,7 @@ class _Calibration:
         module = method.state(problem, streams)
         self.updates = Updates(method, problem, synthetic, module)
         self.state = RunState(synthetic, module, self.updates.optimisers)
-        self.load = method.workload(problem.ipc)
+        self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.start = 0.0
         self.iteration = 0.0
 
@@ -175,7 +174,7 @@ class _Calibration:
                 updates.append(self._whole_update(len(updates) + 1))
         epochs = self._epochs() if self.load.epochs and self.load.updates > 1 else [0.0]
         update, epoch = statistics.fmean(updates), statistics.fmean(epochs[1:] or epochs)
-        undo.undo()
+        del undo
         self.start = max(ready - began - part * update, 0.0) + max(epochs[0] - epoch, 0.0)
         self.iteration = self.load.updates * update + (self.load.updates - 1) * self.load.epochs * epoch
 
@@ -188,7 +187,7 @@ class _Calibration:
                 self._apply(step)
             times.append(self._clock() - before)
         self.iteration = statistics.fmean(times[1:])  # the first compiles
-        self.start = self._clock() - began - sum(times[1:]) - self.iteration
+        self.start = max(self._clock() - began - sum(times[1:]) - self.iteration, 0.0)
 
     def _update_in_a_row(self) -> float:
         """Return the mean seconds of updates that share a batch of real images, and of the training before them.

@@ -12,9 +12,8 @@ from torch import Tensor
 from ..engine.execution import Execution
 from ..engine.out_of_memory import retry_smaller
 from ..methods import Iteration, Method, Problem
-from ..methods.small_classes import pixels_from
 from ..synthetic import set as set_file
-from ..synthetic.parameters import Pixels, Synthetic
+from ..synthetic.parameters import Synthetic
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..synthetic.stored import rounded_labels
@@ -63,12 +62,13 @@ class Loop:
         self.moments = moments(method.iterations, snapshots)
         self.snapshots = snapshots
         self.synthetic: Synthetic = (
-            method.start(problem, self.streams) if start is None else start_from(start, problem, self.streams)
+            method.start(problem, self.streams) if start is None else method.start_from(start, problem, self.streams)
         )
         module = method.state(problem, self.streams)
         self.updates = Updates(method, problem, self.synthetic, module)
         self.state = RunState(self.synthetic, module, self.updates.optimisers)
         self.undo = UndoPoint(self.state)
+        self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.done = 0
         self.seconds_before = 0.0
         self.shares = 0
@@ -169,7 +169,7 @@ class Loop:
         """
         losses: list[float] = []
         of_images: list[float] = []
-        of = self.method.workload(self.problem.ipc).updates
+        of = self.load.updates
         streams = self.streams.at(self.done)
         steps = self.method.iterate(Iteration(self.synthetic, self.state.method, self.problem, streams, self.done))
         if not isinstance(steps, Iterator):
@@ -285,9 +285,3 @@ class Loop:
             self.write_outputs(result, self.directory.path)
             self._record(status)  # last: all files that belong to this status are there then
         return result
-
-
-def start_from(start: SyntheticSet, problem: Problem, streams: Streams) -> Pixels:
-    """Return the images of a finished set as the initial images of another run; fill up classes with fewer images."""
-    images, labels = start.images.to(problem.engine.device), start.labels.cpu()
-    return pixels_from(images, labels, problem.real, problem.ipc, streams("init"))
