@@ -24,8 +24,8 @@ from ..utils.ranges import Seed, check_arguments
 from ..utils.streams import Streams
 from .checks import check_method, check_start, note_small_classes
 from .job import plan_run
-from .state import RunState, UndoPoint
-from .updates import Updates, as_step, parameters_of
+from .state import UndoPoint, begin
+from .updates import as_step, parameters_of
 
 _TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
 
@@ -140,9 +140,7 @@ class _Calibration:
         self.problem = problem
         self.synthetic = synthetic
         self.streams = streams
-        module = method.state(problem, streams)
-        self.updates = Updates(method, problem, synthetic, module)
-        self.state = RunState(synthetic, module, self.updates.optimisers)
+        self.state, self.updates = begin(method, problem, synthetic, streams)
         self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.start = 0.0
         self.iteration = 0.0

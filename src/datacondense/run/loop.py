@@ -28,8 +28,8 @@ from .log import Log, open_log, trim_log
 from .observers import Observers, Progress
 from .signals import Stop
 from .snapshots import Snapshot, delete, moments, save
-from .state import RunState, UndoPoint
-from .updates import IMAGES, Updates, as_step, mean_loss
+from .state import UndoPoint, begin
+from .updates import IMAGES, as_step, mean_loss
 
 
 @final
@@ -64,9 +64,7 @@ class Loop:
         self.synthetic: Synthetic = (
             method.start(problem, self.streams) if start is None else method.start_from(start, problem, self.streams)
         )
-        module = method.state(problem, self.streams)
-        self.updates = Updates(method, problem, self.synthetic, module)
-        self.state = RunState(self.synthetic, module, self.updates.optimisers)
+        self.state, self.updates = begin(method, problem, self.synthetic, self.streams)
         self.undo = UndoPoint(self.state)
         self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.done = 0
@@ -114,9 +112,8 @@ class Loop:
                     raise
                 if self.problem.engine.execution != execution:
                     self._report_smaller_chunks(execution)
-                    self._checkpoint(
-                        self.undo.tensors
-                    )  # a resumed run repeats no iteration otherwise than it was done here
+                    # a resumed run repeats no iteration otherwise than it was done here
+                    self._checkpoint(self.undo.tensors)
                     self._record("running")
                 if loss is None:  # the run resumes before this iteration
                     return self._finish("stopped", self.undo.tensors)

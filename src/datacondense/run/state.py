@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
+from ..methods import Method, Problem
 from ..synthetic.parameters import Synthetic
 from ..training.cached import alike, named, optimiser_state, packed, part
-from ..utils.errors import DamagedFile
-from .updates import IMAGES
+from ..utils.errors import DamagedFile, InputError
+from ..utils.streams import Streams
+from .updates import IMAGES, Updates
+
+_copy_each: Any = vars(torch)["_foreach_copy_"]  # undocumented, as all of PyTorch's operations on lists
 
 
 @final
@@ -81,11 +85,20 @@ class UndoPoint:
             alike_ones.setdefault((tensor.device, tensor.dtype), []).append(name)
         with torch.no_grad():
             for names in alike_ones.values():
-                torch._foreach_copy_([self.tensors[name] for name in names], [now[name] for name in names])
+                _copy_each([self.tensors[name] for name in names], [now[name] for name in names])
 
     def undo(self) -> None:
         """Set the state back to the copy."""
         self.state.load(self.tensors)
+
+
+def begin(method: Method, problem: Problem, synthetic: Synthetic, streams: Streams) -> tuple[RunState, Updates]:
+    """Return the state before the first iteration, and the updates by its optimisers."""
+    module: Any = method.state(problem, streams)
+    if not (module is None or isinstance(module, nn.Module)):
+        raise InputError(f"{type(method).__name__}.state must return a torch.nn.Module or None, not {module!r}")
+    updates = Updates(method, problem, synthetic, module)
+    return RunState(synthetic, module, updates.optimisers), updates
 
 
 def _prefix(optimiser: str) -> str:
