@@ -32,6 +32,7 @@ from .methods import ItGan as ItGan
 from .methods import KCenter as KCenter
 from .methods import Matching as Matching
 from .methods import Method as Method
+from .methods import NetworkPool as NetworkPool
 from .methods import Problem as Problem
 from .methods import Random as Random
 from .methods import Selection as Selection

@@ -379,7 +379,7 @@ def test_checkpoint(work: Path) -> None:
         assert bool(torch.isfinite(loop._images()).all())
         for parameter in loop.synthetic.parameters():
             parameter.grad = torch.zeros_like(parameter)
-        loop.optimisers["images"].step()
+        loop.state.optimisers["images"].step()
 
     tensor_cases(path, Judge(), restored, seldom=[lambda: resumed("stopped")])
 

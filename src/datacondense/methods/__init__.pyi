@@ -13,6 +13,7 @@ from .losses import Loss as Loss
 from .losses import Step as Step
 from .losses import differentiate as differentiate
 from .matching import Matching as Matching
+from .network_pool import NetworkPool as NetworkPool
 from .problem import Problem as Problem
 from .random import Random as Random
 from .registry import METHODS as METHODS

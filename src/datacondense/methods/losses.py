@@ -43,7 +43,7 @@ def differentiate(
 
     Args:
         loss: A scalar, or scalars whose sum it is; each is differentiated before the next is computed.
-        parameters: They receive the gradient. With several processes they must have none before.
+        parameters: Those that require a gradient receive it. With several processes they must have none before.
         problem: The problem that the loss was computed from; None for a single process.
         maximise: Add the gradient of the negative loss.
 
@@ -51,6 +51,7 @@ def differentiate(
         The value of the loss, float64 (), on the device of the parameters.
     """
     processes = problem.engine.processes if problem else ALONE
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
     value = torch.zeros((), dtype=torch.float64, device=parameters[0].device)
     if isinstance(loss, Tensor):
         assert not (problem and problem.sharded), (

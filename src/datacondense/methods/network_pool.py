@@ -1,9 +1,12 @@
-"""Networks of varied accuracy: one fresh, the others trained on real images for different numbers of steps."""
+"""Pools of networks: of varied accuracy from the beginning, or trained along with the images."""
 
 from collections.abc import Mapping
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from .. import networks
+from ..networks import Network
 from ..training.cached import TrainingCache, alike
 from ..training.optimiser import build_optimiser
 from ..utils.errors import DamagedFile
@@ -11,6 +14,52 @@ from ..utils.streams import Streams
 from .problem import Problem
 
 Weights = dict[str, Tensor]
+
+
+class NetworkPool(nn.Module):
+    """S networks of one architecture that train along with the images; each has a counter of its steps.
+
+    A method returns it, or a module that contains it, from `Method.state`, so that weights and counters survive an
+    iteration. In an iteration it draws a network, compares images under it, trains it for some steps by
+    `problem.train_epoch`, `problem.train_step` or a yielded `Step`, counts these, and resets a network that has reached
+    its last step.
+
+    Args:
+        problem: The problem whose engine runs the networks.
+        arch: Name of the architecture.
+        size: The number of networks, S.
+        streams: Draws the first weights.
+
+    Attributes:
+        steps: Steps of each network since its last reset, int64 (S,), on the CPU. The method counts them.
+    """
+
+    steps: Tensor
+
+    def __init__(self, problem: Problem, arch: str, size: int, streams: Streams) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(problem.engine.prepare(networks.build(arch, problem.spec)) for _ in range(size))
+        self.register_buffer("steps", torch.zeros(size, dtype=torch.int64))
+        for number in range(size):
+            self.reset(number, streams.at(number)("pool"))
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    def __getitem__(self, number: int) -> Network:
+        """Return a network, frozen and in training mode, as `problem.fresh_network` does."""
+        network = self.networks[number]
+        assert isinstance(network, Network)
+        return network.requires_grad_(False).train()
+
+    def draw(self, generator: torch.Generator) -> int:
+        """Draw the number of a network."""
+        return int(torch.randint(len(self), (), generator=generator))
+
+    def reset(self, number: int, generator: torch.Generator) -> None:
+        """Draw the weights of a network anew, and set its counter to 0."""
+        self[number].reset(generator)
+        self.steps[number] = 0
 
 
 def train_pool(problem: Problem, arch: str, networks: int, steps: int, streams: Streams) -> list[Weights]:

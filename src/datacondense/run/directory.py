@@ -7,6 +7,7 @@ from typing import Any, final
 
 from .. import pictures
 from ..engine.execution import Execution, check_available
+from ..methods import METHODS, defaults
 from ..synthetic import set as set_file
 from ..utils import torchrun
 from ..utils.atomic import sweep
@@ -133,7 +134,8 @@ def recorded_run(
         raise InputError(f"{directory.path} was imported, so there is no run to resume: name another directory")
     place = f"{directory.path / RUN} is damaged or has another version: replace the run with --overwrite"
     check_fields(recorded, Resumable, place)
-    before, now = _flat({key: recorded.get(key) for key in identity}), _flat(json.loads(json.dumps(identity)))
+    before = _flat({key: recorded.get(key) for key in identity} | {"settings": _settings(recorded, identity)})
+    now = _flat(json.loads(json.dumps(identity)))
     if recorded["status"] != "complete":  # of those there is nothing left to compute
         check_available(Execution.from_json(recorded["execution"]))
     kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine", "data")}
@@ -146,6 +148,13 @@ def recorded_run(
         )
         raise InputError(f"cannot resume {directory.path} with other settings: {changes}")
     return {**kept, "plugin": recorded.get("plugin")}
+
+
+def _settings(recorded: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recorded settings, with the default of each that is newer than the record."""
+    name = recorded["method"]
+    known = defaults(name) if name == identity["method"] and name in METHODS else {}
+    return {**json.loads(json.dumps(known)), **recorded["settings"]}
 
 
 def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:

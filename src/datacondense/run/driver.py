@@ -65,7 +65,8 @@ def condense(
         InputError: an argument cannot be used.
         Locked: another process writes to `out`.
         Stopped: a signal or the time budget ended the preparation; `out` is unchanged.
-        Diverged: the loss or the images are not finite or cannot be stored; `out` has the set before that update.
+        Diverged: the loss or the images are not finite or cannot be stored; `out` has the set before that
+            iteration.
     """
     stop = Stop(options.get("time_budget"))
     options["observers"] = checked_observers(options.get("observers", ()))

@@ -23,9 +23,9 @@ from ..training.optimiser import build_optimiser
 from ..utils.keywords import check_keywords
 from ..utils.ranges import Seed, check_arguments
 from ..utils.streams import Streams
-from .checkpoint import pack
 from .checks import check_method, check_start, note_small_classes
 from .job import plan_run
+from .state import UndoPoint, begin
 from .updates import as_step, parameters_of
 
 _TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
@@ -141,8 +141,7 @@ class _Calibration:
         self.problem = problem
         self.synthetic = synthetic
         self.streams = streams
-        self.state = method.state(problem, streams)
-        self.optimisers = method.optimisers(synthetic, self.state)
+        self.state, self.updates = begin(method, problem, synthetic, streams)
         self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.start = 0.0
         self.iteration = 0.0
@@ -159,10 +158,11 @@ class _Calibration:
         if not self.method.iterations:
             self.start = self._clock() - began
             return
-        kept = [
-            tensor.clone() for tensor in pack(self.synthetic, self.state, self.optimisers).values()
-        ]  # as a session does
-        kept += [parameter.detach().clone() for parameter in self.synthetic.parameters()]
+        undo = UndoPoint(self.state)  # as a session has one
+        undo.set()
+        if len(self.state.optimisers) > 1:
+            self._run_whole(began)
+            return
         _, part = self._update(0, seconds=0.0)  # compiles
         ready = self._clock()
         if self.load.updates > self.load.together and not self.load.epochs:
@@ -173,9 +173,20 @@ class _Calibration:
                 updates.append(self._whole_update(len(updates) + 1))
         epochs = self._epochs() if self.load.epochs and self.load.updates > 1 else [0.0]
         update, epoch = statistics.fmean(updates), statistics.fmean(epochs[1:] or epochs)
-        del kept
+        del undo
         self.start = max(ready - began - part * update, 0.0) + max(epochs[0] - epoch, 0.0)
         self.iteration = self.load.updates * update + (self.load.updates - 1) * self.load.epochs * epoch
+
+    def _run_whole(self, began: float) -> None:
+        """Measure whole iterations, of a method whose updates differ in their optimisers and so in their cost."""
+        times: list[float] = []
+        while len(times) < 2 or sum(times[1:]) < _TIMED:
+            before = self._clock()
+            for step in self._steps(len(times)):
+                self._apply(step)
+            times.append(self._clock() - before)
+        self.iteration = statistics.fmean(times[1:])  # the first compiles
+        self.start = max(self._clock() - began - sum(times[1:]) - self.iteration, 0.0)
 
     def _update_in_a_row(self) -> float:
         """Return the mean seconds of updates that share a batch of real images, and of the training before them.
@@ -191,11 +202,11 @@ class _Calibration:
     def _steps(self, iteration: int) -> Iterator[Step]:
         streams = self.streams.at(iteration)
         return map(
-            as_step, self.method.iterate(Iteration(self.synthetic, self.state, self.problem, streams, iteration))
+            as_step, self.method.iterate(Iteration(self.synthetic, self.state.method, self.problem, streams, iteration))
         )
 
     def _apply(self, step: Step) -> None:
-        optimiser = self.optimisers[step.of]
+        optimiser = self.updates.named(step.of)
         optimiser.zero_grad()
         differentiate(step.loss, parameters_of(optimiser), maximise=step.maximise)
         optimiser.step()

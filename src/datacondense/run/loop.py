@@ -22,13 +22,14 @@ from ..utils import hardware
 from ..utils.errors import DamagedFile, Diverged, InputError, Stopped
 from ..utils.streams import Streams
 from . import checkpoint as checkpoint_file
-from .checkpoint import Checkpoint, pack, unpack
+from .checkpoint import Checkpoint
 from .directory import RunDirectory
 from .log import Log, open_log, trim_log
 from .observers import Observers, Progress
 from .signals import Stop
 from .snapshots import Snapshot, delete, moments, save
-from .updates import IMAGES, Updates, as_step, mean_loss
+from .state import UndoPoint, begin
+from .updates import IMAGES, as_step, mean_loss
 
 
 @final
@@ -63,9 +64,8 @@ class Loop:
         self.synthetic: Synthetic = (
             method.start(problem, self.streams) if start is None else method.start_from(start, problem, self.streams)
         )
-        self.state = method.state(problem, self.streams)
-        self.updates = Updates(method, problem, self.synthetic, self.state)
-        self.optimisers = self.updates.optimisers
+        self.state, self.updates = begin(method, problem, self.synthetic, self.streams)
+        self.undo = UndoPoint(self.state)
         self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.done = 0
         self.seconds_before = 0.0
@@ -102,19 +102,21 @@ class Loop:
             at_once = stop.request() or (stop.late and self.problem.engine.execution.compile)
             going = not self.processes.any(at_once)
             while going and self.done < self.method.iterations:
-                before = {name: tensor.clone() for name, tensor in self._state().items()}
+                self.undo.set()
                 execution = self.problem.engine.execution
                 try:
-                    loss = self._iterate_in_memory(before)
+                    loss = self._iterate_in_memory()
                 except Diverged:
-                    self._finish("diverged", before)
+                    self.undo.undo()
+                    self._finish("diverged", self.undo.tensors)
                     raise
                 if self.problem.engine.execution != execution:
                     self._report_smaller_chunks(execution)
-                    self._checkpoint(before)  # a resumed run repeats no iteration otherwise than it was done here
+                    # a resumed run repeats no iteration otherwise than it was done here
+                    self._checkpoint(self.undo.tensors)
                     self._record("running")
                 if loss is None:  # the run resumes before this iteration
-                    return self._finish("stopped", before)
+                    return self._finish("stopped", self.undo.tensors)
                 self.done += 1
                 seconds = self.seconds
                 if log:
@@ -125,29 +127,23 @@ class Loop:
                     break
                 if log and time.perf_counter() - last_checkpoint >= checkpoint_every:
                     self._show()
-                    self._checkpoint(self._state())
+                    self._checkpoint(self.state.tensors())
                     last_checkpoint = time.perf_counter()
         self.log = None  # it is closed, and so complete
-        return self._finish("complete" if self.done == self.method.iterations else "stopped", self._state())
+        return self._finish("complete" if self.done == self.method.iterations else "stopped", self.state.tensors())
 
     def _stops(self) -> bool:
         return self.processes.any(self.stop())
 
-    def _iterate_in_memory(self, before: dict[str, Tensor]) -> float | None:
-        """Run `_iterate`; once more from `before`, with smaller chunks, where memory does not suffice.
+    def _iterate_in_memory(self) -> float | None:
+        """Run `_iterate`; once more from the undo point, with smaller chunks, where memory does not suffice.
 
         Among several processes the others would continue meanwhile: there the error is raised.
         """
         if self.processes.size > 1:
             return self._iterate()
-
-        def restore() -> None:
-            unpack(before, self.synthetic, self.state, self.optimisers)
-            for optimiser in self.optimisers.values():
-                optimiser.zero_grad()
-
         try:
-            return retry_smaller(self._iterate, self.problem.engine, restore)
+            return retry_smaller(self._iterate, self.problem.engine, self.undo.undo)
         except Stopped:  # while it was compiled
             return None
         except Exception:
@@ -172,7 +168,7 @@ class Loop:
         of_images: list[float] = []
         of = self.load.updates
         streams = self.streams.at(self.done)
-        steps = self.method.iterate(Iteration(self.synthetic, self.state, self.problem, streams, self.done))
+        steps = self.method.iterate(Iteration(self.synthetic, self.state.method, self.problem, streams, self.done))
         if not isinstance(steps, Iterator):
             raise InputError(f"{type(self.method).__name__}.iterate does not yield: write `yield loss` for each update")
         for step in map(as_step, steps):
@@ -212,10 +208,7 @@ class Loop:
         """Load the tensors of a checkpoint. Raises DamagedFile if they belong to another run."""
         if checkpoint.iteration > self.method.iterations:
             raise DamagedFile(f"it belongs to iteration {checkpoint.iteration} of {self.method.iterations}")
-        unpack(checkpoint.tensors, self.synthetic, self.state, self.optimisers)
-
-    def _state(self) -> dict[str, Tensor]:
-        return pack(self.synthetic, self.state, self.optimisers)
+        self.state.load(checkpoint.tensors)
 
     def _checkpoint(self, tensors: dict[str, Tensor]) -> None:
         if self.directory is not None:

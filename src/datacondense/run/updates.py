@@ -35,28 +35,32 @@ class Updates:
         """Differentiate a loss, term by term, and apply the update. Return the loss.
 
         share: the part of all iterations that is done, which sets the learning rates. iteration: for messages.
-        Raises Diverged, with the parameters as before the update, if the loss or a parameter is not finite.
+        Raises Diverged if the loss or a parameter is not finite, or if an image cannot be stored; the update is made.
         """
         step = as_step(update)
-        if step.of not in self.optimisers:
-            raise unknown("optimiser", step.of, self.optimisers)
-        optimiser = self.optimisers[step.of]
+        optimiser = self.named(step.of)
         for group, rate in zip(optimiser.param_groups, self._rates[step.of], strict=True):
             group["lr"] = rate * self.method.rate(share)
         parameters = parameters_of(optimiser)
-        before = [p.detach().clone() for p in parameters]
         optimiser.zero_grad()
-        value = float(differentiate(step.loss, parameters, self.problem, maximise=step.maximise))
+        loss = differentiate(step.loss, parameters, self.problem, maximise=step.maximise)
         optimiser.step()
+        checks = [loss, self.synthetic.storable(), *([] if step.of == IMAGES else [_finite(parameters)])]
+        value, *good = torch.stack([one.to(loss) for one in checks]).tolist()  # a GPU is waited for once
+        if math.isfinite(value) and all(good):
+            self._moved = True
+            return value
         fault = "" if math.isfinite(value) else "the loss is no longer finite"
-        fault = fault or self.synthetic.fault() or _fault(step.of, parameters)
-        if fault:
-            with torch.no_grad():
-                for parameter, good in zip(parameters, before, strict=True):
-                    parameter.copy_(good)
-            raise Diverged(self._cause(f"{fault} at iteration {iteration} (loss {value:g})", value, step.of))
-        self._moved = True
-        return value
+        if not fault and step.of != IMAGES and not good[1]:
+            fault = f"the parameters of the optimiser {step.of!r} are no longer finite"
+        fault = fault or self.synthetic.fault()
+        raise Diverged(self._cause(f"{fault} at iteration {iteration} (loss {value:g})", value, step.of))
+
+    def named(self, name: str) -> torch.optim.Optimizer:
+        """Return the optimiser of a name. Raises InputError, which lists the names, for another."""
+        if name not in self.optimisers:
+            raise unknown("optimiser", name, self.optimisers)
+        return self.optimisers[name]
 
     def _cause(self, fault: str, loss: float, of: str) -> str:
         """Return a message on the fault, and the setting to change."""
@@ -89,6 +93,5 @@ def mean_loss(losses: Sequence[float]) -> float:
     return total / len(losses)
 
 
-def _fault(name: str, parameters: list[Tensor]) -> str:
-    finite = torch.stack([torch.isfinite(parameter).all() for parameter in parameters]).all()
-    return "" if bool(finite) else f"the parameters of the optimiser {name!r} are no longer finite"
+def _finite(parameters: Sequence[Tensor]) -> Tensor:
+    return torch.stack([torch.isfinite(parameter).all() for parameter in parameters]).all()

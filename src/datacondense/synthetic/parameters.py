@@ -60,10 +60,13 @@ class Synthetic(nn.Module, ABC):
         """Return the tensors that a file holds in place of float32 pixels; None if it holds these."""
         return None
 
+    def storable(self) -> Tensor:
+        """Return, as a bool () that no device has to be waited for, whether `fault` is empty."""
+        return torch.stack([torch.isfinite(parameter).all() for parameter in self.parameters()]).all()
+
     def fault(self) -> str:
         """Return the reason why the parameters cannot be stored; empty if they can."""
-        finite = torch.stack([torch.isfinite(parameter).all() for parameter in self.parameters()]).all()
-        return "" if bool(finite) else "the images are no longer finite"
+        return "" if bool(Synthetic.storable(self)) else "the images are no longer finite"
 
 
 @final
@@ -136,6 +139,13 @@ class Decoded(Synthetic):
             tensors = {name: self.listed(tensor)[None] for name, tensor in tensors.items()}
         return Encoded.round_trip(self.decoder, tensors, self.spec, self.store)
 
+    def storable(self) -> Tensor:
+        fits = super().storable()
+        if self.store == "f16":
+            largest = torch.stack([parameter.detach().abs().amax() for parameter in self.image_parameters()])
+            fits = fits & (largest <= _LARGEST).all()
+        return fits
+
     def fault(self) -> str:
         largest = max(float(parameter.detach().abs().amax()) for parameter in self.image_parameters())
         if self.store == "f16" and largest > _LARGEST:
@@ -176,6 +186,9 @@ class Latents(Synthetic):
         labels = torch.arange(len(self.z), device=z.device)[classes, None].expand(index.shape)
         parts = zip(torch.split(z.flatten(0, 1), AT_ONCE), torch.split(labels.flatten(), AT_ONCE), strict=True)
         return torch.cat([self.generator(*part) for part in parts]).unflatten(0, index.shape)
+
+    def storable(self) -> Tensor:
+        return torch.isfinite(self.z.half() if self.storage == "fp16" else self.z).all()
 
     def fault(self) -> str:
         if not bool(torch.isfinite(self.z).all()):
