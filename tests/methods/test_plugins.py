@@ -29,8 +29,8 @@ def methods_as_before(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
 
 def block(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    return found
+    """Return the first block of the page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[0]
 
 
 @pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning")

@@ -19,14 +19,19 @@ Loss: TypeAlias = Tensor | Iterable[Tensor]
 @final
 @dataclass(frozen=True)
 class Step:
-    """One update by the optimiser of a name. Yielding a plain loss yields `Step(loss)`."""
+    """One update by the optimiser of a name, or by several at once. Yielding a plain loss yields `Step(loss)`."""
 
     loss: Loss
     """A scalar, or an iterable of scalars whose sum it is."""
-    of: str = "images"
-    """Name of the optimiser in `Method.optimisers`, whose parameters get the gradient."""
+    of: str | tuple[str, ...] = "images"
+    """Name of the optimiser in `Method.optimisers`, or names of several, whose parameters get the gradient."""
     maximise: bool = False
     """Ascend the loss instead of descending it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the optimisers."""
+        return (self.of,) if isinstance(self.of, str) else self.of
 
 
 Updates: TypeAlias = Generator[Step | Loss, None, None]

@@ -16,7 +16,7 @@ from ..data.image_set import ImageSet
 from ..engine.engine import Engine, equal_part
 from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_compute
 from ..engine.out_of_memory import peak_memory, retry_smaller
-from ..methods import Iteration, Method, Problem, Step, differentiate
+from ..methods import Iteration, Method, Problem, Step
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.optimiser import build_optimiser
@@ -26,7 +26,7 @@ from ..utils.streams import Streams
 from .checks import check_method, check_start, note_small_classes
 from .job import plan_run
 from .state import UndoPoint, begin
-from .updates import as_step, parameters_of
+from .updates import as_step
 
 _TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
 
@@ -183,7 +183,7 @@ class _Calibration:
         while len(times) < 2 or sum(times[1:]) < _TIMED:
             before = self._clock()
             for step in self._steps(len(times)):
-                self._apply(step)
+                self.updates.make(step)
             times.append(self._clock() - before)
         self.iteration = statistics.fmean(times[1:])  # the first compiles
         self.start = max(self._clock() - began - sum(times[1:]) - self.iteration, 0.0)
@@ -195,7 +195,7 @@ class _Calibration:
         """
         ends: list[float] = []
         for step in islice(self._steps(1), 2 * self.load.together):
-            self._apply(step)
+            self.updates.make(step)
             ends.append(self._clock())
         return (ends[-1] - ends[self.load.together - 1]) / self.load.together
 
@@ -204,12 +204,6 @@ class _Calibration:
         return map(
             as_step, self.method.iterate(Iteration(self.synthetic, self.state.method, self.problem, streams, iteration))
         )
-
-    def _apply(self, step: Step) -> None:
-        optimiser = self.updates.named(step.of)
-        optimiser.zero_grad()
-        differentiate(step.loss, parameters_of(optimiser), maximise=step.maximise)
-        optimiser.step()
 
     def _whole_update(self, iteration: int) -> float:
         seconds, part = self._update(iteration, seconds=_TIMED)
@@ -233,7 +227,7 @@ class _Calibration:
                 if cut:
                     return
 
-        self._apply(replace(step, loss=first_terms()))
+        self.updates.make(replace(step, loss=first_terms()))
         classes = self.problem.classes
         groups = math.ceil(classes / equal_part(classes, self.problem.engine.execution.classes_at_once))
         return self._clock() - began, done / groups if cut else 1.0

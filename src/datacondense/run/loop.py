@@ -176,7 +176,7 @@ class Loop:
                 return None
             part = min(len(of_images) / of, 1.0)  # a workload that is too small changes no other iteration's rates
             losses.append(self.updates.apply(step, (self.done + part) / self.method.iterations, self.done + 1))
-            if step.of == IMAGES:
+            if IMAGES in step.names:
                 of_images.append(losses[-1])
                 if len(of_images) < of:
                     self.observers.update(self.done + len(of_images) / of, self.method.iterations)

@@ -38,29 +38,41 @@ class Updates:
         Raises Diverged if the loss or a parameter is not finite, or if an image cannot be stored; the update is made.
         """
         step = as_step(update)
-        optimiser = self.named(step.of)
-        for group, rate in zip(optimiser.param_groups, self._rates[step.of], strict=True):
-            group["lr"] = rate * self.method.rate(share)
-        parameters = parameters_of(optimiser)
-        optimiser.zero_grad()
-        loss = differentiate(step.loss, parameters, self.problem, maximise=step.maximise)
-        optimiser.step()
-        checks = [loss, self.synthetic.storable(), *([] if step.of == IMAGES else [_finite(parameters)])]
-        value, *good = torch.stack([one.to(loss) for one in checks]).tolist()  # a GPU is waited for once
-        if math.isfinite(value) and all(good):
+        chosen = self.chosen(step)
+        for name, optimiser in chosen.items():
+            for group, rate in zip(optimiser.param_groups, self._rates[name], strict=True):
+                group["lr"] = rate * self.method.rate(share)
+        loss = self.make(step)
+        others = [name for name in chosen if name != IMAGES]
+        checks = [loss, self.synthetic.storable(), *(_finite(parameters_of(chosen[name])) for name in others)]
+        value, _, *good = finite = torch.stack([one.to(loss) for one in checks]).tolist()  # a GPU is waited for once
+        if math.isfinite(value) and all(finite[1:]):
             self._moved = True
             return value
-        fault = "" if math.isfinite(value) else "the loss is no longer finite"
-        if not fault and step.of != IMAGES and not good[1]:
-            fault = f"the parameters of the optimiser {step.of!r} are no longer finite"
+        fault, blamed = "" if math.isfinite(value) else "the loss is no longer finite", step.names[0]
+        for name, is_finite in zip(others, good, strict=True):
+            if not (fault or is_finite):
+                fault, blamed = f"the parameters of the optimiser {name!r} are no longer finite", name
         fault = fault or self.synthetic.fault()
-        raise Diverged(self._cause(f"{fault} at iteration {iteration} (loss {value:g})", value, step.of))
+        raise Diverged(self._cause(f"{fault} at iteration {iteration} (loss {value:g})", value, blamed))
 
-    def named(self, name: str) -> torch.optim.Optimizer:
-        """Return the optimiser of a name. Raises InputError, which lists the names, for another."""
-        if name not in self.optimisers:
-            raise unknown("optimiser", name, self.optimisers)
-        return self.optimisers[name]
+    def make(self, step: Step) -> Tensor:
+        """Differentiate a loss, and step all its optimisers. Return the loss, ()."""
+        optimisers = self.chosen(step).values()
+        for optimiser in optimisers:
+            optimiser.zero_grad()
+        parameters = [parameter for optimiser in optimisers for parameter in parameters_of(optimiser)]
+        loss = differentiate(step.loss, parameters, self.problem, maximise=step.maximise)
+        for optimiser in optimisers:
+            optimiser.step()
+        return loss
+
+    def chosen(self, step: Step) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimisers of a step by name. Raises InputError, which lists all names, for an unknown one."""
+        for name in step.names:
+            if name not in self.optimisers:
+                raise unknown("optimiser", name, self.optimisers)
+        return {name: self.optimisers[name] for name in step.names}
 
     def _cause(self, fault: str, loss: float, of: str) -> str:
         """Return a message on the fault, and the setting to change."""
