@@ -201,7 +201,10 @@ def _labels(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
 
 def _soft_labels(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
     """Return a column of lists of K floats as float32 (N, K)."""
-    return _numbers(pa, column, (spec.classes,), "soft labels")
+    found = _numbers(pa, column, (spec.classes,), "soft labels")
+    if any(len(row or ()) != spec.classes for row in column.to_pylist()):
+        raise InputError(f"soft labels are lists of different lengths, expected {spec.classes} numbers each")
+    return found
 
 
 def _class_names(metadata: Mapping[bytes, bytes] | None) -> Any:

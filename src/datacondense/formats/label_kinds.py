@@ -61,13 +61,15 @@ def read_labels(labels: Tensor, kind: LabelKind) -> tuple[Tensor, DetectedLabels
     """
     if labels.dtype == torch.bool or labels.is_complex():
         raise InputError(f"labels have dtype {labels.dtype}, expected integers")
+    if labels.dim() == 2 and not labels.numel():
+        raise InputError(f"labels of shape {tuple(labels.shape)} hold nothing")
     if labels.dim() != 2 or labels.shape[1] == 1:
         if kind not in ("auto", "hard"):
             raise InputError(f"--labels {kind}: the file has one class for each image: leave it out")
         return _whole_numbers(labels), None
-    found = _detect(labels) if kind == "auto" else DetectedLabels(kind, "as --labels says")
     if not bool(torch.isfinite(labels).all()):
         raise InputError("labels hold numbers that are NaN or infinite")
+    found = _detect(labels) if kind == "auto" else DetectedLabels(kind, "as --labels says")
     if found.kind == "hard":
         return labels.argmax(1), found
     soft = labels.float().contiguous()
