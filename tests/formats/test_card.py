@@ -13,6 +13,7 @@ import yaml
 from datacondense import Spec, SyntheticSet
 from datacondense.formats.accuracies import Accuracies
 from datacondense.formats.card import render_card
+from datacondense.formats.export_item import ExportItem
 from datacondense.synthetic.provenance import Provenance
 
 NAMES = [
@@ -61,7 +62,7 @@ def made(name: str) -> str:
     spec = Spec(name, (name, "b"), (1, 2, 2), (0.5,), (0.25,))
     provenance = {"method": name, "data": name, "machine": name, "settings": {name: name}, "seed": 0}
     one = SyntheticSet(torch.zeros(2, 1, 2, 2), torch.tensor([0, 1]), spec, Provenance.from_json(provenance))
-    return render_card(one, {name: Accuracies([0.5, 0.25], name)}, "mit")
+    return render_card(ExportItem(one, {name: Accuracies([0.5, 0.25], name)}, "mit"))
 
 
 def rendered(text: str) -> Tags:

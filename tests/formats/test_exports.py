@@ -27,6 +27,7 @@ from datacondense.formats import (
     png_folder,
 )
 from datacondense.formats.accuracies import Accuracies, known_accuracies
+from datacondense.formats.export_item import ExportItem
 from datacondense.formats.png_folder import class_folder_names
 from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import save
@@ -165,7 +166,7 @@ def test_a_file_of_others_does_not_decide_what_is_opened(to: Format) -> None:
         case "folder":
             png_folder.write(lying, Path("out"))
         case "hf":
-            hf_dataset.write(lying, Path("out"), accuracies={}, licence="mit")
+            hf_dataset.write(ExportItem(lying, {}, "mit"), Path("out"))
         case "npz":
             npz.write(lying, Path("out"))
         case "pt":

@@ -1,5 +1,6 @@
 """What the pixels of others' files are: found out, asked for, undone; never silently mistaken."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from datacondense import ImageSet, InputError, condense, evaluate, load, load_set
 from datacondense.cli.app import main
-from datacondense.formats import PixelScale, import_sets
+from datacondense.formats import FORMATS, PixelScale, export, import_sets
 from datacondense.formats.pixel_normalisation import normalise_pixels
 from datacondense.formats.pixel_scale import PixelOptions
 from datacondense.formats.zca_whitening import EPSILON, fit_whitening
@@ -198,8 +199,6 @@ def test_the_command_says_what_was_taken_for_what(train: ImageSet, capsys: pytes
 
 
 def test_an_option_that_contradicts_the_file_is_refused(train: ImageSet) -> None:
-    from datacondense.formats import export
-
     images, labels = first(train, 1)
     torch.save([images * 100, labels], "data.pt")
     with pytest.raises(InputError, match="does not match pixels from"):
@@ -237,15 +236,12 @@ def test_two_files_of_trajectory_matching_are_one_set(train: ImageSet) -> None:
     torch.save(labels, "labels_best.pt")
     with pytest.raises(InputError, match="may be normalised or whitened"):
         import_sets("images_best.pt", train.spec, "other", real=train)
-    torch.save(torch.full((20, 10), 0.1), "labels_best.pt")
-    with pytest.raises(InputError, match="are soft"):
-        import_sets("images_best.pt", train.spec, "other", pixels="normalised")
     torch.save(images, "alone.pt")
     with pytest.raises(InputError, match="holds one tensor"):
         import_sets("alone.pt", train.spec, "other")
 
 
-def test_images_with_tiles_are_said_to_be_such(train: ImageSet) -> None:
+def test_images_with_tiles_are_cut(train: ImageSet) -> None:
     images, labels = first(train, 1)
     for factor in (1, 2):
         directory = Path(f"conv3in_grad_l1_nd500_factor{factor}_lr0.0001_mix_ipc1")
@@ -254,8 +250,48 @@ def test_images_with_tiles_are_said_to_be_such(train: ImageSet) -> None:
     with pytest.warns(UserWarning, match="read as unit") as caught:
         import_sets("conv3in_grad_l1_nd500_factor1_lr0.0001_mix_ipc1/data.pt", train.spec, "one")
     assert not any("tiles" in str(one.message) for one in caught)
-    with pytest.warns(UserWarning, match="seem to hold 2 x 2 tiles each"):
-        import_sets("conv3in_grad_l1_nd500_factor2_lr0.0001_mix_ipc1/data.pt", train.spec, "two", pixels="unit")
+    file = "conv3in_grad_l1_nd500_factor2_lr0.0001_mix_ipc1/data.pt"
+    with pytest.warns(UserWarning, match="each of its images is cut into 2 x 2 training images"):
+        import_sets(file, train.spec, "two", pixels="unit")
+    two = load_set("two")
+    assert (two.provenance.imported["factor"], two.provenance.ipc) == (2, 1)
+    assert two.labels.tolist() == labels.repeat_interleave(4).tolist()
+    assert torch.allclose(two.images, published_tiles(unit(images, train), 2, train), atol=1e-5)
+    assert two.stored is not None
+    assert torch.allclose(two.stored.tensors()["images"], images, atol=1e-6)
+    import_sets(file, train.spec, "whole", pixels="unit", factor=1)
+    assert torch.equal(load_set("whole").images, load_set("one").images)
+    shutil.copy(file, "renamed.pt")
+    import_sets("renamed.pt", train.spec, "named", pixels="unit", factor=2)
+    assert load_set("named").fingerprint() == two.fingerprint()
+    with pytest.raises(InputError, match="--factor 9: images of 8 x 8 have fewer pixels"):
+        import_sets("renamed.pt", train.spec, "other", pixels="unit", factor=9)
+    with pytest.raises(InputError, match="--factor 17: give 1 to 16"):
+        import_sets("renamed.pt", train.spec, "other", pixels="unit", factor=17)
+    for to in FORMATS:
+        export(two, to, f"out-{to}")
+        with pytest.raises(InputError, match="holds training images, not tiles: leave it out"):
+            import_sets(f"out-{to}", train.spec, "other", factor=2)
+
+
+def published_tiles(pixels: torch.Tensor, factor: int, train: ImageSet) -> torch.Tensor:
+    """Return the normalised tiles of images in [0, 1], literally as IDC decodes them: cut, enlarge bilinearly.
+
+    IDC orders them tile by tile; here all tiles of an image follow one another.
+    """
+    n, _, h, w = pixels.shape
+    size = h // factor, w // factor
+    found = [
+        torch.nn.functional.interpolate(
+            pixels[:, :, row * size[0] : (row + 1) * size[0], column * size[1] : (column + 1) * size[1]],
+            size=(h, w),
+            mode="bilinear",
+        )
+        for row in range(factor)
+        for column in range(factor)
+    ]
+    mean, std = (torch.tensor(part)[:, None, None] for part in (train.spec.mean, train.spec.std))
+    return (torch.stack(found, 1).reshape(n * factor**2, *pixels.shape[1:]) - mean) / std
 
 
 def test_arrays_of_any_arrangement_are_read(train: ImageSet) -> None:

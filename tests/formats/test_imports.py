@@ -142,7 +142,7 @@ BAD = {
         "experiment 1: labels have dtype torch.float32 and are no",
     ),
     "labels nan": (changed(1, labels=LABELS / 0.0), "experiment 1: labels have dtype torch.float32 and are no"),
-    "soft labels": (changed(labels=torch.full((8, 4), 0.25)), r"experiment 0: labels of shape \(8, 4\) are soft"),
+    "soft labels": (changed(labels=torch.full((8, 4), 0.25)), "experiment 1: labels look like probabilities and hard"),
     "boolean labels": (changed(labels=LABELS.bool()), "experiment 0: labels have dtype torch.bool"),
     "label too large": (changed(1, labels=LABELS + 1), "experiment 1: labels go from 1 to 4, but the 4 classes"),
     "negative label": (changed(labels=LABELS - 1), "experiment 0: labels go from -1 to 2"),

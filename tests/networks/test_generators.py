@@ -1,6 +1,7 @@
 """Generators: sizes, published weights, what they are trained to."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -107,17 +108,21 @@ def test_what_was_stored_is_what_comes_back(name: str, storage) -> None:
     assert stored.tensors()["latents"].nbytes == 30 * 8 * (2 if storage == "fp16" else 1)
 
 
+def with_config(header: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {**header, "config": {**header["config"], **fields}}
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        lambda t, h: (t, {**h, "name": "gan"}),
-        lambda t, h: (t, {**h, "config": {"latent": 8}}),
+        lambda t, h: (t, with_config(h, generator="gan")),
+        lambda t, h: (t, with_config(h, arguments={"latent": 8})),
         lambda t, h: (t, {**h, "config": [1]}),
-        lambda t, h: (t, {**h, "config": {"latent": 9, "width": 16}}),
+        lambda t, h: (t, with_config(h, arguments={"latent": 9, "width": 16})),
         lambda t, h: ({**t, "latents": torch.ones(3, 7)}, h),
         lambda t, h: ({**t, "latents": torch.full((3, 8), math_nan)}, h),
         lambda t, h: ({k: v for k, v in t.items() if k != "generator.linear.weight"}, h),
-        lambda t, h: (t, {**h, "latents": "int8"}),
+        lambda t, h: (t, {**h, "store": "int8"}),
         lambda t, h: (t, {}),
     ],
 )

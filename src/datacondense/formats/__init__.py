@@ -2,14 +2,19 @@
 
 from .authors_latents import import_latents
 from .exporting import export
+from .file_options import FileOptions, ImportOptions
 from .importing import import_sets, read_sets
+from .label_kinds import LabelKind
 from .pixel_scale import PixelOptions, PixelScale
 from .registry import FORMATS, Format
 from .run_folders import find_runs
 
 __all__ = [
     "FORMATS",
+    "FileOptions",
     "Format",
+    "ImportOptions",
+    "LabelKind",
     "PixelOptions",
     "PixelScale",
     "export",

@@ -16,6 +16,7 @@ from ..data.spec import Spec
 from ..networks import NETWORKS
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
+from ..synthetic.targets import class_numbers, joined
 from ..training.recipe import Recipe
 from ..utils.atomic import write_bytes
 from ..utils.errors import DamagedFile, InputError, naming
@@ -23,9 +24,11 @@ from ..utils.files import header_text, parse_json
 from ..utils.schema import Fraction, Network, check
 from .accuracies import PUBLISHED, Accuracies, check_fractions
 from .arrays import disjoint
+from .file_options import FileOptions
+from .label_kinds import HELP, DetectedLabels, LabelKind, read_labels
 from .pixel_normalisation import normalise_pixels
 from .pixel_scale import DetectedScale, PixelOptions
-from .pt_layouts import PtFile
+from .pt_layouts import Entry, PtFile
 from .read_result import ReadResult
 
 HEADERS = "datacondense"
@@ -35,9 +38,9 @@ HEADERS = "datacondense"
 def write(sets: Sequence[SyntheticSet], accuracies: Sequence[Mapping[str, Accuracies]], path: Path) -> None:
     """Write {'data': [[images, labels] of each set], 'accs_all_exps': {network: accuracies of all sets}}.
 
-    Images are normalised float32, labels int64, accuracies (given by set) fractions. A third entry, which the authors'
-    code ignores, has the header of each set. A set that was imported from a file of class-incremental learning is
-    written with an entry for each step, as in that file.
+    Images are normalised float32, labels int64 or float32 (N, K), accuracies (given by set) fractions. A third entry,
+    which the authors' code ignores, has the header of each set. A set that was imported from a file of
+    class-incremental learning is written with an entry for each step, as in that file.
     """
     steps = len(sets) == 1 and _steps(sets[0])
     entries = steps or [(one.images, one.labels) for one in sets]
@@ -60,7 +63,7 @@ def is_export(path: Path) -> bool:
     return isinstance(content, dict) and {"data", HEADERS} <= content.keys()
 
 
-def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
+def read(path: Path, spec: Spec | None, options: FileOptions) -> ReadResult:
     """Read the sets in a file of `write` or of other programs.
 
     No code in a file is run. Several entries without a common class are the steps of class-incremental learning: one
@@ -75,16 +78,22 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
         accuracies = _accuracies(found.other.get("accs_all_exps", {}))
     if headers:
         spec = headers[0][0]
-        options.reject_scale(path)
+        options.reject_all(path)
     if spec is None:
         raise InputError(f"{path} does not describe its images: name the data with --data")
-    entries, scale = _normalised_entries(found, spec, PixelOptions("normalised") if headers else options)
+    described = found.standard_entries(spec)
+    standard, kind = (described, None) if headers else _read_labels(described, options.labels)
+    pixels = PixelOptions("normalised") if headers else options.pixels
+    entries, scale = _normalised_entries(found, standard, spec, pixels)
     settings = {"settings": _settings_by_name(path, accuracies)}
     are_steps = disjoint(labels for _, labels in entries) if headers is None else len(headers) == 1
     if len(entries) > 1 and are_steps:
         steps = [[spec.class_names[label] for label in _class_order(labels)] for _, labels in entries]
-        images, labels = (torch.cat(tensors) for tensors in zip(*entries, strict=True))
-        entries, made = [(images, labels)], [Provenance.from_json({**settings, "steps": steps})]
+        images, labels = zip(*entries, strict=True)
+        entries, made = (
+            [(torch.cat(images), joined(labels, spec.classes))],
+            [Provenance.from_json({**settings, "steps": steps})],
+        )
     else:
         made = [Provenance.from_json({**settings, "experiment": index}) for index in range(len(entries))]
     if headers is not None:
@@ -97,7 +106,7 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
     for index, ((images, labels), provenance, recipe) in enumerate(zip(entries, made, recipes, strict=True)):
         own = {PUBLISHED: _share(accuracies, index, len(entries))} if accuracies else {}
         sets.append(checked(images, labels, spec, provenance.changed(**own), recipe=recipe))
-    return ReadResult(sets, found.files, None if headers else scale)
+    return ReadResult(sets, found.files) if headers else ReadResult(sets, found.files, scale, kind, foreign=True)
 
 
 def _headers(value: object) -> list[tuple[Spec, Provenance, Recipe | None]]:
@@ -116,11 +125,27 @@ def _headers(value: object) -> list[tuple[Spec, Provenance, Recipe | None]]:
     return found
 
 
+def _read_labels(entries: Sequence[Entry], kind: LabelKind) -> tuple[list[Entry], DetectedLabels | None]:
+    """Return the entries with labels as sets hold them, and their kind. Raises InputError if entries differ in it."""
+    read, kinds = [], {}
+    for place, images, labels in entries:
+        with naming(place):
+            labels, found = read_labels(labels, kind)
+            kinds.setdefault("hard" if found is None else found.kind, found)
+            if len(kinds) > 1:
+                names = " and ".join(kinds)
+                raise InputError(f"labels look like {names} in one file: {HELP}")
+        read.append((place, images, labels))
+    return read, next(iter(kinds.values()))
+
+
 def _normalised_entries(
-    found: PtFile, spec: Spec, options: PixelOptions
+    found: PtFile, entries: Sequence[Entry], spec: Spec, options: PixelOptions
 ) -> tuple[list[tuple[Tensor, Tensor]], DetectedScale]:
-    """Return each entry's normalised images and labels, checked, and the scale, the same for all images of a file."""
-    entries = found.standard_entries(spec)  # shapes and labels are checked first, then the pixels of all at once
+    """Return each entry's normalised images and labels, checked, and the scale, the same for all images of a file.
+
+    Shapes and labels are checked first, then the pixels of all at once.
+    """
     for place, images, labels in entries:
         with naming(place):
             if images.dtype != entries[0][1].dtype:
@@ -187,7 +212,7 @@ def _settings_by_name(path: Path, accuracies: Mapping[str, object]) -> dict[str,
 
 def _class_order(labels: Tensor) -> list[int]:
     """Return the classes in the order of their first images."""
-    return list(dict.fromkeys(labels.tolist()))
+    return list(dict.fromkeys(class_numbers(labels).tolist()))
 
 
 def _steps(synthetic: SyntheticSet) -> list[tuple[Tensor, Tensor]]:
@@ -195,12 +220,12 @@ def _steps(synthetic: SyntheticSet) -> list[tuple[Tensor, Tensor]]:
     steps = synthetic.provenance.steps
     if not steps:
         return []
-    order = [synthetic.spec.class_names[label] for label in _class_order(synthetic.labels)]
+    order = [synthetic.spec.class_names[label] for label in _class_order(synthetic.classes)]
     if order != [name for step in steps for name in step]:
         return []
-    position = {label: index for index, label in enumerate(_class_order(synthetic.labels))}
+    position = {label: index for index, label in enumerate(_class_order(synthetic.classes))}
     ends = torch.tensor([len(step) for step in steps]).cumsum(0)
-    step = torch.bucketize(torch.tensor([position[label] for label in synthetic.labels.tolist()]), ends, right=True)
+    step = torch.bucketize(torch.tensor([position[label] for label in synthetic.classes.tolist()]), ends, right=True)
     return [(synthetic.images[step == index], synthetic.labels[step == index]) for index in range(len(steps))]
 
 

@@ -11,6 +11,7 @@ from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
 from ..utils.text import mean_std
 from .accuracies import Accuracies
+from .export_item import ExportItem
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn")
@@ -27,14 +28,15 @@ def check_licence(licence: str) -> None:
         raise InputError(f"--licence {licence!r}: give a name such as mit, cc-by-4.0, other or unknown")
 
 
-def render_card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], licence: str) -> str:
+def render_card(item: ExportItem) -> str:
     """Return the text of README.md: the set, its provenance, its scores, and how to load it."""
-    spec, made = synthetic.spec, synthetic.provenance
+    synthetic, spec, made = item.synthetic, item.synthetic.spec, item.synthetic.provenance
     size = next((name for limit, name in _SIZES if len(synthetic) < limit), "n>1M")
     method = made.method or "an unknown method"
-    facts = {key: getattr(made, key) for key in _SHOWN if getattr(made, key) is not None} | made.settings
+    facts = {key: getattr(made, key) for key in _SHOWN if getattr(made, key) is not None}
+    facts |= made.settings | dict(item.storage) | ({} if synthetic.recipe is None else {"recipe": _recipe(synthetic)})
     front = [
-        f"license: {_quoted(licence.lower())}",
+        f"license: {_quoted(item.licence.lower())}",
         "task_categories:",
         "- image-classification",
         "size_categories:",
@@ -59,7 +61,7 @@ def render_card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], l
             "",
             "## Scores",
             "",
-            *_scores(accuracies),
+            *_scores(item.accuracies),
             "",
             "## How it was made",
             "",
@@ -69,23 +71,42 @@ def render_card(synthetic: SyntheticSet, accuracies: Mapping[str, Accuracies], l
             "",
             "`datacondense.json` holds the whole provenance, and a checksum.",
             "",
-            "## Columns",
-            "",
-            "- `image`: the image as a picture, 8 bits per channel, clipped to what can be shown.",
-            f"- `label`: one of {spec.classes} classes.",
-            f"- `pixels`: the same image exactly, float32 {list(spec.shape)} (channels, height, width), normalised per "
-            f"channel: (x - mean) / std of x in [0, 1], with mean {list(spec.mean)} and std {list(spec.std)}. Train on "
-            "this column, and test on real images normalised alike.",
-            "",
-            "```python",
-            "from datasets import load_dataset",
-            "",
-            'train = load_dataset("PATH", split="train").with_format("torch")',
-            'images, labels = train["pixels"][:], train["label"][:]',
-            "```",
-            "",
+            *_columns(synthetic),
         ]
     )
+
+
+def _columns(synthetic: SyntheticSet) -> list[str]:
+    """Return the lines on the columns: their content, which of them to train on, and code that reads these."""
+    spec, labels = synthetic.spec, "soft_label" if synthetic.soft else "label"
+    soft = [
+        f"- `soft_label`: the label to train on, float32 [{spec.classes}], a number for each class; `label` is the "
+        "class with the largest."
+    ]
+    return [
+        "## Columns",
+        "",
+        "- `image`: the image as a picture, 8 bits per channel, clipped to what can be shown.",
+        f"- `label`: one of {spec.classes} classes.",
+        *(soft if synthetic.soft else []),
+        f"- `pixels`: the same image exactly, float32 {list(spec.shape)} (channels, height, width), normalised per "
+        f"channel: (x - mean) / std of x in [0, 1], with mean {list(spec.mean)} and std {list(spec.std)}. Train on "
+        f"`pixels` and `{labels}`, and test on real images normalised alike.",
+        "",
+        "```python",
+        "from datasets import load_dataset",
+        "",
+        'train = load_dataset("PATH", split="train").with_format("torch")',
+        f'images, labels = train["pixels"][:], train["{labels}"][:]',
+        "```",
+        "",
+    ]
+
+
+def _recipe(synthetic: SyntheticSet) -> str:
+    """Return the fields of the recipe that the set comes with, in words."""
+    fields = synthetic.recipe.to_json() if synthetic.recipe else {}
+    return ", ".join(f"{name} {value}" for name, value in fields.items())
 
 
 def _scores(accuracies: Mapping[str, Accuracies]) -> list[str]:

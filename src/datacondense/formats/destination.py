@@ -13,7 +13,7 @@ from ..utils.paths import resolved
 from .export_marker import MARKER
 
 _EXPORTED = re.compile(
-    r"(exp\d+/)?(datacondense\.json|README\.md|data/train-\d+-of-\d+\.parquet|\d\d+(_[^/]*)?/\d{4,}\.png)|exp\d+\.npz"
+    r"(exp\d+/)?(datacondense\.json|README\.md|labels\.csv|data/train-\d+-of-\d+\.parquet|\d\d+(_[^/]*)?/\d{4,}\.png)|exp\d+\.npz"
 )
 """The files of an exported directory."""
 _RUN_FILES = {RUN, FILE_NAME, SCORES, PROCESS, REPORT, *FILE_NAMES}

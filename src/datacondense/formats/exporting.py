@@ -14,9 +14,10 @@ from ..utils.paths import named
 from . import destination
 from .accuracies import Accuracies, accuracies_from_scores, check_fractions
 from .card import check_licence
+from .export_item import ExportItem
 from .export_marker import MARKER, SEVERAL
 from .local_paths import without_local_paths
-from .registry import FORMATS, ExportItem, Format
+from .registry import FORMATS, Format
 
 _Known = Scores | Mapping[str, Accuracies]
 
@@ -33,7 +34,8 @@ def export(
 ) -> None:
     """Write `sets` to `dest`: a directory of PNG images (folder) or for `datasets` (hf), or a file (npz, pt).
 
-    `dest` is written completely or left unchanged. Exports do not disclose where the real images are on this machine.
+    `dest` is written completely or left unchanged. Exports hold the training images, decoded if the set stores
+    something else, with their labels. They do not disclose where the real images are on this machine.
 
     Args:
         sets: One set or several. pt holds all, as experiments in the authors' layout; in another format several become
@@ -61,8 +63,12 @@ def export(
     check_licence(licence)
     dest = named(dest)
     accuracies = _accuracies(scores, len(sets))
+    storages = [_storage(one) for one in sets]
     sets = [_checked_for_export(one) for one in sets]
-    items = [ExportItem(one, values, licence) for one, values in zip(sets, accuracies, strict=True)]
+    items = [
+        ExportItem(one, values, licence, storage)
+        for one, values, storage in zip(sets, accuracies, storages, strict=True)
+    ]
     if chosen.holds_several:
         _check_same_data(sets)
     with replacing(dest):
@@ -109,8 +115,24 @@ def _accuracies(scores: Sequence[_Known | None] | _Known | None, sets: int) -> l
     return found
 
 
+def _storage(synthetic: SyntheticSet) -> dict[str, str]:
+    """Return decoder, number format and bytes of a set that is not stored as float32 pixels, in words."""
+    if synthetic.stored is None:
+        return {}
+    header = synthetic.stored.header()
+    config = ", ".join(f"{name} {value}" for name, value in header["config"].items() if not isinstance(value, dict))
+    stored = sum(tensor.nbytes for tensor in synthetic.tensors().values())
+    return {
+        "decoder": f"{header['name']}{f' ({config})' if config else ''}, numbers stored as {header['store']}",
+        "bytes": f"{stored:,} as condensed; decoded here, one image per view",
+    }
+
+
 def _checked_for_export(synthetic: SyntheticSet) -> SyntheticSet:
-    """Return the set on the CPU, checked as readers will check it, without local paths."""
+    """Return the set on the CPU, checked as readers will check it, without local paths.
+
+    It has the decoded images alone, and its header names no decoder.
+    """
     try:
         header = parse_json(header_text(synthetic.header()))
     except (TypeError, ValueError, RecursionError) as error:

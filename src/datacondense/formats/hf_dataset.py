@@ -13,16 +13,21 @@ from torch import Tensor
 from ..data.spec import Spec
 from ..pictures import from_png, to_png
 from ..synthetic.provenance import Provenance
-from ..synthetic.set import SyntheticSet, checked, read_header
+from ..synthetic.set import checked, read_header
 from ..utils.errors import DamagedFile, InputError, naming, reason
 from ..utils.files import checksum, header_text, parse_json, write_json
 from ..utils.limits import affordable
-from .accuracies import Accuracies
 from .card import render_card
+from .export_item import ExportItem
 from .export_marker import MARKER, read_marker
+from .file_options import FileOptions
+from .label_kinds import read_labels
 from .read_result import ReadResult
 
 _FILE = "data/train-00000-of-00001.parquet"
+_SOFT = "soft_label"
+"""Column of labels with a number for each class."""
+_FLOAT = {"dtype": "float32", "_type": "Value"}
 _ROWS = 16
 """Images read at a time: a small file may unpack to many, and only those that fit are stored."""
 _SCANNED = 1024
@@ -32,16 +37,21 @@ _OVERHEAD = 2**24
 """Bytes that a table may have besides its images."""
 
 
-def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, Accuracies], licence: str) -> None:
-    """Fill `directory` with data/train-*.parquet (image, label, pixels), the card README.md and the marker."""
+def write(item: ExportItem, directory: Path) -> None:
+    """Fill `directory` with data/train-*.parquet, the card README.md and the marker.
+
+    The columns are image, label, pixels and, if labels are soft, soft_label.
+    """
     pa, parquet = _arrow()
-    spec = synthetic.spec
+    synthetic, spec = item.synthetic, item.synthetic.spec
+    soft = synthetic.labels if synthetic.soft else None
     names = [f"{index:06}.png" for index in range(len(synthetic))]
     pictures = [to_png(image) for image in spec.pixels(synthetic.images)]
     features = {
         "image": {"_type": "Image"},
         "label": {"names": _unique(spec.class_names), "_type": "ClassLabel"},
-        "pixels": _lists(_lists(_lists({"dtype": "float32", "_type": "Value"}))),
+        "pixels": _lists(_lists(_lists(_FLOAT))),
+        **({} if soft is None else {_SOFT: _lists(_FLOAT)}),
     }
     table = pa.table(
         {
@@ -49,14 +59,15 @@ def write(synthetic: SyntheticSet, directory: Path, *, accuracies: Mapping[str, 
                 [{"bytes": data, "path": name} for data, name in zip(pictures, names, strict=True)],
                 pa.struct({"bytes": pa.binary(), "path": pa.string()}),
             ),
-            "label": pa.array(synthetic.labels.tolist(), pa.int64()),
+            "label": pa.array(synthetic.classes.tolist(), pa.int64()),
             "pixels": _nested(pa, synthetic.images),
+            **({} if soft is None else {_SOFT: _nested(pa, soft)}),
         }
     ).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     (directory / _FILE).parent.mkdir()
     with (directory / _FILE).open("xb") as file:  # Arrow takes no name that is not UTF-8
         parquet.write_table(table, file, write_page_checksum=True)
-    (directory / "README.md").write_text(render_card(synthetic, accuracies, licence), encoding="utf-8")
+    (directory / "README.md").write_text(render_card(item), encoding="utf-8")
     header = synthetic.header()
     tensors = {"images": synthetic.images.cpu(), "labels": synthetic.labels.cpu()}
     digest = checksum(header_text(header), tensors)
@@ -80,16 +91,18 @@ def is_hf_dataset(path: Path) -> bool:
     return any(path.glob("data/*.parquet"))
 
 
-def read(path: Path, spec: Spec | None) -> ReadResult:
+def read(path: Path, spec: Spec | None, options: FileOptions) -> ReadResult:
     """Read the training split in data/.
 
     An export of this package is read from the column `pixels`, bit for bit; other datasets from the PNG images of the
-    column `image`, and `spec` describes the data. Where a file names its classes, its labels become those of the
-    classes of the same name. Raises InputError for anything that does not fit.
+    column `image`, and `spec` describes the data. A column `soft_label` has the labels; without one, `label` has them.
+    Where a file names its classes, its labels become those of the classes of the same name. Raises InputError for
+    anything that does not fit.
     """
     record = read_marker(path)
     provenance, recipe = Provenance(), None
     if record is not None:
+        options.reject_all(path)
         with naming(path / MARKER):
             spec, provenance, recipe = read_header(record.get("header"))
     if spec is None:
@@ -105,14 +118,20 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
     if any(named) and not all(named):
         file = files[named.index(False)]
         raise InputError(f"{file} only numbers its classes, and other files name them: name them in all or in none")
+    if len({part.labels.dim() for part in parts}) > 1:
+        raise InputError(f"{path}: only some of its files have a column {_SOFT}: give all of them one, or none")
     images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+    kind = None
     if record is not None:
         digest = checksum(header_text(record["header"]), {"images": images, "labels": labels})
         if digest != record.get("sha256"):
             raise DamagedFile(f"{path} is damaged or was changed: its content does not match its checksum")
         files.append(path / MARKER)
     with naming(path):
-        return ReadResult([checked(images, labels, spec, provenance, recipe=recipe)], files)
+        if record is None:
+            labels, kind = read_labels(labels, options.labels)
+        made = checked(images, labels, spec, provenance, recipe=recipe)
+    return ReadResult([made], files, labels=kind, foreign=record is None)
 
 
 class _Part(NamedTuple):
@@ -121,6 +140,7 @@ class _Part(NamedTuple):
     images: Tensor
     """Normalised, (n, C, H, W)."""
     labels: Tensor
+    """Classes (n,), or the column `soft_label` (n, K)."""
     names: bool
     """The file names its classes."""
 
@@ -139,11 +159,13 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> _Part:
                 if not {column, "label"} <= set(columns):
                     raise InputError(f"it has the columns {', '.join(columns)}; needed are {column} and label")
                 opened.scan_contents(batch_size=_SCANNED)
-                _check_size(opened.metadata, column, spec)
+                wanted = _SOFT if _SOFT in columns else "label"
+                _check_size(opened.metadata, column, torch.Size(spec.shape).numel())
+                _check_size(opened.metadata, _SOFT, spec.classes)
                 names = None if exact else _class_names(opened.schema_arrow.metadata)
                 mapping = None if names is None else _label_mapping(names, spec)
-                for batch in opened.iter_batches(_ROWS, columns=[column, "label"]):
-                    labels = _labels(pa, batch.column("label"))
+                for batch in opened.iter_batches(_ROWS, columns=[column, wanted]):
+                    labels = (_soft_labels if wanted == _SOFT else _labels)(pa, batch.column(wanted), spec)
                     labels = labels if mapping is None else _map_labels(labels, mapping)
                     images = (_exact_pixels if exact else _decode_pictures)(pa, batch.column(column), spec)
                     parts.append((images, labels))
@@ -157,25 +179,32 @@ def _read_file(file: Path, spec: Spec, *, exact: bool) -> _Part:
     return _Part(images, labels, names is not None)
 
 
-def _check_size(metadata: Any, column: str, spec: Spec) -> None:
-    """Raise DamagedFile for a table whose rows unpack to far more than an image: few bytes may encode many values."""
-    numbers = torch.Size(spec.shape).numel()
+def _check_size(metadata: Any, column: str, numbers: int) -> None:
+    """Raise DamagedFile for a column whose rows unpack to far more than `numbers`: few bytes may encode many values."""
     for group in (metadata.row_group(index) for index in range(metadata.num_row_groups)):
         for chunk in (group.column(index) for index in range(group.num_columns)):
             values, size, rows = chunk.num_values, chunk.total_uncompressed_size, group.num_rows
-            is_image = chunk.path_in_schema.split(".")[0] == column
-            if is_image and (values > rows * numbers or size > 8 * rows * numbers + _OVERHEAD):
+            is_it = chunk.path_in_schema.split(".")[0] == column
+            if is_it and (values > rows * numbers or size > 8 * rows * numbers + _OVERHEAD):
                 raise DamagedFile(
-                    f"its column {column!r} holds {values:,} values in {size:,} bytes for {rows:,} images of shape "
-                    f"{spec.shape}"
+                    f"its column {column!r} holds {values:,} values in {size:,} bytes for {rows:,} images of "
+                    f"{numbers:,} numbers"
                 )
 
 
-def _labels(pa: ModuleType, column: Any) -> Tensor:
+def _labels(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
     """Return a column of integers as int64 (N,)."""
     if not pa.types.is_integer(column.type) or column.null_count:
         raise InputError(f"labels are {column.type} with {column.null_count} missing, expected integers")
     return torch.from_numpy(column.to_numpy().astype(np.int64))
+
+
+def _soft_labels(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
+    """Return a column of lists of K floats as float32 (N, K)."""
+    found = _numbers(pa, column, (spec.classes,), "soft labels")
+    if any(len(row or ()) != spec.classes for row in column.to_pylist()):
+        raise InputError(f"soft labels are lists of different lengths, expected {spec.classes} numbers each")
+    return found
 
 
 def _class_names(metadata: Mapping[bytes, bytes] | None) -> Any:
@@ -204,6 +233,8 @@ def _label_mapping(names: Any, spec: Spec) -> Tensor | None:
 
 def _map_labels(labels: Tensor, mapping: Tensor) -> Tensor:
     """Return labels in the order of the Spec. Raises InputError for labels out of range."""
+    if labels.dim() == 2:
+        return labels[:, mapping.argsort()]
     if int(labels.min()) < 0 or int(labels.max()) >= len(mapping):
         raise InputError(f"labels go from {int(labels.min())} to {int(labels.max())} for {len(mapping)} classes")
     return mapping[labels]
@@ -215,14 +246,19 @@ def _first_ten(names: Any) -> str:
 
 def _exact_pixels(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
     """Return a column of nested lists as (N, C, H, W)."""
+    return _numbers(pa, column, spec.shape, "pixels")
+
+
+def _numbers(pa: ModuleType, column: Any, shape: tuple[int, ...], what: str) -> Tensor:
+    """Return a column of nested lists of floats as float32 (N, *shape)."""
     rows, values = len(column), column
-    for _ in spec.shape:
+    for _ in shape:
         values = values.flatten()
-        if len(values) > rows * torch.Size(spec.shape).numel():
-            raise InputError(f"pixels are more than {rows} images of shape {spec.shape} have")
-    if not pa.types.is_float32(values.type) or len(values) != rows * torch.Size(spec.shape).numel():
-        raise InputError(f"pixels are {len(values)} values of {values.type} for {rows} images of shape {spec.shape}")
-    return torch.from_numpy(values.to_numpy(zero_copy_only=False).copy()).reshape(rows, *spec.shape)
+        if len(values) > rows * torch.Size(shape).numel():
+            raise InputError(f"{what} are more than {rows} images of shape {shape} have")
+    if not pa.types.is_floating(values.type) or len(values) != rows * torch.Size(shape).numel():
+        raise InputError(f"{what} are {len(values)} values of {values.type} for {rows} images of shape {shape}")
+    return torch.from_numpy(values.to_numpy(zero_copy_only=False).astype(np.float32)).reshape(rows, *shape)
 
 
 def _decode_pictures(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
@@ -238,7 +274,7 @@ def _decode_pictures(pa: ModuleType, column: Any, spec: Spec) -> Tensor:
 
 
 def _nested(pa: ModuleType, images: Tensor) -> Any:
-    """Return (N, C, H, W) as a column of lists of lists of lists."""
+    """Return (N, ...) as a column of nested lists."""
     values = pa.array(images.cpu().contiguous().numpy().reshape(-1), pa.float32())
     count = len(values)
     for length in reversed(images.shape[1:]):

@@ -9,23 +9,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import Unpack
+
 from .. import pictures
 from ..data.spec import Spec
 from ..run.directory import IMPORTED, RUN, RunDirectory
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import FILE_NAME, SyntheticSet, save
+from ..synthetic.stored import Encoded
 from ..utils.atomic import new_directory
-from ..utils.errors import DamagedFile, DataNotFound, InputError
+from ..utils.errors import DamagedFile, DataNotFound, InputError, naming
+from ..utils.keywords import check_keywords
 from ..utils.locks import replacing, writing
 from ..utils.paths import named
 from . import destination
 from .export_marker import MARKER, SEVERAL, read_marker
+from .file_options import FileOptions, ImportOptions
+from .label_kinds import HELP
 from .local_paths import without_local_paths
-from .pixel_scale import PixelOptions, PixelScale, TrainingImages
-from .pt_layouts import find_images_of_pair, tiles_per_side
+from .pixel_scale import PixelOptions
+from .pt_layouts import find_images_of_pair
 from .read_result import ReadResult
 from .registry import FORMATS
 from .run_folders import by_number, find_runs
+from .tiles import as_tiles, tiles_per_side
 
 
 def import_sets(
@@ -35,25 +42,23 @@ def import_sets(
     *,
     source: Mapping[str, Any] | None = None,
     overwrite: bool = False,
-    pixels: PixelScale = "auto",
-    real: TrainingImages = None,
+    **options: Unpack[ImportOptions],
 ) -> list[Path]:
     """Read the sets in `path` and write a run directory for each: `dest`, or dest/exp0, dest/exp1, ... for several.
 
     No code in a file is executed. `dest` is written completely or left unchanged. The scale in which pixels were read
-    is recorded as `imported.pixels` in the provenance; a warning reports it if it is uncertain or was converted.
+    is recorded as `imported.pixels` in the provenance, the kind of soft labels as `imported.labels`, and tiles as
+    `imported.factor`; a warning reports a scale that is uncertain or was converted, and labels read as logits.
 
     Args:
         path: A .pt file of the authors of DC, DSA and DM (also of class-incremental learning) or of IDC, one of MTT's
-            two or the directory that holds both, an .npz file with images and labels, or an export of this package.
+            two or the directory that holds both, an .npz file with images and labels, a folder of PNG images with or
+            without a table of labels, or an export of this package.
         spec: Describes the data; needed if the file does not, and must agree if it does.
         dest: The directory to write.
         source: The arguments of `data.load` for these data, so that `evaluate` finds the test images.
         overwrite: Replace the runs of an earlier import in `dest`; nothing else is ever replaced.
-        pixels: Scale of the pixels in files that do not record it: "normalised", "unit" (0 to 1), "bytes" (0 to 255)
-            or "zca" (whitened, MTT's default). "auto" detects it, and raises InputError if it is ambiguous.
-        real: The training images, or a function that reads them: needed for "zca", and by "auto" where range, mean and
-            deviation do not decide.
+        options: The keywords of `ImportOptions`, for files that do not describe themselves.
 
     Returns:
         The run directories.
@@ -61,23 +66,24 @@ def import_sets(
     Raises:
         InputError: The file cannot be used, or the scale of its pixels is ambiguous.
         DataNotFound: There is no such file.
+        TypeError: A keyword is unknown.
         Locked: Another process exports or imports to `dest`.
     """
+    check_keywords("import_sets", ImportOptions, options)
+    pixels = PixelOptions(options.get("pixels", "auto"), options.get("real"))
+    chosen = FileOptions(pixels, options.get("labels", "auto"), options.get("factor"))
     path, dest = named(path), named(dest)
     destination.check_imported(dest, path, overwrite=overwrite)
-    read = read_sets(path, spec, PixelOptions(pixels, real))
+    read = read_sets(path, spec, chosen)
     sets = read.sets
-    record: dict[str, Any] = {"file": path.name, "sha256": digest_files(read.files), "sets": len(sets)}
-    if read.pixels is not None:
-        record["pixels"] = read.pixels.to_json()
-        if read.pixels.deserves_warning(pixels):
-            warnings.warn(f"{path}: {read.pixels}; name another scale with --pixels if this is wrong", stacklevel=2)
-    if (factor := tiles_per_side(path)) > 1:
-        warnings.warn(
-            f"{path}: its images seem to hold {factor} x {factor} tiles each, as IDC stores them; they are imported as "
-            "plain images, on which networks do not reach what IDC reports",
-            stacklevel=2,
-        )
+    record = {"file": path.name, "sha256": digest_files(read.files), "sets": len(sets), **_recognised(read)}
+    if read.pixels is not None and read.pixels.deserves_warning(pixels.scale):
+        warnings.warn(f"{path}: {read.pixels}; name another scale with --pixels if this is wrong", stacklevel=2)
+    if read.labels is not None and chosen.labels == "auto" and read.labels.kind == "logits":
+        warnings.warn(f"{path}: {read.labels}, and their softmax is stored; {HELP} if this is wrong", stacklevel=2)
+    if read.factor > 1 and chosen.factor is None:
+        cut = f"each of its images is cut into {read.factor} x {read.factor} training images, as the name of its"
+        warnings.warn(f"{path}: {cut} directory says; leave images whole with --factor 1", stacklevel=2)
     with new_runs(dest, path, overwrite=overwrite) as new:
         for synthetic, place in zip(sets, _run_folders(new, len(sets)), strict=True):
             if spec is not None:
@@ -100,20 +106,37 @@ def new_runs(dest: Path, path: Path, *, overwrite: bool) -> Iterator[Path]:
         yield stack.enter_context(new_directory(dest, check))
 
 
-def read_sets(path: Path, spec: Spec | None, options: PixelOptions | None = None) -> ReadResult:
+def _recognised(read: ReadResult) -> dict[str, Any]:
+    """Return what is recorded of a file that does not describe itself."""
+    found: dict[str, Any] = {} if read.pixels is None else {"pixels": read.pixels.to_json()}
+    found |= {} if read.labels is None else {"labels": read.labels.to_json()}
+    return found | ({} if read.factor == 1 else {"factor": read.factor})
+
+
+def read_sets(path: Path, spec: Spec | None, options: FileOptions | None = None) -> ReadResult:
     """Read the sets in `path`, whatever its format. `path` and `spec` are those of `import_sets`."""
-    options = options or PixelOptions()
+    options = options or FileOptions()
+    read = _read(path, spec, options)
+    factor = options.factor or tiles_per_side(path)
+    if not read.foreign or factor == 1:
+        return read
+    with naming(path):
+        return read._replace(sets=[as_tiles(one, factor) for one in read.sets], factor=factor)
+
+
+def _read(path: Path, spec: Spec | None, options: FileOptions) -> ReadResult:
+    """Read the sets in `path` without cutting tiles."""
     if path.suffix == ".safetensors" or (path.is_dir() and find_runs(path) != [path]) or (path / FILE_NAME).exists():
         raise InputError(f"{path} is already a run, not an export: evaluate, show and export read it directly")
     if path.is_dir():
         record = read_marker(path) or {}
         if str(record.get("layout")).startswith(SEVERAL):
-            options.reject_scale(path)
+            options.reject_all(path)
             return _read_several(path, record.get("sets"), spec)
         pair = find_images_of_pair(path)
         if pair is not None and not record:
-            return read_sets(pair, spec, options)
-        options.reject_scale(path)
+            return _read(pair, spec, options)
+        options.pixels.reject_scale(path)
     elif not path.exists():
         raise DataNotFound(f"{path} does not exist: name a file or directory with synthetic sets")
     elif not path.is_file():
@@ -153,7 +176,7 @@ def write_run(
         "settings": {},
         "data": synthetic.spec.name,
         "data_sha256": None,
-        "ipc": int(synthetic.counts.max()),
+        "ipc": int(synthetic.counts.max()) // _views(synthetic),
         "source": None,
         "imported": dict(record),
     }
@@ -164,6 +187,12 @@ def write_run(
     save(synthetic, directory / FILE_NAME)
     pictures.save_grid(synthetic, directory / pictures.FILE_NAME)
     RunDirectory(directory).record({"status": IMPORTED, **synthetic.provenance.to_json()})
+
+
+def _views(synthetic: SyntheticSet) -> int:
+    """Return the training images of each stored image."""
+    stored = synthetic.stored
+    return stored.decoder.views(synthetic.spec) if isinstance(stored, Encoded) else 1
 
 
 def digest_files(files: Iterable[Path]) -> str:

@@ -19,8 +19,9 @@ from ..utils.errors import DamagedFile, InputError, naming, reason
 from ..utils.files import checksum, header_text, parse_json
 from ..utils.limits import affordable
 from .arrays import standard_shapes
+from .file_options import FileOptions
+from .label_kinds import read_labels
 from .pixel_normalisation import normalise_pixels
-from .pixel_scale import PixelOptions
 from .read_result import ReadResult
 
 _NEEDED = ("images", "labels", "header", "sha256")
@@ -67,7 +68,7 @@ def _members(path: Path) -> set[str]:
         return set()
 
 
-def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
+def read(path: Path, spec: Spec | None, options: FileOptions) -> ReadResult:
     """Read the set in a file of `write`, or in one with the arrays `images` and `labels` alone.
 
     Nothing pickled is read, nothing outside the file is touched, and no more is allocated than the file can hold.
@@ -81,16 +82,21 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
             if spec is None:
                 raise InputError("it does not describe its images: name the data with --data")
             images, labels = standard_shapes(arrays["images"], arrays["labels"], spec)
-            images, scale = normalise_pixels(images, spec, options, never_whitened=None)
-            return ReadResult([checked(images, labels, spec, Provenance())], [path], scale)
-        options.reject_scale("it")
+            labels, kind = read_labels(labels, options.labels)
+            images, scale = normalise_pixels(images, spec, options.pixels, never_whitened=None)
+            return ReadResult([checked(images, labels, spec, Provenance())], [path], scale, kind, foreign=True)
+        options.reject_all("it")
         text, digest = (_text(arrays, name) for name in ("header", "sha256"))
         try:
             header = parse_json(text)
         except ValueError as error:
             raise InputError(f"its header is not JSON ({error})") from None
         spec, provenance, recipe = read_header(header)
-        images, labels = _tensor(arrays, "images", np.float32), _tensor(arrays, "labels", np.int64)
+        soft = arrays["labels"].ndim == 2
+        images, labels = (
+            _tensor(arrays, "images", np.float32),
+            _tensor(arrays, "labels", np.float32 if soft else np.int64),
+        )
         if checksum(text, {"images": images, "labels": labels}) != digest:
             raise DamagedFile("it is damaged: its content does not match its checksum")
         return ReadResult([checked(images, labels, spec, provenance, recipe=recipe)], [path])

@@ -1,4 +1,7 @@
-"""Export PNG images in a folder for each class, as every ImageFolder reader takes them: DEST/CLASS/0000.png."""
+"""Export PNG images in a folder for each class, as every ImageFolder reader takes them: DEST/CLASS/0000.png.
+
+Soft labels are in a table beside the folders.
+"""
 
 import unicodedata
 import warnings
@@ -6,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..data.spec import Spec
 from ..pictures import from_png, to_png
@@ -17,37 +19,49 @@ from ..utils.files import checksum, header_text, write_json
 from ..utils.limits import affordable
 from ..utils.text import cut, plain
 from .export_marker import MARKER, read_marker
+from .file_options import FileOptions
+from .label_kinds import read_labels
+from .label_table import FILE, read_label_table, write_label_table
 from .read_result import ReadResult
 from .run_folders import by_number
 
 
 def write(synthetic: SyntheticSet, directory: Path) -> None:
-    """Fill `directory` with a folder for each class and the marker. Pixels are rounded to 8 bits.
+    """Fill `directory` with a folder for each class, labels.csv if labels are soft, and the marker.
+
+    Pixels are rounded to 8 bits.
 
     Raises InputError when a class has no image: readers would give the classes after it other labels.
     """
     spec = synthetic.spec
     names = class_folder_names(spec.class_names)
     for label, name in enumerate(spec.class_names):
-        if not bool((synthetic.labels == label).any()):
+        if not int(synthetic.counts[label]):
             raise InputError(
                 f"class {name!r} has no image, and readers of folders would number the classes after it wrongly: "
                 "export to npz, hf or pt"
             )
-    pixels = _by_class(spec.pixels(synthetic.images), synthetic.labels, spec)
-    digits = max(4, len(str(max(map(len, pixels)) - 1)))
-    for name, images in zip(names, pixels, strict=True):
+    order = synthetic.classes.sort(stable=True).indices
+    pixels, labels = spec.pixels(synthetic.images[order]), synthetic.labels[order]
+    digits = max(4, len(str(int(synthetic.counts.max()) - 1)))
+    files = [
+        f"{name}/{index:0{digits}}.png"
+        for name, count in zip(names, synthetic.counts.tolist(), strict=True)
+        for index in range(count)
+    ]
+    for name in names:
         (directory / name).mkdir()
-        for index, image in enumerate(images):
-            (directory / name / f"{index:0{digits}}.png").write_bytes(to_png(image))
+    for file, image in zip(files, pixels, strict=True):
+        (directory / file).write_bytes(to_png(image))
+    if synthetic.soft:
+        write_label_table(directory, files, labels, spec.class_names)
     header = synthetic.header()
-    labels = synthetic.labels.sort().values
-    digest = checksum(header_text(header), {"pixels": torch.cat(pixels), "labels": labels})
+    digest = checksum(header_text(header), {"pixels": pixels, "labels": labels})
     write_json(directory / MARKER, {"layout": "folder", "header": header, "folders": names, "sha256": digest})
 
 
-def read(path: Path, spec: Spec | None) -> ReadResult:
-    """Read the set in a folder of PNG images, class by class.
+def read(path: Path, spec: Spec | None, options: FileOptions) -> ReadResult:
+    """Read the set in a folder of PNG images, class by class, and its labels.csv if it has one.
 
     An export of this package describes itself; for other folders `spec` describes the data, and folders are named as
     its classes or as `write` names them. Raises InputError for anything that does not fit.
@@ -56,6 +70,7 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
     record = read_marker(path)
     provenance, recipe = Provenance(), None
     if record is not None:
+        options.reject_all(path)
         with naming(marker):
             spec, provenance, recipe = read_header(record.get("header"))
             if record.get("folders") != class_folder_names(spec.class_names):
@@ -64,9 +79,10 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
         raise InputError(f"{path} has no {MARKER} to describe its images: name the data with --data")
     folders = _folders(path, spec)
     files = [file for label in range(spec.classes) for file in folders.get(label, [])]
-    labels = torch.tensor([k for k in range(spec.classes) for _ in folders.get(k, [])], dtype=torch.int64)
     if not files:
         raise InputError(f"{path} holds no PNG image in a folder of a class")
+    labels = torch.tensor([k for k in range(spec.classes) for _ in folders.get(k, [])], dtype=torch.int64)
+    table = read_label_table(path, files, [spec.class_names, class_folder_names(spec.class_names)])
     c, h, w = spec.shape
     size = sum(file.stat().st_size for file in files)
     affordable(len(files) * c * h * w * 4, f"{path}: its images", held=size)
@@ -74,17 +90,22 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
     for file in files:
         with naming(file):
             pixels.append(from_png(file.read_bytes(), spec))
-    stacked = torch.stack(pixels)
+    stacked, kind = torch.stack(pixels), None
+    labels, tables = (labels, []) if table is None else (table, [path / FILE])
     if record is not None:
         digest = checksum(header_text(record["header"]), {"pixels": stacked, "labels": labels})
         if digest != record.get("sha256"):
             raise InputError(
-                f"{path} was changed after it was exported: its images do not match their checksum; to read it as it "
+                f"{path} was changed after it was exported: its content does not match its checksum; to read it as it "
                 f"is, delete {MARKER} and name the data with --data"
             )
-        files.append(marker)
+        tables.append(marker)
+    else:
+        with naming(path):
+            labels, kind = read_labels(labels, options.labels)
     with naming(path):
-        return ReadResult([checked(spec.normalise(stacked), labels, spec, provenance, recipe=recipe)], files)
+        made = checked(spec.normalise(stacked), labels, spec, provenance, recipe=recipe)
+    return ReadResult([made], [*files, *tables], labels=kind, foreign=record is None)
 
 
 def class_folder_names(class_names: Sequence[str]) -> list[str]:
@@ -95,11 +116,6 @@ def class_folder_names(class_names: Sequence[str]) -> list[str]:
     """
     digits = max(2, len(str(len(class_names) - 1)))
     return [f"{label:0{digits}}_{cut(plain(name))}".rstrip("_. ") for label, name in enumerate(class_names)]
-
-
-def _by_class(images: Tensor, labels: Tensor, spec: Spec) -> list[Tensor]:
-    """Return the images of each class."""
-    return [images[labels == label] for label in range(spec.classes)]
 
 
 def _folders(path: Path, spec: Spec) -> dict[int, list[Path]]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from torch import Tensor
@@ -20,11 +20,12 @@ LAYOUT = (
 )
 LATENTS = {"z_inverse_all": "inverted", "z_eff_all": "informative"}
 """Key of the latents in the authors' files -> the kind of the latents."""
+Entry: TypeAlias = tuple[object, Tensor, Tensor]
+"""Place for messages, images and labels."""
 _IMAGES, _LABELS = ("images", "image", "x", "data"), ("labels", "label", "targets", "y")
 _PAIR = re.compile(r"(.*?)(images|labels)(_zca)?(_best|_\d+)?\.pt")
 """Names of the two files of a set of MTT, and of methods built on its code: images_best.pt, labels_best.pt."""
 _AUTHORS = re.compile(r"(?:cl_)?(?:res_)?(?:DC|DSA|DM|herding)_.+\.pt")
-_TILES = re.compile(r"factor(\d+)")
 
 
 @final
@@ -64,8 +65,8 @@ class PtFile:
             return PtFile([path], [_entry(path, pair)], None)
         raise InputError(f"{path} is not a file of synthetic sets: {LAYOUT}")
 
-    def standard_entries(self, spec: Spec) -> list[tuple[object, Tensor, Tensor]]:
-        """Return place, images (N, C, H, W) and labels int64 (N,) of each entry. Raises InputError for other shapes."""
+    def standard_entries(self, spec: Spec) -> list[Entry]:
+        """Return place, images (N, C, H, W) and labels of each entry. Raises InputError for anything but numbers."""
         found = []
         for place, images, labels in self.entries:
             with naming(place):
@@ -108,12 +109,6 @@ def _read_pair(path: Path) -> PtFile:
         raise DataNotFound(f"{path} holds {_groups(path)[1]} alone, but {partner.name} is not beside it")
     both = [path, partner] if _groups(path)[1] == "images" else [partner, path]
     return PtFile(both, [_entry(path, [read_torch(file) for file in both])], False)
-
-
-def tiles_per_side(path: Path) -> int:
-    """Return the tiles along each side of an image by the name of IDC's directory (..._factor2_...); 1 without it."""
-    found = _TILES.findall(path.absolute().parent.name) if path.name == "data.pt" else []
-    return int(found[-1]) if found else 1
 
 
 def _is_array(value: object) -> bool:

@@ -1,30 +1,19 @@
 """Every format that `export` writes and `import_sets` reads: one entry of a dict each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, final
 
 from ..data.spec import Spec
-from ..synthetic.set import SyntheticSet
 from . import authors_pt, hf_dataset, npz, png_folder
-from .accuracies import Accuracies
+from .export_item import ExportItem
 from .export_marker import has_marker
-from .pixel_scale import PixelOptions
+from .file_options import FileOptions
 from .read_result import ReadResult
 
 Format = Literal["folder", "npz", "hf", "pt"]
 """The keys of FORMATS, in the same order, for annotations and the command line."""
-
-
-@final
-@dataclass(frozen=True)
-class ExportItem:
-    """A set to export, checked and free of local paths, with what its card and its file record of it."""
-
-    synthetic: SyntheticSet
-    accuracies: Mapping[str, Accuracies]
-    licence: str
 
 
 @final
@@ -34,7 +23,7 @@ class ExportFormat:
 
     write: Callable[[Sequence[ExportItem], Path], None]
     """Writes a new file, or fills an empty directory; with one item unless the format holds several sets."""
-    read: Callable[[Path, Spec | None, PixelOptions], ReadResult]
+    read: Callable[[Path, Spec | None, FileOptions], ReadResult]
     recognises: Callable[[Path], bool]
     """Returns whether a file, or a directory, has this format and no other one."""
     is_export: Callable[[Path], bool]
@@ -48,7 +37,7 @@ class ExportFormat:
 FORMATS: dict[Format, ExportFormat] = {
     "folder": ExportFormat(
         write=lambda items, directory: png_folder.write(items[0].synthetic, directory),
-        read=lambda path, spec, options: png_folder.read(path, spec),
+        read=png_folder.read,
         recognises=lambda path: not hf_dataset.is_hf_dataset(path),
         is_export=has_marker,
     ),
@@ -60,10 +49,8 @@ FORMATS: dict[Format, ExportFormat] = {
         suffix=".npz",
     ),
     "hf": ExportFormat(
-        write=lambda items, directory: hf_dataset.write(
-            items[0].synthetic, directory, accuracies=items[0].accuracies, licence=items[0].licence
-        ),
-        read=lambda path, spec, options: hf_dataset.read(path, spec),
+        write=lambda items, directory: hf_dataset.write(items[0], directory),
+        read=hf_dataset.read,
         recognises=hf_dataset.is_hf_dataset,
         is_export=has_marker,
     ),

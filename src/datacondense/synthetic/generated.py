@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import torch
 from torch import Tensor
@@ -85,6 +85,8 @@ class Generated(Stored):
             }
             generator.load_state_dict(weights)
             z, storage = tensors["latents"], header["store"]
+            if storage not in get_args(Storage):
+                raise ValueError(f"its latents are stored as {storage!r}")
             z = z.float() * tensors["scale"] if storage == "int8" else z.float()
         except InputError:
             raise

@@ -13,7 +13,7 @@ from ...data.options import ReadOptions
 from ...data.source import DataSource
 from ...experiments.continual import learn_continually, load_record
 from ...experiments.scenario import Scenario
-from ...formats import PixelOptions, find_runs, read_sets
+from ...formats import FileOptions, PixelOptions, find_runs, read_sets
 from ...methods import METHODS, Method
 from ...synthetic.set import SyntheticSet, load_set
 from ...utils.distributed import all_processes
@@ -191,7 +191,7 @@ def _finished_memories(path: Path, train: ImageSet, steps: int) -> list[Syntheti
         if file.suffix == ".safetensors":
             found.append(load_set(file))
             continue
-        sets = read_sets(file, train.spec, PixelOptions(real=train)).sets
+        sets = read_sets(file, train.spec, FileOptions(PixelOptions(real=train))).sets
         with naming(file):
             if len(sets) != 1:
                 raise InputError(f"it holds {len(sets)} sets, not the steps of continual learning")

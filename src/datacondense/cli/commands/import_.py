@@ -3,14 +3,15 @@
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
 from ...data.options import ReadOptions
 from ...data.source import DataSource, known_spec
 from ...data.spec import Spec
-from ...formats import PixelScale, import_latents, import_sets
+from ...formats import LabelKind, PixelScale, import_latents, import_sets
+from ...formats.label_kinds import DetectedLabels
 from ...formats.pixel_scale import DetectedScale, TrainingImages
 from ...synthetic.set import load_set
 from ...utils.errors import InputError
@@ -24,8 +25,9 @@ class Import:
     """Import synthetic sets of other programs as run directories; no code in a file is executed.
 
     Reads the .pt files of the authors of DC, DSA and DM (several sets become exp0, exp1, ... in DEST), those of
-    class-incremental learning, MTT's images_best.pt with its labels_best.pt, IDC's data.pt, an .npz of images and
-    labels, and what `export` writes; and with --generator the latents of IT-GAN's authors.
+    class-incremental learning, images_best.pt with its labels_best.pt of MTT, TESLA and DATM, IDC's data.pt, an .npz of
+    images and labels, a folder with or without labels.csv, and what `export` writes; and with --generator the latents
+    of IT-GAN's authors.
     """
 
     file: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="FILE")]]
@@ -40,6 +42,12 @@ class Import:
     """Scale of the pixels in files of other programs: normalised, unit (0 to 1), bytes (0 to 255), or zca (whitened,
     MTT's default; undone with the training images). auto detects the scale, or stops with an error if it is
     ambiguous."""
+    labels: LabelKind = "auto"
+    """Kind of labels with a number for each class in files of other programs: hard (the class with the largest),
+    probabilities, logits (their softmax becomes the label, as in DATM), or values (as they are). auto detects it."""
+    factor: int | None = None
+    """Tiles along each side of a stored image, as IDC stores them, each of which becomes a training image. By default
+    it is taken from the name of IDC's directory (..._factor2_...); 1 leaves images whole."""
     generator: Path | None = None
     """For a file of latents, one for each image of --data: the weights (.pth) of the BigGAN that they belong to."""
     ipc: Images | None = None
@@ -50,8 +58,7 @@ class Import:
     def run(self) -> None:
         source = DataSource(self.data, **self.reading.non_default()) if self.data else None
         if self.generator is not None:
-            if self.pixels != "auto":
-                raise InputError(f"--pixels {self.pixels}: does not apply to latents: leave it out")
+            self._reject_for_latents()
             self._import_latents(self.generator, source)
             return
         if self.ipc is not None:
@@ -67,14 +74,37 @@ class Import:
             overwrite=self.overwrite,
             pixels=self.pixels,
             real=real,
+            labels=self.labels,
+            factor=self.factor,
         )
-        scale = load_set(runs[0]).provenance.imported.get("pixels")
-        if scale and not (found := DetectedScale.from_json(scale)).deserves_warning(self.pixels):
-            print_line(str(found))
+        self._print_recognised(load_set(runs[0]).provenance.imported)
         images = sum(len(load_set(run)) for run in runs)
         print_line(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
         known = load_set(runs[0]).provenance.source
         print_line(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
+
+    def _reject_for_latents(self) -> None:
+        """Raise InputError for an option that does not apply to latents."""
+        for name, value, default in (
+            ("pixels", self.pixels, "auto"),
+            ("labels", self.labels, "auto"),
+            ("factor", self.factor, None),
+        ):
+            if value != default:
+                raise InputError(f"--{name} {value}: does not apply to latents: leave it out")
+
+    def _print_recognised(self, imported: dict[str, Any]) -> None:
+        """Print how a file of another program was read, unless a warning reports it."""
+        if "pixels" in imported:
+            scale = DetectedScale.from_json(imported["pixels"])
+            if not scale.deserves_warning(self.pixels):
+                print_line(str(scale))
+        if "labels" in imported:
+            kind = DetectedLabels.from_json(imported["labels"])
+            if kind.kind != "logits" or self.labels != "auto":
+                print_line(str(kind))
+        if "factor" in imported and self.factor is not None:
+            print_line(f"each image is cut into {self.factor} x {self.factor} training images")
 
     def _data(self, source: DataSource | None) -> tuple[Spec | None, TrainingImages]:
         """Return the Spec of the data, and a function that reads the training images when they are needed."""
