@@ -12,7 +12,7 @@ from ..utils.paths import named
 from ..utils.text import file_name, printable
 from . import charts, pictures
 from .comparison import compare
-from .number_text import accuracy, size
+from .number_text import accuracy, ratio, share, size
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 from .run_names import path_names
 from .section import condensing_time, published, section
@@ -111,6 +111,9 @@ def _summary(run: Run) -> list[dict[str, str]]:
         "images": f"{len(run.synthetic):,}",
         "share": f"{100 * len(run.synthetic) / of_real:.2g} % of {of_real:,}" if of_real else "",
         "bytes": size(stored.total),
+        "to_uint8": ratio(stored.to_uint8),
+        "to_float32": ratio(stored.to_float32),
+        "to_whole": share(stored.to_whole),
         "seconds": condensing_time(run),
     }
     archs = list(dict.fromkeys(arch for score in run.scores.values() for arch in score.accuracy))
