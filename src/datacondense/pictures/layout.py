@@ -65,7 +65,7 @@ class PictureLayout:
         """Width and height of an image, its labels and the gap after it."""
         width, height = self.picture_size
         if self.labelled:
-            return self.label_width + 2 * _GAP, height + LARGEST * (_SMALL + 2) + 2 * _GAP
+            return self.label_width + 3 * _GAP, height + LARGEST * (_SMALL + 2) + 2 * _GAP
         return width + _GAP, height + _GAP
 
     @cached_property

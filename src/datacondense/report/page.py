@@ -57,6 +57,7 @@ def write_report(
     text = environment.get_template("page.html.j2").render(
         title=_title(read),
         summary=[row for run in read for row in _summary(run)],
+        sizes=[_size_row(run) for run in read],
         alike=_alike(read),
         comparison=compare(read, chart) if len(read) > 1 else [],
         runs=[section(run, index, shown, chart) for index, (run, shown) in enumerate(zip(read, images, strict=True))],
@@ -111,9 +112,6 @@ def _summary(run: Run) -> list[dict[str, str]]:
         "images": f"{len(run.synthetic):,}",
         "share": f"{100 * len(run.synthetic) / of_real:.2g} % of {of_real:,}" if of_real else "",
         "bytes": size(stored.total),
-        "to_uint8": ratio(stored.to_uint8),
-        "to_float32": ratio(stored.to_float32),
-        "to_whole": share(stored.to_whole),
         "seconds": condensing_time(run),
     }
     archs = list(dict.fromkeys(arch for score in run.scores.values() for arch in score.accuracy))
@@ -130,3 +128,11 @@ def _summary(run: Run) -> list[dict[str, str]]:
     ]
     empty = {"arch": "", "random": "", "condensed": "", "whole": ""}
     return rows or [{**common, **empty, "condensed": published(run)}]
+
+
+def _size_row(run: Run) -> list[str]:
+    """Return the cells of the table of sizes, in the order of its columns."""
+    stored = run.storage
+    numbers = (stored.stored_images, stored.images, stored.shared, stored.labels, stored.statistics, stored.total)
+    ratios = ratio(stored.to_uint8), ratio(stored.to_float32), share(stored.to_whole)
+    return [run.name, stored.form, *(f"{number:,}" for number in numbers), *ratios]

@@ -137,7 +137,7 @@ def _form(run: Run) -> dict[str, str]:
     facts = {}
     if stored.training_images != stored.stored_images:
         views = f"{stored.training_images / stored.stored_images:.3g}"
-        facts["decoder"] = f"{views} training images in the room of one, {stored.stored_images:,} in all"
+        facts["decoder"] = f"{views} training images in the room of one, all in that of {stored.stored_images:,}"
     if made.soft:
         facts["labels"] = f"soft: {made.spec.classes:,} numbers for each image"
     if made.recipe:
@@ -161,7 +161,7 @@ def _ratios(stored: footprint.Footprint) -> str:
     """Return the three ratios of size, in words."""
     images = f"{stored.stored_images:,} image{'s' if stored.stored_images > 1 else ''}"
     whole = f", {share(stored.to_whole)} of the whole training set in uint8" if stored.to_whole else ""
-    return f"{ratio(stored.to_uint8)} x that of {images} in uint8, {ratio(stored.to_float32)} x in float32{whole}"
+    return f"{ratio(stored.to_uint8)} times {images} in uint8, {ratio(stored.to_float32)} times in float32{whole}"
 
 
 def _score_rows(run: Run) -> list[dict[str, str]]:
