@@ -7,30 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from synthetic_sets import decoded
 from toy_methods import TOY
 
-from datacondense import ImageSet, Provenance, SyntheticSet, condense, load_set
+from datacondense import Provenance, condense, load_set
 from datacondense.cli.app import main
 from datacondense.methods import Random
 from datacondense.report.footprint import Footprint, measure
 from datacondense.report.number_text import ratio, share
-from datacondense.synthetic.decoders import DctDecoder, Decoder, PixelDecoder, TileDecoder
-from datacondense.synthetic.parameters import Decoded
+from datacondense.synthetic.decoders import DctDecoder, PixelDecoder, TileDecoder
 from datacondense.synthetic.set import save
-from datacondense.synthetic.stored import Store
 
 PIXELS, TILES, DCT = PixelDecoder(), TileDecoder(factor=2), DctDecoder(coefficients=16)
-
-
-def made_of(decoder: Decoder, store: Store, real: ImageSet, *, ipc: int = 2, soft: bool = False) -> SyntheticSet:
-    """Return a set in the room of `ipc` images of each class."""
-    images = real.sample(ipc * decoder.views(real.spec), torch.Generator().manual_seed(0))
-    live = Decoded(decoder, decoder.encode(images, real), real.spec, store)
-    stored, labels = live.stored(), live.listed(live.labels())
-    if soft:
-        labels = torch.rand(len(labels), real.spec.classes, generator=torch.Generator().manual_seed(1)).half().float()
-    provenance = Provenance(method="dm", real_images=len(real))
-    return SyntheticSet(stored.images(labels), labels, real.spec, provenance, stored)
 
 
 def payload(path: Path) -> int:
@@ -89,7 +77,7 @@ def test_latents_and_every_byte_of_their_generator(storage, each: int, toy, tmp_
 def test_the_parts_are_the_bytes_of_the_file(
     decoder, store, form: str, views: int, images: int, shared: int, soft: bool, toy, tmp_path: Path
 ) -> None:
-    made = made_of(decoder, store, toy(), soft=soft)
+    made = decoded(decoder, store, toy(), soft=soft)
     kept = measure(made)
     assert (kept.form, kept.training_images, kept.stored_images) == (form, 6 * views, 6)
     labels = 6 * views * (2 * 3 if soft else 1)
@@ -102,7 +90,7 @@ def test_the_parts_are_the_bytes_of_the_file(
 
 
 def test_the_whole_set_is_compared_with_only_where_its_size_is_known(toy) -> None:
-    made = made_of(PIXELS, "u8", toy())
+    made = decoded(PIXELS, "u8", toy())
     assert measure(replace(made, provenance=Provenance())).to_whole is None
     assert [share(value) for value in (None, 0.5, 1e-4)] == ["", "50 %", "0.01 %"]
     assert [ratio(value) for value in (0.12345, 4.0, 123.4, 12345.6)] == ["0.123", "4", "123", "12,346"]
@@ -131,7 +119,7 @@ def test_the_command(toy, tmp_path, capsys, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("random", "it-gan"):
         condense(TOY[name], toy(), 2, out=tmp_path / name)
     Path("tiles").mkdir()
-    save(made_of(TILES, "u8", toy(), soft=True), Path("tiles", "synthetic.safetensors"))
+    save(decoded(TILES, "u8", toy(), soft=True), Path("tiles", "synthetic.safetensors"))
     assert main(["storage", "random", "it-gan", "tiles"]) == 0
     out = capsys.readouterr().out
     rows = {cells[0]: cells for line in out.splitlines() if len(cells := cells_of(line)) > 10}

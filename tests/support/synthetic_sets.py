@@ -2,8 +2,11 @@
 
 import torch
 
-from datacondense import Spec, SyntheticSet
+from datacondense import ImageSet, Spec, SyntheticSet
+from datacondense.synthetic.decoders import Decoder
+from datacondense.synthetic.parameters import Decoded
 from datacondense.synthetic.provenance import Provenance
+from datacondense.synthetic.stored import Store
 
 
 def make(*, channels: int = 3, names: tuple[str, ...] = ("cat", "T-shirt/top", "dog"), seed: int = 0) -> SyntheticSet:
@@ -19,3 +22,14 @@ def make(*, channels: int = 3, names: tuple[str, ...] = ("cat", "T-shirt/top", "
         spec,
         Provenance.from_json({**made, "source": {"source": "digits"}}),
     )
+
+
+def decoded(decoder: Decoder, store: Store, real: ImageSet, *, ipc: int = 2, soft: bool = False) -> SyntheticSet:
+    """Return a set in the room of `ipc` images of each class."""
+    images = real.sample(ipc * decoder.views(real.spec), torch.Generator().manual_seed(0))
+    live = Decoded(decoder, decoder.encode(images, real), real.spec, store)
+    stored, labels = live.stored(), live.listed(live.labels())
+    if soft:
+        labels = torch.rand(len(labels), real.spec.classes, generator=torch.Generator().manual_seed(1)).half().float()
+    provenance = Provenance(method="dm", real_images=len(real))
+    return SyntheticSet(stored.images(labels), labels, real.spec, provenance, stored)
