@@ -43,9 +43,7 @@ class Synthetic(nn.Module, ABC):
 
     def at(self, index: Tensor, classes: slice = slice(None)) -> Tensor:
         """Return the images at places `index` (K, B) of each class, for some classes, (G, B, C, H, W)."""
-        index = index[classes, :, None, None, None]
-        images = self(classes)
-        return torch.take_along_dim(images, index.to(images.device), 1)
+        return take(self(classes), index[classes])
 
     def listed(self, values: Tensor) -> Tensor:
         """Return images or labels (K, V, ...) class by class (N, ...), without the padding."""
@@ -186,6 +184,12 @@ class Latents(Synthetic):
 
     def stored(self) -> Generated:
         return Generated.round_trip(self.generator, self.z.flatten(0, 1), self.storage)
+
+
+def take(values: Tensor, index: Tensor) -> Tensor:
+    """Return the values (G, V, ...) at places `index` (G, B) of each class, (G, B, ...)."""
+    index = index.to(values.device).reshape(*index.shape, *[1] * (values.dim() - 2))
+    return torch.take_along_dim(values, index, 1)
 
 
 def noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device | str) -> Tensor:
