@@ -1,24 +1,41 @@
-"""What a set takes to store, to the byte."""
+"""The bytes of a stored set, part by part, and their ratios to images."""
 
 import io
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from synthetic_sets import encoded
 from toy_methods import TOY
 
-from datacondense import condense, load_set
+from datacondense import Provenance, condense, load_set
 from datacondense.cli.app import main
 from datacondense.methods import Random
 from datacondense.report.footprint import Footprint, measure
+from datacondense.report.number_text import ratio, share
+from datacondense.synthetic.decoders import DctDecoder, PixelDecoder, TileDecoder
+from datacondense.synthetic.set import save
+
+PIXELS, TILES, DCT = PixelDecoder(), TileDecoder(factor=2), DctDecoder(coefficients=16)
+
+
+def payload(path: Path) -> int:
+    """Return the bytes of the tensors in a safetensors file: all after the header and its length."""
+    data = path.read_bytes()
+    return len(data) - 8 - int.from_bytes(data[:8], "little")
 
 
 def test_pixels(toy) -> None:
     made = condense(Random(arch="MLP"), toy(channels=3), 4)
     kept = measure(made)
     pixels = 12 * 3 * 8 * 8
-    assert (kept.count, kept.form, kept.shared, kept.pays_from) == (12, "pixels, float32", 0, kept.pays_from)
-    assert (kept.images, kept.uint8, kept.labels) == (4 * pixels, pixels, 8 * 12)
+    assert (kept.training_images, kept.stored_images, kept.form) == (12, 12, "pixels, float32")
+    assert (kept.images, kept.shared, kept.labels, kept.statistics) == (4 * pixels, 0, 12, 24)
+    assert kept.to_uint8 == pytest.approx((4 * pixels + 36) / pixels)
+    assert kept.to_float32 == pytest.approx((4 * pixels + 36) / (4 * pixels))
+    assert kept.to_whole == pytest.approx((4 * pixels + 36) / (120 * 3 * 8 * 8))
     sizes = []
     for image in made.spec.pixels(made.images):
         buffer = io.BytesIO()
@@ -40,29 +57,89 @@ def test_latents_and_every_byte_of_their_generator(storage, each: int, toy, tmp_
         12 * settings["latent"] * each,
         weights + scale,
     )
-    size = (tmp_path / "run" / "synthetic.safetensors").stat().st_size
-    assert kept.total < size < kept.total + 20_000  # the rest is the header
+    assert kept.stored_images == kept.training_images == 12
+    assert kept.total - kept.statistics == payload(tmp_path / "run" / "synthetic.safetensors")
     assert measure(load_set(tmp_path / "run")) == kept
 
 
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize(
+    ("decoder", "store", "form", "views", "images", "shared"),
+    [
+        (PIXELS, "f32", "pixels, float32", 1, 6 * 64 * 4, 0),
+        (PIXELS, "f16", "pixels, float16", 1, 6 * 64 * 2, 0),
+        (PIXELS, "u8", "pixels, uint8", 1, 6 * 64, 8),  # low and step of a channel
+        (TILES, "u8", "tiles (factor 2), uint8", 4, 6 * 64, 8),
+        (DCT, "u8", "dct (coefficients 16), uint8", 4, 24 * 16, 3 * 8 + 16 * 8),  # masks; low and step of each
+    ],
+    ids=str,
+)
+def test_the_parts_are_the_bytes_of_the_file(
+    decoder, store, form: str, views: int, images: int, shared: int, soft: bool, toy, tmp_path: Path
+) -> None:
+    made = encoded(decoder, toy(), store=store, soft=soft)
+    kept = measure(made)
+    assert (kept.form, kept.training_images, kept.stored_images) == (form, 6 * views, 6)
+    labels = 6 * views * (2 * 3 if soft else 1)
+    assert (kept.images, kept.shared, kept.labels, kept.statistics) == (images, shared, labels, 8)
+    save(made, tmp_path / "synthetic.safetensors")
+    assert kept.total - kept.statistics == payload(tmp_path / "synthetic.safetensors")
+    assert kept.to_uint8 == pytest.approx((images + shared + labels + 8) / (6 * 64))
+    assert kept.to_whole == pytest.approx(kept.total / (120 * 64))
+    assert measure(load_set(tmp_path)) == kept
+
+
+def test_the_whole_set_is_compared_with_only_where_its_size_is_known(toy) -> None:
+    made = encoded(PIXELS, toy(), store="u8")
+    assert measure(replace(made, provenance=Provenance())).to_whole is None
+    assert [share(value) for value in (None, 0.5, 1e-4)] == ["", "50 %", "0.01 %"]
+    assert [ratio(value) for value in (0.12345, 4.0, 123.4, 12345.6)] == ["0.123", "4", "123", "12,346"]
+
+
 def test_a_generator_pays_from_as_many_images_as_its_bytes_are_saved_in() -> None:
-    kept = Footprint(count=10, form="", images=100, shared=1000, labels=0, uint8=0, png=600)
+    kept = Footprint(
+        decoder="latents",
+        form="latents, float16",
+        training_images=10,
+        stored_images=10,
+        numbers=64,
+        images=100,
+        shared=1000,
+        labels=0,
+        statistics=0,
+        real_images=None,
+        png=600,
+    )
     assert kept.pays_from == 21  # 50 bytes less for each: 20 images are level
-    none = Footprint(count=10, form="", images=700, shared=1000, labels=0, uint8=0, png=600)
-    assert none.pays_from is None
+    assert replace(kept, images=700).pays_from is None
 
 
 def test_the_command(toy, tmp_path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.chdir(tmp_path)
     for name in ("random", "it-gan"):
         condense(TOY[name], toy(), 2, out=tmp_path / name)
-    assert main(["storage", str(tmp_path / "random"), str(tmp_path / "it-gan")]) == 0
+    Path("tiles").mkdir()
+    save(encoded(TILES, toy(), store="u8", soft=True), Path("tiles", "synthetic.safetensors"))
+    assert main(["storage", "random", "it-gan", "tiles"]) == 0
     out = capsys.readouterr().out
-    assert f"{measure(load_set(tmp_path / 'it-gan')).total:,}" in out
-    assert "latents, float16" in out
-    assert "pixels, float32" in out
+    rows = {cells[0]: cells for line in out.splitlines() if len(cells := cells_of(line)) > 10}
+    plain, latents = measure(load_set("random")), measure(load_set("it-gan"))
+    assert rows["it-gan"][1] == "latents, float16"
+    assert rows["it-gan"][8:10] == [f"{latents.total:,}", ratio(latents.to_uint8)]
+    assert rows["random"][1:9] == ["pixels, float32", "6", "6", f"{6 * 256:,}", "0", "6", "8", "1,550"]
+    assert rows["random"][9:12] == ["4.04", "1.01", share(plain.to_whole)]
+    assert rows["tiles"][1:9] == ["tiles (factor 2), uint8", "24", "6", "384", "8", "144", "8", "544"]
+    assert rows["tiles"][9:12] == ["1.42", "0.354", "7.08 %"]
+    assert [rows[name][13] == "-" for name in ("random", "it-gan", "tiles")] == [True, False, True]
+    assert main(["storage", "random"]) == 0
+    assert "below PNG" not in capsys.readouterr().out  # a question of generators
     assert main(["storage"]) == 2
     assert "name a run, before the options: datacondense storage RUN" in capsys.readouterr().err
+
+
+def cells_of(line: str) -> list[str]:
+    """Return the cells of a line of a table."""
+    return [cell.strip() for cell in line.split("│")[1:-1]]
 
 
 def test_images_on_any_scale_are_counted_as_they_are_seen(toy) -> None:

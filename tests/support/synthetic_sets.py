@@ -45,7 +45,9 @@ def encoded(decoder: Decoder, real: ImageSet, *, store: Store = "f32", soft: boo
     stored = Encoded.round_trip(decoder, decoder.encode(images, real), spec, store)
     classes = torch.arange(spec.classes).repeat_interleave(views)
     labels = rounded_labels(soft_labels(classes, spec.classes), store) if soft else classes
-    provenance = Provenance.from_json({"method": "dm", "settings": {"arch": "MLP"}, "seed": 0, "ipc": n})
+    provenance = Provenance.from_json(
+        {"method": "dm", "settings": {"arch": "MLP"}, "seed": 0, "ipc": n, "real_images": len(real)}
+    )
     return SyntheticSet(stored.images(classes), labels, spec, provenance, stored)
 
 

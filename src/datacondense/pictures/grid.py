@@ -1,19 +1,23 @@
 """Draw a condensed set as a grid: its images class by class, beside the class names and, on request, real images."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
 from ..data.image_set import ImageSet
 from ..synthetic.set import SyntheticSet
 from ..utils.atomic import write_bytes
 from ..utils.errors import InputError
-from .layout import PictureLayout, arrange, class_captions, largest_fitting
+from .layout import Labels, PictureLayout, arrange, class_captions, largest_fitting
 from .nearest import nearest_real
 from .png_codec import to_png
+from .soft_labels import largest_labels
 
 _IN_A_ROW = 20  # images of a class, synthetic and real
+_LABELLED_IN_A_ROW = 10
 _PER_CLASS = 10
 
 
@@ -38,7 +42,8 @@ def draw_grid(
 ) -> Image.Image:
     """Draw the first images of every class, denormalised, enlarged by a whole factor without smoothing.
 
-    If each class has few images, the classes form several columns, read downwards.
+    If each class has few images, the classes form several columns, read downwards. Images with soft labels belong to
+    the class of the largest, and their three largest labels stand below them, where the picture has room for that.
 
     Args:
         synthetic: The set to draw.
@@ -64,10 +69,22 @@ def draw_grid(
     headings = [""] if real is None else ["synthetic", "nearest real"]
     names = class_captions(spec, chosen)
 
-    def layout(count: int) -> PictureLayout:
-        return arrange(names, count, spec.shape, headings=headings, in_a_row=_IN_A_ROW // len(headings))
+    def arranged(labelled: bool) -> PictureLayout:
+        width = (_LABELLED_IN_A_ROW if labelled else _IN_A_ROW) // len(headings)
+        layout = partial(arrange, names, shape=spec.shape, headings=headings, in_a_row=width, labelled=labelled)
+        most = min(per_class or _PER_CLASS, max(map(len, members)))
+        return layout(largest_fitting(layout, most, fixed=per_class is not None))
 
-    count = largest_fitting(layout, min(per_class or _PER_CLASS, max(map(len, members))), fixed=per_class is not None)
-    drawn = [spec.pixels(synthetic.images[positions[:count]]) for positions in members]
+    layout = arranged(synthetic.soft)
+    if not layout.fits:
+        layout = arranged(labelled=False)
+    shown = [positions[: layout.count] for positions in members]
+    drawn = [spec.pixels(synthetic.images[positions]) for positions in shown]
     beside = [] if real is None else [[nearest_real(real, pixels, k) for k, pixels in zip(chosen, drawn, strict=True)]]
-    return layout(count).draw([drawn, *beside])
+    return layout.draw([drawn, *beside], labels=[_labels(synthetic, positions) for positions in shown])
+
+
+def _labels(synthetic: SyntheticSet, index: Tensor) -> list[Labels]:
+    """Return the largest labels of the images at `index` (n,)."""
+    names = synthetic.spec.class_names
+    return [[(names[k], k, text) for k, text in of_image] for of_image in largest_labels(synthetic, index)]

@@ -11,11 +11,16 @@ from torch import Tensor
 
 from ..data.spec import Spec
 from .png_codec import to_image
+from .soft_labels import LARGEST
 from .text import SIZE, Caption, caption
 
 _IMAGE, _GAP, _MARGIN, _LINE, _NAME = 64, 4, 12, SIZE + 8, 180  # pixels; an image, a line of text, the widest name
+_SMALL, _LABELLED = 12, 104  # pixels; a line of labels, and an image above such lines
 _ASPECT = 1.5  # target ratio of width to height, reached by setting classes side by side
 _MAX_PIXELS = 25_000_000  # of a picture
+
+Labels = Sequence[tuple[str, int, str]]
+"""Name and number of a class, and the value of its label as text; the largest first."""
 
 
 @final
@@ -41,12 +46,27 @@ class PictureLayout:
     title: Caption
     """The widest title of all pictures; an empty one takes no room."""
     zoom: int
+    labelled: bool = False
+    """True if the largest labels of each image stand below it."""
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Width and height of an image."""
+        _, h, w = self.shape
+        return w * self.zoom, max(h * self.zoom, SIZE)
+
+    @property
+    def label_width(self) -> int:
+        """Width of the labels of an image."""
+        return max(self.picture_size[0], _LABELLED)
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Width and height of an image and of the gap after it."""
-        _, h, w = self.shape
-        return w * self.zoom + _GAP, max(h * self.zoom, SIZE) + _GAP
+        """Width and height of an image, its labels and the gap after it."""
+        width, height = self.picture_size
+        if self.labelled:
+            return self.label_width + 3 * _GAP, height + LARGEST * (_SMALL + 2) + 2 * _GAP
+        return width + _GAP, height + _GAP
 
     @cached_property
     def names_width(self) -> int:
@@ -105,28 +125,56 @@ class PictureLayout:
         """The picture has no more than 25 million pixels."""
         return math.prod(self.size) <= _MAX_PIXELS
 
-    def draw(self, groups: Sequence[Sequence[Tensor]], title: str = "") -> Image.Image:
-        """Draw groups[g][k], uint8 images (n, C, H, W) of class k in group g; grey for C = 1."""
+    def draw(
+        self, groups: Sequence[Sequence[Tensor]], title: str = "", labels: Sequence[Sequence[Labels]] = ()
+    ) -> Image.Image:
+        """Draw a picture, grey for C = 1.
+
+        Args:
+            groups: groups[g][k] are uint8 images (n, C, H, W) of class k in group g.
+            title: Of the picture.
+            labels: labels[k][i] stand below image i of class k in the first group, if the layout is labelled.
+        """
         canvas = Image.new("L" if self.shape[0] == 1 else "RGB", self.size, "white")
         draw = ImageDraw.Draw(canvas)
         draw.text((_MARGIN, _MARGIN), title, fill="black", font=self.title.font)
-        (block_w, block_h), (image_w, image_h) = self.block, self.image_size
+        middle = self.picture_size[1] / 2
         for k, name in enumerate(self.names):
-            x, y = _MARGIN + k // self.rows * block_w, self.top + k % self.rows * block_h
-            place = x + self.names_width, y + (image_h - _GAP) / 2
-            draw.text(place, name.text, fill="black", font=name.font, anchor="rm")
-            for (left, down, width), heading, images in zip(self.groups, self.headings, groups, strict=True):
+            x, y = self.corner(k)
+            draw.text((x + self.names_width, y + middle), name.text, fill="black", font=name.font, anchor="rm")
+            for g, ((left, down, width), heading) in enumerate(zip(self.groups, self.headings, strict=True)):
                 if self.stacked:
-                    place = x + left - _MARGIN, y + down + (image_h - _GAP) / 2
+                    place = x + left - _MARGIN, y + down + middle
                     draw.text(place, heading.text, fill="black", font=heading.font, anchor="rm")
                 elif k % self.rows == 0:
                     place = x + left + (width - _GAP) / 2, self.top - _LINE / 2
                     draw.text(place, heading.text, fill="black", font=heading.font, anchor="mm")
-                first = x + left + (width - self.in_a_row * image_w) // 2
-                for index, pixels in enumerate(images[k]):
-                    row, column = divmod(index, self.in_a_row)
-                    canvas.paste(_enlarged(pixels, self.zoom), (first + column * image_w, y + down + row * image_h))
+                for index, pixels in enumerate(groups[g][k]):
+                    canvas.paste(_enlarged(pixels, self.zoom), self.place(k, g, index))
+        if self.labelled:
+            for k, of_class in enumerate(labels):
+                for index, of_image in enumerate(of_class):
+                    self._draw_labels(draw, of_image, self.place(k, 0, index))
         return canvas
+
+    def corner(self, k: int) -> tuple[int, int]:
+        """Left and top edge of the block of class k."""
+        return _MARGIN + k // self.rows * self.block[0], self.top + k % self.rows * self.block[1]
+
+    def place(self, k: int, group: int, index: int) -> tuple[int, int]:
+        """Left and top edge of an image of class k in a group."""
+        (x, y), (left, down, width), (image_w, image_h) = self.corner(k), self.groups[group], self.image_size
+        row, column = divmod(index, self.in_a_row)
+        return x + left + (width - self.in_a_row * image_w) // 2 + column * image_w, y + down + row * image_h
+
+    def _draw_labels(self, draw: ImageDraw.ImageDraw, labels: Labels, image: tuple[int, int]) -> None:
+        """Draw lines below the image at a place: names on the left, numbers on the right."""
+        left, top = image[0], image[1] + self.picture_size[1] + _GAP + _SMALL / 2
+        for line, (name, number, text) in enumerate(labels):
+            y, value = top + line * (_SMALL + 2), caption(text, size=_SMALL)
+            shown = caption(name, number, width=self.label_width - value.width - _GAP, size=_SMALL)
+            draw.text((left, y), shown.text, fill="black", font=shown.font, anchor="lm")
+            draw.text((left + self.label_width, y), value.text, fill="black", font=value.font, anchor="rm")
 
 
 def class_captions(spec: Spec, classes: Sequence[int]) -> tuple[Caption, ...]:
@@ -143,11 +191,13 @@ def arrange(
     stacked: bool = False,
     in_a_row: int,
     title: str = "",
+    labelled: bool = False,
 ) -> PictureLayout:
     """Return the layout for `count` images of each named class in as many groups as there are headings.
 
     Small images are enlarged by a whole factor to about 64 pixels; by less, down to none, where the picture would
-    have more than 25 million pixels. `stacked` groups lie below each other.
+    have more than 25 million pixels. `stacked` groups lie below each other. Where images are `labelled`, three lines
+    stand below each, and small images are enlarged to about 104 pixels.
     """
     layout = PictureLayout(
         names=names,
@@ -157,7 +207,8 @@ def arrange(
         in_a_row=max(min(in_a_row, count), 1),
         shape=shape,
         title=caption(title),
-        zoom=max(_IMAGE // max(shape[1:]), 1),
+        zoom=max((_LABELLED if labelled else _IMAGE) // max(shape[1:]), 1),
+        labelled=labelled,
     )
     while layout.zoom > 1 and not layout.fits:
         layout = replace(layout, zoom=layout.zoom - 1)

@@ -27,14 +27,14 @@ class Caption:
         return self.font.getlength(self.text)
 
 
-def caption(text: str, number: int | None = None, *, width: float = float("inf")) -> Caption:
-    """Return `text` as one line of at most `width` pixels, shortened in its middle.
+def caption(text: str, number: int | None = None, *, width: float = float("inf"), size: int = SIZE) -> Caption:
+    """Return `text` as one line of at most `width` pixels, of a font of `size` pixels, shortened in its middle.
 
     Unprintable characters become replacement characters. `number`, that of the class, precedes an empty text, and one
     with characters that no font here has, so that classes stay distinguishable.
     """
     line = "".join(character if character.isprintable() else "\ufffd" for character in text)
-    font = next((font for font in map(_font, (False, True)) if _has(font, line)), _font(True))
+    font = next((font for font in (_font(wide, size) for wide in (False, True)) if _has(font, line)), _font(True, size))
     if number is not None and not (line.strip() and _has(font, line)):
         line = f"{number} {line}".strip()
 
@@ -48,13 +48,13 @@ def caption(text: str, number: int | None = None, *, width: float = float("inf")
 
 
 @cache
-def _font(wide: bool) -> FreeTypeFont:
+def _font(wide: bool, size: int) -> FreeTypeFont:
     """Return Pillow's own font, which covers ASCII, or, if `wide`, Matplotlib's, which covers many scripts."""
     if wide:
         import matplotlib  # imported here: it is slow to import, and most names do not need it
 
-        return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", SIZE - 1)
-    font = ImageFont.load_default(SIZE)
+        return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size - 1)
+    font = ImageFont.load_default(size)
     assert isinstance(font, FreeTypeFont), "Pillow is built with FreeType"
     return font
 

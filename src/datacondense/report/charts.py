@@ -184,20 +184,27 @@ def over_ipc(lines: Mapping[str, Sequence[tuple[int, float, float]]], arch: str)
     return figure
 
 
-def over_time(points: Mapping[str, tuple[float, float]], levels: Mapping[str, float], arch: str) -> Figure:
-    """Draw test accuracy over the seconds of condensing. points: name -> (seconds, mean); levels: what takes none."""
+def over_cost(points: Mapping[str, tuple[float, float]], levels: Mapping[str, float], arch: str, what: str) -> Figure:
+    """Draw test accuracy over a cost of a set, such as the seconds of condensing.
+
+    Args:
+        points: Name -> (cost, mean in percent).
+        levels: Name -> mean of what has no such cost.
+        arch: The network.
+        what: Label of the axis of the cost.
+    """
     figure = Figure(figsize=(4.4, 3.2), layout="constrained")
     axes = figure.subplots()
     arch, points = printable(arch), {printable(name): point for name, point in points.items()}
-    for (name, (took, mean)), marker in zip(points.items(), itertools.cycle("osD^vP*X"), strict=False):
-        axes.plot([max(took, 0.1)], [mean], marker, label=name, ms=7)
+    for (name, (cost, mean)), marker in zip(points.items(), itertools.cycle("osD^vP*X"), strict=False):
+        axes.plot([max(cost, 0.1)], [mean], marker, label=name, ms=7)
     for (name, mean), style in zip(levels.items(), itertools.cycle((":", "--")), strict=False):
         axes.axhline(mean, ls=style, lw=1, color=matplotlib.rcParams["text.color"], label=name)
-    seconds = [max(one, 0.1) for one, _ in points.values()]
-    if max(seconds) > 5 * min(seconds):
+    costs = [max(one, 0.1) for one, _ in points.values()]
+    if max(costs) > 5 * min(costs):
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("seconds of condensing")
+    axes.set_xlabel(what)
     axes.set_ylabel(f"test accuracy % ({arch})")
     axes.grid(visible=True)
     axes.legend(frameon=False, fontsize=8)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from statistics import fmean, stdev
 from typing import Any
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ..evaluation.scores import Scores
 from ..utils.timing import duration
 from . import charts, figures
-from .number_text import accuracy
+from .number_text import accuracy, size
 from .reading import CONDENSED, WHOLE, Run
 from .run_names import labels
 
@@ -63,10 +63,24 @@ def compare(runs: Sequence[Run], chart: Draw) -> list[dict[str, Any]]:
             {
                 "title": "Accuracy over the time of condensing",
                 "alt": "; ".join(f"{name}: {mean:.1f} % after {duration(s)}" for name, (s, mean) in points.items()),
-                "svg": chart("over-time", partial(charts.over_time, points, levels, arch)),
+                "svg": chart("over-time", partial(charts.over_cost, points, levels, arch, "seconds of condensing")),
             }
         )
-    return found
+    return found + _over_size([run for run in runs if run.name in tested], levels, arch, chart)
+
+
+def _over_size(runs: Sequence[Run], levels: Mapping[str, float], arch: str, chart: Draw) -> list[dict[str, Any]]:
+    """Return the figure over bytes; none for sets of float32 pixels and classes, whose bytes follow their number."""
+    if len(runs) < 2 or not any(run.synthetic.stored or run.synthetic.soft for run in runs):
+        return []
+    points = {run.name: (run.storage.total / 1e3, 100 * run.scores[CONDENSED].mean(arch)) for run in runs}
+    return [
+        {
+            "title": "Accuracy over size",
+            "alt": "; ".join(f"{run.name}: {points[run.name][1]:.1f} % in {size(run.storage.total)}" for run in runs),
+            "svg": chart("over-size", partial(charts.over_cost, points, levels, arch, "size in kB")),
+        }
+    ]
 
 
 def _over_ipc(runs: Sequence[Run], arch: str) -> dict[str, list[tuple[int, float, float]]]:

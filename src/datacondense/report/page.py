@@ -12,7 +12,7 @@ from ..utils.paths import named
 from ..utils.text import file_name, printable
 from . import charts, pictures
 from .comparison import compare
-from .number_text import accuracy, size
+from .number_text import accuracy, ratio, share, size
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 from .run_names import path_names
 from .section import condensing_time, published, section
@@ -57,6 +57,7 @@ def write_report(
     text = environment.get_template("page.html.j2").render(
         title=_title(read),
         summary=[row for run in read for row in _summary(run)],
+        sizes=[_size_row(run) for run in read],
         alike=_alike(read),
         comparison=compare(read, chart) if len(read) > 1 else [],
         runs=[section(run, index, shown, chart) for index, (run, shown) in enumerate(zip(read, images, strict=True))],
@@ -131,3 +132,11 @@ def _summary(run: Run) -> list[dict[str, str]]:
     ]
     empty = {"arch": "", "recipe": "", "random": "", "condensed": "", "whole": ""}
     return rows or [{**common, **empty, "condensed": published(run)}]
+
+
+def _size_row(run: Run) -> list[str]:
+    """Return the cells of the table of sizes, in the order of its columns."""
+    stored = run.storage
+    numbers = (stored.stored_images, stored.images, stored.shared, stored.labels, stored.statistics, stored.total)
+    ratios = ratio(stored.to_uint8), ratio(stored.to_float32), share(stored.to_whole)
+    return [run.name, stored.form, *(f"{number:,}" for number in numbers), *ratios]

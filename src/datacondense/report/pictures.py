@@ -1,7 +1,7 @@
 """Prepare the images of a page."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import pictures
+from ..synthetic.set import SyntheticSet
 from .process import draw_strip, process_frames
 from .reading import Run
 
@@ -30,6 +31,8 @@ class PageImage:
     """As a data URI."""
     neighbour: str
     """Data URI of the nearest real image; empty if there is none."""
+    labels: list[tuple[str, str]]
+    """Names and numbers of the largest soft labels; empty for hard ones."""
 
 
 @final
@@ -43,35 +46,65 @@ class ClassImages:
     images: list[PageImage]
 
 
+@final
+@dataclass(frozen=True)
+class RunImages:
+    """The images of a run by class."""
+
+    training: list[ClassImages]
+    """Those that networks are trained on."""
+    stored: list[ClassImages]
+    """Those that several training images each are decoded from, if they are images too; else empty."""
+
+
 def to_uri(data: bytes, kind: str = "png") -> str:
     """Return an image file as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def by_class(runs: Sequence[Run]) -> list[list[ClassImages]]:
+def by_class(runs: Sequence[Run]) -> list[RunImages]:
     """Return the first images of each class of each run: 10, or fewer to keep the page small."""
-    shown = [_images_of_run(run) for run in runs]
+    shown = [RunImages(_images_of(run.synthetic, run.neighbours), _stored_images(run.synthetic)) for run in runs]
 
     def size(each: int) -> int:
-        images = (one for run in shown for k in run for one in k.images[:each])
+        images = (one for run in shown for k in (*run.training, *run.stored) for one in k.images[:each])
         return sum(len(one.source) + len(one.neighbour) for one in images)
 
     each = next((each for each in range(_PER_CLASS, 1, -1) if size(each) <= _BUDGET * 4 / 3), 1)
-    return [[replace(k, images=k.images[:each]) for k in run] for run in shown]
+    return [RunImages(_first(run.training, each), _first(run.stored, each)) for run in shown]
 
 
-def _images_of_run(run: Run) -> list[ClassImages]:
-    spec, labels = run.synthetic.spec, run.synthetic.classes
+def _first(classes: Sequence[ClassImages], each: int) -> list[ClassImages]:
+    return [replace(k, images=k.images[:each]) for k in classes]
+
+
+def _images_of(synthetic: SyntheticSet, neighbours: Mapping[int, Tensor]) -> list[ClassImages]:
+    """Return the first images of each class; neighbours: position in the set -> the nearest real image."""
+    spec, labels = synthetic.spec, synthetic.classes
     found = []
     for k in labels.unique().tolist():
         positions = (labels == k).nonzero()[:, 0]
-        pixels = spec.pixels(run.synthetic.images[positions[:_PER_CLASS]])
+        first = positions[:_PER_CLASS]
+        pixels, largest = spec.pixels(synthetic.images[first]), pictures.largest_labels(synthetic, first)
         images = [
-            PageImage(number, _uri(image), _uri(run.neighbours[place]) if place in run.neighbours else "")
-            for number, (place, image) in enumerate(zip(positions.tolist(), pixels, strict=False), start=1)
+            PageImage(
+                number,
+                _uri(image),
+                _uri(neighbours[place]) if place in neighbours else "",
+                [(spec.class_names[other], text) for other, text in of_image],
+            )
+            for number, (place, image, of_image) in enumerate(
+                zip(first.tolist(), pixels, largest, strict=True), start=1
+            )
         ]
         found.append(ClassImages(spec.class_names[k], len(positions), images))
     return found
+
+
+def _stored_images(synthetic: SyntheticSet) -> list[ClassImages]:
+    """Return the first stored images of each class; none if they are no images, or the training images themselves."""
+    stored = pictures.stored_images(synthetic)
+    return [] if stored is None or len(stored) == len(synthetic) else _images_of(stored, {})
 
 
 def _uri(pixels: Tensor) -> str:

@@ -11,20 +11,21 @@ from ..evaluation.scores import Scores
 from ..formats.accuracies import known_accuracies
 from ..methods import METHODS, defaults
 from ..utils.timing import duration
-from . import charts, pictures
+from . import charts, footprint, pictures
 from .command import command
 from .comparison import Draw
-from .number_text import accuracy, size
+from .number_text import accuracy, ratio, share, size
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 
 _GAP = 7  # CSS pixels between two images
 
 
-def section(run: Run, index: int, images: list[pictures.ClassImages], chart: Draw) -> dict[str, Any]:
+def section(run: Run, index: int, shown: pictures.RunImages, chart: Draw) -> dict[str, Any]:
     """Return the variables of the template for one run."""
     key = f"run{index + 1}"
     width, height = pictures.shown_size(run)
     tested_on, learned = _learned(run, key, chart)
+    images = shown.training
     return {
         "id": key,
         "name": run.name,
@@ -32,10 +33,12 @@ def section(run: Run, index: int, images: list[pictures.ClassImages], chart: Dra
         "scores": _score_rows(run),
         "published": published(run),
         "images": images,
+        "stored_images": shown.stored,
         "has_neighbours": any(one.neighbour for k in images for one in k.images),
         "width": width,
         "height": height,
         "row": max(len(k.images) for k in images) * (width + _GAP),
+        "stored_row": max((len(k.images) for k in shown.stored), default=0) * (width + _GAP),
         "process": pictures.process(run),
         "loss": _loss(run, key, chart),
         "learned": learned,
@@ -43,6 +46,7 @@ def section(run: Run, index: int, images: list[pictures.ClassImages], chart: Dra
         "classes": _classes(run, key, chart),
         "settings": _settings(run),
         "command": command(run.provenance),
+        "soft": run.synthetic.soft,
         "started": run.provenance.start.get("sha256"),
     }
 
@@ -109,8 +113,11 @@ def _facts(run: Run) -> dict[str, str]:
         "method": str(provenance.method),
         "data": str(provenance.data),
         "images": f"{len(run.synthetic):,}, {run.synthetic.per_class} per class",
+        **_form(run),
         "stored": f"{size(stored.total)} ({stored.form})"
         + (f"; as PNG files {size(stored.png)}" if stored.png else ""),
+        "bytes": _parts(stored),
+        "size": _ratios(stored),
         "iterations": "" if iterations is None else f"{provenance.iterations_done} of {iterations}",
         "time": condensing_time(run),
         "status": "" if run.status in ("", "complete") else run.status,
@@ -122,6 +129,39 @@ def _facts(run: Run) -> dict[str, str]:
         "fingerprint": run.synthetic.fingerprint(),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _form(run: Run) -> dict[str, str]:
+    """Return the facts in which a set differs from one of pixels with hard labels and the published recipe."""
+    made, stored = run.synthetic, run.storage
+    facts = {}
+    if stored.training_images != stored.stored_images:
+        views = f"{stored.training_images / stored.stored_images:.3g}"
+        facts["decoder"] = f"{views} training images in the room of one, all in that of {stored.stored_images:,}"
+    if made.soft:
+        facts["labels"] = f"soft: {made.spec.classes:,} numbers for each image"
+    if made.recipe:
+        words = made.recipe.to_json().items()
+        facts["recipe"] = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in words)
+    return facts
+
+
+def _parts(stored: footprint.Footprint) -> str:
+    """Return the bytes of each part, in words."""
+    parts = {
+        "images": stored.images,
+        "generator" if stored.decoder == footprint.LATENTS else "masks and ranges": stored.shared,
+        "labels": stored.labels,
+        "mean and std": stored.statistics,
+    }
+    return ", ".join(f"{name} {count:,}" for name, count in parts.items() if count)
+
+
+def _ratios(stored: footprint.Footprint) -> str:
+    """Return the three ratios of size, in words."""
+    images = f"{stored.stored_images:,} image{'s' if stored.stored_images > 1 else ''}"
+    whole = f", {share(stored.to_whole)} of the whole training set in uint8" if stored.to_whole else ""
+    return f"{ratio(stored.to_uint8)} times {images} in uint8, {ratio(stored.to_float32)} times in float32{whole}"
 
 
 def _score_rows(run: Run) -> list[dict[str, str]]:

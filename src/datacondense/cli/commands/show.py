@@ -41,14 +41,17 @@ class Show:
     """Images of each class to draw; by default 10, fewer if the picture would be too large, and 1 with --process."""
     real: bool = False
     """Draw the nearest real training image of the same class, by pixels, beside each image."""
+    stored: bool = False
+    """Draw the stored images of a set that stores several training images in each, as tiles."""
     process: bool = False
     """Draw the images over the iterations, as a strip and as an animated GIF: for a run made with --snapshots."""
     data: str | None = None
     """Source of the real images; by default the data that the set was made from."""
     reading: ReadOptions = field(default_factory=ReadOptions)
     out: Path | None = None
-    """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), nearest-real.png,
-    process.png or, of several sets, compared.png beside the first set. The GIF has its name with the suffix .gif."""
+    """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), stored.png,
+    nearest-real.png, process.png or, of several sets, compared.png beside the first set. The GIF has its name with the
+    suffix .gif."""
 
     def run(self) -> None:
         self._check()
@@ -75,6 +78,8 @@ class Show:
                 warnings.warn(text, stacklevel=1)
             path = self.out or folder / pictures.PROCESS
             return process.save_process(synthetic, folder, path, classes=classes, per_class=self.per_class or 1)
+        if self.stored:
+            return [self._stored(synthetic, folder)]
         train = None
         if self.real:
             train, _ = real_images([run], sets, data=self.data, reading=self.reading, which="training")
@@ -88,14 +93,25 @@ class Show:
                 pictures.save_neighbours(synthetic, train, run / pictures.NEIGHBOURS_FILE)
         return [path]
 
+    def _stored(self, synthetic: SyntheticSet, folder: Path) -> Path:
+        """Draw the stored images. Returns the written file."""
+        stored = pictures.stored_images(synthetic)
+        if stored is None:
+            raise InputError("--stored: this set stores no images, but what they are decoded from: leave it out")
+        path = self.out or folder / pictures.STORED
+        classes = self._numbers(synthetic.spec) if self.classes else None
+        pictures.save_grid(stored, path, classes=classes, per_class=self.per_class)
+        return path
+
     def _check(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense show RUN")
-        if self.real and self.process:
-            raise InputError("--real and --process exclude each other: use one")
-        if len(self.run_dirs) > 1 and (self.real or self.process):
-            flag = "--real" if self.real else "--process"
-            raise InputError(f"{flag} draws one set, not {len(self.run_dirs)}: name one run")
+        kinds = {"--real": self.real, "--stored": self.stored, "--process": self.process}
+        flags = [flag for flag, given in kinds.items() if given]
+        if len(flags) > 1:
+            raise InputError(f"{flags[0]} and {flags[1]} exclude each other: use one")
+        if flags and len(self.run_dirs) > 1:
+            raise InputError(f"{flags[0]} draws one set, not {len(self.run_dirs)}: name one run")
         check_target("--out", self.out)
         if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
             raise InputError(f"--out {self.out}: name the PNG; the GIF gets the same name with .gif")

@@ -7,16 +7,38 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from ...report import footprint
+from ...report.footprint import Footprint, measure
+from ...report.number_text import ratio, share
 from ...report.run_names import path_names
+from ...synthetic.generated import LATENTS
 from ...synthetic.set import load_set
 from ...utils.errors import InputError
 from ..tables import show_table
 
+_COLUMNS = (
+    "set",
+    "stored as",
+    "training images",
+    "stored images n",
+    "images",
+    "once",
+    "labels",
+    "mean, std",
+    "total",
+    "x uint8",
+    "x float32",
+    "of whole set",
+    "PNG",
+)
+_CAPTION = (
+    "bytes; once: generator, masks, ranges; x: total over that of n images as uint8 or float32; of whole set: over all "
+    "real training images as uint8; PNG: every training image as a file"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """Print the size of condensed sets, generators included, beside that of 8-bit pixels and PNG files."""
+    """Print every byte that condensed sets take, beside that of images as uint8, float32 and PNG files."""
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
     """Run directories of `condense` and `import`, or synthetic.safetensors files."""
@@ -25,15 +47,33 @@ class Storage:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense storage RUN")
         footprints = {
-            name: footprint.measure(load_set(path))
-            for name, path in zip(path_names(self.run_dirs), self.run_dirs, strict=True)
+            name: measure(load_set(path)) for name, path in zip(path_names(self.run_dirs), self.run_dirs, strict=True)
         }
-        table = Table(caption="bytes; uint8 and PNG: what the same images take as pixels of 8 bits, as a file each")
-        columns = ("set", "images", "stored as", "each", "generator", "total", "uint8", "PNG", "below PNG from")
-        for column in columns:
+        generators = any(one.decoder == LATENTS for one in footprints.values())
+        table = Table(caption=_CAPTION)
+        for column in (*_COLUMNS, *(["below PNG from"] if generators else [])):
             table.add_column(column)
         for name, one in footprints.items():
-            pays = "-" if not one.shared else f"{one.pays_from:,} images" if one.pays_from else "never"
-            numbers = (one.images // one.count, one.shared, one.total, one.uint8, one.png)
-            table.add_row(name, f"{one.count:,}", one.form, *(f"{number:,}" for number in numbers), pays)
+            table.add_row(name, *_cells(one), *([_pays(one)] if generators else []))
         show_table(table)
+
+
+def _cells(one: Footprint) -> list[str]:
+    """Return the cells of a set, without its name."""
+    images = (one.training_images, one.stored_images)
+    numbers = (one.images, one.shared, one.labels, one.statistics, one.total)
+    return [
+        one.form,
+        *(f"{number:,}" for number in (*images, *numbers)),
+        ratio(one.to_uint8),
+        ratio(one.to_float32),
+        share(one.to_whole) or "-",
+        f"{one.png:,}",
+    ]
+
+
+def _pays(one: Footprint) -> str:
+    """Return the number of images from which latents are smaller than PNG files, in words."""
+    if one.decoder != LATENTS:
+        return "-"
+    return f"{one.pays_from:,} images" if one.pays_from else "never"
