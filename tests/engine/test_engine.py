@@ -9,7 +9,7 @@ from datacondense import InputError, Spec
 from datacondense.engine import engine as engine_module
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute, Execution, Workload
-from datacondense.engine.losses import LOSSES
+from datacondense.engine.losses import LOSSES, criterion
 from datacondense.engine.torch_switches import cuda_switches
 from datacondense.methods.distances import layerwise
 from datacondense.networks import build
@@ -101,13 +101,13 @@ def test_class_gradients_are_those_of_each_class_alone(
 @pytest.mark.parametrize("side_by_side", [False, True])
 def test_class_gradients_reach_soft_labels(name: str, side_by_side: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(engine_module._CLASSES_SIDE_BY_SIDE, "cpu", side_by_side)
-    loss, engine = LOSSES[name], Engine(EAGER)  # its chunk of 4 makes parts of 2 here
+    loss, engine = criterion(LOSSES[name], 1.0), Engine(EAGER)  # its chunk of 4 makes parts of 2 here
     images = torch.randn(3, 5, 1, 16, 16, dtype=torch.float64, requires_grad=True)
     labels = torch.randn(3, 5, 3, dtype=torch.float64).softmax(2).requires_grad_()
     network = network_for(engine, "MLP").double().requires_grad_(True).eval()
     gradients = engine.class_gradients(network, images, labels, differentiable=True, loss=loss)
     expected = [
-        torch.autograd.grad(loss(network(x), y, 1.0).mean(), list(network.parameters()), create_graph=True)
+        torch.autograd.grad(loss(network(x), y).mean(), list(network.parameters()), create_graph=True)
         for x, y in zip(images, labels, strict=True)
     ]
     for index, name_ in enumerate(dict(network.named_parameters())):

@@ -1,7 +1,7 @@
 """Evaluation by the recipe of a set, the published one, or one of a file."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from datacondense import (
     InputError,
     Recipe,
+    Spec,
     SyntheticSet,
     condense,
     evaluate,
@@ -24,6 +25,7 @@ from datacondense.cli.display import cross_table, score_table
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.evaluation.score_log import saved_scores
 from datacondense.evaluation.scores import Scores
+from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.methods import Random
 from datacondense.synthetic.set import save
 
@@ -158,7 +160,24 @@ def test_the_command_takes_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "--recipe nowhere.json: there is no such file" in capsys.readouterr().err
 
 
-def test_experiments_train_by_the_published_recipe(own: SyntheticSet, toy, tmp_path: Path) -> None:
-    from datacondense.experiments.experiment_plan import plan_experiment
+@dataclass(frozen=True, kw_only=True)
+class WithRecipe(Random):  # pyright: ignore[reportGeneralTypeIssues]
+    """Random images that are to be learnt by a recipe of their own."""
 
+    ema: float = 0.9
+
+    def recipe(self, spec: Spec, ipc: int) -> Recipe:
+        return replace(OWN, epochs=spec.classes * ipc, ema=self.ema)
+
+
+def test_the_recipe_of_a_method_is_stored_with_its_set(toy, tmp_path: Path) -> None:
+    condense(WithRecipe(arch="MLP"), toy(), 2, out=tmp_path / "run")
+    protocol = protocol_for(load_set(tmp_path / "run"))
+    assert protocol.recipes == {"MLP": replace(OWN, epochs=6)}
+    with pytest.raises(InputError, match="--ema 1: must be at least 0 and below 1"):
+        condense(WithRecipe(arch="MLP", ema=1.0), toy(), 2, out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_experiments_train_by_the_published_recipe(own: SyntheticSet) -> None:
     assert plan_experiment("dc/mnist/1").protocol(own, 0).source == "published"

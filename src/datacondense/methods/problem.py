@@ -13,7 +13,8 @@ from ..data.spec import Spec
 from ..engine.engine import Engine, equal_part
 from ..networks import Network
 from ..synthetic.parameters import Synthetic
-from ..training.loop import train_epoch
+from ..training.loop import PUBLISHED, train_epoch
+from ..training.recipe import Recipe
 from ..utils.streams import Streams
 from .small_classes import jitter_copies
 
@@ -115,7 +116,14 @@ class Problem:
         size = equal_part(max(mine.stop - mine.start, 1), self.engine.execution.classes_at_once)
         return [slice(first, min(first + size, mine.stop)) for first in range(mine.start, mine.stop, size)]
 
-    def train_epoch(self, network: Network, synthetic: Synthetic, streams: Streams, sgd: torch.optim.Optimizer) -> None:
+    def train_epoch(
+        self,
+        network: Network,
+        synthetic: Synthetic,
+        streams: Streams,
+        sgd: torch.optim.Optimizer,
+        recipe: Recipe | None = None,
+    ) -> None:
         """Train a network for one epoch on the current synthetic images, augmented one by one.
 
         Args:
@@ -123,11 +131,12 @@ class Problem:
             synthetic: The images; no gradient reaches them.
             streams: Draws order and augmentation.
             sgd: The optimiser of the network's weights.
+            recipe: Gives the images in a step, the loss and the mixing, and nothing else; by default the published one.
         """
         with torch.no_grad():
             images, labels = synthetic.listed(synthetic()), synthetic.listed(synthetic.labels())
         examples = LabelledImages(images, labels, self.spec)
-        train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment)
+        train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment, recipe=recipe or PUBLISHED)
 
     def train_step(self, network: Network, streams: Streams, sgd: torch.optim.Optimizer) -> None:
         """Train a network for one step on 128 real images of any class, augmented one by one.

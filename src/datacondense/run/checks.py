@@ -33,6 +33,9 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
     if real.spec.classes < method.least_classes:
         raise InputError(f"{method_name(method)} needs at least two classes, but there is only one")
     check_arguments(check_method, ipc=ipc)
+    recipe = method.recipe(real.spec, ipc)
+    if recipe is not None:
+        recipe.check()
     method.views(real.spec)  # which refuses a form that images of this size cannot have
     number, names = _fewer(real.counts, 1, real)
     if number:

@@ -19,7 +19,8 @@ from .recipe import Recipe
 
 OnBatch = Callable[[Tensor, Tensor], None]
 """Called after each step with the positions of its examples, (n,), and their predicted classes, (n,)."""
-_PUBLISHED = Recipe(epochs=1)
+PUBLISHED = Recipe(epochs=1)
+"""One epoch of the published recipe: batches of 256, cross-entropy, no mixing."""
 
 
 @final
@@ -117,7 +118,7 @@ def train_epoch(
     optimiser: Stepper,
     *,
     augment: Augmentation,
-    recipe: Recipe = _PUBLISHED,
+    recipe: Recipe = PUBLISHED,
     on_batch: OnBatch = lambda index, predictions: None,
 ) -> None:
     """Train a network, from its current weights, on all examples once in random order.
