@@ -158,8 +158,8 @@ def test_a_network_trains_on_the_images_and_not_on_padding(toy) -> None:
     images = torch.randn(3, 4, 1, 8, 8)
     made = Pixels(images, (4, 1, 2))
     assert torch.equal(made.listed(images), torch.cat([images[0], images[1, :1], images[2, :2]]))
-    assert made.labels(3, 4).tolist() == [0, 0, 0, 0, 1, 2, 2]
-    assert Pixels(images).labels(3, 4).tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert made.listed(made.labels()).tolist() == [0, 0, 0, 0, 1, 2, 2]
+    assert made.labels().flatten().tolist() == [0] * 4 + [1] * 4 + [2] * 4
 
 
 def uneven(toy, sizes: tuple[int, ...] = SIZES) -> SyntheticSet:
