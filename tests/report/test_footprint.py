@@ -16,6 +16,7 @@ from datacondense.methods import Random
 from datacondense.report.footprint import Footprint, measure
 from datacondense.report.number_text import ratio, share
 from datacondense.synthetic.decoders import DctDecoder, PixelDecoder, TileDecoder
+from datacondense.synthetic.generated import Generated
 from datacondense.synthetic.set import save
 
 PIXELS, TILES, DCT = PixelDecoder(), TileDecoder(factor=2), DctDecoder(coefficients=16)
@@ -49,7 +50,7 @@ def test_latents_and_every_byte_of_their_generator(storage, each: int, toy, tmp_
     settings = {**TOY["it-gan"].settings(), "storage": storage, "iterations": 0}
     made = condense(type(TOY["it-gan"])(**settings), toy(), 4, out=tmp_path / "run")
     kept = measure(made)
-    assert made.stored is not None
+    assert isinstance(made.stored, Generated)
     weights = sum(2 * weight.numel() for weight in made.stored.generator.state_dict().values())
     scale = 4 * settings["latent"] if storage == "int8" else 0
     assert (kept.form, kept.images, kept.shared) == (
