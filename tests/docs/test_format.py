@@ -7,19 +7,32 @@ import re
 import subprocess
 import sysconfig
 import venv
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+import synthetic_sets
 import torch
 
-from datacondense import Spec, SyntheticSet, load
+from datacondense import ImageSet, Spec, SyntheticSet, load
 from datacondense.formats import FORMATS, export
 from datacondense.formats.accuracies import Accuracies
-from datacondense.synthetic.provenance import Provenance
+from datacondense.synthetic.decoders import DctDecoder, Decoder, PixelDecoder, TileDecoder
 from datacondense.synthetic.set import FILE_NAME, save
+from datacondense.synthetic.stored import Store
+from datacondense.utils.files import write_tensors
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def encoded(decoder: Callable[[], Decoder], store: Store) -> Callable[[ImageSet], SyntheticSet]:
+    """Return a function that makes a set in a form."""
+    return lambda real: synthetic_sets.encoded(decoder(), real, store=store, soft=store == "f16")
+
+
 FIELDS = ("class_names", "shape", "mean", "std", "flip")
 BLOCKER = """
 import sys
@@ -33,36 +46,86 @@ sys.meta_path.insert(0, Absent())
 """
 PRINTED = {
     "run/": "4 images of 2 classes (4, 1, 8, 8)\n",
+    "pixels/": "4 images torch.uint8\n",
+    "tiles/": "4 stored images, 36 training images\n",
+    "dct/": "9 coefficients of (28, 1, 8, 8)\n",
     "export/folder": "4 images of 2 classes ['T-shirt/top', 'T-shirt/top']\n",
     "export/npz": "4 images of 2 classes, made by dm\n",
     "export/hf": "4 images of 2 classes (4, 1, 8, 8) (8, 8)\n",
     "export/pt": "4 images (4, 1, 8, 8) torch.float32 torch.int64\nConvNet 0.75\n",
 }
+"""What each block of the page prints, by the path in it."""
+ALSO = {
+    "run-soft/": ("run/", PRINTED["run/"]),
+    "run-1/": ("run/", PRINTED["run/"]),
+    "pixels-f16/": ("pixels/", "4 images torch.float16\n"),
+    "tiles-u8/": ("tiles/", "4 stored images, 16 training images\n"),
+    "dct-u8/": ("dct/", PRINTED["dct/"]),
+    "soft/folder": ("export/folder", PRINTED["export/folder"]),
+    "soft/npz": ("export/npz", PRINTED["export/npz"]),
+    "soft/hf": ("export/hf", PRINTED["export/hf"]),
+    "soft/pt": ("export/pt", "4 images (4, 1, 8, 8) torch.float32 torch.float32\nConvNet 0.75\n"),
+}
+"""Other sets for a block, and what it prints of them."""
+CONTINUED = ("pixels/", "tiles/", "dct/")
+"""Blocks that continue those before them: the reader, and the number formats."""
+ENCODED = {
+    "pixels": encoded(PixelDecoder, "u8"),
+    "pixels-f16": encoded(PixelDecoder, "f16"),
+    "tiles": encoded(partial(TileDecoder, factor=3), "f32"),
+    "tiles-u8": encoded(partial(TileDecoder, factor=2), "u8"),
+    "dct": encoded(partial(DctDecoder, coefficients=9), "f32"),
+    "dct-u8": encoded(partial(DctDecoder, coefficients=9), "u8"),
+}
 SAME = """
 import numpy as np
 import torch
-expected = torch.load("expected.pt")
-given = torch.as_tensor(np.asarray(images))
+expected = torch.load("EXPECTED")
+given, labels = torch.as_tensor(np.asarray(images)), torch.as_tensor(np.asarray(labels))
 assert given.dtype == torch.float32, given.dtype
-assert torch.equal(torch.as_tensor(np.asarray(labels)), expected["labels"])
+assert labels.dtype == expected["labels"].dtype, labels.dtype
+assert torch.equal(labels, expected["labels"])
 assert torch.allclose(given, expected["images"], rtol=0, atol=TOLERANCE)
 """
 
 
+def tolerance(name: str) -> float:
+    """Return the tolerance of a reader: 8 bits of a folder, and the rounding of another order of sums."""
+    return 0.5 / 255 / 0.25 + 1e-6 if "folder" in name else 2e-6 if name.startswith(("tiles", "dct")) else 0.0
+
+
+def block(name: str) -> str:
+    """Return a block of the page, after those that it continues."""
+    (own,) = (block for block in BLOCKS if f'"{name}' in block)
+    earlier = [block for block in BLOCKS if '"run/' in block or (name in CONTINUED[1:] and '"pixels/' in block)]
+    return "\n".join([*(silent(one) for one in earlier), own]) if name in CONTINUED else own
+
+
+def silent(code: str) -> str:
+    return re.sub(r"^print\(.*\n", "", code, flags=re.MULTILINE)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with an export of each kind, and an environment without datacondense."""
+    """A directory with a set of each form, an export of each kind, and an environment without datacondense."""
     folder = tmp_path_factory.mktemp("format")
-    spec = Spec("clothes", ("T-shirt/top", "Dress"), (1, 8, 8), (0.3,), (0.25,))
-    images = (torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 0.3) / 0.25
-    made = SyntheticSet(
-        images, torch.tensor([0, 0, 1, 1]), spec, Provenance.from_json({"method": "dm", "settings": {}, "seed": 0})
+    pixels = torch.randint(0, 256, (120, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    real = ImageSet(
+        pixels, torch.arange(120) % 2, Spec("clothes", ("T-shirt/top", "Dress"), (1, 8, 8), (0.3,), (0.25,))
     )
-    (folder / "run").mkdir()
-    save(made, folder / "run" / FILE_NAME)
-    torch.save({"images": made.images, "labels": made.labels}, folder / "expected.pt")
-    for to in FORMATS:
-        export([made], to, folder / "export" / to, scores=[{"ConvNet": Accuracies([0.5, 1.0], "")}])
+    hard = replace(synthetic_sets.encoded(PixelDecoder(), real), stored=None)
+    soft = replace(hard, labels=synthetic_sets.soft_labels(hard.labels, 2))
+    sets = {"run": hard, "run-soft": soft, "run-1": hard, **{name: make(real) for name, make in ENCODED.items()}}
+    for name, made in sets.items():
+        (folder / name).mkdir()
+        save(made, folder / name / FILE_NAME)
+        torch.save({"images": made.images, "labels": made.labels}, folder / f"expected-{name}.pt")
+    header = {"format": 1, "spec": real.spec.to_json(), "provenance": hard.provenance.to_json()}
+    write_tensors(folder / "run-1" / FILE_NAME, {"images": hard.images, "labels": hard.labels}, header)
+    for kind, made in (("export", hard), ("soft", soft)):
+        torch.save({"images": made.images, "labels": made.labels}, folder / f"expected-{kind}.pt")
+        for to in FORMATS:
+            export([made], to, folder / kind / to, scores=[{"ConvNet": Accuracies([0.5, 1.0], "")}])
     venv.create(folder / "venv", with_pip=False)
     (packages,) = (folder / "venv").glob("lib/python*/site-packages")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
@@ -82,14 +145,15 @@ def test_the_environment_has_no_datacondense(place: Path) -> None:
     assert result.stderr.endswith("ModuleNotFoundError: No module named 'datacondense'\n")
 
 
-@pytest.mark.parametrize("what", PRINTED)
+@pytest.mark.parametrize("what", [*PRINTED, *ALSO])
 def test_the_python_of_the_page_runs_without_datacondense(place: Path, what: str) -> None:
-    (block,) = (block for block in BLOCKS if f'"{what}' in block)
-    assert "datacondense" not in re.sub(r'"[^"]*"', "", block)
-    code = block + SAME.replace("TOLERANCE", "0.5 / 255 / 0.25 + 1e-6" if what == "export/folder" else "0")
-    result = run(place, code)
+    name, printed = ALSO.get(what, (what, PRINTED.get(what)))
+    code = block(name)
+    assert "datacondense" not in re.sub(r'"[^"]*"', "", code)
+    code = code.replace(f'"{name}', f'"{what}') + SAME.replace("TOLERANCE", str(tolerance(what)))
+    result = run(place, code.replace("EXPECTED", f"expected-{what.partition('/')[0]}.pt"))
     assert result.returncode == 0, result.stderr
-    assert result.stdout == PRINTED[what]
+    assert result.stdout == printed
 
 
 def test_every_block_of_the_page_is_run() -> None:
@@ -97,12 +161,11 @@ def test_every_block_of_the_page_is_run() -> None:
 
 
 def test_the_checksum_of_the_page_notices_a_changed_bit(place: Path) -> None:
-    (block,) = (block for block in BLOCKS if '"run/' in block)
     data = bytearray((place / "run" / FILE_NAME).read_bytes())
     data[-100] ^= 1
     (place / "changed").mkdir(exist_ok=True)
     (place / "changed" / FILE_NAME).write_bytes(data)
-    result = run(place, block.replace('"run/', '"changed/'))
+    result = run(place, block("run/").replace('"run/', '"changed/'))
     assert "AssertionError: the file is damaged" in result.stderr
 
 
