@@ -56,8 +56,6 @@ class Protocol:
 class ProtocolOptions(TypedDict, total=False):
     """Keywords that set a protocol, each of which may be left out."""
 
-    archs: Sequence[str] | str | None
-    """Names of networks; None takes the one that the set was made with."""
     pool: str | None
     """A published pool of networks in place of `archs`. Networks that cannot take images of this size are left out,
     with a warning."""
@@ -76,13 +74,17 @@ class ProtocolOptions(TypedDict, total=False):
     """Seed of the networks, 0 by default."""
 
 
-def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOptions]) -> Protocol:
+def protocol_for(
+    examples: SyntheticSet | ImageSet, *, archs: Sequence[str] | str | None = None, **options: Unpack[ProtocolOptions]
+) -> Protocol:
     """Return the protocol of `options`, with published values for missing ones.
+
+    archs: names of networks; None takes the one that the set was made with.
 
     Raises InputError for numbers out of range and for unknown names.
     """
     check_keywords("protocol_for", ProtocolOptions, options, "nets", "epochs", "lr", "batch", "seed")
-    archs, pool, augment = options.get("archs"), options.get("pool"), options.get("augment", "auto")
+    pool, augment = options.get("pool"), options.get("augment", "auto")
     settings: Mapping[str, Any] = examples.provenance.settings if isinstance(examples, SyntheticSet) else {}
     own = settings.get("arch", "ConvNet")
     archs = (archs,) if isinstance(archs, str) else archs
