@@ -4,7 +4,7 @@
 import copy
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -24,7 +24,7 @@ def linear_head(module: nn.Module, run: Callable[[nn.Module], object]) -> str | 
 
         return record
 
-    layers: Iterable[tuple[str, nn.Module]] = module.named_modules()  # pyright: ignore[reportUnknownVariableType]
+    layers = cast("Iterable[tuple[str, nn.Module]]", module.named_modules())
     linear = [(name, layer) for name, layer in layers if name and isinstance(layer, nn.Linear)]
     hooks = [layer.register_forward_hook(recorder(name)) for name, layer in linear]
     try:

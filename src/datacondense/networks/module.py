@@ -95,7 +95,7 @@ class ModuleNetwork(Network):
     def forward(self, images: Tensor) -> Tensor:
         if self.randomness is None or not self.training:
             return self.module(images)
-        return self._forward_with_draws(images, self.randomness)
+        return self._forward_with_draws(images, self.randomness)  # pyright: ignore (PyTorch's decorator has no types)
 
     @property
     def side_by_side(self) -> bool:

@@ -10,6 +10,7 @@ from ...data.registry import DATASETS, SOURCE_FORMS
 from ...methods import METHODS
 from ...networks import NETWORKS, POOLS
 from ..console import print_line
+from ..plugin_option import Plugins
 from ..tables import show_table
 
 
@@ -19,6 +20,7 @@ class List:
 
     what: tyro.conf.Positional[Literal["methods", "data", "archs", "pools", "presets"]]
     """Names to list."""
+    plugin: Plugins = ()
 
     def run(self) -> None:
         if self.what == "methods":
