@@ -180,7 +180,7 @@ def test_methods_of_installed_packages_are_found(tmp_path) -> None:
     (site / "theirs.py").write_text(block("python"))
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        f"[datacondense.methods]\nnear-means = theirs:NearMeans\nbroken = theirs:Absent\n"
+        "[datacondense.methods]\nnear-means = theirs:NearMeans\nbroken = theirs:Absent\n"
     )
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from datacondense.cli import app; app.main(['list', 'methods'])"

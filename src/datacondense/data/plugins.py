@@ -21,8 +21,8 @@ def _read(name: str, read: Callable[[Path | None], Any], data_dir: Path | None, 
     """Return the two sets that a plug-in's reader gives. Raises InputError for anything else."""
     sets = read(data_dir)
     if not (isinstance(sets, tuple | list) and len(sets) == 2 and all(isinstance(one, ImageSet) for one in sets)):
-        raise InputError(f"data {name} gives no train and test set: return two, such as those of image_set")
+        raise InputError(f"data set {name} gives no train and test set: return two, such as those of image_set")
     train, test = sets
     if difference := train.spec.difference(test.spec):
-        raise InputError(f"data {name}: the test set does not fit the train set: {difference}")
+        raise InputError(f"data set {name}: the test set does not fit the train set: {difference}")
     return train, test

@@ -154,7 +154,7 @@ class ModuleNetwork(Network):
         with torch.device("cpu"), _seeded(seed, torch.device("cpu")), torch.enable_grad():
             module = self._make()
             if not isinstance(module, nn.Module):
-                raise InputError(f"network {self._name} is a {type(module).__name__}: return an nn.Module")
+                raise InputError(f"network {self._name} is of type {type(module).__name__}: return an nn.Module")
             module.cpu()
             if any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
                 self._try(module.eval())
@@ -190,7 +190,7 @@ class ModuleNetwork(Network):
             images = f"{self._spec.name}, {'x'.join(map(str, shape))} (C, H, W)"
             raise InputError(f"network {self._name} cannot take images of {images}{where}: {reason(error)}") from error
         if not isinstance(logits, Tensor) or logits.shape != wanted:
-            given = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise InputError(f"network {self._name} gives {given} for {_TRIED} images: let it give logits {wanted}")
         return logits
 

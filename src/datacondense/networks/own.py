@@ -34,7 +34,8 @@ def registered(archs: Iterable[Arch] | Arch | None) -> Generator[list[str]]:
     Raises:
         InputError: A name exists already or cannot be one, or an object is neither of these kinds.
     """
-    listed: Iterable[object] = [archs] if isinstance(archs, str) or callable(archs) else archs or ()
+    several = isinstance(archs, Iterable) and not isinstance(archs, str | nn.Module)
+    listed: Iterable[object] = () if archs is None else archs if several else [archs]
     added: list[str] = []
     try:
         yield [_entered(one, added) for one in listed]

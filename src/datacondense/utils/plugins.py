@@ -32,7 +32,9 @@ class Plugin:
         """Return the module-level dict of this name; empty without one. Raises InputError if it is no dict."""
         found = getattr(self.module, dictionary, {})
         if not isinstance(found, Mapping):
-            raise InputError(f"{dictionary} is a {type(found).__name__}: write a dict, {dictionary} = {{'name': ...}}")
+            raise InputError(
+                f"{dictionary} is of type {type(found).__name__}: write a dict, {dictionary} = {{'name': ...}}"
+            )
         return found  # pyright: ignore[reportUnknownVariableType]
 
 
@@ -66,7 +68,7 @@ def require_arguments(kind: str, name: str, function: object, *arguments: str) -
     """Raise InputError unless `function` can be called with these positional arguments."""
     call = f"({', '.join(arguments)})"
     if not callable(function):
-        raise InputError(f"{kind} {name} is a {type(function).__name__}: write a function of {call}")
+        raise InputError(f"{kind} {name} is of type {type(function).__name__}: write a function of {call}")
     try:
         inspect.signature(function).bind(*arguments)
     except TypeError:
