@@ -15,7 +15,8 @@ from datacondense.data.image_set import ImageSet, LabelledImages
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compile, Compute
 from datacondense.evaluation.train_and_test import TrainAndTest
-from datacondense.methods import DC, DSA, DistributionMatching, Matching, Problem, differentiate
+from datacondense.methods import DC, DSA, DistributionMatching, Iteration, Matching, Problem, differentiate
+from datacondense.run.updates import as_step, parameters_of
 from datacondense.training.loop import train_epoch as our_epoch
 from datacondense.training.recipe import Recipe
 from datacondense.utils.streams import Streams
@@ -64,14 +65,18 @@ def iterations(method: Matching, real: ImageSet, ipc: int, device: str, compile:
     engine = Engine(execution)
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     synthetic = method.start(problem, Streams(0))
-    optimiser = method.optimiser(synthetic)
+    state = method.state(problem, Streams(0))
+    optimisers = method.optimisers(synthetic, state)
     iteration = iter(range(1_000_000))
 
     def step() -> None:
         with engine.active():
-            for loss in method.iterate(synthetic, problem, Streams(0).at(next(iteration))):
+            number = next(iteration)
+            for one in method.iterate(Iteration(synthetic, state, problem, Streams(0).at(number), number)):
+                update = as_step(one)
+                optimiser = optimisers[update.of]
                 optimiser.zero_grad()
-                differentiate(loss, synthetic)
+                differentiate(update.loss, parameters_of(optimiser), maximise=update.maximise)
                 optimiser.step()
 
     return step

@@ -16,7 +16,8 @@ from datacondense import Spec
 from datacondense.data.image_set import ImageSet
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
-from datacondense.methods import DistributionMatching, Problem, differentiate
+from datacondense.methods import DistributionMatching, Iteration, Problem, differentiate
+from datacondense.run.updates import as_step, parameters_of
 from datacondense.utils import hardware
 from datacondense.utils.streams import Streams
 
@@ -44,10 +45,10 @@ def iteration(options: argparse.Namespace) -> None:
     execution = compute.plan(method.arch, real.spec, 0, method.workload(options.ipc))
     problem = Problem(real, options.ipc, method.arch, method.augment, Engine(execution))
     synthetic = method.start(problem, Streams(0))
-    optimiser = method.optimiser(synthetic)
+    optimiser = method.optimisers(synthetic, None)["images"]
     before, started = peak(), time.perf_counter()
-    for loss in method.iterate(synthetic, problem, Streams(0).at(0)):
-        differentiate(loss, synthetic)
+    for step in map(as_step, method.iterate(Iteration(synthetic, None, problem, Streams(0).at(0), 0))):
+        differentiate(step.loss, parameters_of(optimiser))
         optimiser.step()
     seconds = time.perf_counter() - started
     print(

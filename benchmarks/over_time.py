@@ -16,14 +16,14 @@ from typing import Any, final
 import held_out
 import torch
 from figure import draw_over_time
-from torch import Tensor
+from torch import Tensor, nn
 
 from datacondense import SyntheticSet, condense
 from datacondense.data.image_set import ImageSet
 from datacondense.engine.execution import Workload
 from datacondense.evaluation.evaluator import evaluate
 from datacondense.experiments.presets import PRESETS
-from datacondense.methods import Method, Problem
+from datacondense.methods import Iteration, Method, Problem
 from datacondense.methods.losses import Updates
 from datacondense.synthetic.parameters import Synthetic
 from datacondense.utils import hardware
@@ -60,16 +60,19 @@ class Watched(Method):
         self._keep(synthetic)
         return synthetic
 
-    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer | None:
-        return self.method.optimiser(synthetic)
+    def state(self, problem: Problem, streams: Streams) -> nn.Module | None:
+        return self.method.state(problem, streams)
+
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        return self.method.optimisers(synthetic, state)
 
     def rate(self, done: float) -> float:
         return self.method.rate(done)
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
-        for loss in self.method.iterate(synthetic, problem, streams):
+    def iterate(self, run: Iteration) -> Updates:
+        for loss in self.method.iterate(run):
             yield loss
-            self._keep(synthetic)
+            self._keep(run.synthetic)
 
     def settings(self) -> dict[str, Any]:
         return self.method.settings()

@@ -26,6 +26,7 @@ from .methods import METHODS as METHODS
 from .methods import DistributionMatching as DistributionMatching
 from .methods import Forgetting as Forgetting
 from .methods import Herding as Herding
+from .methods import Iteration as Iteration
 from .methods import ItGan as ItGan
 from .methods import KCenter as KCenter
 from .methods import Matching as Matching
@@ -33,6 +34,7 @@ from .methods import Method as Method
 from .methods import Problem as Problem
 from .methods import Random as Random
 from .methods import Selection as Selection
+from .methods import Step as Step
 from .networks import NETWORKS as NETWORKS
 from .networks import Network as Network
 from .report import write_report as write_report

@@ -69,8 +69,9 @@ def test_gradient_matching(arch: str, augment: str, distance: Distance, dtype: t
 
     engine = Engine(Execution(device="cpu", precision="fp32", compile=False, chunk=8, classes_at_once=3, threads=2))
     labels = torch.arange(classes)
-    of_real = engine.class_gradients(network, view(real), labels)
-    made = engine.class_gradients(network, view(synthetic), labels, differentiable=True)
+    of_real = engine.class_gradients(network, view(real), labels[:, None].expand(real.shape[:2]))
+    of_synthetic = labels[:, None].expand(synthetic.shape[:2])
+    made = engine.class_gradients(network, view(synthetic), of_synthetic, differentiable=True)
     loss = DISTANCES[distance](made, of_real)
     (gradient,) = torch.autograd.grad(loss, synthetic)
 

@@ -6,15 +6,17 @@ import warnings
 
 import pytest
 import torch
+from observing import Losses, StopAfter, same
 from toy_methods import TOY
 
-from datacondense import METHODS, Observer, Progress, SyntheticSet, condense, evaluate
+from datacondense import METHODS, condense, evaluate
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import (
     DC,
     DSA,
     DistributionMatching,
+    Iteration,
     ItGan,
     Matching,
     Method,
@@ -63,36 +65,6 @@ every_matching_method = pytest.mark.parametrize(
     "name", [name for name, method in TOY.items() if isinstance(method, Matching)]
 )
 every_optimising_method = pytest.mark.parametrize("name", LONG)
-
-
-class Losses(Observer):
-    """Remembers the loss of each iteration."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-
-    def progress(self, progress: Progress) -> None:
-        self.values.append(progress.loss)
-
-    def message(self, text: str) -> None: ...
-
-
-class StopAfter(Losses):
-    """Asks for a stop, as Ctrl-C does, once so many iterations are done."""
-
-    def __init__(self, iteration: int) -> None:
-        super().__init__()
-        self.iteration = iteration
-
-    def progress(self, progress: Progress) -> None:
-        if progress.iteration == self.iteration:
-            import signal
-
-            signal.raise_signal(signal.SIGINT)
-
-
-def same(one: SyntheticSet, two: SyntheticSet) -> bool:
-    return torch.equal(one.images, two.images) and torch.equal(one.labels, two.labels)
 
 
 def test_the_tables_above_are_complete() -> None:
@@ -161,9 +133,9 @@ def test_the_gradient_reaches_every_synthetic_image(name: str, arch: str, toy) -
     real = toy()
     problem = Problem(real, 3, method.arch, method.augment, Engine(Compute().plan(method.arch, real.spec, 1)))
     synthetic = method.start(problem, Streams(0))
-    loss = next(method.iterate(synthetic, problem, Streams(0).at(0)))
-    differentiate(loss, synthetic)
     (parameter,) = synthetic.parameters()
+    loss = next(method.iterate(Iteration(synthetic, method.state(problem, Streams(0)), problem, Streams(0).at(0), 0)))
+    differentiate(loss, [parameter])
     assert parameter.grad is not None
     assert (parameter.grad.flatten(2).abs().sum(2) > 0).all()
 

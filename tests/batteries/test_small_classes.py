@@ -140,9 +140,9 @@ class Means(Matching):
     def workload(self, ipc):
         return replace(DM.workload(ipc), passes=0)
 
-    def iterate(self, synthetic, problem, streams):
-        real = problem.real.sample(self.batch_real, streams("real"))
-        yield (real.mean(1) - synthetic().mean(1)).square().sum()
+    def iterate(self, run):
+        real = run.problem.real.sample(self.batch_real, run.streams("real"))
+        yield (real.mean(1) - run.synthetic().mean(1)).square().sum()
 
 
 def test_methods_of_others_need_to_know_nothing_of_it(toy) -> None:

@@ -9,6 +9,7 @@ from datacondense import InputError, Spec
 from datacondense.engine import engine as engine_module
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute, Execution, Workload
+from datacondense.engine.losses import LOSSES
 from datacondense.engine.torch_switches import cuda_switches
 from datacondense.methods.distances import layerwise
 from datacondense.networks import build
@@ -85,14 +86,61 @@ def test_class_gradients_are_those_of_each_class_alone(
     labels = torch.tensor([2, 0, 1])
     engine = Engine(EAGER)  # its chunk of 4 makes parts of 2 here
     network = network_for(engine, arch).double().requires_grad_(True).eval()
-    gradients = engine.class_gradients(network, images, labels, differentiable=True)
+    each = labels[:, None].expand(3, n)
+    gradients = engine.class_gradients(network, images, each, differentiable=True)
     expected = gradients_one_by_one(network, images, labels)
     for index, name in enumerate(dict(network.named_parameters())):
         torch.testing.assert_close(gradients[name], torch.stack([of_class[index] for of_class in expected]))
     ours = torch.autograd.grad([g.square().sum() for g in gradients.values()], images)
     literal = torch.autograd.grad([g.square().sum() for of_class in expected for g in of_class], images)
     torch.testing.assert_close(ours, literal)
-    assert not any(g.requires_grad for g in engine.class_gradients(network, images.detach(), labels).values())
+    assert not any(g.requires_grad for g in engine.class_gradients(network, images.detach(), each).values())
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_class_gradients_reach_soft_labels(name: str, side_by_side: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engine_module._CLASSES_SIDE_BY_SIDE, "cpu", side_by_side)
+    loss, engine = LOSSES[name], Engine(EAGER)  # its chunk of 4 makes parts of 2 here
+    images = torch.randn(3, 5, 1, 16, 16, dtype=torch.float64, requires_grad=True)
+    labels = torch.randn(3, 5, 3, dtype=torch.float64).softmax(2).requires_grad_()
+    network = network_for(engine, "MLP").double().requires_grad_(True).eval()
+    gradients = engine.class_gradients(network, images, labels, differentiable=True, loss=loss)
+    expected = [
+        torch.autograd.grad(loss(network(x), y, 1.0).mean(), list(network.parameters()), create_graph=True)
+        for x, y in zip(images, labels, strict=True)
+    ]
+    for index, name_ in enumerate(dict(network.named_parameters())):
+        torch.testing.assert_close(gradients[name_], torch.stack([of_class[index] for of_class in expected]))
+    ours = torch.autograd.grad([g.square().sum() for g in gradients.values()], [images, labels])
+    literal = torch.autograd.grad([g.square().sum() for of_class in expected for g in of_class], [images, labels])
+    torch.testing.assert_close(ours, literal)
+    fixed = engine.class_gradients(network, images, labels, loss=loss)
+    assert not any(g.requires_grad for g in fixed.values())
+    for index, name_ in enumerate(fixed):
+        torch.testing.assert_close(fixed[name_], gradients[name_].detach(), msg=f"{name_} {index}")
+
+
+def test_different_labels_in_one_class_give_the_mean_of_their_gradients() -> None:
+    engine = Engine(EAGER)
+    network = network_for(engine, "MLP")
+    images, labels = torch.randn(1, 3, 1, 16, 16), torch.tensor([[0, 2, 1]])
+    together = engine.class_gradients(network, images, labels)
+    alone = engine.class_gradients(network, images.transpose(0, 1), labels.T)
+    for name, gradient in together.items():
+        torch.testing.assert_close(gradient[0], alone[name].mean(0))
+
+
+def test_a_batch_of_one_hot_rows_has_the_gradients_of_its_classes() -> None:
+    engine, images, labels = Engine(EAGER), torch.randn(7, 1, 16, 16), torch.arange(7) % 3
+    gradients, predictions = [], []
+    for given in (labels, F.one_hot(labels, 3).float()):
+        network = network_for(engine, "MLP").requires_grad_(True)
+        predictions.append(engine.add_gradients(network, images, given))
+        gradients.append([weight.grad for weight in network.parameters()])
+    torch.testing.assert_close(gradients[0], gradients[1])
+    assert torch.equal(*predictions)
+    assert predictions[0].dtype == torch.int64
 
 
 @pytest.mark.slow
@@ -102,17 +150,21 @@ def test_compiled_class_gradients_equal_eager_and_can_be_differentiated(
 ) -> None:
     monkeypatch.setitem(engine_module._CLASSES_SIDE_BY_SIDE, "cpu", side_by_side)
     images = torch.randn(3, n, 1, 16, 16, requires_grad=True)
+    soft = torch.randn(3, n, 3).softmax(2).requires_grad_()
     fast, plain = Engine(Execution(**{**EAGER.to_json(), "compile": True})), Engine(EAGER)
     compiled, eager = network_for(fast), network_for(plain)
     results = []
     with fast.active():
         for engine, network in ((fast, compiled), (plain, eager)):
-            made = engine.class_gradients(network, images, torch.arange(3), differentiable=True)
-            of_real = engine.class_gradients(network, images.detach() + 1, torch.arange(3))
+            labels = torch.arange(3)[:, None].expand(3, n)
+            made = engine.class_gradients(network, images, labels, differentiable=True)
+            of_real = engine.class_gradients(network, images.detach() + 1, labels)
             loss = layerwise(made, of_real)
-            results.append((loss.detach(), torch.autograd.grad(loss, images)[0]))
+            made = engine.class_gradients(network, images, soft, differentiable=True)
+            of_soft = torch.autograd.grad(layerwise(made, of_real), [images, soft])
+            results.append((loss.detach(), torch.autograd.grad(loss, images)[0], *of_soft))
     torch.testing.assert_close(results[0][0], results[1][0], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(results[0][1:], results[1][1:], rtol=1e-3, atol=1e-3)
 
 
 def test_few_classes_at_once_where_memory_would_not_do() -> None:

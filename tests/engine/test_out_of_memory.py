@@ -69,9 +69,9 @@ class Full(GradientMatching):
 
     times = 0
 
-    def iterate(self, synthetic, problem, streams):
-        for update, loss in enumerate(super().iterate(synthetic, problem, streams)):
-            if (streams.position[-1], update) == (2, 1) and Full.times < 2:
+    def iterate(self, run):
+        for update, loss in enumerate(super().iterate(run)):
+            if (run.number, update) == (2, 1) and Full.times < 2:
                 Full.times += 1
                 raise torch.OutOfMemoryError("no memory is left")
             yield loss
@@ -110,8 +110,8 @@ def test_what_does_not_fit_however_small_goes_up(toy) -> None:
     chunks: list[int] = []
 
     class Never(GradientMatching):
-        def iterate(self, synthetic, problem, streams):
-            chunks.append(problem.engine.execution.chunk)
+        def iterate(self, run):
+            chunks.append(run.problem.engine.execution.chunk)
             yield torch.empty(2**50)
 
     with pytest.raises(RuntimeError, match="can't allocate memory") as caught:

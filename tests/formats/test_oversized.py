@@ -92,7 +92,7 @@ def test_what_a_small_file_may_take_does_not_grow_with_the_memory(monkeypatch: p
 def test_a_config_is_checked_before_a_generator_is_built_by_it(config: Any, message: str, little_memory: None) -> None:
     save(generated(SPEC), Path("one.safetensors"))
     tensors, header = read_tensors(Path("one.safetensors"))
-    header["generator"]["config"] = config
+    header["decoder"]["config"]["arguments"] = config
     write_tensors(Path("one.safetensors"), tensors, header)
     with pytest.raises(InputError, match=message) as error:
         load_set("one.safetensors")
@@ -103,7 +103,7 @@ def test_a_config_is_checked_before_a_generator_is_built_by_it(config: Any, mess
 def test_a_generator_of_another_kind_is_refused(name: Any, little_memory: None) -> None:
     save(generated(SPEC), Path("one.safetensors"))
     tensors, header = read_tensors(Path("one.safetensors"))
-    header["generator"]["name"] = name
+    header["decoder"]["config"]["generator"] = name
     write_tensors(Path("one.safetensors"), tensors, header)
     if name == "conv":
         assert len(load_set("one.safetensors")) == 4

@@ -377,10 +377,9 @@ def test_checkpoint(work: Path) -> None:
         loop._restore()
         assert 0 <= loop.done <= METHOD.iterations
         assert bool(torch.isfinite(loop._images()).all())
-        assert loop.optimiser is not None
         for parameter in loop.synthetic.parameters():
             parameter.grad = torch.zeros_like(parameter)
-        loop.optimiser.step()
+        loop.optimisers["images"].step()
 
     tensor_cases(path, Judge(), restored, seldom=[lambda: resumed("stopped")])
 

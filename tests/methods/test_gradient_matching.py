@@ -11,7 +11,7 @@ from datacondense import InputError, condense
 from datacondense.augment import parse
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
-from datacondense.methods import DC, DSA, Problem, differentiate
+from datacondense.methods import DC, DSA, Iteration, Problem, differentiate
 from datacondense.methods.kmeans import representatives
 from datacondense.networks import build
 from datacondense.synthetic.parameters import Pixels, noise
@@ -81,8 +81,8 @@ def test_the_network_trains_on_the_images_between_updates_and_not_after_the_last
         train_epoch(*arguments)
 
     monkeypatch.setattr(problem, "train_epoch", count)
-    for loss in method.iterate(synthetic, problem, Streams(0).at(0)):
-        differentiate(loss, synthetic)
+    for loss in method.iterate(Iteration(synthetic, None, problem, Streams(0).at(0), 0)):
+        differentiate(loss, list(synthetic.parameters()))
         weights.append(network.head.weight.detach().clone())
     assert trained == 4
     assert not torch.equal(weights[0], weights[1])
@@ -96,7 +96,7 @@ def test_statistics_of_batch_norm_are_those_one_forward_of_real_images_leaves(to
     network = problem.fresh_network(Streams(0)("x"))
     first = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
     convolution = next(module for module in network.modules() if isinstance(module, torch.nn.Conv2d))
-    for update, loss in enumerate(method.iterate(synthetic, problem, Streams(0).at(0))):
+    for update, loss in enumerate(method.iterate(Iteration(synthetic, None, problem, Streams(0).at(0), 0))):
         assert first.running_mean is not None
         before = first.running_mean.clone()
         if update == 0:  # from 0, with PyTorch's momentum of 0.1

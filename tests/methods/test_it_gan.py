@@ -27,19 +27,19 @@ def test_the_set_is_stored_as_generator_and_latents_and_evaluated_as_stored(toy,
     for storage in ("fp16", "int8"):
         made = condense(like(storage=storage), toy(), 3, out=tmp_path / storage)
         back = load_set(tmp_path / storage)
-        assert back.generated is not None
+        assert back.stored is not None
         assert torch.equal(back.images, made.images)
         assert back.fingerprint() == made.fingerprint()
-        assert back.generated.z.shape == (9, 4)
-        assert back.generated.tensors()["latents"].nbytes == 9 * 4 * (2 if storage == "fp16" else 1)
+        assert back.stored.z.shape == (9, 4)
+        assert back.stored.tensors()["latents"].nbytes == 9 * 4 * (2 if storage == "fp16" else 1)
         assert "images" not in read_tensors(tmp_path / storage / "synthetic.safetensors")[0]
-        assert back.to("cpu").generated is back.generated
+        assert back.to("cpu").stored is back.stored
 
 
 def test_weight_one_keeps_latents_near_where_they_began(toy) -> None:
     begun = condense(like(iterations=0), toy(), 4)
     free, held = (condense(like(iterations=30, lr=0.05, weight=weight), toy(), 4) for weight in (0.0, 1.0))
-    assert all(one.generated is not None for one in (begun, free, held))
+    assert all(one.stored is not None for one in (begun, free, held))
     moved = [(one.images - begun.images).square().mean() for one in (held, free)]
     assert moved[0] < moved[1]
 

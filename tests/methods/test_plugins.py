@@ -88,7 +88,7 @@ def test_a_run_says_so_when_its_method_has_changed_on_the_way(capsys) -> None:
         ("1 +", "--plugin mine.py: SyntaxError: invalid syntax"),
         ("import absent_package", "--plugin mine.py: ModuleNotFoundError: No module named 'absent_package'"),
         ("raise SystemExit(3)", "--plugin mine.py: SystemExit: 3"),
-        (f"{HEAD}class Half(Matching): pass", "--plugin mine.py: class Half lacks iterate and workload"),
+        (f"{HEAD}class Half(Matching): pass", "--plugin mine.py: class Half lacks iterate"),
         ("x = 1", "--plugin mine.py: it registers nothing: derive a class from datacondense.Method, or fill a dict"),
         (HEAD, "it registers nothing"),  # one that is imported does not count
         (
@@ -116,23 +116,23 @@ BARE = f"""{HEAD}from datacondense.methods import Workload
 class Bare(Matching):
     SETTINGS
     def workload(self, ipc): return Workload(passes=0, real=1, synthetic=ipc)
-    def iterate(self, synthetic, problem, streams): BODY
+    def iterate(self, run): BODY
 """
 
 
 @pytest.mark.parametrize(
     ("settings", "body", "said"),
     [
-        ("pass", "return synthetic().sum()", "Bare.iterate does not yield: write `yield loss` for each update"),
+        ("pass", "return run.synthetic().sum()", "Bare.iterate does not yield: write `yield loss` for each update"),
         ("pass", "yield from ()", "Bare.iterate yielded no loss"),
         (
             "seed: int = 3",
-            "yield synthetic().sum()",
+            "yield run.synthetic().sum()",
             "bare has a setting seed, which is also an option of every run: rename it",
         ),
         (
             "def __post_init__(self): raise ValueError('no luck')",
-            "yield synthetic().sum()",
+            "yield run.synthetic().sum()",
             "error: no luck; see `datacon",
         ),
     ],
@@ -157,7 +157,7 @@ def test_a_setting_without_a_default_must_be_given(capsys) -> None:
         f"{HEAD}from datacondense.methods import Workload\n"
         "@dataclass(frozen=True, kw_only=True)\nclass Bare(Matching):\n"
         "    power: float\n    def workload(self, ipc): return Workload(passes=0, real=1, synthetic=ipc)\n"
-        "    def iterate(self, synthetic, problem, streams): yield synthetic().abs().pow(self.power).sum()\n"
+        "    def iterate(self, run): yield run.synthetic().abs().pow(self.power).sum()\n"
     )
     quick = "continual --plugin bare.py --memory bare --data digits --steps 1 --ipc 1 --orders 1 --nets 1 --epochs 1"
     quick = [*quick.split(), "--epochs", "1", "--arch", "MLP", "--out", "out"]

@@ -95,9 +95,9 @@ def test_a_sum_over_groups_of_classes_is_refused_where_each_process_has_a_part(t
 
     of, synthetic, loss = problem(Processes(0, 2))
     with pytest.raises(AssertionError, match="must yield its terms one by one"):
-        differentiate(loss, synthetic, of)
+        differentiate(loss, list(synthetic.parameters()), of)
     of, synthetic, loss = problem(ALONE)
-    assert differentiate(loss, synthetic, of) == pytest.approx(float(loss.detach()))
+    assert differentiate(loss, list(synthetic.parameters()), of) == pytest.approx(float(loss.detach()))
 
 
 def test_a_gpu_by_number_is_refused_to_several_processes(toy) -> None:

@@ -32,8 +32,8 @@ def test_latents_and_every_byte_of_their_generator(storage, each: int, toy, tmp_
     settings = {**TOY["it-gan"].settings(), "storage": storage, "iterations": 0}
     made = condense(type(TOY["it-gan"])(**settings), toy(), 4, out=tmp_path / "run")
     kept = measure(made)
-    assert made.generated is not None
-    weights = sum(2 * weight.numel() for weight in made.generated.generator.state_dict().values())
+    assert made.stored is not None
+    weights = sum(2 * weight.numel() for weight in made.stored.generator.state_dict().values())
     scale = 4 * settings["latent"] if storage == "int8" else 0
     assert (kept.form, kept.images, kept.shared) == (
         f"latents, {'float16' if storage == 'fp16' else 'int8'}",

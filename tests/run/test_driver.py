@@ -53,8 +53,8 @@ class BlowsUp(Matching):
     def workload(self, ipc: int) -> Workload:
         return Workload(passes=1, real=0, synthetic=ipc)
 
-    def iterate(self, synthetic, problem, streams) -> Generator[Tensor, None, None]:
-        yield synthetic().sum() * (float("inf") if int(streams.position[0]) >= self.finite else 1.0)
+    def iterate(self, run) -> Generator[Tensor, None, None]:
+        yield run.synthetic().sum() * (float("inf") if run.number >= self.finite else 1.0)
 
 
 def run_json(directory: Path) -> dict:
@@ -225,9 +225,9 @@ def test_a_stop_between_two_updates_keeps_the_images_and_resumes_from_the_iterat
     updates = 0
 
     class StopsInTheSecond(GradientMatching):  # asks for a stop before the second update of the second iteration
-        def iterate(self, synthetic, problem, streams):
+        def iterate(self, run):
             nonlocal updates
-            for loss in super().iterate(synthetic, problem, streams):
+            for loss in super().iterate(run):
                 updates += 1
                 if updates == 6:
                     signal.raise_signal(signal.SIGINT)
@@ -331,8 +331,8 @@ def test_files_of_someone_else_are_not_deleted(toy, tmp_path) -> None:
 class Overflowing(Matching):
     """A finite loss whose gradient takes the images beyond float32 in the first step."""
 
-    def iterate(self, synthetic, problem, streams):
-        yield (synthetic() * 1e35).mean()
+    def iterate(self, run):
+        yield (run.synthetic() * 1e35).mean()
 
     def workload(self, ipc):
         return Workload(passes=1, real=1, synthetic=ipc)

@@ -203,6 +203,6 @@ def test_latents_beyond_what_is_stored_stop_the_run_with_the_last_good_set(lr: f
         condense(replace(IT_GAN, iterations=20, lr=lr), toy(), 1, out=tmp_path)
     stored = load_set(tmp_path)
     assert torch.isfinite(stored.images).all()
-    assert stored.generated is not None
-    assert stored.generated.z.abs().max() <= 65504
+    assert stored.stored is not None
+    assert stored.stored.z.abs().max() <= 65504
     assert '"status": "diverged"' in (tmp_path / RUN).read_text()

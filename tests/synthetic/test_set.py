@@ -99,10 +99,10 @@ def test_a_header_that_lies_is_refused_although_its_checksum_is_right(
     ("name", "change", "message"),
     [
         ("labels", lambda labels: labels[:3], "6 images do not fit labels of shape"),
-        ("labels", lambda labels: labels.float(), "labels have dtype float32, expected int64"),
+        ("labels", lambda labels: labels.float(), "labels have dtype float32, expected classes or numbers"),
         ("labels", lambda labels: labels[:, None], "do not fit labels of shape"),
         ("labels", lambda labels: labels + 1, "labels go from 1 to 3, but the 3 classes"),
-        ("labels", lambda labels: labels - 1, "labels go from -1 to 1"),
+        ("labels", lambda labels: labels.long() - 1, "labels go from -1 to 1"),
         ("images", lambda images: images[:, :1], r"images have shape \(6, 1, 8, 8\)"),
         ("images", lambda images: images.flatten(1), r"images have shape \(6, 192\)"),
         ("images", lambda images: images.double(), "images have dtype float64, expected normalised float32"),

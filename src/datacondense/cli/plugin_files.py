@@ -17,10 +17,12 @@ _loaded: set[Path] = set()
 def registries() -> dict[str, Registry[Any]]:
     """Return the registries by the names of the dicts with which a plug-in extends them."""
     from ..data.registry import DATASETS  # only here: some of them import torch
+    from ..engine.losses import LOSSES
     from ..methods import METHODS
     from ..networks import NETWORKS
+    from ..synthetic.decoders import DECODERS
 
-    return {"METHODS": METHODS, "NETWORKS": NETWORKS, "DATA": DATASETS}
+    return {"METHODS": METHODS, "NETWORKS": NETWORKS, "DECODERS": DECODERS, "LOSSES": LOSSES, "DATA": DATASETS}
 
 
 def load_named(arguments: Sequence[str]) -> list[str]:

@@ -28,14 +28,14 @@ class Examples(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        """Return normalised images (n, C, H, W) and labels, int64 (n,) or float (n, K), at `index` (n,)."""
         ...
 
 
 @final
 @dataclass(frozen=True)
 class LabelledImages:
-    """Normalised images (N, C, H, W) and labels (N,), in memory."""
+    """Normalised images (N, C, H, W) and labels, int64 (N,) or float (N, K), in memory."""
 
     images: Tensor
     labels: Tensor
@@ -45,7 +45,7 @@ class LabelledImages:
         return len(self.labels)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        """Return normalised images (n, C, H, W) and labels, (n,) or (n, K), at `index` (n,)."""
         index = index.to(self.labels.device)
         return self.images[index], self.labels[index]
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ..networks import Network
 from ..utils.distributed import ALONE, Processes
 from .execution import Execution
+from .losses import Criterion, ce
 from .torch_switches import switches_for
 from .weight_gradients import add, class_gradient_function, gradient_tensors, trainable
 
@@ -38,7 +39,7 @@ class Engine:
         """Called between two steps of long work; raises Stopped if the work has to end. All processes call it at the
         same points."""
         self._compiled: dict[Callable[..., Any], Callable[..., Any]] = {}
-        self._weight_gradients: dict[tuple[Network, bool], Callable[..., dict[str, Tensor]]] = {}
+        self._weight_gradients: dict[tuple[Network, bool, Criterion], Callable[..., dict[str, Tensor]]] = {}
 
     @contextmanager
     def active(self) -> Generator[None, None, None]:
@@ -99,55 +100,65 @@ class Engine:
         return torch.stack([self._run_padded(embed, some, size).sum(0) for some in torch.split(images, size)]).sum(0)
 
     def class_gradients(
-        self, network: Network, images: Tensor, labels: Tensor, *, differentiable: bool = False
+        self,
+        network: Network,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        differentiable: bool = False,
+        loss: Criterion = ce,
     ) -> dict[str, Tensor]:
-        """Return the gradient of each class's mean cross-entropy with respect to each weight.
+        """Return the gradient of each class's mean loss with respect to each weight.
 
         Args:
             network: A prepared network. One with batch statistics must be in evaluation mode: classes and chunks pass
                 separately.
-            images: Normalised images (K, n, C, H, W).
-            labels: The label of each class, (K,).
-            differentiable: Keep the graph back to the images; otherwise none is built.
+            images: Normalised images (G, n, C, H, W), by class.
+            labels: The label of each image, int64 (G, n) or float (G, n, K).
+            differentiable: Keep the graph back to images and soft labels; otherwise none is built.
+            loss: The loss of each image. Code is compiled once for each object given here.
 
         Returns:
-            Name of a weight -> its gradients (K, *shape).
+            Name of a weight -> its gradients (G, *shape).
         """
         if not (differentiable or _CLASSES_SIDE_BY_SIDE[self.device.type]):
-            return self._gradients_one_by_one(network, images, labels)
+            return self._gradients_one_by_one(network, images, labels, loss)
         classes, n = images.shape[:2]
         weights = {name: weight.detach() for name, weight in network.named_parameters()}
         most = max(self.execution.chunk // 2, 1)  # backward keeps as much again
         together = equal_part(classes, max(most // n, 1)) if _CLASSES_SIDE_BY_SIDE[self.device.type] else 1
-        key = network, together > 1
+        key = network, together > 1, loss
         if key not in self._weight_gradients:
             self._weight_gradients[key] = class_gradient_function(*key)
         size = equal_part(n, most)
         padding = -n % size if self.execution.compile else 0
         if padding:
             images = F.pad(images, (0, 0) * 3 + (0, padding))
+            labels = F.pad(labels, (0, 0) * (labels.dim() - 2) + (0, padding))
         share = F.pad(images.new_full((n,), 1 / n), (0, padding))  # the weight of each image; 0 for padding
         function = self._weight_gradients[key]
         blocks: list[dict[str, Tensor]] = []
         with torch.set_grad_enabled(differentiable):
-            for block, of_block in zip(torch.split(images, together), torch.split(labels, together), strict=True):
-                parts = zip(torch.split(block, size, dim=1), torch.split(share, size), strict=True)
-                chunks = (self.call(function, some, of_block, part, weights) for some, part in parts)
+            for block in zip(torch.split(images, together), torch.split(labels, together), strict=True):
+                parts = zip(*(torch.split(each, size, dim=1) for each in block), torch.split(share, size), strict=True)
+                chunks = (self.call(function, *part, weights) for part in parts)
                 blocks.append(reduce(add, chunks))
             return {name: torch.cat([block[name] for block in blocks]) for name in weights}
 
-    def _gradients_one_by_one(self, network: Network, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def _gradients_one_by_one(
+        self, network: Network, images: Tensor, labels: Tensor, loss: Criterion
+    ) -> dict[str, Tensor]:
         """Compute `class_gradients` without a graph, one class after the other, by the code of training."""
         weights = dict(network.named_parameters())
         size = equal_part(images.shape[1], self.execution.chunk)
         sums = {name: weight.new_zeros(len(images), *weight.shape) for name, weight in weights.items()}
         with trainable(network):
-            for k, (of_class, label) in enumerate(zip(images, labels, strict=True)):
-                for some in torch.split(of_class, size):
+            for k, of_class in enumerate(zip(images, labels, strict=True)):
+                for some, of_some in zip(*(torch.split(each, size) for each in of_class), strict=True):
                     logits = self._run_padded(network.fused_forward, some, size)
-                    loss = F.cross_entropy(logits, label.expand(len(some)), reduction="sum") / len(of_class)
+                    mean = loss(logits, of_some).sum() / images.shape[1]
                     # a bias before a norm may have no part in the compiled loss
-                    parts = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
+                    parts = torch.autograd.grad(mean, list(weights.values()), materialize_grads=True)
                     for total, part in zip(sums.values(), parts, strict=True):
                         total[k] += part
         return sums
@@ -176,8 +187,8 @@ class Engine:
         with torch.set_grad_enabled(differentiable):
             return torch.cat([self._run_padded(embed, some, size) for some in torch.split(images, size)])
 
-    def add_gradients(self, network: Network, images: Tensor, labels: Tensor) -> Tensor:
-        """Add to each weight's `.grad` the gradient of the mean cross-entropy of one batch.
+    def add_gradients(self, network: Network, images: Tensor, labels: Tensor, loss: Criterion = ce) -> Tensor:
+        """Add to each weight's `.grad` the gradient of the mean loss of one batch.
 
         Chunks pass one by one, forward and backward, so that activations stay in the cache; networks with batch
         statistics see the whole batch. Processes that share work take a part of the batch each, if it can be split; the
@@ -186,7 +197,8 @@ class Engine:
         Args:
             network: A prepared network whose weights require gradients.
             images: Normalised images (N, C, H, W).
-            labels: Their classes (N,).
+            labels: Their labels, int64 (N,) or float (N, K).
+            loss: The loss of each image.
 
         Returns:
             Predicted classes (N,).
@@ -196,11 +208,11 @@ class Engine:
         mine = self.processes.shard(batch) if shared else slice(0, batch)
         images, labels = images[mine], labels[mine]
         size = batch if network.batch_statistics else equal_part(max(len(images), 1), self.execution.chunk)
-        parts = [labels[:0]]
+        parts = [labels.new_zeros(0, dtype=torch.int64)]
         if len(images):
             for some_images, some_labels in zip(torch.split(images, size), torch.split(labels, size), strict=True):
                 logits = self._run_padded(network.fused_forward, some_images, size)
-                (F.cross_entropy(logits, some_labels, reduction="sum") / batch).backward()
+                (loss(logits, some_labels).sum() / batch).backward()
                 parts.append(logits.detach().argmax(1))
         predictions = torch.cat(parts)
         if not shared:

@@ -5,25 +5,25 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..networks import Network
+from .losses import Criterion
 
 
-def class_gradient_function(network: Network, side_by_side: bool) -> Callable[..., dict[str, Tensor]]:
+def class_gradient_function(network: Network, side_by_side: bool, loss: Criterion) -> Callable[..., dict[str, Tensor]]:
     """Return a function that computes the gradients of the losses of G classes in the weights of a network.
 
-    Its arguments are images (G, n, C, H, W), labels (G,), shares (n,) and weights; it returns weight -> (G, *shape).
-    The loss of a class is the cross-entropy of its images, each times its share. `side_by_side` runs the classes as one
-    batched computation, otherwise G is 1. Differentiation happens inside (torch.func), because code compiled by
-    torch.compile can be differentiated once only.
+    Its arguments are images (G, n, C, H, W), labels (G, n) or (G, n, K), shares (n,) and weights; it returns
+    weight -> (G, *shape). The loss of a class is that of its images, each times its share. `side_by_side` runs the
+    classes as one batched computation, otherwise G is 1. Differentiation happens inside (torch.func), because code
+    compiled by torch.compile can be differentiated once only.
     """
 
-    def loss(weights: dict[str, Tensor], images: Tensor, label: Tensor, share: Tensor) -> Tensor:
+    def class_loss(weights: dict[str, Tensor], images: Tensor, labels: Tensor, share: Tensor) -> Tensor:
         logits = torch.func.functional_call(network, weights, (images,))
-        return (F.cross_entropy(logits, label.expand(len(images)), reduction="none") * share).sum()
+        return (loss(logits, labels) * share).sum()
 
-    class_gradient = torch.func.grad(loss)
+    class_gradient = torch.func.grad(class_loss)
     batched_gradients = torch.func.vmap(class_gradient, in_dims=(None, 0, 0, None))
 
     def gradients(images: Tensor, labels: Tensor, share: Tensor, weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -52,8 +52,8 @@ def _name(counts: Sequence[int]) -> str:
 def _part(drawn: SyntheticSet, counts: Tensor, sets: Sequence[SyntheticSet]) -> SyntheticSet:
     """Return the first `counts` (K,) images of each class; name the sets in the provenance where they have more."""
     first = drawn.counts.cumsum(0) - drawn.counts
-    place = torch.arange(len(drawn)) - first[drawn.labels]  # of an image in its class
-    chosen = place < counts[drawn.labels]
+    place = torch.arange(len(drawn)) - first[drawn.classes]  # of an image in its class
+    chosen = place < counts[drawn.classes]
     part = replace(drawn, images=drawn.images[chosen], labels=drawn.labels[chosen])
     other = [one.fingerprint() for one in sets if len(one) != len(part)]
     return replace(part, provenance=part.provenance.changed(**{BESIDE: other})) if other else part

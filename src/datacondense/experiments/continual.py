@@ -26,6 +26,7 @@ from ..run.observers import Observers, checked_observers
 from ..synthetic import set as set_file
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
+from ..synthetic.targets import joined
 from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import DataNotFound, InputError
@@ -204,14 +205,15 @@ class _MemoryEvaluation:
             "ipc": self.scenario.ipc,
             "seed": number,
             "memory": self.name,
-            "steps": [[names[k] for k in dict.fromkeys(part.labels.tolist())] for part in parts],
+            "steps": [[names[k] for k in dict.fromkeys(part.classes.tolist())] for part in parts],
         }
-        images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+        images = torch.cat([part.images for part in parts])
+        labels = joined([part.labels for part in parts], len(names))
         return SyntheticSet(images, labels, self.work.train.spec, Provenance.from_json(entries))
 
     def _test_images_seen(self, memory: SyntheticSet) -> ImageSet:
         """Return the test images of the classes in a memory."""
-        seen = torch.isin(self.work.test.labels, memory.labels.unique().to(self.work.test.labels.device))
+        seen = torch.isin(self.work.test.labels, memory.classes.unique().to(self.work.test.labels.device))
         return ImageSet(self.work.test.images[seen], self.work.test.labels[seen], self.work.test.spec)
 
     def _protocol(self, memory: SyntheticSet, number: int) -> Protocol:

@@ -16,6 +16,7 @@ from ..run.driver import condense
 from ..run.observers import Observer
 from ..run.signals import stop_signals
 from ..synthetic.set import SyntheticSet
+from ..synthetic.targets import renumbered
 from ..utils.distributed import Processes
 from ..utils.errors import InputError, Stopped
 
@@ -70,8 +71,8 @@ class MethodMemory:
                 raise Stopped(
                     f"stopped after iteration {done} in {place}: the same command{without} resumes it", stop.signal
                 )
-            numbers = torch.tensor(classes)
-            part = SyntheticSet(made.images, numbers[made.labels], self.train.spec, made.provenance)
+            labels = renumbered(made.labels, classes, self.train.spec.classes)
+            part = SyntheticSet(made.images, labels, self.train.spec, made.provenance)
             yield StepMemory(part, place, made.provenance.wall_seconds or 0.0)
 
 
@@ -94,7 +95,7 @@ def select_classes(real: ImageSet, classes: Sequence[int]) -> ImageSet:
 def split_memory(one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path) -> Iterator[StepMemory]:
     """Split a finished rehearsal memory into its steps."""
     for number, classes in enumerate(steps):
-        index = torch.nonzero(torch.isin(one.labels, torch.tensor(classes))).flatten()
+        index = torch.nonzero(torch.isin(one.classes, torch.tensor(classes))).flatten()
         images, labels = one.batch(index)
         directory = place / f"step{number + 1}"
         directory.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,7 @@ def recorded_steps(one: SyntheticSet, train: ImageSet, steps: int) -> list[list[
     if any(name not in numbers for step in found for name in step):
         raise InputError("the set records classes that the data do not have")
     each = [name for step in found for name in step]
-    present = {one.spec.class_names[label] for label in one.labels.unique().tolist()}
+    present = {one.spec.class_names[label] for label in one.classes.unique().tolist()}
     if len(set(each)) < len(each) or set(each) != present or not all(found):
         raise InputError("the steps of the set do not list each class of its images once")
     if len(found) != steps:

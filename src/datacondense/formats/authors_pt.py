@@ -16,6 +16,7 @@ from ..data.spec import Spec
 from ..networks import NETWORKS
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet, checked, read_header
+from ..training.recipe import Recipe
 from ..utils.atomic import write_bytes
 from ..utils.errors import DamagedFile, InputError, naming
 from ..utils.files import header_text, parse_json
@@ -89,17 +90,18 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
     if headers is not None:
         if len(headers) != len(entries):
             raise DamagedFile(f"{path} is damaged: it has {len(headers)} headers for {len(entries)} sets")
-        made = [provenance for _, provenance in headers]
+        made = [provenance for _, provenance, _ in headers]
     accuracies = _divisible(path, accuracies, len(entries))
     sets = []
-    for index, ((images, labels), provenance) in enumerate(zip(entries, made, strict=True)):
+    recipes = [recipe for *_, recipe in headers] if headers else [None] * len(entries)
+    for index, ((images, labels), provenance, recipe) in enumerate(zip(entries, made, recipes, strict=True)):
         own = {PUBLISHED: _share(accuracies, index, len(entries))} if accuracies else {}
-        sets.append(checked(images, labels, spec, provenance.changed(**own)))
+        sets.append(checked(images, labels, spec, provenance.changed(**own), recipe=recipe))
     return ReadResult(sets, found.files, None if headers else scale)
 
 
-def _headers(value: object) -> list[tuple[Spec, Provenance]]:
-    """Return the Spec, the same for all, and the provenance of each set."""
+def _headers(value: object) -> list[tuple[Spec, Provenance, Recipe | None]]:
+    """Return the Spec, the same for all, the provenance and the recipe of each set."""
     if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
         raise DamagedFile(f"it is damaged: {HEADERS!r} is not a list of headers")
     found = []
@@ -109,7 +111,7 @@ def _headers(value: object) -> list[tuple[Spec, Provenance]]:
         except ValueError as error:
             raise DamagedFile(f"it is damaged: one of its headers is not JSON ({error})") from None
         found.append(read_header(header))
-    if any(spec != found[0][0] for spec, _ in found):
+    if any(spec != found[0][0] for spec, *_ in found):
         raise DamagedFile("it is damaged: its headers describe different data")
     return found
 

@@ -115,9 +115,9 @@ def _checked_for_export(synthetic: SyntheticSet) -> SyntheticSet:
         header = parse_json(header_text(synthetic.header()))
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"the provenance of the set is not JSON ({error}): it cannot be written") from None
-    spec, provenance = read_header(header)
+    spec, provenance, recipe = read_header(header)
     images, labels = (tensor.detach().cpu().contiguous() for tensor in (synthetic.images, synthetic.labels))
-    return checked(images, labels, spec, without_local_paths(provenance))
+    return checked(images, labels, spec, without_local_paths(provenance), recipe=recipe)
 
 
 def _check_same_data(sets: Sequence[SyntheticSet]) -> None:

@@ -88,10 +88,10 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
     classes of the same name. Raises InputError for anything that does not fit.
     """
     record = read_marker(path)
-    provenance = Provenance()
+    provenance, recipe = Provenance(), None
     if record is not None:
         with naming(path / MARKER):
-            spec, provenance = read_header(record.get("header"))
+            spec, provenance, recipe = read_header(record.get("header"))
     if spec is None:
         raise InputError(f"{path} has no {MARKER} to describe its images: name the data with --data")
     files = sorted(path.glob("data/train*.parquet"))
@@ -112,7 +112,7 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
             raise DamagedFile(f"{path} is damaged or was changed: its content does not match its checksum")
         files.append(path / MARKER)
     with naming(path):
-        return ReadResult([checked(images, labels, spec, provenance)], files)
+        return ReadResult([checked(images, labels, spec, provenance, recipe=recipe)], files)
 
 
 class _Part(NamedTuple):

@@ -153,7 +153,7 @@ def write_run(
         "settings": {},
         "data": synthetic.spec.name,
         "data_sha256": None,
-        "ipc": int(synthetic.labels.bincount().max()),
+        "ipc": int(synthetic.counts.max()),
         "source": None,
         "imported": dict(record),
     }

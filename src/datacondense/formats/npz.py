@@ -89,11 +89,11 @@ def read(path: Path, spec: Spec | None, options: PixelOptions) -> ReadResult:
             header = parse_json(text)
         except ValueError as error:
             raise InputError(f"its header is not JSON ({error})") from None
-        spec, provenance = read_header(header)
+        spec, provenance, recipe = read_header(header)
         images, labels = _tensor(arrays, "images", np.float32), _tensor(arrays, "labels", np.int64)
         if checksum(text, {"images": images, "labels": labels}) != digest:
             raise DamagedFile("it is damaged: its content does not match its checksum")
-        return ReadResult([checked(images, labels, spec, provenance)], [path])
+        return ReadResult([checked(images, labels, spec, provenance, recipe=recipe)], [path])
 
 
 def _arrays(path: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:

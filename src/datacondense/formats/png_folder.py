@@ -54,10 +54,10 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
     """
     marker = path / MARKER
     record = read_marker(path)
-    provenance = Provenance()
+    provenance, recipe = Provenance(), None
     if record is not None:
         with naming(marker):
-            spec, provenance = read_header(record.get("header"))
+            spec, provenance, recipe = read_header(record.get("header"))
             if record.get("folders") != class_folder_names(spec.class_names):
                 raise InputError("its folders are not those of its classes")
     if spec is None:
@@ -84,7 +84,7 @@ def read(path: Path, spec: Spec | None) -> ReadResult:
             )
         files.append(marker)
     with naming(path):
-        return ReadResult([checked(spec.normalise(stacked), labels, spec, provenance)], files)
+        return ReadResult([checked(spec.normalise(stacked), labels, spec, provenance, recipe=recipe)], files)
 
 
 def class_folder_names(class_names: Sequence[str]) -> list[str]:

@@ -1,3 +1,4 @@
+from .base import Iteration as Iteration
 from .base import Method as Method
 from .base import Workload as Workload
 from .dc import DC as DC
@@ -9,6 +10,7 @@ from .herding import Herding as Herding
 from .it_gan import ItGan as ItGan
 from .k_center import KCenter as KCenter
 from .losses import Loss as Loss
+from .losses import Step as Step
 from .losses import differentiate as differentiate
 from .matching import Matching as Matching
 from .problem import Problem as Problem

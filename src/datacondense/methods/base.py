@@ -4,16 +4,40 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import torch
+from torch import nn
 
+from ..data.spec import Spec
 from ..engine.execution import Workload
-from ..synthetic.parameters import Synthetic
+from ..synthetic.parameters import Pixels, Synthetic
+from ..synthetic.set import SyntheticSet
+from ..training.recipe import Recipe
 from ..utils.ranges import Iterations, check_fields
 from ..utils.streams import Streams
 from .losses import Updates
 from .problem import Problem
+from .small_classes import images_from
+
+_REAL = 256  # images of each class per update, for a method without a setting of its own
+
+
+@final
+@dataclass(frozen=True)
+class Iteration:
+    """One iteration of a run, as `Method.iterate` sees it."""
+
+    synthetic: Synthetic
+    """Images and labels that are optimised: `synthetic()` (K, V, C, H, W) and `synthetic.labels()`."""
+    state: nn.Module | None
+    """Module that `Method.state` has returned."""
+    problem: Problem
+    """Real images and engine."""
+    streams: Streams
+    """Gives the same random numbers by name each time this iteration runs."""
+    number: int
+    """Iterations done before this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +58,15 @@ class Method(ABC):
     """Augmentation that images pass, in condensing and by default in evaluation: auto (DSA's for the dataset), none, or
     strategies joined by "_", such as color_crop_cutout_flip_scale_rotate."""
 
-    @abstractmethod
-    def workload(self, ipc: int) -> Workload:
-        """Return the work and memory of one iteration at `ipc` images per class."""
+    def workload(self, each: int) -> Workload:
+        """Return the work and memory of one iteration at `each` synthetic training images per class.
+
+        Chunks, compilation and progress follow from it; the result does not. By default one forward of the real, and
+        one forward and backward of the synthetic images, in one update. The real images of each class are those of the
+        setting `batch_real`, if there is one, and otherwise 256.
+        """
+        real = int(getattr(self, "batch_real", _REAL))
+        return Workload(passes=real + 3 * each, real=real, synthetic=each)
 
     @abstractmethod
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
@@ -46,6 +76,21 @@ class Method(ABC):
             problem: The real images and the engine.
             streams: Every random number comes from `streams("name")`.
         """
+
+    def start_from(self, start: SyntheticSet, problem: Problem, streams: Streams) -> Synthetic:
+        """Return the images of a finished set as the initial images; fill up classes with fewer images.
+
+        Args:
+            start: The set, of the same data.
+            problem: The real images and the engine.
+            streams: Every random number comes from `streams("name")`.
+        """
+        each, images = problem.ipc * self.views(problem.spec), start.images.to(problem.engine.device)
+        return Pixels(images_from(images, start.classes.cpu(), problem.real, each, streams("init")))
+
+    def views(self, spec: Spec) -> int:
+        """Return the training images that are decoded from a stored image; `ipc` counts stored images."""
+        return 1
 
     def rehearse(self, problem: Problem, streams: Streams) -> tuple[Synthetic, float]:
         """Return, for an estimate, images like those of `start`, and the additional seconds that `start` takes."""
@@ -58,30 +103,60 @@ class Method(ABC):
         """
         return 0
 
-    @abstractmethod
-    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer | None:
-        """Return the optimiser of the synthetic images; None for a method without updates."""
+    def state(self, problem: Problem, streams: Streams) -> nn.Module | None:
+        """Return everything, besides the images, that must survive an iteration; by default None.
+
+        Networks and samplers are submodules, learned step sizes parameters, counters buffers. Names and shapes stay
+        the same during a run. Checkpoints hold the content of the module, and a resumed run restores it bit for bit:
+        on `problem.resumed` any content will do.
+
+        Args:
+            problem: The real images and the engine; `problem.engine.prepare` moves networks to its device.
+            streams: Every random number comes from `streams("name")`.
+        """
+        return None
 
     @abstractmethod
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
-        """Run one iteration: yield one loss per update of the images. On return from `yield` it is applied.
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimisers by name; none for a method without iterations.
 
+        The optimiser "images" makes the updates of a plain `yield loss`; `Step` names another.
+
+        Args:
+            synthetic: The images before the first iteration.
+            state: What `state` has returned.
+        """
+
+    @abstractmethod
+    def iterate(self, run: Iteration) -> Updates:
+        """Run one iteration: yield one loss per update. On return from `yield` the update is applied.
+
+        A plain loss updates the images; `Step(loss, of="sampler", maximise=True)` names another optimiser or ascends.
         A loss is a scalar, or an iterable of scalars whose sum it is, one for each of `Problem.groups`: each is
         differentiated before the next is computed, so that a sum over classes needs the memory of one term. A loss made
         of `Problem.groups` must be such an iterable: each of several processes has a part of the groups, and their
         terms are summed over all, while of a scalar the leading process's counts.
 
         Args:
-            synthetic: The images that are optimised; `synthetic()` gives them, (K, M, C, H, W).
-            problem: The real images and the engine.
-            streams: Gives the same random numbers by name each time this iteration runs.
+            run: Images, state, real images and random numbers of this iteration.
 
         Yields:
             The loss of each update.
         """
 
+    def recipe(self, spec: Spec, ipc: int) -> Recipe | None:
+        """Return the recipe by which networks are to be trained on the set, which is stored with it.
+
+        None, the default, stands for the published recipe.
+
+        Args:
+            spec: Classes and shape of the images.
+            ipc: Images of each class.
+        """
+        return None
+
     def rate(self, done: float) -> float:
-        """Return the factor on the optimiser's learning rate when the fraction `done` of all iterations is done."""
+        """Return the factor on all learning rates when the fraction `done` of all iterations is done."""
         return 1.0
 
     def check(self) -> None:

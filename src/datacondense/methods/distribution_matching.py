@@ -6,11 +6,9 @@ from typing import final
 from torch import Tensor
 
 from ..engine.execution import Workload
-from ..synthetic.parameters import Synthetic
-from ..utils.streams import Streams
+from .base import Iteration
 from .losses import Updates
 from .matching import Matching
-from .problem import Problem
 
 
 @final
@@ -23,19 +21,20 @@ class DistributionMatching(Matching):
     classes in one forward.
     """
 
-    def workload(self, ipc: int) -> Workload:
+    def workload(self, each: int) -> Workload:
         """Return the workload of one forward of real, and one forward and backward of synthetic images."""
-        return Workload(passes=self.batch_real + 3 * ipc, real=self.batch_real, synthetic=ipc)
+        return Workload(passes=self.batch_real + 3 * each, real=self.batch_real, synthetic=each)
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+    def iterate(self, run: Iteration) -> Updates:
         """Yield the squared distances of the class means, one term for each group of classes."""
+        synthetic, problem, streams = run.synthetic, run.problem, run.streams
         network = problem.fresh_network(streams("network"))
         view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
         index = problem.real.draw(self.batch_real, streams("real"))  # (K, B)
 
         def distance(group: slice) -> Tensor:
             real = problem.engine.class_means(network, view[group](problem.real.at(index[group])))  # (K, D)
-            made = problem.engine.class_means(network, view[group](synthetic()[group]), differentiable=True)
+            made = problem.engine.class_means(network, view[group](synthetic(group)), differentiable=True)
             return (real - made).square().sum()
 
         yield map(distance, problem.groups(network))

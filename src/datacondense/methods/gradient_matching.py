@@ -13,9 +13,10 @@ from torch import Tensor
 from ..augment import View
 from ..engine.execution import Workload
 from ..networks import Network
-from ..synthetic.parameters import Synthetic
+from ..synthetic.parameters import Synthetic, take
 from ..utils.ranges import Batch, Iterations, Momentum, Rate
 from ..utils.streams import Streams
+from .base import Iteration
 from .batch_norm import set_running_statistics
 from .distances import DISTANCES, Distance, Gradients
 from .losses import Updates
@@ -72,12 +73,12 @@ class GradientMatching(Matching, ABC):
     momentum_net: Momentum = 0.0
     """Momentum of the network."""
 
-    def loops(self, ipc: int) -> tuple[int, int]:
-        """Return, for `ipc` images per class, the updates under each network and the epochs between two updates."""
-        updates = min(ipc, _MOST_UPDATES) if self.updates is None else self.updates
+    def loops(self, each: int) -> tuple[int, int]:
+        """Return the updates under each network and the epochs between two updates, for `each` images per class."""
+        updates = min(each, _MOST_UPDATES) if self.updates is None else self.updates
         if self.train_on == "real":
             return updates, 0
-        published = round(float(np.interp(ipc, list(_INNER), list(_INNER.values()))))
+        published = round(float(np.interp(each, list(_INNER), list(_INNER.values()))))
         return updates, published if self.epochs is None else self.epochs
 
     @classmethod
@@ -85,14 +86,14 @@ class GradientMatching(Matching, ABC):
         """Return settings as files record them: the layerwise distance as "ours", as the papers' code names it."""
         return {**settings, "distance": "ours"} if settings.get("distance") == "layerwise" else dict(settings)
 
-    def workload(self, ipc: int) -> Workload:
+    def workload(self, each: int) -> Workload:
         """Return the workload of all updates under one network, and of its training between them."""
-        updates, epochs = self.loops(ipc)
-        made = min(ipc, self.batch_synthetic or ipc)
+        updates, epochs = self.loops(each)
+        made = min(each, self.batch_synthetic or each)
         # a gradient costs 3 forwards, and its gradient 6 more
         matching = updates * 3 * (self.batch_real + 3 * made * self.repeats)
         return Workload(
-            passes=matching + (updates - 1) * epochs * 3 * ipc,
+            passes=matching + (updates - 1) * epochs * 3 * each,
             real=self.batch_real,
             synthetic=3 * made,
             gradients=6,  # of real and synthetic images, both while they are joined, and those the distance stores
@@ -101,10 +102,11 @@ class GradientMatching(Matching, ABC):
             epochs=epochs,
         )
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+    def iterate(self, run: Iteration) -> Updates:
         """Yield the distances of each update, one term for each group of classes; train the network between them."""
+        synthetic, problem, streams = run.synthetic, run.problem, run.streams
         network = problem.fresh_network(streams("network"))
-        updates, epochs = self.loops(problem.ipc)
+        updates, epochs = self.loops(synthetic.labels().shape[1])
         sgd = torch.optim.SGD(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)
         for update in range(updates):
             here = streams.at(update)
@@ -117,18 +119,19 @@ class GradientMatching(Matching, ABC):
             index = problem.real.draw(self.batch_real, here("real"))  # (K, B)
             targets: list[Gradients] = []
             for repeat in range(self.repeats):
-                made = self._subset(problem, here.at(repeat))
+                made = self._subset(synthetic, here.at(repeat))
                 yield self._distances(network.eval(), synthetic, problem, view, index, made, targets)
             if update < updates - 1:
                 for epoch in range(epochs):
                     problem.train_epoch(network, synthetic, here.at(epoch), sgd)
 
-    def _subset(self, problem: Problem, streams: Streams) -> Tensor | None:
+    def _subset(self, synthetic: Synthetic, streams: Streams) -> Tensor | None:
         """Draw the synthetic images of each class that are compared, (K, m); None for all."""
-        if self.batch_synthetic is None or self.batch_synthetic >= problem.ipc:
+        labels = synthetic.labels()
+        if self.batch_synthetic is None or self.batch_synthetic >= labels.shape[1]:
             return None
-        order = torch.rand(problem.classes, problem.ipc, generator=streams("synthetic")).argsort(1)
-        return order[:, : self.batch_synthetic].to(problem.engine.device)
+        order = torch.rand(labels.shape[:2], generator=streams("synthetic")).argsort(1)
+        return order[:, : self.batch_synthetic].to(labels.device)
 
     def _distances(
         self,
@@ -145,17 +148,17 @@ class GradientMatching(Matching, ABC):
         index: positions of each class's real images, (K, B). made: positions of its synthetic images, (K, m), None for
         all. targets: the real gradients of each group, cached if there are repeats.
         """
-        labels = torch.arange(problem.classes, device=problem.engine.device)
+        labels = torch.arange(problem.classes, device=problem.engine.device)[:, None]
         for number, group in enumerate(problem.groups(network)):
             if number < len(targets):
                 real = targets[number]
             else:
                 batch = view[group](problem.real.at(index[group]))
-                real = problem.engine.class_gradients(network, batch, labels[group])
+                real = problem.engine.class_gradients(network, batch, labels[group].expand(-1, batch.shape[1]))
                 if self.repeats > 1:
                     targets.append(real)
-            images = synthetic()[group]
+            images, of_images = synthetic(group) if made is None else synthetic.at(made, group), synthetic.labels(group)
             if made is not None:
-                images = torch.take_along_dim(images, made[group][:, :, None, None, None], 1)
-            gradients = problem.engine.class_gradients(network, view[group](images), labels[group], differentiable=True)
+                of_images = take(of_images, made[group])
+            gradients = problem.engine.class_gradients(network, view[group](images), of_images, differentiable=True)
             yield DISTANCES[self.distance](gradients, real)

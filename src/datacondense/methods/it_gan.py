@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
 from msgspec import Meta
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..engine.execution import Workload
 from ..synthetic.generated import Storage, unstorable, unstorable_weights
@@ -17,7 +17,7 @@ from ..training.generators import GeneratorKind, GeneratorRecipe, TrainedGenerat
 from ..utils.errors import Diverged
 from ..utils.ranges import Batch, Epochs, Iterations, Rate, Share
 from ..utils.streams import Streams
-from .base import Method
+from .base import Iteration, Method
 from .inversion import INVERTED_AT_ONCE, Inversion, InversionRecipe
 from .losses import Updates
 from .network_pool import Weights, train_pool
@@ -83,9 +83,9 @@ class ItGan(Method):
     network_steps: Iterations = 100
     """Training steps of the last network in the pool, on 128 real images each; the first is fresh."""
 
-    def workload(self, ipc: int) -> Workload:
+    def workload(self, each: int) -> Workload:
         """Return the workload of one forward of real, and one forward and backward of generated images."""
-        made = min(self.batch_latents, ipc)
+        made = min(self.batch_latents, each)
         return Workload(passes=self.batch_real + 4 * made, real=self.batch_real + made, synthetic=made)
 
     def preparation(self, images: int) -> int:
@@ -113,12 +113,13 @@ class ItGan(Method):
         z = jitter_copies(z.reshape(*pairs.shape, -1), problem.real.counts, streams("jitter"))
         return Latents(trained.generator, z, pairs, self.storage)
 
-    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
-        """Return Adam."""
-        return torch.optim.Adam(synthetic.parameters(), lr=self.lr)
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        """Return Adam as the optimiser of the latents."""
+        return {"images": torch.optim.Adam(synthetic.parameters(), lr=self.lr)}
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+    def iterate(self, run: Iteration) -> Updates:
         """Yield the weighted sum of both distances, one term for each group of classes."""
+        synthetic, problem, streams = run.synthetic, run.problem, run.streams
         assert isinstance(synthetic, Latents)
         weights: list[Weights] = problem.found["pool"]
         chosen = int(torch.randint(len(weights), (), generator=streams("network")))

@@ -1,38 +1,57 @@
 # pyright: reportUnknownMemberType=false
-"""The losses that a method yields, and how each is differentiated in the synthetic images."""
+"""The losses that a method yields, and their gradients."""
 
-from collections.abc import Generator, Iterable
-from typing import TypeAlias
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, final
 
+import torch
 from torch import Tensor
 
 from ..engine.engine import gradient_tensors
-from ..synthetic.parameters import Synthetic
 from ..utils.distributed import ALONE
 from .problem import Problem
 
 Loss: TypeAlias = Tensor | Iterable[Tensor]
 """A scalar, or an iterable of scalars whose sum it is."""
-Updates: TypeAlias = Generator[Loss, None, None]
-"""The iteration of a method: one loss for each update of the images."""
 
 
-def differentiate(loss: Loss, synthetic: Synthetic, problem: Problem | None = None) -> float:
-    """Add the gradient of a loss to that of the synthetic images, term by term.
+@final
+@dataclass(frozen=True)
+class Step:
+    """One update by the optimiser of a name. Yielding a plain loss yields `Step(loss)`."""
+
+    loss: Loss
+    """A scalar, or an iterable of scalars whose sum it is."""
+    of: str = "images"
+    """Name of the optimiser in `Method.optimisers`, whose parameters get the gradient."""
+    maximise: bool = False
+    """Ascend the loss instead of descending it."""
+
+
+Updates: TypeAlias = Generator[Step | Loss, None, None]
+"""The iteration of a method: one step, or one loss of the images, for each update."""
+
+
+def differentiate(
+    loss: Loss, parameters: Sequence[Tensor], problem: Problem | None = None, *, maximise: bool = False
+) -> Tensor:
+    """Add the gradient of a loss to that of the parameters, term by term.
 
     With several processes the terms of all are summed. A loss in one term exists in all of them, and that of the
     leading process counts; such a loss must not be made of `Problem.groups`, which differ between processes.
 
     Args:
         loss: A scalar, or scalars whose sum it is; each is differentiated before the next is computed.
-        synthetic: Its parameters receive the gradient. With several processes they must have none before.
+        parameters: They receive the gradient. With several processes they must have none before.
         problem: The problem that the loss was computed from; None for a single process.
+        maximise: Add the gradient of the negative loss.
 
     Returns:
-        The value of the loss.
+        The value of the loss, float64 (), on the device of the parameters.
     """
     processes = problem.engine.processes if problem else ALONE
-    parameters, value = list(synthetic.parameters()), 0.0
+    value = torch.zeros((), dtype=torch.float64, device=parameters[0].device)
     if isinstance(loss, Tensor):
         assert not (problem and problem.sharded), (
             "a loss over Problem.groups must yield its terms one by one, not their sum: "
@@ -40,12 +59,12 @@ def differentiate(loss: Loss, synthetic: Synthetic, problem: Problem | None = No
         )
         loss = [loss] if processes.leads else []
     for term in loss:
-        term.backward(inputs=parameters)
-        value += float(term.detach())
+        term.backward(-torch.ones_like(term) if maximise else None, inputs=parameters)
+        value += term.detach().to(value).squeeze()
     if processes.size > 1:
-        total = parameters[0].new_tensor([value])
+        total = value.to(parameters[0].dtype)
         processes.all_sum([*gradient_tensors(parameters), total])
-        value = float(total)
+        value = total.double()
     if problem:
         problem.sharded = False
     return value

@@ -1,29 +1,37 @@
-"""Base of the methods that optimise pixels, so that synthetic and real images look alike to networks."""
+"""Base of the methods that optimise images, so that synthetic and real images look alike to networks."""
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from msgspec import Meta
+from torch import Tensor, nn
 
-from ..synthetic.parameters import Pixels, Synthetic, noise
+from ..data.spec import Spec
+from ..synthetic.decoders import DECODERS, Decoder, PixelDecoder
+from ..synthetic.parameters import Decoded, Pixels, Synthetic, noise
+from ..synthetic.set import SyntheticSet
+from ..synthetic.stored import Encoded, Store, options_of
+from ..utils.errors import unknown
 from ..utils.ranges import Batch, Iterations, Momentum, Rate
 from ..utils.streams import Streams
 from .base import Method
 from .kmeans import representatives
 from .problem import Problem
-from .small_classes import jitter_copies
+from .small_classes import images_from, jitter_copies
 
 InitialImages = Literal["real", "kmeans", "noise"]
 Schedule = Literal["constant", "cosine"]
 
 _SQUARES = 0.99  # Adam's memory of squared gradients; there are hundreds of updates, not thousands
 _LAST_RATE = 0.01  # of a learning rate that falls on a cosine
+_COMPRESSED = 16  # pixels for each coefficient
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matching(Method):
-    """A method that moves pixels by gradients until synthetic and real images look alike to networks."""
+    """A method that moves images by gradients until synthetic and real images look alike to networks."""
 
     iterations: Iterations = 20_000
     """Iterations; each draws a fresh network."""
@@ -39,25 +47,74 @@ class Matching(Method):
     """Real images of each class per update, B."""
     init: InitialImages = "real"
     """Initial images: random real images, the real images nearest to the centres of k-means, or N(0, 1) noise."""
+    form: str = "pixels"
+    """Stored form of the images: pixels; tiles, several training images in each stored image; dct, some coefficients of
+    each training image; or a decoder of a plugin."""
+    factor: Annotated[int, Meta(ge=1, le=16)] = 2
+    """Training images along each side of a stored image, for --form tiles."""
+    coefficients: Annotated[int, Meta(ge=1, le=2**24)] | None = None
+    """Stored coefficients of each channel of a training image, for --form dct; by default a sixteenth of its pixels."""
+    store: Store = "f32"
+    """Number format of the stored tensors: f32, f16, or u8, 8 bits. What is evaluated is what is stored."""
+
+    def check(self) -> None:
+        """Check the hyper-parameters, as `Method.check` does, and the name of the form."""
+        super().check()
+        if self.form not in DECODERS:
+            raise unknown("form", self.form, DECODERS, plugins=True)
+
+    def decoder(self, spec: Spec) -> Decoder:
+        """Return the decoder that `form` names, with those settings that it takes."""
+        cls = DECODERS[self.form]
+        pixels = spec.shape[1] * spec.shape[2]
+        settings = {"factor": self.factor, "coefficients": self.coefficients or max(pixels // _COMPRESSED, 1)}
+        return cls(**{name: value for name, value in settings.items() if name in options_of(cls)})
+
+    def views(self, spec: Spec) -> int:
+        """Return the training images that are decoded from a stored image."""
+        return self.decoder(spec).views(spec)
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
-        """Return the initial images that `init` names, (K, ipc, C, H, W)."""
-        shape = (problem.classes, problem.ipc, *problem.spec.shape)
+        """Return the initial images that `init` names, V = ipc * views of each class, in the stored form."""
+        each = problem.ipc * self.views(problem.spec)
+        shape = (problem.classes, each, *problem.spec.shape)
         if problem.resumed:
-            return Pixels(torch.zeros(shape, device=problem.engine.device))
+            return self._encoded(torch.zeros(shape, device=problem.engine.device), problem)
         if self.init == "real":
-            return Pixels(problem.first_images(streams))
+            return self._encoded(problem.first_images(streams, each), problem)
         if self.init == "kmeans":
             agreed = problem.engine.processes.agreed  # each process might add in another order
-            index = agreed(lambda: representatives(problem.real, problem.ipc, streams("init"), problem.report))
-            return Pixels(jitter_copies(problem.real.at(index), problem.real.counts, streams("jitter")))
-        return Pixels(noise(shape, streams("init"), problem.engine.device))
+            index = agreed(lambda: representatives(problem.real, each, streams("init"), problem.report))
+            images = jitter_copies(problem.real.at(index), problem.real.counts, streams("jitter"))
+            return self._encoded(images, problem)
+        return self._encoded(noise(shape, streams("init"), problem.engine.device), problem)
 
-    def optimiser(self, synthetic: Synthetic) -> torch.optim.Optimizer:
-        """Return SGD with momentum, or Adam."""
+    def start_from(self, start: SyntheticSet, problem: Problem, streams: Streams) -> Synthetic:
+        """Return the images of a finished set as initial images; its stored tensors if they have this form."""
+        decoder, stored = self.decoder(problem.spec), start.stored
+        each = problem.ipc * decoder.views(problem.spec)
+        in_order = torch.arange(problem.classes).repeat_interleave(each)
+        if isinstance(stored, Encoded) and stored.decoder == decoder and torch.equal(start.classes.cpu(), in_order):
+            tensors = {name: tensor.to(problem.engine.device) for name, tensor in stored.decodable().items()}
+            for name in decoder.optimised:
+                tensors[name] = tensors[name].flatten(0, 1).unflatten(0, (problem.classes, -1))
+            return Decoded(decoder, tensors, problem.spec, self.store)
+        images = start.images.to(problem.engine.device)
+        return self._encoded(images_from(images, start.classes.cpu(), problem.real, each, streams("init")), problem)
+
+    def _encoded(self, images: Tensor, problem: Problem) -> Synthetic:
+        """Return images (K, V, C, H, W) in the stored form."""
+        decoder = self.decoder(problem.spec)
+        if isinstance(decoder, PixelDecoder) and self.store == "f32":
+            return Pixels(images)
+        return Decoded(decoder, decoder.encode(images, problem.real), problem.spec, self.store)
+
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        """Return SGD with momentum, or Adam, as the optimiser of the images."""
+        images = synthetic.image_parameters()
         if self.adam:
-            return torch.optim.Adam(synthetic.parameters(), lr=self.lr, betas=(self.momentum, _SQUARES))
-        return torch.optim.SGD(synthetic.parameters(), lr=self.lr, momentum=self.momentum)
+            return {"images": torch.optim.Adam(images, lr=self.lr, betas=(self.momentum, _SQUARES))}
+        return {"images": torch.optim.SGD(images, lr=self.lr, momentum=self.momentum)}
 
     def rate(self, done: float) -> float:
         """Return 1, or 0.01 + 0.99 (1 + cos(pi done)) / 2 on the cosine schedule."""

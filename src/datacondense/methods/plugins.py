@@ -2,11 +2,11 @@
 
 import inspect
 import re
-from dataclasses import is_dataclass
 from types import ModuleType
 from typing import Any
 
 from ..utils.errors import InputError
+from ..utils.plugins import require_frozen
 from .base import Method
 from .registry import METHODS
 
@@ -29,8 +29,7 @@ def defined(module: ModuleType) -> dict[str, type[Method]]:
     methods = [cls for cls in classes if issubclass(cls, Method)]
     concrete = [cls for cls in methods if not inspect.isabstract(cls)]
     if methods and not concrete:
-        cls = methods[0]
-        raise InputError(f"class {cls.__name__} lacks {' and '.join(sorted(cls.__abstractmethods__))}")
+        require_frozen(methods[0])
     words = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
     return {re.sub(words, "-", cls.__name__).lower(): cls for cls in concrete}
 
@@ -39,8 +38,5 @@ def checked(name: str, cls: Any) -> type[Method]:
     """Return the class of a plug-in's method. Raises InputError for anything but a concrete frozen dataclass."""
     if not (inspect.isclass(cls) and issubclass(cls, Method)):
         raise InputError(f"method {name} is not a class derived from datacondense.Method")
-    if inspect.isabstract(cls):
-        raise InputError(f"class {cls.__name__} lacks {' and '.join(sorted(cls.__abstractmethods__))}")
-    if "__dataclass_params__" not in vars(cls) or not is_dataclass(cls):
-        raise InputError(f"write @dataclass(frozen=True, kw_only=True) above class {cls.__name__}")
+    require_frozen(cls)
     return cls

@@ -79,16 +79,20 @@ class Problem:
         self._network.reset(generator)
         return self._network.requires_grad_(False).train()
 
-    def first_images(self, streams: Streams) -> Tensor:
-        """Draw `ipc` real images of each class to start from.
+    def first_images(self, streams: Streams, each: int | None = None) -> Tensor:
+        """Draw real images of each class to start from.
 
         A class with fewer images is taken whole and filled up with copies, to which a little noise is added.
 
+        Args:
+            streams: Draws the images.
+            each: Images of each class, V; by default `ipc`.
+
         Returns:
-            Normalised images (K, ipc, C, H, W), on the device of the real images.
+            Normalised images (K, V, C, H, W), on the device of the real images.
         """
         generator = streams("init")
-        index = self.real.draw(self.ipc, generator, note=False)
+        index = self.real.draw(self.ipc if each is None else each, generator, note=False)
         return jitter_copies(self.real.at(index), self.real.counts, generator)
 
     def groups(self, network: Network) -> Sequence[slice]:
@@ -120,9 +124,9 @@ class Problem:
             streams: Draws order and augmentation.
             sgd: The optimiser of the network's weights.
         """
-        images = synthetic().detach()  # (K, M, C, H, W)
-        labels = synthetic.labels(self.classes, images.shape[1]).to(images.device)
-        examples = LabelledImages(synthetic.listed(images), labels, self.spec)
+        with torch.no_grad():
+            images, labels = synthetic.listed(synthetic()), synthetic.listed(synthetic.labels())
+        examples = LabelledImages(images, labels, self.spec)
         train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment)
 
     def train_step(self, network: Network, streams: Streams, sgd: torch.optim.Optimizer) -> None:

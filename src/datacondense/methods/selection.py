@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ..engine.execution import Workload
-from ..synthetic.parameters import Synthetic
+from ..synthetic.decoders import PixelDecoder
+from ..synthetic.parameters import Decoded, Synthetic
+from ..synthetic.stored import Store
 from ..utils.ranges import Iterations
 from ..utils.streams import Streams
-from .base import Method
+from .base import Iteration, Method
 from .losses import Updates
 from .problem import Problem
 from .small_classes import selected_images
@@ -25,8 +28,10 @@ class Selection(Method):
     fills_up: ClassVar[bool] = False
 
     iterations: Iterations = field(default=0, init=False)
+    store: Store = "f32"
+    """Number format of the stored pixels: f32, f16, or u8, 8 bits. What is evaluated is what is stored."""
 
-    def workload(self, ipc: int) -> Workload:
+    def workload(self, each: int) -> Workload:
         """Return an empty workload: there are no iterations."""
         return Workload(passes=0, real=0, synthetic=0)
 
@@ -45,12 +50,16 @@ class Selection(Method):
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         """Return the images that `select` chooses."""
-        return selected_images(problem.real, self.select(problem, streams), problem.ipc)
+        chosen = selected_images(problem.real, self.select(problem, streams), problem.ipc)
+        if self.store == "f32":
+            return chosen
+        tensors = {"images": chosen.images.detach()}
+        return Decoded(PixelDecoder(), tensors, problem.spec, self.store, counts=chosen.counts)
 
-    def optimiser(self, synthetic: Synthetic) -> None:
-        """Return None: nothing is optimised."""
-        return
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        """Return none: nothing is optimised."""
+        return {}
 
-    def iterate(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Updates:
+    def iterate(self, run: Iteration) -> Updates:
         """Yield nothing."""
         yield from ()

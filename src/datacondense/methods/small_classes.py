@@ -59,8 +59,8 @@ def selected_images(real: ImageSet, index: Tensor | Sequence[Tensor], ipc: int) 
     return Pixels(real.at(padded), counts if min(counts) < ipc else None)
 
 
-def pixels_from(images: Tensor, labels: Tensor, real: ImageSet, ipc: int, generator: torch.Generator) -> Pixels:
-    """Return the images of a finished set, at most `ipc` of each class, as the initial images of a run.
+def images_from(images: Tensor, labels: Tensor, real: ImageSet, each: int, generator: torch.Generator) -> Tensor:
+    """Return the images of a finished set, at most `each` of each class, as the initial images of a run, (K, V, ...).
 
     A class with fewer images in the set is filled up with jittered copies, and a class without any with real images.
 
@@ -68,20 +68,20 @@ def pixels_from(images: Tensor, labels: Tensor, real: ImageSet, ipc: int, genera
         images: normalised images (N, C, H, W).
         labels: their classes (N,), on the CPU.
         real: the real images.
-        ipc: images of each class to start from.
+        each: images of each class to start from, V.
         generator: draws real images and the noise on copies.
     """
     counts = labels.bincount(minlength=real.spec.classes)
     first = counts.cumsum(0) - counts
-    places = first[:, None] + torch.arange(ipc) % counts.clamp(min=1)[:, None]  # (K, ipc)
+    places = first[:, None] + torch.arange(each) % counts.clamp(min=1)[:, None]  # (K, V)
     order = labels.argsort(stable=True)
     initial = images[order[places.clamp(max=len(order) - 1)].to(images.device)]
     absent = counts == 0
     if bool(absent.any()):
-        drawn = real.at(real.draw(ipc, generator, note=False))
+        drawn = real.at(real.draw(each, generator, note=False))
         initial[absent.to(initial.device)] = drawn[absent.to(drawn.device)].to(initial)
         counts = torch.where(absent, real.counts, counts)
-    return Pixels(jitter_copies(initial, counts, generator))
+    return jitter_copies(initial, counts, generator)
 
 
 def counts_text(class_names: Sequence[str], counts: Sequence[int]) -> str:

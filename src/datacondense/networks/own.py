@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeAlias, Union
+from typing import TypeAlias, Union, cast
 
 import torch
 from torch import nn
@@ -34,11 +34,11 @@ def registered(archs: Iterable[Arch] | Arch | None) -> Generator[list[str]]:
     Raises:
         InputError: A name exists already or cannot be one, or an object is neither of these kinds.
     """
-    several = isinstance(archs, Iterable) and not isinstance(archs, str | nn.Module)
-    listed: Iterable[object] = () if archs is None else archs if several else [archs]
+    one = isinstance(archs, str | nn.Module) or not isinstance(archs, Iterable)
+    listed = [] if archs is None else [archs] if one else list(cast("Iterable[object]", archs))
     added: list[str] = []
     try:
-        yield [_entered(one, added) for one in listed]
+        yield [_entered(arch, added) for arch in listed]
     finally:
         for name in added:
             del NETWORKS[name]

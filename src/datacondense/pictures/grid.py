@@ -60,7 +60,7 @@ def draw_grid(
             f"the set was not made from the images of {real.spec.name!r}: {difference}; name them with --data"
         )
     chosen = range(spec.classes) if classes is None else classes
-    members = [(synthetic.labels == k).nonzero()[:, 0] for k in chosen]
+    members = [(synthetic.classes == k).nonzero()[:, 0] for k in chosen]
     headings = [""] if real is None else ["synthetic", "nearest real"]
     names = class_captions(spec, chosen)
 

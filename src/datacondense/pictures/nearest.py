@@ -40,8 +40,8 @@ def nearest_real(real: ImageSet, images: Tensor, label: int) -> Tensor:
 
 def save_neighbours(synthetic: SyntheticSet, real: ImageSet, path: Path) -> None:
     """Write the real image nearest to each of the first 10 images of every class, for readers without the data."""
-    index = first_per_class(synthetic.labels, NEIGHBOURS)
-    pixels, labels = synthetic.spec.pixels(synthetic.images[index]).cpu(), synthetic.labels[index].cpu()
+    index = first_per_class(synthetic.classes, NEIGHBOURS)
+    pixels, labels = synthetic.spec.pixels(synthetic.images[index]).cpu(), synthetic.classes[index].cpu()
     found = torch.empty_like(pixels)
     for label in labels.unique().tolist():
         found[labels == label] = nearest_real(real, pixels[labels == label], label)

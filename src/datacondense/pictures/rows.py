@@ -38,7 +38,7 @@ def save_rows(
         if (one.spec.class_names, one.spec.shape) != (spec.class_names, spec.shape):
             raise InputError(f"{name} has other classes, or images of another shape, than {next(iter(sets))}")
     chosen = range(spec.classes) if classes is None else classes
-    members = [[(one.labels == k).nonzero()[:, 0] for k in chosen] for one in sets.values()]
+    members = [[(one.classes == k).nonzero()[:, 0] for k in chosen] for one in sets.values()]
     names = class_captions(spec, chosen)
 
     def layout(count: int) -> PictureLayout:

@@ -42,9 +42,9 @@ class Footprint:
 def measure(synthetic: SyntheticSet, *, png: bool = True) -> Footprint:
     """Return the bytes of a set as `save` stores it. png: also measure PNG files, which encodes every image."""
     tensors = synthetic.tensors()
-    own = tensors["latents" if synthetic.generated else "images"]
+    own = tensors["latents" if synthetic.stored else "images"]
     labels = tensors["labels"]
-    kind = "latents" if synthetic.generated else "pixels"
+    kind = "latents" if synthetic.stored else "pixels"
     return Footprint(
         count=len(synthetic),
         form=f"{kind}, {str(own.dtype).removeprefix('torch.')}",

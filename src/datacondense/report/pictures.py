@@ -61,7 +61,7 @@ def by_class(runs: Sequence[Run]) -> list[list[ClassImages]]:
 
 
 def _images_of_run(run: Run) -> list[ClassImages]:
-    spec, labels = run.synthetic.spec, run.synthetic.labels
+    spec, labels = run.synthetic.spec, run.synthetic.classes
     found = []
     for k in labels.unique().tolist():
         positions = (labels == k).nonzero()[:, 0]

@@ -54,12 +54,14 @@ def process_frames(synthetic: SyntheticSet, run: Path, chosen: Sequence[int], co
         raise InputError(f"{run} has no snapshots of its iterations: condense with --snapshots 10")
 
     def choose(images: Tensor) -> list[Tensor]:
-        return [images[synthetic.labels == k][:count].clone() for k in chosen]
+        return [images[synthetic.classes == k][:count].clone() for k in chosen]
 
     frames = {}
     for path in paths:
         snapshot = snapshots.load(path)
-        if snapshot.images.shape != synthetic.images.shape or not snapshot.labels.equal(synthetic.labels):
+        learned = synthetic.soft and snapshot.labels.shape == synthetic.labels.shape
+        same_labels = learned or snapshot.labels.equal(synthetic.labels)
+        if snapshot.images.shape != synthetic.images.shape or not same_labels:
             raise InputError(
                 f"{path} does not belong to the set in {run}: condense again with --snapshots 10 --overwrite"
             )

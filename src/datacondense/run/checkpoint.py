@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..synthetic.parameters import Synthetic
-from ..training.cached import alike, named, packed, part
-from ..training.cached import unpack as unpack_optimiser
+from ..training.cached import alike, named, optimiser_state, packed, part
 from ..utils.errors import DamagedFile, InputError, naming
 from ..utils.files import read_tensors, write_tensors
 from ..utils.schema import check
 from .records import CheckpointHeader
+from .updates import IMAGES
 
 FILE_NAME, PREVIOUS = "checkpoint.safetensors", "checkpoint.previous.safetensors"
 
@@ -29,27 +29,52 @@ class Checkpoint:
     seconds: float
     """Wall time spent so far, over all sessions."""
     tensors: dict[str, Tensor]
-    """The images and the state of their optimiser, as `pack` names them."""
+    """The images, the state of the method and those of its optimisers, as `pack` names them."""
 
 
-def pack(synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint: `synthetic.NAME` and `optimiser.INDEX.NAME`."""
-    return {**named("synthetic", synthetic), **(packed("optimiser", optimiser) if optimiser else {})}
+def pack(
+    synthetic: Synthetic, state: nn.Module | None, optimisers: Mapping[str, torch.optim.Optimizer]
+) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint.
 
-
-def unpack(tensors: Mapping[str, Tensor], synthetic: Synthetic, optimiser: torch.optim.Optimizer | None) -> None:
-    """Restore images and optimiser in place from the tensors of `pack`, which are copied.
-
-    Raises DamagedFile, before anything is changed, for tensors that do not fit these two.
+    They are `synthetic.NAME`, `state.NAME`, `optimiser.INDEX.NAME` for the optimiser of the images, and
+    `optimisers.OPTIMISER.INDEX.NAME` for every other.
     """
-    state, own = part("synthetic", tensors), synthetic.state_dict()
-    if state.keys() != own.keys() or not alike(own, state):
+    tensors = {**named("synthetic", synthetic), **(named("state", state) if state is not None else {})}
+    for name, optimiser in optimisers.items():
+        tensors |= packed(_prefix(name), optimiser)
+    return tensors
+
+
+def unpack(
+    tensors: Mapping[str, Tensor],
+    synthetic: Synthetic,
+    state: nn.Module | None,
+    optimisers: Mapping[str, torch.optim.Optimizer],
+) -> None:
+    """Restore images, state and optimisers in place from the tensors of `pack`, which are copied.
+
+    Raises DamagedFile, before anything is changed, for tensors that do not fit these.
+    """
+    images, own = part("synthetic", tensors), synthetic.state_dict()
+    if images.keys() != own.keys() or not alike(own, images):
         raise DamagedFile("its tensors are not those of the images of this run")
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in images.values()):
         raise DamagedFile("its images are not finite")
-    if optimiser is not None:
-        unpack_optimiser("optimiser", optimiser, tensors)  # which checks first
-    synthetic.load_state_dict(state)
+    kept, own = part("state", tensors), {} if state is None else state.state_dict()
+    if kept.keys() != own.keys() or not alike(own, kept):
+        raise DamagedFile("its tensors are not those of the state of this method")
+    contents = {name: optimiser_state(_prefix(name), one, tensors) for name, one in optimisers.items()}
+    for name, optimiser in optimisers.items():
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": contents[name]})
+    synthetic.load_state_dict(images)
+    if state is not None:
+        state.load_state_dict(kept)
+
+
+def _prefix(optimiser: str) -> str:
+    """Return the beginning of the names of an optimiser's tensors."""
+    return "optimiser" if optimiser == IMAGES else f"optimisers.{optimiser}"
 
 
 def save(run: Path, checkpoint: Checkpoint) -> None:

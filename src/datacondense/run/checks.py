@@ -33,6 +33,7 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
     if real.spec.classes < method.least_classes:
         raise InputError(f"{method_name(method)} needs at least two classes, but there is only one")
     check_arguments(check_method, ipc=ipc)
+    method.views(real.spec)  # which refuses a form that images of this size cannot have
     number, names = _fewer(real.counts, 1, real)
     if number:
         raise InputError(
@@ -44,13 +45,14 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
 def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Warn of classes with fewer images than `ipc`, and report how the method treats them."""
     counts = real.counts if start is None else start.counts
-    number, names = _fewer(counts, ipc, real)
+    each = ipc * method.views(real.spec)
+    number, names = _fewer(counts, each, real)
     if not number:
         return
     what = "training images" if start is None else "images in the set to start from"
-    made = f"still makes {ipc} images of each" if method.fills_up else "keeps all their images"
+    made = f"still makes {each} images of each" if method.fills_up else "keeps all their images"
     warnings.warn(
-        f"{number} of {real.spec.classes} classes {_have(number)} fewer than {ipc} {what}: {names}; "
+        f"{number} of {real.spec.classes} classes {_have(number)} fewer than {each} {what}: {names}; "
         f"{method_name(method)} {made}" + ("; `condense --drop-small-classes` leaves them out" * (start is None)),
         stacklevel=3,
     )
@@ -94,6 +96,7 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
         raise InputError(
             f"--start: the set comes from another dataset ({difference}): name one that was made from {real.spec.name}"
         )
-    most = int(start.counts.max())
-    if most != ipc:
-        raise InputError(f"--start: the set has {start.per_class} images of each class: use --ipc {most}")
+    most, views = int(start.counts.max()), method.views(real.spec)
+    if most != ipc * views:
+        use = f"use --ipc {most // views}" if most % views == 0 else f"{views} for each stored image do not divide them"
+        raise InputError(f"--start: the set has {start.per_class} images of each class: {use}")

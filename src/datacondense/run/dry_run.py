@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import final
 
@@ -16,7 +16,7 @@ from ..data.image_set import ImageSet
 from ..engine.engine import Engine, equal_part
 from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_compute
 from ..engine.out_of_memory import peak_memory, retry_smaller
-from ..methods import Loss, Method, Problem, differentiate
+from ..methods import Iteration, Method, Problem, Step, differentiate
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
 from ..utils.keywords import check_keywords
@@ -25,7 +25,7 @@ from ..utils.streams import Streams
 from .checkpoint import pack
 from .checks import check_method, check_start, note_small_classes
 from .job import plan_run
-from .loop import start_from
+from .updates import as_step, parameters_of
 
 _TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
 
@@ -110,7 +110,7 @@ def estimate(
         iterations=method.iterations,
         peak_bytes=peak.bytes,
         real_bytes=there.images.nbytes if held else 0,
-        images=len(calibration.synthetic.labels(real.spec.classes, ipc)),
+        images=len(calibration.synthetic.listed(calibration.synthetic.labels())),
         images_bytes=calibration.synthetic_bytes,
         augment=str(calibration.problem.augment),
         execution=engine.execution,
@@ -124,7 +124,7 @@ def _calibrate(
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     streams = Streams(seed)
-    synthetic, more = (start_from(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
+    synthetic, more = (method.start_from(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
     calibration = _Calibration(method, problem, synthetic, streams)
     calibration.run(began)
     calibration.start += more
@@ -140,8 +140,9 @@ class _Calibration:
         self.problem = problem
         self.synthetic = synthetic
         self.streams = streams
-        self.optimiser = method.optimiser(synthetic)
-        self.load = method.workload(problem.ipc)
+        self.state = method.state(problem, streams)
+        self.optimisers = method.optimisers(synthetic, self.state)
+        self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.start = 0.0
         self.iteration = 0.0
 
@@ -157,7 +158,9 @@ class _Calibration:
         if not self.method.iterations:
             self.start = self._clock() - began
             return
-        kept = [tensor.clone() for tensor in pack(self.synthetic, self.optimiser).values()]  # as a session does
+        kept = [
+            tensor.clone() for tensor in pack(self.synthetic, self.state, self.optimisers).values()
+        ]  # as a session does
         kept += [parameter.detach().clone() for parameter in self.synthetic.parameters()]
         _, part = self._update(0, seconds=0.0)  # compiles
         ready = self._clock()
@@ -178,18 +181,23 @@ class _Calibration:
 
         They are timed after as many others, since the first ones may do much more.
         """
-        losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(1))
-        ends = []
-        for loss in islice(losses, 2 * self.load.together):
-            self._apply(loss)
+        ends: list[float] = []
+        for step in islice(self._steps(1), 2 * self.load.together):
+            self._apply(step)
             ends.append(self._clock())
         return (ends[-1] - ends[self.load.together - 1]) / self.load.together
 
-    def _apply(self, loss: Loss) -> None:
-        assert self.optimiser is not None, "a method with iterations has an optimiser"
-        self.optimiser.zero_grad()
-        differentiate(loss, self.synthetic)
-        self.optimiser.step()
+    def _steps(self, iteration: int) -> Iterator[Step]:
+        streams = self.streams.at(iteration)
+        return map(
+            as_step, self.method.iterate(Iteration(self.synthetic, self.state, self.problem, streams, iteration))
+        )
+
+    def _apply(self, step: Step) -> None:
+        optimiser = self.optimisers[step.of]
+        optimiser.zero_grad()
+        differentiate(step.loss, parameters_of(optimiser), maximise=step.maximise)
+        optimiser.step()
 
     def _whole_update(self, iteration: int) -> float:
         seconds, part = self._update(iteration, seconds=_TIMED)
@@ -201,8 +209,8 @@ class _Calibration:
         Return how long it took, and which part of all terms that was.
         """
         began = self._clock()
-        loss = next(self.method.iterate(self.synthetic, self.problem, self.streams.at(iteration)))
-        terms, done, cut = iter([loss] if isinstance(loss, Tensor) else loss), 0, False
+        step = next(self._steps(iteration))
+        terms, done, cut = iter([step.loss] if isinstance(step.loss, Tensor) else step.loss), 0, False
 
         def first_terms() -> Iterator[Tensor]:
             nonlocal done, cut
@@ -213,7 +221,7 @@ class _Calibration:
                 if cut:
                     return
 
-        self._apply(first_terms())
+        self._apply(replace(step, loss=first_terms()))
         classes = self.problem.classes
         groups = math.ceil(classes / equal_part(classes, self.problem.engine.execution.classes_at_once))
         return self._clock() - began, done / groups if cut else 1.0

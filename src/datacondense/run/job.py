@@ -118,6 +118,6 @@ class Job:
 
 def plan_run(method: Method, real: ImageSet, ipc: int, compute: Compute) -> Execution:
     """Plan the computation of a fresh run."""
-    load = method.workload(ipc)
+    load = method.workload(ipc * method.views(real.spec))
     passes = method.iterations * real.spec.classes * load.passes + method.preparation(len(real))
     return compute.plan(method.arch, real.spec, passes, load)

@@ -11,23 +11,24 @@ from torch import Tensor
 
 from ..engine.execution import Execution
 from ..engine.out_of_memory import retry_smaller
-from ..methods import Method, Problem
-from ..methods.small_classes import pixels_from
+from ..methods import Iteration, Method, Problem
 from ..synthetic import set as set_file
-from ..synthetic.parameters import Pixels, Synthetic
+from ..synthetic.parameters import Synthetic
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
+from ..synthetic.stored import rounded_labels
+from ..synthetic.targets import class_numbers
 from ..utils import hardware
 from ..utils.errors import DamagedFile, Diverged, InputError, Stopped
 from ..utils.streams import Streams
 from . import checkpoint as checkpoint_file
 from .checkpoint import Checkpoint, pack, unpack
 from .directory import RunDirectory
-from .image_updates import Updates
 from .log import Log, open_log, trim_log
 from .observers import Observers, Progress
 from .signals import Stop
 from .snapshots import Snapshot, delete, moments, save
+from .updates import IMAGES, Updates, as_step, mean_loss
 
 
 @final
@@ -60,10 +61,12 @@ class Loop:
         self.moments = moments(method.iterations, snapshots)
         self.snapshots = snapshots
         self.synthetic: Synthetic = (
-            method.start(problem, self.streams) if start is None else start_from(start, problem, self.streams)
+            method.start(problem, self.streams) if start is None else method.start_from(start, problem, self.streams)
         )
-        self.updates = Updates(method, problem, self.synthetic)
-        self.optimiser = self.updates.optimiser
+        self.state = method.state(problem, self.streams)
+        self.updates = Updates(method, problem, self.synthetic, self.state)
+        self.optimisers = self.updates.optimisers
+        self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.done = 0
         self.seconds_before = 0.0
         self.shares = 0
@@ -139,8 +142,9 @@ class Loop:
             return self._iterate()
 
         def restore() -> None:
-            unpack(before, self.synthetic, self.optimiser)
-            self.synthetic.zero_grad()
+            unpack(before, self.synthetic, self.state, self.optimisers)
+            for optimiser in self.optimisers.values():
+                optimiser.zero_grad()
 
         try:
             return retry_smaller(self._iterate, self.problem.engine, restore)
@@ -161,22 +165,28 @@ class Loop:
     def _iterate(self) -> float | None:
         """Run one iteration of the method: apply an update for each loss it yields.
 
-        Returns the mean loss; None if it has to stop between two updates; the images then keep the updates so far.
+        Returns the mean loss of the updates of the images, or of all if no update is of the images; None if it has to
+        stop between two updates; the images then keep the updates so far.
         """
-        total, updates, of = 0.0, 0, self.method.workload(self.problem.ipc).updates
-        losses = self.method.iterate(self.synthetic, self.problem, self.streams.at(self.done))
-        if not isinstance(losses, Iterator):
+        losses: list[float] = []
+        of_images: list[float] = []
+        of = self.load.updates
+        streams = self.streams.at(self.done)
+        steps = self.method.iterate(Iteration(self.synthetic, self.state, self.problem, streams, self.done))
+        if not isinstance(steps, Iterator):
             raise InputError(f"{type(self.method).__name__}.iterate does not yield: write `yield loss` for each update")
-        for loss in losses:
-            if updates and self._stops():
+        for step in map(as_step, steps):
+            if losses and self._stops():
                 return None
-            share = (self.done + updates / of) / self.method.iterations
-            total, updates = total + self.updates.apply(loss, share, self.done + 1), updates + 1
-            if updates < of:
-                self.observers.update(self.done + updates / of, self.method.iterations)
-        if not updates:
+            part = min(len(of_images) / of, 1.0)  # a workload that is too small changes no other iteration's rates
+            losses.append(self.updates.apply(step, (self.done + part) / self.method.iterations, self.done + 1))
+            if step.of == IMAGES:
+                of_images.append(losses[-1])
+                if len(of_images) < of:
+                    self.observers.update(self.done + len(of_images) / of, self.method.iterations)
+        if not losses:
             raise InputError(f"{type(self.method).__name__}.iterate yielded no loss: each iteration needs at least one")
-        return total / updates
+        return mean_loss(of_images or losses)
 
     def _restore(self) -> None:
         checkpoint = self.processes.agreed(self._newest_checkpoint)
@@ -202,10 +212,10 @@ class Loop:
         """Load the tensors of a checkpoint. Raises DamagedFile if they belong to another run."""
         if checkpoint.iteration > self.method.iterations:
             raise DamagedFile(f"it belongs to iteration {checkpoint.iteration} of {self.method.iterations}")
-        unpack(checkpoint.tensors, self.synthetic, self.optimiser)
+        unpack(checkpoint.tensors, self.synthetic, self.state, self.optimisers)
 
     def _state(self) -> dict[str, Tensor]:
-        return pack(self.synthetic, self.optimiser)
+        return pack(self.synthetic, self.state, self.optimisers)
 
     def _checkpoint(self, tensors: dict[str, Tensor]) -> None:
         if self.directory is not None:
@@ -219,8 +229,9 @@ class Loop:
             return self.synthetic.listed(self.synthetic().detach().cpu().contiguous())
 
     def _labels(self) -> Tensor:
-        """Return their labels (N,)."""
-        return self.synthetic.labels(self.problem.classes, self.problem.ipc)
+        """Return their labels, (N,) or (N, K), on the CPU."""
+        with torch.no_grad():
+            return self.synthetic.listed(self.synthetic.labels()).cpu().contiguous()
 
     def _show(self, synthetic: SyntheticSet | None = None) -> None:
         """Show the images as they are to the observers that look at them, each iteration once.
@@ -260,16 +271,17 @@ class Loop:
 
     def _finish(self, status: str, checkpoint: dict[str, Tensor]) -> SyntheticSet:
         """Write the set, its outputs and the last checkpoint; return the set."""
-        labels, generated = self._labels(), self.synthetic.generated()
-        images = (
-            generated.images(labels) if generated else self._images()
-        )  # generated images are those read back from storage
+        stored = self.synthetic.stored()
+        labels = rounded_labels(self._labels(), self.synthetic.store)
+        # decoded images are those read back from storage
+        images = stored.images(class_numbers(labels)) if stored else self._images()
         if not bool(torch.isfinite(images).all()):
             raise Diverged(
                 f"the images of the latents at iteration {self.done} are not finite and cannot be stored: "
                 f"use a smaller --lr than {self.method.settings().get('lr')}"
             )
-        result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), generated)
+        recipe = self.method.recipe(self.problem.spec, self.problem.ipc)
+        result = SyntheticSet(images, labels, self.problem.spec, self._provenance(), stored, recipe)
         self._show(result)
         if self.directory is not None:
             self._checkpoint(checkpoint)
@@ -277,9 +289,3 @@ class Loop:
             self.write_outputs(result, self.directory.path)
             self._record(status)  # last: all files that belong to this status are there then
         return result
-
-
-def start_from(start: SyntheticSet, problem: Problem, streams: Streams) -> Pixels:
-    """Return the images of a finished set as the initial images of another run; fill up classes with fewer images."""
-    images, labels = start.images.to(problem.engine.device), start.labels.cpu()
-    return pixels_from(images, labels, problem.real, problem.ipc, streams("init"))

@@ -20,7 +20,10 @@ _NAME = re.compile(r"(\d{6,})\.safetensors")
 @final
 @dataclass(frozen=True)
 class Snapshot:
-    """The images after `iteration` iterations as a picture shows them, uint8 (N, C, H, W), and labels (N,)."""
+    """The images after `iteration` iterations as a picture shows them, uint8 (N, C, H, W), and labels.
+
+    Labels are int64 (N,), or soft, float32 (N, K).
+    """
 
     iteration: int
     images: Tensor
@@ -63,9 +66,9 @@ def load(path: Path) -> Snapshot:
     if tensors.keys() != {"images", "labels"}:
         raise DamagedFile(f"{place}: its tensors are not images and labels")
     images, labels = tensors["images"], tensors["labels"]
-    kinds = (torch.uint8, torch.int64)
-    if (images.dtype, labels.dtype) != kinds or images.dim() != 4 or labels.shape != images.shape[:1]:
-        raise DamagedFile(f"{place}: its tensors are not uint8 (N, C, H, W) and int64 (N,)")
+    kind = torch.float32 if labels.dim() == 2 else torch.int64
+    if (images.dtype, labels.dtype) != (torch.uint8, kind) or images.dim() != 4 or labels.shape[:1] != images.shape[:1]:
+        raise DamagedFile(f"{place}: its tensors are not uint8 (N, C, H, W) and int64 (N,) or float32 (N, K)")
     return Snapshot(iteration, images, labels)
 
 

@@ -11,15 +11,18 @@ from ..data.spec import Spec
 from ..networks.generators import AT_ONCE, Generator, build, generator_name, shapes
 from ..utils.errors import DamagedFile, InputError
 from ..utils.limits import affordable
+from .stored import Stored
 
 Storage = Literal["fp16", "int8"]
+LATENTS = "latents"
+"""Name of the decoder in the header of a file."""
 _GENERATOR = "generator."
 _LARGEST = torch.finfo(torch.float16).max
 
 
 @final
 @dataclass(frozen=True)
-class Generated:
+class Generated(Stored):
     """A frozen generator and the latents (N, d) of N images, both as read back from storage."""
 
     generator: Generator
@@ -45,13 +48,11 @@ class Generated:
         return self.generator.spec
 
     def images(self, labels: Tensor) -> Tensor:
-        """Decode normalised images (N, C, H, W) of classes `labels` (N,), on the CPU."""
         with torch.no_grad():
             parts = zip(torch.split(self.z, AT_ONCE), torch.split(labels.cpu(), AT_ONCE), strict=True)
             return torch.cat([self.generator(*part) for part in parts])
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all tensors that are stored."""
         weights = {f"{_GENERATOR}{name}": tensor.half() for name, tensor in self.generator.state_dict().items()}
         if self.storage == "fp16":
             return {"latents": self.z.half(), **weights}
@@ -59,8 +60,12 @@ class Generated:
         return {"latents": (self.z / scale).round().to(torch.int8), "scale": scale, **weights}
 
     def header(self) -> dict[str, Any]:
-        """Return the generator's name and config and the format of the latents, as JSON values."""
-        return {"name": generator_name(self.generator), "config": self.generator.config(), "latents": self.storage}
+        config = {"generator": generator_name(self.generator), "arguments": self.generator.config()}
+        return {"name": LATENTS, "config": config, "store": self.storage}
+
+    @property
+    def shared(self) -> frozenset[str]:
+        return frozenset(self.tensors().keys() - {"latents"})
 
     @staticmethod
     def from_tensors(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> "Generated":
@@ -70,15 +75,16 @@ class Generated:
         that would decode to far more than its size.
         """
         try:
-            _check(tensors, header, spec)
-            generator = build(header["name"], spec, **header["config"])
+            name, arguments = header["config"]["generator"], header["config"]["arguments"]
+            _check(tensors, name, arguments, spec)
+            generator = build(name, spec, **arguments)
             weights = {
                 name.removeprefix(_GENERATOR): tensor.float()
                 for name, tensor in tensors.items()
                 if name.startswith(_GENERATOR)
             }
             generator.load_state_dict(weights)
-            z, storage = tensors["latents"], header["latents"]
+            z, storage = tensors["latents"], header["store"]
             z = z.float() * tensors["scale"] if storage == "int8" else z.float()
         except InputError:
             raise
@@ -104,16 +110,16 @@ def unstorable_weights(generator: Generator) -> str:
     )
 
 
-def _check(tensors: Mapping[str, Tensor], header: Mapping[str, Any], spec: Spec) -> None:
-    """Raise InputError unless all weights of the generator in `header` are present and fit into memory."""
+def _check(tensors: Mapping[str, Tensor], generator: str, arguments: Mapping[str, Any], spec: Spec) -> None:
+    """Raise InputError unless all weights of a generator are present and fit into memory."""
     held = sum(tensor.nbytes for tensor in tensors.values())
     count = len(tensors["latents"])
     c, h, w = spec.shape
-    needed = shapes(header["name"], spec, header["config"])
+    needed = shapes(generator, spec, arguments)
     for name, shape in needed.items():
         found = tensors.get(f"{_GENERATOR}{name}")
         if found is None or found.shape != shape:
             there = "missing" if found is None else f"of shape {tuple(found.shape)}"
             raise DamagedFile(f"its generator is damaged: {name} is {there}, expected {tuple(shape)}")
-    largest = (c + 2 * header["config"]["width"]) * h * w  # input and output of a layer for one image
+    largest = (c + 2 * arguments["width"]) * h * w  # input and output of a layer for one image
     affordable(4 * (count * c * h * w + min(count, AT_ONCE) * largest), "its images", held=held)

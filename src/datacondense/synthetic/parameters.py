@@ -1,43 +1,69 @@
-"""Synthetic images as a function of the parameters that are optimised."""
+"""Synthetic images and their labels as functions of the parameters that are optimised."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from ..data.spec import Spec
 from ..networks.generators import AT_ONCE, Generator
+from .decoders import Decoder
 from .generated import Generated, Storage, unstorable
+from .stored import Encoded, Store, Stored
+from .targets import HardLabels, Targets
+
+_LARGEST = torch.finfo(torch.float16).max
 
 
 class Synthetic(nn.Module, ABC):
-    """M images of each of K classes, computed from the parameters that are optimised. Labels are hard."""
+    """V training images of each of K classes, and their labels, computed from the parameters that are optimised.
+
+    Args:
+        targets: The labels.
+    """
 
     counts: tuple[int, ...] | None = None
-    """Images of each class, (K,), if some have fewer than M and the rest is padding; None if all have M."""
+    """Images of each class, (K,), if some have fewer than V and the rest is padding; None if all have V."""
+    store: Store = "f32"
+    """Number format in which tensors and soft labels are stored."""
+
+    def __init__(self, targets: Targets) -> None:
+        super().__init__()
+        self.targets = targets
 
     @abstractmethod
-    def forward(self) -> Tensor:
-        """Return normalised images (K, M, C, H, W), differentiable in the parameters."""
+    def forward(self, classes: slice = slice(None)) -> Tensor:
+        """Return normalised images of some classes, (G, V, C, H, W), differentiable in the parameters."""
 
-    def listed(self, images: Tensor) -> Tensor:
-        """Return images (K, M, ...) class by class (N, ...), without the padding."""
+    def labels(self, classes: slice = slice(None)) -> Tensor:
+        """Return the labels of some classes, int64 (G, V) or float (G, V, K), differentiable if they are learned."""
+        return self.targets(classes)
+
+    def at(self, index: Tensor, classes: slice = slice(None)) -> Tensor:
+        """Return the images at places `index` (K, B) of each class, for some classes, (G, B, C, H, W)."""
+        return take(self(classes), index[classes])
+
+    def listed(self, values: Tensor) -> Tensor:
+        """Return images or labels (K, V, ...) class by class (N, ...), without the padding."""
         if self.counts is None:
-            return images.flatten(0, 1)
-        return torch.cat([row[:count] for row, count in zip(images, self.counts, strict=True)])
+            return values.flatten(0, 1)
+        return torch.cat([row[:count] for row, count in zip(values, self.counts, strict=True)])
 
-    def labels(self, classes: int, each: int) -> Tensor:
-        """Return the labels (N,) of the images that `listed` returns, on the CPU; each: M without padding."""
-        return torch.arange(classes).repeat_interleave(torch.tensor(self.counts or (each,) * classes))
+    def image_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of the images, without those of learned labels."""
+        of_labels = {id(parameter) for parameter in self.targets.parameters()}
+        return [parameter for parameter in self.parameters() if id(parameter) not in of_labels]
 
-    def generated(self) -> Generated | None:
-        """Return generator and latents if these are stored instead of images; otherwise None."""
+    def stored(self) -> Stored | None:
+        """Return the tensors that a file holds in place of float32 pixels; None if it holds these."""
         return None
 
     def fault(self) -> str:
         """Return the reason why the parameters cannot be stored; empty if they can."""
-        finite = all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters())
-        return "" if finite else "the images are no longer finite"
+        finite = torch.stack([torch.isfinite(parameter).all() for parameter in self.parameters()]).all()
+        return "" if bool(finite) else "the images are no longer finite"
 
 
 @final
@@ -45,17 +71,76 @@ class Pixels(Synthetic):
     """Images whose pixels are the parameters.
 
     Args:
-        images: Normalised images (K, M, C, H, W).
-        counts: Images of each class, if some have fewer than M.
+        images: Normalised images (K, V, C, H, W).
+        counts: Images of each class, if some have fewer than V.
+        targets: The labels; by default the classes.
     """
 
-    def __init__(self, images: Tensor, counts: tuple[int, ...] | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self, images: Tensor, counts: tuple[int, ...] | None = None, *, targets: Targets | None = None
+    ) -> None:
+        super().__init__(targets or HardLabels(*images.shape[:2]).to(images.device))
         self.counts = counts
         self.images = nn.Parameter(images)
 
-    def forward(self) -> Tensor:
-        return self.images
+    def forward(self, classes: slice = slice(None)) -> Tensor:
+        return self.images[classes]
+
+
+@final
+class Decoded(Synthetic):
+    """Images that a decoder makes from tensors, of which those that it optimises are the parameters.
+
+    Args:
+        decoder: The decoder.
+        tensors: Its tensors, (K, n, ...).
+        spec: Of the images.
+        store: Number format in which the tensors are stored.
+        counts: Images of each class, if some have fewer than V; for the decoder of pixels only.
+        targets: The labels; by default the classes.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        tensors: Mapping[str, Tensor],
+        spec: Spec,
+        store: Store = "f32",
+        *,
+        counts: tuple[int, ...] | None = None,
+        targets: Targets | None = None,
+    ) -> None:
+        with torch.no_grad():
+            views = decoder.decode({name: tensor[:1] for name, tensor in tensors.items()}, spec).shape[1]
+        first = tensors[decoder.optimised[0]]
+        super().__init__(targets or HardLabels(len(first), views).to(first.device))
+        self.decoder, self.spec, self.store, self.counts = decoder, spec, store, counts
+        self._names = tuple(tensors)
+        for name, tensor in tensors.items():
+            if name in decoder.optimised:
+                self.register_parameter(name, nn.Parameter(tensor))
+            else:
+                self.register_buffer(name, tensor)
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the decoder's tensors, (K, n, ...)."""
+        return {name: getattr(self, name) for name in self._names}
+
+    def forward(self, classes: slice = slice(None)) -> Tensor:
+        return self.decoder.decode({name: tensor[classes] for name, tensor in self.tensors.items()}, self.spec)
+
+    def stored(self) -> Encoded:
+        tensors = self.tensors
+        if self.counts is not None:  # stored images without the padding, as those of one class
+            tensors = {name: self.listed(tensor)[None] for name, tensor in tensors.items()}
+        return Encoded.round_trip(self.decoder, tensors, self.spec, self.store)
+
+    def fault(self) -> str:
+        largest = max(float(parameter.detach().abs().amax()) for parameter in self.image_parameters())
+        if self.store == "f16" and largest > _LARGEST:
+            return f"values up to {largest:.3g} do not fit f16, which ends at {_LARGEST:.0f}"
+        return super().fault()
 
 
 @final
@@ -72,7 +157,7 @@ class Latents(Synthetic):
     pairs: Tensor
 
     def __init__(self, generator: Generator, z: Tensor, pairs: Tensor, storage: Storage) -> None:
-        super().__init__()
+        super().__init__(HardLabels(*pairs.shape).to(z.device))
         self.z = nn.Parameter(z)
         self.register_buffer("pairs", pairs)
         self.storage: Storage = storage
@@ -82,12 +167,10 @@ class Latents(Synthetic):
     def generator(self) -> Generator:
         return self._generator[0]
 
-    def forward(self) -> Tensor:
-        every = torch.arange(self.z.shape[1]).expand(self.z.shape[0], -1)
-        return self.at(every, slice(None))
+    def forward(self, classes: slice = slice(None)) -> Tensor:
+        return self.at(torch.arange(self.z.shape[1]).expand(self.z.shape[0], -1), classes)
 
-    def at(self, index: Tensor, classes: slice) -> Tensor:
-        """Return the images at places `index` (K, B) of each class, for some classes, (G, B, C, H, W)."""
+    def at(self, index: Tensor, classes: slice = slice(None)) -> Tensor:
         index = index.to(self.z.device)[classes]
         z = self.z[classes].gather(1, index[:, :, None].expand(-1, -1, self.z.shape[2]))
         labels = torch.arange(len(self.z), device=z.device)[classes, None].expand(index.shape)
@@ -99,8 +182,14 @@ class Latents(Synthetic):
             return "the latents are no longer finite"
         return unstorable(self.z, self.storage)
 
-    def generated(self) -> Generated:
+    def stored(self) -> Generated:
         return Generated.round_trip(self.generator, self.z.flatten(0, 1), self.storage)
+
+
+def take(values: Tensor, index: Tensor) -> Tensor:
+    """Return the values (G, V, ...) at places `index` (G, B) of each class, (G, B, ...)."""
+    index = index.to(values.device).reshape(*index.shape, *[1] * (values.dim() - 2))
+    return torch.take_along_dim(values, index, 1)
 
 
 def noise(shape: tuple[int, ...], generator: torch.Generator, device: torch.device | str) -> Tensor:

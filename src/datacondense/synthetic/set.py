@@ -1,6 +1,7 @@
 """The finished synthetic set, in memory and as a file."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +12,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..data.spec import Spec, SpecFields
-from ..utils.errors import DataNotFound, InputError, naming
+from ..training.recipe import Recipe
+from ..utils.errors import DamagedFile, DataNotFound, InputError, naming
 from ..utils.files import read_tensors, write_tensors
 from ..utils.paths import named
-from ..utils.schema import (
-    Fields,
-    check,
-)
-from .generated import Generated
+from ..utils.schema import Fields, check
+from .generated import LATENTS, Generated
 from .provenance import Provenance, ProvenanceFields
+from .stored import Encoded, Stored, packed_labels, unpacked_labels
+from .targets import class_numbers
 
 
 class Header(Fields, kw_only=True):
@@ -27,27 +28,31 @@ class Header(Fields, kw_only=True):
 
     spec: SpecFields
     provenance: ProvenanceFields
+    decoder: dict[str, Any] | None = None
+    recipe: dict[str, Any] | None = None
 
 
-FORMAT = 1
+FORMAT = 2
+"""Version that is written; versions 1 and 2 are read."""
 FILE_NAME = "synthetic.safetensors"
 
 
 @final
-class LabelledDataset(Dataset[tuple[Tensor, int]]):
+class LabelledDataset(Dataset[tuple[Tensor, int | Tensor]]):
     """Images and labels by position, with the attributes of torchvision's data sets."""
 
-    def __init__(self, images: Tensor, targets: list[int], classes: list[str]) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, classes: list[str]) -> None:
         self.images = images
-        self.targets = targets
+        self.labels = labels
+        self.targets: list[int] = class_numbers(labels).tolist()
         self.classes = classes
         self.class_to_idx = {name: label for label, name in enumerate(classes)}
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.images[index], self.targets[index]
+    def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]:
+        return self.images[index], self.labels[index] if self.labels.dim() == 2 else self.targets[index]
 
 
 @final
@@ -59,15 +64,17 @@ class SyntheticSet:
     """
 
     images: Tensor
-    """Normalised images, float32 (N, C, H, W), class by class."""
+    """Normalised training images, float32 (N, C, H, W), class by class."""
     labels: Tensor
-    """Classes, int64 (N,)."""
+    """Classes, int64 (N,), or soft labels, float32 (N, K), a number for each class."""
     spec: Spec
     """Name, classes, shape and normalisation of the data."""
     provenance: Provenance
     """Method, settings, seed, data, versions, wall time and machine."""
-    generated: Generated | None = None
-    """Generator and latents that are stored in place of pixels, if any."""
+    stored: Stored | None = None
+    """Tensors that the file holds in place of float32 pixels, if any; `images` are those that they decode to."""
+    recipe: Recipe | None = None
+    """Recipe by which networks are to be trained on the set; None for the published one."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.provenance, Provenance):
@@ -77,14 +84,24 @@ class SyntheticSet:
         return len(self.labels)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the normalised images (n, C, H, W) and labels (n,) at `index` (n,)."""
+        """Return the normalised images (n, C, H, W) and labels (n,) or (n, K) at `index` (n,)."""
         index = index.to(self.labels.device)
         return self.images[index], self.labels[index]
 
     @property
+    def soft(self) -> bool:
+        """Return whether labels have a number for each class."""
+        return self.labels.dim() == 2
+
+    @property
+    def classes(self) -> Tensor:
+        """Return the class of each image, int64 (N,): of soft labels the one with the largest number."""
+        return class_numbers(self.labels)
+
+    @property
     def counts(self) -> Tensor:
-        """Return the number of images of each class, (K,), on the CPU."""
-        return torch.bincount(self.labels.cpu(), minlength=self.spec.classes)
+        """Return the number of training images of each class, (K,), on the CPU."""
+        return torch.bincount(self.classes.cpu(), minlength=self.spec.classes)
 
     @property
     def per_class(self) -> str:
@@ -101,24 +118,26 @@ class SyntheticSet:
     def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
         """Return the set as a map-style dataset of (image, label), for any DataLoader.
 
-        As torchvision's datasets, it has `targets` (the labels), `classes` (the names) and `class_to_idx`.
+        A label is an int, or a tensor (K,) if labels are soft. As torchvision's datasets, it has `targets` (the
+        classes), `classes` (their names) and `class_to_idx`.
 
         Args:
             normalised: True gives float32 (C, H, W) as networks train on it; False gives uint8 (C, H, W) as a picture
                 shows it: [0, 1] scaled to 0..255, clipped and rounded.
         """
         images = self.images if normalised else self.spec.pixels(self.images)
-        return LabelledDataset(images.cpu(), self.labels.tolist(), list(self.spec.class_names))
+        return LabelledDataset(images.cpu(), self.labels.cpu(), list(self.spec.class_names))
 
     def header(self) -> dict[str, Any]:
-        """Return everything except the tensors as JSON values: format, spec, provenance."""
-        made = {"generator": self.generated.header()} if self.generated else {}
+        """Return everything except the tensors as JSON values: format, spec, provenance, decoder, recipe."""
+        made: dict[str, Any] = {"decoder": self.stored.header()} if self.stored else {}
+        made |= {"recipe": self.recipe.to_json()} if self.recipe else {}
         return {"format": FORMAT, "spec": self.spec.to_json(), "provenance": self.provenance.to_json(), **made}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that are stored: labels, and images or a generator and latents."""
-        made = self.generated.tensors() if self.generated else {"images": self.images}
-        return {"labels": self.labels, **made}
+        """Return the tensors that are stored: labels, and images or what the decoder takes."""
+        made = self.stored.tensors() if self.stored else {"images": self.images}
+        return {"labels": packed_labels(self.labels.cpu()), **made}
 
     def fingerprint(self) -> str:
         """Return the sha256 over all pixels and labels: equal for sets that are equal bit for bit."""
@@ -133,11 +152,11 @@ class SyntheticSet:
 
     def to(self, device: torch.device | str) -> "SyntheticSet":
         """Return the set with images and labels on `device`."""
-        return SyntheticSet(self.images.to(device), self.labels.to(device), self.spec, self.provenance, self.generated)
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 
 def save(synthetic: SyntheticSet, path: Path) -> None:
-    """Write a set as safetensors (`labels`, and `images` or a generator and `latents`), in one step.
+    """Write a set as safetensors (`labels`, and `images` or what its decoder takes), in one step.
 
     With a checksummed JSON header.
     """
@@ -164,36 +183,56 @@ def load_set(path: str | Path) -> SyntheticSet:
         raise DataNotFound(f"no synthetic set at {path}: give a run directory that `datacondense condense` has written")
     tensors, header = read_tensors(path)
     with naming(path):
-        spec, provenance = read_header(header)
-        for name in ("latents" if "generator" in header else "images", "labels"):
+        spec, provenance, recipe = read_header(header)
+        decoder = _decoder_of(header)
+        for name in ("labels",) if decoder else ("images", "labels"):
             if name not in tensors:
                 raise InputError(f"there is no tensor {name!r}: it holds no synthetic set")
-        labels = tensors["labels"]
-        if "generator" not in header:
-            return checked(tensors["images"], labels, spec, provenance)
-        if not isinstance(header["generator"], dict):
-            raise InputError("an incomplete header, whose generator is not a JSON object")
-        generated = Generated.from_tensors(tensors, header["generator"], spec)
-        _check_labels(len(generated.z), labels, spec)
-        return replace(checked(generated.images(labels), labels, spec, provenance), generated=generated)
+        labels = unpacked_labels(tensors.pop("labels"))
+        if decoder is None:
+            return checked(tensors["images"], labels, spec, provenance, recipe=recipe)
+        kind = Generated if decoder["name"] == LATENTS else Encoded
+        stored = kind.from_tensors(tensors, decoder, spec)
+        if isinstance(stored, Generated):
+            _check_labels(len(stored.z), labels, spec)
+        made = checked(stored.images(class_numbers(labels)), labels, spec, provenance, recipe=recipe)
+        return replace(made, stored=stored)
 
 
-def read_header(header: Any) -> tuple[Spec, Provenance]:
-    """Return spec and provenance of the JSON that `SyntheticSet.header` gives, after every check.
+def read_header(header: Any) -> tuple[Spec, Provenance, Recipe | None]:
+    """Return spec, provenance and recipe of the JSON that `SyntheticSet.header` gives, after every check.
 
     Raises InputError for another format and DamagedFile for missing or invalid fields.
     """
     if not isinstance(header, dict):
         raise InputError("the header is not a JSON object")
-    if header.get("format") != FORMAT:
-        raise InputError(f"format {header.get('format')!r}, but this version reads {FORMAT}: update datacondense")
+    if header.get("format") not in (1, FORMAT):
+        raise InputError(f"format {header.get('format')!r}, but this version reads 1 and {FORMAT}: update datacondense")
     check(header, Header)
-    return Spec.from_json(header["spec"]), Provenance.from_json(header["provenance"])
+    recipe = None if header.get("recipe") is None else Recipe.from_json(header["recipe"])
+    return Spec.from_json(header["spec"]), Provenance.from_json(header["provenance"]), recipe
 
 
-def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Provenance) -> SyntheticSet:
-    """Return a set whose tensors fit `spec`: finite float32 images (N, C, H, W), int64 labels (N,) in [0, K), N >= 1.
+def _decoder_of(header: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the decoder's part of a header; None for float32 pixels. Format 1 had a field `generator` instead."""
+    if header["format"] == 1 and "generator" in header:
+        generator = header["generator"]
+        if not isinstance(generator, dict):
+            raise InputError("an incomplete header, whose generator is not a JSON object")
+        config = {"generator": generator.get("name"), "arguments": generator.get("config")}
+        return {"name": LATENTS, "config": config, "store": generator.get("latents")}
+    decoder = header.get("decoder")
+    if decoder is not None and not isinstance(decoder.get("name"), str):
+        raise DamagedFile("its decoder is damaged (it has no name)")
+    return decoder
 
+
+def checked(
+    images: Tensor, labels: Tensor, spec: Spec, provenance: Provenance, *, recipe: Recipe | None = None
+) -> SyntheticSet:
+    """Return a set whose tensors fit `spec`.
+
+    They are finite float32 images (N, C, H, W), N >= 1, and labels, int64 (N,) in [0, K) or finite float32 (N, K).
     Raises InputError for all else.
     """
     if images.dtype != torch.float32:
@@ -206,17 +245,23 @@ def checked(images: Tensor, labels: Tensor, spec: Spec, provenance: Provenance) 
     _check_labels(len(images), labels, spec)
     if not bool(torch.isfinite(images).all()):
         raise InputError(f"images hold {int((~torch.isfinite(images)).sum())} pixels that are NaN or infinite")
-    return SyntheticSet(images, labels, spec, provenance)
+    return SyntheticSet(images, labels, spec, provenance, recipe=recipe)
 
 
 def _check_labels(count: int, labels: Tensor, spec: Spec) -> None:
     """Raise InputError for labels that are not those of `count` images, at least 1."""
-    if labels.dtype != torch.int64:
-        raise InputError(f"labels have dtype {_plain(labels.dtype)}, expected int64")
-    if labels.shape != (count,):
-        raise InputError(f"{count} images do not fit labels of shape {tuple(labels.shape)}: one for each image")
+    soft = labels.dim() == 2 and labels.dtype == torch.float32
+    if not soft and labels.dtype != torch.int64:
+        raise InputError(f"labels have dtype {_plain(labels.dtype)}, expected int64, or float32 (N, K)")
+    if labels.shape != ((count, spec.classes) if soft else (count,)):
+        each = f"{spec.classes} numbers" if soft else "one"
+        raise InputError(f"{count} images do not fit labels of shape {tuple(labels.shape)}: {each} for each image")
     if not count:
         raise InputError("there is no image in it")
+    if soft:
+        if not bool(torch.isfinite(labels).all()):
+            raise InputError("labels hold numbers that are NaN or infinite")
+        return
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= spec.classes:
         raise InputError(

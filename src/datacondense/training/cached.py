@@ -229,6 +229,16 @@ def unpack(name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
 
     Raises DamagedFile for tensors that do not fit this optimiser.
     """
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": optimiser_state(name, optimiser, tensors)})
+
+
+def optimiser_state(
+    name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
+) -> dict[int, dict[str, Tensor]]:
+    """Return copies of the tensors of `packed` by number of the parameter.
+
+    Raises DamagedFile for tensors that do not fit this optimiser.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for full, tensor in part(name, tensors).items():
         index, _, key = full.partition(".")
@@ -244,7 +254,7 @@ def unpack(name: str, optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
             number = key == "step" and not tensor.shape and bool(tensor >= 0)
             if type(optimiser) in _OPTIMISER_STATE and not (number if key == "step" else whole):
                 raise DamagedFile(f"the state {key} of its optimiser has shape {tuple(tensor.shape)}")
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    return state
 
 
 def alike(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> bool:

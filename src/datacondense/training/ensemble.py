@@ -5,11 +5,11 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..augment import Augmentation
 from ..data.image_set import Examples
 from ..engine.engine import Engine, equal_part
+from ..engine.losses import Criterion, ce
 from ..networks import Network
 from ..utils.streams import Streams
 from .recipe import Recipe
@@ -19,16 +19,16 @@ from .recipe import Recipe
 class BatchedNetwork:
     """Losses and predicted classes of several networks at once, as functions of their stacked weights.
 
-    Made once from one network: code that is compiled for one ensemble serves the next.
+    Made once from one network and the loss of an image: code that is compiled for one ensemble serves the next.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, loss: Criterion = ce) -> None:
         self.network = network
         batched = torch.func.vmap(self._logits, randomness="error")
         shared = torch.func.vmap(self._logits, in_dims=(None, 0, 0), randomness="error")
 
         def losses(images: Tensor, labels: Tensor, weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-            return F.cross_entropy(batched(images, weights, buffers).flatten(0, 1), labels.flatten(), reduction="sum")
+            return loss(batched(images, weights, buffers).flatten(0, 1), labels.flatten(0, 1)).sum()
 
         def classes(images: Tensor, weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
             return shared(images, weights, buffers).argmax(2)
@@ -58,9 +58,9 @@ class Ensemble:
         self.buffers = {name: tensor for name, tensor in stacked.items() if name not in names}
 
     def add_gradients(self, images: Tensor, labels: Tensor) -> None:
-        """Add to each weight's `.grad` the gradient of each network's mean cross-entropy on its own batch.
+        """Add to each weight's `.grad` the gradient of each network's mean loss on its own batch.
 
-        Images (S, N, C, H, W), labels (S, N).
+        Images (S, N, C, H, W), labels int64 (S, N) or float (S, N, K).
         """
         loss = self.engine.call(self.batched.losses, images, labels, self.weights, self.buffers)
         (loss / images.shape[1]).backward()
@@ -110,7 +110,7 @@ def train_ensemble(
                 views = [augment.per_image(one.at(step)("augment"), index.shape[1]) for one in here]
                 batches = torch.stack([view(batch) for view, batch in zip(views, batches, strict=True)])
             sgd.zero_grad()
-            ensemble.add_gradients(batches, labels.view(index.shape))
+            ensemble.add_gradients(batches, labels.reshape(*index.shape, *labels.shape[1:]))
             sgd.step()
         if recipe.changes_phase(epoch):
             sgd = recipe.optimiser(ensemble.weights.values(), epoch)

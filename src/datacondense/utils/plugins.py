@@ -75,3 +75,13 @@ def require_arguments(kind: str, name: str, function: object, *arguments: str) -
         raise InputError(f"{kind} {name} cannot be called with {call}: write a function of {call}") from None
     except ValueError:  # a function of C has no signature
         return
+
+
+def require_frozen(cls: type) -> None:
+    """Raise InputError unless a class is a frozen dataclass that overrides every abstract method."""
+    lacking = sorted(getattr(cls, "__abstractmethods__", ()))
+    if lacking:
+        raise InputError(f"class {cls.__name__} lacks {' and '.join(lacking)}")
+    parameters = vars(cls).get("__dataclass_params__")
+    if not getattr(parameters, "frozen", False):
+        raise InputError(f"write @dataclass(frozen=True, kw_only=True) above class {cls.__name__}")
