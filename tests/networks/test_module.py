@@ -238,7 +238,7 @@ GENERATOR = torch.Generator().manual_seed(0)
 
 def elsewhere(spec: Spec) -> nn.Module:
     module = nn.Sequential(nn.Flatten(), nn.Linear(64, spec.classes))
-    nn.init.normal_(module[1].weight, generator=GENERATOR)
+    nn.init.normal_(next(module.parameters()), generator=GENERATOR)
     return module
 
 
