@@ -10,6 +10,7 @@ from .data.spec import Spec as Spec
 from .engine.execution import Compute as Compute
 from .engine.execution import ComputeOptions as ComputeOptions
 from .engine.execution import Workload as Workload
+from .engine.losses import LOSSES as LOSSES
 from .evaluation.evaluator import EvaluateOptions as EvaluateOptions
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.protocol import ProtocolOptions as ProtocolOptions
@@ -46,9 +47,17 @@ from .run.loggers import WeightsAndBiases as WeightsAndBiases
 from .run.observers import Observer as Observer
 from .run.observers import Progress as Progress
 from .run.options import RunOptions as RunOptions
+from .synthetic.decoders import DECODERS as DECODERS
+from .synthetic.decoders import Decoder as Decoder
+from .synthetic.parameters import Decoded as Decoded
+from .synthetic.parameters import Pixels as Pixels
+from .synthetic.parameters import Synthetic as Synthetic
 from .synthetic.provenance import Provenance as Provenance
 from .synthetic.set import SyntheticSet as SyntheticSet
 from .synthetic.set import load_set as load_set
+from .synthetic.targets import HardLabels as HardLabels
+from .synthetic.targets import LearnedLabels as LearnedLabels
+from .training.recipe import Recipe as Recipe
 from .utils.errors import DamagedFile as DamagedFile
 from .utils.errors import DatacondenseError as DatacondenseError
 from .utils.errors import DataNotFound as DataNotFound

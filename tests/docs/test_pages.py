@@ -31,6 +31,7 @@ SMALL = {
     "--time-budget": "1s",
 }
 COMPUTING = ("condense", "evaluate")
+_FILE = re.compile(r"^<!-- file: (\S+) -->\n^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"(<!-- not run by a test: [^\n]+ -->\n)?^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -52,6 +53,8 @@ def test_every_page_with_something_to_run_is_run() -> None:
 )
 def test_a_page_runs(page: Path, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
+    for name, text in _FILE.findall(page.read_text()):
+        Path(name).write_text(text)
     for language, text in blocks(page):
         if language == "python":
             exec(compile(text, str(page), "exec"), {})

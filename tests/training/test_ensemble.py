@@ -1,8 +1,13 @@
+from itertools import product
+from typing import get_args
+
 import pytest
 import torch
+from torch.nn import functional as F
 
-from datacondense import evaluate, networks
+from datacondense import LOSSES, Recipe, evaluate, networks
 from datacondense.augment import parse_training
+from datacondense.augment.mix import MixKind
 from datacondense.data.image_set import ImageSet, LabelledImages
 from datacondense.data.spec import Spec
 from datacondense.engine import execution
@@ -10,7 +15,8 @@ from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Execution, networks_at_once
 from datacondense.training.ensemble import BatchedNetwork, train_ensemble
 from datacondense.training.loop import train
-from datacondense.training.recipe import Recipe
+from datacondense.training.optimiser import OptimiserKind
+from datacondense.training.schedule import Schedule
 from datacondense.utils.streams import Streams
 
 SPEC = Spec("x", ("a", "b", "c"), (1, 16, 16), (0.5,), (0.5,))
@@ -69,6 +75,51 @@ def compare(engine: Engine, arch: str, augment: str, tolerance: float) -> None:
             logits = alone(images)
         sure = logits.topk(2).values.diff(dim=1).abs().flatten() > 0.01
         assert torch.equal(together[index][sure], logits.argmax(1)[sure])
+
+
+RECIPES = [
+    Recipe(
+        epochs=2, batch=6, lr=0.003, optimiser=o, schedule=s, loss=loss, temperature=2.0, mix=mix, ema=ema, warm_up=w
+    )
+    for o, s, loss, mix, (ema, w) in product(
+        get_args(OptimiserKind), get_args(Schedule), LOSSES, get_args(MixKind), [(0.0, 0), (0.9, 3)]
+    )
+    if mix == "none" or loss != "mse"
+]
+
+
+def in_words(recipe: Recipe) -> str:
+    return f"{recipe.optimiser}-{recipe.schedule}-{recipe.loss}-{recipe.mix}-{recipe.ema}"
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=in_words)
+def test_every_recipe_trains_alike_either_way(recipe: Recipe) -> None:
+    images, labels = few().batch(torch.arange(16))
+    same_recipe(recipe, LabelledImages(images.double(), labels, SPEC), "MLP")
+
+
+@pytest.mark.parametrize("loss", list(LOSSES))
+@pytest.mark.parametrize("mix", ["none", "mixup"])
+def test_so_it_does_with_soft_labels_and_running_statistics(loss: str, mix: MixKind) -> None:
+    images, labels = few().batch(torch.arange(16))
+    soft = (2 * F.one_hot(labels, 3).double()).softmax(1)
+    recipe = Recipe(epochs=2, batch=6, loss=loss, ema=0.9, mix=mix, augment="crop_flip")
+    same_recipe(recipe, LabelledImages(images.double(), soft, SPEC), "ConvNetBN")
+
+
+def same_recipe(recipe: Recipe, examples: LabelledImages, arch: str) -> None:
+    """In float64: Adam turns the rounding of a gradient near 0 into a step."""
+    engine, augment = Engine(EAGER), parse_training(recipe.augment, SPEC, arch)
+    network = networks.build(arch, SPEC).double()
+    streams = [Streams(0).at("evaluate", index) for index in range(2)]
+    batched = BatchedNetwork(network, recipe.criterion)
+    stack = train_ensemble(batched, examples, streams, engine, recipe, augment=augment)
+    for index, one in enumerate(streams):
+        alone = networks.build(arch, SPEC).double()
+        train(alone, examples, one, engine, recipe, augment=augment)
+        for name, tensor in alone.state_dict().items():
+            state = stack.weights[name] if name in stack.weights else stack.buffers[name]
+            torch.testing.assert_close(state[index], tensor, msg=name)
 
 
 def test_evaluation_gives_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -> None:

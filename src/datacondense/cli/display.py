@@ -9,7 +9,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from ..evaluation.scores import Scores
+from ..evaluation.scores import PUBLISHED, Scores
 from ..run.observers import Observer, Progress
 from ..utils.text import percent_mean_std, printable
 from ..utils.timing import Pace, duration
@@ -113,7 +113,7 @@ def _speed(pace: float, unit: str) -> str:
 
 def score_table(scores: Mapping[str, Scores]) -> Table:
     """Return a table of test accuracies in percent, mean and standard deviation: a row for each set and network."""
-    table = Table(caption=f"mean +- standard deviation over n; {_augmentations(scores)}")
+    table = Table(caption=f"mean +- standard deviation over n; {_training(scores)}")
     for column in ("trained on", "images", "network", _accuracy_on(scores), "n x epochs", "time"):
         table.add_column(column, no_wrap=True)
     for label, score in scores.items():
@@ -135,7 +135,7 @@ def cross_table(scores: Mapping[str, Scores]) -> Table:
     counts = sorted({len(accuracy) for score in scores.values() for accuracy in score.accuracy.values()})
     n = " or ".join(map(str, counts))
     what = f"{_accuracy_on(scores)}, mean +- standard deviation over n = {n}"
-    table = Table(caption=f"{what}; {_augmentations(scores)}")
+    table = Table(caption=f"{what}; {_training(scores)}")
     table.add_column("trained on", no_wrap=True)
     for arch in archs:
         table.add_column(arch)
@@ -149,17 +149,23 @@ def _accuracy_on(scores: Mapping[str, Scores]) -> str:
     return f"{next(iter(scores.values())).tested_on} accuracy %"
 
 
-def _augmentations(scores: Mapping[str, Scores]) -> str:
-    """Return the augmentation in training, with the networks of each where they differ."""
+def _training(scores: Mapping[str, Scores]) -> str:
+    """Return augmentation and recipe in training; networks with each augmentation, and sets with each recipe."""
     archs: dict[str, list[str]] = {}
-    for score in scores.values():
+    sets: dict[str, list[str]] = {}
+    for label, score in scores.items():
         for arch, recipe in score.protocol["recipes"].items():
             archs.setdefault(recipe["augment"], []).append(arch)
-    if len(archs) == 1:
-        return f"augmentation in training: {next(iter(archs))}"
-    return "augmentation in training: " + ", ".join(
-        f"{augment} ({' '.join(dict.fromkeys(names))})" for augment, names in archs.items()
-    )
+            sets.setdefault(score.recipe_source(arch), []).append(label)
+    recipes = "" if list(sets) == [PUBLISHED] else f"; recipe: {_each(sets)}"
+    return f"augmentation in training: {_each(archs)}{recipes}"
+
+
+def _each(users: Mapping[str, Sequence[str]]) -> str:
+    """Return values as text, with the users of each if they differ."""
+    if len(users) == 1:
+        return next(iter(users))
+    return ", ".join(f"{value} ({' '.join(dict.fromkeys(names))})" for value, names in users.items())
 
 
 def class_table(scores: Mapping[str, Scores], class_names: Sequence[str]) -> Table:

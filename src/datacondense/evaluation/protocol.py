@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, final
 
 from typing_extensions import TypedDict, Unpack
@@ -11,10 +12,15 @@ from ..augment import parse_training
 from ..data.image_set import ImageSet
 from ..networks import pool_archs, serving
 from ..synthetic.set import SyntheticSet
-from ..training.recipe import Recipe
+from ..training.recipe import Recipe, read_recipe
 from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
 from ..utils.ranges import Batch, Epochs, Networks, Rate, Seed, plain
+from ..utils.text import printable
+from .scores import PUBLISHED
+
+OWN = "own"
+"""Choice of the recipe that is stored with a set, or else of the published one."""
 
 
 @final
@@ -27,6 +33,8 @@ class Protocol:
     nets: int
     """Networks of each architecture, each from fresh weights."""
     seed: int
+    source: str = PUBLISHED
+    """Source of the recipe: published, own (stored with the set), the name of a file, or given (from Python)."""
 
     @property
     def archs(self) -> tuple[str, ...]:
@@ -49,7 +57,8 @@ class Protocol:
         return replace(self, recipes=recipes)
 
     def to_json(self) -> dict[str, Any]:
-        recipes = {arch: recipe.to_json() for arch, recipe in self.recipes.items()}
+        source = {} if self.source == PUBLISHED else {"source": self.source}
+        recipes = {arch: {**recipe.to_json(), **source} for arch, recipe in self.recipes.items()}
         return {"recipes": recipes, "nets": self.nets, "seed": self.seed}
 
 
@@ -61,15 +70,19 @@ class ProtocolOptions(TypedDict, total=False):
     with a warning."""
     nets: Networks
     """Networks of each architecture, 5 by default."""
+    recipe: Recipe | Path | str
+    """Recipe of the training: a `Recipe`, the path of a JSON file of one, published, or own, the default: the one that
+    is stored with the set, or else the published one."""
     epochs: Epochs | None
-    """Training epochs; None takes the published 1000 with augmentation and 300 without."""
+    """Training epochs; None takes those of the recipe; the published are 1000 with augmentation and 300 without."""
     lr: Rate | None
-    """Learning rate of SGD; None takes 0.01."""
+    """Learning rate; None takes that of the recipe; the published is 0.01."""
     batch: Batch | None
-    """Batch of SGD; None takes 256."""
+    """Images in a step; None takes those of the recipe; the published are 256."""
     augment: str
-    """Augmentation; auto, the default, takes what the set was condensed under; for a set condensed without, DC's rule
-    (none, but crop_scale_rotate on MNIST and crop_noise for ConvNetBN); for real images DSA's."""
+    """Augmentation; auto, the default, takes that of the recipe. The published recipe takes what the set was condensed
+    under; for a set condensed without, DC's rule (none, but crop_scale_rotate on MNIST and crop_noise for ConvNetBN);
+    for real images DSA's."""
     seed: Seed
     """Seed of the networks, 0 by default."""
 
@@ -77,35 +90,62 @@ class ProtocolOptions(TypedDict, total=False):
 def protocol_for(
     examples: SyntheticSet | ImageSet, *, archs: Sequence[str] | str | None = None, **options: Unpack[ProtocolOptions]
 ) -> Protocol:
-    """Return the protocol of `options`, with published values for missing ones.
+    """Return the protocol of `options`, with values of the recipe for missing ones.
 
     archs: names of networks; None takes the one that the set was made with.
 
-    Raises InputError for numbers out of range and for unknown names.
+    Raises InputError for numbers out of range, for unknown names, and for a file that is no recipe.
     """
     check_keywords("protocol_for", ProtocolOptions, options, "nets", "epochs", "lr", "batch", "seed")
-    pool, augment = options.get("pool"), options.get("augment", "auto")
     settings: Mapping[str, Any] = examples.provenance.settings if isinstance(examples, SyntheticSet) else {}
     own = settings.get("arch", "ConvNet")
+    recipe, source = _base(examples, options.get("recipe", OWN))
+    augment = options.get("augment", "auto")
+    if augment == "auto" and recipe is not None:
+        augment = recipe.augment
+    elif augment == "auto":
+        augment = settings.get("augment", "auto")
+        augment = "dc" if augment == "none" else augment
+    changes = {name: plain(options.get(name)) for name in ("epochs", "lr", "batch") if options.get(name) is not None}
+    recipes = {}
+    for arch in _archs(archs, options.get("pool"), own, examples) or (own,):
+        augmentation = parse_training(augment, examples.spec, arch)
+        base = Recipe(epochs=1000 if augmentation else 300) if recipe is None else recipe
+        full_rate = None if "epochs" in changes else base.full_rate  # it counts epochs of the recipe
+        recipes[arch] = replace(base, augment=str(augmentation), full_rate=full_rate, **changes)
+    return Protocol(
+        recipes=recipes, nets=plain(options.get("nets", 5)), seed=plain(options.get("seed", 0)), source=source
+    )
+
+
+def _archs(
+    archs: Sequence[str] | str | None, pool: str | None, own: str, examples: SyntheticSet | ImageSet
+) -> Sequence[str]:
+    """Return the networks of `archs` or of `pool`; none for the set's own network. Warn of those a pool leaves out."""
     archs = (archs,) if isinstance(archs, str) else archs
     if archs and pool is not None:
         raise InputError("--archs and --pool exclude each other: use one")
-    if pool is not None:
-        archs, refused = serving(pool_archs(pool, own), examples.spec)
-        if not archs:
-            raise InputError(
-                f"no network of pool {pool} can take the images of {examples.spec.name}: {next(iter(refused.values()))}"
-            )
-        for name, reason in refused.items():
-            warnings.warn(f"pool {pool} leaves out {name}: {reason}", stacklevel=2)
-    if augment == "auto":
-        augment = settings.get("augment", "auto")
-        augment = "dc" if augment == "none" else augment
-    sgd = {name: plain(options.get(name)) for name in ("lr", "batch") if options.get(name) is not None}
-    epochs = plain(options.get("epochs"))
-    recipes = {}
-    for arch in archs or (own,):
-        augmentation = parse_training(augment, examples.spec, arch)
-        published = 1000 if augmentation else 300
-        recipes[arch] = Recipe(epochs=published if epochs is None else epochs, augment=str(augmentation), **sgd)
-    return Protocol(recipes=recipes, nets=plain(options.get("nets", 5)), seed=plain(options.get("seed", 0)))
+    if pool is None:
+        return archs or ()
+    archs, refused = serving(pool_archs(pool, own), examples.spec)
+    if not archs:
+        raise InputError(
+            f"no network of pool {pool} can take the images of {examples.spec.name}: {next(iter(refused.values()))}"
+        )
+    for name, reason in refused.items():
+        warnings.warn(f"pool {pool} leaves out {name}: {reason}", stacklevel=3)
+    return archs
+
+
+def _base(examples: SyntheticSet | ImageSet, recipe: Recipe | Path | str) -> tuple[Recipe | None, str]:
+    """Return the chosen recipe, None for the published one, and its source."""
+    if isinstance(recipe, Recipe):
+        found, source = recipe, "given"
+    elif recipe == OWN and isinstance(examples, SyntheticSet) and examples.recipe is not None:
+        found, source = examples.recipe, OWN
+    elif recipe in (OWN, PUBLISHED):
+        return None, PUBLISHED
+    else:
+        found, source = read_recipe(recipe), printable(Path(recipe).name)
+    found.check()
+    return found, source

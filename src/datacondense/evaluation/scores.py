@@ -9,12 +9,16 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ..utils.schema import Count, Fields, Fraction, Line, Network, Positive, Seconds
 
+PUBLISHED = "published"
+"""Source of the published recipe."""
+
 
 class RecipeFields(Fields, kw_only=True):
-    """The recipe of networks."""
+    """The recipe of networks, of which tables show these fields."""
 
     epochs: Count
     augment: Line
+    source: Line = PUBLISHED
 
 
 class ProtocolFields(Fields, kw_only=True):
@@ -87,6 +91,10 @@ class Scores:
     def tested_on(self) -> str:
         """Return validation if networks were tested on held-out training images, and test otherwise."""
         return self.protocol.get("tested_on", "test")
+
+    def recipe_source(self, arch: str) -> str:
+        """Return the source of a network's recipe: published, own, the name of a file, or given (from Python)."""
+        return self.protocol["recipes"][arch].get("source", PUBLISHED)
 
     def mean(self, arch: str) -> float:
         """Return the mean accuracy over networks, in [0, 1]."""

@@ -76,7 +76,7 @@ class TrainAndTest:
 
     @cached_property
     def _form(self) -> BatchedNetwork:
-        return BatchedNetwork(self.network)
+        return BatchedNetwork(self.network, self.recipe.criterion)
 
     def _count(self, predict: Callable[[Tensor], Tensor], nets: int) -> list[Tensor]:
         """Count predictions; `predict` maps images (N, C, H, W) to classes (S, N)."""

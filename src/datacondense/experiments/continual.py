@@ -20,7 +20,7 @@ from ..data.image_set import ImageSet
 from ..engine.execution import Compute, resolve_compute
 from ..evaluation.cached import evaluate_once
 from ..evaluation.protocol import Protocol, protocol_for
-from ..evaluation.scores import Scores
+from ..evaluation.scores import PUBLISHED, Scores
 from ..methods import Method, method_name
 from ..run.observers import Observers, checked_observers
 from ..synthetic import set as set_file
@@ -223,6 +223,7 @@ class _MemoryEvaluation:
             memory,
             archs=[scenario.arch],
             nets=scenario.nets,
+            recipe=PUBLISHED,
             epochs=scenario.epochs,
             lr=scenario.lr,
             batch=scenario.batch,

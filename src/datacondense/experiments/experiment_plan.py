@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 
 from ..evaluation.protocol import Protocol, protocol_for
+from ..evaluation.scores import PUBLISHED
 from ..methods import Method, method_name
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import unknown
@@ -54,7 +55,7 @@ class ExperimentPlan:
 
         The published protocol has the one epoch more than the paper that the authors' code makes; a scaled one has not.
         """
-        full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, seed=seed)
+        full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, recipe=PUBLISHED, seed=seed)
         if self.scale == 1:
             return full.as_published()
         recipes = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import final
 
 from ..evaluation.score_log import is_score_of, saved_scores
+from ..evaluation.scores import PUBLISHED as RECIPE
 from ..evaluation.scores import Scores
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
@@ -33,7 +34,9 @@ def accuracies_from_scores(scores: Scores) -> dict[str, Accuracies]:
     found = {}
     for arch, values in scores.accuracy.items():
         recipe = scores.protocol["recipes"][arch]
+        source = scores.recipe_source(arch)
         how = f"{recipe['epochs']} epochs, augmentation {recipe['augment']}"
+        how += "" if source == RECIPE else f", recipe {source}"
         found[arch] = Accuracies([float(value) for value in values], how)
     return found
 

@@ -14,6 +14,7 @@ from ..augment import View
 from ..engine.execution import Workload
 from ..networks import Network
 from ..synthetic.parameters import Synthetic, take
+from ..training.optimiser import build_optimiser
 from ..utils.ranges import Batch, Iterations, Momentum, Rate
 from ..utils.streams import Streams
 from .base import Iteration
@@ -107,7 +108,7 @@ class GradientMatching(Matching, ABC):
         synthetic, problem, streams = run.synthetic, run.problem, run.streams
         network = problem.fresh_network(streams("network"))
         updates, epochs = self.loops(synthetic.labels().shape[1])
-        sgd = torch.optim.SGD(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)
+        sgd = build_optimiser(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)
         for update in range(updates):
             here = streams.at(update)
             if self.train_on == "real":

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from ..training.cached import TrainingCache, alike
+from ..training.optimiser import build_optimiser
 from ..utils.errors import DamagedFile
 from ..utils.streams import Streams
 from .problem import Problem
@@ -39,7 +39,7 @@ class _PoolTraining:
     def step(self) -> None:
         here = self.streams.at(self.done)
         network = self.problem.fresh_network(here("network"))
-        sgd = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+        sgd = build_optimiser(network.parameters(), lr=0.01, momentum=0.9)
         for step in range(self.most * self.done // max(self.steps - 1, 1)):
             self.problem.train_step(network, here.at(step), sgd)
         self.weights.append({name: tensor.detach().clone() for name, tensor in network.state_dict().items()})

@@ -35,7 +35,7 @@ def registered(archs: Iterable[Arch] | Arch | None) -> Generator[list[str]]:
         InputError: A name exists already or cannot be one, or an object is neither of these kinds.
     """
     one = isinstance(archs, str | nn.Module) or not isinstance(archs, Iterable)
-    listed = [] if archs is None else [archs] if one else list(cast("Iterable[object]", archs))
+    listed: list[object] = [] if archs is None else [archs] if one else list(cast("Iterable[object]", archs))
     added: list[str] = []
     try:
         yield [_entered(arch, added) for arch in listed]

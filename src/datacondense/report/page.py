@@ -93,12 +93,13 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 def _alike(runs: Sequence[Run]) -> bool:
-    """Return whether all networks of one kind, except on the whole set, had the same epochs and augmentation."""
-    recipes: dict[str, set[tuple[int, str]]] = {}
+    """Return whether all networks of one kind, except on the whole set, had equal epochs, augmentation and recipe."""
+    recipes: dict[str, set[tuple[int, str, str]]] = {}
     for score in (run.scores[kind] for run in runs for kind in (CONDENSED, RANDOM) if kind in run.scores):
         for arch in score.accuracy:
             recipe = score.protocol["recipes"][arch]
-            recipes.setdefault(arch, set()).add((recipe["epochs"], recipe["augment"]))
+            same = recipe["epochs"], recipe["augment"], score.recipe_source(arch)
+            recipes.setdefault(arch, set()).add(same)
     return all(len(one) == 1 for one in recipes.values())
 
 
@@ -118,6 +119,9 @@ def _summary(run: Run) -> list[dict[str, str]]:
         {
             **common,
             "arch": arch,
+            "recipe": ", ".join(
+                dict.fromkeys(s.recipe_source(arch) for s in run.scores.values() if arch in s.accuracy)
+            ),
             **{
                 key: accuracy(run.scores[kind].accuracy.get(arch, [])) if kind in run.scores else ""
                 for key, kind in (("random", RANDOM), ("condensed", CONDENSED), ("whole", WHOLE))
@@ -125,5 +129,5 @@ def _summary(run: Run) -> list[dict[str, str]]:
         }
         for arch in archs
     ]
-    empty = {"arch": "", "random": "", "condensed": "", "whole": ""}
+    empty = {"arch": "", "recipe": "", "random": "", "condensed": "", "whole": ""}
     return rows or [{**common, **empty, "condensed": published(run)}]

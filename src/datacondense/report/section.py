@@ -140,6 +140,7 @@ def _score_rows(run: Run) -> list[dict[str, str]]:
                     "accuracy": accuracy(values),
                     "n": f"{len(values)} x {recipe['epochs']}",
                     "augment": recipe["augment"],
+                    "recipe": score.recipe_source(arch),
                 }
             )
     return rows

@@ -19,6 +19,7 @@ from ..engine.out_of_memory import peak_memory, retry_smaller
 from ..methods import Iteration, Method, Problem, Step, differentiate
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
+from ..training.optimiser import build_optimiser
 from ..utils.keywords import check_keywords
 from ..utils.ranges import Seed, check_arguments
 from ..utils.streams import Streams
@@ -229,7 +230,7 @@ class _Calibration:
     def _epochs(self) -> list[float]:
         """Return the seconds of epochs of a network. The first compiles; without compilation one may be all."""
         network = self.problem.fresh_network(self.streams("network"))
-        sgd = torch.optim.SGD(network.parameters(), lr=0.01)
+        sgd = build_optimiser(network.parameters(), lr=0.01)
         compiled = self.problem.engine.execution.compile
         times: list[float] = []
         ends = now = self._clock()

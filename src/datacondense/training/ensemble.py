@@ -12,6 +12,8 @@ from ..engine.engine import Engine, equal_part
 from ..engine.losses import Criterion, ce
 from ..networks import Network
 from ..utils.streams import Streams
+from .loop import vary
+from .optimisation import Optimisation
 from .recipe import Recipe
 
 
@@ -93,28 +95,32 @@ def train_ensemble(
         examples: The training images.
         streams: One for each network: draws its weights, order and augmentation.
         engine: Runs the networks.
-        recipe: Epochs, optimiser and learning-rate schedule.
+        recipe: Epochs, loss, optimiser and learning-rate schedule; `batched` has the same loss.
         augment: The augmentation that `recipe.augment` names.
         on_epoch: Called after each epoch once for every network.
     """
     ensemble = Ensemble(batched, engine, streams)
     batched.network.train()
-    sgd = recipe.optimiser(ensemble.weights.values(), 0)
+    optimisation = Optimisation(recipe, ensemble.weights, ensemble.buffers, len(examples))
+    varies = augment or recipe.mixing
     for epoch in range(1, recipe.epochs + 1):
         here = [one.at(epoch) for one in streams]
         orders = torch.stack([torch.randperm(len(examples), generator=one("order")) for one in here])  # (S, N)
         for step, index in enumerate(torch.split(orders, recipe.batch, dim=1)):
             images, labels = examples.batch(index.flatten())
             batches = images.reshape(*index.shape, *images.shape[1:])  # (S, N, C, H, W)
-            if augment:
-                views = [augment.per_image(one.at(step)("augment"), index.shape[1]) for one in here]
-                batches = torch.stack([view(batch) for view, batch in zip(views, batches, strict=True)])
-            sgd.zero_grad()
-            ensemble.add_gradients(batches, labels.reshape(*index.shape, *labels.shape[1:]))
-            sgd.step()
-        if recipe.changes_phase(epoch):
-            sgd = recipe.optimiser(ensemble.weights.values(), epoch)
+            labels = labels.reshape(*index.shape, *labels.shape[1:])
+            if varies:
+                varied = [
+                    vary(images, of_images, one.at(step), augment, recipe.mixing, examples.spec.classes)
+                    for images, of_images, one in zip(batches, labels, here, strict=True)
+                ]
+                batches, labels = (torch.stack(each) for each in zip(*varied, strict=True))
+            optimisation.zero_grad()
+            ensemble.add_gradients(batches, labels)
+            optimisation.step()
         for _ in streams:
             on_epoch()
+    optimisation.finish()
     batched.network.eval()
     return ensemble

@@ -16,6 +16,7 @@ from ..networks.generators import Generator, build
 from ..networks.generators.discriminator_and_encoder import Discriminator, Encoder
 from ..utils.streams import Streams
 from .cached import TrainingCache, named, packed, part, unpack
+from .optimiser import build_optimiser
 
 M = TypeVar("M", bound=nn.Module)
 GeneratorKind = Literal["decoder", "gan"]
@@ -135,7 +136,8 @@ class _Decoder:
             self.encoder = Encoder(real.spec, latent=recipe.latent, width=recipe.width)
         _draw(self.encoder, streams("encoder"))
         self.encoder.to(engine.device)
-        self.adam = torch.optim.Adam([*self.generator.parameters(), *self.encoder.parameters()], lr=recipe.lr)
+        weights = [*self.generator.parameters(), *self.encoder.parameters()]
+        self.adam = build_optimiser(weights, recipe.lr, kind="adam", momentum=0.9)
 
     def step(self) -> None:
         images, labels = self.data.at(self.done)
@@ -184,9 +186,10 @@ class _Gan:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(torch.randint(2**31, (), generator=streams("discriminator"))))
             self.discriminator = Discriminator(real.spec, width=recipe.width).to(engine.device)
-        betas = (0.0, 0.9)
-        self.generator_optimiser = torch.optim.Adam(self.generator.parameters(), lr=recipe.lr / 5, betas=betas)
-        self.discriminator_optimiser = torch.optim.Adam(self.discriminator.parameters(), lr=recipe.lr / 5, betas=betas)
+        self.generator_optimiser, self.discriminator_optimiser = (
+            build_optimiser(module.parameters(), recipe.lr / 5, kind="adam", momentum=0.0, squares=0.9)
+            for module in (self.generator, self.discriminator)
+        )
 
     def step(self) -> None:
         for number in range(self.recipe.discriminator_steps):

@@ -7,15 +7,19 @@ import torch
 from torch import Tensor
 
 from ..augment import Augmentation
+from ..augment.mix import Mix
 from ..data.image_set import Examples
 from ..engine.engine import Engine
 from ..networks import Network
 from ..utils.streams import Streams
-from .cached import named, packed, part, unpack
+from .cached import named, part
+from .optimisation import Optimisation
+from .optimiser import Stepper
 from .recipe import Recipe
 
 OnBatch = Callable[[Tensor, Tensor], None]
 """Called after each step with the positions of its examples, (n,), and their predicted classes, (n,)."""
+_PUBLISHED = Recipe(epochs=1)
 
 
 @final
@@ -44,7 +48,8 @@ class Training:
         self.augment = augment
         self.done = 0
         network.reset(streams("network"))
-        self.sgd = recipe.optimiser(network.parameters(), 0)
+        weights, buffers = dict(network.named_parameters()), dict(network.named_buffers())
+        self.optimisation = Optimisation(recipe, weights, buffers, len(examples))
 
     def epoch(self, on_batch: OnBatch = lambda index, predictions: None) -> None:
         """Train for one more epoch."""
@@ -53,24 +58,26 @@ class Training:
             self.examples,
             self.streams.at(self.done + 1),
             self.engine,
-            self.sgd,
+            self.optimisation,
             augment=self.augment,
-            batch=self.recipe.batch,
+            recipe=self.recipe,
             on_batch=on_batch,
         )
         self.done += 1
-        if self.recipe.changes_phase(self.done):
-            self.sgd = self.recipe.optimiser(self.network.parameters(), self.done)
+
+    def finish(self) -> Network:
+        """Return the trained network in evaluation mode; averaged weights replace the last ones."""
+        self.optimisation.finish()
+        return self.network.eval()
 
     def state(self) -> dict[str, Tensor]:
-        """Return the state that `restore` needs: epochs, weights and momenta."""
-        return {"epochs": torch.tensor(self.done), **named("network", self.network), **packed("sgd", self.sgd)}
+        """Return the state that `restore` needs: epochs, weights, momenta and averages."""
+        return {"epochs": torch.tensor(self.done), **named("network", self.network), **self.optimisation.state()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Resume from `state`, bit for bit. Its tensors may be shared: they are copied."""
         self.done = int(state["epochs"])
-        self.sgd = self.recipe.optimiser(self.network.parameters(), self.done)
-        unpack("sgd", self.sgd, state)
+        self.optimisation.restore(state, self.done)
         self.network.load_state_dict(part("network", state))
 
 
@@ -91,7 +98,7 @@ def train(
         examples: The training images.
         streams: Draws weights, order and augmentation.
         engine: Runs the network.
-        recipe: Epochs, optimiser and learning-rate schedule.
+        recipe: Epochs, loss, optimiser and learning-rate schedule.
         augment: The augmentation that `recipe.augment` names; it is drawn anew for every batch.
         on_epoch: Called after each epoch.
     """
@@ -99,7 +106,7 @@ def train(
     for _ in range(recipe.epochs):
         training.epoch()
         on_epoch()
-    network.eval()
+    training.finish()
 
 
 def train_epoch(
@@ -107,10 +114,10 @@ def train_epoch(
     examples: Examples,
     streams: Streams,
     engine: Engine,
-    sgd: torch.optim.Optimizer,
+    optimiser: Stepper,
     *,
     augment: Augmentation,
-    batch: int = 256,
+    recipe: Recipe = _PUBLISHED,
     on_batch: OnBatch = lambda index, predictions: None,
 ) -> None:
     """Train a network, from its current weights, on all examples once in random order.
@@ -120,18 +127,37 @@ def train_epoch(
         examples: The training images.
         streams: Draws order and augmentation.
         engine: Runs the network.
-        sgd: The optimiser of the network's weights.
+        optimiser: The optimiser of the network's weights.
         augment: The augmentation, drawn anew for every batch.
-        batch: Images in a step.
+        recipe: Gives the images in a step, the loss and the mixing; the optimiser is not taken from it.
         on_batch: Called after each step with the positions of its examples and their predicted classes.
     """
     network.train().requires_grad_(True)
     order = torch.randperm(len(examples), generator=streams("order"))
-    for step, index in enumerate(torch.split(order, batch)):
-        images, labels = examples.batch(index)
-        if augment:
-            images = augment.per_image(streams.at(step)("augment"), len(index))(images)
-        sgd.zero_grad()
-        predictions = engine.add_gradients(network, images, labels)
-        sgd.step()
+    for step, index in enumerate(torch.split(order, recipe.batch)):
+        batch = vary(*examples.batch(index), streams.at(step), augment, recipe.mixing, examples.spec.classes)
+        optimiser.zero_grad()
+        predictions = engine.add_gradients(network, *batch, recipe.criterion)
+        optimiser.step()
         on_batch(index, predictions)
+
+
+def vary(
+    images: Tensor, labels: Tensor, streams: Streams, augment: Augmentation, mixing: Mix, classes: int
+) -> tuple[Tensor, Tensor]:
+    """Augment the images of a batch, and then mix them and their labels.
+
+    Args:
+        images: Normalised images (n, C, H, W).
+        labels: Their labels, int64 (n,) or float (n, K).
+        streams: Draws both, for this step.
+        augment: The augmentation of each image.
+        mixing: The mixing of the batch.
+        classes: K.
+
+    Returns:
+        Images (n, C, H, W) and labels, which are soft, (n, K), after mixing.
+    """
+    if augment:
+        images = augment.per_image(streams("augment"), len(images))(images)
+    return mixing.draw(streams("mix"), len(images))(images, labels, classes) if mixing else (images, labels)

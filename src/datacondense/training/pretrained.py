@@ -83,7 +83,7 @@ class Pretraining:
         self._cache().finish(training, lambda done: None)
         forgetting = training.forgetting
         forgotten = torch.where(forgetting.ever, forgetting.events, self.recipe.epochs)
-        return PretrainedNetwork(training.training.network.eval().requires_grad_(False), forgotten)
+        return PretrainedNetwork(training.training.finish().requires_grad_(False), forgotten)
 
     def seconds_left(self) -> float:
         """Estimate the seconds of `finish` by training steps that are not saved; 0 if the cache has the network."""

@@ -1,47 +1,125 @@
-"""The recipe of training: epochs, batch, augmentation, and the optimiser of the schedule in each phase."""
+"""The recipe of training: epochs, batch, augmentation, loss, optimiser and learning-rate schedule."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, final
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast, final
 
-import torch
-from torch import Tensor
+from msgspec import Meta
 
-from ..utils.ranges import Batch, Epochs, Momentum, Rate
+from ..augment.mix import Mix, MixKind
+from ..engine.losses import LOSSES, Criterion, criterion
+from ..utils.errors import DamagedFile, DataNotFound, InputError, naming, unknown
+from ..utils.files import read_json
+from ..utils.ranges import Batch, Epochs, Iterations, Momentum, Penalty, Rate, Share, check_fields
+from ..utils.schema import check
 from . import schedule
+from .optimiser import OptimiserKind
+from .schedule import Schedule
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Training of a network from fresh weights (Zhao, Mopuri & Bilen 2021): cross-entropy, SGD in two phases."""
+    """The training of a network from fresh weights.
+
+    The defaults are the published ones (Zhao, Mopuri & Bilen 2021): cross-entropy, SGD in two phases.
+    """
 
     epochs: Epochs
+    """Training epochs."""
     augment: str = "none"
-    """Name of the augmentation, for `augment.parse_training`."""
+    """Augmentation of training images: auto, dsa, dc, none, or strategies such as color_crop or dc:crop_noise."""
     lr: Rate = 0.01
-    """Learning rate; divided by 10, with the momentum reset, after `first_phase` epochs."""
+    """Largest learning rate."""
     momentum: Momentum = 0.9
-    weight_decay: float = 5e-4
+    """Momentum of SGD; decay of the mean gradient in Adam and AdamW."""
+    weight_decay: Penalty = 5e-4
+    """Weight decay: added to the gradient by SGD and Adam, decoupled from it in AdamW."""
     batch: Batch = 256
-    full_rate: int | None = None
-    """Epochs at the full learning rate; None: epochs // 2 + 1."""
+    """Images in a step."""
+    full_rate: Annotated[int, Meta(ge=0, le=10**6)] | None = None
+    """Epochs at the full learning rate, for the schedule step; by default epochs // 2 + 1."""
+    optimiser: OptimiserKind = "sgd"
+    """Optimiser of the weights: sgd, adam or adamw."""
+    schedule: Schedule = "step"
+    """Learning rate over the steps: step divides it by 10, and starts the optimiser afresh, after `full_rate` epochs;
+    cosine lets it fall to 0 along half a cosine; constant keeps it."""
+    warm_up: Iterations = 0
+    """First steps, in which the learning rate rises linearly."""
+    loss: str = "ce"
+    """Loss, a name in `LOSSES`: ce (cross-entropy), kl or mse, of hard labels and of soft ones."""
+    temperature: Annotated[float, Meta(gt=0, le=1e6)] = 1.0
+    """Temperature that divides the logits in the loss."""
+    mix: MixKind = "none"
+    """Mixing of the images and labels of a batch: none, mixup or cutmix."""
+    mix_probability: Share = 0.5
+    """Share of the batches that are mixed."""
+    mix_beta: Rate = 1.0
+    """Parameter of the Beta distribution of the mixing share."""
+    ema: Momentum = 0.0
+    """Decay of the moving average of the weights, which is tested in place of the last weights; 0 for none. At step t
+    it is at most (1 + t) / (10 + t)."""
 
     @property
     def first_phase(self) -> int:
-        """Epochs at the full learning rate."""
+        """Epochs at the full learning rate, for the schedule step."""
         return schedule.first_phase(self.epochs) if self.full_rate is None else self.full_rate
 
-    def optimiser(self, weights: Iterable[Tensor], done: int) -> torch.optim.Optimizer:
-        """Return the optimiser, without momentum yet, of the phase after `done` epochs."""
-        lr = schedule.learning_rate(self.lr, done, self.first_phase)
-        return schedule.sgd(weights, lr, self.momentum, self.weight_decay)
+    @property
+    def criterion(self) -> Criterion:
+        """The loss at the temperature; one object for equal recipes."""
+        return criterion(LOSSES[self.loss], self.temperature)
 
-    def changes_phase(self, done: int) -> bool:
-        """Return whether the next phase, with its own optimiser, begins after `done` epochs."""
-        return done == self.first_phase
+    @property
+    def mixing(self) -> Mix:
+        """The mixing of batches."""
+        return Mix(self.mix, self.mix_probability, self.mix_beta)
+
+    def check(self) -> None:
+        """Check the values, and whether they fit one another. Raise InputError otherwise."""
+        check_fields(self)
+        if self.loss not in LOSSES:
+            raise unknown("loss", self.loss, LOSSES, plugins=True)
+        if self.mix != "none" and self.loss == "mse":
+            raise InputError(
+                f"the loss mse does not fit --mix {self.mix}, whose labels are probabilities: use ce or kl"
+            )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values; a `full_rate` of None is left out, as in older records."""
-        fields = asdict(self)
-        return {name: value for name, value in fields.items() if name != "full_rate" or value is not None}
+        """Return the fields as JSON values, without those that are None or as in every recipe of older records."""
+        fields = dataclasses.asdict(self)
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        return {name: value for name, value in fields.items() if name in _ALWAYS or value != usual[name]}
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Recipe":
+        """Return the inverse of `to_json`.
+
+        Raises:
+            DamagedFile: A field is unknown, missing, of another type or out of range; the message names it.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in cast("dict[str, Any]", value) if isinstance(value, dict) else ():
+            if name not in known:
+                raise DamagedFile(f"a recipe has no field {name[:100]!r}: use some of {', '.join(known)}")
+        recipe = check(cast("object", value), cls, "the recipe is damaged")
+        try:
+            recipe.check()
+        except InputError as error:
+            raise DamagedFile(f"the recipe is damaged: {error}") from None
+        return recipe
+
+
+_ALWAYS = frozenset({"epochs", "augment", "lr", "momentum", "weight_decay", "batch"})
+"""Fields that every record holds."""
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Return the recipe in a JSON file, as `Recipe.to_json` gives it. Raises InputError, naming the file."""
+    path = Path(path)
+    if not path.is_file():
+        raise DataNotFound(f"--recipe {path}: there is no such file: use own, published, or a JSON file of a recipe")
+    value = read_json(path)
+    with naming(path):
+        return Recipe.from_json(value)

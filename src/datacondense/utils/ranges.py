@@ -32,6 +32,8 @@ Repeats: TypeAlias = Annotated[int, Meta(ge=1, le=10**3)]
 Rate: TypeAlias = Annotated[float, Meta(gt=0, le=1e6)]
 """A learning rate."""
 Momentum: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
+Penalty: TypeAlias = Annotated[float, Meta(ge=0, le=1e6)]
+"""The factor of a penalty, such as weight decay."""
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Scale: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 Seed: TypeAlias = Annotated[int, Meta(ge=0, le=_WORD - 1)]

@@ -13,7 +13,7 @@ from ...data.image_set import ImageSet
 from ...data.options import ReadOptions
 from ...evaluation.baselines import baselines
 from ...evaluation.evaluator import Share, join, milestones, together, train_share
-from ...evaluation.protocol import Protocol, protocol_for
+from ...evaluation.protocol import OWN, Protocol, protocol_for
 from ...evaluation.score_log import keep_scores, unchanged
 from ...evaluation.scores import Scores
 from ...formats import find_runs
@@ -67,15 +67,19 @@ class Evaluate:
     M (architectures), B (with BatchNorm), W, D, A, P, N (the ConvNet's width, depth, activation, pooling, norm)."""
     nets: Networks = 5
     """Networks of each kind, each from fresh weights."""
+    recipe: Annotated[str, tyro.conf.arg(metavar="{own,published,FILE}")] = OWN
+    """Recipe of the training: own takes the one that is stored with the set, or the published one where there is none.
+    FILE is a JSON file with the fields of a recipe. The four options below change it."""
     epochs: Epochs | None = None
-    """Training epochs; by default 1000 with augmentation and 300 without, as published."""
+    """Training epochs; the published recipe has 1000 with augmentation and 300 without."""
     lr: Rate | None = None
-    """Learning rate of the training, divided by 10 after half of it; by default the published 0.01."""
+    """Learning rate; the published 0.01 is divided by 10 after half of the training."""
     batch: Batch | None = None
-    """Batch of the training; by default the published 256."""
+    """Batch; the published recipe has 256."""
     augment: str = "auto"
-    """Augmentation in training: auto takes the one that the set was made with, or DC's rule for a set made without any.
-    Others are dsa, dc, none, strategies of DSA joined by "_", and strategies of DC, such as dc:crop_noise."""
+    """Augmentation in training: auto takes that of the recipe; the published recipe has the one that the set was made
+    with, or DC's rule for a set made without any. Others are dsa, dc, none, strategies of DSA joined by "_", and
+    strategies of DC, such as dc:crop_noise."""
     on: Literal["test", "validation"] = "test"
     """Images to test on: validation means the training images that --hold-out left out of the run."""
     process: bool = False
@@ -177,7 +181,7 @@ class Evaluate:
         for snapshot in map(snapshots.load, paths):
             images = synthetic.spec.normalise(snapshot.images)
             with naming(f"snapshot {snapshot.iteration} of {runs[0]}"):
-                made = checked(images, snapshot.labels, synthetic.spec, synthetic.provenance)
+                made = checked(images, snapshot.labels, synthetic.spec, synthetic.provenance, recipe=synthetic.recipe)
             rows.append(
                 _Row(f"iteration {snapshot.iteration}", made, self._protocol(made), runs[0], snapshot.iteration)
             )
@@ -189,6 +193,7 @@ class Evaluate:
             archs=self.archs,
             pool=self.pool,
             nets=self.nets,
+            recipe=self.recipe,
             epochs=self.epochs,
             lr=self.lr,
             batch=self.batch,
@@ -207,7 +212,10 @@ class Evaluate:
             for name, baseline in baselines(sets, train, first.archs[0], self.computing.device).items():
                 rows.insert(0, _Row(name, baseline, first, None))
         if "whole" in self.beside:
-            recipes = {arch: replace(recipe, epochs=self.whole_epochs) for arch, recipe in first.recipes.items()}
+            recipes = {
+                arch: replace(recipe, epochs=self.whole_epochs, full_rate=None)
+                for arch, recipe in first.recipes.items()
+            }
             rows.append(_Row("whole set", train, replace(first, recipes=recipes), None))
         return rows
 

@@ -1,0 +1,164 @@
+"""Evaluation by the recipe of a set, the published one, or one of a file."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from datacondense import (
+    InputError,
+    Recipe,
+    SyntheticSet,
+    condense,
+    evaluate,
+    export,
+    keep_scores,
+    load_set,
+    write_report,
+)
+from datacondense.cli.app import main
+from datacondense.cli.display import cross_table, score_table
+from datacondense.evaluation.protocol import protocol_for
+from datacondense.evaluation.score_log import saved_scores
+from datacondense.evaluation.scores import Scores
+from datacondense.methods import Random
+from datacondense.synthetic.set import save
+
+OWN = Recipe(
+    epochs=7, augment="crop", optimiser="adam", lr=0.003, schedule="cosine", warm_up=2, loss="mse", ema=0.9, batch=16
+)
+QUICK = {"archs": ["MLP"], "nets": 2, "compile": "off"}
+
+
+@pytest.fixture
+def plain(toy) -> SyntheticSet:
+    return condense(Random(arch="MLP", augment="none"), toy(), 2)
+
+
+@pytest.fixture
+def own(plain: SyntheticSet) -> SyntheticSet:
+    return replace(plain, recipe=OWN)
+
+
+def softened(made: SyntheticSet) -> SyntheticSet:
+    return replace(made, labels=0.8 * F.one_hot(made.labels, 3).float() + 0.2 / 3)
+
+
+def test_a_set_is_evaluated_by_its_own_recipe_by_default(plain: SyntheticSet, own: SyntheticSet) -> None:
+    for protocol in (protocol_for(own), protocol_for(own, recipe="own")):
+        assert protocol.recipes == {"MLP": OWN}
+        assert protocol.source == "own"
+        assert protocol.to_json()["recipes"]["MLP"] == {**OWN.to_json(), "source": "own"}
+    published = Recipe(epochs=300, augment="none")
+    for protocol in (protocol_for(own, recipe="published"), protocol_for(plain), protocol_for(plain, recipe="own")):
+        assert protocol.recipes == {"MLP": published}
+        assert protocol.to_json()["recipes"]["MLP"] == published.to_json()  # as older records have it
+
+
+def test_single_options_change_any_recipe(own: SyntheticSet) -> None:
+    changed = protocol_for(own, epochs=3, lr=0.1, batch=4, augment="flip")
+    assert changed.recipes == {"MLP": replace(OWN, epochs=3, lr=0.1, batch=4, augment="flip")}
+    late = replace(own, recipe=replace(OWN, schedule="step", full_rate=6))
+    assert protocol_for(late).recipes["MLP"].first_phase == 6
+    assert protocol_for(late, epochs=3).recipes["MLP"].first_phase == 2
+
+
+def test_a_recipe_from_a_file_or_from_python(plain: SyntheticSet, tmp_path: Path) -> None:
+    path = tmp_path / "frepo.json"
+    path.write_text(json.dumps(OWN.to_json()))
+    for recipe in (path, str(path)):
+        protocol = protocol_for(plain, recipe=recipe)
+        assert (protocol.recipes, protocol.source) == ({"MLP": OWN}, "frepo.json")
+    assert (protocol_for(plain, recipe=OWN).recipes, protocol_for(plain, recipe=OWN).source) == ({"MLP": OWN}, "given")
+    with pytest.raises(InputError, match="--recipe owm: there is no such file: use own, published"):
+        protocol_for(plain, recipe="owm")
+    with pytest.raises(InputError, match="--ema 2: must be at least 0 and below 1"):
+        protocol_for(plain, recipe=replace(OWN, ema=2.0))
+    with pytest.raises(InputError, match="--lr -1: must be above 0"):
+        protocol_for(replace(plain, recipe=replace(OWN, lr=-1.0)))
+    with pytest.raises(InputError, match="unknown augmentation 'blur'"):
+        protocol_for(plain, recipe=replace(OWN, augment="blur"))
+
+
+def test_scores_and_every_table_say_which_recipe(own: SyntheticSet, toy, tmp_path: Path) -> None:
+    condense(Random(arch="MLP", augment="none"), toy(), 2, out=tmp_path / "run")
+    save(own, tmp_path / "run" / "synthetic.safetensors")
+    made = load_set(tmp_path / "run")
+    assert made.recipe == OWN
+    mine, published = (evaluate(made, toy(draw=1), recipe=r, **QUICK, epochs=2) for r in ("own", "published"))
+    assert (mine.recipe_source("MLP"), published.recipe_source("MLP")) == ("own", "published")
+    assert mine.accuracy != published.accuracy
+    for table in (score_table, cross_table):
+        assert str(table({"a": mine}).caption).endswith("; recipe: own")
+        assert str(table({"a": mine, "b": published}).caption).endswith("; recipe: own (a), published (b)")
+        assert "recipe" not in str(table({"b": published}).caption)
+
+    keep_scores(tmp_path / "run", {"random": published})
+    write_report(tmp_path / "run", tmp_path / "before.html")
+    assert "recipe" not in (tmp_path / "before.html").read_text()
+    keep_scores(tmp_path / "run", {"random": mine})
+    assert [one.recipe_source("MLP") for one in saved_scores(tmp_path / "run")] == ["published", "own"]
+    write_report(tmp_path / "run", tmp_path / "after.html")
+    page = (tmp_path / "after.html").read_text()
+    assert page.count('<th scope="col">recipe</th>') == 2  # in the summary and in the run's table
+    assert page.count("<td>own</td>") == 2
+
+    export(made, "hf", tmp_path / "hf", scores=mine)
+    assert "2 epochs, augmentation crop, recipe own" in (tmp_path / "hf" / "README.md").read_text()
+    export(made, "hf", tmp_path / "hf2", scores=published)
+    assert "recipe" not in (tmp_path / "hf2" / "README.md").read_text().partition("## How")[0]
+
+
+def test_scores_without_a_source_are_published(own: SyntheticSet, toy) -> None:
+    scores = evaluate(own, toy(draw=1), recipe="published", **QUICK, epochs=1)
+    assert "source" not in scores.to_json()["protocol"]["recipes"]["MLP"]
+    assert Scores({}, {}, 1.0, {"recipes": {"MLP": {"epochs": 3, "augment": "none"}}}, {}).recipe_source("MLP") == (
+        "published"
+    )
+
+
+@pytest.mark.parametrize("loss", ["ce", "kl", "mse"])
+def test_soft_labels_are_learnt_and_tested_on_classes(plain: SyntheticSet, loss: str, toy) -> None:
+    soft, test = softened(plain), toy(draw=1)
+    recipe = Recipe(epochs=60, loss=loss, lr=0.001, optimiser="adam")
+    scores = evaluate(soft, test, **QUICK, recipe=recipe)
+    assert torch.tensor(scores.confusion["MLP"]).sum(1).tolist() == [80, 80, 80]
+    assert scores.mean("MLP") > 0.6
+    assert scores.accuracy != evaluate(plain, test, **QUICK, recipe=recipe, seed=1).accuracy
+
+
+def test_the_published_recipe_takes_soft_labels(plain: SyntheticSet, toy) -> None:
+    assert evaluate(softened(plain), toy(draw=1), **QUICK, epochs=60).mean("MLP") > 0.6
+
+
+@pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning")
+def test_the_command_takes_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main("condense random --data digits --arch MLP --ipc 1 --out run".split()) == 0
+    save(replace(load_set("run"), recipe=OWN), Path("run/synthetic.safetensors"))
+    Path("short.json").write_text(json.dumps(replace(OWN, epochs=2, mix="cutmix", loss="ce").to_json()))
+    capsys.readouterr()
+    assert main("evaluate run --nets 1 --beside random whole --whole-epochs 1".split()) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert "augmentation in training: crop; recipe: own" in output
+    assert "1 x 7" in output
+    assert main("evaluate run --nets 1 --recipe short.json --batch 5".split()) == 0
+    assert "recipe: short.json" in " ".join(capsys.readouterr().out.split())
+    assert main("evaluate run --nets 1 --recipe published --epochs 1".split()) == 0
+    assert "recipe:" not in capsys.readouterr().out
+    lines = [json.loads(line) for line in Path("run/scores.jsonl").read_text().splitlines()]
+    recipes = [{name: score["protocol"]["recipes"]["MLP"] for name, score in line.items()} for line in lines]
+    assert recipes[0]["random"] == recipes[0]["random real"] == {**OWN.to_json(), "source": "own"}
+    assert recipes[0]["whole set"] == {**OWN.to_json(), "epochs": 1, "source": "own"}
+    assert (recipes[1]["random"]["mix"], recipes[1]["random"]["batch"]) == ("cutmix", 5)
+    assert main("evaluate run --recipe nowhere.json".split()) == 2
+    assert "--recipe nowhere.json: there is no such file" in capsys.readouterr().err
+
+
+def test_experiments_train_by_the_published_recipe(own: SyntheticSet, toy, tmp_path: Path) -> None:
+    from datacondense.experiments.experiment_plan import plan_experiment
+
+    assert plan_experiment("dc/mnist/1").protocol(own, 0).source == "published"
