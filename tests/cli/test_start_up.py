@@ -11,9 +11,10 @@ import datacondense
 from datacondense import METHODS, NETWORKS
 from datacondense.cli import app
 from datacondense.cli.registry import COMMANDS, SHARED
-from datacondense.data.names import DATASET_NAMES, SOURCE_FORMS
-from datacondense.data.source import DATASETS, SOURCES
-from datacondense.utils.registry import Entry, Registry, first_line
+from datacondense.data.named import NAMED
+from datacondense.data.registry import DATASETS, SOURCE_FORMS
+from datacondense.data.source import SOURCES
+from datacondense.utils.registry import Registry, first_line
 
 HEAVY = {"torch", "sklearn", "matplotlib", "datasets", "scipy", "pyarrow"}
 RUN = "import sys; from datacondense.cli.app import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\n"
@@ -59,8 +60,8 @@ def test_summaries_are_the_first_lines_of_docstrings(registry: Registry) -> None
 
 
 def test_names_of_data_are_those_of_the_readers() -> None:
-    assert list(DATASET_NAMES) == list(DATASETS)
-    assert {name: form for name, (form, _) in SOURCES.items()} == SOURCE_FORMS
+    assert list(DATASETS) == ["digits", *NAMED]
+    assert list(SOURCE_FORMS) == list(SOURCES)
 
 
 def test_shared_commands_exist() -> None:
@@ -69,18 +70,6 @@ def test_shared_commands_exist() -> None:
 
 def test_every_network_can_be_imported() -> None:
     assert all(callable(make) for make in NETWORKS.values())
-
-
-def test_a_registry_takes_further_objects() -> None:
-    registry: Registry = Registry("json.x", {"dumps": Entry("encoder:JSONEncoder", "Extensible", skipkeys=True)})
-    assert registry["dumps"]().skipkeys
-    registry["more"] = Registry
-    assert list(registry) == ["dumps", "more"]
-    assert registry.summary("more") == first_line(Registry)
-    del registry["dumps"]
-    assert "dumps" not in registry
-    with pytest.raises(KeyError):
-        registry["dumps"]
 
 
 @pytest.mark.parametrize("place", [0, 2])

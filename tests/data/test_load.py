@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from datacondense.data.source import DATASETS, SOURCES, DataOptions, DataSource, load
+from datacondense.data.registry import DATASETS
+from datacondense.data.source import SOURCES, DataOptions, DataSource, load
 from datacondense.synthetic.provenance import Source
 from datacondense.utils import cache
 from datacondense.utils.errors import InputError
@@ -20,7 +21,7 @@ def test_an_unknown_name_is_told_with_all_that_is_known(source: str) -> None:
     assert said.startswith(f"unknown data {source!r}: ")
     assert said.endswith(
         "choose from digits, mnist, fashion-mnist, svhn, cifar10, cifar100, tiny-imagenet, arrays:FILE.npz, "
-        "folder:PATH, hub:OWNER/NAME"
+        "folder:PATH, hub:OWNER/NAME; --plugin FILE.py loads your own"
     )
     assert len([*DATASETS, *SOURCES]) == 10
 

@@ -64,6 +64,8 @@ def test_the_files_that_contributing_names_exist() -> None:
     assert len(named) > 15
     assert [name for name in sorted(named) if "NAME" not in name and not (ROOT / name).exists()] == []
     registries = re.findall(r"`([A-Z]+)`\s+in\s+`([\w/.]+)`", text)
-    assert {"METHODS", "NAMED", "NETWORKS", "POOLS", "FORMATS", "TOY", "LONG"} == {name for name, _ in registries}
+    assert {"DATASETS", "METHODS", "NAMED", "NETWORKS", "POOLS", "FORMATS", "TOY", "LONG"} == {
+        name for name, _ in registries
+    }
     for name, path in registries:
         assert re.search(rf"^{name}\b.* =", (ROOT / path).read_text(), re.MULTILINE), f"{path} defines {name}"

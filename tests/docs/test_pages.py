@@ -15,6 +15,7 @@ ELSEWHERE = {
     "continual.md": "test_method_pages.py",
     "it-gan.md": "test_method_pages.py",
     "your-own-method.md": "../methods/test_plugins.py",
+    "plugins.md": "../cli/test_plugin_files.py",
     "format.md": "test_format.py",
     "examples.md": "test_examples.py",
     "live.md": "../run/test_loggers.py",

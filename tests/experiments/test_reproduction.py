@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from datacondense import InputError, Stopped, condense, load_set
-from datacondense.data.source import DATASETS, load
+from datacondense.data.registry import DATASETS
+from datacondense.data.source import load
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.experiments.presets import PRESETS, Preset

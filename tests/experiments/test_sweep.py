@@ -10,7 +10,7 @@ import torch
 
 from datacondense import InputError
 from datacondense.cli.app import main
-from datacondense.data.source import DATASETS
+from datacondense.data.registry import DATASETS
 from datacondense.experiments.experiment_plan import ExperimentPlan, plan_experiment
 from datacondense.experiments.presets import PRESETS, Preset
 from datacondense.experiments.reproduction import record_path, recorded_options

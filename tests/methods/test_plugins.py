@@ -12,8 +12,9 @@ import torch
 
 from datacondense import METHODS, InputError, condense, load_set
 from datacondense.cli.app import main
-from datacondense.methods import Method, plugins
+from datacondense.methods.plugins import defined
 from datacondense.report.command import command
+from datacondense.utils.plugins import run_file
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-own-method.md").read_text()
 HEAD = "from dataclasses import dataclass\nfrom datacondense.methods import Matching\n"
@@ -88,8 +89,8 @@ def test_a_run_says_so_when_its_method_has_changed_on_the_way(capsys) -> None:
         ("import absent_package", "--plugin mine.py: ModuleNotFoundError: No module named 'absent_package'"),
         ("raise SystemExit(3)", "--plugin mine.py: SystemExit: 3"),
         (f"{HEAD}class Half(Matching): pass", "--plugin mine.py: class Half lacks iterate"),
-        ("x = 1", "--plugin mine.py: it defines no method: derive a class from datacondense.Method"),
-        (HEAD, "it defines no method"),  # one that is imported does not count
+        ("x = 1", "--plugin mine.py: it registers nothing: derive a class from datacondense.Method, or fill a dict"),
+        (HEAD, "it registers nothing"),  # one that is imported does not count
         (
             f"{HEAD}class Mine(Matching):\n def workload(self, ipc): ...\n def iterate(self, *a): ...",
             "write @dataclass",
@@ -97,7 +98,7 @@ def test_a_run_says_so_when_its_method_has_changed_on_the_way(capsys) -> None:
         (
             f"{HEAD}@dataclass(frozen=True, kw_only=True)\nclass Random(Matching):\n def workload(self, ipc): ...\n"
             " def iterate(self, *a): ...",
-            "there is already a method random: rename the class",
+            "there is already a method random: choose another name",
         ),
     ],
 )
@@ -179,7 +180,7 @@ def test_methods_of_installed_packages_are_found(tmp_path) -> None:
     (site / "theirs.py").write_text(block("python"))
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        f"[{plugins.GROUP}]\nnear-means = theirs:NearMeans\nbroken = theirs:Absent\n"
+        "[datacondense.methods]\nnear-means = theirs:NearMeans\nbroken = theirs:Absent\n"
     )
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from datacondense.cli import app; app.main(['list', 'methods'])"
@@ -192,11 +193,10 @@ def test_methods_of_installed_packages_are_found(tmp_path) -> None:
 
 def test_names_come_from_classes() -> None:
     names = ["NearMeans", "MTT", "ConvNetPool2", "ADMethod"]
-    found: dict[str, type[Method]] = {}
     body = "(Matching):\n def workload(self, ipc): ...\n def iterate(self, *a): ...\n"
     classes = [f"@dataclass(frozen=True, kw_only=True)\nclass {name}{body}" for name in names]
     Path("mine.py").write_text(HEAD + "".join(classes))
-    assert sorted(plugins.load_file("mine.py", found)) == ["ad-method", "conv-net-pool2", "mtt", "near-means"]
+    assert sorted(defined(run_file("mine.py").module)) == ["ad-method", "conv-net-pool2", "mtt", "near-means"]
 
 
 def test_a_method_of_a_file_works_in_python_without_registration(toy) -> None:

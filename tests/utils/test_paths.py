@@ -13,9 +13,9 @@ from datacondense.cli.app import main
 from datacondense.data.source import load
 from datacondense.evaluation.score_log import saved_scores
 from datacondense.methods import Random
-from datacondense.methods.plugins import load_file
 from datacondense.report import write_report
 from datacondense.utils.paths import named, resolved
+from datacondense.utils.plugins import run_file
 
 REFUSED = {
     "condense random --data digits --ipc 1 --out ''": "--out: its value is empty",
@@ -94,7 +94,7 @@ def test_python_functions_refuse_them_too(path: str, toy, tmp_path: Path) -> Non
         lambda: named(path),
         lambda: resolved(path),
         lambda: load_set(path),
-        lambda: load_file(path, {}),
+        lambda: run_file(path),
         lambda: condense(Random(arch="MLP"), toy(), 1, out=path),
         lambda: write_report(tmp_path / "run", path),
     ):

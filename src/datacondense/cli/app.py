@@ -105,7 +105,6 @@ def _parse(arguments: list[str]) -> tuple[str, Any]:
     from ..methods import METHODS
     from . import plugin_files
 
-    plugin_files.load_installed()
     arguments = plugin_files.load_named(arguments)
     if not arguments:
         raise InputError("--plugin: name a command before it, such as datacondense condense METHOD --plugin FILE.py")

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -11,15 +11,6 @@ from ..engine.execution import Compile, Compute, Precision
 from ..utils.errors import InputError
 from ..utils.paths import resolved
 from ..utils.ranges import Batch, Pause, Seconds, Snapshots, check_value
-
-Plugins: TypeAlias = Annotated[
-    tuple[Path, ...],
-    tyro.conf.arg(
-        metavar="FILE.py",
-        help="Run this file first and register the methods defined in it; may be repeated, anywhere on the line.",
-    ),
-]
-"""Help of --plugin, which is removed from the arguments before they are parsed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,8 @@ from .console import OUT, print_line
 
 def print_overview(program: str, summary: str, registry: Registry, title: str) -> None:
     """Print the usage of `program`, and the names in a registry with their summaries."""
-    print_line(f"usage: {program} [-h] {{{','.join(registry)}}}")
+    known = registry.available()
+    print_line(f"usage: {program} [-h] {{{','.join(known)}}}")
     print_line("")
     if summary:
         print_line(summary)
@@ -17,7 +18,7 @@ def print_overview(program: str, summary: str, registry: Registry, title: str) -
     options = Table.grid(padding=(0, 2))
     options.add_row("-h, --help", "show this help message and exit")
     names = Table.grid(padding=(0, 2))
-    for name in registry:
+    for name in known:
         names.add_row(name, registry.summary(name))
     for heading, table in (("options", options), (title, names)):
         OUT.print(Panel(table, title=heading, title_align="left"))

@@ -98,7 +98,7 @@ def _all_commands() -> Any:
         return Annotated[cls, tyro.conf.subcommand(name, description=summary)]
 
     condense = COMMANDS["condense"]
-    methods = tuple(named(condense[METHODS[name]], name, METHODS.summary(name)) for name in METHODS)
+    methods = tuple(named(condense[METHODS[name]], name, METHODS.summary(name)) for name in METHODS.available())
     with_method = dataclasses.make_dataclass("Methods", [("job", Union[methods])])  # noqa: UP007 (tyro reads it)
     commands = {name: with_method if name == "condense" else COMMANDS[name] for name in COMMANDS}
     return Union[tuple(named(cls, name, COMMANDS.summary(name)) for name, cls in commands.items())]  # noqa: UP007

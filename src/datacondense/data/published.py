@@ -11,7 +11,7 @@ from .search_paths import ImageFiles
 from .sources import folder, hub
 
 
-def load(name: str, data_dir: Path | None, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
+def load(data_dir: Path | None, progress: ReadProgress, *, name: str) -> tuple[ImageSet, ImageSet]:
     """Return the train and the test set of a name in NAMED, from the first place that has its files.
 
     data_dir: the only folder to search, unless None. Warn of files that are not the published ones. Raise DataNotFound,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, final
 
@@ -12,27 +11,21 @@ from ..utils.errors import InputError, unknown
 from ..utils.keywords import check_keywords
 from ..utils.paths import expanded
 from ..utils.ranges import check_fields
-from . import published
 from .image_set import ImageSet
 from .named import NAMED, Found
 from .options import PixelRange, ReaderOptions, ReadProgress, no_progress
-from .readers import digits, npz
+from .readers import npz
+from .registry import DATASETS, SOURCE_FORMS
 from .sources import folder, hub
 from .spec import Spec
 from .splits import drop_small_classes, split_held_out
 
-DATASETS: dict[str, Callable[[Path | None, ReadProgress], tuple[ImageSet, ImageSet]]] = {
-    "digits": digits.load,
-    **{name: partial(published.load, name) for name in NAMED},
+SOURCES: dict[str, Callable[[str, ReaderOptions, ReadProgress], tuple[ImageSet, ImageSet]]] = {
+    "arrays": npz.load,
+    "folder": folder.load,
+    "hub": hub.load,
 }
-"""Name -> reader of the train and test set; it receives the data folder, None for the usual places."""
-
-SOURCES: dict[str, tuple[str, Callable[[str, ReaderOptions, ReadProgress], tuple[ImageSet, ImageSet]]]] = {
-    "arrays": ("FILE.npz", npz.load),
-    "folder": ("PATH", folder.load),
-    "hub": ("OWNER/NAME", hub.load),
-}
-"""Prefix -> the form of the place after its colon, and the reader of the train and test set found there."""
+"""Prefix -> reader of the train and test set at the place after its colon."""
 
 _FILE_OPTIONS = ("image_size", "skip_broken", "image_column", "label_column", "pixel_range")
 """Options that do not apply to datasets known by name, whose images all have one form."""
@@ -80,7 +73,8 @@ class DataSource(ReaderOptions):
 
     def _read(self, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
         """Return all training images, and the test images."""
-        if self.source not in NAMED and (self.source in DATASETS or ":" in self.source):
+        of_plugin = self.source in DATASETS and DATASETS.origin(self.source)
+        if not (self.source in NAMED or of_plugin) and (self.source in DATASETS or ":" in self.source):
             self.refuse(self.source, "data_dir")
         if self.source in DATASETS:
             self.refuse(self.source, *_FILE_OPTIONS)
@@ -88,12 +82,11 @@ class DataSource(ReaderOptions):
             return drop_small_classes(*DATASETS[self.source](data_dir, progress), self.min_per_class)
         prefix, colon, place = self.source.partition(":")
         if not colon or prefix not in SOURCES:
-            known = [*DATASETS, *(f"{name}:{form}" for name, (form, _) in SOURCES.items())]
-            raise unknown("data", self.source, known)
-        form, read = SOURCES[prefix]
+            known = [*DATASETS, *(f"{name}:{form}" for name, form in SOURCE_FORMS.items())]
+            raise unknown("data", self.source, known, plugins=True)
         if not place:
-            raise InputError(f"data {self.source!r} names no place: write {prefix}:{form}")
-        return read(place, self, progress)
+            raise InputError(f"data {self.source!r} names no place: write {prefix}:{SOURCE_FORMS[prefix]}")
+        return SOURCES[prefix](place, self, progress)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields for the record of a set: without defaults, with absolute paths.

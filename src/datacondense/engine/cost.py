@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -51,13 +51,16 @@ def forward_cost(network: Network, spec: Spec) -> tuple[int, int, int]:
     """
     layers: list[int] = []
 
-    def measure(module: nn.Module, _args: Any, output: Tensor) -> None:
+    def measure(module: nn.Module, _args: Any, output: object) -> None:
+        # a recurrent layer returns several
+        outputs = cast("tuple[object, ...]", output) if isinstance(output, tuple) else (output,)
         if not any(module.children()):
-            layers.append(output.numel() * 4)
+            layers.append(sum(one.numel() * 4 for one in outputs if isinstance(one, Tensor)))
 
     hooks = [module.register_forward_hook(measure) for module in network.modules()]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network.eval()(torch.empty(1, *spec.shape, device="meta"))
+        logits = network.eval()(torch.empty(1, *spec.shape, device="meta"))
     for hook in hooks:
         hook.remove()
+    layers = layers or [logits.numel() * 4]  # a module that uses no layer as such
     return counter.get_total_flops(), max(layers), sum(layers)

@@ -202,6 +202,8 @@ def networks_at_once(execution: Execution, arch: str, spec: Spec, batch: int) ->
     with torch.device("meta"):
         network = build(arch, spec)
         _, _, layers = forward_cost(network, spec)
+    if not network.side_by_side:
+        return 1
     weights = 4 * sum(weight.numel() for weight in network.parameters())
     per_network = 2 * layers * batch + 4 * weights  # backward keeps as much again; gradient, momentum and a copy
     return max(_memory(execution.device) // _HELD_SHARE // per_network, 1)

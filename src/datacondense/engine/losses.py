@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ..utils.plugins import require_arguments
+from ..utils.registry import Entry, Registry
 
 Loss: TypeAlias = Callable[[Tensor, Tensor, float], Tensor]
 """Logits (n, K), labels int64 (n,) or float (n, K), temperature -> losses (n,)."""
@@ -65,7 +68,20 @@ def mse(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:
     return (logits - labels).square().sum(1) / 2
 
 
-LOSSES: dict[str, Loss] = {"ce": ce, "kl": kl, "mse": mse}
+def checked(name: str, loss: Any) -> Loss:
+    """Return the loss of a plug-in. Raises InputError unless it takes logits, labels and a temperature."""
+    require_arguments("loss", name, loss, "logits", "labels", "temperature")
+    return loss
+
+
+LOSSES: Registry[Loss] = Registry(
+    __name__,
+    {"ce": Entry("losses:ce"), "kl": Entry("losses:kl"), "mse": Entry("losses:mse")},
+    kind="loss",
+    group="datacondense.losses",
+    check="losses:checked",
+)
+"""Name -> loss."""
 
 
 @lru_cache

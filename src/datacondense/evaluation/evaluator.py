@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final, get_type_hints
 
@@ -41,6 +41,10 @@ class EvaluateOptions(ProtocolOptions, ComputeOptions, total=False):
     other.
     """
 
+    archs: Iterable[networks.Arch] | networks.Arch | None
+    """Networks: names, modules, or functions that make a module for a Spec; None takes the one that the set was made
+    with. A module has the name of its class and a function its own; its networks start from weights drawn anew."""
+
 
 def evaluate(
     examples: SyntheticSet | ImageSet,
@@ -68,16 +72,19 @@ def evaluate(
         The scores, on all processes; equal to those of a single process.
 
     Raises:
-        InputError: the test images do not fit the set, a name is unknown, or a number is out of range.
+        InputError: the test images do not fit the set, a name is unknown, a number is out of range, or a module cannot
+            be a network for these images.
     """
     check_keywords("evaluate", EvaluateOptions, options)
     for one in (examples, test):
         if not isinstance(one, SyntheticSet | ImageSet):
             raise InputError(f"{one!r} is not a set: give the result of load_set, condense or load")
-    settings: Any = {name: value for name, value in options.items() if name not in get_type_hints(ComputeOptions)}
-    protocol = protocol_for(examples, **settings)
-    compute = resolve_compute(compute, options)
-    return evaluate_by(protocol, examples, test, compute=compute, on_epoch=on_epoch, processes=processes)
+    others = ("archs", *get_type_hints(ComputeOptions))
+    settings: Any = {name: value for name, value in options.items() if name not in others}
+    with networks.registered(options.get("archs")) as archs:
+        protocol = protocol_for(examples, archs=archs, **settings)
+        compute = resolve_compute(compute, options)
+        return evaluate_by(protocol, examples, test, compute=compute, on_epoch=on_epoch, processes=processes)
 
 
 def evaluate_by(

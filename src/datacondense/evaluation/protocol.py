@@ -65,8 +65,6 @@ class Protocol:
 class ProtocolOptions(TypedDict, total=False):
     """Keywords that set a protocol, each of which may be left out."""
 
-    archs: Sequence[str] | str | None
-    """Names of networks; None takes the one that the set was made with."""
     pool: str | None
     """A published pool of networks in place of `archs`. Networks that cannot take images of this size are left out,
     with a warning."""
@@ -89,8 +87,12 @@ class ProtocolOptions(TypedDict, total=False):
     """Seed of the networks, 0 by default."""
 
 
-def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOptions]) -> Protocol:
+def protocol_for(
+    examples: SyntheticSet | ImageSet, *, archs: Sequence[str] | str | None = None, **options: Unpack[ProtocolOptions]
+) -> Protocol:
     """Return the protocol of `options`, with values of the recipe for missing ones.
+
+    archs: names of networks; None takes the one that the set was made with.
 
     Raises InputError for numbers out of range, for unknown names, and for a file that is no recipe.
     """
@@ -106,7 +108,7 @@ def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOp
         augment = "dc" if augment == "none" else augment
     changes = {name: plain(options.get(name)) for name in ("epochs", "lr", "batch") if options.get(name) is not None}
     recipes = {}
-    for arch in _archs(options, own, examples) or (own,):
+    for arch in _archs(archs, options.get("pool"), own, examples) or (own,):
         augmentation = parse_training(augment, examples.spec, arch)
         base = Recipe(epochs=1000 if augmentation else 300) if recipe is None else recipe
         full_rate = None if "epochs" in changes else base.full_rate  # it counts epochs of the recipe
@@ -116,9 +118,10 @@ def protocol_for(examples: SyntheticSet | ImageSet, **options: Unpack[ProtocolOp
     )
 
 
-def _archs(options: ProtocolOptions, own: str, examples: SyntheticSet | ImageSet) -> Sequence[str]:
+def _archs(
+    archs: Sequence[str] | str | None, pool: str | None, own: str, examples: SyntheticSet | ImageSet
+) -> Sequence[str]:
     """Return the networks of `archs` or of `pool`; none for the set's own network. Warn of those a pool leaves out."""
-    archs, pool = options.get("archs"), options.get("pool")
     archs = (archs,) if isinstance(archs, str) else archs
     if archs and pool is not None:
         raise InputError("--archs and --pool exclude each other: use one")

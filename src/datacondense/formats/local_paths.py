@@ -1,6 +1,6 @@
 """Remove paths of this machine from a provenance before it passes to another."""
 
-from ..data.source import DATASETS
+from ..data.registry import DATASETS
 from ..synthetic.provenance import Provenance
 
 

@@ -61,7 +61,7 @@ class Matching(Method):
         """Check the hyper-parameters, as `Method.check` does, and the name of the form."""
         super().check()
         if self.form not in DECODERS:
-            raise unknown("form", self.form, DECODERS)
+            raise unknown("form", self.form, DECODERS, plugins=True)
 
     def decoder(self, spec: Spec) -> Decoder:
         """Return the decoder that `form` names, with those settings that it takes."""

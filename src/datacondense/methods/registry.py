@@ -9,9 +9,6 @@ from ..utils.registry import Entry, Registry
 if TYPE_CHECKING:
     from .base import Method
 
-GROUP = "datacondense.methods"
-"""The group of entry points, name = "package.module:Class", under which a package registers its methods."""
-
 METHODS: "Registry[type[Method]]" = Registry(
     __name__,
     {
@@ -48,6 +45,9 @@ METHODS: "Registry[type[Method]]" = Registry(
             "Choose the real images that a network forgot most often; those it never learned come first.",
         ),
     },
+    kind="method",
+    group="datacondense.methods",
+    check="plugins:checked",
 )
 """Name -> class. The summaries are the first lines of the classes' docstrings, read without importing them."""
 
@@ -65,11 +65,11 @@ def defaults(name: str) -> dict[str, Any]:
 
 def method_name(method: "Method") -> str:
     """Return the name in METHODS, or the class's own for a method that is not registered."""
-    return next((name for name, cls in METHODS.items() if cls is type(method)), type(method).__name__)
+    return METHODS.name_of(type(method)) or type(method).__name__
 
 
 def method_class(name: str) -> "type[Method]":
     """Return the class of a registered method. Raises InputError for an unknown name."""
     if name not in METHODS:
-        raise unknown("method", name, METHODS)
+        raise unknown("method", name, METHODS, plugins=True)
     return METHODS[name]

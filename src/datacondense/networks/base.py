@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+from ..utils.errors import InputError
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class Network(nn.Module, ABC):
@@ -44,12 +46,20 @@ class Network(nn.Module, ABC):
         """True if, in training mode, an image's embedding depends on the other images of its batch."""
         return any(isinstance(module, _BATCH_NORMS) for module in self.modules())
 
+    @property
+    def side_by_side(self) -> bool:
+        """True if several networks of this kind can train in one batched computation."""
+        return True
+
     @torch.no_grad()
     def reset(self, generator: torch.Generator) -> None:
         """Draw all weights anew, in place, so that compiled code stays valid.
 
         PyTorch's defaults, which the published code uses: weights and biases of convolutions and linear layers
         uniform in +-1/sqrt(fan_in), norms at 1 and 0. The draw does not depend on device or memory layout.
+
+        Raises:
+            InputError: A layer of another kind has weights; a network with such a layer overrides this.
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -58,3 +68,6 @@ class Network(nn.Module, ABC):
                     parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
             elif isinstance(module, (nn.GroupNorm, nn.LayerNorm, *_BATCH_NORMS)):
                 module.reset_parameters()
+            elif any(True for _ in module.parameters(recurse=False)):
+                kind = f"{type(self).__name__} has weights in a {type(module).__name__}"
+                raise InputError(f"{kind}, which Network.reset does not draw: override reset")

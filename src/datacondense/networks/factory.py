@@ -2,12 +2,14 @@
 """Build networks by name."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
 from ..data.spec import Spec
 from ..utils.errors import InputError, unknown
 from .base import Network
+from .module import ModuleNetwork
 from .registry import NETWORKS
 
 
@@ -19,12 +21,14 @@ def build(arch: str, spec: Spec) -> Network:
         spec: The images and classes that it is for.
 
     Raises:
-        InputError: An unknown name, or a Spec whose images the network cannot take.
+        InputError: An unknown name, a Spec whose images the network cannot take, or a module that is no network.
     """
     if arch not in NETWORKS:
-        raise unknown("arch", arch, NETWORKS)
+        raise unknown("arch", arch, NETWORKS, plugins=True)
+    make = NETWORKS[arch]
     with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw from the global generator when they are made
-        return NETWORKS[arch](spec)
+        network = make(spec)
+        return network if isinstance(network, Network) else ModuleNetwork(partial(make, spec), spec, arch)
 
 
 def serving(archs: Sequence[str], spec: Spec) -> tuple[list[str], dict[str, str]]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 from ..utils.registry import Entry, Registry
 
 if TYPE_CHECKING:
-    from ..data.spec import Spec
-    from .base import Network
+    from torch import nn
 
-NETWORKS: "Registry[Callable[[Spec], Network]]" = Registry(
+    from ..data.spec import Spec
+
+NETWORKS: "Registry[Callable[[Spec], nn.Module]]" = Registry(
     __name__,
     {
         "ConvNet": Entry("convnet:ConvNet"),
@@ -45,5 +46,8 @@ NETWORKS: "Registry[Callable[[Spec], Network]]" = Registry(
         "ResNet18_AP": Entry("resnet:ResNet18", halving="pooling"),
         "ResNet18BN_AP": Entry("resnet:ResNet18", norm="batch", halving="pooling"),
     },
+    kind="network",
+    group="datacondense.networks",
+    check="module:checked",
 )
-"""Name -> function that makes the network for a Spec."""
+"""Name -> function that makes the network for a Spec: a Network, or any module that gives logits."""

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from ..data.image_set import ImageSet
 from ..data.spec import Spec
 from ..utils.errors import DamagedFile, InputError
+from ..utils.registry import Entry, Registry
 
 Tensors = Mapping[str, Tensor]
 
@@ -197,11 +198,17 @@ class DctDecoder(Decoder):
         return variance.topk(self.coefficients).indices.sort().values
 
 
-DECODERS: dict[str, type[Decoder]] = {
-    "pixels": PixelDecoder,
-    "tiles": TileDecoder,
-    "dct": DctDecoder,
-}
+DECODERS: Registry[type[Decoder]] = Registry(
+    __name__,
+    {
+        "pixels": Entry("decoders:PixelDecoder"),
+        "tiles": Entry("decoders:TileDecoder"),
+        "dct": Entry("decoders:DctDecoder"),
+    },
+    kind="decoder",
+    group="datacondense.decoders",
+    check="plugins:checked",
+)
 """Name -> class. Latents of a generator are decoded by `Generated`."""
 
 

@@ -134,10 +134,10 @@ def make_decoder(name: str, config: Mapping[str, Any]) -> Decoder:
 
 def decoder_name(decoder: Decoder) -> str:
     """Return the name in DECODERS. Raises InputError for a decoder that is not there."""
-    for name, cls in DECODERS.items():
-        if cls is type(decoder):
-            return name
-    raise InputError(f"{type(decoder).__name__} is not in DECODERS: add it, so that files can name it")
+    name = DECODERS.name_of(type(decoder))
+    if name is None:
+        raise InputError(f"{type(decoder).__name__} is not in DECODERS: add it, so that files can name it")
+    return name
 
 
 def options_of(decoder: type[Decoder]) -> set[str]:

@@ -80,7 +80,7 @@ class Recipe:
         """Check the values, and whether they fit one another. Raise InputError otherwise."""
         check_fields(self)
         if self.loss not in LOSSES:
-            raise unknown("loss", self.loss, LOSSES)
+            raise unknown("loss", self.loss, LOSSES, plugins=True)
         if self.mix != "none" and self.loss == "mse":
             raise InputError(
                 f"the loss mse does not fit --mix {self.mix}, whose labels are probabilities: use ce or kl"

@@ -45,17 +45,19 @@ class LostProcess(DatacondenseError, RuntimeError):
     """Another process that shared the work ended before it was done."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "") -> InputError:
+def unknown(kind: str, name: str, known: Iterable[str], *, listed_by: str = "", plugins: bool = False) -> InputError:
     """Return the error for a name that is in no registry; its message suggests the nearest known name.
 
-    listed_by: a command that lists the known names, when they are too many for one line.
+    listed_by: a command that lists the known names, when they are too many for one line. plugins: a plug-in may define
+    the name.
     """
     names = list(known)
     close = difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.5)
     nearest = [n for n in names if n.lower() in close]
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
     all_names = f"`{listed_by}` lists them" if listed_by else f"choose from {', '.join(names)}"
-    return InputError(f"unknown {kind} {name!r}: {hint}{all_names}")
+    loaded = "; --plugin FILE.py loads your own" if plugins else ""
+    return InputError(f"unknown {kind} {name!r}: {hint}{all_names}{loaded}")
 
 
 def reason(error: BaseException) -> str:

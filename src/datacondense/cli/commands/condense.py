@@ -28,7 +28,8 @@ from ...utils.timing import duration
 from ..console import print_line
 from ..display import RunDisplay
 from ..dry_run import estimate_lines
-from ..options import ComputingRun, Plugins, RunControl
+from ..options import ComputingRun, RunControl
+from ..plugin_option import Plugins
 from ..reading import read
 from .report import report_on
 

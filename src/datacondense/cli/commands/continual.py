@@ -23,7 +23,8 @@ from ...utils.text import file_name, mean_std
 from ...utils.timing import duration
 from ..console import print_line
 from ..display import RunDisplay
-from ..options import Computing, Plugins
+from ..options import Computing
+from ..plugin_option import Plugins
 from ..reading import read
 from ..settings import with_settings
 from ..tables import show_table

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from ...data.named import NAMED, Found
-from ...data.source import DATASETS
+from ...data.registry import DATASETS
 from ...methods import METHODS
 from ...run.loggers import LIVE
 from ...utils import cache, hardware

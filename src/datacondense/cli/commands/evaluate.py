@@ -30,6 +30,7 @@ from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
 from ..console import print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
 from ..options import Computing, check_target
+from ..plugin_option import Plugins
 from ..reading import real_images
 from ..tables import show_table
 from .report import report_on
@@ -97,6 +98,7 @@ class Evaluate:
     """Source of the test images; by default the data that the set was made from."""
     out: Path | None = None
     """Also write the scores to this JSON file; scores.jsonl in the run directory receives them in any case."""
+    plugin: Plugins = ()
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 

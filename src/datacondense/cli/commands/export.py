@@ -11,6 +11,7 @@ from ...formats.accuracies import known_accuracies
 from ...synthetic.set import load_set
 from ...utils.errors import InputError
 from ..console import print_line
+from ..plugin_option import Plugins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Export:
     """Licence in the card of hf, as the hub names it, such as cc-by-4.0."""
     overwrite: bool = False
     """Replace an earlier export at DEST."""
+    plugin: Plugins = ()
 
     def run(self) -> None:
         if not self.run_dirs:

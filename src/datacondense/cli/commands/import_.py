@@ -17,6 +17,7 @@ from ...synthetic.set import load_set
 from ...utils.errors import InputError
 from ...utils.ranges import Images
 from ..console import print_line
+from ..plugin_option import Plugins
 from ..reading import read
 
 
@@ -37,6 +38,7 @@ class Import:
     data: str | None = None
     """Data that the sets were made from: a name in `datacondense list data`, arrays:FILE.npz or folder:PATH. Files of
     `export` record it."""
+    plugin: Plugins = ()
     reading: ReadOptions = field(default_factory=ReadOptions)
     pixels: PixelScale = "auto"
     """Scale of the pixels in files of other programs: normalised, unit (0 to 1), bytes (0 to 255), or zca (whitened,

@@ -6,10 +6,11 @@ from typing import Literal
 import tyro
 from rich.table import Table
 
-from ...data.names import DATASET_NAMES, SOURCE_FORMS
+from ...data.registry import DATASETS, SOURCE_FORMS
 from ...methods import METHODS
 from ...networks import NETWORKS, POOLS
 from ..console import print_line
+from ..plugin_option import Plugins
 from ..tables import show_table
 
 
@@ -19,11 +20,12 @@ class List:
 
     what: tyro.conf.Positional[Literal["methods", "data", "archs", "pools", "presets"]]
     """Names to list."""
+    plugin: Plugins = ()
 
     def run(self) -> None:
         if self.what == "methods":
             table = Table("method", "summary")
-            for name in METHODS:
+            for name in METHODS.available():
                 table.add_row(name, METHODS.summary(name))
             show_table(table)
             return
@@ -33,7 +35,7 @@ class List:
 
 
 def _data() -> list[str]:
-    return [*DATASET_NAMES, *(f"{prefix}:{place}" for prefix, place in SOURCE_FORMS.items())]
+    return [*DATASETS, *(f"{prefix}:{place}" for prefix, place in SOURCE_FORMS.items())]
 
 
 def _pools() -> list[str]:

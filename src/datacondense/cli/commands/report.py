@@ -14,6 +14,7 @@ from ...utils.errors import InputError
 from ...utils.locks import writing
 from ..console import print_line
 from ..options import check_target
+from ..plugin_option import Plugins
 
 _OTHERS = 30.0  # seconds that other commands may need to finish writing
 
@@ -31,6 +32,7 @@ class Report:
     """Page to write; by default report.html in the first run directory."""
     figures: Path | None = None
     """Write the figures to this directory too, as SVG and PNG."""
+    plugin: Plugins = ()
 
     def run(self) -> None:
         if not self.run_dirs:

@@ -29,6 +29,7 @@ from ...utils.timing import duration
 from ..console import print_line
 from ..display import RunDisplay
 from ..options import Computing
+from ..plugin_option import Plugins
 from ..reading import read
 from ..tables import show_table
 from .continual import FIGURE, learn, show
@@ -69,6 +70,7 @@ class Reproduce:
     """Directory of the records, to which the result is appended."""
     overwrite: bool = False
     """Condense all sets again."""
+    plugin: Plugins = ()
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 

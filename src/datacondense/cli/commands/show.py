@@ -20,6 +20,7 @@ from ...utils.errors import InputError, Locked, unknown
 from ...utils.ranges import Images
 from ..console import print_line
 from ..options import check_target
+from ..plugin_option import Plugins
 from ..reading import real_images
 from .report import writing_in
 
@@ -47,6 +48,7 @@ class Show:
     """Draw the images over the iterations, as a strip and as an animated GIF: for a run made with --snapshots."""
     data: str | None = None
     """Source of the real images; by default the data that the set was made from."""
+    plugin: Plugins = ()
     reading: ReadOptions = field(default_factory=ReadOptions)
     out: Path | None = None
     """Picture to write, a PNG; by default images.png, chosen.png (of some classes or images), stored.png,

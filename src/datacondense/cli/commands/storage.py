@@ -13,6 +13,7 @@ from ...report.run_names import path_names
 from ...synthetic.generated import LATENTS
 from ...synthetic.set import load_set
 from ...utils.errors import InputError
+from ..plugin_option import Plugins
 from ..tables import show_table
 
 _COLUMNS = (
@@ -42,6 +43,7 @@ class Storage:
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
     """Run directories of `condense` and `import`, or synthetic.safetensors files."""
+    plugin: Plugins = ()
 
     def run(self) -> None:
         if not self.run_dirs:
