@@ -30,8 +30,8 @@ class Iteration:
 
     synthetic: Synthetic
     """Images and labels that are optimised: `synthetic()` (K, V, C, H, W) and `synthetic.labels()`."""
-    state: nn.Module | None
-    """Module that `Method.state` has returned."""
+    state: Any
+    """Module that `Method.state` has returned, or None."""
     problem: Problem
     """Real images and engine."""
     streams: Streams
