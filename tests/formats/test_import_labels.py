@@ -78,7 +78,7 @@ def test_labels_are_recognised_and_the_decision_is_recorded(writer: str, kind: s
 @pytest.mark.parametrize("writer", WRITERS)
 def test_the_user_names_the_kind(writer: str) -> None:
     path = WRITERS[writer](LOGITS)
-    expected = {"hard": LOGITS.argmax(1), "logits": PROBABILITIES, "values": LOGITS}
+    expected: dict[LabelKind, Tensor] = {"hard": LOGITS.argmax(1), "logits": PROBABILITIES, "values": LOGITS}
     for kind, labels in expected.items():
         for run in import_sets(path, SPEC, "back", overwrite=True, pixels="normalised", labels=kind):
             assert torch.equal(load_set(run).labels, labels)

@@ -103,9 +103,9 @@ def test_datasets_reads_soft_labels(digits: tuple[ImageSet, ImageSet]) -> None:
     made = FORMS["dct"](digits[0])
     export(made, "hf", "out")
     train = datasets.load_dataset("out", split="train", cache_dir="cache").with_format("torch")
-    assert torch.equal(train["soft_label"][:], made.labels)
-    assert torch.equal(train["label"][:], made.classes)
-    assert torch.equal(train["pixels"][:], made.images)
+    assert torch.equal(torch.as_tensor(train["soft_label"][:]), made.labels)
+    assert torch.equal(torch.as_tensor(train["label"][:]), made.classes)
+    assert torch.equal(torch.as_tensor(train["pixels"][:]), made.images)
     card = Path("out/README.md").read_text()
     assert "- `soft_label`: the label to train on" in card
     assert 'train["soft\\_label"]' not in card

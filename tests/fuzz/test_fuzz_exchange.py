@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import FILE_NAME, save
 from datacondense.utils.files import read_tensors, write_tensors
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*pixels are read as")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*(pixels|labels) are read as")]
 CASES = settings(max_examples=2000, deadline=None, derandomize=True, database=None)
 SPEC = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,), flip=False)
 
@@ -32,6 +33,10 @@ def made() -> SyntheticSet:
     pixels = torch.randint(0, 256, (4, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     provenance = {"method": "dm", "settings": {"arch": "ConvNetD1"}, "seed": 0, "ipc": 2, "source": None}
     return SyntheticSet(SPEC.normalise(pixels), torch.tensor([0, 0, 1, 1]), SPEC, Provenance.from_json(provenance))
+
+
+def soft() -> SyntheticSet:
+    return replace(made(), labels=torch.tensor([[0.75, 0.25], [0.9, 0.1], [0.3, 0.7], [-0.0, 1.0]]))
 
 
 def truncated(share: float) -> Damage:
@@ -68,6 +73,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(one, folder / "run" / FILE_NAME)
     for to in FORMATS:
         export([one], to, folder / to)
+    export([soft()], "folder", folder / "soft")
     content = {"data": [[one.images, one.labels]] * 2, "accs_all_exps": {"ConvNetD1": [np.float64(0.25), 0.5]}}
     torch.save(content, folder / "new.pt")
     torch.save(content, folder / "old.pt", _use_new_zipfile_serialization=False)
@@ -185,6 +191,27 @@ def test_damaged_tables_and_pictures_of_others(damage: Damage, place: Path) -> N
             one_line(error, back)
         else:
             assert load_set(run).images.shape[1:] == SPEC.shape
+
+
+@CASES
+@given(damage=DAMAGE)
+def test_a_damaged_table_of_labels(damage: Damage, place: Path) -> None:
+    """With a header of ours it comes back as it was; without one, what comes out must only be a set."""
+    for described in (True, False):
+        work, back = cleared(place / "labelled"), cleared(place / "back")
+        shutil.copytree(place / "soft", work)
+        if not described:
+            (work / "datacondense.json").unlink()
+        (work / "labels.csv").write_bytes(damage((work / "labels.csv").read_bytes()))
+        try:
+            (run,) = import_sets(work, SPEC, back)
+        except InputError as error:
+            one_line(error, back)
+            continue
+        again = load_set(run)
+        assert again.images.shape == (4, *SPEC.shape)
+        if described:
+            assert torch.equal(again.labels, soft().labels)
 
 
 JSON = st.recursive(

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from datacondense import InputError, SyntheticSet, from_torch, load_set
+from datacondense.networks.generators import build
+from datacondense.synthetic.generated import Generated
 from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import FILE_NAME, save
 from datacondense.utils.files import read_tensors, write_tensors
@@ -174,3 +176,50 @@ def test_a_provenance_gives_back_what_it_was_made_from() -> None:
     assert (changed.seed, changed.method, changed.to_json()["later"]) == (4, "dm", [1, None])
     assert changed != made
     assert Provenance(seed=0, method="dm").to_json() == {"method": "dm", "seed": 0}
+
+
+def test_format_1_is_read(synthetic: SyntheticSet, tmp_path) -> None:
+    """Labels were int64, and there was neither a decoder nor a recipe."""
+    spec, provenance = synthetic.spec.to_json(), synthetic.provenance.to_json()
+    header = {"format": 1, "spec": spec, "provenance": provenance}
+    write_tensors(tmp_path / FILE_NAME, {"images": synthetic.images, "labels": synthetic.labels}, header)
+    back = load_set(tmp_path)
+    assert back.fingerprint() == synthetic.fingerprint()
+    assert (back.stored, back.recipe, back.provenance) == (None, None, synthetic.provenance)
+
+
+@pytest.mark.parametrize("latents", ["fp16", "int8"])
+def test_format_1_with_a_generator_is_read(synthetic: SyntheticSet, tmp_path, latents) -> None:
+    generator = build("conv", synthetic.spec, latent=4, width=8)
+    stored = Generated.round_trip(generator, torch.randn(6, 4), latents)
+    tensors = {f"generator.{name}": weight.half() for name, weight in generator.state_dict().items()}
+    tensors["labels"] = synthetic.labels
+    tensors |= {name: tensor for name, tensor in stored.tensors().items() if name in ("latents", "scale")}
+    assert tensors["latents"].dtype == {"fp16": torch.float16, "int8": torch.int8}[latents]
+    header = {
+        "format": 1,
+        "spec": synthetic.spec.to_json(),
+        "provenance": {"method": "it-gan"},
+        "generator": {"name": "conv", "config": {"latent": 4, "width": 8}, "latents": latents},
+    }
+    write_tensors(tmp_path / FILE_NAME, tensors, header)
+    back = load_set(tmp_path)
+    assert torch.equal(back.images, stored.images(synthetic.labels))
+    assert torch.equal(back.labels, synthetic.labels)
+    save(back, tmp_path / FILE_NAME)
+    _, header = read_tensors(tmp_path / FILE_NAME)
+    assert header["format"] == 2
+    assert header["decoder"]["name"] == "latents"
+    assert load_set(tmp_path).fingerprint() == back.fingerprint()
+
+
+@pytest.mark.parametrize(
+    "generator", [None, [], "conv", {}, {"name": "conv"}, {"name": 3, "config": [], "latents": "int8"}]
+)
+def test_a_generator_of_format_1_that_lies_is_refused(synthetic: SyntheticSet, tmp_path, generator) -> None:
+    header = {"format": 1, "spec": synthetic.spec.to_json(), "provenance": {}, "generator": generator}
+    tensors = {"latents": torch.zeros(6, 4).half(), "labels": synthetic.labels}
+    write_tensors(tmp_path / FILE_NAME, tensors, header)
+    with pytest.raises(InputError, match="generator") as error:
+        load_set(tmp_path)
+    assert "\n" not in str(error.value)
