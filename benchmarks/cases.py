@@ -15,8 +15,8 @@ from datacondense.data.image_set import ImageSet, LabelledImages
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compile, Compute
 from datacondense.evaluation.train_and_test import TrainAndTest
-from datacondense.methods import DC, DSA, DistributionMatching, Iteration, Matching, Problem, differentiate
-from datacondense.run.updates import as_step, parameters_of
+from datacondense.methods import DC, DSA, DistributionMatching, Iteration, Matching, Problem
+from datacondense.run.updates import Updates, as_step
 from datacondense.training.loop import train_epoch as our_epoch
 from datacondense.training.recipe import Recipe
 from datacondense.utils.streams import Streams
@@ -66,18 +66,14 @@ def iterations(method: Matching, real: ImageSet, ipc: int, device: str, compile:
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     synthetic = method.start(problem, Streams(0))
     state = method.state(problem, Streams(0))
-    optimisers = method.optimisers(synthetic, state)
+    updates = Updates(method, problem, synthetic, state)
     iteration = iter(range(1_000_000))
 
     def step() -> None:
         with engine.active():
             number = next(iteration)
             for one in method.iterate(Iteration(synthetic, state, problem, Streams(0).at(number), number)):
-                update = as_step(one)
-                optimiser = optimisers[update.of]
-                optimiser.zero_grad()
-                differentiate(update.loss, parameters_of(optimiser), maximise=update.maximise)
-                optimiser.step()
+                updates.make(as_step(one))
 
     return step
 

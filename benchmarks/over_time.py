@@ -52,8 +52,8 @@ class Watched(Method):
     kept: list[tuple[float, Tensor]] = field(default_factory=list)
     """Seconds, and the images (K, M, C, H, W)."""
 
-    def workload(self, ipc: int) -> Workload:
-        return self.method.workload(ipc)
+    def workload(self, each: int) -> Workload:
+        return self.method.workload(each)
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         synthetic = self.method.start(problem, streams)

@@ -34,7 +34,7 @@ class SmallCNN(nn.Sequential):
         )
 
 
-def train(model: nn.Module, data: Dataset[tuple[Tensor, int]], epochs: int) -> None:
+def train(model: nn.Module, data: Dataset[tuple[Tensor, int | Tensor]], epochs: int) -> None:
     """Train a model in the usual loop."""
     optimiser = torch.optim.Adam(model.parameters(), lr=0.001)
     model.train()

@@ -81,7 +81,7 @@ def test_the_gradient_is_the_adjoint(decoder: Decoder, real: ImageSet) -> None:
     decoded = decode(leaves)
     gradients = torch.autograd.grad((decoded * v).sum(), list(leaves.values()))
     left = ((decoded - zero) * v).sum()
-    right = sum((u[name] * gradient).sum() for name, gradient in zip(names, gradients, strict=True))
+    right = torch.stack([(u[name] * gradient).sum() for name, gradient in zip(names, gradients, strict=True)]).sum()
     assert torch.isclose(left, right, rtol=1e-9, atol=1e-9)
     twice = decode({name: 2 * u[name] for name in names})
     torch.testing.assert_close(twice - zero, 2 * (decode(u) - zero), rtol=1e-9, atol=1e-9)

@@ -10,9 +10,10 @@ from observing import Losses, StopAfter, same
 from toy_methods import TOY
 
 from datacondense import ImageSet, InputError, Method, Random, condense, estimate, evaluate, load_set
+from datacondense.evaluation.baselines import baselines
 from datacondense.methods import DistributionMatching, Matching
 from datacondense.synthetic.decoders import DECODERS
-from datacondense.synthetic.stored import Encoded
+from datacondense.synthetic.stored import Encoded, Store
 
 FORMS = {
     "pixels": {"store": "f16"},
@@ -113,7 +114,7 @@ def test_a_run_in_tiles_starts_from_a_set_of_pixels(toy) -> None:
 
 
 @pytest.mark.parametrize("store", ["f32", "f16", "u8"])
-def test_selected_images_are_stored_in_any_format(store: str, toy, tmp_path: Path) -> None:
+def test_selected_images_are_stored_in_any_format(store: Store, toy, tmp_path: Path) -> None:
     method = Random(arch="ConvNetD1", store=store)
     real = toy(sizes=(3, 20))
     made = condense(method, real, ipc=5, out=tmp_path / "run")
@@ -127,6 +128,13 @@ def test_what_is_evaluated_is_what_was_stored(toy, tmp_path: Path) -> None:
     made = condense(in_form("dm", "tiles-3-u8"), toy(), ipc=1, out=tmp_path / "run")
     options = {"nets": 1, "epochs": 3, "archs": ["ConvNetD1"]}
     assert evaluate(made, toy(), **options).accuracy == evaluate(load_set(tmp_path / "run"), toy(), **options).accuracy
+
+
+def test_random_images_beside_a_set_have_its_bytes(toy) -> None:
+    made = condense(in_form("dm", "tiles"), toy(), ipc=2)
+    ((name, beside),) = baselines([made], toy(), "ConvNetD1").items()
+    assert name == "random real"
+    assert beside.counts.tolist() == [2] * made.spec.classes
 
 
 def test_the_estimate_counts_views(toy) -> None:

@@ -22,6 +22,7 @@ from datacondense.methods import (
     Method,
     Problem,
     Random,
+    Step,
     differentiate,
     method_class,
     method_name,
@@ -135,6 +136,7 @@ def test_the_gradient_reaches_every_synthetic_image(name: str, arch: str, toy) -
     synthetic = method.start(problem, Streams(0))
     (parameter,) = synthetic.parameters()
     loss = next(method.iterate(Iteration(synthetic, method.state(problem, Streams(0)), problem, Streams(0).at(0), 0)))
+    assert not isinstance(loss, Step)
     differentiate(loss, [parameter])
     assert parameter.grad is not None
     assert (parameter.grad.flatten(2).abs().sum(2) > 0).all()

@@ -137,8 +137,8 @@ class Ragged(Selection):
 class Means(Matching):
     """Match mean pixels."""
 
-    def workload(self, ipc):
-        return replace(DM.workload(ipc), passes=0)
+    def workload(self, each):
+        return replace(DM.workload(each), passes=0)
 
     def iterate(self, run):
         real = run.problem.real.sample(self.batch_real, run.streams("real"))
@@ -236,7 +236,7 @@ def test_pictures_of_uneven_sets(toy, tmp_path) -> None:
 
 def test_storage_counts_the_images_there_are(toy) -> None:
     made = uneven(toy)
-    assert (measure(made).count, measure(made).images) == (14, 14 * 64 * 4)
+    assert (measure(made).training_images, measure(made).images) == (14, 14 * 64 * 4)
 
 
 def test_baselines_have_as_many_of_each_class(toy) -> None:

@@ -177,7 +177,7 @@ def test_an_unknown_optimiser_is_answered_with_the_names(toy) -> None:
 
 def test_a_state_that_cannot_be_saved_is_refused(toy) -> None:
     class Plain(TrainedAlong):
-        def state(self, problem, streams):
+        def state(self, problem, streams) -> Any:
             return {"sampler": 3}
 
     with pytest.raises(InputError, match=r"Plain\.state must return a torch\.nn\.Module or None, not {'sampler': 3}"):

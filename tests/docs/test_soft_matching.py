@@ -15,6 +15,7 @@ import torch
 
 from datacondense import METHODS, evaluate, export, import_sets, load, load_set
 from datacondense.cli.app import main
+from datacondense.formats.registry import Format
 from datacondense.utils.files import read_tensors
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ def test_labels_and_images_are_learned_and_the_pool_is_in_the_checkpoint() -> No
 
 @pytest.mark.parametrize("form", ["pixels", "tiles", "dct"])
 @pytest.mark.parametrize("to", ["folder", "npz", "hf", "pt"])
-def test_exported_and_imported_sets_score_alike(form: str, to: str) -> None:
+def test_exported_and_imported_sets_score_alike(form: str, to: Format) -> None:
     assert main(f"{QUICK} --iterations 2 --form {form} --out run".split()) == 0
     made = load_set("run")
     export(made, to, "there")

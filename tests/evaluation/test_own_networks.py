@@ -1,5 +1,7 @@
 """`evaluate` with a module or function of the user in place of a name."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,7 +10,7 @@ from datacondense import NETWORKS, InputError, condense, evaluate, keep_scores, 
 from datacondense.methods import DistributionMatching, Random
 from datacondense.utils.distributed import Processes
 
-QUICK = {"nets": 2, "epochs": 3, "augment": "none"}
+QUICK: dict[str, Any] = {"nets": 2, "epochs": 3, "augment": "none"}
 
 
 class Perceptron(nn.Module):
@@ -38,7 +40,7 @@ def test_scores_are_those_of_the_seed_whatever_else_draws(one, toy) -> None:
     assert first.accuracy == again.accuracy
     assert set(first.accuracy) == {name, "MLP"}
     assert evaluate(real, test, archs="MLP", **QUICK).accuracy["MLP"] == first.accuracy["MLP"]
-    assert evaluate(real, test, archs=one, **{**QUICK, "seed": 1}).accuracy[name] != first.accuracy[name]
+    assert evaluate(real, test, archs=one, seed=1, **QUICK).accuracy[name] != first.accuracy[name]
     assert name not in NETWORKS
 
 

@@ -11,6 +11,7 @@ from datacondense import ImageSet, InputError, image_set, load_set
 from datacondense.cli.app import main
 from datacondense.formats import import_latents, import_sets
 from datacondense.networks.generators import BigGAN
+from datacondense.synthetic.generated import Generated
 
 KEYS = {"z_inverse_all": "inverted", "z_eff_all": "informative"}
 
@@ -41,7 +42,7 @@ def test_latents_become_a_set_of_what_the_generator_makes_of_them(key: str, rele
     z = torch.load(f"{key}.pt")[key].detach().half().float()
     where = torch.tensor([place for k in range(10) for place in (k, k + 10)])  # in the order of the training images
     assert torch.allclose(made.images, generator(z[where], made.labels), atol=1e-5)
-    assert made.stored is not None
+    assert isinstance(made.stored, Generated)
     assert torch.equal(made.stored.z, z[where])
     assert len(load_set(import_latents(f"{key}.pt", "G.pth", train, "all"))) == 30
 

@@ -11,7 +11,7 @@ from datacondense import InputError, condense
 from datacondense.augment import parse
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
-from datacondense.methods import DC, DSA, Iteration, Problem, differentiate
+from datacondense.methods import DC, DSA, Iteration, Problem, Step, differentiate
 from datacondense.methods.kmeans import representatives
 from datacondense.networks import build
 from datacondense.synthetic.parameters import Pixels, noise
@@ -82,6 +82,7 @@ def test_the_network_trains_on_the_images_between_updates_and_not_after_the_last
 
     monkeypatch.setattr(problem, "train_epoch", count)
     for loss in method.iterate(Iteration(synthetic, None, problem, Streams(0).at(0), 0)):
+        assert not isinstance(loss, Step)
         differentiate(loss, list(synthetic.parameters()))
         weights.append(network.head.weight.detach().clone())
     assert trained == 4
@@ -102,6 +103,7 @@ def test_statistics_of_batch_norm_are_those_one_forward_of_real_images_leaves(to
         if update == 0:  # from 0, with PyTorch's momentum of 0.1
             real = problem.real.sample(16, Streams(0).at(0, 0)("statistics")).flatten(0, 1)
             torch.testing.assert_close(before, 0.1 * convolution(real).mean((0, 2, 3)))
+        assert not isinstance(loss, Step)
         for term in loss:
             assert not network.training
             term.backward(inputs=list(synthetic.parameters()))

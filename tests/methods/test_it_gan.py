@@ -7,6 +7,7 @@ from toy_methods import TOY
 from datacondense import InputError, condense, estimate, evaluate, export, load, load_set
 from datacondense.cli.app import main
 from datacondense.methods import ItGan, Random, method_class
+from datacondense.synthetic.generated import Generated
 from datacondense.utils import cache
 from datacondense.utils.files import read_tensors
 
@@ -27,7 +28,7 @@ def test_the_set_is_stored_as_generator_and_latents_and_evaluated_as_stored(toy,
     for storage in ("fp16", "int8"):
         made = condense(like(storage=storage), toy(), 3, out=tmp_path / storage)
         back = load_set(tmp_path / storage)
-        assert back.stored is not None
+        assert isinstance(back.stored, Generated)
         assert torch.equal(back.images, made.images)
         assert back.fingerprint() == made.fingerprint()
         assert back.stored.z.shape == (9, 4)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from synthetic_sets import decoded
+from synthetic_sets import encoded
 from torch import Tensor
 
 from datacondense import InputError, Provenance, SyntheticSet, condense, evaluate
@@ -47,7 +47,7 @@ def test_a_plain_set_has_no_facts_on_its_form(toy, tmp_path: Path) -> None:
 
 def test_the_facts_name_decoder_labels_and_recipe(toy, tmp_path: Path) -> None:
     recipe = Recipe(epochs=300, augment="dsa", lr=0.02)
-    made = replace(decoded(TileDecoder(factor=2), "u8", toy(), ipc=2, soft=True), recipe=recipe)
+    made = replace(encoded(TileDecoder(factor=2), toy(), store="u8", n=2, soft=True), recipe=recipe)
     page, text = report_on(made, tmp_path / "run")
     assert "decoder 4 training images in the room of one, all in that of 6" in text
     assert "labels soft: 3 numbers for each image" in text
@@ -62,7 +62,7 @@ def test_the_facts_name_decoder_labels_and_recipe(toy, tmp_path: Path) -> None:
 
 
 def test_stored_images_of_coefficients_are_not_shown(toy, tmp_path: Path) -> None:
-    _, text = report_on(decoded(DctDecoder(coefficients=16), "f16", toy()), tmp_path / "run")
+    _, text = report_on(encoded(DctDecoder(coefficients=16), toy(), store="f16"), tmp_path / "run")
     assert "Stored images" not in text
     assert "decoder 4 training images in the room of one" in text
 
@@ -90,8 +90,8 @@ def test_sets_of_other_forms_are_compared_by_size(toy, tmp_path: Path) -> None:
     runs = []
     for name, made in {
         "plain": condense(Random(arch="MLP"), toy(), 1),
-        "tiles": decoded(TileDecoder(factor=2), "u8", toy(), ipc=1),
-        "small": decoded(PixelDecoder(), "u8", toy(), ipc=1),
+        "tiles": encoded(TileDecoder(factor=2), toy(), store="u8", n=1),
+        "small": encoded(PixelDecoder(), toy(), store="u8", n=1),
     }.items():
         runs.append(tmp_path / name)
         runs[-1].mkdir()

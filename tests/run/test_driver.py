@@ -50,8 +50,8 @@ class BlowsUp(Matching):
 
     finite: int = 2
 
-    def workload(self, ipc: int) -> Workload:
-        return Workload(passes=1, real=0, synthetic=ipc)
+    def workload(self, each: int) -> Workload:
+        return Workload(passes=1, real=0, synthetic=each)
 
     def iterate(self, run) -> Generator[Tensor, None, None]:
         yield run.synthetic().sum() * (float("inf") if run.number >= self.finite else 1.0)
@@ -334,8 +334,8 @@ class Overflowing(Matching):
     def iterate(self, run):
         yield (run.synthetic() * 1e35).mean()
 
-    def workload(self, ipc):
-        return Workload(passes=1, real=1, synthetic=ipc)
+    def workload(self, each):
+        return Workload(passes=1, real=1, synthetic=each)
 
 
 def test_images_that_overflow_in_the_step_are_not_kept(toy, tmp_path) -> None:

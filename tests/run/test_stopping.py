@@ -17,6 +17,7 @@ from datacondense.cli.app import main
 from datacondense.methods import DistributionMatching, Herding, ItGan, KCenter, Method
 from datacondense.pictures import NEIGHBOURS_FILE
 from datacondense.run.directory import RUN
+from datacondense.synthetic.generated import Generated
 from datacondense.utils import cache
 from datacondense.utils.files import read_tensors
 
@@ -203,6 +204,6 @@ def test_latents_beyond_what_is_stored_stop_the_run_with_the_last_good_set(lr: f
         condense(replace(IT_GAN, iterations=20, lr=lr), toy(), 1, out=tmp_path)
     stored = load_set(tmp_path)
     assert torch.isfinite(stored.images).all()
-    assert stored.stored is not None
+    assert isinstance(stored.stored, Generated)
     assert stored.stored.z.abs().max() <= 65504
     assert '"status": "diverged"' in (tmp_path / RUN).read_text()

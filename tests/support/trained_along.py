@@ -1,6 +1,7 @@
 """A plugin whose method keeps networks, a sampler and a step size from iteration to iteration."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -32,7 +33,7 @@ class TrainedAlong(Matching):
     def state(self, problem, streams):
         return Along(problem, self.arch, self.size, streams)
 
-    def optimisers(self, synthetic, state):
+    def optimisers(self, synthetic, state: Any):
         sampler = torch.optim.Adam([state.sampler], lr=0.1)
         rate = torch.optim.SGD([state.log_rate], lr=0.1, momentum=0.9)
         return {**super().optimisers(synthetic, state), "sampler": sampler, "rate": rate}

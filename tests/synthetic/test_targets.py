@@ -36,6 +36,7 @@ def test_learned_labels_receive_gradients_apart_from_the_images(softmax: bool) -
     assert labels.shape == (2, 2, 3)
     assert torch.equal(labels, values[:2].softmax(-1) if softmax else values[:2])
     labels.square().sum().backward()
+    assert isinstance(images.targets, LearnedLabels)
     assert images.targets.values.grad is not None
     assert float(images.targets.values.grad[:2].abs().min()) > 0
     assert [parameter is images.images for parameter in images.image_parameters()] == [True]
@@ -51,6 +52,7 @@ def test_a_soft_set_counts_by_its_largest_numbers_and_comes_back(tmp_path: Path)
     assert torch.equal(back.labels, made.labels)
     assert back.fingerprint() == made.fingerprint()
     image, label = back.as_dataset()[2]
+    assert isinstance(label, torch.Tensor)
     assert torch.equal(label, made.labels[2])
     assert torch.equal(image, made.images[2])
     assert back.as_dataset().targets == made.classes.tolist()

@@ -146,7 +146,7 @@ class Mine(Method):
     def check(self) -> None:
         pass
 
-    workload = start = optimiser = iterate = None  # pyright: ignore
+    workload = start = optimisers = iterate = None  # pyright: ignore
 
 
 Mine.__abstractmethods__ = frozenset()

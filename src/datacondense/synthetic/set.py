@@ -99,6 +99,11 @@ class SyntheticSet:
         return class_numbers(self.labels)
 
     @property
+    def views(self) -> int:
+        """Return the number of training images that are decoded from a stored image."""
+        return self.stored.decoder.views(self.spec) if isinstance(self.stored, Encoded) else 1
+
+    @property
     def counts(self) -> Tensor:
         """Return the number of training images of each class, (K,), on the CPU."""
         return torch.bincount(self.classes.cpu(), minlength=self.spec.classes)
