@@ -100,7 +100,9 @@ def test_scores_and_every_table_say_which_recipe(own: SyntheticSet, toy, tmp_pat
 
     keep_scores(tmp_path / "run", {"random": published})
     write_report(tmp_path / "run", tmp_path / "before.html")
-    assert "recipe" not in (tmp_path / "before.html").read_text()
+    page = (tmp_path / "before.html").read_text()
+    assert "<dt>recipe</dt>" in page  # that of the set
+    assert '<th scope="col">recipe</th>' not in page
     keep_scores(tmp_path / "run", {"random": mine})
     assert [one.recipe_source("MLP") for one in saved_scores(tmp_path / "run")] == ["published", "own"]
     write_report(tmp_path / "run", tmp_path / "after.html")

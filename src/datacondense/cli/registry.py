@@ -28,7 +28,7 @@ COMMANDS: Registry[Any] = Registry(
         ),
         "storage": Entry(
             "commands.storage:Storage",
-            "Print the size of condensed sets, generators included, beside that of 8-bit pixels and PNG files.",
+            "Print every byte that condensed sets take, beside that of images as uint8, float32 and PNG files.",
         ),
         "export": Entry("commands.export:Export", "Write condensed sets in a format of other programs."),
         "import": Entry(

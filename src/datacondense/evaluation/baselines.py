@@ -20,8 +20,8 @@ def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: s
     """Draw random real images for each of several sets, once for all that have as many images of each class.
 
     Images are counted as they are stored, so that a baseline has the bytes of a set whose stored images hold several
-    training images each. Of a class of which there are fewer real images than a set has, all are taken. The seed is that of the first set
-    that a baseline is for. arch, device: as in `Random` and `condense`.
+    training images each. Of a class of which there are fewer real images than a set has, all are taken. The seed is
+    that of the first set that a baseline is for. arch, device: as in `Random` and `condense`.
 
     Returns:
         Baselines by a name that tells them apart, those of the last sets first.

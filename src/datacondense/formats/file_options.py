@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict, final
 
 from ..utils.errors import InputError
+from ..utils.ranges import Tiles, check_fields
 from .label_kinds import LabelKind, check_label_kind
 from .pixel_scale import PixelOptions, PixelScale, TrainingImages
 
@@ -20,7 +21,7 @@ class ImportOptions(TypedDict, total=False):
     labels: LabelKind
     """Kind of labels with a number for each class: "hard" (the class with the largest), "probabilities", "logits"
     (their softmax becomes the label) or "values" (as they are). "auto", the default, detects it."""
-    factor: int | None
+    factor: Tiles | None
     """Tiles along each side of a stored image, as IDC stores them: each image becomes factor x factor training images.
     None, the default, takes it from the name of IDC's directory (..._factor2_...); 1 leaves images as they are."""
 
@@ -32,12 +33,11 @@ class FileOptions:
 
     pixels: PixelOptions = field(default_factory=PixelOptions)
     labels: LabelKind = "auto"
-    factor: int | None = None
+    factor: Tiles | None = None
 
     def __post_init__(self) -> None:
         check_label_kind(self.labels)
-        if self.factor is not None and not 1 <= self.factor <= 16:
-            raise InputError(f"--factor {self.factor}: give 1 to 16 tiles along each side")
+        check_fields(self)
 
     def reject_all(self, described: object) -> None:
         """Raise InputError if an option was set for a file, `described`, that records pixels, labels and views."""

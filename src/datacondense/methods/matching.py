@@ -14,7 +14,7 @@ from ..synthetic.parameters import Decoded, Pixels, Synthetic, noise
 from ..synthetic.set import SyntheticSet
 from ..synthetic.stored import Encoded, Store, options_of
 from ..utils.errors import unknown
-from ..utils.ranges import Batch, Iterations, Momentum, Rate
+from ..utils.ranges import Batch, Iterations, Momentum, Rate, Tiles
 from ..utils.streams import Streams
 from .base import Method
 from .kmeans import representatives
@@ -50,7 +50,7 @@ class Matching(Method):
     form: str = "pixels"
     """Stored form of the images: pixels; tiles, several training images in each stored image; dct, some coefficients of
     each training image; or a decoder of a plugin."""
-    factor: Annotated[int, Meta(ge=1, le=16)] = 2
+    factor: Tiles = 2
     """Training images along each side of a stored image, for --form tiles."""
     coefficients: Annotated[int, Meta(ge=1, le=2**24)] | None = None
     """Stored coefficients of each channel of a training image, for --form dct; by default a sixteenth of its pixels."""

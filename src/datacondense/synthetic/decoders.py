@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from ..data.image_set import ImageSet
 from ..data.spec import Spec
 from ..utils.errors import DamagedFile, InputError
+from ..utils.ranges import Tiles
 from ..utils.registry import Entry, Registry
 
 Tensors = Mapping[str, Tensor]
@@ -100,7 +101,7 @@ class TileDecoder(Decoder):
     follow one another, row by row.
     """
 
-    factor: Annotated[int, Meta(ge=1, le=16)] = 2
+    factor: Tiles = 2
     """Tiles along each side, F."""
 
     def views(self, spec: Spec) -> int:

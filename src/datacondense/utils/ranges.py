@@ -22,6 +22,8 @@ _WORD = 2**63
 
 Iterations: TypeAlias = Annotated[int, Meta(ge=0, le=10**7)]
 """Iterations or steps; 0 is allowed."""
+Tiles: TypeAlias = Annotated[int, Meta(ge=1, le=16)]
+"""Tiles along each side of an image."""
 Images: TypeAlias = Annotated[int, Meta(ge=1, le=10**5)]
 """Images per class."""
 Epochs: TypeAlias = Annotated[int, Meta(ge=1, le=10**6)]

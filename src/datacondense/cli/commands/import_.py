@@ -15,7 +15,7 @@ from ...formats.label_kinds import DetectedLabels
 from ...formats.pixel_scale import DetectedScale, TrainingImages
 from ...synthetic.set import load_set
 from ...utils.errors import InputError
-from ...utils.ranges import Images
+from ...utils.ranges import Images, Tiles
 from ..console import print_line
 from ..plugin_option import Plugins
 from ..reading import read
@@ -47,7 +47,7 @@ class Import:
     labels: LabelKind = "auto"
     """Kind of labels with a number for each class in files of other programs: hard (the class with the largest),
     probabilities, logits (their softmax becomes the label, as in DATM), or values (as they are). auto detects it."""
-    factor: int | None = None
+    factor: Tiles | None = None
     """Tiles along each side of a stored image, as IDC stores them, each of which becomes a training image. By default
     it is taken from the name of IDC's directory (..._factor2_...); 1 leaves images whole."""
     generator: Path | None = None
