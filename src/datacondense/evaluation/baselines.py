@@ -19,9 +19,9 @@ BESIDE = "beside"
 def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: str = "auto") -> dict[str, SyntheticSet]:
     """Draw random real images for each of several sets, once for all that have as many images of each class.
 
-    Images are counted as they are stored, so that a baseline has the bytes of a set whose stored images hold several
-    training images each. Of a class of which there are fewer real images than a set has, all are taken. The seed is
-    that of the first set that a baseline is for. arch, device: as in `Random` and `condense`.
+    Images are counted as they are stored, so that a baseline has about the bytes of a set whose stored images hold
+    several training images each. Of a class of which there are fewer real images than a set has, all are taken. The
+    seed is that of the first set that a baseline is for. arch, device: as in `Random` and `condense`.
 
     Returns:
         Baselines by a name that tells them apart, those of the last sets first.
@@ -35,7 +35,7 @@ def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: s
             raise InputError(f"the training images of {names}: {difference}")
     wanted: dict[tuple[int, ...], list[SyntheticSet]] = {}
     for one in reversed(sets):
-        wanted.setdefault(tuple(torch.minimum(one.counts // one.views, real.counts).tolist()), []).append(one)
+        wanted.setdefault(tuple(torch.minimum(one.stored_counts, real.counts).tolist()), []).append(one)
     names = ["random real"] if len(wanted) == 1 else [_name(counts) for counts in wanted]
     found = {}
     for number, (counts, group) in enumerate(wanted.items()):

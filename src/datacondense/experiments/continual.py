@@ -19,8 +19,8 @@ from .. import pictures
 from ..data.image_set import ImageSet
 from ..engine.execution import Compute, resolve_compute
 from ..evaluation.cached import evaluate_once
-from ..evaluation.protocol import Protocol, protocol_for
-from ..evaluation.scores import PUBLISHED, Scores
+from ..evaluation.protocol import OWN, Protocol, protocol_for
+from ..evaluation.scores import Scores
 from ..methods import Method, method_name
 from ..run.observers import Observers, checked_observers
 from ..synthetic import set as set_file
@@ -122,7 +122,7 @@ class _Work:
         memory = memory[: scenario.orders]
         if not memory:
             raise InputError("there is no finished memory: name at least one")
-        scenario = replace(scenario, orders=len(memory), ipc=int(memory[0].counts.max()))
+        scenario = replace(scenario, orders=len(memory), ipc=int(memory[0].stored_counts.max()))
         orders = [recorded_steps(one, train, scenario.steps) for one in memory]
         stages = (split_memory(one, orders[number], out / f"order{number}") for number, one in enumerate(memory))
         return options.get("name") or "imported", scenario, orders, stages
@@ -194,7 +194,10 @@ class _MemoryEvaluation:
         return _OrderResult(scores, seconds)
 
     def _joined(self, number: int, parts: Sequence[SyntheticSet]) -> SyntheticSet:
-        """Return the memory so far: a set of the whole data, with the images of the classes seen, step by step."""
+        """Return the memory so far: a set of the whole data, with the images of the classes seen, step by step.
+
+        It holds training images: those of tiles or coefficients are decoded.
+        """
         names, own = self.work.train.spec.class_names, parts[0].provenance
         entries = {
             "method": own.method or "imported",
@@ -209,7 +212,11 @@ class _MemoryEvaluation:
         }
         images = torch.cat([part.images for part in parts])
         labels = joined([part.labels for part in parts], len(names))
-        return SyntheticSet(images, labels, self.work.train.spec, Provenance.from_json(entries))
+        recipes = {part.recipe for part in parts}
+        if len(recipes) > 1:
+            raise InputError("the steps of the memory have different recipes: condense all of them by one method")
+        provenance = Provenance.from_json(entries)
+        return SyntheticSet(images, labels, self.work.train.spec, provenance, recipe=recipes.pop())
 
     def _test_images_seen(self, memory: SyntheticSet) -> ImageSet:
         """Return the test images of the classes in a memory."""
@@ -223,7 +230,7 @@ class _MemoryEvaluation:
             memory,
             archs=[scenario.arch],
             nets=scenario.nets,
-            recipe=PUBLISHED,
+            recipe=OWN,
             epochs=scenario.epochs,
             lr=scenario.lr,
             batch=scenario.batch,

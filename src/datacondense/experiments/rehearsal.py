@@ -72,7 +72,7 @@ class MethodMemory:
                     f"stopped after iteration {done} in {place}: the same command{without} resumes it", stop.signal
                 )
             labels = renumbered(made.labels, classes, self.train.spec.classes)
-            part = SyntheticSet(made.images, labels, self.train.spec, made.provenance)
+            part = SyntheticSet(made.images, labels, self.train.spec, made.provenance, recipe=made.recipe)
             yield StepMemory(part, place, made.provenance.wall_seconds or 0.0)
 
 
@@ -99,7 +99,7 @@ def split_memory(one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path)
         images, labels = one.batch(index)
         directory = place / f"step{number + 1}"
         directory.mkdir(parents=True, exist_ok=True)
-        yield StepMemory(SyntheticSet(images, labels, one.spec, one.provenance), directory, 0.0)
+        yield StepMemory(SyntheticSet(images, labels, one.spec, one.provenance, recipe=one.recipe), directory, 0.0)
 
 
 def recorded_steps(one: SyntheticSet, train: ImageSet, steps: int) -> list[list[int]]:

@@ -82,7 +82,7 @@ def read(path: Path, spec: Spec | None, options: FileOptions) -> ReadResult:
     if spec is None:
         raise InputError(f"{path} does not describe its images: name the data with --data")
     described = found.standard_entries(spec)
-    standard, kind = (described, None) if headers else _read_labels(described, options.labels)
+    standard, kind = (described, None) if headers else _read_labels(described, options.labels, spec.classes)
     pixels = PixelOptions("normalised") if headers else options.pixels
     entries, scale = _normalised_entries(found, standard, spec, pixels)
     settings = {"settings": _settings_by_name(path, accuracies)}
@@ -125,12 +125,12 @@ def _headers(value: object) -> list[tuple[Spec, Provenance, Recipe | None]]:
     return found
 
 
-def _read_labels(entries: Sequence[Entry], kind: LabelKind) -> tuple[list[Entry], DetectedLabels | None]:
+def _read_labels(entries: Sequence[Entry], kind: LabelKind, classes: int) -> tuple[list[Entry], DetectedLabels | None]:
     """Return the entries with labels as sets hold them, and their kind. Raises InputError if entries differ in it."""
     read, kinds = [], {}
     for place, images, labels in entries:
         with naming(place):
-            labels, found = read_labels(labels, kind)
+            labels, found = read_labels(labels, kind, classes)
             kinds.setdefault("hard" if found is None else found.kind, found)
             if len(kinds) > 1:
                 names = " and ".join(kinds)

@@ -131,7 +131,7 @@ def _storage(synthetic: SyntheticSet) -> dict[str, str]:
 def _checked_for_export(synthetic: SyntheticSet) -> SyntheticSet:
     """Return the set on the CPU, checked as readers will check it, without local paths.
 
-    It has the decoded images alone, and its header names no decoder.
+    It has the decoded images alone: its header names no decoder, and its `ipc` counts them.
     """
     try:
         header = parse_json(header_text(synthetic.header()))
@@ -139,6 +139,8 @@ def _checked_for_export(synthetic: SyntheticSet) -> SyntheticSet:
         raise InputError(f"the provenance of the set is not JSON ({error}): it cannot be written") from None
     spec, provenance, recipe = read_header(header)
     images, labels = (tensor.detach().cpu().contiguous() for tensor in (synthetic.images, synthetic.labels))
+    if synthetic.views > 1:
+        provenance = provenance.changed(ipc=int(synthetic.counts.max()))
     return checked(images, labels, spec, without_local_paths(provenance), recipe=recipe)
 
 

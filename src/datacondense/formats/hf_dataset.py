@@ -129,7 +129,7 @@ def read(path: Path, spec: Spec | None, options: FileOptions) -> ReadResult:
         files.append(path / MARKER)
     with naming(path):
         if record is None:
-            labels, kind = read_labels(labels, options.labels)
+            labels, kind = read_labels(labels, options.labels, spec.classes)
         made = checked(images, labels, spec, provenance, recipe=recipe)
     return ReadResult([made], files, labels=kind, foreign=record is None)
 

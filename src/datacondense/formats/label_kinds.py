@@ -45,13 +45,14 @@ def check_label_kind(kind: str) -> None:
         raise unknown("labels", kind, LABEL_KINDS)
 
 
-def read_labels(labels: Tensor, kind: LabelKind) -> tuple[Tensor, DetectedLabels | None]:
+def read_labels(labels: Tensor, kind: LabelKind, classes: int) -> tuple[Tensor, DetectedLabels | None]:
     """Return labels as a set holds them, and the kind as which they were read if they have a number for each class.
 
     Args:
         labels: Whole numbers of any type, (N,) or (N, 1), or a number for each class, (N, K).
         kind: "auto" reads one-hot labels as hard, those that are not negative and sum to 1 as probabilities, and others
             as logits.
+        classes: The number of classes, K.
 
     Returns:
         int64 (N,), or float32 (N, K).
@@ -67,6 +68,8 @@ def read_labels(labels: Tensor, kind: LabelKind) -> tuple[Tensor, DetectedLabels
         if kind not in ("auto", "hard"):
             raise InputError(f"--labels {kind}: the file has one class for each image: leave it out")
         return _whole_numbers(labels), None
+    if labels.shape[1] != classes:
+        raise InputError(f"labels of shape {tuple(labels.shape)} do not have a number for each of {classes} classes")
     if not bool(torch.isfinite(labels).all()):
         raise InputError("labels hold numbers that are NaN or infinite")
     found = _detect(labels) if kind == "auto" else DetectedLabels(kind, "as --labels says")

@@ -82,7 +82,7 @@ def read(path: Path, spec: Spec | None, options: FileOptions) -> ReadResult:
             if spec is None:
                 raise InputError("it does not describe its images: name the data with --data")
             images, labels = standard_shapes(arrays["images"], arrays["labels"], spec)
-            labels, kind = read_labels(labels, options.labels)
+            labels, kind = read_labels(labels, options.labels, spec.classes)
             images, scale = normalise_pixels(images, spec, options.pixels, never_whitened=None)
             return ReadResult([checked(images, labels, spec, Provenance())], [path], scale, kind, foreign=True)
         options.reject_all("it")

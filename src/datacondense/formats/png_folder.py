@@ -102,7 +102,7 @@ def read(path: Path, spec: Spec | None, options: FileOptions) -> ReadResult:
         tables.append(marker)
     else:
         with naming(path):
-            labels, kind = read_labels(labels, options.labels)
+            labels, kind = read_labels(labels, options.labels, spec.classes)
     with naming(path):
         made = checked(spec.normalise(stacked), labels, spec, provenance, recipe=recipe)
     return ReadResult([made], [*files, *tables], labels=kind, foreign=record is None)

@@ -1,6 +1,7 @@
 """Base of the methods that optimise images, so that synthetic and real images look alike to networks."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -92,13 +93,21 @@ class Matching(Method):
     def start_from(self, start: SyntheticSet, problem: Problem, streams: Streams) -> Synthetic:
         """Return the images of a finished set as initial images; its stored tensors if they have this form."""
         decoder, stored = self.decoder(problem.spec), start.stored
-        each = problem.ipc * decoder.views(problem.spec)
-        in_order = torch.arange(problem.classes).repeat_interleave(each)
-        if isinstance(stored, Encoded) and stored.decoder == decoder and torch.equal(start.classes.cpu(), in_order):
+        if start.soft:
+            warnings.warn("the set to start from has soft labels: the run begins with its classes", stacklevel=2)
+        if (
+            isinstance(stored, Encoded)
+            and stored.decoder == decoder
+            and bool((start.stored_counts == problem.ipc).all())
+        ):
             tensors = {name: tensor.to(problem.engine.device) for name, tensor in stored.decodable().items()}
-            for name in decoder.optimised:
-                tensors[name] = tensors[name].flatten(0, 1).unflatten(0, (problem.classes, -1))
-            return Decoded(decoder, tensors, problem.spec, self.store)
+            order = start.stored_classes.cpu().argsort(stable=True)
+            flat = {name: tensors[name].flatten(0, 1) for name in decoder.optimised}
+            if all(len(tensor) == len(order) for tensor in flat.values()):
+                flat = {name: tensor[order.to(tensor.device)] for name, tensor in flat.items()}
+            rows = {name: tensor.unflatten(0, (problem.classes, -1)) for name, tensor in flat.items()}
+            return Decoded(decoder, {**tensors, **rows}, problem.spec, self.store)
+        each = problem.ipc * decoder.views(problem.spec)
         images = start.images.to(problem.engine.device)
         return self._encoded(images_from(images, start.classes.cpu(), problem.real, each, streams("init")), problem)
 

@@ -134,7 +134,7 @@ class Problem:
             recipe: Gives the images in a step, the loss and the mixing, and nothing else; by default the published one.
         """
         with torch.no_grad():
-            images, labels = synthetic.listed(synthetic()), synthetic.listed(synthetic.labels())
+            images, labels = (synthetic.listed(values.detach()) for values in (synthetic(), synthetic.labels()))
         examples = LabelledImages(images, labels, self.spec)
         train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment, recipe=recipe or PUBLISHED)
 

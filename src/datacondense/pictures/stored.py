@@ -21,6 +21,4 @@ def stored_images(synthetic: SyntheticSet) -> SyntheticSet | None:
     images = images.flatten(0, 1)
     if len(images) == len(synthetic):
         return synthetic
-    labels = synthetic.labels.unflatten(0, (len(images), -1))  # (n, views) or (n, views, K)
-    classes = labels.mean(1).argmax(1) if synthetic.soft else labels[:, 0]
-    return SyntheticSet(images, classes, synthetic.spec, synthetic.provenance)
+    return SyntheticSet(images, synthetic.stored_classes.cpu(), synthetic.spec, synthetic.provenance)

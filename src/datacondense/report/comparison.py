@@ -86,7 +86,8 @@ def _over_size(runs: Sequence[Run], levels: Mapping[str, float], arch: str, char
 def _over_ipc(runs: Sequence[Run], arch: str) -> dict[str, list[tuple[int, float, float]]]:
     """Return the lines: name -> images per class, mean and deviation in percent. Seeds are averaged into a point.
 
-    A line is a method; where there are several kinds of a method with as many images, each kind is a line.
+    A line is a method; where there are several kinds of a method with as many images, or several forms, each kind is a
+    line.
     """
     runs = [run for run in runs if run.provenance.ipc is not None]
     kinds = labels([run.provenance.changed(ipc=None) for run in runs])
@@ -96,6 +97,10 @@ def _over_ipc(runs: Sequence[Run], arch: str) -> dict[str, list[tuple[int, float
         found.setdefault(place, []).extend(run.scores[CONDENSED].accuracy[arch])
     counts = Counter((method, ipc) for method, _, ipc in found)
     mixed = {method for (method, _), count in counts.items() if count > 1}
+    forms: dict[str, set[object]] = {}
+    for run in runs:
+        forms.setdefault(str(run.provenance.method), set()).add(run.provenance.settings.get("form", "pixels"))
+    mixed |= {method for method, found_forms in forms.items() if len(found_forms) > 1}
     lines: dict[str, list[tuple[int, float, float]]] = {}
     for (method, kind, ipc), values in found.items():
         deviation = 100 * stdev(values) if len(values) > 1 else math.nan

@@ -107,7 +107,7 @@ class Run:
         if is_score_of(score, self.synthetic):
             return CONDENSED
         method = score.trained_on.get("method")
-        of_number = score.trained_on.get("images") == len(self.synthetic)
+        of_number = score.trained_on.get("images") == int(self.synthetic.stored_counts.sum())
         if method == "random" and (of_number or self.synthetic.fingerprint() in score.trained_on.get(BESIDE, ())):
             return RANDOM
         return WHOLE if method == "whole set" else None

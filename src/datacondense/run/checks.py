@@ -48,7 +48,8 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
 def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Warn of classes with fewer images than `ipc`, and report how the method treats them."""
     counts = real.counts if start is None else start.counts
-    each = ipc * method.views(real.spec)
+    views = method.views(real.spec)
+    each = ipc * views
     number, names = _fewer(counts, each, real)
     if not number:
         return
@@ -56,7 +57,8 @@ def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSe
     made = f"still makes {each} images of each" if method.fills_up else "keeps all their images"
     warnings.warn(
         f"{number} of {real.spec.classes} classes {_have(number)} fewer than {each} {what}: {names}; "
-        f"{method_name(method)} {made}" + ("; `condense --drop-small-classes` leaves them out" * (start is None)),
+        f"{method_name(method)} {made}"
+        + ("; `condense --drop-small-classes` leaves them out" * (start is None and views == 1)),
         stacklevel=3,
     )
 
@@ -99,7 +101,7 @@ def check_start(start: SyntheticSet | None, method: Method, real: ImageSet, ipc:
         raise InputError(
             f"--start: the set comes from another dataset ({difference}): name one that was made from {real.spec.name}"
         )
-    most, views = int(start.counts.max()), method.views(real.spec)
+    most, views = int(start.stored_counts.max()) * start.views, method.views(real.spec)
     if most != ipc * views:
         use = f"use --ipc {most // views}" if most % views == 0 else f"{views} for each stored image do not divide them"
         raise InputError(f"--start: the set has {start.per_class} images of each class: {use}")

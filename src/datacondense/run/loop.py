@@ -224,7 +224,7 @@ class Loop:
     def _labels(self) -> Tensor:
         """Return their labels, (N,) or (N, K), on the CPU."""
         with torch.no_grad():
-            return self.synthetic.listed(self.synthetic.labels()).cpu().contiguous()
+            return self.synthetic.listed(self.synthetic.labels().detach()).cpu().contiguous()
 
     def _show(self, synthetic: SyntheticSet | None = None) -> None:
         """Show the images as they are to the observers that look at them, each iteration once.
@@ -264,13 +264,17 @@ class Loop:
 
     def _finish(self, status: str, checkpoint: dict[str, Tensor]) -> SyntheticSet:
         """Write the set, its outputs and the last checkpoint; return the set."""
+        if fault := self.synthetic.fault():
+            raise Diverged(
+                f"{fault}, so the set of iteration {self.done} cannot be stored: use another --store or --start"
+            )
         stored = self.synthetic.stored()
         labels = rounded_labels(self._labels(), self.synthetic.store)
         # decoded images are those read back from storage
         images = stored.images(class_numbers(labels)) if stored else self._images()
         if not bool(torch.isfinite(images).all()):
             raise Diverged(
-                f"the images of the latents at iteration {self.done} are not finite and cannot be stored: "
+                f"the decoded images at iteration {self.done} are not finite and cannot be stored: "
                 f"use a smaller --lr than {self.method.settings().get('lr')}"
             )
         recipe = self.method.recipe(self.problem.spec, self.problem.ipc)

@@ -25,6 +25,7 @@ Tensors = Mapping[str, Tensor]
 
 _GREY = 0.5  # of padding, as in IDC
 _MEASURED = 2000  # real images of each class whose variance chooses DCT coefficients
+_FEWEST = 10  # real images of a class; of fewer the variance says little, and that over all classes is taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,10 @@ class Decoder(ABC):
             InputError: A tensor is missing or has a shape that does not fit.
         """
         return {"images": _images(tensors, spec)[None]}
+
+    def memory(self, spec: Spec) -> int:
+        """Return the bytes that `decode` takes besides images, which bound what a file may ask for."""
+        return 0
 
     def config(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -138,8 +143,8 @@ class TileDecoder(Decoder):
 class DctDecoder(Decoder):
     """Store m coefficients of the orthonormal DCT-II of each channel (FreD, Shin et al., NeurIPS 2023).
 
-    They are those in which the real images of a class, averaged over their channels, vary most; the mean is always one
-    of them. A set of n images per class stores n * (H W // m) images of each class, in the bytes of n images.
+    They are those in which the real images of a class, averaged over their channels, vary most (those of all classes,
+    for a class of fewer than 10); the mean is always one of them, and of equal ones the lowest frequencies. A set of n images per class stores n * (H W // m) images of each class, in the bytes of n images.
     """
 
     optimised: ClassVar[tuple[str, ...]] = ("coefficients",)
@@ -166,6 +171,10 @@ class DctDecoder(Decoder):
         index = places[:, None, None].expand(kept.shape)
         return inverse_dct(spectrum.scatter(3, index, kept).unflatten(3, spec.shape[1:]))
 
+    def memory(self, spec: Spec) -> int:
+        """Return the bytes of the matrices of the transform, and of what computes them."""
+        return 4 * 8 * (spec.shape[1] ** 2 + spec.shape[2] ** 2)
+
     def to_file(self, tensors: Tensors, spec: Spec) -> dict[str, Tensor]:
         """Return `coefficients` (K, V, C, m) and `mask`, uint8 (K, ceil(H W / 8)): a bit for each coefficient."""
         places = tensors["places"]
@@ -182,7 +191,8 @@ class DctDecoder(Decoder):
         if kept.dim() != 4 or len(kept) != spec.classes or kept.shape[2:] != expected:
             raise InputError(f"coefficients have shape {tuple(kept.shape)}, expected (K, V, *{expected})")
         if mask.dtype != torch.uint8 or mask.shape != (spec.classes, _bytes(spec)):
-            raise DamagedFile(f"its mask has shape {tuple(mask.shape)}, expected {(spec.classes, _bytes(spec))}")
+            found, expected = f"{tuple(mask.shape)} of {mask.dtype}", f"{(spec.classes, _bytes(spec))} of torch.uint8"
+            raise DamagedFile(f"its mask has shape {found}, expected {expected}")
         bits = (mask[:, :, None] & _weights(mask)).flatten(1).bool()
         pixels = spec.shape[1] * spec.shape[2]
         if bool(bits[:, pixels:].any()) or not bool((bits.sum(1) == self.coefficients).all()):
@@ -191,12 +201,16 @@ class DctDecoder(Decoder):
 
     def _places(self, real: ImageSet, k: int) -> Tensor:
         """Return the places of the coefficients of class k in the flat spectrum, in ascending order, (m,)."""
-        count = int(real.counts[k])
-        chosen = torch.linspace(0, count - 1, min(count, _MEASURED)).long()
-        images, _ = real.batch(real.members[k, chosen])
+        members = real.members[k, : int(real.counts[k])]
+        if len(members) < _FEWEST:
+            members = torch.arange(len(real))
+        chosen = torch.linspace(0, len(members) - 1, min(len(members), _MEASURED)).long()
+        images, _ = real.batch(members[chosen])
         variance = dct(images.mean(1)).flatten(1).var(0, correction=0)
         variance[0] = torch.inf  # the mean
-        return variance.topk(self.coefficients).indices.sort().values
+        rows, columns = (torch.arange(side) / side for side in real.spec.shape[1:])
+        order = (rows[:, None] + columns).flatten().argsort(stable=True).to(variance.device)  # low frequencies first
+        return order[variance[order].argsort(descending=True, stable=True)[: self.coefficients]].sort().values
 
 
 DECODERS: Registry[type[Decoder]] = Registry(
@@ -225,7 +239,7 @@ def inverse_dct(spectrum: Tensor) -> Tensor:
     return rows.T @ spectrum @ columns
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def dct_matrix(size: int) -> Tensor:
     """Return the orthonormal DCT-II, float64 (size, size): row u is sqrt(2 / size) cos(pi (2 x + 1) u / (2 size))."""
     frequency, place = torch.arange(size).double()[:, None], torch.arange(size).double()

@@ -14,7 +14,8 @@ from .generated import Generated, Storage, unstorable
 from .stored import Encoded, Store, Stored
 from .targets import HardLabels, Targets
 
-_LARGEST = torch.finfo(torch.float16).max
+_LARGEST = {"f16": torch.finfo(torch.float16).max, "u8": torch.finfo(torch.float32).max / 4}
+"""Number format -> largest value that it holds: float16's own, and half of what the range of 8 bits can span."""
 
 
 class Synthetic(nn.Module, ABC):
@@ -141,15 +142,16 @@ class Decoded(Synthetic):
 
     def storable(self) -> Tensor:
         fits = super().storable()
-        if self.store == "f16":
+        if self.store in _LARGEST:
             largest = torch.stack([parameter.detach().abs().amax() for parameter in self.image_parameters()])
-            fits = fits & (largest <= _LARGEST).all()
+            fits = fits & (largest <= _LARGEST[self.store]).all()
         return fits
 
     def fault(self) -> str:
         largest = max(float(parameter.detach().abs().amax()) for parameter in self.image_parameters())
-        if self.store == "f16" and largest > _LARGEST:
-            return f"values up to {largest:.3g} do not fit f16, which ends at {_LARGEST:.0f}"
+        most = _LARGEST.get(self.store, torch.inf)
+        if largest > most:
+            return f"values up to {largest:.3g} do not fit {self.store}, which ends at {most:.5g}"
         return super().fault()
 
 

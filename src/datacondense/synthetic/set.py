@@ -104,6 +104,19 @@ class SyntheticSet:
         return self.stored.decoder.views(self.spec) if isinstance(self.stored, Encoded) else 1
 
     @property
+    def stored_classes(self) -> Tensor:
+        """Return the class of each stored image, int64 (N / views,): of soft labels that of their mean over views."""
+        labels = self.labels.unflatten(0, (-1, self.views))
+        return labels.mean(1).argmax(1) if self.soft else labels[:, 0]
+
+    @property
+    def stored_counts(self) -> Tensor:
+        """Return the number of stored images of each class, (K,), on the CPU; rounded up if views are missing."""
+        if len(self) % self.views:
+            return -(-self.counts // self.views)
+        return torch.bincount(self.stored_classes.cpu(), minlength=self.spec.classes)
+
+    @property
     def counts(self) -> Tensor:
         """Return the number of training images of each class, (K,), on the CPU."""
         return torch.bincount(self.classes.cpu(), minlength=self.spec.classes)
@@ -200,6 +213,8 @@ def load_set(path: str | Path) -> SyntheticSet:
         stored = kind.from_tensors(tensors, decoder, spec)
         if isinstance(stored, Generated):
             _check_labels(len(stored.z), labels, spec)
+        elif labels.dim() == 2 and labels.shape[1] != spec.classes:
+            raise InputError(f"labels of shape {tuple(labels.shape)} do not have {spec.classes} numbers for each image")
         made = checked(stored.images(class_numbers(labels)), labels, spec, provenance, recipe=recipe)
         return replace(made, stored=stored)
 

@@ -111,7 +111,7 @@ class Encoded(Stored):
         packed = {name: tensor for name, tensor in tensors.items() if name != "labels"}
         views, held = decoder.views(spec), sum(tensor.nbytes for tensor in packed.values())
         largest = max((packed[name].numel() for name in decoder.optimised if name in packed), default=0)
-        affordable(4 * 4 * largest * views, "its images", held=held)
+        affordable(4 * 4 * largest * views + decoder.memory(spec), "its images", held=held)
         found = Encoded(decoder, checked.store, spec, packed)
         found.decodable()
         return found
@@ -206,5 +206,8 @@ def unpacked_labels(labels: Tensor) -> Tensor:
 
 
 def rounded_labels(labels: Tensor, store: Store) -> Tensor:
-    """Return labels as a set stores them: those with a number for each class as float16, unless all is float32."""
-    return labels.half().float() if labels.dim() == 2 and store != "f32" else labels
+    """Return labels as a set stores them: soft ones as float16, unless all is float32 or they do not fit."""
+    if labels.dim() != 2 or store == "f32":
+        return labels
+    half = labels.half().float()
+    return half if bool(torch.isfinite(half).all()) else labels

@@ -85,7 +85,7 @@ class Evaluate:
     process: bool = False
     """Evaluate each snapshot of the run (made with --snapshots) instead, for its report."""
     beside: tuple[Literal["random", "whole"], ...] = ()
-    """Baselines to train on: as many random real images per class; the whole real training set."""
+    """Baselines to train on: as many random real images per class as the set stores; the whole real training set."""
     whole_epochs: Epochs = 30
     """Training epochs on the whole set."""
     seed: Seed = 0
