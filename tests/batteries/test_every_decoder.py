@@ -173,3 +173,29 @@ def test_impossible_sizes_are_refused(real: ImageSet) -> None:
     small = Spec("dot", ("a",), (1, 2, 2), (0.0,), (1.0,))
     with pytest.raises(InputError, match="--factor 3: images of 2 x 2 have fewer pixels"):
         TileDecoder(factor=3).views(small)
+
+
+def test_equal_variances_keep_the_lowest_frequencies() -> None:
+    """Of images that do not vary, the choice is the same on every device."""
+    spec = Spec("flat", ("a",), (1, 8, 8), (0.5,), (0.5,))
+    real = ImageSet(torch.full((12, 1, 8, 8), 90, dtype=torch.uint8), torch.zeros(12, dtype=torch.int64), spec)
+    tensors = DctDecoder(coefficients=6).encode(real.at(torch.arange(2)[None]), real)
+    assert tensors["places"].tolist() == [[0, 1, 2, 8, 9, 16]]
+
+
+def test_small_classes_keep_the_coefficients_of_all_classes() -> None:
+    real = real_images((1, 8, 9))
+    few = ImageSet(real.images[:25], torch.tensor([0] * 12 + [1] * 12 + [2]), real.spec)
+    tensors = DctDecoder(coefficients=9).encode(torch.zeros(3, 8, 1, 8, 9), few)
+    variance = dct(few.spec.normalise(few.images)[:, 0]).flatten(1).var(0, correction=0)
+    assert set(tensors["places"][2].tolist()) == {0, *variance[1:].topk(8).indices.add(1).tolist()}
+
+
+def test_a_long_side_is_refused_before_its_transform_is_made() -> None:
+    spec = Spec("long", ("a",), (1, 2**20, 1), (0.5,), (0.5,))
+    mask = torch.zeros(1, 2**17, dtype=torch.uint8)
+    mask[0, 0] = 128
+    packed = {"coefficients": torch.zeros(1, 1, 1, 1), "mask": mask}
+    stored = Encoded(DctDecoder(coefficients=1), "f32", spec, packed)
+    with pytest.raises(InputError, match="its images would take"):
+        Encoded.from_tensors(packed, stored.header(), spec)

@@ -54,7 +54,8 @@ def test_every_format(to: Format, form: str, digits: tuple[ImageSet, ImageSet]) 
     assert torch.equal(train.spec.pixels(back.images), train.spec.pixels(made.images))
     assert back.stored is None, "the export holds decoded images"
     assert "decoder" not in back.header()
-    assert back.provenance.to_json().items() >= made.provenance.to_json().items()
+    counted = {"ipc": int(made.counts.max())} if made.views > 1 else {}  # decoded images are stored images there
+    assert back.provenance.to_json().items() >= made.provenance.changed(**counted).to_json().items()
     if to == "folder":
         return
     assert equal(back, made)

@@ -1,11 +1,16 @@
 """Labels: hard, soft and learned; of some classes among all; in files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from synthetic_sets import encoded
 
-from datacondense import InputError, Provenance, Spec, SyntheticSet, load_set
+from datacondense import InputError, Provenance, Spec, SyntheticSet, condense, load_set
+from datacondense.evaluation.baselines import baselines
+from datacondense.methods import Matching, Random
+from datacondense.synthetic.decoders import TileDecoder
 from datacondense.synthetic.parameters import Pixels
 from datacondense.synthetic.set import save
 from datacondense.synthetic.stored import packed_labels, rounded_labels, unpacked_labels
@@ -107,3 +112,49 @@ def test_labels_of_some_classes_become_labels_of_all() -> None:
     assert mixed.tolist() == [[0, 0, 1], [0.5, 0.25, 0.25]]
     assert joined([torch.tensor([2]), torch.tensor([1])], 3).tolist() == [2, 1]
     assert class_numbers(mixed).tolist() == [2, 0]
+
+
+def test_learned_numbers_reach_the_set_without_a_graph(toy, tmp_path: Path) -> None:
+    """Also those without softmax, of which a slice of all is the parameter itself."""
+
+    class Regressing(Matching):
+        def start(self, problem, streams):
+            images = super().start(problem, streams)
+            images.targets = LearnedLabels(torch.eye(problem.classes)[:, None].clone(), softmax=False)
+            return images
+
+        def iterate(self, run):
+            yield run.synthetic().square().sum()
+
+    made = condense(Regressing(iterations=1, arch="ConvNetD1"), toy(), ipc=1, out=tmp_path / "run")
+    assert not made.labels.requires_grad
+    assert torch.equal(load_set(tmp_path / "run").labels, torch.eye(3))
+
+
+def test_labels_beyond_float16_stay_float32() -> None:
+    labels = torch.tensor([[1e5, 0.1]])
+    assert torch.equal(rounded_labels(labels, "u8"), labels)
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(6, 0), torch.zeros(0, 0), torch.zeros(6, 2)], ids=str)
+def test_labels_of_another_width_are_refused_before_decoding(labels: torch.Tensor, toy, tmp_path: Path) -> None:
+    made = condense(Random(arch="ConvNetD1", store="f16"), toy(), ipc=2)
+    path = tmp_path / "synthetic.safetensors"
+    save(made, path)
+    tensors, header = read_tensors(path)
+    write_tensors(path, {**tensors, "labels": labels}, header)
+    with pytest.raises(InputError, match="labels of shape"):
+        load_set(path)
+
+
+def test_stored_images_have_the_class_of_the_mean_of_their_labels(toy) -> None:
+    """A view whose label has drifted to another class changes no count of stored images."""
+    real = toy()
+    made = encoded(TileDecoder(factor=2), real, n=1)
+    soft = torch.nn.functional.one_hot(made.labels, 3).float()
+    soft[0] = torch.tensor([0.3, 0.7, 0.0])
+    drifted = replace(made, labels=soft)
+    assert drifted.counts.tolist() == [3, 5, 4]
+    assert drifted.stored_counts.tolist() == [1, 1, 1]
+    ((_, beside),) = baselines([drifted], real, "ConvNetD1").items()
+    assert beside.counts.tolist() == [1, 1, 1]

@@ -95,18 +95,16 @@ class Matching(Method):
         decoder, stored = self.decoder(problem.spec), start.stored
         if start.soft:
             warnings.warn("the set to start from has soft labels: the run begins with its classes", stacklevel=2)
-        if (
-            isinstance(stored, Encoded)
-            and stored.decoder == decoder
-            and bool((start.stored_counts == problem.ipc).all())
-        ):
-            tensors = {name: tensor.to(problem.engine.device) for name, tensor in stored.decodable().items()}
-            order = start.stored_classes.cpu().argsort(stable=True)
-            flat = {name: tensors[name].flatten(0, 1) for name in decoder.optimised}
-            if all(len(tensor) == len(order) for tensor in flat.values()):
-                flat = {name: tensor[order.to(tensor.device)] for name, tensor in flat.items()}
-            rows = {name: tensor.unflatten(0, (problem.classes, -1)) for name, tensor in flat.items()}
-            return Decoded(decoder, {**tensors, **rows}, problem.spec, self.store)
+        even = bool((start.stored_counts == problem.ipc).all())
+        if even and isinstance(stored, Encoded) and stored.decoder == decoder:
+            tensors = stored.decodable()
+            by_class = start.stored_classes.cpu().argsort(stable=True)
+            for name in decoder.optimised:
+                rows = tensors[name].flatten(0, 1)
+                rows = rows[by_class] if len(rows) == len(by_class) else rows  # those of dct are by class already
+                tensors[name] = rows.reshape(problem.classes, -1, *rows.shape[1:])
+            moved = {name: tensor.to(problem.engine.device) for name, tensor in tensors.items()}
+            return Decoded(decoder, moved, problem.spec, self.store)
         each = problem.ipc * decoder.views(problem.spec)
         images = start.images.to(problem.engine.device)
         return self._encoded(images_from(images, start.classes.cpu(), problem.real, each, streams("init")), problem)

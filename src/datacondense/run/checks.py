@@ -55,10 +55,10 @@ def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSe
         return
     what = "training images" if start is None else "images in the set to start from"
     made = f"still makes {each} images of each" if method.fills_up else "keeps all their images"
+    hint = "; `condense --drop-small-classes` leaves them out" if start is None and views == 1 else ""
     warnings.warn(
         f"{number} of {real.spec.classes} classes {_have(number)} fewer than {each} {what}: {names}; "
-        f"{method_name(method)} {made}"
-        + ("; `condense --drop-small-classes` leaves them out" * (start is None and views == 1)),
+        f"{method_name(method)} {made}{hint}",
         stacklevel=3,
     )
 

@@ -266,7 +266,7 @@ class Loop:
         """Write the set, its outputs and the last checkpoint; return the set."""
         if fault := self.synthetic.fault():
             raise Diverged(
-                f"{fault}, so the set of iteration {self.done} cannot be stored: use another --store or --start"
+                f"{fault}: the set of iteration {self.done} cannot be stored; use another --store or --start"
             )
         stored = self.synthetic.stored()
         labels = rounded_labels(self._labels(), self.synthetic.store)

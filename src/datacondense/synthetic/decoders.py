@@ -143,8 +143,9 @@ class TileDecoder(Decoder):
 class DctDecoder(Decoder):
     """Store m coefficients of the orthonormal DCT-II of each channel (FreD, Shin et al., NeurIPS 2023).
 
-    They are those in which the real images of a class, averaged over their channels, vary most (those of all classes,
-    for a class of fewer than 10); the mean is always one of them, and of equal ones the lowest frequencies. A set of n images per class stores n * (H W // m) images of each class, in the bytes of n images.
+    They are those in which the real images of a class (of all classes, for a class of fewer than 10), averaged over
+    their channels, vary most; the mean is always one of them, and of equal ones the lowest frequencies are. A set of n
+    images per class stores n * (H W // m) images of each class, in the bytes of n images.
     """
 
     optimised: ClassVar[tuple[str, ...]] = ("coefficients",)
