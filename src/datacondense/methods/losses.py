@@ -82,8 +82,7 @@ def differentiate(
         total = value.to(parameters[0].dtype)
         having = torch.tensor([parameter.grad is not None for parameter in parameters]).to(total)
         processes.all_sum([*gradient_tensors(parameters), total, having])
-        counts: list[float] = having.tolist()
-        for parameter, count in zip(parameters, counts, strict=True):
+        for parameter, count in zip(parameters, having.cpu(), strict=True):
             if not count:  # Adam, momentum and decay would move it under a gradient of zeros
                 parameter.grad = None
         value = total.double()

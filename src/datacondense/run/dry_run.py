@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -217,7 +217,8 @@ class _Calibration:
         began = self._clock()
         step = next(self._steps(iteration))
         alone = isinstance(step.loss, Tensor) or not isinstance(step.loss, Iterable)
-        terms, done, cut = iter([step.loss] if alone else step.loss), 0, False
+        terms: Iterator[Any] = iter([step.loss] if alone else step.loss)
+        done, cut = 0, False
 
         def first_terms() -> Iterator[Tensor]:
             nonlocal done, cut
