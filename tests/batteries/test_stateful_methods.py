@@ -23,6 +23,7 @@ from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import DistributionMatching, NetworkPool, Problem, Step
 from datacondense.run.state import UndoPoint, begin
+from datacondense.training.cached import packed, unpack
 from datacondense.utils.errors import DamagedFile
 from datacondense.utils.files import read_tensors
 from datacondense.utils.streams import Streams
@@ -291,6 +292,25 @@ def test_tensors_that_do_not_fit_change_nothing(name: str, toy) -> None:
         state.load(wrong)
     now = state.tensors()
     assert all(torch.equal(now[key], before[key]) for key in before)
+
+
+def test_the_state_of_adam_with_amsgrad_is_restored_for_the_groups_that_have_it() -> None:
+    def made() -> torch.optim.Adam:
+        weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
+        for weight in weights:
+            weight.grad = torch.ones(3)
+        return torch.optim.Adam([{"params": weights[:1], "amsgrad": True}, {"params": weights[1:]}], lr=0.1)
+
+    first, other = made(), made()
+    first.step()
+    tensors = packed("adam", first)
+    unpack("adam", other, tensors)
+    restored = packed("adam", other)
+    assert restored.keys() == tensors.keys()
+    assert all(torch.equal(restored[name], tensors[name]) for name in tensors)
+    del tensors["adam.0.max_exp_avg_sq"]
+    with pytest.raises(DamagedFile, match="its optimiser, Adam, stores exp_avg, exp_avg_sq, step"):
+        unpack("adam", other, tensors)
 
 
 def test_a_pool_draws_counts_and_starts_its_networks_anew(toy) -> None:

@@ -26,6 +26,7 @@ from ..utils.streams import Streams
 
 SAVE_EVERY = 30.0  # seconds between two writes of a running training to the cache
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
+_AMSGRAD = {"max_exp_avg_sq"}
 _OPTIMISER_STATE: dict[type[torch.optim.Optimizer], set[str]] = {
     torch.optim.SGD: {"momentum_buffer"},
     torch.optim.Adam: _ADAM,
@@ -264,9 +265,7 @@ def _expected_state(optimiser: torch.optim.Optimizer) -> dict[int, set[str]]:
     if names is None:
         return {}
     groups = optimiser.param_groups
-    each = [
-        names | ({"max_exp_avg_sq"} if group.get("amsgrad") else set()) for group in groups for _ in group["params"]
-    ]
+    each = [names | _AMSGRAD if group.get("amsgrad") else names for group in groups for _ in group["params"]]
     return dict(enumerate(each))
 
 
