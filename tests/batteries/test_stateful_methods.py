@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import DistributionMatching, NetworkPool, Problem, Step
 from datacondense.run.state import UndoPoint, begin
+from datacondense.training.cached import packed, unpack
 from datacondense.utils.errors import DamagedFile
 from datacondense.utils.files import read_tensors
 from datacondense.utils.streams import Streams
@@ -184,6 +186,65 @@ def test_a_state_that_cannot_be_saved_is_refused(toy) -> None:
         condense(Plain(**METHOD.settings()), toy(), 1)
 
 
+def refused(method: type[TrainedAlong], toy: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        condense(method(**METHOD.settings()), toy(), 1)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+FOREIGN = torch.nn.Parameter(torch.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "optimiser", "message"),
+    [
+        ("other", torch.optim.SGD([FOREIGN], lr=0.1), "'other' holds a parameter that a checkpoint lacks: register it"),
+        ("other", FOREIGN, r"'other' is of type Parameter: return a torch\.optim\.Optimizer"),
+        ("a.b", torch.optim.SGD([FOREIGN], lr=0.1), r"'a\.b' cannot be the name of an optimiser"),
+        (3, torch.optim.SGD([FOREIGN], lr=0.1), "3 cannot be the name of an optimiser"),
+    ],
+)
+def test_an_optimiser_that_cannot_be_restored_is_refused(name: Any, optimiser: Any, message: str, toy) -> None:
+    class More(TrainedAlong):
+        def optimisers(self, synthetic, state: Any):
+            return {**super().optimisers(synthetic, state), name: optimiser}
+
+    assert re.match(rf"More\.optimisers: {message}", refused(More, toy))
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (None, "yields NoneType: yield a scalar tensor, an iterable of them, or a Step"),
+        (3, "yields int: yield a scalar tensor"),
+        ([None], "yields NoneType: yield a scalar tensor"),
+        (torch.ones(2, requires_grad=True), r"yields a loss of shape \(2,\): yield a scalar, such as its sum"),
+        (torch.ones(()), "yields a loss without gradient: compute it from the parameters of the step"),
+        ([torch.ones(())], "yields a loss without gradient"),
+        (
+            Step(torch.ones((), requires_grad=True), of=()),
+            r"a step names no optimiser: yield Step\(loss, of='images'\)",
+        ),
+    ],
+)
+def test_what_is_no_loss_is_refused(loss: Any, message: str, toy) -> None:
+    class Yields(TrainedAlong):
+        def iterate(self, run):
+            yield loss
+
+    assert re.match(rf"Yields\.iterate: {message}", refused(Yields, toy))
+
+
+def test_a_step_of_frozen_parameters_is_refused(toy) -> None:
+    class Frozen(TrainedAlong):
+        def iterate(self, run):
+            run.state.sampler.requires_grad_(False)
+            yield Step(run.synthetic().sum(), of="sampler")
+
+    assert refused(Frozen, toy).startswith("Frozen.iterate: all parameters of a step are frozen: call requires_grad_")
+
+
 def test_a_method_with_several_optimisers_is_estimated(toy) -> None:
     found = estimate(METHOD, toy(), 2)
     assert found.iteration_seconds > 0
@@ -231,6 +292,25 @@ def test_tensors_that_do_not_fit_change_nothing(name: str, toy) -> None:
         state.load(wrong)
     now = state.tensors()
     assert all(torch.equal(now[key], before[key]) for key in before)
+
+
+def test_the_state_of_adam_with_amsgrad_is_restored_for_the_groups_that_have_it() -> None:
+    def made() -> torch.optim.Adam:
+        weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
+        for weight in weights:
+            weight.grad = torch.ones(3)
+        return torch.optim.Adam([{"params": weights[:1], "amsgrad": True}, {"params": weights[1:]}], lr=0.1)
+
+    first, other = made(), made()
+    first.step()
+    tensors = packed("adam", first)
+    unpack("adam", other, tensors)
+    restored = packed("adam", other)
+    assert restored.keys() == tensors.keys()
+    assert all(torch.equal(restored[name], tensors[name]) for name in tensors)
+    del tensors["adam.0.max_exp_avg_sq"]
+    with pytest.raises(DamagedFile, match="its optimiser, Adam, stores exp_avg, exp_avg_sq, step"):
+        unpack("adam", other, tensors)
 
 
 def test_a_pool_draws_counts_and_starts_its_networks_anew(toy) -> None:
@@ -303,3 +383,35 @@ def test_two_processes_have_the_same_state(tmp_path, monkeypatch) -> None:
     torchrun.run(1, f"{COMMAND} --iterations 6 --out one")
     assert torch.allclose(load_set("one").images, load_set("two").images, atol=1e-3)
     assert torch.allclose(kept(Path("one"))["state.sampler"], kept(Path("two"))["state.sampler"], atol=1e-3)
+
+
+ALTERNATING = """
+from dataclasses import dataclass
+import torch
+from torch import nn
+from datacondense import Step
+from datacondense.methods import Matching
+
+@dataclass(frozen=True, kw_only=True)
+class Alternating(Matching):
+    "Each iteration has a loss of one of two parameters."
+
+    def state(self, problem, streams):
+        return nn.ParameterList([nn.Parameter(torch.ones(3)) for _ in range(2)])
+
+    def optimisers(self, synthetic, state):
+        return {**super().optimisers(synthetic, state), "rows": torch.optim.Adam(state.parameters(), lr=0.1)}
+
+    def iterate(self, run):
+        yield run.synthetic().square().mean()
+        yield Step(run.state[run.number % 2].square().sum(), of="rows")
+"""
+
+
+@pytest.mark.processes
+def test_parameters_without_a_gradient_stay_in_two_processes_too(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("alternating.py").write_text(ALTERNATING)
+    for count in (1, 2):
+        torchrun.run(count, f"condense alternating --plugin alternating.py {QUICK} --iterations 3 --out of-{count}")
+    assert same(Path("of-1"), Path("of-2"))

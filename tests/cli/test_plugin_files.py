@@ -1,7 +1,9 @@
 """Files of --plugin: docs/plugins.md runs as it is written, and what is wrong with a file is reported in a line."""
 
+import pickle
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +49,39 @@ def test_the_page_runs_as_it_is_written(capsys) -> None:
     assert made.provenance.source == {"source": "few-digits"}
     assert Path("mirrored.png").exists()
     assert list(Path("exported").rglob("*.png"))
+
+
+def test_files_of_the_same_name_are_modules_of_their_own() -> None:
+    for number, folder in enumerate(("one", "other")):
+        Path(folder).mkdir()
+        text = f"def loss{number}(a, b, t): ...\nLOSSES = {{'loss{number}': loss{number}}}\n"
+        Path(folder, "mine.py").write_text(text)
+        load_file(f"{folder}/mine.py")
+    for number in range(2):
+        loss = LOSSES[f"loss{number}"]
+        assert pickle.loads(pickle.dumps(loss)) is loss
+
+
+def test_a_file_that_fails_leaves_no_module() -> None:
+    before = set(sys.modules)
+    Path("failing.py").write_text("raise ValueError('x')\n")
+    with pytest.raises(InputError, match=r"--plugin failing\.py: ValueError: x"):
+        load_file("failing.py")
+    assert not [name for name in set(sys.modules) - before if "failing" in name]
+
+
+def test_a_file_may_import_a_registry_to_look_something_up() -> None:
+    text = "from datacondense import METHODS, NETWORKS\nLOSSES = {'mine': lambda logits, labels, t: None}\n"
+    Path("looking.py").write_text(text)
+    assert load_file("looking.py") == {"LOSSES": ["mine"]}
+
+
+def test_a_second_name_of_an_object_is_refused() -> None:
+    text = "from datacondense import DistributionMatching\nMETHODS = {'dm2': DistributionMatching}\n"
+    Path("again.py").write_text(text)
+    with pytest.raises(InputError, match="it is the method dm already"):
+        load_file("again.py")
+    assert "dm2" not in METHODS
 
 
 def test_the_script_of_the_page_runs(capsys) -> None:

@@ -5,7 +5,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from datacondense import Spec
 from datacondense.engine.losses import LOSSES, ce, criterion, kl, mse
+from datacondense.engine.weight_gradients import class_gradient_function
+from datacondense.networks import build
+from datacondense.utils.streams import Streams
 
 CLASSES = torch.tensor([0, 4, 2, 2, 1, 3])
 
@@ -79,3 +83,25 @@ def test_mse_is_half_the_sum_over_classes() -> None:
 def test_a_criterion_is_one_object() -> None:
     assert criterion(kl, 4.0) is criterion(kl, 4.0)
     assert torch.equal(criterion(kl, 4.0)(logits(), CLASSES), kl(logits(), CLASSES, 4.0))
+
+
+def test_the_temperature_of_a_criterion_may_have_any_name() -> None:
+    def of_user(logits: Tensor, labels: Tensor, t: float) -> Tensor:
+        return ce(logits, labels, t)
+
+    assert torch.equal(criterion(of_user, 4.0)(logits(), CLASSES), ce(logits(), CLASSES, 4.0))
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_gradients_of_classes_at_once_are_those_of_one_by_one(name: str) -> None:
+    spec = Spec("toy", ("a", "b", "c"), (1, 8, 8), (0.5,), (0.25,), flip=False)
+    network = build("MLP", spec).eval()
+    network.reset(Streams(0)("network"))
+    weights = {key: weight.detach() for key, weight in network.named_parameters()}
+    images = torch.randn(3, 4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels, share = torch.arange(3)[:, None].expand(3, 4), torch.full((4,), 0.25)
+    together = class_gradient_function(network, True, criterion(LOSSES[name], 1.0))(images, labels, share, weights)
+    alone = class_gradient_function(network, False, criterion(LOSSES[name], 1.0))
+    for k in range(3):
+        for key, gradient in alone(images[[k]], labels[[k]], share, weights).items():
+            torch.testing.assert_close(together[key][[k]], gradient)

@@ -189,6 +189,21 @@ def test_random_layers_draw_from_the_generator_of_the_reset() -> None:
     assert torch.equal(network.eval()(images), network(images))
 
 
+def test_the_embedding_draws_from_the_generator_of_the_reset() -> None:
+    network, images = made(dropping), torch.randn(4, 1, 8, 8)
+    network.train()
+    embeddings: list[Tensor] = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        network.reset(Streams(2)("network"))
+        before = torch.get_rng_state()
+        embeddings += [network.embed(images), network.embed(images)]
+        assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(embeddings[0], embeddings[2])
+    assert torch.equal(embeddings[1], embeddings[3])
+    assert not torch.equal(embeddings[0], embeddings[1])
+
+
 def test_classes_have_gradients_as_one_by_one() -> None:
     network = made(Small).eval()
     network.reset(Streams(0)("network"))
@@ -262,7 +277,26 @@ class OwnWeight(Sums):
     pass
 
 
+class Assigning(Small):
+    def __init__(self, spec: Spec = SPEC) -> None:
+        super().__init__(spec)
+        self.mean = nn.Buffer(torch.zeros(()))
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * images.mean()
+        return super().forward(images)
+
+
+def frozen(spec: Spec) -> nn.Module:
+    module = Small(spec)
+    module.convolution.requires_grad_(False)
+    return module
+
+
 REFUSED = {
+    r"network Assigning changes buffer mean by assignment: change it in place \(self\.mean\.copy_": Assigning,
+    r"its parameter convolution\.weight is frozen, but all parameters are trained: register it as a buffer": frozen,
     "has other weights each time it is made": growing,
     "has other weights under the same seed: draw them with PyTorch's generator only": elsewhere,
     r"gives tuple for 2 images: let it give logits \(2, 3\)": pair,

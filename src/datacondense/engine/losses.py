@@ -1,7 +1,7 @@
 """The losses of training, of each image. Only they distinguish hard labels (classes) from soft ones (a row each)."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import torch
@@ -64,7 +64,8 @@ def mse(logits: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:
     """
     logits = _over(logits, temperature)
     if not labels.is_floating_point():
-        labels = F.one_hot(labels, logits.shape[1]).to(logits.dtype) - 1 / logits.shape[1]
+        classes = torch.arange(logits.shape[1], device=labels.device)
+        labels = (labels[:, None] == classes).to(logits.dtype) - 1 / logits.shape[1]  # F.one_hot has no vmap
     return (logits - labels).square().sum(1) / 2
 
 
@@ -87,7 +88,11 @@ LOSSES: Registry[Loss] = Registry(
 @lru_cache
 def criterion(loss: Loss, temperature: float) -> Criterion:
     """Return a loss at a temperature; the same object for the same arguments, so that compiled code is reused."""
-    return partial(loss, temperature=temperature)  # pyright: ignore (a Loss names no parameter)
+
+    def at_temperature(logits: Tensor, labels: Tensor) -> Tensor:
+        return loss(logits, labels, temperature)
+
+    return at_temperature
 
 
 def _over(logits: Tensor, temperature: float) -> Tensor:

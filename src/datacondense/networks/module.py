@@ -66,18 +66,16 @@ class ModuleNetwork(Network):
             name: Its name, for messages.
 
         Raises:
-            InputError: It is no module, gives no logits of these classes, or does not depend on the seed alone.
+            InputError: It is no module, gives no logits of these classes, or does not depend on the seed alone; a
+                parameter of it is frozen, or it assigns a buffer.
         """
         super().__init__()
         self._make, self._spec, self._name = make, spec, name
         self.module = self._fresh(0)
+        self._check_trainable()
         again = self._fresh(0)
         self._check_alike(again, equal=True)
-        with torch.device("cpu"), _seeded(0, torch.device("cpu")):
-            before = torch.get_rng_state()
-            self._try(again)
-            draws = not torch.equal(before, torch.get_rng_state())
-        self.register_buffer("randomness", torch.zeros(2, dtype=torch.int64) if draws else None)
+        self.register_buffer("randomness", torch.zeros(2, dtype=torch.int64) if self._draws(again) else None)
         self.module.eval()
         self._checked(lambda: self._on_meta(self.module), " on PyTorch's meta device")
         self._head = linear_head(self.module, self._on_meta)
@@ -90,12 +88,10 @@ class ModuleNetwork(Network):
                 f"network {self._name} has no embedding, which condensing compares: let it end in an nn.Linear that "
                 "gives the logits"
             )
-        return self._trunk(images)  # (N, D)
+        return self._run(self._trunk, images)  # (N, D)
 
     def forward(self, images: Tensor) -> Tensor:
-        if self.randomness is None or not self.training:
-            return self.module(images)
-        return self._forward_with_draws(images, self.randomness)  # pyright: ignore (PyTorch's decorator has no types)
+        return self._run(self.module, images)
 
     @property
     def side_by_side(self) -> bool:
@@ -142,12 +138,18 @@ class ModuleNetwork(Network):
         object.__setattr__(self, "head", None if head is None else self.module.get_submodule(head))
         return self
 
+    def _run(self, module: nn.Module, images: Tensor) -> Tensor:
+        """Run the module or its trunk; random layers draw under the seeds of this network."""
+        if self.randomness is None or not self.training:
+            return module(images)
+        return self._run_with_draws(module, images, self.randomness)  # pyright: ignore (PyTorch's decorator: no types)
+
     @torch.compiler.disable
-    def _forward_with_draws(self, images: Tensor, randomness: Tensor) -> Tensor:
+    def _run_with_draws(self, module: nn.Module, images: Tensor, randomness: Tensor) -> Tensor:
         seed, draws = (int(one) for one in randomness)
         randomness[1] += 1
         with _seeded(seed + draws, images.device):
-            return self.module(images)
+            return module(images)
 
     def _fresh(self, seed: int) -> nn.Module:
         """Return the module with weights drawn under a seed, on the CPU."""
@@ -159,6 +161,30 @@ class ModuleNetwork(Network):
             if any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
                 self._try(module.eval())
             return module.train(self.training)
+
+    def _check_trainable(self) -> None:
+        """Raise InputError for a frozen parameter: training would change it."""
+        frozen = next((name for name, weight in self.module.named_parameters() if not weight.requires_grad), None)
+        if frozen is not None:
+            raise InputError(
+                f"network {self._name}: its parameter {frozen} is frozen, but all parameters are trained: register it "
+                "as a buffer, or call requires_grad_(True)"
+            )
+
+    def _draws(self, module: nn.Module) -> bool:
+        """Return whether a module draws random numbers in training mode. Raises InputError if it assigns a buffer."""
+        buffers = dict(module.named_buffers())
+        with torch.device("cpu"), _seeded(0, torch.device("cpu")):
+            before = torch.get_rng_state()
+            self._try(module)
+            draws = not torch.equal(before, torch.get_rng_state())
+        for name, buffer in module.named_buffers():
+            if buffer is not buffers.get(name):  # its trunk and its copies would keep the earlier tensor
+                raise InputError(
+                    f"network {self._name} changes buffer {name} by assignment: change it in place "
+                    f"(self.{name.rpartition('.')[2]}.copy_(...))"
+                )
+        return draws
 
     def _check_alike(self, other: nn.Module, *, equal: bool = False) -> None:
         """Raise InputError if the module made now has other tensors than the first; other values too with `equal`."""

@@ -3,10 +3,10 @@
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -216,7 +216,9 @@ class _Calibration:
         """
         began = self._clock()
         step = next(self._steps(iteration))
-        terms, done, cut = iter([step.loss] if isinstance(step.loss, Tensor) else step.loss), 0, False
+        alone = isinstance(step.loss, Tensor) or not isinstance(step.loss, Iterable)
+        terms: Iterator[Any] = iter([step.loss] if alone else step.loss)
+        done, cut = 0, False
 
         def first_terms() -> Iterator[Tensor]:
             nonlocal done, cut

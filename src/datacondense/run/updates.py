@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..methods import Loss, Method, Problem, Step, differentiate
 from ..synthetic.parameters import Synthetic
-from ..utils.errors import Diverged, InputError, unknown
+from ..utils.errors import Diverged, InputError, naming, unknown
 
 IMAGES = "images"
 """Name of the optimiser of the images."""
@@ -25,9 +25,9 @@ class Updates:
         self.problem = problem
         self.synthetic = synthetic
         self.optimisers = method.optimisers(synthetic, state)
-        name = type(method).__name__
-        if not isinstance(self.optimisers, dict) or not (self.optimisers or not method.iterations):
-            raise InputError(f"{name}.optimisers must return a dict of optimisers by name, such as {{{IMAGES!r}: ...}}")
+        self._name = type(method).__name__
+        with naming(f"{self._name}.optimisers"):
+            self._check(state)
         self._rates = {key: [group["lr"] for group in one.param_groups] for key, one in self.optimisers.items()}
         self._moved = False  # an update has been made
 
@@ -62,17 +62,36 @@ class Updates:
         for optimiser in optimisers:
             optimiser.zero_grad()
         parameters = [parameter for optimiser in optimisers for parameter in parameters_of(optimiser)]
-        loss = differentiate(step.loss, parameters, self.problem, maximise=step.maximise)
+        with naming(f"{self._name}.iterate"):
+            loss = differentiate(step.loss, parameters, self.problem, maximise=step.maximise)
         for optimiser in optimisers:
             optimiser.step()
         return loss
 
     def chosen(self, step: Step) -> dict[str, torch.optim.Optimizer]:
         """Return the optimisers of a step by name. Raises InputError, which lists all names, for an unknown one."""
+        if not step.names:
+            raise InputError(f"{self._name}.iterate: a step names no optimiser: yield Step(loss, of={IMAGES!r})")
         for name in step.names:
             if name not in self.optimisers:
                 raise unknown("optimiser", name, self.optimisers)
         return {name: self.optimisers[name] for name in step.names}
+
+    def _check(self, state: nn.Module | None) -> None:
+        """Raise InputError unless all optimisers can be saved and restored."""
+        if not isinstance(self.optimisers, dict) or not (self.optimisers or not self.method.iterations):
+            raise InputError(f"return a dict of optimisers by name, such as {{{IMAGES!r}: ...}}")
+        modules = [self.synthetic] if state is None else [self.synthetic, state]
+        saved = {id(parameter) for module in modules for parameter in module.parameters()}
+        for name, optimiser in self.optimisers.items():
+            if not isinstance(name, str) or "." in name:  # a dot ends it in the names of a checkpoint
+                raise InputError(f"{name!r} cannot be the name of an optimiser: take letters, digits and _")
+            if not isinstance(optimiser, torch.optim.Optimizer):
+                raise InputError(f"{name!r} is of type {type(optimiser).__name__}: return a torch.optim.Optimizer")
+            if any(id(parameter) not in saved for parameter in parameters_of(optimiser)):
+                raise InputError(
+                    f"{name!r} holds a parameter that a checkpoint lacks: register it in the module of `state`"
+                )
 
     def _cause(self, fault: str, loss: float, of: str) -> str:
         """Return a message on the fault, and the setting to change."""

@@ -26,6 +26,7 @@ from ..utils.streams import Streams
 
 SAVE_EVERY = 30.0  # seconds between two writes of a running training to the cache
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
+_AMSGRAD = {"max_exp_avg_sq"}
 _OPTIMISER_STATE: dict[type[torch.optim.Optimizer], set[str]] = {
     torch.optim.SGD: {"momentum_buffer"},
     torch.optim.Adam: _ADAM,
@@ -244,10 +245,11 @@ def optimiser_state(
         index, _, key = full.partition(".")
         state.setdefault(int(index) if re.fullmatch("[0-9]{1,9}", index) else -1, {})[key] = tensor.clone()
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    expected = _expected_state(optimiser)
     for index, tensors_kept in state.items():
         if not 0 <= index < len(parameters):
             raise DamagedFile(f"its optimiser stores more than {len(parameters)} tensors")
-        if tensors_kept.keys() != _OPTIMISER_STATE.get(type(optimiser), tensors_kept.keys()):
+        if tensors_kept.keys() != expected.get(index, tensors_kept.keys()):
             raise DamagedFile(f"its optimiser, {type(optimiser).__name__}, stores {', '.join(sorted(tensors_kept))}")
         for key, tensor in tensors_kept.items():
             whole = tensor.shape == parameters[index].shape and tensor.dtype == parameters[index].dtype
@@ -255,6 +257,16 @@ def optimiser_state(
             if type(optimiser) in _OPTIMISER_STATE and not (number if key == "step" else whole):
                 raise DamagedFile(f"the state {key} of its optimiser has shape {tuple(tensor.shape)}")
     return state
+
+
+def _expected_state(optimiser: torch.optim.Optimizer) -> dict[int, set[str]]:
+    """Return the names of the tensors for each parameter of a known optimiser; of any other nothing."""
+    names = _OPTIMISER_STATE.get(type(optimiser))
+    if names is None:
+        return {}
+    groups = optimiser.param_groups
+    each = [names | _AMSGRAD if group.get("amsgrad") else names for group in groups for _ in group["params"]]
+    return dict(enumerate(each))
 
 
 def alike(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> bool:

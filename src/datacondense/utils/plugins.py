@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import Any, final
 
 from .errors import InputError, reason
-from .paths import regular
+from .paths import regular, resolved
+from .registry import Registry
 
 
 @final
@@ -29,8 +30,13 @@ class Plugin:
         return {"file": str(self.file), "sha256": self.sha256}
 
     def entries(self, dictionary: str) -> Mapping[str, Any]:
-        """Return the module-level dict of this name; empty without one. Raises InputError if it is no dict."""
+        """Return the module-level dict of this name; empty without one. Raises InputError if it is no dict.
+
+        A registry is no entry: the file has imported it to look something up.
+        """
         found = getattr(self.module, dictionary, {})
+        if isinstance(found, Registry):
+            return {}
         if not isinstance(found, Mapping):
             raise InputError(
                 f"{dictionary} is of type {type(found).__name__}: write a dict, {dictionary} = {{'name': ...}}"
@@ -51,7 +57,8 @@ def run_file(path: str | Path) -> Plugin:
         raise InputError(f"--plugin {path}: there is no such file") from None
     except InputError as error:
         raise InputError(f"--plugin {error}") from None
-    spec = importlib.util.spec_from_file_location(f"datacondense_plugin_{path.stem}", path)
+    place = hashlib.sha256(str(resolved(path)).encode()).hexdigest()[:12]  # two files may have the same stem
+    spec = importlib.util.spec_from_file_location(f"datacondense_plugin_{path.stem}_{place}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"--plugin {path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
@@ -60,6 +67,7 @@ def run_file(path: str | Path) -> Plugin:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # it is the user's own code, which may raise anything
+        del sys.modules[module.__name__]
         raise InputError(f"--plugin {path}: {type(error).__name__}: {reason(error)}") from error
     return Plugin(module, path.absolute(), digest)
 

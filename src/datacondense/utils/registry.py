@@ -122,12 +122,16 @@ class Registry(MutableMapping[str, T], Generic[T]):
         """Return the object of a plug-in as it is to be stored.
 
         Raises:
-            InputError: The name exists already or has characters that a name may not have, or the object is not one of
-                this registry.
+            InputError: The name exists already or has characters that a name may not have, the object has a name
+                already, or it is not one of this registry.
         """
         check_name(self.kind, name)
         if name in self:
             raise InputError(f"there is already a {self.kind} {name}: choose another name")
+        loaded = (key for key, entry in self._entries.items() if key in self._loaded or isinstance(entry, Entry))
+        known = next((key for key in loaded if self[key] is value), None)
+        if known is not None:  # records would have the new name from now on
+            raise InputError(f"{self.kind} {name}: it is the {self.kind} {known} already: use that name")
         return self._adapted(name, value)
 
     def add(self, name: str, value: T, origin: Mapping[str, str]) -> None:
