@@ -212,6 +212,30 @@ def test_the_command_takes_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "--recipe nowhere.json: there is no such file" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning")
+def test_each_recipe_has_baselines_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for seed, (run, recipe) in enumerate({"a": replace(OWN, epochs=1), "b": replace(OWN, epochs=2), "c": None}.items()):
+        assert main(f"condense random --data digits --arch MLP --ipc 1 --seed {seed} --out {run}".split()) == 0
+        save(replace(load_set(run), recipe=recipe), Path(run, "synthetic.safetensors"))
+    more = "--nets 1 --beside random whole --whole-epochs 1"
+    assert main(f"evaluate a b --archs MLP {more} --out two.json".split()) == 0
+    scores = json.loads(Path("two.json").read_text())
+    kept = {run: json.loads(Path(run, "scores.jsonl").read_text()) for run in "ab"}
+    for run, epochs in {"a": 1, "b": 2}.items():
+        (name,) = (name for name in kept[run] if name.startswith("random real"))
+        assert name in scores
+        of_recipe = kept[run][name]["protocol"]["recipes"]["MLP"]
+        assert of_recipe == {**OWN.to_json(), "epochs": epochs, "source": "own"}
+    assert sum(name.startswith("random real") for name in scores) == 2
+    assert main(f"evaluate a c --epochs 1 {more} --out two.json".split()) == 0
+    names = [name for name in json.loads(Path("two.json").read_text()) if "r" in name[0]]
+    assert [name for name in names if "recipe" in name] == [
+        "random real, recipe own",
+        "random real, recipe published",
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class WithRecipe(Random):  # pyright: ignore[reportGeneralTypeIssues]
     """Random images that are to be learnt by a recipe of their own."""
