@@ -63,7 +63,7 @@ def test_a_recipe_checks_its_ranges(change: dict[str, Any]) -> None:
 
 def test_the_loss_of_a_plug_in_is_looked_up_by_the_check_alone() -> None:
     recipe = Recipe.from_json({"epochs": 3, "loss": "hinge"})
-    with pytest.raises(InputError, match="unknown loss 'hinge': .*; or name the file that defines it with --plugin"):
+    with pytest.raises(InputError, match=r"unknown loss 'hinge': .*; or name the file that defines it with --plugin"):
         recipe.check()
 
 
