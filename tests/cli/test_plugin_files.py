@@ -15,7 +15,9 @@ from datacondense.cli.app import main
 from datacondense.cli.plugin_files import load_file, registries
 from datacondense.data.registry import DATASETS
 from datacondense.engine.losses import LOSSES
+from datacondense.formats.local_paths import without_local_paths
 from datacondense.networks import build
+from datacondense.report.command import command
 from datacondense.synthetic.decoders import DECODERS
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +129,31 @@ def test_a_set_needs_the_plug_in_of_its_decoder_and_its_data(capsys) -> None:
     )
     assert main(["evaluate", "run", "--plugin", "decoders.py", "--nets", "1", "--epochs", "1"]) == 2
     assert "unknown data 'few-digits': " in capsys.readouterr().err
+
+
+def test_a_run_records_every_plug_in_and_tells_of_changes(capsys) -> None:
+    Path("mine.py").write_text(FILE)
+    line = "condense dm --data few-digits --arch perceptron --form mirrored --ipc 1 --batch-real 8 --iterations 6"
+    assert main([*line.split(), "--plugin", "mine.py", "--out", "run", "--time-budget", "0.001s"]) == 0
+    made = load_set("run").provenance
+    origin = {"file": str(Path("mine.py").absolute()), "sha256": made.plugins["network"]["sha256"]}
+    assert made.plugins == {"network": origin, "decoder": origin, "data": origin}
+    assert made.plugin == {}
+    assert (command(made) or "").startswith(f"datacondense condense dm --plugin {origin['file']} --data few-digits ")
+    assert (command(made) or "").count("--plugin") == 1
+    for name, text, said in (("moved", FILE, False), ("changed", FILE.replace("width=64", "width=65 - 1"), True)):
+        for registry, key in ((NETWORKS, "perceptron"), (DECODERS, "mirrored"), (LOSSES, "smoothed")):
+            del registry[key]
+        del DATASETS["few-digits"]
+        Path(f"{name}.py").write_text(text)
+        capsys.readouterr()
+        budget = [] if said else ["--time-budget", "0.001s"]
+        assert main([*line.split(), "--plugin", f"{name}.py", "--out", "run", "--resume", *budget]) == 0
+        output = " ".join(capsys.readouterr().out.split())
+        assert ("the network perceptron has changed since the run began" in output) == said
+        assert ("the decoder has changed since the run began" in output) == said
+    kept = without_local_paths(load_set("run").provenance)
+    assert {one["file"] for one in kept.plugins.values()} == {"changed.py"}
 
 
 def test_several_files_on_one_line(capsys) -> None:

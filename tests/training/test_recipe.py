@@ -41,7 +41,7 @@ def test_a_recipe_survives_its_json(recipe: Recipe) -> None:
         ({"epochs": 3, "ema": 1}, "field ema is not `?float`? < 1"),
         ({"epochs": 3, "optimiser": "lion"}, "optimiser"),
         ({"epochs": 3, "schedule": "cyclic"}, "schedule"),
-        ({"epochs": 3, "loss": "hinge"}, "unknown loss 'hinge'"),
+        ({"epochs": 3, "loss": "a\nb"}, "cannot be the name of a loss"),
         ({"epochs": 3, "temperature": 0}, "temperature"),
         ({"epochs": 3, "mix": "cutmix", "loss": "mse"}, "the loss mse does not fit --mix cutmix"),
         ([], "the recipe is damaged"),
@@ -59,6 +59,12 @@ def test_a_damaged_recipe_names_its_field(value: Any, message: str) -> None:
 def test_a_recipe_checks_its_ranges(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=f"--{next(iter(change)).replace('_', '-')} "):
         Recipe(epochs=1, **change).check()
+
+
+def test_the_loss_of_a_plug_in_is_looked_up_by_the_check_alone() -> None:
+    recipe = Recipe.from_json({"epochs": 3, "loss": "hinge"})
+    with pytest.raises(InputError, match=r"unknown loss 'hinge': .*; or name the file that defines it with --plugin"):
+        recipe.check()
 
 
 def test_a_file_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from ..data.image_set import ImageSet
 from ..engine.execution import Compute
 from ..run.directory import EVALUATION
 from ..synthetic.set import SyntheticSet
+from ..training.cache_keys import with_code
 from ..utils.distributed import Processes
 from ..utils.errors import DamagedFile
 from ..utils.files import read_json, write_json
@@ -43,15 +44,19 @@ def evaluate_once(
     compute: Compute,
     processes: Processes,
 ) -> Scores:
-    """Return the scores of a set by `protocol`: from the cache in `run`, or evaluated and cached there.
+    """Return the scores of a set by `protocol`: from the cache in `run`, or evaluated and written there.
+
+    Scores of a network or loss that was entered from Python, whose code is unknown, are evaluated anew each time.
 
     on_epoch: called after each training epoch with the work done and the total, as `milestones` has them.
     """
     sets = {"set_sha256": synthetic.fingerprint(), "test_sha256": test.fingerprint()}
     how = {"device": compute.device, "precision": compute.precision, "compile": compute.compile}
-    wanted = json.loads(json.dumps({"protocol": protocol.to_json(), **sets, **how}))
+    asked = {"protocol": protocol.to_json(), **sets, **how}
+    known = with_code(asked, protocol.archs, {recipe.loss for recipe in protocol.recipes.values()})
+    wanted = json.loads(json.dumps(known or asked))
     path = run / EVALUATION
-    cached = processes.agreed(lambda: _cached(path, wanted))
+    cached = processes.agreed(lambda: _cached(path, wanted)) if known else None
     if cached is not None:
         return cached
     ends, total = milestones(protocol, synthetic, test, device=compute.device)
@@ -63,7 +68,7 @@ def evaluate_once(
     scores = evaluate_by(protocol, synthetic, test, compute=compute, on_epoch=count, processes=processes)
     if processes.leads:
         with writing(run):
-            write_json(path, {"asked": wanted, "scores": scores.to_json()})
+            write_json(path, {"asked": wanted if known else {}, "scores": scores.to_json()})
     return scores
 
 

@@ -23,7 +23,7 @@ from ..engine.execution import (
     resolve_compute,
     resolve_device,
 )
-from ..synthetic.set import SyntheticSet
+from ..synthetic.set import SyntheticSet, check_labels
 from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import InputError
@@ -263,6 +263,8 @@ def _standing_for_all(
 
 
 def _check_fit(examples: SyntheticSet | ImageSet, test: ImageSet) -> None:
+    if isinstance(examples, SyntheticSet):
+        check_labels(len(examples.images), examples.labels, examples.spec)
     difference = examples.spec.difference(test.spec)
     if difference:
         raise InputError(

@@ -15,12 +15,14 @@ from ..synthetic.set import SyntheticSet
 from ..training.recipe import Recipe, read_recipe
 from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
-from ..utils.ranges import Batch, Epochs, Networks, Rate, Seed, plain
+from ..utils.ranges import Batch, Epochs, Networks, Rate, Seed, plain, plain_fields
 from ..utils.text import printable
 from .scores import PUBLISHED
 
 OWN = "own"
 """Choice of the recipe that is stored with a set, or else of the published one."""
+_GIVEN = "given"
+_CHANGED = ", changed"
 
 
 @final
@@ -34,7 +36,8 @@ class Protocol:
     """Networks of each architecture, each from fresh weights."""
     seed: int
     source: str = PUBLISHED
-    """Source of the recipe: published, own (stored with the set), the name of a file, or given (from Python)."""
+    """Source of the recipe: published, own (stored with the set), the name of a file, or given (from Python); with
+    ", changed" if fields of a recipe that is not the published one are others."""
 
     @property
     def archs(self) -> tuple[str, ...]:
@@ -44,6 +47,14 @@ class Protocol:
     def epochs(self) -> int:
         """Training epochs of all networks together."""
         return self.nets * sum(recipe.epochs for recipe in self.recipes.values())
+
+    def with_epochs(self, epochs: int) -> "Protocol":
+        """Return the protocol with other epochs; the learning rate falls after half of them."""
+        recipes = {
+            arch: one if one.epochs == epochs else replace(one, epochs=epochs, full_rate=None)
+            for arch, one in self.recipes.items()
+        }
+        return replace(self, recipes=recipes, source=_marked(self.source, changed=recipes != self.recipes))
 
     def as_published(self) -> "Protocol":
         """Return the protocol with epochs counted as the authors' code does, whose E epochs are 0 to E: E + 1 of them.
@@ -70,9 +81,9 @@ class ProtocolOptions(TypedDict, total=False):
     with a warning."""
     nets: Networks
     """Networks of each architecture, 5 by default."""
-    recipe: Recipe | Path | str
-    """Recipe of the training: a `Recipe`, the path of a JSON file of one, published, or own, the default: the one that
-    is stored with the set, or else the published one."""
+    recipe: Recipe | Path | str | None
+    """Recipe of the training: a `Recipe`, the path of a JSON file of one, published, or own, the default and None: the
+    one that is stored with the set, or else the published one."""
     epochs: Epochs | None
     """Training epochs; None takes those of the recipe; the published are 1000 with augmentation and 300 without."""
     lr: Rate | None
@@ -107,14 +118,19 @@ def protocol_for(
         augment = settings.get("augment", "auto")
         augment = "dc" if augment == "none" else augment
     changes = {name: plain(options.get(name)) for name in ("epochs", "lr", "batch") if options.get(name) is not None}
-    recipes = {}
+    recipes, changed = {}, False
     for arch in _archs(archs, options.get("pool"), own, examples) or (own,):
         augmentation = parse_training(augment, examples.spec, arch)
         base = Recipe(epochs=1000 if augmentation else 300) if recipe is None else recipe
         full_rate = None if "epochs" in changes else base.full_rate  # it counts epochs of the recipe
         recipes[arch] = replace(base, augment=str(augmentation), full_rate=full_rate, **changes)
+        as_stored = replace(base, augment=str(parse_training(base.augment, examples.spec, arch)))
+        changed |= recipes[arch] != as_stored
     return Protocol(
-        recipes=recipes, nets=plain(options.get("nets", 5)), seed=plain(options.get("seed", 0)), source=source
+        recipes=recipes,
+        nets=plain(options.get("nets", 5)),
+        seed=plain(options.get("seed", 0)),
+        source=_marked(source, changed=changed),
     )
 
 
@@ -137,15 +153,24 @@ def _archs(
     return archs
 
 
-def _base(examples: SyntheticSet | ImageSet, recipe: Recipe | Path | str) -> tuple[Recipe | None, str]:
+def _base(examples: SyntheticSet | ImageSet, recipe: Recipe | Path | str | None) -> tuple[Recipe | None, str]:
     """Return the chosen recipe, None for the published one, and its source."""
+    recipe = OWN if recipe is None else recipe
     if isinstance(recipe, Recipe):
-        found, source = recipe, "given"
+        found, source = recipe, _GIVEN
+    elif not isinstance(recipe, str | Path):
+        raise InputError(f"recipe {recipe!r}: give a Recipe, the path of a JSON file of one, own or published")
     elif recipe == OWN and isinstance(examples, SyntheticSet) and examples.recipe is not None:
         found, source = examples.recipe, OWN
     elif recipe in (OWN, PUBLISHED):
         return None, PUBLISHED
     else:
-        found, source = read_recipe(recipe), printable(Path(recipe).name)
+        found, name = read_recipe(recipe), printable(Path(recipe).name)
+        source = f"file {name}" if name.split(",")[0] in (OWN, PUBLISHED, _GIVEN) else name
     found.check()
-    return found, source
+    return plain_fields(found), source
+
+
+def _marked(source: str, *, changed: bool) -> str:
+    """Return the source of a recipe, marked if fields of it are others; published recipes go by the same name."""
+    return f"{source.removesuffix(_CHANGED)}{_CHANGED}" if changed and source != PUBLISHED else source

@@ -93,7 +93,10 @@ class Scores:
         return self.protocol.get("tested_on", "test")
 
     def recipe_source(self, arch: str) -> str:
-        """Return the source of a network's recipe: published, own, the name of a file, or given (from Python)."""
+        """Return the source of a network's recipe: published, own, the name of a file, or given (from Python).
+
+        With ", changed" where fields of it were set otherwise.
+        """
         return self.protocol["recipes"][arch].get("source", PUBLISHED)
 
     def mean(self, arch: str) -> float:

@@ -1,15 +1,26 @@
 """Remove paths of this machine from a provenance before it passes to another."""
 
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
 from ..data.registry import DATASETS
 from ..synthetic.provenance import Provenance
 
 
 def without_local_paths(provenance: Provenance) -> Provenance:
-    """Return a provenance whose `source` is only the name of a named dataset, or None.
+    """Return a provenance whose `source` is only the name of a named dataset, or None; files of plug-ins lose folders.
 
     Exports do not disclose where data lie on a disk, and an imported file does not decide what is opened here.
     """
-    if not provenance.source:
-        return provenance
     name = provenance.source.get("source")
-    return provenance.changed(source={"source": name} if name in DATASETS else None)
+    named = {"source": {"source": name} if name in DATASETS else None} if provenance.source else {}
+    plugin = {"plugin": _without_folder(provenance.plugin)} if provenance.plugin else {}
+    others = {kind: _without_folder(origin) for kind, origin in provenance.plugins.items()}
+    changes = {**named, **plugin, **({"plugins": others} if others else {})}
+    return provenance.changed(**changes) if changes else provenance
+
+
+def _without_folder(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the origin of a plug-in with the bare name of its file."""
+    return {**origin, "file": PurePath(origin["file"]).name} if origin.get("file") else dict(origin)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..engine.execution import Workload
 from ..synthetic.generated import Storage, unstorable, unstorable_weights
 from ..synthetic.parameters import Latents, Synthetic
+from ..training.cache_keys import with_code
 from ..training.cached import TrainingCache
 from ..training.generators import GeneratorKind, GeneratorRecipe, TrainedGenerator, rehearse_generator, train_generator
 from ..utils.errors import Diverged
@@ -182,7 +183,8 @@ class ItGan(Method):
             "images": pairs.flatten().tolist(),
         }
         count = pairs.numel()
-        TrainingCache("latents", problem.real, streams, problem.engine, key).finish(
+        full = with_code(key, [self.arch], [training.recipe.loss])
+        TrainingCache("latents", problem.real, streams, problem.engine, full).finish(
             inversion, lambda done: problem.report(done / inversion.steps, f"inverting {count} real images")
         )
         return inversion.z

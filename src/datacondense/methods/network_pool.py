@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .. import networks
 from ..networks import Network
+from ..training.cache_keys import with_code
 from ..training.cached import TrainingCache, alike
 from ..training.optimiser import build_optimiser
 from ..utils.errors import DamagedFile
@@ -67,7 +68,7 @@ def train_pool(problem: Problem, arch: str, networks: int, steps: int, streams: 
 
     The first is fresh, the last trained for `steps` steps, and steps are spaced evenly in between.
     """
-    key = {"arch": arch, "augment": str(problem.augment), "pool": [networks, steps]}
+    key = with_code({"arch": arch, "augment": str(problem.augment), "pool": [networks, steps]}, [arch])
     training = _PoolTraining(problem, networks, steps, streams.at("pool"))
     TrainingCache("pools", problem.real, streams, problem.engine, key).finish(
         training, lambda done: problem.report(done / networks, f"training {networks} networks for a while")

@@ -17,12 +17,14 @@ def command(provenance: Provenance) -> str | None:
     None if there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
     for methods that are neither registered nor in a file, settings without an option, and data without a source.
     """
-    method, source, plugin = provenance.method, provenance.source, provenance.plugin.get("file")
+    method, source = provenance.method, provenance.source
     if not source or provenance.steps or not provenance.settings or provenance.ipc is None or provenance.seed is None:
         return None
-    if method not in METHODS and not plugin:
+    if method not in METHODS and not provenance.plugin.get("file"):
         return None
-    words = ["datacondense", "condense", str(method), *(["--plugin", shlex.quote(str(plugin))] if plugin else [])]
+    words = ["datacondense", "condense", str(method)]
+    for file in provenance.plugin_files:
+        words += ["--plugin", shlex.quote(file)]
     flags = {"data" if name == "source" else name: value for name, value in source.items()}
     if flags.pop("min_per_class", None):
         flags["drop_small_classes"] = True

@@ -121,7 +121,9 @@ def _summary(run: Run) -> list[dict[str, str]]:
             **common,
             "arch": arch,
             "recipe": ", ".join(
-                dict.fromkeys(s.recipe_source(arch) for s in run.scores.values() if arch in s.accuracy)
+                dict.fromkeys(
+                    s.recipe_source(arch) for kind, s in run.scores.items() if arch in s.accuracy and kind != WHOLE
+                )
             ),
             **{
                 key: accuracy(run.scores[kind].accuracy.get(arch, [])) if kind in run.scores else ""

@@ -1,6 +1,6 @@
 """The section of the page on one run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -122,13 +122,19 @@ def _facts(run: Run) -> dict[str, str]:
         "time": condensing_time(run),
         "status": "" if run.status in ("", "complete") else run.status,
         "seed": "" if provenance.seed is None else str(provenance.seed),
-        "method from": str(provenance.plugin.get("file") or provenance.plugin.get("package", "")),
+        "method from": _from(provenance.plugin),
+        **{f"{kind} from": _from(origin) for kind, origin in provenance.plugins.items()},
         "machine": "" if provenance.machine is None else provenance.machine,
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "imported from": provenance.imported.get("file", ""),
         "fingerprint": run.synthetic.fingerprint(),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _from(origin: Mapping[str, Any]) -> str:
+    """Return the file or the package of a plug-in."""
+    return str(origin.get("file") or origin.get("package", ""))
 
 
 def _form(run: Run) -> dict[str, str]:

@@ -8,11 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
+from ..augment import parse_training
 from ..data.image_set import ImageSet
 from ..methods import Method, method_name
 from ..methods.small_classes import counts_text
 from ..synthetic import set as set_file
 from ..synthetic.set import SyntheticSet
+from ..training.recipe import Recipe
 from ..utils.errors import DamagedFile, InputError
 from ..utils.ranges import Images, check_arguments, check_fields
 from .options import RunOptions
@@ -34,8 +36,11 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
         raise InputError(f"{method_name(method)} needs at least two classes, but there is only one")
     check_arguments(check_method, ipc=ipc)
     recipe = method.recipe(real.spec, ipc)
+    if not isinstance(recipe, Recipe | None):
+        raise InputError(f"recipe() of {method_name(method)} returns {recipe!r}: return a Recipe, or None")
     if recipe is not None:
         recipe.check()
+        parse_training(recipe.augment, real.spec, method.arch)
     method.views(real.spec)  # which refuses a form that images of this size cannot have
     number, names = _fewer(real.counts, 1, real)
     if number:

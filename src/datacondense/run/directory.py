@@ -147,7 +147,7 @@ def recorded_run(
             _CONTENT.get(key) or f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different
         )
         raise InputError(f"cannot resume {directory.path} with other settings: {changes}")
-    return {**kept, "plugin": recorded.get("plugin")}
+    return {**kept, "plugin": recorded.get("plugin"), "plugins": recorded.get("plugins")}
 
 
 def _settings(recorded: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:

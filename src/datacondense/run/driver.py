@@ -12,7 +12,7 @@ from ..data.source import DataSource
 from ..data.spec import check_names
 from ..engine.engine import Engine
 from ..engine.execution import Compute, check_shared, resolve_compute, resolve_device
-from ..methods import Method, method_name, plugins
+from ..methods import Method, method_name
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import all_processes
 from ..utils.errors import InputError
@@ -26,6 +26,7 @@ from .job import Job
 from .observers import Observers, checked_observers
 from .options import RunOptions
 from .outputs import write_outputs
+from .plugin_origins import plugins_of
 from .signals import Stop, stop_signals
 
 
@@ -113,7 +114,7 @@ def _checked(
     origin = _origin(start) if start else None
     source = options.get("source")
     source = {"source": source.to_json() if isinstance(source, DataSource) else source}
-    source |= {"plugin": plugin} if (plugin := plugins.origin(type(method))) else {}
+    source |= plugins_of(method, real.spec, ipc, source["source"])
     check_provenance({**made, "start": origin, **source}, real)
     return Job(
         method=method,

@@ -19,6 +19,7 @@ from .directory import RunDirectory, recorded_run
 from .loop import Loop
 from .observers import Observers
 from .outputs import write_outputs
+from .plugin_origins import changed
 from .records import Finished
 from .signals import Stop
 
@@ -111,8 +112,8 @@ class Job:
             self.observers.message(
                 f"the run began on {began} and was resumed on {here[0]}, {here[1]}: the last bits may differ"
             )
-        if {**(recorded["plugin"] or {}), "file": ""} != {**self.origin.get("plugin", {}), "file": ""}:
-            name = method_name(self.method)
+        names = {"method": method_name(self.method), "network": f"the network {self.method.arch}"}
+        for name in changed(recorded, self.origin, {**names, "decoder": "the decoder", "loss": "the loss"}):
             self.observers.message(f"{name} has changed since the run began: parts of the run use different code")
 
 

@@ -50,7 +50,7 @@ class Start(Fields, kw_only=True):
 
 
 class Plugin(Fields, kw_only=True):
-    """File or package of a method that is not part of datacondense."""
+    """File or package of an object that is not part of datacondense."""
 
     file: Text | None = None
     sha256: Line | None = None
@@ -80,6 +80,7 @@ class ProvenanceFields(Fields, kw_only=True):
     start: Start | None = None
     source: Source | None = None
     plugin: Plugin | None = None
+    plugins: dict[Line, Plugin] | None = None
     imported: Imported | UnsetType = UNSET
     real_images: Positive | None = None
     iterations_done: Count | UnsetType = UNSET
@@ -121,6 +122,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The arguments of `load` that give the training and test images."""
     plugin: dict[str, Any] = {}
     """File or package of a method that is not part of datacondense."""
+    plugins: dict[str, dict[str, Any]] = {}
+    """Files or packages of other objects of the run: network, decoder, loss and data."""
     imported: dict[str, Any] = {}
     """The file that the set was imported from."""
     real_images: int | None = None
@@ -143,6 +146,12 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Names of all entries of `from_json`."""
     _others: dict[str, Any] = {}
     """Entries that are not fields, and fields that were written as None."""
+
+    @property
+    def plugin_files(self) -> tuple[str, ...]:
+        """Return the files of plug-ins that the run needs, each once."""
+        files = [one.get("file") for one in (self.plugin, *self.plugins.values())]
+        return tuple(dict.fromkeys(file for file in files if file))
 
     @classmethod
     def from_json(cls, entries: Mapping[str, Any]) -> "Provenance":

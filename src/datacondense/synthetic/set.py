@@ -212,7 +212,7 @@ def load_set(path: str | Path) -> SyntheticSet:
         kind = Generated if decoder["name"] == LATENTS else Encoded
         stored = kind.from_tensors(tensors, decoder, spec)
         if isinstance(stored, Generated):
-            _check_labels(len(stored.z), labels, spec)
+            check_labels(len(stored.z), labels, spec)
         elif labels.dim() == 2 and labels.shape[1] != spec.classes:
             raise InputError(f"labels of shape {tuple(labels.shape)} do not have {spec.classes} numbers for each image")
         made = checked(stored.images(class_numbers(labels)), labels, spec, provenance, recipe=recipe)
@@ -256,23 +256,32 @@ def checked(
     Raises InputError for all else.
     """
     if images.dtype != torch.float32:
-        raise InputError(f"images have dtype {_plain(images.dtype)}, expected normalised float32")
+        raise InputError(f"images have dtype {str(images.dtype)[6:]}, expected normalised float32")
     if images.shape[1:] != spec.shape:
         raise InputError(
             f"images have shape {tuple(images.shape)} (N, C, H, W), which does not fit {spec.name}: expected "
             f"{spec.shape} for each"
         )
-    _check_labels(len(images), labels, spec)
+    check_labels(len(images), labels, spec)
     if not bool(torch.isfinite(images).all()):
         raise InputError(f"images hold {int((~torch.isfinite(images)).sum())} pixels that are NaN or infinite")
     return SyntheticSet(images, labels, spec, provenance, recipe=recipe)
 
 
-def _check_labels(count: int, labels: Tensor, spec: Spec) -> None:
-    """Raise InputError for labels that are not those of `count` images, at least 1."""
+def check_labels(count: int, labels: Tensor, spec: Spec) -> None:
+    """Raise InputError for labels that are not those of `count` images, at least 1.
+
+    Args:
+        count: Number of images, N.
+        labels: Classes, int64 (N,) in [0, K), or finite numbers, float32 (N, K).
+        spec: Names the K classes.
+
+    Raises:
+        InputError: The labels have another type or shape, or values out of range.
+    """
     soft = labels.dim() == 2 and labels.dtype == torch.float32
     if not soft and labels.dtype != torch.int64:
-        raise InputError(f"labels have dtype {_plain(labels.dtype)}, expected int64, or float32 (N, K)")
+        raise InputError(f"labels have dtype {str(labels.dtype)[6:]}, expected int64, or float32 (N, K)")
     if labels.shape != ((count, spec.classes) if soft else (count,)):
         each = f"{spec.classes} numbers" if soft else "one"
         raise InputError(f"{count} images do not fit labels of shape {tuple(labels.shape)}: {each} for each image")
@@ -287,7 +296,3 @@ def _check_labels(count: int, labels: Tensor, spec: Spec) -> None:
         raise InputError(
             f"labels go from {low} to {high}, but the {spec.classes} classes are numbered 0 to {spec.classes - 1}"
         )
-
-
-def _plain(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -65,7 +65,7 @@ class TrainingCache:
         real: The training images.
         streams: Its random numbers.
         engine: How it computes.
-        key: The training itself, as JSON values: architecture, recipe.
+        key: The training itself, as JSON values: architecture, recipe; None for a training that is not cached.
         eager: True if nothing is compiled or passes the engine in chunks, so that the result depends only on device and
             threads.
     """
@@ -76,7 +76,7 @@ class TrainingCache:
         real: ImageSet,
         streams: Streams,
         engine: Engine,
-        key: Mapping[str, Any],
+        key: Mapping[str, Any] | None,
         *,
         eager: bool = False,
     ) -> None:
@@ -84,13 +84,14 @@ class TrainingCache:
         # Chunks are left out too: they follow from the rest, or from the memory left when the run was resumed.
         relevant = ("device", "threads") if eager else execution.keys() - {"classes_at_once", "chunk"}
         full_key = {
-            **key,
+            **(key or {}),
             "data_sha256": real.fingerprint(),
             "seed": [streams.seed, *streams.position],
             "execution": {name: execution[name] for name in sorted(relevant)},
             "processes": engine.processes.size,
             "versions": versions(),
         }
+        self.cached = key is not None
         self.folder = folder
         self.key = json.loads(json.dumps(full_key))
         self.engine = engine
@@ -154,6 +155,8 @@ class TrainingCache:
 
     def _lock(self, stack: ExitStack) -> None:
         """Wait until no other process runs this training."""
+        if not self.cached:
+            return
         warned = False
 
         def waiting() -> None:
@@ -188,7 +191,7 @@ class TrainingCache:
 
     def _read(self, training: Steps) -> dict[str, Tensor] | None:
         """Return the cached state; None without one, or if it does not fit `training`."""
-        if not self.path.exists():
+        if not self.cached or not self.path.exists():
             return None
         try:
             state, key = read_tensors(self.path)
@@ -201,6 +204,8 @@ class TrainingCache:
         return state if fit else None
 
     def _write(self, training: Steps) -> None:
+        if not self.cached:
+            return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)

@@ -15,6 +15,7 @@ from ..engine.engine import Engine
 from ..networks import Network
 from ..utils.errors import Stopped
 from ..utils.streams import Streams
+from .cache_keys import with_code
 from .cached import TrainingCache
 from .loop import Training
 from .recipe import Recipe
@@ -108,7 +109,8 @@ class Pretraining:
 
     def _cache(self) -> TrainingCache:
         key = {"arch": self.arch, "recipe": self.recipe.to_json()}
-        return TrainingCache("networks", self.real, self.streams, self.engine, key)
+        full = with_code(key, [self.arch], [self.recipe.loss])
+        return TrainingCache("networks", self.real, self.streams, self.engine, full)
 
 
 @final

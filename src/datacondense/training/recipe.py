@@ -12,6 +12,7 @@ from ..engine.losses import LOSSES, Criterion, criterion
 from ..utils.errors import DamagedFile, DataNotFound, InputError, naming, unknown
 from ..utils.files import read_json
 from ..utils.ranges import Batch, Epochs, Iterations, Momentum, Penalty, Rate, Share, check_fields
+from ..utils.registry import check_name
 from ..utils.schema import check
 from . import schedule
 from .optimiser import OptimiserKind
@@ -77,10 +78,15 @@ class Recipe:
         return Mix(self.mix, self.mix_probability, self.mix_beta)
 
     def check(self) -> None:
-        """Check the values, and whether they fit one another. Raise InputError otherwise."""
-        check_fields(self)
+        """Check the values, whether they fit one another, and the name of the loss. Raise InputError otherwise."""
+        self.check_values()
         if self.loss not in LOSSES:
-            raise unknown("loss", self.loss, LOSSES, plugins=True)
+            raise InputError(f"{unknown('loss', self.loss, LOSSES)}; or name the file that defines it with --plugin")
+
+    def check_values(self) -> None:
+        """Check as `check` does, except that the loss may be that of a plug-in that is not loaded."""
+        check_fields(self)
+        check_name("loss", self.loss)
         if self.mix != "none" and self.loss == "mse":
             raise InputError(
                 f"the loss mse does not fit --mix {self.mix}, whose labels are probabilities: use ce or kl"
@@ -94,7 +100,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, value: Any) -> "Recipe":
-        """Return the inverse of `to_json`.
+        """Return the inverse of `to_json`. The loss may be that of a plug-in: `check` looks it up.
 
         Raises:
             DamagedFile: A field is unknown, missing, of another type or out of range; the message names it.
@@ -105,7 +111,7 @@ class Recipe:
                 raise DamagedFile(f"a recipe has no field {name[:100]!r}: use some of {', '.join(known)}")
         recipe = check(cast("object", value), cls, "the recipe is damaged")
         try:
-            recipe.check()
+            recipe.check_values()
         except InputError as error:
             raise DamagedFile(f"the recipe is damaged: {error}") from None
         return recipe

@@ -143,6 +143,19 @@ class Registry(MutableMapping[str, T], Generic[T]):
         """Return the source of a plug-in's object: file and sha256, or package and version; None for any other."""
         return self._origins.get(name)
 
+    def code(self, name: str) -> dict[str, str] | None:
+        """Return what tells the code of an object from that of another of this name; None where that is unknown.
+
+        Of this package's own objects there is nothing to tell, of a file its sha256, of a package name and version. An
+        object that was entered from Python is unknown, and so is a name that is not here.
+        """
+        if isinstance(self._entries.get(name), Entry):
+            return {}
+        if name in self:
+            self[name]  # an installed object has its origin once it is loaded
+        origin = self.origin(name)
+        return None if origin is None else {key: value for key, value in origin.items() if key != "file"}
+
     def name_of(self, value: object) -> str | None:
         """Return the name of an object; None if it has none. Installed objects that cannot be imported are passed over.
 

@@ -43,8 +43,8 @@ class _Row:
     label: str
     examples: SyntheticSet | ImageSet
     protocol: Protocol
-    run: Path | None
-    """Run directory of its scores; None for a baseline."""
+    runs: tuple[Path, ...]
+    """Runs that its scores are saved to: that of the set, or those whose sets a baseline has the recipe of."""
     iteration: int = 0
     """Of a snapshot."""
 
@@ -158,7 +158,7 @@ class Evaluate:
                     with unchanged(run, sets):
                         write_json(run / PROCESS, entries)
                 else:
-                    keep_scores(run, {row.label: score for row, score in of_row if row.run in (run, None)})
+                    keep_scores(run, {row.label: score for row, score in of_row if run in row.runs})
                 report_on([run], run)
             except (InputError, Locked) as error:
                 failed.append(error)
@@ -183,7 +183,7 @@ class Evaluate:
             with naming(f"snapshot {snapshot.iteration} of {runs[0]}"):
                 made = checked(images, snapshot.labels, synthetic.spec, synthetic.provenance, recipe=synthetic.recipe)
             rows.append(
-                _Row(f"iteration {snapshot.iteration}", made, self._protocol(made), runs[0], snapshot.iteration)
+                _Row(f"iteration {snapshot.iteration}", made, self._protocol(made), (runs[0],), snapshot.iteration)
             )
         return rows
 
@@ -206,18 +206,27 @@ class Evaluate:
         rows: list[_Row] = []
         for name, synthetic, path in zip(names, sets, runs, strict=True):
             alike = [row for row in rows if row.label == name]
-            rows.append(_Row(name, synthetic, self._protocol(synthetic, self.seed + len(alike)), path))
-        first = rows[0].protocol
-        if "random" in self.beside:
-            for name, baseline in baselines(sets, train, first.archs[0], self.computing.device).items():
-                rows.insert(0, _Row(name, baseline, first, None))
-        if "whole" in self.beside:
-            recipes = {
-                arch: replace(recipe, epochs=self.whole_epochs, full_rate=None)
-                for arch, recipe in first.recipes.items()
-            }
-            rows.append(_Row("whole set", train, replace(first, recipes=recipes), None))
-        return rows
+            rows.append(_Row(name, synthetic, self._protocol(synthetic, self.seed + len(alike)), (path,)))
+        random = self._random(rows, train) if "random" in self.beside else []
+        return [*random, *rows, *(self._whole(rows, train) if "whole" in self.beside else ())]
+
+    def _random(self, rows: Sequence[_Row], train: ImageSet) -> list[_Row]:
+        """Return the baselines of random images for each recipe of the sets, those of the last sets last."""
+        found: list[_Row] = []
+        for recipe, group in _by_recipe([(row, row.protocol) for row in rows]).items():
+            sets = [row.examples for row, _ in group if isinstance(row.examples, SyntheticSet)]
+            protocol, of_group = group[0][1], tuple(run for row, _ in group for run in row.runs)
+            drawn = baselines(sets, train, protocol.archs[0], self.computing.device)
+            found += [_Row(name + recipe, one, protocol, of_group) for name, one in reversed(drawn.items())]
+        return found
+
+    def _whole(self, rows: Sequence[_Row], train: ImageSet) -> list[_Row]:
+        """Return the whole set for each recipe of the sets with --whole-epochs."""
+        groups = _by_recipe([(row, row.protocol.with_epochs(self.whole_epochs)) for row in rows])
+        return [
+            _Row(f"whole set{recipe}", train, group[0][1], tuple(run for row, _ in group for run in row.runs))
+            for recipe, group in groups.items()
+        ]
 
     def _train(self, rows: Sequence[_Row], test: ImageSet) -> list[tuple[_Row, Scores]]:
         works = [milestones(row.protocol, row.examples, test, device=self.computing.device) for row in rows]
@@ -250,3 +259,23 @@ class Evaluate:
                 first += row.protocol.nets * len(row.protocol.archs)
             # none waits for another before all its networks are trained
             return [(row, together(share, processes)) for row, share in zip(rows, shares, strict=True)]
+
+
+def _by_recipe(rows: Sequence[tuple[_Row, Protocol]]) -> dict[str, list[tuple[_Row, Protocol]]]:
+    """Return rows of sets with their protocols by recipe.
+
+    The key is the end of a label: empty for a single recipe, else its source, with the first set if others share it.
+    """
+    groups: dict[object, list[tuple[_Row, Protocol]]] = {}
+    for row, protocol in rows:
+        groups.setdefault((tuple(protocol.recipes.items()), protocol.source), []).append((row, protocol))
+    if len(groups) == 1:
+        return {"": next(iter(groups.values()))}
+    sources = [group[0][1].source for group in groups.values()]
+    named: dict[str, list[tuple[_Row, Protocol]]] = {}
+    for group in groups.values():
+        row, protocol = group[0]
+        alone = sources.count(protocol.source) == 1
+        name = f", recipe {protocol.source}" if alone else f", recipe {protocol.source} ({row.label})"
+        named[name if name not in named else f"{name} ({len(named) + 1})"] = group
+    return named
