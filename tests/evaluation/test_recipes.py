@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,7 +91,8 @@ def test_a_changed_recipe_says_so(own: SyntheticSet, tmp_path: Path) -> None:
     path = tmp_path / "frepo.json"
     path.write_text(json.dumps(OWN.to_json()))
     for recipe, source in (("own", "own"), (path, "frepo.json"), (OWN, "given")):
-        for change in ({"lr": 0.2}, {"epochs": 3}, {"batch": 3}, {"augment": "flip"}):
+        changes: list[dict[str, Any]] = [{"lr": 0.2}, {"epochs": 3}, {"batch": 3}, {"augment": "flip"}]
+        for change in changes:
             assert protocol_for(own, recipe=recipe, **change).source == f"{source}, changed"
         assert protocol_for(own, recipe=recipe, lr=OWN.lr, augment="crop").source == source
         assert protocol_for(own, recipe=recipe).with_epochs(3).source == f"{source}, changed"

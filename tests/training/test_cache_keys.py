@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -118,9 +117,13 @@ def test_scores_of_another_version_are_evaluated_anew(toy) -> None:
 
     def trained(arch: str, loss: str) -> bool:
         epochs.clear()
-        arguments: Any = (made, toy(draw=1), Path("run"), lambda done, total: epochs.append(done))
         protocol = protocol_for(made, archs=[arch], nets=1, recipe=Recipe(epochs=1, loss=loss))
-        evaluate_once(protocol, *arguments, Compute(device="cpu", compile="off"), all_processes())
+        compute = Compute(device="cpu", compile="off")
+
+        def count(done: float, total: float) -> None:
+            epochs.append(done)
+
+        evaluate_once(protocol, made, toy(draw=1), Path("run"), count, compute, all_processes())
         return bool(epochs)
 
     load()
