@@ -22,7 +22,7 @@ def test_whatever_else_differs_is_another_experiment() -> None:
     ]
     for other in others:
         assert len(set(labels([MADE, other]))) == 2, other
-    assert labels([MADE, others[0]]) == ["dm start None", "dm start abcdefgh"]
+    assert labels([MADE, others[0]]) == ["dm", "dm start abcdefgh"]
 
 
 def test_runs_are_named_by_their_directory_where_that_is_enough() -> None:

@@ -42,7 +42,8 @@ def labels(provenances: Sequence[Provenance]) -> list[str]:
         if key == "method" or (key not in ("arch", "ipc") and len(set(names)) == len(kinds)):
             continue
         shown = "" if key == "arch" else f"{key} "
-        names = [f"{name} {shown}{fact.get(key)}" for name, fact in zip(names, facts, strict=True)]
+        values = [fact.get(key) for fact in facts]
+        names = [name if v is None else f"{name} {shown}{v}" for name, v in zip(names, values, strict=True)]
     return names
 
 
