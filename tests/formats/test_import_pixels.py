@@ -266,7 +266,7 @@ def test_images_with_tiles_are_cut(train: ImageSet) -> None:
     assert load_set("named").fingerprint() == two.fingerprint()
     with pytest.raises(InputError, match="--factor 9: images of 8 x 8 have fewer pixels"):
         import_sets("renamed.pt", train.spec, "other", pixels="unit", factor=9)
-    with pytest.raises(InputError, match="--factor 17: give 1 to 16"):
+    with pytest.raises(InputError, match="--factor 17: must be at least 1 and at most 16"):
         import_sets("renamed.pt", train.spec, "other", pixels="unit", factor=17)
     for to in FORMATS:
         export(two, to, f"out-{to}")
