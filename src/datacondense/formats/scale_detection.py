@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..data.spec import Spec
+from ..synthetic.decoders import dct
 from ..utils.errors import DataNotFound, InputError
 from .pixel_scale import UNCERTAIN, PixelOptions, PixelScale, to_normalised
 
@@ -90,17 +91,9 @@ def _normalised_because(x: Tensor, reference: "_RealReference | None", never_whi
 def _coarse_and_fine(x: Tensor) -> tuple[float, float]:
     """Return the mean energy of the coarsest and of the finest cosine components; both are 1 for noise of 1."""
     height, width = x.shape[-2:]
-    energy = (_cosine_transform(height) @ x @ _cosine_transform(width).T).square().mean((0, 1))
+    energy = dct(x).square().mean((0, 1))
     rows, columns = max(2, height // 8), max(2, width // 8)
     return float(energy[:rows, :columns].mean()), float(energy[height // 2 :, width // 2 :].mean())
-
-
-def _cosine_transform(size: int) -> Tensor:
-    """Return the orthonormal cosine transform (DCT-II), (size, size)."""
-    frequency, place = torch.arange(size).double()[:, None], torch.arange(size).double()
-    matrix = torch.cos(math.pi * (2 * place + 1) * frequency / (2 * size)) * math.sqrt(2 / size)
-    matrix[0] /= math.sqrt(2)
-    return matrix
 
 
 @final

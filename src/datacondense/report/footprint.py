@@ -7,7 +7,6 @@ from typing import final
 from ..pictures import to_png
 from ..synthetic.generated import LATENTS
 from ..synthetic.set import SyntheticSet
-from ..synthetic.stored import Encoded
 
 __all__ = ["LATENTS", "Footprint", "measure"]
 
@@ -85,7 +84,7 @@ def measure(synthetic: SyntheticSet, *, png: bool = True) -> Footprint:
         header["name"],
         *([f"({', '.join(f'{name} {value}' for name, value in config.items())})"] if config else []),
     ]
-    views = stored.decoder.views(spec) if isinstance(stored, Encoded) else 1
+    views = synthetic.views
     return Footprint(
         decoder=header["name"],
         form=f"{' '.join(words)}, {str(max(own, key=lambda one: one.nbytes).dtype).removeprefix('torch.')}",

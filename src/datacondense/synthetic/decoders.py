@@ -230,17 +230,22 @@ DECODERS: Registry[type[Decoder]] = Registry(
 
 def dct(images: Tensor) -> Tensor:
     """Return the orthonormal DCT-II of images (..., H, W) along both axes."""
-    rows, columns = (dct_matrix(size).to(images) for size in images.shape[-2:])
+    rows, columns = (_placed_matrix(size, images.dtype, images.device) for size in images.shape[-2:])
     return rows @ images @ columns.T
 
 
 def inverse_dct(spectrum: Tensor) -> Tensor:
     """Return the inverse of `dct`, which is its transpose."""
-    rows, columns = (dct_matrix(size).to(spectrum) for size in spectrum.shape[-2:])
+    rows, columns = (_placed_matrix(size, spectrum.dtype, spectrum.device) for size in spectrum.shape[-2:])
     return rows.T @ spectrum @ columns
 
 
 @lru_cache(maxsize=4)
+def _placed_matrix(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return `dct_matrix` on a device, kept there: `decode` runs in every iteration."""
+    return dct_matrix(size).to(device, dtype)
+
+
 def dct_matrix(size: int) -> Tensor:
     """Return the orthonormal DCT-II, float64 (size, size): row u is sqrt(2 / size) cos(pi (2 x + 1) u / (2 size))."""
     frequency, place = torch.arange(size).double()[:, None], torch.arange(size).double()
