@@ -76,28 +76,29 @@ class Engine:
         Args:
             network: A prepared network.
             images: Normalised images (K, n, C, H, W).
-            differentiable: Keep the graph back to the images; otherwise none is built.
+            differentiable: Keep the graph back to the images, for one derivative; otherwise none is built.
 
         Returns:
             Means (K, D) in float32.
         """
-        embed = network.embed if differentiable else network.fused_embed
         with torch.set_grad_enabled(differentiable):
             classes, n = images.shape[:2]
             if network.batch_statistics:
-                return self._run(embed, images.flatten(0, 1)).reshape(classes, n, -1).mean(1)
+                return self._run(network.fused_embed, images.flatten(0, 1)).reshape(classes, n, -1).mean(1)
             if n >= self.execution.chunk:
-                return torch.stack([self._embed_sum(embed, of_class) / n for of_class in images])
+                return torch.stack([self._embed_sum(network, of_class) / n for of_class in images])
             together = equal_part(classes, self.execution.chunk // n)
             chunks = (
-                self._run_padded(embed, some.flatten(0, 1), together * n) for some in torch.split(images, together)
+                self._run_padded(network.fused_embed, some.flatten(0, 1), together * n)
+                for some in torch.split(images, together)
             )
             return torch.cat([embedding.reshape(-1, n, embedding.shape[1]).mean(1) for embedding in chunks])
 
-    def _embed_sum(self, embed: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    def _embed_sum(self, network: Network, images: Tensor) -> Tensor:
         """Return the sum of the embeddings of images (N, C, H, W), (D,)."""
         size = equal_part(len(images), self.execution.chunk)
-        return torch.stack([self._run_padded(embed, some, size).sum(0) for some in torch.split(images, size)]).sum(0)
+        chunks = (self._run_padded(network.fused_embed, some, size) for some in torch.split(images, size))
+        return torch.stack([embeddings.sum(0) for embeddings in chunks]).sum(0)
 
     def class_gradients(
         self,
@@ -177,15 +178,14 @@ class Engine:
         Args:
             network: A prepared network in evaluation mode.
             images: Normalised images (N, C, H, W).
-            differentiable: Keep the graph back to the images; otherwise none is built.
+            differentiable: Keep the graph back to the images, for one derivative; otherwise none is built.
 
         Returns:
             Embeddings (N, D) in float32.
         """
         size = equal_part(len(images), self.execution.chunk)
-        embed = network.embed if differentiable else network.fused_embed
         with torch.set_grad_enabled(differentiable):
-            return torch.cat([self._run_padded(embed, some, size) for some in torch.split(images, size)])
+            return torch.cat([self._run_padded(network.fused_embed, some, size) for some in torch.split(images, size)])
 
     def add_gradients(self, network: Network, images: Tensor, labels: Tensor, loss: Criterion = ce) -> Tensor:
         """Add to each weight's `.grad` the gradient of the mean loss of one batch.

@@ -28,14 +28,14 @@ class Network(nn.Module, ABC):
         return self.head(self.embed(images))
 
     def fused_embed(self, images: Tensor) -> Tensor:
-        """Return the result of `embed`, up to rounding; differentiable once, and not in the images.
+        """Return the result of `embed`, up to rounding; differentiable once.
 
         A network overrides this if it can compute such a pass faster.
         """
         return self.embed(images)
 
     def fused_forward(self, images: Tensor) -> Tensor:
-        """Return the result of `forward`, up to rounding; differentiable once, and not in the images.
+        """Return the result of `forward`, up to rounding; differentiable once.
 
         A network that overrides `fused_embed` overrides this too.
         """

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Literal, final
 
+import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
@@ -86,8 +87,10 @@ class ConvNet(Network):
             and isinstance(pooling, nn.AvgPool2d)
             and serves(images, convolution.weight)
         ):
-            padding = int(convolution.padding[0])
-            block = first_block(images, convolution.weight, norm.weight, norm.bias, padding, norm.eps)
+            weights, constants = (convolution.weight, norm.weight, norm.bias), (int(convolution.padding[0]), norm.eps)
+            half = torch.is_autocast_enabled("cpu")  # what follows computes in its type
+            dtype = torch.get_autocast_dtype("cpu") if half else images.dtype
+            block = first_block(images, *weights, *constants, dtype)
             return self.features[4:](block).flatten(1)
         return self.embed(images)
 

@@ -9,9 +9,14 @@ covariance of p over the image's P pixels, and w the kernel of an output channel
     w.p has mean w.m and variance w'Vw, so the norm's result is z = a (w.p - w.m) + shift, a = scale / sqrt(w'Vw + eps)
     dw = sum over images of a (G - S m - X Vw / (w'Vw + eps)),  G = sum_p dz p,  S = sum_p dz,  X = w.G - S w.m
 
-so that a backward needs the sums G and S of one pass only. A bias of the convolution has no effect on z. Agrees with
-the layers themselves to about 1e-6 on photographs and noise; where a kernel nearly vanishes on an image, a smooth ramp
-under an edge filter, w'Vw is a small difference of large numbers, and z agrees to about 1e-3.
+so that a backward to the weights needs the sums G and S of one pass only. The backward to the image is, at each pixel,
+
+    dp = sum over channels of a w (dz - S / P) - M (p - m),  M = sum over channels of w w' scale X / (P (w'Vw + eps)),
+
+with scale X = Q = sum_p dz (z - shift): a pass for S and Q, and another for the first sum. A bias of the convolution
+has no effect on z. Agrees with the layers themselves to about 1e-6 on photographs and noise; where a kernel nearly
+vanishes on an image, a smooth ramp under an edge filter, w'Vw is a small difference of large numbers, and z agrees to
+about 1e-3.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +28,10 @@ from torch.nn import functional as F
 
 _CHANNELS = 3
 """Above, recomputing the convolution costs more than storing it."""
+_CONTRACT = "cpp.enable_floating_point_contract_flag"
+"""Option of PyTorch's compiler that makes one operation of a product and its sum."""
+_TAPS = 9
+"""Of a kernel, for each channel."""
 
 
 def serves(images: Tensor, kernel: Tensor) -> bool:
@@ -35,62 +44,116 @@ def serves(images: Tensor, kernel: Tensor) -> bool:
     )
 
 
-@torch.library.custom_op("datacondense::first_block", mutates_args=(), device_types="cpu")
-def first_block(images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float) -> Tensor:
+def first_block(
+    images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float, dtype: torch.dtype
+) -> Tensor:
     """Map images (N, C, H, W), kernel (K, C, 3, 3), norm's scale and shift (K,) to (N, K, H'//2, W'//2), channels last.
 
-    H' = H + 2 padding - 2. Differentiable once, and not in the images. Compiles on first use.
+    H' = H + 2 padding - 2. The arithmetic is in float32, the result of type `dtype`. Differentiable once. Compiles on
+    first use.
     """
+    return _forward(images, kernel, scale, shift, padding, eps, dtype)[0]
+
+
+@torch.library.custom_op("datacondense::first_block", mutates_args=(), device_types="cpu")
+def _forward(
+    images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the block, and what `_folded` returns, for the backward."""
     padded = F.pad(images, (padding,) * 4)
-    kernels, offset, *_ = _compiled(_folded, [padded], kernel, scale, shift, eps)
-    return _compiled(_pooled, [padded, kernels, offset]).contiguous().permute(0, 3, 1, 2)
+    folded = _compiled(_folded, [padded], kernel, scale, shift, eps)
+    block = _compiled(_pooled, [padded, *folded[:2]], dtype).contiguous().permute(0, 3, 1, 2)
+    return block, *folded
 
 
-@first_block.register_fake
-def _(images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float) -> Tensor:
+@_forward.register_fake
+def _(
+    images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float, dtype: torch.dtype
+) -> tuple[Tensor, ...]:
     n, _, h, w = images.shape
+    k, t = len(kernel), kernel[0].numel()
     rows, columns = (h + 2 * padding - 2) // 2, (w + 2 * padding - 2) // 2
-    return images.new_empty(n, rows, columns, len(kernel)).permute(0, 3, 1, 2)
+    block = images.new_empty(n, rows, columns, k, dtype=dtype).permute(0, 3, 1, 2)
+    return block, *(images.new_empty(n, *shape) for shape in ((t, k), (k,), (t,), (t, t), (k,)))
 
 
-@torch.library.custom_op("datacondense::first_block_backward", mutates_args=(), device_types="cpu")
-def _backward(
-    gradient: Tensor, images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float
+@torch.library.custom_op("datacondense::first_block_weight_gradients", mutates_args=(), device_types="cpu")
+def _weight_gradients(
+    gradient: Tensor, images: Tensor, folded: Sequence[Tensor], kernel: Tensor, scale: Tensor, padding: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of kernel, scale and shift."""
-    padded = F.pad(images, (padding,) * 4)
-    kernels, offset, mean, covariance, deviation = _compiled(_folded, [padded], kernel, scale, shift, eps)
-    sums = _compiled(_sums, [padded, kernels, offset, gradient.permute(0, 2, 3, 1).contiguous()])  # (N, 1 + T, K)
+    _, _, mean, covariance, deviation = folded
+    _, _, sums = _through_pooling(gradient, images, folded, padding)
     s, g = sums[:, 0], sums[:, 1:]  # (N, K), (N, T, K)
     w = kernel.flatten(1)  # (K, T)
-    x = ((w.T * g).sum(1) - s * (mean @ w.T)) / deviation  # sum over pixels of dz times the normalised w.p
-    spread = (covariance @ w.T) / deviation[:, None]  # (N, T, K)
+    with torch.autocast("cpu", enabled=False):
+        x = ((w.T * g).sum(1) - s * (mean @ w.T)) / deviation  # sum over pixels of dz times the normalised w.p
+        spread = (covariance @ w.T) / deviation[:, None]  # (N, T, K)
     of_kernel = (scale / deviation)[:, None] * (g - s[:, None] * mean[:, :, None] - x[:, None] * spread)
     return of_kernel.sum(0).T.reshape(kernel.shape).contiguous(), x.sum(0), s.sum(0)
 
 
-@_backward.register_fake
+@_weight_gradients.register_fake
 def _(
-    gradient: Tensor, images: Tensor, kernel: Tensor, scale: Tensor, shift: Tensor, padding: int, eps: float
+    gradient: Tensor, images: Tensor, folded: Sequence[Tensor], kernel: Tensor, scale: Tensor, padding: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return kernel.new_empty(kernel.shape), torch.empty_like(scale), torch.empty_like(shift)
+    return kernel.new_empty(kernel.shape), torch.empty_like(scale), torch.empty_like(scale)
 
 
-def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:4])
-    ctx.constants = inputs[4:]
+@torch.library.custom_op("datacondense::first_block_image_gradient", mutates_args=(), device_types="cpu")
+def _image_gradient(
+    gradient: Tensor, images: Tensor, folded: Sequence[Tensor], kernel: Tensor, shift: Tensor, padding: int
+) -> Tensor:
+    """Return the gradient of the images, (N, C, H, W)."""
+    padded, dz, sums = _through_pooling(gradient, images, folded, padding)
+    kernels, offset, mean, _, deviation = folded
+    of_padded = _compiled(_to_image, [padded, dz, sums, kernels, offset, mean, deviation], kernel, shift)
+    return F.pad(of_padded, (-padding,) * 4).contiguous()
 
 
-def _first_block_gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    assert not ctx.needs_input_grad[0], "the first block is not differentiable in its images: use `embed`"
-    return (None, *_backward(gradient, *ctx.saved_tensors, *ctx.constants), None, None)
+@_image_gradient.register_fake
+def _(
+    gradient: Tensor, images: Tensor, folded: Sequence[Tensor], kernel: Tensor, shift: Tensor, padding: int
+) -> Tensor:
+    return images.new_empty(images.shape)
 
 
-torch.library.register_autograd("datacondense::first_block", _first_block_gradients, setup_context=_save_for_backward)
+def _through_pooling(
+    gradient: Tensor, images: Tensor, folded: Sequence[Tensor], padding: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the padded images, and dz and its sums, as `_sums` does."""
+    padded = F.pad(images, (padding,) * 4)
+    dz, sums = _compiled(_sums, [padded, *folded[:2], gradient.permute(0, 2, 3, 1).contiguous()])
+    return padded, dz, sums
 
 
-def _taps(padded: Tensor, kernel: int = 3) -> list[tuple[int, int, int]]:
-    return [(c, i, j) for c in range(padded.shape[1]) for i in range(kernel) for j in range(kernel)]
+def _save_for_backward(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    ctx.save_for_backward(*inputs[:4], *output[1:])
+    ctx.padding = inputs[4]
+    ctx.set_materialize_grads(False)
+
+
+def _gradients(ctx: Any, gradient: Tensor, *_of_folded: None) -> tuple[Tensor | None, ...]:
+    images, kernel, scale, shift, *folded = ctx.saved_tensors
+    of_images = of_weights = None
+    if ctx.needs_input_grad[0]:
+        of_images = _image_gradient(gradient, images, folded, kernel, shift, ctx.padding)
+    if any(ctx.needs_input_grad[1:4]):
+        of_weights = _weight_gradients(gradient, images, folded, kernel, scale, ctx.padding)
+    return (of_images, *(of_weights or (None, None, None)), None, None, None)
+
+
+torch.library.register_autograd("datacondense::first_block", _gradients, setup_context=_save_for_backward)
+
+
+def _taps(padded: Tensor) -> list[tuple[int, int, int]]:
+    return [(c, i, j) for c in range(padded.shape[1]) for i in range(3) for j in range(3)]
+
+
+def _patches(padded: Tensor) -> Tensor:
+    """Return the pixels under each tap, (N, T, P)."""
+    h, w = padded.shape[2] - 2, padded.shape[3] - 2
+    return torch.stack([padded[:, c, i : i + h, j : j + w].flatten(1) for c, i, j in _taps(padded)], 1)
 
 
 def _folded(
@@ -101,11 +164,11 @@ def _folded(
     Also returns the intermediates: mean (N, T) and covariance (N, T, T) of the patches, deviation (N, K) of the
     convolution.
     """
-    h, w = padded.shape[2] - 2, padded.shape[3] - 2
-    patches = torch.stack([padded[:, c, i : i + h, j : j + w].flatten(1) for c, i, j in _taps(padded)], 1)  # (N, T, P)
-    mean = patches.mean(2)
-    centred = patches - mean[:, :, None]
-    covariance = centred @ centred.transpose(1, 2) / (h * w)
+    centre = padded.mean((2, 3), keepdim=True)  # taken off first, so that little cancels below
+    patches = _patches(padded - centre)
+    means = patches.mean(2)  # (N, T)
+    covariance = patches @ patches.transpose(1, 2) / patches.shape[2] - means[:, :, None] * means[:, None]
+    mean = means + centre.flatten(1).repeat_interleave(_TAPS, 1)
     kernels = kernel.flatten(1).T  # (T, K)
     deviation = ((covariance @ kernels) * kernels).sum(1).clamp_min(0).add(eps).sqrt()
     factor = scale / deviation
@@ -132,22 +195,40 @@ def _normed(pixels: list[Tensor], kernels: Tensor, offset: Tensor) -> Tensor:
     return z
 
 
-def _pooled(padded: Tensor, kernels: Tensor, offset: Tensor) -> Tensor:
+def _pooled(padded: Tensor, kernels: Tensor, offset: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the mean over the corners of relu(z), (N, H'//2, W'//2, K)."""
     total = torch.zeros(())
     for pixels in _corners(padded):
         total = total + _normed(pixels, kernels, offset).relu()
-    return total / 4
+    return (total / 4).to(dtype)
 
 
-def _sums(padded: Tensor, kernels: Tensor, offset: Tensor, gradient: Tensor) -> Tensor:
-    """Return S and G of all taps, (N, 1 + T, K)."""
-    corners = _corners(padded)
-    sums = [torch.zeros(())] * (1 + len(corners[0]))
-    for pixels in corners:
-        dz = torch.where(_normed(pixels, kernels, offset) > 0, gradient, 0.0)  # (N, H'//2, W'//2, K)
-        sums = [before + dz * pixel for before, pixel in zip(sums, [torch.ones(()), *pixels], strict=True)]
-    return torch.stack([value.sum((1, 2)) for value in sums], 1) / 4
+def _sums(padded: Tensor, kernels: Tensor, offset: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Return dz by corner, (N, 4, H'//2, W'//2, K), and S and G of all taps, (N, 1 + T, K)."""
+    corners, gradient = _corners(padded), gradient.float()
+    dz = torch.stack([torch.where(_normed(pixels, kernels, offset) > 0, gradient, 0.0) for pixels in corners], 1) / 4
+    taps = torch.stack([torch.stack([torch.ones_like(pixels[0]), *pixels], 1) for pixels in corners], 2)
+    return dz, taps.flatten(2) @ dz.flatten(1, 3)
+
+
+def _to_image(padded: Tensor, dz: Tensor, sums: Tensor, *rest: Tensor) -> Tensor:
+    """Return the gradient of the padded images: those of each pixel under the taps, added up."""
+    kernels, offset, mean, deviation, kernel, shift = rest
+    n, _, height, width = padded.shape
+    h, w = height - 2, width - 2
+    s, g = sums[:, 0], sums[:, 1:]  # (N, K), (N, T, K)
+    q = (kernels * g).sum(1) + (offset - shift) * s  # (N, K)
+    weights = kernel.flatten(1)  # (K, T)
+    matrix = (weights.T * (q / deviation.square())[:, None]) @ weights / (h * w)  # (N, T, T)
+    constant = (kernels * s[:, None]).sum(2, keepdim=True) / (h * w)  # (N, T, 1)
+    of_norm = constant + matrix @ (_patches(padded) - mean[:, :, None])  # (N, T, P)
+    rows, columns = dz.shape[2:4]
+    through = (kernels @ dz.flatten(1, 3).transpose(1, 2)).reshape(n, -1, 2, 2, rows, columns)
+    through = through.permute(0, 1, 4, 2, 5, 3).reshape(n, -1, 2 * rows, 2 * columns)  # (N, T, 2 rows, 2 columns)
+    through = F.pad(through, (0, w - 2 * columns, 0, h - 2 * rows))  # an odd row or column is pooled nowhere
+    change = through - of_norm.reshape(through.shape)
+    parts = [F.pad(change[:, tap], (j, 2 - j, i, 2 - i)) for tap, (_, i, j) in enumerate(_taps(padded))]
+    return torch.stack(parts, 1).unflatten(1, (padded.shape[1], -1)).sum(2)
 
 
 _COMPILED: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -156,7 +237,16 @@ _COMPILED: dict[Callable[..., Any], Callable[..., Any]] = {}
 def _compiled(function: Callable[..., Any], batched: Sequence[Tensor], *rest: Any) -> Any:
     """Call a function compiled. batched: arguments with any number of images in the first dimension."""
     if function not in _COMPILED:
-        _COMPILED[function] = torch.compile(function, dynamic=False)
+        _COMPILED[function] = torch.compile(function, dynamic=False, options={_CONTRACT: _contract()})
     for argument in batched:
         torch._dynamo.maybe_mark_dynamic(argument, 0)  # pyright: ignore[reportPrivateUsage] (there is no public one)
-    return _COMPILED[function](*batched, *rest)
+    with torch.autocast("cpu", enabled=False):
+        return _COMPILED[function](*batched, *rest)
+
+
+def _contract() -> str | bool:
+    """Return the value of the option; its type depends on PyTorch's version."""
+    from torch._inductor import config  # only here: nothing public has its type, and its import takes long
+
+    cpp: Any = config.cpp
+    return True if isinstance(cpp.enable_floating_point_contract_flag, bool) else "fast"
