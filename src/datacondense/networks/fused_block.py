@@ -228,7 +228,7 @@ def _to_image(padded: Tensor, dz: Tensor, sums: Tensor, *rest: Tensor) -> Tensor
     through = F.pad(through, (0, w - 2 * columns, 0, h - 2 * rows))  # an odd row or column is pooled nowhere
     change = through - of_norm.reshape(through.shape)
     parts = [F.pad(change[:, tap], (j, 2 - j, i, 2 - i)) for tap, (_, i, j) in enumerate(_taps(padded))]
-    return torch.stack(parts, 1).unflatten(1, (padded.shape[1], -1)).sum(2)
+    return torch.stack(parts, 1).reshape(n, -1, _TAPS, height, width).sum(2)
 
 
 _COMPILED: dict[Callable[..., Any], Callable[..., Any]] = {}
