@@ -11,6 +11,7 @@ from ..utils.ranges import check_arguments
 from .base import Network
 from .fused_block import first_block, serves
 from .layers import NORMS, InstanceNorm, Norm, first_padding, require_side
+from .pooling import AveragePool, MaxPool
 
 Activation = Literal["relu", "sigmoid", "leaky_relu", "swish"]
 Pooling = Literal["average", "max", "none"]
@@ -24,8 +25,8 @@ _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "swish": nn.SiLU,
 }
 _POOLINGS: dict[Pooling, Callable[[], nn.Module]] = {
-    "average": lambda: nn.AvgPool2d(2),
-    "max": lambda: nn.MaxPool2d(2),
+    "average": AveragePool,
+    "max": MaxPool,
     "none": nn.Identity,
 }
 
@@ -83,7 +84,7 @@ class ConvNet(Network):
             isinstance(convolution, nn.Conv2d)
             and isinstance(norm, InstanceNorm)
             and isinstance(activation, nn.ReLU)
-            and isinstance(pooling, nn.AvgPool2d)
+            and isinstance(pooling, AveragePool)
             and serves(images, convolution.weight)
         ):
             padding = int(convolution.padding[0])

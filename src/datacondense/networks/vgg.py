@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ..data.spec import Spec
 from .base import Network
 from .layers import NORMS, first_padding, require_side
+from .pooling import MaxPool
 
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
@@ -37,7 +38,7 @@ class VGG11(Network):
                 layers += [nn.Conv2d(channels, width, 3, padding=padding), NORMS[norm](width), nn.ReLU()]
                 channels, padding = width, 1
             if side >= 4 or stage == len(_STAGES):
-                layers.append(nn.MaxPool2d(2))
+                layers.append(MaxPool())
                 side //= 2
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(channels, spec.classes)
