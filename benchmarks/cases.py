@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 
 import numpy as np
 import torch
@@ -135,11 +136,12 @@ def _epochs(examples: LabelledImages, epochs: int, device: str, arch: str, compi
     network.reset(Streams(0)("network"))
     sgd = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     augment = parse_training("auto", examples.spec, arch)
+    epoch = count()
 
     def step() -> None:
         with engine.active():
-            for epoch in range(epochs):
-                our_epoch(network, examples, Streams(0).at(epoch), engine, sgd, augment=augment)
+            for _ in range(epochs):
+                our_epoch(network, examples, Streams(0).at(next(epoch)), engine, sgd, augment=augment)
 
     return step
 

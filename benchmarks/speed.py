@@ -29,6 +29,8 @@ from datacondense.utils.atomic import write_bytes
 
 Row = dict[str, Any]
 
+_LEAST_SECONDS = 0.3  # of one measurement: shorter work is repeated, and its mean taken
+
 
 def matmul_rate(device: str) -> float:
     """Best rate of a matrix product in the precision of the work, operations per second.
@@ -55,6 +57,11 @@ def seconds(function: Callable[[], object], device: str) -> float:
     return time.perf_counter() - start
 
 
+def mean_seconds(function: Callable[[], object], device: str, calls: int) -> float:
+    """Mean wall time of some calls."""
+    return sum(seconds(function, device) for _ in range(calls)) / calls
+
+
 def held(step: Callable[[], object], device: str) -> int:
     """Bytes at the peak of one call, above those before it."""
     release_memory(torch.device(device))  # what an earlier call has freed, but the allocator keeps, is not ours
@@ -75,10 +82,11 @@ def measure(case: Case, rounds: int, device: str) -> Row:
         memory[name] = held(step, device)
     times: dict[str, list[float]] = {"naive": [], "ours": []}
     rate = 0.0
+    calls = max(round(_LEAST_SECONDS / seconds(case.naive, device)), 1)
     for _ in range(rounds):
         rate = max(rate, matmul_rate(device))
-        times["naive"].append(seconds(case.naive, device))
-        times["ours"].append(seconds(case.ours, device))
+        times["naive"].append(mean_seconds(case.naive, device, calls))
+        times["ours"].append(mean_seconds(case.ours, device, calls))
     naive, ours = statistics.median(times["naive"]), statistics.median(times["ours"])
     return {
         "name": case.name,
