@@ -53,7 +53,7 @@ class Engine:
         return self.execution != before
 
     def prepare(self, network: Network) -> Network:
-        """Move a network to the device, in the memory layout in which compiled code is fastest.
+        """Move a network to the device, in the memory layout in which its code is fastest.
 
         Args:
             network: Moved in place.
@@ -62,7 +62,7 @@ class Engine:
             The same network.
         """
         network.to(self.device)
-        if self.execution.compile:
+        if self.execution.compile and network.channels_last:
             network.to(memory_format=torch.channels_last)  # pyright: ignore (overload missing in the stubs)
         return network
 
@@ -237,7 +237,7 @@ class Engine:
         """Call a function of images, compiled and in the precision of the Execution."""
         if not self.execution.compile:
             return self._in_precision(function, images, *rest)
-        if images.dim() == 4:
+        if images.dim() == 4 and getattr(getattr(function, "__self__", None), "channels_last", False):
             images = images.contiguous(memory_format=torch.channels_last)
         if function in self._compiled:
             return self._in_precision(self._compiled[function], images, *rest)

@@ -29,6 +29,8 @@ class AlexNet(Network):
     Raises InputError for a Spec with smaller images.
     """
 
+    channels_last = True
+
     def __init__(self, spec: Spec, *, norm: Literal["none", "batch"] = "none") -> None:
         super().__init__()
         require_side(spec, 8, "AlexNet", instead="LeNet or MLP")  # three poolings leave one pixel

@@ -42,6 +42,8 @@ class ConvNet(Network):
     Raises InputError for a Spec with smaller images.
     """
 
+    channels_last = True
+
     def __init__(
         self,
         spec: Spec,

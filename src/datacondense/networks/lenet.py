@@ -19,6 +19,8 @@ class LeNet(Network):
     1x28x28; larger images give the layer of 120 more inputs.
     """
 
+    channels_last = True
+
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         channels, *sides = spec.shape

@@ -55,6 +55,8 @@ class ResNet18(Network):
     Raises InputError for a Spec with smaller images.
     """
 
+    channels_last = True
+
     def __init__(
         self, spec: Spec, *, norm: ResNetNorm = "instance", halving: Literal["stride", "pooling"] = "stride"
     ) -> None:

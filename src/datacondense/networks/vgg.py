@@ -26,6 +26,8 @@ class VGG11(Network):
     Raises InputError for a Spec with smaller images.
     """
 
+    channels_last = True
+
     def __init__(self, spec: Spec, *, norm: Literal["instance", "batch"] = "instance") -> None:
         super().__init__()
         require_side(spec, 2, "VGG11", instead="LeNet or MLP")
