@@ -8,10 +8,11 @@ from functools import reduce
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..networks import Network
+from ..networks.module import ModuleNetwork
 from ..utils.distributed import ALONE, Processes
 from .execution import Execution
 from .losses import Criterion, ce
@@ -62,7 +63,7 @@ class Engine:
             The same network.
         """
         network.to(self.device)
-        if self.execution.compile and network.channels_last:
+        if network.channels_last and (self.execution.compile or _uncompiled_channels_last(network, self.device)):
             network.to(memory_format=torch.channels_last)  # pyright: ignore (overload missing in the stubs)
         return network
 
@@ -252,6 +253,15 @@ class Engine:
             return function(images, *rest)
         with torch.autocast(self.device.type, torch.bfloat16):
             return function(images, *rest)
+
+
+def _uncompiled_channels_last(network: Network, device: torch.device) -> bool:
+    """Return whether uncompiled code is faster with channels last: on a CPU, for networks without norms over pixels.
+
+    Modules of others keep the layout in which they were made.
+    """
+    slow = nn.GroupNorm, nn.LayerNorm, ModuleNetwork
+    return device.type == "cpu" and not any(isinstance(one, slow) for one in network.modules())
 
 
 def equal_part(count: int, most: int) -> int:
