@@ -4,6 +4,7 @@ import copy
 import io
 import pickle
 import shutil
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -36,7 +37,7 @@ def images() -> Tensor:
     return torch.randn(len(LABELS), *SPEC.shape, generator=torch.Generator().manual_seed(1))
 
 
-def gradients(function: nn.Module, network: nn.Module) -> list[Tensor]:
+def gradients(function: Callable[[Tensor], Tensor], network: nn.Module) -> list[Tensor]:
     """Logits, and the gradients of their loss in the images and in all weights."""
     batch = images().requires_grad_()
     logits = function(batch)
@@ -86,14 +87,15 @@ def test_layout_and_precision_are_free(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_of_each_image_are_those_of_one_after_the_other(name: str) -> None:
     network = made(name)
-    state = dict(network.named_parameters()), dict(network.named_buffers())
+    weights: dict[str, Tensor] = {name: one.detach() for name, one in network.named_parameters()}
+    buffers = dict(network.named_buffers())
 
     def loss(weights: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
-        return F.cross_entropy(torch.func.functional_call(network, (weights, state[1]), (image[None],)), label[None])
+        return F.cross_entropy(torch.func.functional_call(network, (weights, buffers), (image[None],)), label[None])
 
     gradient = torch.func.grad(loss)
-    at_once = torch.func.vmap(gradient, in_dims=(None, 0, 0))(state[0], images(), LABELS)
-    alone = gradient(state[0], images()[2], LABELS[2])
+    at_once = torch.func.vmap(gradient, in_dims=(None, 0, 0))(weights, images(), LABELS)
+    alone = gradient(weights, images()[2], LABELS[2])
     assert_near([one[2] for one in at_once.values()], list(alone.values()))
 
 
