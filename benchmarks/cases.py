@@ -21,6 +21,7 @@ from datacondense.evaluation.train_and_test import TrainAndTest
 from datacondense.methods import DC, DSA, DistributionMatching, Iteration, Matching, Problem
 from datacondense.run.updates import Updates, as_step
 from datacondense.training.loop import train_epoch as our_epoch
+from datacondense.training.optimiser import build_optimiser
 from datacondense.training.recipe import Recipe
 from datacondense.utils.streams import Streams
 
@@ -134,7 +135,8 @@ def _epochs(examples: LabelledImages, epochs: int, device: str, arch: str, compi
     engine = Engine(Compute(device, compile=compile).plan(arch, examples.spec, 0))
     network = engine.prepare(networks.build(arch, examples.spec))
     network.reset(Streams(0)("network"))
-    sgd = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    network.train().requires_grad_(True)
+    sgd = build_optimiser(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
     augment = parse_training("auto", examples.spec, arch)
     epoch = count()
 
