@@ -3,10 +3,13 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 
 import numpy as np
 import torch
-from naive import NaiveConvNet, dc_iteration, dm_iteration, train_epoch
+from naive import NETWORKS as PUBLISHED
+from naive import dc_iteration, dm_iteration, train_epoch
 from torch.utils.flop_counter import FlopCounterMode
 
 from datacondense import image_set, networks
@@ -18,6 +21,7 @@ from datacondense.evaluation.train_and_test import TrainAndTest
 from datacondense.methods import DC, DSA, DistributionMatching, Iteration, Matching, Problem
 from datacondense.run.updates import Updates, as_step
 from datacondense.training.loop import train_epoch as our_epoch
+from datacondense.training.optimiser import build_optimiser
 from datacondense.training.recipe import Recipe
 from datacondense.utils.streams import Streams
 
@@ -36,6 +40,10 @@ class Case:
     ours: Step
     flops: int
     """Of the convolutions and linear layers, forward and backward, as counted in the eager code of `ours`."""
+    arch: str = "ConvNet"
+    """The network, by its published name."""
+    compile: Compile = "on"
+    """Compilation of `ours`; the published code runs without."""
 
 
 def images(classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), per_class: int = 200) -> ImageSet:
@@ -46,16 +54,19 @@ def images(classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), per_cla
     return image_set(pixels.squeeze(3) if c == 1 else pixels, np.arange(len(pixels)) % classes, name="random")
 
 
-def condensing(name: str, method: Matching, real: ImageSet, ipc: int, group: str, x: int, device: str) -> Case:
+def condensing(
+    name: str, method: Matching, real: ImageSet, ipc: int, group: str, x: int, device: str, compile: Compile = "on"
+) -> Case:
     """One iteration of a method, with its updates of the images."""
-    steps = [iterations(method, real, ipc, device, "on"), iterations(method, real, ipc, device, "off")]
     return Case(
         name=name,
         group=group,
         x=x,
         naive=_published(method, real, ipc, device),
-        ours=steps[0],
-        flops=_count(steps[1]),
+        ours=iterations(method, real, ipc, device, compile),
+        flops=_count(iterations(method, real, ipc, device, "off")),
+        arch=method.arch,
+        compile=compile,
     )
 
 
@@ -93,44 +104,53 @@ def _published(method: Matching, real: ImageSet, ipc: int, device: str) -> Step:
 
     arguments = images_all, indices, synthetic, optimiser, method.batch_real, augment
     if isinstance(method, DistributionMatching):
-        return lambda: dm_iteration(*arguments)
+        return lambda: dm_iteration(*arguments, arch=method.arch)
     assert isinstance(method, DC | DSA)
     updates, epochs = method.loops(ipc)
-    return lambda: dc_iteration(*arguments, updates=updates, epochs=epochs, augment_training=per_image)
+    return lambda: dc_iteration(
+        *arguments, updates=updates, epochs=epochs, augment_training=per_image, arch=method.arch
+    )
 
 
-def training(real: ImageSet, ipc: int, epochs: int, device: str) -> Case:
+def training(
+    real: ImageSet, ipc: int, epochs: int, device: str, arch: str = "ConvNet", compile: Compile = "on"
+) -> Case:
     """Epochs of a network on a synthetic set of `ipc` images per class under DSA's augmentation."""
     spec = real.spec
     batch, labels = real.sample(ipc, Streams(0)("real")).flatten(0, 1), torch.arange(spec.classes)
     examples = LabelledImages(batch.to(device), labels.repeat_interleave(ipc).to(device), spec)
-    steps = [_epochs(examples, epochs, device, "on"), _epochs(examples, epochs, device, "off")]
     return Case(
         name=f"training, {epochs} epochs",
         group="training, images per class",
         x=ipc,
-        naive=_published_epochs(examples, epochs),
-        ours=steps[0],
-        flops=_count(steps[1]),
+        naive=_published_epochs(examples, epochs, arch),
+        ours=_epochs(examples, epochs, device, arch, compile),
+        flops=_count(_epochs(examples, epochs, device, arch, "off")),
+        arch=arch,
+        compile=compile,
     )
 
 
-def _epochs(examples: LabelledImages, epochs: int, device: str, compile: Compile) -> Step:
-    engine = Engine(Compute(device, compile=compile).plan("ConvNet", examples.spec, 0))
-    network = engine.prepare(networks.build("ConvNet", examples.spec))
+def _epochs(examples: LabelledImages, epochs: int, device: str, arch: str, compile: Compile) -> Step:
+    engine = Engine(Compute(device, compile=compile).plan(arch, examples.spec, 0))
+    network = engine.prepare(networks.build(arch, examples.spec))
     network.reset(Streams(0)("network"))
-    sgd = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-    augment = parse_training("auto", examples.spec, "ConvNet")
+    network.train().requires_grad_(True)
+    sgd = build_optimiser(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    augment = parse_training("auto", examples.spec, arch)
+    epoch = count()
 
     def step() -> None:
         with engine.active():
-            for epoch in range(epochs):
-                our_epoch(network, examples, Streams(0).at(epoch), engine, sgd, augment=augment)
+            for _ in range(epochs):
+                our_epoch(network, examples, Streams(0).at(next(epoch)), engine, sgd, augment=augment)
 
     return step
 
 
-def _published_epochs(examples: LabelledImages, epochs: int, nets: int = 1, asked: int = 0) -> Step:
+def _published_epochs(
+    examples: LabelledImages, epochs: int, arch: str = "ConvNet", nets: int = 1, asked: int = 0
+) -> Step:
     siamese = parse("auto", examples.spec)
 
     def augment(batch: torch.Tensor, seed: int) -> torch.Tensor:
@@ -138,7 +158,7 @@ def _published_epochs(examples: LabelledImages, epochs: int, nets: int = 1, aske
 
     def step() -> None:
         for _ in range(nets):
-            network, sgd = _fresh(examples)
+            network, sgd = _fresh(examples, arch)
             for _ in range(epochs):
                 train_epoch(network, examples.images, examples.labels, sgd, augment)
             with torch.no_grad():
@@ -148,8 +168,9 @@ def _published_epochs(examples: LabelledImages, epochs: int, nets: int = 1, aske
     return step
 
 
-def _fresh(examples: LabelledImages) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-    network = NaiveConvNet(*examples.spec.shape[:2], examples.spec.classes).to(examples.images.device).train()
+def _fresh(examples: LabelledImages, arch: str) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    channels, side, _ = examples.spec.shape
+    network = PUBLISHED[arch](channels, side, examples.spec.classes).to(examples.images.device).train()
     return network, torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
 
@@ -186,7 +207,7 @@ def evaluation(real: ImageSet, ipc: int, nets: int, epochs: int, device: str) ->
         name=f"evaluation, {nets} networks x {epochs} epochs",
         group="evaluation, images per class",
         x=ipc,
-        naive=_published_epochs(examples, epochs, nets, asked=len(test)),
+        naive=_published_epochs(examples, epochs, nets=nets, asked=len(test)),
         ours=ours(nets, "on"),
         flops=nets * _count(ours(1, "off")),
     )
@@ -227,6 +248,31 @@ def scaling_cases(device: str, only: str = "") -> Iterator[Callable[[], Case]]:
         yield lambda shape=shape: condensing(
             "dm, 10 classes, ipc 10", method, images(10, shape), 10, "size of images", shape[1], device
         )
+
+
+def uncompiled_cases(device: str, only: str = "") -> Iterator[Callable[[], Case]]:
+    """Work without compilation, as in short runs. only: what "uncompiled", the network and the name begin with."""
+    usual, small = images(per_class=6000), images(shape=(1, 8, 8), per_class=300)
+
+    def make(arch: str, what: str, batch: int, real: ImageSet, ipc: int) -> Case:
+        size = ", 8x8" if real is small else ""
+        if what == "training":
+            case = training(real, ipc, 10, device, arch, "off")
+        elif what == "dm":
+            method = DistributionMatching(arch=arch, batch_real=batch)
+            case = condensing(f"dm, {batch} real images", method, real, ipc, "uncompiled", ipc, device, "off")
+        else:
+            method = DC(arch=arch, batch_real=batch, updates=1)
+            case = condensing("dc, one update", method, real, ipc, "uncompiled", ipc, device, "off")
+        return dataclasses.replace(case, name=case.name + size, group="uncompiled")
+
+    for arch, real in (("ConvNet", usual), ("ConvNetW32", usual), ("MLP", usual), ("LeNet", usual), ("ConvNet", small)):
+        work = [("dm", 64, 1)]
+        if arch != "ConvNet" or real is small:
+            work += [("dm", 64, 10), ("dm", 256, 1), ("dc", 256, 1), ("training", 0, 10)]
+        for what, batch, ipc in work:
+            if f"uncompiled {arch} {what}".startswith(only):
+                yield partial(make, arch, what, batch, real, ipc)
 
 
 def _count(step: Step) -> int:

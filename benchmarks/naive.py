@@ -8,28 +8,18 @@ the very draws that the fast path makes. So do the augmentations of DSA and DC.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class NaiveConvNet(nn.Module):
-    """The published ConvNet: 3 blocks of conv 128, InstanceNorm, ReLU, average pooling; 1x28x28 padded to 32x32."""
+class NaiveNetwork(nn.Module):
+    """A published network: `features`, then a linear `classifier`."""
 
-    def __init__(self, channels: int, side: int, classes: int) -> None:
-        super().__init__()
-        padding = 3 if (channels, side) == (1, 28) else 1
-        blocks: list[nn.Module] = []
-        for block in range(3):
-            blocks += [
-                nn.Conv2d(channels if block == 0 else 128, 128, 3, padding=padding if block == 0 else 1),
-                nn.GroupNorm(128, 128),
-                nn.ReLU(),
-                nn.AvgPool2d(2),
-            ]
-        self.features = nn.Sequential(*blocks)
-        self.classifier = nn.Linear(128 * ((side + 2 * padding - 2) // 8) ** 2, classes)
+    features: nn.Sequential
+    classifier: nn.Linear
 
     def embed(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, D)."""
@@ -38,6 +28,63 @@ class NaiveConvNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, K)."""
         return self.classifier(self.embed(images))
+
+
+class NaiveConvNet(NaiveNetwork):
+    """The published ConvNet: 3 blocks of conv 128, InstanceNorm, ReLU, average pooling; 1x28x28 padded to 32x32."""
+
+    def __init__(self, channels: int, side: int, classes: int, width: int = 128) -> None:
+        super().__init__()
+        padding = 3 if (channels, side) == (1, 28) else 1
+        blocks: list[nn.Module] = []
+        for block in range(3):
+            blocks += [
+                nn.Conv2d(channels if block == 0 else width, width, 3, padding=padding if block == 0 else 1),
+                nn.GroupNorm(width, width),
+                nn.ReLU(),
+                nn.AvgPool2d(2),
+            ]
+        self.features = nn.Sequential(*blocks)
+        self.classifier = nn.Linear(width * ((side + 2 * padding - 2) // 8) ** 2, classes)
+
+
+class NaiveMLP(NaiveNetwork):
+    """The published MLP: two hidden layers of 128 with ReLU."""
+
+    def __init__(self, channels: int, side: int, classes: int) -> None:
+        super().__init__()
+        hidden = [nn.Linear(channels * side**2, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU()]
+        self.features = nn.Sequential(nn.Flatten(), *hidden)
+        self.classifier = nn.Linear(128, classes)
+
+
+class NaiveLeNet(NaiveNetwork):
+    """The published LeNet, for images 1x28x28 and 3x32x32: convolutions 5x5 to 6 and 16, layers of 120 and 84."""
+
+    def __init__(self, channels: int, side: int, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 6, 5, padding=2 if channels == 1 else 0),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, 5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16 * 5 * 5, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(84, classes)
+
+
+NETWORKS: dict[str, Callable[[int, int, int], NaiveNetwork]] = {  # of channels, side of the images, classes
+    "ConvNet": NaiveConvNet,
+    "ConvNetW32": partial(NaiveConvNet, width=32),
+    "MLP": NaiveMLP,
+    "LeNet": NaiveLeNet,
+}
 
 
 def dm_loss(
@@ -80,14 +127,15 @@ def dm_iteration(
     optimiser: torch.optim.Optimizer,
     batch_real: int,
     augment: Callable[[Tensor, int], Tensor],
+    arch: str = "ConvNet",
 ) -> float:
     """One published iteration: fresh network, permutation of each class, one forward per class, one step.
 
     images_all: normalised (N, C, H, W); indices_class: positions of each class; images_synthetic: leaf (K*M, C, H, W);
-    augment(images, seed): Siamese augmentation that draws the same parameters for the same seed.
+    augment(images, seed): Siamese augmentation that draws the same parameters for the same seed; arch: of NETWORKS.
     """
     classes, (channels, side) = len(indices_class), images_all.shape[1:3]
-    network = NaiveConvNet(channels, side, classes).to(images_all.device).train()
+    network = NETWORKS[arch](channels, side, classes).to(images_all.device).train()
     for parameter in network.parameters():
         parameter.requires_grad = False
     loss = dm_loss(network.embed, *class_batches(images_all, indices_class, images_synthetic, batch_real, augment))
@@ -145,6 +193,7 @@ def dc_iteration(
     updates: int = 1,
     epochs: int = 0,
     augment_training: Callable[[Tensor, int], Tensor] = lambda images, _seed: images,
+    arch: str = "ConvNet",
 ) -> float:
     """One published iteration: a fresh network, `updates` steps on the images, `epochs` of training between them.
 
@@ -152,7 +201,7 @@ def dc_iteration(
     Returns the last loss.
     """
     classes, (channels, side) = len(indices_class), images_all.shape[1:3]
-    network = NaiveConvNet(channels, side, classes).to(images_all.device).train()
+    network = NETWORKS[arch](channels, side, classes).to(images_all.device).train()
     sgd = torch.optim.SGD(network.parameters(), lr=0.01)
     ipc = len(images_synthetic) // classes
     labels = torch.arange(classes, device=images_all.device).repeat_interleave(ipc)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cases import Case, images, main_cases, scaling_cases
+from cases import Case, images, main_cases, scaling_cases, uncompiled_cases
 from figure import draw
 from torch.nn import functional as F
 
@@ -28,6 +28,8 @@ from datacondense.utils import hardware
 from datacondense.utils.atomic import write_bytes
 
 Row = dict[str, Any]
+
+_LEAST_SECONDS = 0.3  # of one measurement: shorter work is repeated, and its mean taken
 
 
 def matmul_rate(device: str) -> float:
@@ -55,6 +57,11 @@ def seconds(function: Callable[[], object], device: str) -> float:
     return time.perf_counter() - start
 
 
+def mean_seconds(function: Callable[[], object], device: str, calls: int) -> float:
+    """Mean wall time of some calls."""
+    return sum(seconds(function, device) for _ in range(calls)) / calls
+
+
 def held(step: Callable[[], object], device: str) -> int:
     """Bytes at the peak of one call, above those before it."""
     release_memory(torch.device(device))  # what an earlier call has freed, but the allocator keeps, is not ours
@@ -75,15 +82,18 @@ def measure(case: Case, rounds: int, device: str) -> Row:
         memory[name] = held(step, device)
     times: dict[str, list[float]] = {"naive": [], "ours": []}
     rate = 0.0
+    calls = max(round(_LEAST_SECONDS / seconds(case.naive, device)), 1)
     for _ in range(rounds):
         rate = max(rate, matmul_rate(device))
-        times["naive"].append(seconds(case.naive, device))
-        times["ours"].append(seconds(case.ours, device))
+        times["naive"].append(mean_seconds(case.naive, device, calls))
+        times["ours"].append(mean_seconds(case.ours, device, calls))
     naive, ours = statistics.median(times["naive"]), statistics.median(times["ours"])
     return {
         "name": case.name,
         "group": case.group,
         "x": case.x,
+        "arch": case.arch,
+        "compile": case.compile,
         "naive": naive,
         "ours": ours,
         "ratio": naive / ours,
@@ -100,7 +110,7 @@ def run(cases: Iterable[Callable[[], Case]], rounds: int, device: str) -> list[R
     rows = []
     for make in cases:
         rows.append(measure(make(), rounds, device))
-        print(line(rows[-1]), flush=True)
+        print(line(titled(rows[-1])), flush=True)
         gc.collect()
     return rows
 
@@ -122,9 +132,16 @@ def line(row: Row) -> str:
     )
 
 
-def page(text: str, rows: list[Row], scaling: list[Row], where: str) -> str:
+def titled(row: Row) -> Row:
+    """A row that names its network if that is not the compiled ConvNet of most rows."""
+    return row if row["compile"] == "on" else {**row, "name": f"{row['arch']}: {row['name']}"}
+
+
+def page(text: str, rows: list[Row], uncompiled: list[Row], scaling: list[Row], where: str) -> str:
     """The page with its tables replaced by these."""
     tables = [where, "", _HEAD, *map(line, rows)]
+    if uncompiled:
+        tables += ["", "Without compilation, as in short runs:", "", _HEAD, *(line(titled(row)) for row in uncompiled)]
     if scaling:
         tables += ["", "Scaling of one `dm` iteration with 64 real images per class:", "", _HEAD]
         tables += [line({**row, "name": f"{row['name']}; {row['group']}"}) for row in scaling]
@@ -149,16 +166,17 @@ def main() -> None:
         return run(cases, options.rounds, device)
 
     rows = chosen(main_cases(device, options.only))
+    uncompiled = chosen(uncompiled_cases(device, options.only))
     scaling = chosen(scaling_cases(device, options.only))
     if options.only:
         return
     name = "performance" if device == "cpu" else "performance-gpu"
-    record = {"where": where, "rows": rows, "scaling": scaling}
+    record = {"where": where, "rows": rows, "uncompiled": uncompiled, "scaling": scaling}
     write_bytes(options.out / f"{name}.json", (json.dumps(record, indent=1) + "\n").encode())
     draw(rows, scaling, options.out / f"{name}.png")
     path = options.out / f"{name}.md"
     text = path.read_text() if path.exists() else _PAGE
-    write_bytes(path, page(text, rows, scaling, where).encode())
+    write_bytes(path, page(text, rows, uncompiled, scaling, where).encode())
 
 
 if __name__ == "__main__":

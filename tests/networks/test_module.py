@@ -1,6 +1,7 @@
 """Modules of others as networks: fresh weights from our generator, the embedding, random layers, refusals."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch.nn.parameter import UninitializedParameter
 from datacondense import NETWORKS, InputError, Network, Spec
 from datacondense.engine.cost import forward_cost
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import Compute
+from datacondense.engine.execution import Compute, Execution
 from datacondense.networks import build, registered
 from datacondense.networks.module import ModuleNetwork
 from datacondense.utils.streams import Streams
@@ -334,3 +335,46 @@ def test_names_are_registered_only_meanwhile() -> None:
 def test_a_function_in_the_registry_may_give_any_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(NETWORKS, "theirs", Small)
     assert isinstance(build("theirs", SPEC), ModuleNetwork)
+
+
+class Viewing(nn.Module):
+    """A module that calls `view`, which fails on tensors with channels last: on activations, or on the images."""
+
+    def __init__(self, spec: Spec, *, of: str) -> None:
+        super().__init__()
+        self.of = of
+        self.convolution = nn.Conv2d(spec.shape[0], 4, 3, padding=1)
+        self.head = nn.Linear((4 if of == "activations" else 3) * 64, spec.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.convolution(images).relu() if self.of == "activations" else images
+        return self.head(maps.view(len(images), -1))
+
+
+@pytest.mark.parametrize("of", ["activations", "images"])
+def test_a_module_that_views_its_maps_is_compiled_too(of: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # as fast as it is traced
+    spec = Spec("toy", ("a", "b", "c"), (3, 8, 8), (0.5,) * 3, (0.25,) * 3)
+
+    def viewing(spec: Spec) -> nn.Module:
+        return Viewing(spec, of=of)
+
+    images, labels = torch.randn(2, 5, 3, 8, 8), torch.tensor([[0] * 5, [2] * 5])
+    found: list[list[Tensor]] = []
+    with registered(viewing) as (name,):
+        for compiled in (False, True):
+            network = build(name, spec).eval()
+            assert not network.channels_last
+            network.reset(Streams(0)("network"))
+            engine = Engine(Execution("cpu", "fp32", compiled, chunk=8, classes_at_once=2, threads=1))
+            engine.prepare(network)
+            gradients = engine.class_gradients(network, images, labels)
+            differentiable = engine.class_gradients(network, images, labels, differentiable=True)
+            means = engine.class_means(network.requires_grad_(False), images)
+            found.append([means, *gradients.values(), *differentiable.values()])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_module_that_flattens_its_maps_may_have_its_channels_last() -> None:
+    assert ModuleNetwork(Small, SPEC, "small").channels_last

@@ -42,9 +42,9 @@ def by_choice(images: Tensor, choice: Tensor, apply: Sequence[Callable[[Tensor, 
     for function, positions in zip(apply, members, strict=True):
         if len(positions) == len(choice):  # one function for all images
             return function(images, positions)
-    parts = [
-        function(images[positions.to(images.device)], positions)
-        for function, positions in zip(apply, members, strict=True)
-        if len(positions)
-    ]
-    return torch.cat(parts)[torch.cat(members).argsort().to(images.device)]
+    augmented = torch.empty_like(images)
+    for function, positions in zip(apply, members, strict=True):
+        if len(positions):
+            here = positions.to(images.device)
+            augmented.index_copy_(0, here, function(images.index_select(0, here), positions))
+    return augmented

@@ -8,10 +8,11 @@ from functools import reduce
 from typing import Any, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..networks import Network
+from ..networks.module import ModuleNetwork
 from ..utils.distributed import ALONE, Processes
 from .execution import Execution
 from .losses import Criterion, ce
@@ -53,7 +54,7 @@ class Engine:
         return self.execution != before
 
     def prepare(self, network: Network) -> Network:
-        """Move a network to the device, in the memory layout in which compiled code is fastest.
+        """Move a network to the device, in the memory layout in which its code is fastest.
 
         Args:
             network: Moved in place.
@@ -62,7 +63,7 @@ class Engine:
             The same network.
         """
         network.to(self.device)
-        if self.execution.compile:
+        if network.channels_last and (self.execution.compile or _uncompiled_channels_last(network, self.device)):
             network.to(memory_format=torch.channels_last)  # pyright: ignore (overload missing in the stubs)
         return network
 
@@ -237,7 +238,7 @@ class Engine:
         """Call a function of images, compiled and in the precision of the Execution."""
         if not self.execution.compile:
             return self._in_precision(function, images, *rest)
-        if images.dim() == 4:
+        if images.dim() == 4 and getattr(getattr(function, "__self__", None), "channels_last", False):
             images = images.contiguous(memory_format=torch.channels_last)
         if function in self._compiled:
             return self._in_precision(self._compiled[function], images, *rest)
@@ -252,6 +253,15 @@ class Engine:
             return function(images, *rest)
         with torch.autocast(self.device.type, torch.bfloat16):
             return function(images, *rest)
+
+
+def _uncompiled_channels_last(network: Network, device: torch.device) -> bool:
+    """Return whether uncompiled code is faster with channels last: on a CPU, for networks without norms over pixels.
+
+    Modules of others keep the layout in which they were made.
+    """
+    slow = nn.GroupNorm, nn.LayerNorm, ModuleNetwork
+    return device.type == "cpu" and not any(isinstance(one, slow) for one in network.modules())
 
 
 def equal_part(count: int, most: int) -> int:

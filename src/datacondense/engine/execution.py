@@ -39,7 +39,9 @@ Precision = Literal["auto", "fp32", "tf32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 
 _HELD_BYTES = 2**30  # on a CPU, for all classes that are compared together: their images, activations and gradients
-_CHUNK_BYTES = 2**24  # on a CPU, of the widest layer of all images of a chunk: what stays in the cache
+# On a CPU, of the widest layer of all images of a chunk: what stays in the cache. Uncompiled code holds several such
+# layers at a time, and the C library returns large ones to the system, which clears them each time they are used.
+_CHUNK_BYTES = {"compiled": 2**24, "uncompiled": 2**23}
 _HELD_SHARE, _CHUNK_SHARE = 8, 64  # on a GPU, the same as parts of its memory
 _PRECISION: dict[str, Literal["fp32", "tf32"]] = {"cpu": "fp32", "cuda": "tf32"}
 _NETWORKS_SIDE_BY_SIDE = {"cpu": False, "cuda": True}
@@ -143,11 +145,13 @@ class Compute:
             per_class = images + layers * load.synthetic + weights * load.gradients
             classes = (memory // _HELD_SHARE if memory else _HELD_BYTES) // max(per_class, 1)
         pays = passes * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
-        chunk_bytes = memory // _CHUNK_SHARE if memory else _CHUNK_BYTES
+        compiles = self.compile == "on" or (self.compile == "auto" and pays)
+        in_cache = _CHUNK_BYTES["compiled" if compiles else "uncompiled"]
+        chunk_bytes = memory // _CHUNK_SHARE if memory else in_cache
         execution = Execution(
             device=device,
             precision=_PRECISION[kind] if self.precision == "auto" else self.precision,
-            compile=self.compile == "on" or (self.compile == "auto" and pays),
+            compile=compiles,
             chunk=_power_of_two(chunk_bytes // widest, 8, 256 if kind == "cpu" else 8192),
             classes_at_once=spec.classes if classes is None else min(max(classes, 1), spec.classes),
             threads=torch.get_num_threads(),

@@ -1,19 +1,23 @@
 # pyright: reportUnknownMemberType=false
-"""PyTorch's process-wide switches: threads, determinism, TF32, limits of compilation."""
+"""PyTorch's process-wide switches: threads, determinism, TF32, limits of compilation; memory that is kept."""
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 
 import torch
 
 from ..utils.signal_mask import interrupts_blocked
 from .execution import Execution
 
+_LEARNT_BYTES = 2**25 - 2**16  # just below glibc's limit, with room for its header
+
 
 @contextmanager
 def switches_for(execution: Execution) -> Generator[None, None, None]:
     """Set the switches by an Execution, and restore them on leaving."""
     threads = torch.get_num_threads()
+    _keep_freed_memory()
     with ExitStack() as stack:
         torch.set_num_threads(execution.threads)
         stack.callback(torch.set_num_threads, threads)
@@ -45,6 +49,16 @@ def cuda_switches(*, tf32: bool) -> Generator[None, None, None]:
     finally:
         cudnn.deterministic, cudnn.allow_tf32 = before[:2]
         torch.set_float32_matmul_precision(before[2])
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Let the C library reuse freed tensors instead of returning them to the system, which would clear their pages.
+
+    glibc learns from the largest block of up to 32 MiB that was freed: from then on it takes smaller ones from its heap
+    and keeps up to twice as much of it. Without this, activations of a few MB are cleared again in each step.
+    """
+    torch.empty(_LEARNT_BYTES, dtype=torch.uint8)
 
 
 def _start_compilers() -> None:

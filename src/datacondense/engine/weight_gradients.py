@@ -30,7 +30,7 @@ def class_gradient_function(network: Network, side_by_side: bool, loss: Criterio
         if side_by_side:
             return batched_gradients(weights, images, labels, share)
         batch = images[0]  # (n, C, H, W)
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() and network.channels_last:
             batch = batch.contiguous(memory_format=torch.channels_last)
         return {name: gradient[None] for name, gradient in class_gradient(weights, batch, labels[0], share).items()}
 

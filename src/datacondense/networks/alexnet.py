@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ..data.spec import Spec
 from .base import Network
 from .layers import NORMS, first_padding, require_side
+from .pooling import MaxPool
 
 _CONVOLUTIONS = (  # kernel, channels, whether max pooling 2 follows
     (5, 128, True),
@@ -28,6 +29,8 @@ class AlexNet(Network):
     Raises InputError for a Spec with smaller images.
     """
 
+    channels_last = True
+
     def __init__(self, spec: Spec, *, norm: Literal["none", "batch"] = "none") -> None:
         super().__init__()
         require_side(spec, 8, "AlexNet", instead="LeNet or MLP")  # three poolings leave one pixel
@@ -38,7 +41,7 @@ class AlexNet(Network):
             layers += [nn.Conv2d(channels, width, kernel, padding=padding), NORMS[norm](width), nn.ReLU()]
             channels, h, w = width, h + 2 * padding - kernel + 1, w + 2 * padding - kernel + 1
             if pooled:
-                layers.append(nn.MaxPool2d(2))
+                layers.append(MaxPool())
                 h, w = h // 2, w // 2
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(channels * h * w, spec.classes)

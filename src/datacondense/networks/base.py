@@ -18,6 +18,9 @@ class Network(nn.Module, ABC):
     """
 
     head: nn.Linear
+    channels_last = False
+    """True if images and weights may lie in memory with their channels last, in which compiled convolutions are
+    fastest: `embed` calls `flatten` or `reshape`, not `view`."""
 
     @abstractmethod
     def embed(self, images: Tensor) -> Tensor:

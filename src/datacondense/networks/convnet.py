@@ -12,6 +12,7 @@ from ..utils.ranges import check_arguments
 from .base import Network
 from .fused_block import first_block, serves
 from .layers import NORMS, InstanceNorm, Norm, first_padding, require_side
+from .pooling import AveragePool, MaxPool
 
 Activation = Literal["relu", "sigmoid", "leaky_relu", "swish"]
 Pooling = Literal["average", "max", "none"]
@@ -25,8 +26,8 @@ _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "swish": nn.SiLU,
 }
 _POOLINGS: dict[Pooling, Callable[[], nn.Module]] = {
-    "average": lambda: nn.AvgPool2d(2),
-    "max": lambda: nn.MaxPool2d(2),
+    "average": AveragePool,
+    "max": MaxPool,
     "none": nn.Identity,
 }
 
@@ -41,6 +42,8 @@ class ConvNet(Network):
 
     Raises InputError for a Spec with smaller images.
     """
+
+    channels_last = True
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class ConvNet(Network):
             isinstance(convolution, nn.Conv2d)
             and isinstance(norm, InstanceNorm)
             and isinstance(activation, nn.ReLU)
-            and isinstance(pooling, nn.AvgPool2d)
+            and isinstance(pooling, AveragePool)
             and serves(images, convolution.weight)
         ):
             weights, constants = (convolution.weight, norm.weight, norm.bias), (int(convolution.padding[0]), norm.eps)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..data.spec import Spec
 from .base import Network
+from .pooling import MaxPool
 
 
 @final
@@ -18,6 +19,8 @@ class LeNet(Network):
     1x28x28; larger images give the layer of 120 more inputs.
     """
 
+    channels_last = True
+
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         channels, *sides = spec.shape
@@ -26,10 +29,10 @@ class LeNet(Network):
         self.features = nn.Sequential(
             nn.Conv2d(channels, 6, kernel_size=5, padding=(pad_h, pad_w)),
             nn.ReLU(),
-            nn.MaxPool2d(2),
+            MaxPool(),
             nn.Conv2d(6, 16, kernel_size=5),
             nn.ReLU(),
-            nn.MaxPool2d(2),
+            MaxPool(),
             nn.Flatten(),
             nn.Linear(16 * h * w, 120),
             nn.ReLU(),

@@ -16,6 +16,8 @@ class MLP(Network):
     Zhao, Mopuri & Bilen 2021. Serves images of every size; the published one takes 1x28x28 and 3x32x32.
     """
 
+    channels_last = True
+
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         self.features = nn.Sequential(

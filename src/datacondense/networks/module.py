@@ -76,6 +76,7 @@ class ModuleNetwork(Network):
         again = self._fresh(0)
         self._check_alike(again, equal=True)
         self.register_buffer("randomness", torch.zeros(2, dtype=torch.int64) if self._draws(again) else None)
+        self.channels_last = self._takes_channels_last(again.eval())
         self.module.eval()
         self._checked(lambda: self._on_meta(self.module), " on PyTorch's meta device")
         self._head = linear_head(self.module, self._on_meta)
@@ -185,6 +186,17 @@ class ModuleNetwork(Network):
                     f"(self.{name.rpartition('.')[2]}.copy_(...))"
                 )
         return draws
+
+    def _takes_channels_last(self, module: nn.Module) -> bool:
+        """Return whether a module runs with channels last; a `view` of what is not contiguous then does not."""
+        module.to(memory_format=torch.channels_last)  # pyright: ignore (overload missing in the stubs)
+        images = torch.zeros(_TRIED, *self._spec.shape, device="cpu").to(memory_format=torch.channels_last)
+        try:
+            with torch.device("cpu"), torch.no_grad():
+                module(images)
+        except Exception:  # it is the user's own code, which may raise anything
+            return False
+        return True
 
     def _check_alike(self, other: nn.Module, *, equal: bool = False) -> None:
         """Raise InputError if the module made now has other tensors than the first; other values too with `equal`."""

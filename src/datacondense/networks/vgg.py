@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ..data.spec import Spec
 from .base import Network
 from .layers import NORMS, first_padding, require_side
+from .pooling import MaxPool
 
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
@@ -25,6 +26,8 @@ class VGG11(Network):
     Raises InputError for a Spec with smaller images.
     """
 
+    channels_last = True
+
     def __init__(self, spec: Spec, *, norm: Literal["instance", "batch"] = "instance") -> None:
         super().__init__()
         require_side(spec, 2, "VGG11", instead="LeNet or MLP")
@@ -37,7 +40,7 @@ class VGG11(Network):
                 layers += [nn.Conv2d(channels, width, 3, padding=padding), NORMS[norm](width), nn.ReLU()]
                 channels, padding = width, 1
             if side >= 4 or stage == len(_STAGES):
-                layers.append(nn.MaxPool2d(2))
+                layers.append(MaxPool())
                 side //= 2
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(channels, spec.classes)
