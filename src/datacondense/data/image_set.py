@@ -46,7 +46,7 @@ class LabelledImages:
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return normalised images (n, C, H, W) and labels, (n,) or (n, K), at `index` (n,)."""
-        index = index.to(self.labels.device)
+        index = index.to(self.labels.device, non_blocking=True)  # the GPU need not finish its work before
         return self.images[index], self.labels[index]
 
 
@@ -130,8 +130,10 @@ class ImageSet:
         """
         if self._prefetch:
             self._prefetch(index)
-        images = self.images.index_select(0, index.to(self.images.device)).to(self.labels.device)
-        return self.spec.normalise(images), self.labels[index.to(self.labels.device)]
+        device = self.labels.device
+        images = self.images.index_select(0, index.to(self.images.device, non_blocking=True))
+        images = images.to(device, non_blocking=True)
+        return self.spec.normalise(images), self.labels[index.to(device, non_blocking=True)]
 
     @cached_property
     def counts(self) -> Tensor:

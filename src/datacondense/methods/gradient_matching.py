@@ -132,7 +132,7 @@ class GradientMatching(Matching, ABC):
         if self.batch_synthetic is None or self.batch_synthetic >= labels.shape[1]:
             return None
         order = torch.rand(labels.shape[:2], generator=streams("synthetic")).argsort(1)
-        return order[:, : self.batch_synthetic].to(labels.device)
+        return order[:, : self.batch_synthetic].to(labels.device, non_blocking=True)
 
     def _distances(
         self,
