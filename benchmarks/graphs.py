@@ -32,10 +32,12 @@ Step = Callable[[], object]
 WORK = ("dm", "dc", "training", "evaluation")
 
 
-def prepared(work: str, real: ImageSet, ipc: int, device: str, compile: Compile, arch: str) -> Step:
+def prepared(options: argparse.Namespace, real: ImageSet, compile: Compile) -> Step:
     """Return the work as a function, which goes on with other random numbers each time it is called."""
+    work, ipc, device, arch = options.work, options.ipc, options.device, options.arch
     if work in ("dm", "dc"):
-        method = DistributionMatching(arch=arch) if work == "dm" else DC(arch=arch, updates=1)
+        usual = {"arch": arch, "batch_real": options.batch_real}
+        method = DistributionMatching(**usual) if work == "dm" else DC(**usual, updates=1)
         return iterations(method, real, ipc, device, compile)
     labels = torch.arange(real.spec.classes).repeat_interleave(ipc)
     batch = real.sample(ipc, Streams(0)("real")).flatten(0, 1)
@@ -80,7 +82,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--ipc", type=int, default=10)
     parser.add_argument("--arch", default="ConvNet")
-    parser.add_argument("--modes", nargs="+", default=["off", "on", "graphs"])
+    parser.add_argument("--batch-real", type=int, default=256)
+    parser.add_argument("--modes", nargs="+", default=["on", "graphs", "off"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=10, help="in a round")
     parser.add_argument("--per-class", type=int, default=6000, help="real images")
@@ -88,29 +91,31 @@ def main() -> None:
     options = parser.parse_args()
     real = images(per_class=options.per_class)
     steps: dict[str, Step] = {}
-    found: dict[str, object] = {"work": options.work, "ipc": options.ipc, "first": {}, "failed": {}}
+    first: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    times: dict[str, list[float]] = {}
     for mode in options.modes:
         began = time.perf_counter()
         try:
-            step = prepared(options.work, real, options.ipc, options.device, mode, options.arch)
+            step = prepared(options, real, mode)
             for _ in range(3):  # compiles, warms up, records a graph
                 seconds(step, 1, options.device)
         except Exception as error:  # one mode that fails leaves the others
-            found["failed"] |= {mode: reason(error)}  # pyright: ignore
-            print(f"{options.work} with --compile {mode}: {reason(error)}", file=sys.stderr, flush=True)
+            failed[mode] = reason(error)
+            print(f"{options.work} with --compile {mode}: {failed[mode]}", file=sys.stderr, flush=True)
             continue
-        found["first"] |= {mode: time.perf_counter() - began}  # pyright: ignore
-        steps[mode] = step
-    times: dict[str, list[float]] = {mode: [] for mode in steps}
-    for _ in range(options.rounds):
-        for mode, step in steps.items():
-            times[mode].append(seconds(step, options.calls, options.device))
-    found["seconds"] = {mode: statistics.median(some) for mode, some in times.items()}
-    found["rounds"], found["calls"] = options.rounds, options.calls
-    for mode, median in found["seconds"].items():
-        print(f"{options.work}, ipc {options.ipc}, --compile {mode}: {1000 * median:.3f} ms", flush=True)
-    if options.json:
-        write_bytes(options.json, (json.dumps(found, indent=1) + "\n").encode())
+        first[mode], steps[mode] = time.perf_counter() - began, step
+        times = {mode: [] for mode in steps}
+        for _ in range(options.rounds):
+            for name, step in steps.items():
+                times[name].append(seconds(step, options.calls, options.device))
+        medians = {mode: statistics.median(some) for mode, some in times.items()}
+        found = {"work": options.work, "ipc": options.ipc, "seconds": medians, "first": first, "failed": failed}
+        found |= {"rounds": options.rounds, "calls": options.calls}
+        if options.json:  # after each mode: the next may take all time that is left
+            write_bytes(options.json, (json.dumps(found, indent=1) + "\n").encode())
+    for mode, some in times.items():
+        print(f"{options.work}, ipc {options.ipc}, --compile {mode}: {1000 * statistics.median(some):.3f} ms")
 
 
 if __name__ == "__main__":
