@@ -22,7 +22,7 @@ class _Graph(torch.autograd.Function):
         return _Graph.forward_memory.copy_(2 * x).view(3)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
+    def backward(ctx, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _Graph.backward_memory.copy_(2 * gradient).view(3)
 
 

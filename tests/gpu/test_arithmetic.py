@@ -57,6 +57,7 @@ def test_class_gradients_and_their_own_gradient_in_the_images(device: str, preci
         if precision == "fp32":  # an angle between nearly equal gradients is mostly rounding otherwise
             layerwise(expected, {name: value.detach() + 1e-3 for name, value in expected.items()}).backward()
             assert error(made.grad, near.grad) < 1e-2
+        assert made.grad is not None
         assert made.grad.isfinite().all()
 
 

@@ -1,5 +1,7 @@
 """Compiled code and CUDA graphs on a GPU; a CPU has tests of compiled code of its own."""
 
+from typing import Any
+
 import pytest
 import torch
 from parity import BACKWARD, ERROR, engine_on, error, images, pair
@@ -10,7 +12,7 @@ from datacondense.methods import DSA, DistributionMatching, Method
 from datacondense.utils.streams import Streams
 
 pytestmark = pytest.mark.gpu
-SMALL = {"iterations": 5, "batch_real": 16, "arch": "ConvNetD1", "augment": "color_crop_cutout_flip"}
+SMALL: dict[str, Any] = {"iterations": 5, "batch_real": 16, "arch": "ConvNetD1", "augment": "color_crop_cutout_flip"}
 METHODS: dict[str, Method] = {"dm": DistributionMatching(**SMALL), "dsa": DSA(**SMALL, updates=2, epochs=1)}
 
 

@@ -1,22 +1,43 @@
 """All that a GPU would run, on a pretended device: a tensor left on the CPU, or drawn by the wrong generator, fails."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
 from other_device import NAME, pretended
+from torch.utils import backend_registration
 
 from datacondense import SyntheticSet, condense, evaluate
 from datacondense.engine import cost, engine, execution
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
-from datacondense.methods import DC, DSA, METHODS, DistributionMatching, Iteration, Method, Problem
+from datacondense.methods import (
+    DC,
+    DSA,
+    DistributionMatching,
+    Forgetting,
+    Herding,
+    Iteration,
+    ItGan,
+    KCenter,
+    Method,
+    Problem,
+    Random,
+)
 from datacondense.run.updates import Updates, as_step
 from datacondense.utils.streams import Streams
 
-SMALL = {"iterations": 2, "batch_real": 8, "arch": "ConvNetD1"}
-TWICE = {**SMALL, "updates": 2}
-IT_GAN = {"batch_latents": 2, "generator_steps": 2, "inversion_steps": 2, "networks": 2, "network_steps": 2, "width": 4}
+SMALL: dict[str, Any] = {"iterations": 2, "batch_real": 8, "arch": "ConvNetD1"}
+TWICE: dict[str, Any] = {**SMALL, "updates": 2}
+IT_GAN: dict[str, Any] = {
+    "batch_latents": 2,
+    "generator_steps": 2,
+    "inversion_steps": 2,
+    "networks": 2,
+    "network_steps": 2,
+    "width": 4,
+}
 CASES: dict[str, Method] = {
     "dm": DistributionMatching(**SMALL),
     "dm, from k-means, in tiles": DistributionMatching(**SMALL, init="kmeans", form="tiles"),
@@ -26,16 +47,18 @@ CASES: dict[str, Method] = {
     "dc, batch statistics": DC(**{**TWICE, "arch": "ConvNetBN"}, epochs=1),
     "dsa": DSA(**TWICE, epochs=1),
     "dsa, on real images": DSA(**TWICE, train_on="real", batch_synthetic=1, repeats=2, init="noise"),
-    "random": METHODS["random"](arch="ConvNetD1"),
-    **{name: METHODS[name](arch="ConvNetD1", epochs=1) for name in ("herding", "k-center", "forgetting")},
-    "it-gan": METHODS["it-gan"](**SMALL, **IT_GAN, latent=4),
+    "random": Random(arch="ConvNetD1"),
+    "herding": Herding(arch="ConvNetD1", epochs=1),
+    "k-center": KCenter(arch="ConvNetD1", epochs=1),
+    "forgetting": Forgetting(arch="ConvNetD1", epochs=1),
+    "it-gan": ItGan(**SMALL, **IT_GAN, width=4, latent=4),
 }
 
 
 @pytest.fixture(autouse=True)
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device runs classes and networks side by side, as a GPU does."""
-    if not hasattr(torch.utils.backend_registration, "_setup_privateuseone_for_python_backend"):
+    if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
         pytest.skip("this version of PyTorch has no devices that are written in Python")
     for table, value in (
         (execution._COMPILE_PAYS, 1e30),
@@ -78,6 +101,7 @@ def test_an_iteration_waits_for_the_device_only_where_its_loss_is_read(method, t
         problem = Problem(toy().to(f"{NAME}:0"), 2, method.arch, "none", Engine(_plan(method, toy())))
         synthetic = method.start(problem, Streams(0))
         updates = Updates(method, problem, synthetic, None)
+        losses: list[float] = []
         for number in range(2):
             mode.waits.clear()
             run = Iteration(synthetic, None, problem, Streams(0).at(number), number)
@@ -93,7 +117,7 @@ def test_the_pretended_device_refuses_what_a_gpu_refuses() -> None:
     with pretended():
         far = torch.zeros(3, device=f"{NAME}:0")
         with pytest.raises(RuntimeError, match="all tensors must be on the same device"):
-            far + torch.zeros(3)
+            _ = far + torch.zeros(3)
         with pytest.raises(RuntimeError, match="expected a generator of far:0"):
             torch.rand(3, generator=torch.Generator(), device=f"{NAME}:0")
         with pytest.raises(RuntimeError, match="all tensors must be on the same device"):

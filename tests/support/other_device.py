@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_map
 
 NAME = "far"
@@ -35,7 +35,7 @@ class Far(Tensor):
             strides=raw.stride(),
             storage_offset=raw.storage_offset(),
             dtype=raw.dtype,
-            device=f"{NAME}:0",
+            device=torch.device(f"{NAME}:0"),
         )
         far.raw = raw
         return far
@@ -105,7 +105,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     kwargs.pop("pin_memory", None)
     raw_args, raw_kwargs = tree_map(lambda one: one.raw if isinstance(one, Far) else one, (args, kwargs))
     known = {id(one.raw): one for one in far}
-    with torch.utils._python_dispatch._disable_current_modes():
+    with _disable_current_modes():
         result = func(*raw_args, **raw_kwargs)
 
     def wrapped(one: Any) -> Any:

@@ -1,5 +1,7 @@
 """Networks on a device beside the same on the CPU, and how far apart their results may be by precision."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ ERROR = {"fp32": 2e-5, "tf32": 4e-3, "bf16": 3e-2}
 BACKWARD = 8  # times that of a gradient
 
 
-def engine_on(device: str, precision: str = "fp32", **changes) -> Engine:
+def engine_on(device: str, precision: Any = "fp32", **changes) -> Engine:
     """An engine with small chunks. Skips the test where the device lacks the precision."""
     if precision == "tf32" and device == "cpu":
         pytest.skip("tf32 is arithmetic of NVIDIA GPUs")
@@ -36,8 +38,10 @@ def images(classes: int = 3, n: int = 5) -> torch.Tensor:
     return torch.randn(classes, n, 1, 16, 16, generator=torch.Generator().manual_seed(1))
 
 
-def error(found: torch.Tensor, expected: torch.Tensor) -> float:
+def error(found: torch.Tensor | None, expected: torch.Tensor | None) -> float:
     """Relative error, norm(found - expected) / norm(expected)."""
+    assert found is not None
+    assert expected is not None
     assert found.isfinite().all()
     return float(
         (found.detach().cpu().double() - expected.detach().double()).norm() / expected.detach().double().norm()

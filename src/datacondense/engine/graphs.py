@@ -34,7 +34,7 @@ def begin_step() -> None:
     torch.compiler.cudagraph_mark_step_begin()
 
 
-def _each(change: Callable[[Tensor], Tensor], value: Any) -> Any:
+def _each(change: Callable[[Tensor], Tensor], value: Tensor | dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
     """Change a tensor, or each tensor of a dict."""
     return {name: change(one) for name, one in value.items()} if isinstance(value, dict) else change(value)
 
