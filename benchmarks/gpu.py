@@ -11,6 +11,7 @@ import argparse
 import importlib.util
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,10 +53,25 @@ def missing(device: str) -> str:
         import datacondense.methods  # noqa: F401
     except ModuleNotFoundError as error:
         return f"{error}: install the wheels of this project first"
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    with warnings.catch_warnings(record=True) as found:  # such as of a driver that is too old
+        warnings.simplefilter("always")
+        available = torch.cuda.is_available()
+    if device.startswith("cuda") and not available:
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
-        return f"there is no GPU: PyTorch {torch.__version__}, {built}, sees none; run this where nvidia-smi lists one"
+        why = "".join(f" ({str(one.message).splitlines()[0]})" for one in found)
+        where = "run this where nvidia-smi lists one"
+        return f"there is no GPU: PyTorch {torch.__version__}, {built}, sees none{why}: {where}"
     return ""
+
+
+def unknown(cells: list[str]) -> str:
+    """Return an error for a cell that is no experiment; empty if there is none."""
+    from gpu_cells import preset
+
+    from datacondense.experiments.presets import PRESETS
+
+    names = [cell for cell in cells if preset(cell) not in PRESETS]
+    return f"--cells {' '.join(names)}: name cells such as {', '.join(CELLS[:3])}" if names else ""
 
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
@@ -83,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what is not done yet, until the time is up. Return the exit code."""
     options = parser().parse_args(arguments)
     ends = time.monotonic() + 60 * options.minutes
-    lacks = missing(options.device)
+    lacks = missing(options.device) or unknown(options.cells)
     if lacks:
         print(f"gpu: error: {lacks}", file=sys.stderr)
         return 2

@@ -49,7 +49,7 @@ def run_cells(options: argparse.Namespace, report: Report, ends: float) -> None:
 def seconds_of(cell: str, report: Report) -> float | None:
     """Estimate the seconds that a cell still takes, by the times of one iteration; None if they were not measured."""
     times = {work: best(report, work) for work in ("dm", "dc", "training")}
-    plan = plan_experiment(_preset(cell), sets=1, nets=5)
+    plan = plan_experiment(preset(cell), sets=1, nets=5)
     method, ipc = plan.preset.method, plan.ipc
     iterations = method.iterations - progress(plan, report.out)[0]
     larger = (_REAL + 3 * ipc) / (_REAL + 3 * 10)  # of the images that pass, over those of the measured 10 per class
@@ -96,15 +96,15 @@ def _run_cell(cell: str, options: argparse.Namespace, report: Report, ends: floa
     report.add(f"cell: {cell}", dataclasses.replace(outcome, numbers=numbers))
 
 
-def _preset(cell: str) -> str:
+def preset(cell: str) -> str:
     """Return the experiment of a cell such as dsa/10."""
     return cell.replace("/", "/fashion-mnist/")
 
 
 def _plan(cell: str, options: argparse.Namespace) -> ExperimentPlan:
     if options.toy:
-        return plan_experiment(_preset(cell), sets=1, nets=1, data="digits", scale=0.002, iterations=options.toy)
-    return plan_experiment(_preset(cell), sets=1, nets=5)
+        return plan_experiment(preset(cell), sets=1, nets=1, data="digits", scale=0.002, iterations=options.toy)
+    return plan_experiment(preset(cell), sets=1, nets=5)
 
 
 def _job(cell: str, options: argparse.Namespace) -> Job:
@@ -114,7 +114,7 @@ def _job(cell: str, options: argparse.Namespace) -> Job:
         size = ["--nets", "1", "--data", "digits", "--scale", "0.002", "--iterations", str(options.toy)]
     places = ["--runs", str(options.out / "runs"), "--results", str(options.out / "results")]
     how = ["--device", options.device, "--compile", options.compile, *_reading(options)]
-    command = [sys.executable, "-m", "datacondense", "reproduce", _preset(cell), "--seeds", "1", *size, *places, *how]
+    command = [sys.executable, "-m", "datacondense", "reproduce", preset(cell), "--seeds", "1", *size, *places, *how]
     return Job(f"cell: {cell}", command, grace=_GRACE)
 
 

@@ -38,7 +38,7 @@ class Report:
 
     def add(self, name: str, outcome: Outcome, result: Path | None = None) -> None:
         """Keep the outcome of a job, with the content of its result, and write all."""
-        entry = asdict(outcome)
+        entry = {**asdict(outcome), "device": self.machine["device"]}
         if result is not None and result.exists():
             entry["numbers"] = json.loads(result.read_text())
         log = self.out / "logs" / outcome.log

@@ -26,6 +26,12 @@ def test_without_a_gpu_one_line_says_so(tmp_path, capsys) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_an_unknown_cell_is_refused_before_any_work(tmp_path, capsys) -> None:
+    assert gpu.main(["--device", "cpu", "--cells", "dm/10", "dm/7", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == "gpu: error: --cells dm/7: name cells such as dsa/10, dc/10, dm/50\n"
+    assert not (tmp_path / "out").exists()
+
+
 def python(code: str, **settings) -> Job:
     return Job("a job", [sys.executable, "-c", code], **settings)
 
