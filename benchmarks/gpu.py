@@ -49,9 +49,9 @@ def missing(device: str) -> str:
     try:
         import torch
 
-        import datacondense.cli.app
-        import datacondense.methods  # noqa: F401
-    except ModuleNotFoundError as error:
+        import datacondense.cli.commands.evaluate
+        import datacondense.cli.commands.reproduce  # noqa: F401
+    except ImportError as error:  # a package is missing, or too old
         return f"{error}: install the wheels of this project first"
     with warnings.catch_warnings(record=True) as found:  # such as of a driver that is too old
         warnings.simplefilter("always")

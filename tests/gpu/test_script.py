@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import gpu
 import pytest
 import torch
 from gpu_cells import _job, _plan, _unfinished, progress, seconds_of
-from gpu_jobs import Job, run
+from gpu_jobs import ROOT, Job, run
 from gpu_report import Report, counted
 
 TOY = ["--device", "cpu", "--compile", "off", "--toy", "2", "--cells", "dm/10"]
@@ -24,6 +25,14 @@ def test_without_a_gpu_one_line_says_so(tmp_path, capsys) -> None:
     assert printed.err.count("\n") == 1
     assert printed.err.startswith("gpu: error: there is no GPU: PyTorch ")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_package_that_is_missing_or_too_old_is_named_in_one_line(tmp_path) -> None:
+    (tmp_path / "torch.py").write_text('raise ImportError("no PyTorch")')
+    command = [sys.executable, str(ROOT / "benchmarks" / "gpu.py")]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "gpu: error: no PyTorch: install the wheels of this project first\n"
 
 
 def test_an_unknown_cell_is_refused_before_any_work(tmp_path, capsys) -> None:
