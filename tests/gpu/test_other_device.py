@@ -37,6 +37,7 @@ IT_GAN: dict[str, Any] = {
     "networks": 2,
     "network_steps": 2,
     "width": 4,
+    "latent": 4,
 }
 CASES: dict[str, Method] = {
     "dm": DistributionMatching(**SMALL),
@@ -51,7 +52,7 @@ CASES: dict[str, Method] = {
     "herding": Herding(arch="ConvNetD1", epochs=1),
     "k-center": KCenter(arch="ConvNetD1", epochs=1),
     "forgetting": Forgetting(arch="ConvNetD1", epochs=1),
-    "it-gan": ItGan(**SMALL, **IT_GAN, width=4, latent=4),
+    "it-gan": ItGan(**SMALL, **IT_GAN),
 }
 
 
