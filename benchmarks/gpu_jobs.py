@@ -56,7 +56,7 @@ def run(job: Job, limit: float, logs: Path) -> Outcome:
             status = "done" if process.wait(max(limit - job.grace, 0.1)) in job.passes else "failed"
         except subprocess.TimeoutExpired:
             status = "out of time"
-            process.send_signal(signal.SIGINT)  # a run writes its set and its checkpoint
+            process.terminate()  # a run writes its set and its checkpoint; Ctrl-C is ignored in the background
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(job.grace)
         finally:
