@@ -49,12 +49,12 @@ def rotate(images: Tensor, numbers: Tensor, mean: Tensor) -> Tensor:
     angle = torch.deg2rad(integer(numbers[:, 0], -ROTATE_DEGREES, ROTATE_DEGREES - 1)[:, 0].to(numbers))
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     theta = torch.stack([cos, -sin * h / w, zero, sin * w / h, cos, zero], 1)  # the grid is [-1, 1] on either axis
-    return warp((images - mean)[:, None], theta.view(-1, 2, 3).to(images))[:, 0] + mean
+    return warp((images - mean)[:, None], theta.view(-1, 2, 3).to(images, non_blocking=True))[:, 0] + mean
 
 
 def noise(images: Tensor, numbers: Tensor, mean: Tensor) -> Tensor:
     """Add normal noise of standard deviation 0.001."""
-    return images + NOISE * numbers.to(images)
+    return images + NOISE * numbers.to(images, non_blocking=True)
 
 
 Strategy = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -124,4 +124,5 @@ def published(spec: Spec, arch: str) -> tuple[str, ...]:
 
 def _pick(images: Tensor, rows: Tensor, columns: Tensor, fill: Tensor) -> Tensor:
     """Apply `pick` to images (n, C, H, W), each its own group; rows and columns come from the CPU."""
-    return pick(images[:, None], rows.to(images.device), columns.to(images.device), fill)[:, 0]
+    rows, columns = (one.to(images.device, non_blocking=True) for one in (rows, columns))
+    return pick(images[:, None], rows, columns, fill)[:, 0]

@@ -107,7 +107,7 @@ class View:
         return by_choice(images, self.choice, [partial(self._apply, STRATEGIES[name]) for name in self.names])
 
     def _apply(self, strategy: Strategy, images: Tensor, groups: Tensor) -> Tensor:
-        return strategy(images, self.u[groups].to(images))
+        return strategy(images, self.u[groups].to(images, non_blocking=True))
 
 
 @final

@@ -36,7 +36,7 @@ class MixView:
             Images (N, C, H, W) and soft labels (N, K); those of classes are one-hot before they are mixed.
         """
         rows = labels if labels.is_floating_point() else F.one_hot(labels, classes).to(images.dtype)
-        partners = self.partners.to(images.device)
+        partners = self.partners.to(images.device, non_blocking=True)
         if self.kind == "mixup":
             mixed, kept = self.kept * images + (1 - self.kept) * images[partners], self.kept
         else:

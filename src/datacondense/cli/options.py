@@ -22,7 +22,8 @@ class Computing:
     precision: Precision = "auto"
     """Arithmetic of the networks: auto uses tf32 on an NVIDIA GPU and fp32 elsewhere."""
     compile: Compile = "auto"
-    """torch.compile: auto compiles if the work is long enough to repay the compilation."""
+    """torch.compile: auto compiles if the work is long enough to repay the compilation; graphs compiles to CUDA
+    graphs, on an NVIDIA GPU."""
 
     def compute(self) -> Compute:
         """Return the argument of `condense`, `evaluate` and others."""

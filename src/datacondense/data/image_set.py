@@ -16,6 +16,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
+from ..utils.transfer import sent
 from .spec import Spec
 
 
@@ -46,7 +47,7 @@ class LabelledImages:
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return normalised images (n, C, H, W) and labels, (n,) or (n, K), at `index` (n,)."""
-        index = index.to(self.labels.device)
+        index = sent(index, self.labels.device)
         return self.images[index], self.labels[index]
 
 
@@ -130,8 +131,9 @@ class ImageSet:
         """
         if self._prefetch:
             self._prefetch(index)
-        images = self.images.index_select(0, index.to(self.images.device)).to(self.labels.device)
-        return self.spec.normalise(images), self.labels[index.to(self.labels.device)]
+        device = self.labels.device
+        images = self.images.index_select(0, sent(index, self.images.device))
+        return self.spec.normalise(sent(images, device)), self.labels[sent(index, device)]
 
     @cached_property
     def counts(self) -> Tensor:

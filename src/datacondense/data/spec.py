@@ -132,7 +132,8 @@ class Spec:
         return (self.denormalise(images) * 255).round().to(torch.uint8)
 
     def _statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        mean, std = torch.tensor([self.mean, self.std], device=device)[:, :, None, None]  # each (C, 1, 1)
+        statistics = torch.tensor([self.mean, self.std]).to(device, non_blocking=True)[:, :, None, None]
+        mean, std = statistics  # each (C, 1, 1)
         return mean, std
 
     def difference(self, other: "Spec") -> str:

@@ -15,6 +15,7 @@ from ..networks import Network
 from ..networks.module import ModuleNetwork
 from ..utils.distributed import ALONE, Processes
 from .execution import Execution
+from .graphs import begin_step, graphed
 from .losses import Criterion, ce
 from .torch_switches import switches_for
 from .weight_gradients import add, class_gradient_function, gradient_tensors, trainable
@@ -52,6 +53,11 @@ class Engine:
         """Halve the chunks from now on. Return False if they are already the smallest."""
         before, self.execution = self.execution, self.execution.halved()
         return self.execution != before
+
+    def begin_step(self) -> None:
+        """Begin an iteration: no result of the engine from before it is differentiated any more."""
+        if self.execution.graphs:
+            begin_step()
 
     def prepare(self, network: Network) -> Network:
         """Move a network to the device, in the memory layout in which its code is fastest.
@@ -210,6 +216,8 @@ class Engine:
         images, labels = images[mine], labels[mine]
         size = batch if network.batch_statistics else equal_part(max(len(images), 1), self.execution.chunk)
         parts = [labels.new_zeros(0, dtype=torch.int64)]
+        if self.execution.graphs:
+            gradient_tensors(network.parameters())  # else they would be memory of a graph, which its next run changes
         if len(images):
             for some_images, some_labels in zip(torch.split(images, size), torch.split(labels, size), strict=True):
                 logits = self._run_padded(network.fused_forward, some_images, size)
@@ -242,7 +250,8 @@ class Engine:
             images = images.contiguous(memory_format=torch.channels_last)
         if function in self._compiled:
             return self._in_precision(self._compiled[function], images, *rest)
-        self._compiled[function] = torch.compile(function, dynamic=False)
+        graphs = self.execution.graphs
+        self._compiled[function] = graphed(function) if graphs else torch.compile(function, dynamic=False)
         output = self._in_precision(self._compiled[function], images, *rest)
         if self.processes.size == 1:  # other processes may compile other functions
             self.pause()  # compiling has taken long

@@ -33,10 +33,11 @@ class ExecutionFields(Fields, kw_only=True, forbid_unknown_fields=True):
     chunk: Positive
     classes_at_once: Positive
     threads: Annotated[int, Meta(ge=1, le=2**12)]
+    graphs: bool = False
 
 
 Precision = Literal["auto", "fp32", "tf32", "bf16"]
-Compile = Literal["auto", "on", "off"]
+Compile = Literal["auto", "on", "off", "graphs"]
 
 _HELD_BYTES = 2**30  # on a CPU, for all classes that are compared together: their images, activations and gradients
 # On a CPU, of the widest layer of all images of a chunk: what stays in the cache. Uncompiled code holds several such
@@ -82,9 +83,12 @@ class Execution:
     classes_at_once: int
     """Classes whose images are compared together; fewer need less memory."""
     threads: int
+    graphs: bool = False
+    """Compiled code runs as CUDA graphs."""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return the fields as JSON values; without `graphs` where it is False, as in older records."""
+        return {name: value for name, value in asdict(self).items() if name != "graphs" or value}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Execution":
@@ -106,7 +110,8 @@ class Compute:
     precision: Precision = "auto"
     """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU and fp32 elsewhere."""
     compile: Compile = "auto"
-    """torch.compile: auto compiles if the work is long enough to repay it and a compiler is installed."""
+    """torch.compile: auto compiles if the work is long enough to repay it and a compiler is installed; graphs compiles
+    to CUDA graphs."""
     classes_at_once: Batch | None = None
     """Classes whose images are compared together; fewer need less memory. None takes as many as fit."""
 
@@ -145,13 +150,14 @@ class Compute:
             per_class = images + layers * load.synthetic + weights * load.gradients
             classes = (memory // _HELD_SHARE if memory else _HELD_BYTES) // max(per_class, 1)
         pays = passes * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
-        compiles = self.compile == "on" or (self.compile == "auto" and pays)
+        compiles = self.compile in ("on", "graphs") or (self.compile == "auto" and pays)
         in_cache = _CHUNK_BYTES["compiled" if compiles else "uncompiled"]
         chunk_bytes = memory // _CHUNK_SHARE if memory else in_cache
         execution = Execution(
             device=device,
             precision=_PRECISION[kind] if self.precision == "auto" else self.precision,
             compile=compiles,
+            graphs=self.compile == "graphs",
             chunk=_power_of_two(chunk_bytes // widest, 8, 256 if kind == "cpu" else 8192),
             classes_at_once=spec.classes if classes is None else min(max(classes, 1), spec.classes),
             threads=torch.get_num_threads(),
@@ -168,7 +174,7 @@ class ComputeOptions(TypedDict, total=False):
     precision: Precision
     """Arithmetic of the networks: auto, fp32, tf32 or bf16."""
     compile: Compile
-    """torch.compile: auto, on or off."""
+    """torch.compile: auto, on, off or graphs."""
 
 
 class RunComputeOptions(ComputeOptions, total=False):
@@ -235,6 +241,8 @@ def check_available(execution: Execution) -> None:
     _check_device(execution.device)
     if execution.precision == "tf32" and kind != "cuda":
         raise InputError("--precision tf32 needs an NVIDIA GPU: use fp32 or bf16")
+    if execution.graphs and kind != "cuda":
+        raise InputError("--compile graphs needs an NVIDIA GPU: use on")
     missing = _missing_compiler(kind)
     if execution.compile and missing:
         raise InputError(f"torch.compile cannot work here: {missing}; install it or use --compile off")

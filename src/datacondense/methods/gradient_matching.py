@@ -17,6 +17,7 @@ from ..synthetic.parameters import Synthetic, take
 from ..training.optimiser import build_optimiser
 from ..utils.ranges import Batch, Iterations, Momentum, Rate
 from ..utils.streams import Streams
+from ..utils.transfer import sent
 from .base import Iteration
 from .batch_norm import set_running_statistics
 from .distances import DISTANCES, Distance, Gradients
@@ -132,7 +133,7 @@ class GradientMatching(Matching, ABC):
         if self.batch_synthetic is None or self.batch_synthetic >= labels.shape[1]:
             return None
         order = torch.rand(labels.shape[:2], generator=streams("synthetic")).argsort(1)
-        return order[:, : self.batch_synthetic].to(labels.device)
+        return sent(order[:, : self.batch_synthetic], labels.device)
 
     def _distances(
         self,

@@ -68,7 +68,8 @@ class Network(nn.Module, ABC):
             if isinstance(module, nn.Conv2d | nn.Linear):
                 bound = 1 / math.sqrt(module.weight[0].numel())
                 for parameter in module.parameters(recurse=False):
-                    parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+                    drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
+                    parameter.copy_(drawn, non_blocking=True)
             elif isinstance(module, (nn.GroupNorm, nn.LayerNorm, *_BATCH_NORMS)):
                 module.reset_parameters()
             elif any(True for _ in module.parameters(recurse=False)):

@@ -168,6 +168,7 @@ class Loop:
         of_images: list[float] = []
         of = self.load.updates
         streams = self.streams.at(self.done)
+        self.problem.engine.begin_step()
         steps = self.method.iterate(Iteration(self.synthetic, self.state.method, self.problem, streams, self.done))
         if not isinstance(steps, Iterator):
             raise InputError(f"{type(self.method).__name__}.iterate does not yield: write `yield loss` for each update")

@@ -129,7 +129,8 @@ class TileDecoder(Decoder):
         groups, _, c, h, w = stored.shape
         padded = stored.flatten(0, 1)
         if h % f or w % f:
-            mean, std = torch.tensor([spec.mean, spec.std], device=stored.device)[:, :, None, None]
+            statistics = torch.tensor([spec.mean, spec.std]).to(stored.device, non_blocking=True)
+            mean, std = statistics[:, :, None, None]
             grey = (_GREY - mean) / std  # (C, 1, 1)
             padded = F.pad(padded - grey, (0, -w % f, 0, -h % f)) + grey
         rows, columns = padded.shape[2] // f, padded.shape[3] // f

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..data.spec import Spec
 from ..networks.generators import AT_ONCE, Generator
+from ..utils.transfer import sent
 from .decoders import Decoder
 from .generated import Generated, Storage, unstorable
 from .stored import Encoded, Store, Stored
@@ -183,7 +184,7 @@ class Latents(Synthetic):
         return self.at(torch.arange(self.z.shape[1]).expand(self.z.shape[0], -1), classes)
 
     def at(self, index: Tensor, classes: slice = slice(None)) -> Tensor:
-        index = index.to(self.z.device)[classes]
+        index = sent(index, self.z.device)[classes]
         z = self.z[classes].gather(1, index[:, :, None].expand(-1, -1, self.z.shape[2]))
         labels = torch.arange(len(self.z), device=z.device)[classes, None].expand(index.shape)
         parts = zip(torch.split(z.flatten(0, 1), AT_ONCE), torch.split(labels.flatten(), AT_ONCE), strict=True)
@@ -203,7 +204,7 @@ class Latents(Synthetic):
 
 def take(values: Tensor, index: Tensor) -> Tensor:
     """Return the values (G, V, ...) at places `index` (G, B) of each class, (G, B, ...)."""
-    index = index.to(values.device).reshape(*index.shape, *[1] * (values.dim() - 2))
+    index = sent(index, values.device).reshape(*index.shape, *[1] * (values.dim() - 2))
     return torch.take_along_dim(values, index, 1)
 
 
