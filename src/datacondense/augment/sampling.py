@@ -38,13 +38,12 @@ def by_choice(images: Tensor, choice: Tensor, apply: Sequence[Callable[[Tensor, 
 
     A function gets its images and their positions in the batch; positions and `choice` are on the CPU.
     """
-    members = [torch.nonzero(choice == index).flatten() for index in range(len(apply))]
-    for function, positions in zip(apply, members, strict=True):
-        if len(positions) == len(choice):  # one function for all images
-            return function(images, positions)
+    used = sorted(set(choice.tolist()))
+    if len(used) == 1:
+        return apply[used[0]](images, torch.arange(len(choice)))
+    members = [torch.nonzero(choice == index).flatten() for index in used]
     parts = [
-        function(images[positions.to(images.device)], positions)
-        for function, positions in zip(apply, members, strict=True)
-        if len(positions)
+        apply[index](images[positions.to(images.device)], positions)
+        for index, positions in zip(used, members, strict=True)
     ]
     return torch.cat(parts)[torch.cat(members).argsort().to(images.device)]

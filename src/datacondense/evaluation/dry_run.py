@@ -23,6 +23,7 @@ from .protocol import Protocol
 from .train_and_test import TEST_BATCH, Predict, TrainAndTest
 
 _TIMED = 2.0  # seconds in which networks of one architecture train, after a first one that compiles
+_BATCHES = 2  # of which each of their epochs, and their test, has at most
 _EPOCHS = 2  # of each of them: the first includes the draw of the weights
 
 
@@ -82,8 +83,8 @@ def estimate_evaluation(
     """Estimate the time and memory of `evaluate`; write nothing.
 
     Trains networks of each architecture for two epochs, one after the other for some seconds after compilation, and
-    tests the last one. Of a large set they learn a step or two, of many test images some batches; the estimate scales
-    them up.
+    tests the last one. Of a large set they learn some batches, and predict some of many test images: these times are
+    scaled up.
 
     Args:
         examples: a synthetic set or real images, as in `evaluate`.
@@ -169,8 +170,8 @@ def _train(work: TrainAndTest, streams: list[Streams]) -> _Trained:
 
 
 def _part(examples: Examples, batch: int) -> Examples:
-    """Return the examples, or of many the first ones: a batch, and as many more as are left in the last one."""
-    count = batch + len(examples) % batch
+    """Return the examples, or of many the first ones: some batches, and as many more as are left in the last one."""
+    count = _BATCHES * batch + len(examples) % batch
     return examples if len(examples) <= count else _First(examples, count)
 
 
