@@ -36,7 +36,9 @@ def test_the_pieces_of_time_add_up(batch: int, epoch: float, toy, monkeypatch: p
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(Engine, "add_gradients", taking(20.0, Engine.add_gradients, now))
     monkeypatch.setattr(Engine, "predict", taking(7.0, Engine.predict, now))
-    told = estimate_evaluation(toy(sizes=(7, 7, 7)), toy(sizes=(30, 10, 5)), archs="MLP", nets=3, epochs=40, batch=batch)
+    told = estimate_evaluation(
+        toy(sizes=(7, 7, 7)), toy(sizes=(30, 10, 5)), archs="MLP", nets=3, epochs=40, batch=batch
+    )
     one = told.networks["MLP"]
     assert one.epoch_seconds == pytest.approx(epoch)
     assert one.test_seconds == pytest.approx(1.45)
