@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from torch import nn
 
-from datacondense import InputError, Spec, condense, estimate_evaluation
+from datacondense import InputError, Spec, estimate_evaluation
 from datacondense.cli.app import main
 from datacondense.engine.engine import Engine
-from datacondense.methods import Random
 
 
 def taking(first: float, function: Callable[..., Any], now: list[float]) -> Callable[..., Any]:
