@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Parts of several augmentations: picking pixels, sampling on a grid, a strategy for each image."""
 
 from collections.abc import Callable, Sequence
@@ -38,7 +39,8 @@ def by_choice(images: Tensor, choice: Tensor, apply: Sequence[Callable[[Tensor, 
 
     A function gets its images and their positions in the batch; positions and `choice` are on the CPU.
     """
-    used = sorted(set(choice.tolist()))
+    numbers: list[int] = choice.tolist()
+    used = sorted(set(numbers))
     if len(used) == 1:
         return apply[used[0]](images, torch.arange(len(choice)))
     members = [torch.nonzero(choice == index).flatten() for index in used]

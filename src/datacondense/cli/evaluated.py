@@ -47,17 +47,20 @@ def by_recipe(rows: Sequence[tuple[Row, Protocol]]) -> dict[str, list[tuple[Row,
 def estimate_rows(rows: Sequence[Row], test: ImageSet, compute: Compute) -> dict[str, EvaluationEstimate]:
     """Estimate the time of each row, and return it by label; rows of one label are added up.
 
-    Sets of as many images that are trained on by equal recipes take as long: the first of them is timed.
+    Sets of as many images that are trained on by equal recipes take as long: the first of them is timed, and the others
+    start at once by its compiled code.
     """
     timed: dict[object, EvaluationEstimate] = {}
     found: dict[tuple[str, object], EvaluationEstimate] = {}
     for row in rows:
         examples, protocol = row.examples, row.protocol
         kind = type(examples), len(examples), examples.labels.dim(), tuple(protocol.recipes.items()), protocol.nets
-        if kind not in timed:
-            timed[kind] = estimate_by(protocol, examples, test, compute)
+        if kind in timed:
+            one = _started(timed[kind])
+        else:
+            one = timed[kind] = estimate_by(protocol, examples, test, compute)
         key = row.label, kind
-        found[key] = _joined(found[key], timed[kind]) if key in found else timed[kind]
+        found[key] = _joined(found[key], one) if key in found else one
     names = [label for label, _ in found]
     return {
         name if names.count(name) == 1 else f"{name} ({number + 1})": one
@@ -65,11 +68,14 @@ def estimate_rows(rows: Sequence[Row], test: ImageSet, compute: Compute) -> dict
     }
 
 
+def _started(one: EvaluationEstimate) -> EvaluationEstimate:
+    """Return the estimate without the time to start."""
+    return replace(one, networks={arch: replace(each, start_seconds=0.0) for arch, each in one.networks.items()})
+
+
 def _joined(one: EvaluationEstimate, other: EvaluationEstimate) -> EvaluationEstimate:
-    """Return the estimate of two sets that are evaluated one after the other."""
-    pairs = ((arch, mine, other.networks[arch]) for arch, mine in one.networks.items())
-    joined = {
-        arch: replace(mine, nets=mine.nets + its.nets, start_seconds=mine.start_seconds + its.start_seconds)
-        for arch, mine, its in pairs
-    }
-    return replace(one, networks=joined)
+    """Return the estimate of a set and of another one like it, which starts at once."""
+    more = {arch: each.nets for arch, each in other.networks.items()}
+    return replace(
+        one, networks={arch: replace(each, nets=each.nets + more[arch]) for arch, each in one.networks.items()}
+    )
