@@ -73,13 +73,13 @@ def test_a_dry_run_says_all_and_writes_nothing(tmp_path, monkeypatch: pytest.Mon
     assert main([*command.split(), "--out", "scores.json", "--figure", "scores.png", "--dry-run"]) == 0
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
     said = capsys.readouterr().out
-    each = r"each [\d.]+ m?s: (\d+) epochs of [\d.]+ m?s, then its test$"
+    each = r"each in \d+:\d\d: \d+ epochs of [\d.]+ m?s and a test of [\d.]+ m?s$"
     for pattern in (
         r"^time: about \d+:\d\d: 0:\d\d to start, \d+:\d\d for 24 networks$",
-        r"^random real: 3 networks MLP in \d+:\d\d, each [\d.]+ m?s: 40 epochs of [\d.]+ m?s, then its test$",
+        r"^random real: 3 networks MLP in \d+:\d\d, each in \d+:\d\d: 40 epochs of [\d.]+ m?s and a test of ",
         rf"^random: 6 networks ConvNetD1 in \d+:\d\d, {each}",
         rf"^whole set: 3 networks MLP in \d+:\d\d, {each}",
-        r"^memory: peak about [\d.]+ [GM]B$",
+        r"^memory: peak about [\d.]+ [GM]B of the process$",
         r"^decided: device cpu, fp32, not compiled, \d+ threads, chunks of \d+ images$",
     ):
         assert re.search(pattern, said, re.MULTILINE), (pattern, said)

@@ -40,7 +40,9 @@ def evaluation_lines(estimates: Mapping[str, EvaluationEstimate]) -> Iterator[st
     yield f"time: about {duration(total)}: {duration(start)} to start, {duration(total - start)} for {nets} networks"
     for name, arch, one in parts:
         yield f"{name}: {_networks(arch, one)}"
-    yield f"memory: peak about {size(max(each.peak_bytes for each in estimates.values()))}"
+    on_gpu = any(one.execution.device.startswith("cuda") for _, _, one in parts)
+    peak = max(each.peak_bytes for each in estimates.values())
+    yield f"memory: peak about {size(peak)} {'of the GPU' if on_gpu else 'of the process'}"
     plans: dict[Execution, list[str]] = {}
     for _, arch, one in parts:
         plans.setdefault(one.execution, []).append(arch)
@@ -51,8 +53,9 @@ def evaluation_lines(estimates: Mapping[str, EvaluationEstimate]) -> Iterator[st
 
 def _networks(arch: str, one: NetworkEstimate) -> str:
     return (
-        f"{one.nets} networks {arch} in {duration(one.nets * one.network_seconds)}, each {_each(one.network_seconds)}: "
-        f"{one.epochs} epochs of {_each(one.epoch_seconds)}, then its test"
+        f"{one.nets} networks {arch} in {duration(one.nets * one.network_seconds)}, each in "
+        f"{duration(one.network_seconds)}: {one.epochs} epochs of {_each(one.epoch_seconds)} and a test of "
+        f"{_each(one.test_seconds)}"
     )
 
 
