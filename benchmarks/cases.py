@@ -228,7 +228,8 @@ def main_cases(device: str, only: str = "") -> Iterator[Callable[[], Case]]:
         for ipc, epochs in ((1, 20), (10, 4), (50, 1)):
             yield lambda ipc=ipc, epochs=epochs: training(real, ipc, epochs, device)
     if "evaluation".startswith(only):
-        yield lambda: evaluation(real, 10, nets=20, epochs=3, device=device)
+        for ipc, nets, epochs in ((1, 20, 5), (10, 20, 3), (50, 3, 1)):
+            yield lambda ipc=ipc, nets=nets, epochs=epochs: evaluation(real, ipc, nets, epochs, device)
 
 
 def scaling_cases(device: str, only: str = "") -> Iterator[Callable[[], Case]]:

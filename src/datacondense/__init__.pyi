@@ -11,6 +11,9 @@ from .engine.execution import Compute as Compute
 from .engine.execution import ComputeOptions as ComputeOptions
 from .engine.execution import Workload as Workload
 from .engine.losses import LOSSES as LOSSES
+from .evaluation.dry_run import EvaluationEstimate as EvaluationEstimate
+from .evaluation.dry_run import NetworkEstimate as NetworkEstimate
+from .evaluation.dry_run import estimate_evaluation as estimate_evaluation
 from .evaluation.evaluator import EvaluateOptions as EvaluateOptions
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.protocol import ProtocolOptions as ProtocolOptions

@@ -71,6 +71,7 @@ def test_a_keyword_that_does_not_exist_is_named(toy, tmp_path: Path) -> None:
         lambda: dc.condense(Random(), train, 1, **wrong),
         lambda: dc.estimate(Random(), train, 1, **wrong),
         lambda: dc.evaluate(train, train, **wrong),
+        lambda: dc.estimate_evaluation(train, train, **wrong),
         lambda: protocol_for(train, **wrong),
         lambda: reproduction.reproduce(plan, train, train, **wrong),
         lambda: learn_continually(Random(), train, train, Scenario(), tmp_path, **wrong),

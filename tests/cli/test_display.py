@@ -28,16 +28,26 @@ def shown(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("budget", "eta"), [(None, "32:58"), (300.0, "4:00")])
+@pytest.mark.parametrize(("budget", "eta"), [(None, "32:56"), (300.0, "3:58")])
 def test_the_first_iteration_does_not_count_and_a_budget_does(budget, eta: str, clock: Clock, capsys) -> None:
     with RunDisplay("dm", time_budget=budget) as run:
         clock.now += 40
         run.progress(Progress(1, 1000, 0.5, 40.0))
         assert shown(capsys) == "dm: 1/1000  loss 0.5"
-        for iteration in range(2, 12):
+        for iteration in range(2, 13):
             clock.now += 2
             run.progress(Progress(iteration, 1000, 0.25, clock.now - 1000))
-    assert shown(capsys) == f"dm: 11/1000  loss 0.25  2.0 s/it  ETA {eta}"
+    assert shown(capsys) == f"dm: 12/1000  loss 0.25  2.0 s/it  ETA {eta}"
+
+
+def test_the_eta_follows_soon_after_a_first_step_that_compiles(clock: Clock, capsys) -> None:
+    with RunDisplay("training networks") as display:
+        clock.now += 30
+        display.step(1, 1001, "0%")
+        for epoch in range(2, 152):
+            clock.now += 0.02
+            display.step(epoch, 1001, f"{epoch // 10}%")
+    assert capsys.readouterr().out.splitlines() == ["training networks: 0%", "training networks: 5%  ETA 0:19"]
 
 
 def test_iterations_of_minutes_are_foretold_from_the_updates_inside_the_first(clock: Clock, capsys) -> None:

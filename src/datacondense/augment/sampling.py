@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Parts of several augmentations: picking pixels, sampling on a grid, a strategy for each image."""
 
 from collections.abc import Callable, Sequence
@@ -5,6 +6,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ..utils.transfer import sent
 
 
 def integer(u: Tensor, low: int, high: int) -> Tensor:
@@ -38,13 +41,13 @@ def by_choice(images: Tensor, choice: Tensor, apply: Sequence[Callable[[Tensor, 
 
     A function gets its images and their positions in the batch; positions and `choice` are on the CPU.
     """
-    members = [torch.nonzero(choice == index).flatten() for index in range(len(apply))]
-    for function, positions in zip(apply, members, strict=True):
-        if len(positions) == len(choice):  # one function for all images
-            return function(images, positions)
+    numbers: list[int] = choice.tolist()
+    used = sorted(set(numbers))
+    if len(used) == 1:  # one function for all images
+        return apply[used[0]](images, torch.arange(len(choice)))
     augmented = torch.empty_like(images)
-    for function, positions in zip(apply, members, strict=True):
-        if len(positions):
-            here = positions.to(images.device)
-            augmented.index_copy_(0, here, function(images.index_select(0, here), positions))
+    for index in used:
+        positions = torch.nonzero(choice == index).flatten()
+        here = sent(positions, images.device)
+        augmented.index_copy_(0, here, apply[index](images.index_select(0, here), positions))
     return augmented

@@ -16,6 +16,7 @@ from ..utils.timing import Pace, duration
 from .console import OUT, print_line
 
 _PLAIN_EVERY = 10.0  # seconds between plain lines
+_ETA_SOON = 1.0  # seconds after a plain line without an ETA when the first line with one may follow
 _DRAWN_EVERY = 0.1  # seconds between two states of the bar
 _APART = 3  # iterations after which updates inside one no longer count for the ETA
 
@@ -42,6 +43,8 @@ class RunDisplay(Observer):
         )
         self.task = self.bar.add_task(title, total=None, detail="")
         self.printed = time.perf_counter()
+        self.without_eta = False
+        """True if the last plain line had no ETA, since the speed was unknown."""
         self.drawn = float("-inf")
         self.total = 0.0
         self.pace = Pace()
@@ -89,11 +92,15 @@ class RunDisplay(Observer):
         if total != self.total:
             self.total, self.pace = total, Pace()
         self.pace.step(now, done)
-        plain = now - self.printed >= _PLAIN_EVERY or (done == total and not self.brief)
+        every = _ETA_SOON if self.without_eta else _PLAIN_EVERY
+        plain = now - self.printed >= every or (done == total and not self.brief)
         if not (now - self.drawn >= _DRAWN_EVERY or done == total if OUT.is_terminal else plain):
             return
-        self.drawn = self.printed = now
         pace, left = self.pace.seconds_per_unit, self.pace.left(total)
+        if left is None and self.without_eta and now - self.printed < _PLAIN_EVERY:
+            return
+        self.drawn = self.printed = now
+        self.without_eta = left is None and not OUT.is_terminal
         detail += f"  {_speed(pace, unit)}" if pace and unit else ""
         if left is not None:
             left = left if self.ends is None else max(min(left, self.ends - now), 0)

@@ -15,7 +15,8 @@ from ..utils.errors import DamagedFile
 from ..utils.files import read_json, write_json
 from ..utils.locks import writing
 from ..utils.schema import Fields, check
-from .evaluator import evaluate_by, milestones
+from .evaluator import evaluate_by
+from .planning import milestones
 from .protocol import Protocol
 from .score_log import from_json
 from .scores import Scores, ScoresFields

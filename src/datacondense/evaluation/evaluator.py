@@ -2,7 +2,8 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final, get_type_hints
 
@@ -11,9 +12,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from .. import networks
-from ..augment import parse_training
 from ..data.image_set import ImageSet
-from ..engine.cost import training_cost
 from ..engine.engine import Engine
 from ..engine.execution import (
     Compute,
@@ -21,14 +20,14 @@ from ..engine.execution import (
     Execution,
     check_shared,
     resolve_compute,
-    resolve_device,
 )
-from ..synthetic.set import SyntheticSet, check_labels
+from ..synthetic.set import SyntheticSet
 from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
 from ..utils.streams import Streams
+from .planning import check_fit, plan_networks
 from .protocol import Protocol, ProtocolOptions, protocol_for
 from .scores import Scores
 from .train_and_test import TrainAndTest
@@ -75,16 +74,30 @@ def evaluate(
         InputError: the test images do not fit the set, a name is unknown, a number is out of range, or a module cannot
             be a network for these images.
     """
-    check_keywords("evaluate", EvaluateOptions, options)
+    with asked("evaluate", examples, test, compute, options) as (protocol, compute):
+        return evaluate_by(protocol, examples, test, compute=compute, on_epoch=on_epoch, processes=processes)
+
+
+@contextmanager
+def asked(
+    function: str,
+    examples: SyntheticSet | ImageSet,
+    test: ImageSet,
+    compute: Compute | None,
+    options: EvaluateOptions,
+) -> Generator[tuple[Protocol, Compute], None, None]:
+    """Check the arguments of `evaluate`, or of a function with the same; yield the protocol and how to compute.
+
+    Modules that are given as networks have names inside the block.
+    """
+    check_keywords(function, EvaluateOptions, options)
     for one in (examples, test):
         if not isinstance(one, SyntheticSet | ImageSet):
             raise InputError(f"{one!r} is not a set: give the result of load_set, condense or load")
     others = ("archs", *get_type_hints(ComputeOptions))
     settings: Any = {name: value for name, value in options.items() if name not in others}
     with networks.registered(options.get("archs")) as archs:
-        protocol = protocol_for(examples, archs=archs, **settings)
-        compute = resolve_compute(compute, options)
-        return evaluate_by(protocol, examples, test, compute=compute, on_epoch=on_epoch, processes=processes)
+        yield protocol_for(examples, archs=archs, **settings), resolve_compute(compute, options)
 
 
 def evaluate_by(
@@ -130,12 +143,9 @@ def train_share(
         network of the next set.
     """
     check_shared(compute.device, processes)
-    _check_fit(examples, test)
+    check_fit(examples, test)
     started = time.perf_counter()
-    executions = {}  # all of them first: what cannot run must not be found out after hours
-    for arch, recipe in protocol.recipes.items():
-        passes = protocol.nets * recipe.epochs * len(examples) * 3  # backward costs twice a forward
-        executions[arch] = compute.plan(arch, test.spec, passes)
+    executions = plan_networks(protocol, examples, test.spec, compute)
     everything = [(arch, index) for arch in protocol.archs for index in range(protocol.nets)]
     mine = everything[(processes.rank - first) % processes.size :: processes.size]
     count = _standing_for_all(on_epoch, mine, protocol) if processes.leads else lambda: None
@@ -144,21 +154,10 @@ def train_share(
         recipe = protocol.recipes[arch]
         engine = Engine(executions[arch])  # each process trains networks of its own
         with engine.active():
-            network = engine.prepare(networks.build(arch, test.spec))
-            here, there = examples.to(engine.device), test.to(engine.device)
-            augmentation = parse_training(recipe.augment, test.spec, arch)
             indices = [index for one, index in mine if one == arch]
             # apart from the networks the set was condensed under
             streams = [Streams(protocol.seed).at("evaluate", index) for index in indices]
-            work = TrainAndTest(
-                arch=arch,
-                network=network,
-                examples=here,
-                test=there,
-                engine=engine,
-                recipe=recipe,
-                augment=augmentation,
-            )
+            work = TrainAndTest.of(arch, recipe, examples, test, engine)
             found = zip(indices, work.confusions(streams, count), strict=True)
             confusions.update({(arch, index): confusion for index, confusion in found})
             if engine.execution != executions[arch]:
@@ -193,26 +192,6 @@ def together(share: Share, processes: Processes) -> Scores:
         },
         trained_on=dict(share.trained_on),
     )
-
-
-def milestones(
-    protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, *, device: str = "auto"
-) -> tuple[list[float], float]:
-    """Return the work done at the end of each epoch of `evaluate_by`, in order, and the total.
-
-    The last epoch of a network includes its test. In floating-point operations, so that epochs of different
-    networks can be added up.
-    """
-    done, ends = 0.0, []
-    for arch, recipe in protocol.recipes.items():
-        work = training_cost(arch, test.spec, resolve_device(device))
-        for _ in range(protocol.nets):
-            for _ in range(recipe.epochs):
-                done += work.epoch(len(examples), recipe.batch)
-                ends.append(done)
-            done += len(test) * work.image
-            ends[-1] = done
-    return ends, done
 
 
 def join(scores: Sequence[Scores]) -> Scores:
@@ -260,16 +239,6 @@ def _standing_for_all(
             on_epoch()
 
     return epoch
-
-
-def _check_fit(examples: SyntheticSet | ImageSet, test: ImageSet) -> None:
-    if isinstance(examples, SyntheticSet):
-        check_labels(len(examples.images), examples.labels, examples.spec)
-    difference = examples.spec.difference(test.spec)
-    if difference:
-        raise InputError(
-            f"the test images of {test.spec.name!r} do not fit the set made from {examples.spec.name!r}: {difference}"
-        )
 
 
 def _description(examples: SyntheticSet | ImageSet) -> dict[str, Any]:

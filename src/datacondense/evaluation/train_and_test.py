@@ -3,23 +3,26 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import TypeAlias, final
 
 import torch
 from torch import Tensor
 
-from ..augment import Augmentation
+from ..augment import Augmentation, parse_training
 from ..data.image_set import Examples, ImageSet
 from ..engine.engine import Engine
 from ..engine.execution import networks_at_once
 from ..engine.out_of_memory import is_out_of_memory, release_memory
-from ..networks import Network
+from ..networks import Network, build
+from ..synthetic.set import SyntheticSet
 from ..training.ensemble import BatchedNetwork, train_ensemble
 from ..training.loop import train
 from ..training.recipe import Recipe
 from ..utils.streams import Streams
 
-_TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk of a forward
+Predict: TypeAlias = Callable[[Tensor], Tensor]
+"""Normalised images (N, C, H, W) -> predicted classes (S, N), of S networks."""
+TEST_BATCH = 2000  # images normalised at a time; bounds memory, not the chunk of a forward
 
 
 @final
@@ -31,10 +34,25 @@ class TrainAndTest:
     network: Network
     """Provides the architecture and the compiled code of all networks."""
     examples: Examples
-    test: ImageSet
+    test: Examples
     engine: Engine
     recipe: Recipe
     augment: Augmentation
+
+    @classmethod
+    def of(
+        cls, arch: str, recipe: Recipe, examples: SyntheticSet | ImageSet, test: ImageSet, engine: Engine
+    ) -> "TrainAndTest":
+        """Build the network, and move it and the images to the device of the engine."""
+        return cls(
+            arch=arch,
+            network=engine.prepare(build(arch, test.spec)),
+            examples=examples.to(engine.device),
+            test=test.to(engine.device),
+            engine=engine,
+            recipe=recipe,
+            augment=parse_training(recipe.augment, test.spec, arch),
+        )
 
     def confusions(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
         """Train and test a network for each of `streams`; return their confusion matrices, int64 (K, K).
@@ -44,15 +62,13 @@ class TrainAndTest:
         on_epoch: called after each epoch, once for each network. If memory does not suffice, fewer networks train at a
             time, then in smaller chunks; the epochs of a network that starts again are reported once.
         """
-        engine, epochs = self.engine, _Epochs(on_epoch)
-        batch = min(self.recipe.batch, len(self.examples))
-        most = networks_at_once(engine.execution, self.arch, self.test.spec, batch)
+        engine, epochs, most = self.engine, _Epochs(on_epoch), self.side_by_side
         results: list[Tensor] = []
         while len(results) < len(streams):
             some = streams[len(results) : len(results) + most]
             epochs.begin(len(results) * self.recipe.epochs)
             try:
-                results += self._attempt(some, epochs)
+                results += self.count(self.train(some, epochs), len(some))
                 continue
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or (len(some) == 1 and not self._shrink()):
@@ -66,23 +82,30 @@ class TrainAndTest:
         before = self.engine.execution.chunk
         return not self.network.batch_statistics and self.engine.shrink() and self.engine.execution.chunk < before
 
-    def _attempt(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
+    @property
+    def side_by_side(self) -> int:
+        """The most networks that train side by side."""
+        batch = min(self.recipe.batch, len(self.examples))
+        return networks_at_once(self.engine.execution, self.arch, self.test.spec, batch)
+
+    def train(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> Predict:
+        """Train a network for each of `streams` side by side; return the function that predicts by them."""
         arguments = self.engine, self.recipe
         if len(streams) == 1:
             train(self.network, self.examples, streams[0], *arguments, augment=self.augment, on_epoch=on_epoch)
-            return self._count(lambda images: self.engine.predict(self.network, images)[None], 1)
+            return lambda images: self.engine.predict(self.network, images)[None]
         stack = train_ensemble(self._form, self.examples, streams, *arguments, augment=self.augment, on_epoch=on_epoch)
-        return self._count(stack.predict, len(streams))
+        return stack.predict
 
     @cached_property
     def _form(self) -> BatchedNetwork:
         return BatchedNetwork(self.network, self.recipe.criterion)
 
-    def _count(self, predict: Callable[[Tensor], Tensor], nets: int) -> list[Tensor]:
-        """Count predictions; `predict` maps images (N, C, H, W) to classes (S, N)."""
+    def count(self, predict: Predict, nets: int) -> list[Tensor]:
+        """Test trained networks; return the confusion matrix of each, int64 (K, K)."""
         classes = self.test.spec.classes
         counts = torch.zeros(nets, classes**2, dtype=torch.int64)
-        for index in torch.arange(len(self.test)).split(_TEST_BATCH):
+        for index in torch.arange(len(self.test)).split(TEST_BATCH):
             images, labels = self.test.batch(index)
             pairs = (labels * classes + predict(images)).cpu()  # (S, N)
             counts += torch.stack([torch.bincount(one, minlength=classes**2) for one in pairs])

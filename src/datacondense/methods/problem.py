@@ -136,6 +136,7 @@ class Problem:
         with torch.no_grad():
             images, labels = (synthetic.listed(values.detach()) for values in (synthetic(), synthetic.labels()))
         examples = LabelledImages(images, labels, self.spec)
+        network.train().requires_grad_(True)
         train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment, recipe=recipe or PUBLISHED)
 
     def train_step(self, network: Network, streams: Streams, sgd: torch.optim.Optimizer) -> None:

@@ -49,6 +49,7 @@ class Training:
         self.augment = augment
         self.done = 0
         network.reset(streams("network"))
+        network.train().requires_grad_(True)
         weights, buffers = dict(network.named_parameters()), dict(network.named_buffers())
         self.optimisation = Optimisation(recipe, weights, buffers, len(examples))
 
@@ -124,7 +125,8 @@ def train_epoch(
     """Train a network, from its current weights, on all examples once in random order.
 
     Args:
-        network: Trained in place, in training mode.
+        network: Trained in place; in training mode, and its weights require gradients. (Setting both takes as long as
+            a small layer, so it is left to the caller, who may do it once for all epochs.)
         examples: The training images.
         streams: Draws order and augmentation.
         engine: Runs the network.
@@ -133,7 +135,6 @@ def train_epoch(
         recipe: Gives the images in a step, the loss and the mixing; the optimiser is not taken from it.
         on_batch: Called after each step with the positions of its examples and their predicted classes.
     """
-    network.train().requires_grad_(True)
     order = torch.randperm(len(examples), generator=streams("order"))
     for step, index in enumerate(torch.split(order, recipe.batch)):
         batch = vary(*examples.batch(index), streams.at(step), augment, recipe.mixing, examples.spec.classes)

@@ -12,7 +12,8 @@ import tyro
 from ...data.image_set import ImageSet
 from ...data.options import ReadOptions
 from ...evaluation.baselines import baselines
-from ...evaluation.evaluator import Share, join, milestones, together, train_share
+from ...evaluation.evaluator import Share, join, together, train_share
+from ...evaluation.planning import milestones
 from ...evaluation.protocol import OWN, Protocol, protocol_for
 from ...evaluation.score_log import keep_scores, unchanged
 from ...evaluation.scores import Scores
@@ -29,24 +30,13 @@ from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
 from ..console import print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
+from ..dry_run import evaluation_lines
+from ..evaluated import Row, by_recipe, estimate_rows
 from ..options import Computing, check_target
 from ..plugin_option import Plugins
 from ..reading import real_images
 from ..tables import show_table
 from .report import report_on
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One set to train on."""
-
-    label: str
-    examples: SyntheticSet | ImageSet
-    protocol: Protocol
-    runs: tuple[Path, ...]
-    """Runs that its scores are saved to: that of the set, or those whose sets a baseline has the recipe of."""
-    iteration: int = 0
-    """Of a snapshot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +88,8 @@ class Evaluate:
     """Source of the test images; by default the data that the set was made from."""
     out: Path | None = None
     """Also write the scores to this JSON file; scores.jsonl in the run directory receives them in any case."""
+    dry_run: bool = False
+    """Estimate the time and memory of the whole evaluation, and write nothing."""
     plugin: Plugins = ()
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
@@ -125,6 +117,9 @@ class Evaluate:
             if path.exists():
                 regular(path)
         rows = self._snapshot_rows(sets, runs) if self.process else self._rows(sets, runs, train)
+        if self.dry_run:
+            self._estimate(rows, test)
+            return
         of_row = [(row, self._marked(score)) for row, score in self._train(rows, test)]
         scores = {
             label: join([s for row, s in of_row if row.label == label])
@@ -145,7 +140,16 @@ class Evaluate:
             print_line(str(self.figure))
         self._keep(of_row, [run for run in runs if run.is_dir()], prints)
 
-    def _keep(self, of_row: Sequence[tuple[_Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:
+    def _estimate(self, rows: Sequence[Row], test: ImageSet) -> None:
+        compute = self.computing.compute()
+        # in one process: others would disturb the timing
+        estimates = all_processes().agreed(lambda: estimate_rows(rows, test, compute))
+        if all_processes().size > 1:
+            print_line("the estimate is for one process; several processes share the networks")
+        for line in evaluation_lines(estimates):
+            print_line(line)
+
+    def _keep(self, of_row: Sequence[tuple[Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:
         """Add the scores of its set and of the baselines to each run directory, and write its report.
 
         Raises InputError or Locked, when all others are done, where a run has another set by now or is being written.
@@ -170,7 +174,7 @@ class Evaluate:
         """Return the scores, marked if they are not on the test set."""
         return score if self.on == "test" else replace(score, protocol={**score.protocol, "tested_on": self.on})
 
-    def _snapshot_rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path]) -> list[_Row]:
+    def _snapshot_rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path]) -> list[Row]:
         """Return a row for each snapshot of a run."""
         if len(sets) > 1 or self.beside or not runs[0].is_dir():
             raise InputError("--process takes one run directory, and no --beside")
@@ -183,7 +187,7 @@ class Evaluate:
             with naming(f"snapshot {snapshot.iteration} of {runs[0]}"):
                 made = checked(images, snapshot.labels, synthetic.spec, synthetic.provenance, recipe=synthetic.recipe)
             rows.append(
-                _Row(f"iteration {snapshot.iteration}", made, self._protocol(made), (runs[0],), snapshot.iteration)
+                Row(f"iteration {snapshot.iteration}", made, self._protocol(made), (runs[0],), snapshot.iteration)
             )
         return rows
 
@@ -201,34 +205,34 @@ class Evaluate:
             seed=self.seed if seed is None else seed,
         )
 
-    def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[_Row]:
+    def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[Row]:
         names = labels([synthetic.provenance for synthetic in sets])
-        rows: list[_Row] = []
+        rows: list[Row] = []
         for name, synthetic, path in zip(names, sets, runs, strict=True):
             alike = [row for row in rows if row.label == name]
-            rows.append(_Row(name, synthetic, self._protocol(synthetic, self.seed + len(alike)), (path,)))
+            rows.append(Row(name, synthetic, self._protocol(synthetic, self.seed + len(alike)), (path,)))
         random = self._random(rows, train) if "random" in self.beside else []
         return [*random, *rows, *(self._whole(rows, train) if "whole" in self.beside else ())]
 
-    def _random(self, rows: Sequence[_Row], train: ImageSet) -> list[_Row]:
+    def _random(self, rows: Sequence[Row], train: ImageSet) -> list[Row]:
         """Return the baselines of random images for each recipe of the sets, those of the last sets last."""
-        found: list[_Row] = []
-        for recipe, group in _by_recipe([(row, row.protocol) for row in rows]).items():
+        found: list[Row] = []
+        for recipe, group in by_recipe([(row, row.protocol) for row in rows]).items():
             sets = [row.examples for row, _ in group if isinstance(row.examples, SyntheticSet)]
             protocol, of_group = group[0][1], tuple(run for row, _ in group for run in row.runs)
             drawn = baselines(sets, train, protocol.archs[0], self.computing.device)
-            found += [_Row(name + recipe, one, protocol, of_group) for name, one in reversed(drawn.items())]
+            found += [Row(name + recipe, one, protocol, of_group) for name, one in reversed(drawn.items())]
         return found
 
-    def _whole(self, rows: Sequence[_Row], train: ImageSet) -> list[_Row]:
+    def _whole(self, rows: Sequence[Row], train: ImageSet) -> list[Row]:
         """Return the whole set for each recipe of the sets with --whole-epochs."""
-        groups = _by_recipe([(row, row.protocol.with_epochs(self.whole_epochs)) for row in rows])
+        groups = by_recipe([(row, row.protocol.with_epochs(self.whole_epochs)) for row in rows])
         return [
-            _Row(f"whole set{recipe}", train, group[0][1], tuple(run for row, _ in group for run in row.runs))
+            Row(f"whole set{recipe}", train, group[0][1], tuple(run for row, _ in group for run in row.runs))
             for recipe, group in groups.items()
         ]
 
-    def _train(self, rows: Sequence[_Row], test: ImageSet) -> list[tuple[_Row, Scores]]:
+    def _train(self, rows: Sequence[Row], test: ImageSet) -> list[tuple[Row, Scores]]:
         works = [milestones(row.protocol, row.examples, test, device=self.computing.device) for row in rows]
         before = list(accumulate((work for _, work in works), initial=0.0))
         processes, first = all_processes(), 0
@@ -259,23 +263,3 @@ class Evaluate:
                 first += row.protocol.nets * len(row.protocol.archs)
             # none waits for another before all its networks are trained
             return [(row, together(share, processes)) for row, share in zip(rows, shares, strict=True)]
-
-
-def _by_recipe(rows: Sequence[tuple[_Row, Protocol]]) -> dict[str, list[tuple[_Row, Protocol]]]:
-    """Return rows of sets with their protocols by recipe.
-
-    The key is the end of a label: empty for a single recipe, else its source, with the first set if others share it.
-    """
-    groups: dict[object, list[tuple[_Row, Protocol]]] = {}
-    for row, protocol in rows:
-        groups.setdefault((tuple(protocol.recipes.items()), protocol.source), []).append((row, protocol))
-    if len(groups) == 1:
-        return {"": next(iter(groups.values()))}
-    sources = [group[0][1].source for group in groups.values()]
-    named: dict[str, list[tuple[_Row, Protocol]]] = {}
-    for group in groups.values():
-        row, protocol = group[0]
-        alone = sources.count(protocol.source) == 1
-        name = f", recipe {protocol.source}" if alone else f", recipe {protocol.source} ({row.label})"
-        named[name if name not in named else f"{name} ({len(named) + 1})"] = group
-    return named
