@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..networks import Network
+from ..networks.layers import at_least_float32
 from ..utils.distributed import ALONE, Processes
 from .execution import Execution
 from .losses import Criterion, ce
@@ -230,8 +231,7 @@ class Engine:
         return self._run(function, torch.cat([images, filling]))[: len(images)]
 
     def _run(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        output = self.call(function, images)
-        return output.float() if output.dtype == torch.bfloat16 else output
+        return at_least_float32(self.call(function, images))
 
     def call(self, function: Callable[..., Any], images: Tensor, *rest: Any) -> Any:
         """Call a function of images, compiled and in the precision of the Execution."""
