@@ -4,8 +4,8 @@ Condensed on 50 000 training images, tested on the 10 000 others by networks tra
 images are not read. Both precisions draw the same initial images, batches and networks. A processor with bf16 runs it;
 on others, the networks round as bf16 does (`rounded.py`).
 
-Few iterations and epochs, so that many pairs fit an hour: the accuracies are not those of full runs. Writes
-precision.json and precision.md after every pair; a second call adds the pairs that are missing.
+With --scale 1, few iterations and epochs, so that 18 pairs take about an hour of one core: the accuracies are not those
+of full runs. Writes precision.json and precision.md after every pair; a second call adds the pairs that are missing.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,15 +46,24 @@ class Cell:
     ipc: int
     epochs: int
 
+    @property
+    def title(self) -> str:
+        """Its method and images per class."""
+        return f"{self.name}/{self.ipc}"
 
-CELLS = (
-    Cell("dm", DistributionMatching(iterations=100, batch_real=64), 1, 150),
-    Cell("dsa", DSA(iterations=40, updates=1, epochs=0, batch_real=32), 1, 150),
-    Cell("dc", DC(iterations=40, updates=1, epochs=0, batch_real=32), 1, 150),
-    Cell("dm", DistributionMatching(iterations=50, batch_real=64), 10, 60),
-    Cell("dsa", DSA(iterations=10, updates=2, epochs=2, batch_real=32), 10, 60),
-    Cell("dc", DC(iterations=10, updates=2, epochs=2, batch_real=32), 10, 60),
-)
+
+def cells(scale: int) -> tuple[Cell, ...]:
+    """The rows, with `scale` times the iterations of the shortest study and the epochs of its tests."""
+    few = {"updates": 1, "epochs": 0, "batch_real": 32}  # of the published gradient matching at 1 image per class
+    more = {"updates": 2, "epochs": 2, "batch_real": 32}
+    return (
+        Cell("dm", DistributionMatching(iterations=60 * scale, batch_real=32), 1, 150 * scale),
+        Cell("dsa", DSA(iterations=20 * scale, **few), 1, 150 * scale),
+        Cell("dc", DC(iterations=20 * scale, **few), 1, 150 * scale),
+        Cell("dm", DistributionMatching(iterations=30 * scale, batch_real=32), 10, 40 * scale),
+        Cell("dsa", DSA(iterations=5 * scale, **more), 10, 40 * scale),
+        Cell("dc", DC(iterations=5 * scale, **more), 10, 40 * scale),
+    )
 
 
 def accuracy(cell: Cell, seed: int, precision: str, sets: tuple[ImageSet, ImageSet], nets: int) -> list[float]:
@@ -69,11 +78,11 @@ def accuracy(cell: Cell, seed: int, precision: str, sets: tuple[ImageSet, ImageS
     return [round(100 * value, 2) for value in scores.accuracy[arch]]
 
 
-def pairs(seeds: int) -> Iterator[tuple[Cell, int, str]]:
+def pairs(seeds: int, rows: Sequence[Cell]) -> Iterator[tuple[Cell, int, str]]:
     """Every cell of a seed before the next seed, so that an early end leaves pairs in all rows."""
     for seed in range(seeds):
-        for cell in CELLS:
-            yield cell, seed, f"{cell.name}/{cell.ipc}"
+        for cell in rows:
+            yield cell, seed, cell.title
 
 
 def difference(found: list[dict[str, list[float]]]) -> tuple[float, float]:
@@ -91,19 +100,19 @@ def row(name: str, settings: str, found: list[dict[str, list[float]]]) -> str:
     return f"| {name} | {settings} | {len(found)} | {fp32:.2f} | {bf16:.2f} | {mean:+.2f} ± {error:.2f} | {within} |"
 
 
-def table(record: dict[str, Any]) -> str:
+def table(record: dict[str, Any], rows: Sequence[Cell]) -> str:
     """The table of all pairs so far."""
     how = "run in bf16" if record["real"] else "computed in fp32 with the roundings of bf16"
     lines = [
-        f"{record['machine']}, {record['versions']}; bf16 is {how}; {record['nets']} networks for each set.",
+        f"{record['machine']}, {record['versions']}; bf16 is {how}; {record['nets']} networks for each set, tested on "
+        f"{record['tested']} images; {record['seconds'] / 60:.0f} minutes.",
         "",
         f"| set | settings | pairs | fp32 % | bf16 % | bf16 - fp32, points | within {_ALLOWED} |",
         "|---|---|---|---|---|---|---|",
     ]
     found = {name: list(of_cell.values()) for name, of_cell in record["pairs"].items()}
-    for cell in CELLS:
-        name = f"{cell.name}/{cell.ipc}"
-        if name in found:
+    for cell in rows:
+        if (name := cell.title) in found:
             settings = (
                 f"{cell.method.iterations} iterations, {cell.method.batch_real} real images, {cell.epochs} epochs"
             )
@@ -114,14 +123,15 @@ def table(record: dict[str, Any]) -> str:
 
 def main(options: argparse.Namespace) -> None:
     """Add the pairs that are missing."""
-    NETWORKS[_ROUNDED] = rounded_convnet
+    NETWORKS[_ROUNDED], rows = rounded_convnet, cells(options.scale)
     path: Path = options.out / "precision.json"
     here = {
         "machine": hardware.describe(torch.device("cpu")),
         "versions": hardware.versions(),
         "real": _has_bf16(),
         "nets": options.nets,
-        "cells": {f"{cell.name}/{cell.ipc}": {**cell.method.settings(), "test_epochs": cell.epochs} for cell in CELLS},
+        "tested": options.tested,
+        "cells": {cell.title: {**cell.method.settings(), "test_epochs": cell.epochs} for cell in rows},
     }
     record: dict[str, Any] = {**here, "seconds": 0.0, "pairs": {}}
     if path.exists():
@@ -129,7 +139,8 @@ def main(options: argparse.Namespace) -> None:
         if {key: record[key] for key in here} != json.loads(json.dumps(here)):
             raise SystemExit(f"{path} has pairs of another machine, version or setting: name another directory")
     train, validation, _ = held_out.fashion_mnist()
-    for cell, seed, name in pairs(options.seeds):
+    validation = ImageSet(validation.images[: options.tested], validation.labels[: options.tested], validation.spec)
+    for cell, seed, name in pairs(options.seeds, rows):
         of_cell = record["pairs"].setdefault(name, {})
         if str(seed) in of_cell:
             continue
@@ -139,8 +150,8 @@ def main(options: argparse.Namespace) -> None:
         record["seconds"] += time.perf_counter() - began
         print(f"{name} seed {seed}: {pair}, {time.perf_counter() - began:.0f} s", flush=True)
         write_json(path, record)
-        write_bytes(path.with_suffix(".md"), table(record).encode())
-    print(table(record))
+        write_bytes(path.with_suffix(".md"), table(record, rows).encode())
+    print(table(record, rows))
 
 
 def _has_bf16() -> bool:
@@ -151,5 +162,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--nets", type=int, default=3)
+    parser.add_argument("--scale", type=int, default=1, help="times the iterations and epochs")
+    parser.add_argument("--tested", type=int, default=4000, help="validation images")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs")
     main(parser.parse_args())
