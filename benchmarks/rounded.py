@@ -37,7 +37,7 @@ class Rounded(nn.Module):
 
 
 def rounded_convnet(spec: Spec, **options: Any) -> Network:
-    """Build the ConvNet in bf16. The head runs in float32, but its input has travelled in bf16."""
+    """Build the ConvNet in bf16. The head runs in float32, on an embedding in bf16."""
     network = ConvNet(spec, **options)
     for index, layer in enumerate(network.features):
         if isinstance(layer, nn.Conv2d):

@@ -10,7 +10,7 @@ from ..data.spec import Spec
 from ..utils.ranges import check_arguments
 from .base import Network
 from .fused_block import first_block, serves
-from .layers import NORMS, InstanceNorm, Norm, apply_head, first_padding, require_side
+from .layers import NORMS, AveragePool, InstanceNorm, Norm, apply_head, first_padding, require_side
 
 Activation = Literal["relu", "sigmoid", "leaky_relu", "swish"]
 Pooling = Literal["average", "max", "none"]
@@ -24,7 +24,7 @@ _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "swish": nn.SiLU,
 }
 _POOLINGS: dict[Pooling, Callable[[], nn.Module]] = {
-    "average": lambda: nn.AvgPool2d(2),
+    "average": AveragePool,
     "max": lambda: nn.MaxPool2d(2),
     "none": nn.Identity,
 }
@@ -83,7 +83,7 @@ class ConvNet(Network):
             isinstance(convolution, nn.Conv2d)
             and isinstance(norm, InstanceNorm)
             and isinstance(activation, nn.ReLU)
-            and isinstance(pooling, nn.AvgPool2d)
+            and isinstance(pooling, AveragePool)
             and serves(images, convolution.weight)
         ):
             padding = int(convolution.padding[0])

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from ..data.spec import Spec
 from .base import Network
-from .layers import NORMS, require_side
+from .layers import NORMS, AveragePool, require_side
 
 ResNetNorm = Literal["instance", "batch"]
 Halving = Literal["none", "stride", "pooling"]
@@ -25,7 +25,7 @@ class _Block(nn.Module):
     def __init__(self, channels: int, width: int, norm: ResNetNorm, halving: Halving) -> None:
         super().__init__()
         stride = 2 if halving == "stride" else 1
-        pooling = nn.AvgPool2d(2) if halving == "pooling" else nn.Identity()
+        pooling = AveragePool() if halving == "pooling" else nn.Identity()
         self.residual = nn.Sequential(
             nn.Conv2d(channels, width, 3, stride, padding=1, bias=False),
             NORMS[norm](width),
