@@ -33,6 +33,22 @@ class InstanceNorm(nn.GroupNorm):
 
 
 @final
+class BatchNorm(nn.BatchNorm2d):
+    """BatchNorm2d, on bf16 maps in float32: PyTorch's compiled gradient would multiply them in bf16."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(at_least_float32(input)).to(input.dtype)
+
+
+@final
+class GroupNorm(nn.GroupNorm):
+    """GroupNorm, on bf16 maps in float32, for the reason of BatchNorm."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(at_least_float32(input)).to(input.dtype)
+
+
+@final
 class AveragePool(nn.AvgPool2d):
     """Average pooling by 2.
 
@@ -55,8 +71,8 @@ Norm = Literal["instance", "batch", "group", "none"]
 
 NORMS: dict[Norm, Callable[[int], nn.Module]] = {  # of the number of channels
     "instance": InstanceNorm,
-    "batch": nn.BatchNorm2d,
-    "group": lambda channels: nn.GroupNorm(4, channels),
+    "batch": BatchNorm,
+    "group": lambda channels: GroupNorm(4, channels),
     "none": lambda _channels: nn.Identity(),
 }
 
