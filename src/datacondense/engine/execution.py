@@ -103,7 +103,8 @@ class Compute:
     """auto, cpu, cuda or cuda:N; auto takes a GPU if PyTorch sees one."""
     precision: Precision = "auto"
     """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU, bf16 in compiled code on a processor with AMX, and
-    fp32 elsewhere. With bf16, convolutions and linear layers but the last multiply bf16; all else is fp32."""
+    fp32 elsewhere. With bf16, convolutions and linear layers multiply bf16; weights, the statistics of norms, logits,
+    losses and images are fp32."""
     compile: Compile = "auto"
     """torch.compile: auto compiles if the work is long enough to repay it and a compiler is installed."""
     classes_at_once: Batch | None = None
