@@ -54,8 +54,12 @@ class Cell:
 
 def cells(scale: int) -> tuple[Cell, ...]:
     """The rows, with `scale` times the iterations of the shortest study and the epochs of its tests."""
-    few = {"updates": 1, "epochs": 0, "batch_real": 32}  # of the published gradient matching at 1 image per class
-    more = {"updates": 2, "epochs": 2, "batch_real": 32}
+    few: dict[str, Any] = {
+        "updates": 1,
+        "epochs": 0,
+        "batch_real": 32,
+    }  # of the published gradient matching at 1 image per class
+    more: dict[str, Any] = {"updates": 2, "epochs": 2, "batch_real": 32}
     return (
         Cell("dm", DistributionMatching(iterations=60 * scale, batch_real=32), 1, 150 * scale),
         Cell("dsa", DSA(iterations=20 * scale, **few), 1, 150 * scale),

@@ -1,6 +1,7 @@
 """The networks in benchmarks/rounded.py, which round as bf16 does, against real bf16."""
 
 import shutil
+from typing import Any, cast
 
 import pytest
 import torch
@@ -12,7 +13,11 @@ from datacondense.networks import ConvNet, Network
 from datacondense.utils.streams import Streams
 
 SPEC = Spec("x", ("a", "b", "c"), (1, 8, 8), (0.5,), (0.5,))
-SMALL = {"width": 16, "depth": 2, "activation": "swish"}  # ReLU's kinks change gradients by more than rounding does
+SMALL: dict[str, Any] = {
+    "width": 16,
+    "depth": 2,
+    "activation": "swish",
+}  # ReLU's kinks change gradients by more than rounding does
 
 
 def outcome(network: nn.Module, images: Tensor, *, autocast: bool = False) -> list[Tensor]:
@@ -55,13 +60,14 @@ def test_two_convolutions_round_as_bf16_does(kernel: int) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
 def test_so_do_all_layers_compiled() -> None:
-    exact, same = drawn(ConvNet(SPEC, **SMALL)).features, drawn(rounded_convnet(SPEC, **SMALL)).features
+    nets = drawn(ConvNet(SPEC, **SMALL)), drawn(rounded_convnet(SPEC, **SMALL))
+    exact, same = (net.get_submodule("features") for net in nets)
     with torch.no_grad():
         unrounded = exact(noise(6))
         with torch.autocast("cpu", torch.bfloat16):
-            real = torch.compile(exact, dynamic=False)(noise(6)).float()  # pyright: ignore
+            real = cast("nn.Module", torch.compile(exact, dynamic=False))(noise(6)).float()
     with roundings_kept():
-        made = outcome(torch.compile(same, dynamic=False), noise(6))  # pyright: ignore
+        made = outcome(cast("nn.Module", torch.compile(same, dynamic=False)), noise(6))
     for one, other in zip(made, outcome(same, noise(6)), strict=True):
         assert float((one - other).norm()) < 1e-3 * float(other.norm())
     assert float((made[0] - real).norm()) < 0.1 * float((unrounded - real).norm())

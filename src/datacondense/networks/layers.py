@@ -1,4 +1,4 @@
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Parts of several networks: norms, the first padding, the check of the image size."""
 
 from collections.abc import Callable

@@ -49,7 +49,7 @@ def bf16_units(cpuinfo: str, max_isa: str = "") -> Bf16:
     listed = [set(features.split()) for name, _, features in lines if name.strip() in ("flags", "Features")]
     if not listed:
         return "unknown"
-    common = set.intersection(*listed)
+    common = listed[0].intersection(*listed)
     allowed = max_isa.upper() in ("", "ALL", "DEFAULT") or "AMX" in max_isa.upper()
     if "amx_bf16" in common and allowed:
         return "matrix"
