@@ -95,9 +95,8 @@ def seconds(step: Step) -> float:
 
 def main(options: argparse.Namespace) -> None:
     """Print a row for each piece of work."""
-    print(
-        describe(torch.device("cpu")), f"{torch.get_num_threads()} threads, bf16 units: {processor_bf16()}", versions()
-    )
+    where = f"{describe(torch.device('cpu'))}, {torch.get_num_threads()} threads, bf16 units: {processor_bf16()}"
+    print(f"{where}, {versions()}; median of {options.rounds}")
     print("| work | fp32 | bf16 | ratio | of the fastest rounds |\n|---|---|---|---|---|")
     for name, make in cases(images(per_class=options.per_class), options.batch_real).items():
         if not name.startswith(options.only):
@@ -105,6 +104,7 @@ def main(options: argparse.Namespace) -> None:
         steps = [make(precision) for precision in _PRECISIONS]
         for step in steps:
             step()  # compiles
+            step()
         times = [[seconds(step) for step in steps] for _ in range(options.rounds)]
         (fp32, bf16), (best32, best16) = (
             [choice(column) for column in zip(*times, strict=True)] for choice in (statistics.median, min)

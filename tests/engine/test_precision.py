@@ -12,6 +12,7 @@ from datacondense import Spec
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute, Execution
 from datacondense.engine.losses import ce
+from datacondense.engine.weight_gradients import gradient_tensors
 from datacondense.networks import ConvNet, Network, build, registered
 from datacondense.networks.layers import NORMS
 from datacondense.training.ensemble import BatchedNetwork, Ensemble
@@ -176,6 +177,12 @@ def training(engine: Engine) -> list[Tensor]:
     return [torch.cat([weight.detach().flatten() for weight in network.parameters()]) - before]
 
 
+def ensemble(engine: Engine) -> list[Tensor]:
+    both = Ensemble(BatchedNetwork(network_for(engine)), engine, [Streams(0), Streams(1)])
+    both.add_gradients(images(2, 3), torch.arange(3).expand(2, 3))
+    return [torch.cat([gradient.flatten() for gradient in gradient_tensors(both.weights.values())])]
+
+
 def network_for(engine: Engine) -> Network:
     # without ReLU, whose kinks change gradients by more than rounding does
     network = engine.prepare(ConvNet(SPEC, width=32, activation="swish"))
@@ -183,7 +190,7 @@ def network_for(engine: Engine) -> Network:
     return network
 
 
-@pytest.mark.parametrize("run", [means, gradients, training])
+@pytest.mark.parametrize("run", [means, gradients, training, ensemble])
 @pytest.mark.parametrize("compile", [False, COMPILED])
 def test_bf16_is_near_fp32(run: Callable[[Engine], list[Tensor]], compile: bool) -> None:
     exact = run(engine_of("fp32"))
