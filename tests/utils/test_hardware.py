@@ -47,3 +47,31 @@ def test_every_group_around_it_bounds_it(bound: str, tmp_path: Path, monkeypatch
     monkeypatch.setattr(hardware, "_OWN", tmp_path / "own")
     (tmp_path / "own").write_text("0::/a/b/c\n")
     assert hardware.available_memory() == 500_000
+
+
+def cpuinfo(*flags: str, name: str = "flags\t\t") -> str:
+    """The text of a file for processors with these features, beside others that all have."""
+    return "".join(
+        f"processor\t: {index}\nmodel name\t: x\n{name}: fpu sse2 avx2 {each}\nbogomips\t: 4000\n\n"
+        for index, each in enumerate(flags)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "units"),
+    [
+        (cpuinfo("fma", "fma"), "", "none"),  # AMD Zen 3
+        (cpuinfo("avx512f avx512_bf16", "avx512f avx512_bf16"), "", "vector"),  # AMD Zen 4
+        (cpuinfo("avx512_bf16 amx_bf16 amx_tile"), "", "matrix"),
+        (cpuinfo("avx512_bf16 amx_bf16 amx_tile"), "all", "matrix"),
+        (cpuinfo("avx512_bf16 amx_bf16 amx_tile"), "AVX512_CORE_AMX", "matrix"),
+        (cpuinfo("avx512_bf16 amx_bf16 amx_tile"), "AVX512_CORE_BF16", "vector"),
+        (cpuinfo("avx512_bf16 amx_bf16", "avx512_bf16"), "", "vector"),
+        (cpuinfo("fma", "amx_bf16"), "", "none"),
+        (cpuinfo("asimd bf16 i8mm", name="Features\t"), "", "vector"),  # Arm
+        ("amx_bf16\nmodel name\t: amx_bf16\n", "", "unknown"),
+        ("", "", "unknown"),  # not Linux
+    ],
+)
+def test_the_processor_tells_how_it_multiplies_bf16(text: str, limit: str, units: str) -> None:
+    assert hardware.bf16_units(text, limit) == units

@@ -20,7 +20,8 @@ class Computing:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
     precision: Precision = "auto"
-    """Arithmetic of the networks: auto uses tf32 on an NVIDIA GPU and fp32 elsewhere."""
+    """Arithmetic of the networks: auto uses tf32 on an NVIDIA GPU and fp32 elsewhere; bf16 is for processors with
+    AMX and for GPUs."""
     compile: Compile = "auto"
     """torch.compile: auto compiles if the work is long enough to repay the compilation; graphs compiles to CUDA
     graphs, on an NVIDIA GPU."""

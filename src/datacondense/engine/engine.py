@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..networks import Network
+from ..networks.layers import at_least_float32
 from ..networks.module import ModuleNetwork
 from ..utils.distributed import ALONE, Processes
 from .execution import Execution
@@ -239,8 +240,7 @@ class Engine:
         return self._run(function, torch.cat([images, filling]))[: len(images)]
 
     def _run(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        output = self.call(function, images)
-        return output.float() if output.dtype == torch.bfloat16 else output
+        return at_least_float32(self.call(function, images))
 
     def call(self, function: Callable[..., Any], images: Tensor, *rest: Any) -> Any:
         """Call a function of images, compiled and in the precision of the Execution."""

@@ -22,13 +22,14 @@ from ..utils.errors import InputError
 from ..utils.ranges import Batch, check_fields, plain_fields
 from ..utils.schema import DEVICE, Fields, Positive, check, to_dict
 from .cost import forward_cost
+from .precision import Settled, auto_precision, note_slow_bf16
 
 
 class ExecutionFields(Fields, kw_only=True, forbid_unknown_fields=True):
     """The fields of `Execution` in a file. A resumed run takes all of them, so an unknown field is an error."""
 
     device: Annotated[str, Meta(pattern=DEVICE)]
-    precision: Literal["fp32", "tf32", "bf16"]
+    precision: Settled
     compile: bool
     chunk: Positive
     classes_at_once: Positive
@@ -44,7 +45,6 @@ _HELD_BYTES = 2**30  # on a CPU, for all classes that are compared together: the
 # layers at a time, and the C library returns large ones to the system, which clears them each time they are used.
 _CHUNK_BYTES = {"compiled": 2**24, "uncompiled": 2**23}
 _HELD_SHARE, _CHUNK_SHARE = 8, 64  # on a GPU, the same as parts of its memory
-_PRECISION: dict[str, Literal["fp32", "tf32"]] = {"cpu": "fp32", "cuda": "tf32"}
 _NETWORKS_SIDE_BY_SIDE = {"cpu": False, "cuda": True}
 _COMPILE_PAYS = {"cpu": 5e12, "cuda": 5e14}  # floating-point operations: about half a minute of eager work
 
@@ -76,7 +76,7 @@ class Execution:
     """Settled device, precision and chunks. Each may change the last bits of a result, so a resumed run keeps all."""
 
     device: str
-    precision: Literal["fp32", "tf32", "bf16"]
+    precision: Settled
     compile: bool
     chunk: int
     """Images in one forward."""
@@ -108,7 +108,8 @@ class Compute:
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto takes a GPU if PyTorch sees one."""
     precision: Precision = "auto"
-    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU and fp32 elsewhere."""
+    """Arithmetic of the networks: auto takes tf32 on an NVIDIA GPU and fp32 elsewhere. With bf16, convolutions and
+    linear layers multiply bf16; weights, the statistics of norms, logits, losses and images are fp32."""
     compile: Compile = "auto"
     """torch.compile: auto compiles if the work is long enough to repay it and a compiler is installed; graphs compiles
     to CUDA graphs."""
@@ -151,11 +152,13 @@ class Compute:
             classes = (memory // _HELD_SHARE if memory else _HELD_BYTES) // max(per_class, 1)
         pays = passes * flops >= _COMPILE_PAYS[kind] and not _missing_compiler(kind)
         compiles = self.compile in ("on", "graphs") or (self.compile == "auto" and pays)
-        in_cache = _CHUNK_BYTES["compiled" if compiles else "uncompiled"]
-        chunk_bytes = memory // _CHUNK_SHARE if memory else in_cache
+        precision = auto_precision(kind, compiled=compiles) if self.precision == "auto" else self.precision
+        chunk_bytes = memory // _CHUNK_SHARE if memory else _CHUNK_BYTES["compiled" if compiles else "uncompiled"]
+        if precision == "bf16":
+            widest //= 2  # between the layers, half of the bytes of fp32
         execution = Execution(
             device=device,
-            precision=_PRECISION[kind] if self.precision == "auto" else self.precision,
+            precision=precision,
             compile=compiles,
             graphs=self.compile == "graphs",
             chunk=_power_of_two(chunk_bytes // widest, 8, 256 if kind == "cpu" else 8192),
@@ -243,6 +246,8 @@ def check_available(execution: Execution) -> None:
         raise InputError("--precision tf32 needs an NVIDIA GPU: use fp32 or bf16")
     if execution.graphs and kind != "cuda":
         raise InputError("--compile graphs needs an NVIDIA GPU: use on")
+    if execution.precision == "bf16" and kind == "cpu":
+        note_slow_bf16()
     missing = _missing_compiler(kind)
     if execution.compile and missing:
         raise InputError(f"torch.compile cannot work here: {missing}; install it or use --compile off")

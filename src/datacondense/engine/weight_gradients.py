@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..networks import Network
+from ..networks.layers import at_least_float32
 from .losses import Criterion
 
 
@@ -20,7 +21,7 @@ def class_gradient_function(network: Network, side_by_side: bool, loss: Criterio
     """
 
     def class_loss(weights: dict[str, Tensor], images: Tensor, labels: Tensor, share: Tensor) -> Tensor:
-        logits = torch.func.functional_call(network, weights, (images,))
+        logits = at_least_float32(torch.func.functional_call(network, weights, (images,)))
         return (loss(logits, labels) * share).sum()
 
     class_gradient = torch.func.grad(class_loss)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..utils.errors import InputError
+from .layers import apply_head
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -28,7 +29,7 @@ class Network(nn.Module, ABC):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, K) for normalised images (N, C, H, W)."""
-        return self.head(self.embed(images))
+        return apply_head(self.head, self.embed(images))
 
     def fused_embed(self, images: Tensor) -> Tensor:
         """Return the result of `embed`, up to rounding; differentiable once.

@@ -11,7 +11,7 @@ from ..data.spec import Spec
 from ..utils.ranges import check_arguments
 from .base import Network
 from .fused_block import first_block, serves
-from .layers import NORMS, InstanceNorm, Norm, first_padding, require_side
+from .layers import NORMS, InstanceNorm, Norm, apply_head, first_padding, require_side
 from .pooling import AveragePool, MaxPool
 
 Activation = Literal["relu", "sigmoid", "leaky_relu", "swish"]
@@ -98,4 +98,4 @@ class ConvNet(Network):
         return self.embed(images)
 
     def fused_forward(self, images: Tensor) -> Tensor:
-        return self.head(self.fused_embed(images))
+        return apply_head(self.head, self.fused_embed(images))

@@ -1,4 +1,4 @@
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 """Parts of several networks: norms, the first padding, the check of the image size."""
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ class InstanceNorm(nn.GroupNorm):
     """GroupNorm with one channel per group: each channel of each image to mean 0 and variance 1, then affine.
 
     Under torch.compile it is written out, because the compiler fuses arithmetic and its gradient with the
-    layers around it, but not PyTorch's own group norm. Both agree to rounding.
+    layers around it, but not PyTorch's own group norm. Both agree to rounding. Statistics of bf16 maps are float32.
     """
 
     def __init__(self, width: int) -> None:
@@ -25,20 +25,53 @@ class InstanceNorm(nn.GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         if not torch.compiler.is_compiling():
             return super().forward(input)
-        centred = input - input.mean((2, 3), keepdim=True)
+        maps = at_least_float32(input)
+        centred = maps - maps.mean((2, 3), keepdim=True)
         variance = centred.square().mean((2, 3), keepdim=True)
         scale = (variance + self.eps).rsqrt() * self.weight[:, None, None]  # (N, C, 1, 1)
-        return centred * scale + self.bias[:, None, None]
+        return (centred * scale + self.bias[:, None, None]).to(input.dtype)
+
+
+@final
+class BatchNorm(nn.BatchNorm2d):
+    """BatchNorm2d, on bf16 maps in float32: PyTorch's compiled gradient would multiply them in bf16."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(at_least_float32(input)).to(input.dtype)
+
+
+@final
+class GroupNorm(nn.GroupNorm):
+    """GroupNorm, on bf16 maps in float32, for the reason of BatchNorm."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(at_least_float32(input)).to(input.dtype)
 
 
 Norm = Literal["instance", "batch", "group", "none"]
 
 NORMS: dict[Norm, Callable[[int], nn.Module]] = {  # of the number of channels
     "instance": InstanceNorm,
-    "batch": nn.BatchNorm2d,
-    "group": lambda channels: nn.GroupNorm(4, channels),
+    "batch": BatchNorm,
+    "group": lambda channels: GroupNorm(4, channels),
     "none": lambda _channels: nn.Identity(),
 }
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """Return a bf16 tensor in float32, and every other one unchanged."""
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+
+
+def apply_head(head: nn.Linear, embedding: Tensor) -> Tensor:
+    """Return logits (N, K) of embeddings (N, D), in float32 where the layers before ran in bf16.
+
+    The head is little arithmetic, and logits in bf16 often tie: 8 binary digits.
+    """
+    if embedding.dtype != torch.bfloat16:
+        return head(embedding)
+    with torch.autocast(embedding.device.type, enabled=False):
+        return head(embedding.float())
 
 
 def first_padding(spec: Spec, kernel: int) -> int:

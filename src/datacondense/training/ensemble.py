@@ -11,6 +11,7 @@ from ..data.image_set import Examples
 from ..engine.engine import Engine, equal_part
 from ..engine.losses import Criterion, ce
 from ..networks import Network
+from ..networks.layers import at_least_float32
 from ..utils.streams import Streams
 from .loop import vary
 from .optimisation import Optimisation
@@ -38,7 +39,7 @@ class BatchedNetwork:
         self.losses, self.classes = losses, classes
 
     def _logits(self, images: Tensor, weights: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-        return torch.func.functional_call(self.network, {**weights, **buffers}, (images,))
+        return at_least_float32(torch.func.functional_call(self.network, {**weights, **buffers}, (images,)))
 
 
 @final
