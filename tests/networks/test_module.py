@@ -1,6 +1,7 @@
 """Modules of others as networks: fresh weights from our generator, the embedding, random layers, refusals."""
 
 import copy
+import math
 from functools import partial
 
 import pytest
@@ -378,3 +379,22 @@ def test_a_module_that_views_its_maps_is_compiled_too(of: str, monkeypatch: pyte
 
 def test_a_module_that_flattens_its_maps_may_have_its_channels_last() -> None:
     assert ModuleNetwork(Small, SPEC, "small").channels_last
+
+
+class Volume(nn.Module):
+    """A module whose kernels have five dimensions, and so no channels last of four."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.convolution = nn.Conv3d(1, 2, 3, padding=1)
+        self.head = nn.Linear(2 * math.prod(spec.shape), spec.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.convolution(images[:, None]).flatten(1))
+
+
+def test_a_module_with_kernels_of_five_dimensions_keeps_its_layout() -> None:
+    network = ModuleNetwork(partial(Volume, SPEC), SPEC, "volume")
+    assert not network.channels_last
+    engine = Engine(Execution("cpu", "fp32", False, chunk=8, classes_at_once=2, threads=1))
+    assert engine.prepare(network)(torch.zeros(2, *SPEC.shape)).shape == (2, SPEC.classes)

@@ -34,18 +34,18 @@ class InstanceNorm(nn.GroupNorm):
 
 @final
 class BatchNorm(nn.BatchNorm2d):
-    """BatchNorm2d, on bf16 maps in float32: PyTorch's compiled gradient would multiply them in bf16."""
+    """BatchNorm2d, on bf16 maps in the type of its weights: PyTorch's compiled gradient would multiply them in bf16."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(at_least_float32(input)).to(input.dtype)
+        return super().forward(_as_weights(input, self.weight)).to(input.dtype)
 
 
 @final
 class GroupNorm(nn.GroupNorm):
-    """GroupNorm, on bf16 maps in float32, for the reason of BatchNorm."""
+    """GroupNorm, on bf16 maps in the type of its weights, for the reason of BatchNorm."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(at_least_float32(input)).to(input.dtype)
+        return super().forward(_as_weights(input, self.weight)).to(input.dtype)
 
 
 Norm = Literal["instance", "batch", "group", "none"]
@@ -64,14 +64,19 @@ def at_least_float32(tensor: Tensor) -> Tensor:
 
 
 def apply_head(head: nn.Linear, embedding: Tensor) -> Tensor:
-    """Return logits (N, K) of embeddings (N, D), in float32 where the layers before ran in bf16.
+    """Return logits (N, K) of embeddings (N, D), in the type of the weights also where autocast ran the rest in bf16.
 
     The head is little arithmetic, and logits in bf16 often tie: 8 binary digits.
     """
     if embedding.dtype != torch.bfloat16:
         return head(embedding)
     with torch.autocast(embedding.device.type, enabled=False):
-        return head(embedding.float())
+        return head(_as_weights(embedding, head.weight))
+
+
+def _as_weights(tensor: Tensor, weight: Tensor) -> Tensor:
+    """Return a bf16 tensor in the type of a weight: float32 under autocast, bf16 if the network itself is."""
+    return tensor.to(weight.dtype) if tensor.dtype == torch.bfloat16 else tensor
 
 
 def first_padding(spec: Spec, kernel: int) -> int:

@@ -188,10 +188,10 @@ class ModuleNetwork(Network):
         return draws
 
     def _takes_channels_last(self, module: nn.Module) -> bool:
-        """Return whether a module runs with channels last; a `view` of what is not contiguous then does not."""
-        module.to(memory_format=torch.channels_last)  # pyright: ignore (overload missing in the stubs)
+        """Return whether a module runs with channels last: not with a `view` of its maps, nor a kernel of Conv3d."""
         images = torch.zeros(_TRIED, *self._spec.shape, device="cpu").to(memory_format=torch.channels_last)
         try:
+            module.to(memory_format=torch.channels_last)  # pyright: ignore (overload missing in the stubs)
             with torch.device("cpu"), torch.no_grad():
                 module(images)
         except Exception:  # it is the user's own code, which may raise anything
