@@ -122,3 +122,12 @@ def test_exported_it_serves_any_number_of_images(name: str) -> None:
     exported = torch.export.export(network, (images(),), dynamic_shapes=({0: count},))
     batch = torch.cat([images(), images()])
     torch.testing.assert_close(exported.module()(batch), network(batch), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")  # PyTorch's own
+@pytest.mark.parametrize("name", ["ConvNet", "LeNet"])
+def test_traced_it_is_saved_as_torchscript(name: str) -> None:
+    network, file = made(name), io.BytesIO()
+    torch.jit.save(torch.jit.trace(network, images()), file)
+    file.seek(0)
+    torch.testing.assert_close(torch.jit.load(file)(images()), network(images()), rtol=1e-4, atol=1e-4)

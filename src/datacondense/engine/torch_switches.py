@@ -58,7 +58,7 @@ def _keep_freed_memory() -> None:
     glibc learns from the largest block of up to 32 MiB that was freed: from then on it takes smaller ones from its heap
     and keeps up to twice as much of it. Without this, activations of a few MB are cleared again in each step.
     """
-    torch.empty(_LEARNT_BYTES, dtype=torch.uint8)
+    torch.empty(_LEARNT_BYTES, dtype=torch.uint8, device="cpu")
 
 
 def _start_compilers() -> None:

@@ -47,9 +47,10 @@ class MaxPool(nn.MaxPool2d):
 
 
 def _strided_is_faster(input: Tensor) -> bool:
-    """Return True for what the passes can take, on a CPU and uncompiled."""
+    """Return True for what the passes can take, on a CPU and uncompiled. A trace can be saved with the kernels only."""
     return (
         not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
         and input.device.type == "cpu"
         and input.dtype == torch.float32
         and min(input.shape[-2:]) >= 2
