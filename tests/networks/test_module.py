@@ -398,3 +398,22 @@ def test_a_module_with_kernels_of_five_dimensions_keeps_its_layout() -> None:
     assert not network.channels_last
     engine = Engine(Execution("cpu", "fp32", False, chunk=8, classes_at_once=2, threads=1))
     assert engine.prepare(network)(torch.zeros(2, *SPEC.shape)).shape == (2, SPEC.classes)
+
+
+class Training(nn.Module):
+    """A module that calls `view` in training only, and draws in evaluation only."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(spec.shape[0], 4, 3, padding=1)
+        self.head = nn.Linear(4 * math.prod(spec.shape[1:]), spec.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.convolution(images)
+        return self.head(maps.view(len(maps), -1) if self.training else nn.functional.dropout(maps, 0.1).flatten(1))
+
+
+def test_the_layout_is_tried_in_both_modes_without_a_trace_in_the_generator() -> None:
+    before = torch.get_rng_state()
+    assert not ModuleNetwork(partial(Training, SPEC), SPEC, "training").channels_last
+    assert torch.equal(torch.get_rng_state(), before)

@@ -76,7 +76,7 @@ class ModuleNetwork(Network):
         again = self._fresh(0)
         self._check_alike(again, equal=True)
         self.register_buffer("randomness", torch.zeros(2, dtype=torch.int64) if self._draws(again) else None)
-        self.channels_last = self._takes_channels_last(again.eval())
+        self.channels_last = self._takes_channels_last(again)
         self.module.eval()
         self._checked(lambda: self._on_meta(self.module), " on PyTorch's meta device")
         self._head = linear_head(self.module, self._on_meta)
@@ -192,8 +192,9 @@ class ModuleNetwork(Network):
         images = torch.zeros(_TRIED, *self._spec.shape, device="cpu").to(memory_format=torch.channels_last)
         try:
             module.to(memory_format=torch.channels_last)  # pyright: ignore (overload missing in the stubs)
-            with torch.device("cpu"), torch.no_grad():
-                module(images)
+            with torch.device("cpu"), _seeded(0, torch.device("cpu")), torch.no_grad():
+                for mode in (True, False):
+                    module.train(mode)(images)
         except Exception:  # it is the user's own code, which may raise anything
             return False
         return True
