@@ -62,7 +62,7 @@ class Report:
         lines = ["# On a GPU", "", machine, "", "| part | outcome | seconds | |", "|---|---|---|---|"]
         for name, job in self.jobs.items():
             lines.append(f"| {name} | {job['status']} | {job['seconds']:.0f} | {_short(name, job)} |")
-        lines += self._table("speed: ", ["work", "off", "on", "graphs", "graphs over on"], _times)
+        lines += self._table("speed: ", ["work", "off", "on", "graphs", "graphs, times as fast as on"], _times)
         rows = [row for job in self._of("published").values() for row in job["numbers"].get("rows", [])]
         if rows:
             head = "work | at | published | ours | ratio | share of the floor | memory, published | memory, ours"

@@ -1,5 +1,6 @@
 """`benchmarks/gpu.py`: its parts at toy size on the CPU, parts that hang or crash, and the order of the cells."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -33,6 +34,22 @@ def test_a_package_that_is_missing_or_too_old_is_named_in_one_line(tmp_path) -> 
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "gpu: error: no PyTorch: install the wheels of this project first\n"
+
+
+def test_without_pytest_the_other_parts_are_offered(tmp_path, monkeypatch, capsys) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pytest" else found(name))
+    assert gpu.main(["--device", "cpu", "--out", str(tmp_path / "out")]) == 2
+    error = "gpu: error: the tests need pytest: install it, or name the other parts, --parts speed cells\n"
+    assert capsys.readouterr().err == error
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path, capsys) -> None:
+    (tmp_path / "file").write_text("")
+    assert gpu.main(["--device", "cpu", "--out", str(tmp_path / "file" / "out")]) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert printed.endswith(": name a folder that can be written\n")
 
 
 def test_an_unknown_cell_is_refused_before_any_work(tmp_path, capsys) -> None:
@@ -111,6 +128,7 @@ def test_a_machine_without_the_images_says_so_once_and_keeps_the_rest(tmp_path, 
     (job,) = json.loads((tmp_path / "out" / "gpu.json").read_text())["jobs"].values()
     assert job["status"] == "failed"
     assert job["detail"].startswith("no FashionMNIST, so no cells: ")
+    assert capsys.readouterr().out.startswith("no FashionMNIST, so no cells: ")
     assert "| cells | failed | 0 | no FashionMNIST" in (tmp_path / "out" / "gpu.md").read_text()
 
 
