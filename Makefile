@@ -54,7 +54,7 @@ docs: $(VENV)/installed  ## the documentation as a site, at http://127.0.0.1:800
 bench: $(VENV)/installed  ## the published algorithm against ours, in one run
 	$(BIN)/python benchmarks/speed.py
 
-bench-memory: $(VENV)/installed  ## peak memory on 200 classes of 64x64 images, class by class and all at once
+bench-memory: $(VENV)/installed  ## peak memory and time of one iteration on large sets
 	$(BIN)/python benchmarks/memory.py
 
 gpu:  ## all that only a GPU can show, in nine minutes: tests, times, cells of the published tables

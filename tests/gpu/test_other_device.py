@@ -9,7 +9,7 @@ from other_device import NAME, pretended
 from torch.utils import backend_registration
 
 from datacondense import SyntheticSet, condense, evaluate
-from datacondense.engine import cost, engine, execution
+from datacondense.engine import cost, engine, execution, precision
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import (
@@ -63,7 +63,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("this version of PyTorch has no devices that are written in Python")
     for table, value in (
         (execution._COMPILE_PAYS, 1e30),
-        (execution._PRECISION, "fp32"),
+        (precision._AUTO, "fp32"),
         (execution._NETWORKS_SIDE_BY_SIDE, True),
         (engine._CLASSES_SIDE_BY_SIDE, True),
         (cost._PER_LAYER, 1e9),
