@@ -57,7 +57,7 @@ def training(real: ImageSet, ipc: int, epochs: int, nets: int, precision: Precis
 
 
 def cases(real: ImageSet, batch_real: int) -> dict[str, Callable[[Precision], Step]]:
-    """The work by name, as a function of the precision."""
+    """Return the work by name, as a function of the precision."""
     dm, dc = DistributionMatching(batch_real=batch_real), DC(updates=1, batch_real=batch_real)
     return {
         "dm, ipc 1": lambda precision: iterations(dm, real, 1, "cpu", "on", precision),
@@ -69,7 +69,7 @@ def cases(real: ImageSet, batch_real: int) -> dict[str, Callable[[Precision], St
 
 
 def seconds(step: Step) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start

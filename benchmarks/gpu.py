@@ -106,9 +106,13 @@ def main(arguments: list[str] | None = None) -> int:
     from gpu_cells import no_images, run_cells
     from gpu_report import Report
 
+    from datacondense.utils.errors import InputError
+
     options.out = options.out.resolve()
     try:
-        report = Report(options.out, options.device)
+        report = Report(options.out, options.device, options.toy)
+    except InputError as error:
+        return _refuse(str(error))
     except OSError as error:
         return _refuse(f"--out {options.out}: {error.strerror or error}: name a folder that can be written")
     without = no_images(options) if "cells" in options.parts else ""

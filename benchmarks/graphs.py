@@ -66,7 +66,7 @@ def _active(engine: Engine, step: Step) -> Step:
 
 
 def seconds(step: Step, calls: int, device: str) -> float:
-    """Wall time of one of `calls` calls; the device is waited for once, after the last."""
+    """Return the wall time of one of `calls` calls; the device is waited for once, after the last."""
     start = time.perf_counter()
     for _ in range(calls):
         step()

@@ -12,7 +12,7 @@ import gpu
 import pytest
 import torch
 from gpu_cells import _job, _plan, _unfinished, progress, seconds_of
-from gpu_jobs import ROOT, Job, run
+from gpu_jobs import ROOT, Job, Outcome, run
 from gpu_report import Report, counted
 
 TOY = ["--device", "cpu", "--compile", "off", "--toy", "2", "--cells", "dm/10"]
@@ -52,6 +52,24 @@ def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path, capsys
     assert printed.endswith(": name a folder that can be written\n")
 
 
+def test_a_try_on_the_cpu_does_not_pass_for_results(tmp_path, capsys) -> None:
+    Report(tmp_path, "cpu", toy=2).write()
+    assert gpu.main(["--device", "cpu", "--out", str(tmp_path)]) == 2
+    error = f"gpu: error: --out {tmp_path} has results of --device cpu --toy 2: name another folder\n"
+    assert capsys.readouterr().err == error
+
+
+def test_results_of_another_machine_are_marked(tmp_path) -> None:
+    report = Report(tmp_path, "cpu")
+    for name in ("cell: dm/10", "cell: dm/1"):
+        report.add(name, Outcome("done", 1.0))
+    report.jobs["cell: dm/1"]["device"] = "another"
+    report.write()
+    text = Report(tmp_path, "cpu").text()
+    assert "| cell: dm/10 | done | 1 |  |" in text
+    assert "| cell: dm/1 | done | 1 | on another |" in text
+
+
 def test_an_unknown_cell_is_refused_before_any_work(tmp_path, capsys) -> None:
     assert gpu.main(["--device", "cpu", "--cells", "dm/10", "dm/7", "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == "gpu: error: --cells dm/7: name cells such as dsa/10, dc/10, dm/50\n"
@@ -68,7 +86,7 @@ def test_a_job_that_hangs_is_ended_with_all_that_it_started(tmp_path) -> None:
         "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid); time.sleep(60)"
     )
     began = time.perf_counter()
-    outcome = run(python(code, grace=0.2), 3.0, tmp_path)
+    outcome = run(python(code, grace=0.2), 2.0, tmp_path)
     assert outcome.status == "out of time"
     assert time.perf_counter() - began < 20
     child = int((tmp_path / outcome.log).read_text())
