@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from cases import images
+from cases import images, iterations
 
 from datacondense import networks
 from datacondense.augment import parse_training
@@ -18,8 +18,7 @@ from datacondense.data.image_set import ImageSet, LabelledImages
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute, Precision
 from datacondense.evaluation.train_and_test import TrainAndTest
-from datacondense.methods import DC, DistributionMatching, Iteration, Matching, Problem
-from datacondense.run.updates import Updates, as_step
+from datacondense.methods import DC, DistributionMatching
 from datacondense.training.loop import train
 from datacondense.training.recipe import Recipe
 from datacondense.utils.hardware import describe, processor_bf16, versions
@@ -27,23 +26,6 @@ from datacondense.utils.streams import Streams
 
 Step = Callable[[], object]
 _PRECISIONS: tuple[Precision, Precision] = ("fp32", "bf16")
-
-
-def condensing(method: Matching, real: ImageSet, ipc: int, precision: Precision) -> Step:
-    """Return one iteration of a method, which goes on with the next each time it is called."""
-    compute = Compute("cpu", precision=precision, compile="on")
-    engine = Engine(compute.plan(method.arch, real.spec, 0, method.workload(ipc)))
-    problem = Problem(real, ipc, method.arch, method.augment, engine)
-    synthetic, state = method.start(problem, Streams(0)), method.state(problem, Streams(0))
-    updates, numbers = Updates(method, problem, synthetic, state), iter(range(1_000_000))
-
-    def step() -> None:
-        number = next(numbers)
-        with engine.active():
-            for one in method.iterate(Iteration(synthetic, state, problem, Streams(0).at(number), number)):
-                updates.make(as_step(one))
-
-    return step
 
 
 def training(real: ImageSet, ipc: int, epochs: int, nets: int, precision: Precision) -> Step:
@@ -75,19 +57,19 @@ def training(real: ImageSet, ipc: int, epochs: int, nets: int, precision: Precis
 
 
 def cases(real: ImageSet, batch_real: int) -> dict[str, Callable[[Precision], Step]]:
-    """The work by name, as a function of the precision."""
+    """Return the work by name, as a function of the precision."""
     dm, dc = DistributionMatching(batch_real=batch_real), DC(updates=1, batch_real=batch_real)
     return {
-        "dm, ipc 1": lambda precision: condensing(dm, real, 1, precision),
-        "dm, ipc 10": lambda precision: condensing(dm, real, 10, precision),
-        "dc, one update, ipc 1": lambda precision: condensing(dc, real, 1, precision),
+        "dm, ipc 1": lambda precision: iterations(dm, real, 1, "cpu", "on", precision),
+        "dm, ipc 10": lambda precision: iterations(dm, real, 10, "cpu", "on", precision),
+        "dc, one update, ipc 1": lambda precision: iterations(dc, real, 1, "cpu", "on", precision),
         "training, 4 epochs, ipc 10": lambda precision: training(real, 10, 4, 1, precision),
         "evaluation, 20 networks x 3 epochs, ipc 10": lambda precision: training(real, 10, 3, 20, precision),
     }
 
 
 def seconds(step: Step) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start

@@ -16,7 +16,7 @@ from datacondense import image_set, networks
 from datacondense.augment import parse, parse_training
 from datacondense.data.image_set import ImageSet, LabelledImages
 from datacondense.engine.engine import Engine
-from datacondense.engine.execution import Compile, Compute
+from datacondense.engine.execution import Compile, Compute, Precision
 from datacondense.evaluation.train_and_test import TrainAndTest
 from datacondense.methods import DC, DSA, DistributionMatching, Iteration, Matching, Problem
 from datacondense.run.updates import Updates, as_step
@@ -70,15 +70,17 @@ def condensing(
     )
 
 
-def iterations(method: Matching, real: ImageSet, ipc: int, device: str, compile: Compile) -> Step:
+def iterations(
+    method: Matching, real: ImageSet, ipc: int, device: str, compile: Compile, precision: Precision = "auto"
+) -> Step:
     """Return one iteration of a method, which goes on with the next each time it is called."""
-    execution = Compute(device, compile=compile).plan(method.arch, real.spec, 0, method.workload(ipc))
+    execution = Compute(device, precision, compile).plan(method.arch, real.spec, 0, method.workload(ipc))
     engine = Engine(execution)
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
     synthetic = method.start(problem, Streams(0))
     state = method.state(problem, Streams(0))
     updates = Updates(method, problem, synthetic, state)
-    iteration = iter(range(1_000_000))
+    iteration = count()
 
     def step() -> None:
         with engine.active():

@@ -15,10 +15,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from gpu_jobs import LEAST, ROOT, Job, run
+from gpu_jobs import LEAST, ROOT, Job, Outcome, run
 
-if importlib.util.find_spec("datacondense") is None:  # the wheels of what it needs are enough
-    sys.path.insert(0, str(ROOT / "src"))
+sys.path.insert(0, str(ROOT / "src"))  # before an installed version: the parts run this code, too
 
 PARTS = ["tests", "speed", "cells"]
 TESTS = ["test_arithmetic.py", "test_runs.py", "test_compiled.py"]  # compiled code last: it takes the longest
@@ -37,14 +36,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     made.add_argument("--cells", nargs="+", default=CELLS, help="such as dsa/10, the first first")
     made.add_argument("--compile", default="auto", choices=["auto", "on", "off", "graphs"], help="of the cells")
-    made.add_argument("--device", default="cuda", help="cpu to try the script itself")
+    made.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu to try the script itself")
     made.add_argument(
         "--toy", type=int, default=0, metavar="N", help="seconds of work, cells of N iterations, to try it"
     )
     return made
 
 
-def missing(device: str) -> str:
+def missing(device: str, parts: list[str]) -> str:
     """Return what this machine lacks; empty if it lacks nothing."""
     try:
         import torch
@@ -59,8 +58,10 @@ def missing(device: str) -> str:
     if device.startswith("cuda") and not available:
         built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
         why = "".join(f" ({str(one.message).splitlines()[0]})" for one in found)
-        where = "run this where nvidia-smi lists one"
+        where = "run this where nvidia-smi lists one" + ("" if torch.version.cuda else ", with a PyTorch for CUDA")
         return f"there is no GPU: PyTorch {torch.__version__}, {built}, sees none{why}: {where}"
+    if "tests" in parts and importlib.util.find_spec("pytest") is None:
+        return "the tests need pytest: install it, or name the other parts, --parts speed cells"
     return ""
 
 
@@ -99,26 +100,42 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what is not done yet, until the time is up. Return the exit code."""
     options = parser().parse_args(arguments)
     ends = time.monotonic() + 60 * options.minutes
-    lacks = missing(options.device) or unknown(options.cells)
+    lacks = missing(options.device, options.parts) or unknown(options.cells)
     if lacks:
-        print(f"gpu: error: {lacks}", file=sys.stderr)
-        return 2
-    from gpu_cells import run_cells
+        return _refuse(lacks)
+    from gpu_cells import no_images, run_cells
     from gpu_report import Report
 
+    from datacondense.utils.errors import InputError
+
     options.out = options.out.resolve()
-    report = Report(options.out, options.device)
+    try:
+        report = Report(options.out, options.device, options.toy)
+    except InputError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"--out {options.out}: {error.strerror or error}: name a folder that can be written")
+    without = no_images(options) if "cells" in options.parts else ""
+    if without:  # said first, so that the call can be stopped and given a --data-dir
+        print(without, flush=True)
     for job in jobs(options):
         left = ends - time.monotonic()
         if not report.done(job.name) and left >= LEAST:
             print(f"{job.name} ...", flush=True)
             limit = min(60 * options.minutes * job.share, left)
             report.add(job.name, run(job, limit, options.out / "logs"), job.result)
-    if "cells" in options.parts:
+    if without:
+        report.add("cells", Outcome("failed", 0.0, detail=without))
+    elif "cells" in options.parts:
         run_cells(options, report, ends)
     print(report.text())
     print(f"written to {options.out}")
     return 0
+
+
+def _refuse(why: str) -> int:
+    print(f"gpu: error: {why}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gpu_jobs import LEAST, Job, Outcome, run
+from gpu_jobs import LEAST, Job, run
 from gpu_report import Report
 
 from datacondense.data.source import DataSource
@@ -26,14 +26,19 @@ _STARTING = 60.0
 """Seconds in which a cell starts, reads its images, compiles, and evaluates."""
 
 
+def no_images(options: argparse.Namespace) -> str:
+    """Return why there are no images for the cells; empty if there are."""
+    if options.toy:
+        return ""
+    try:
+        DataSource("fashion-mnist", data_dir=options.data_dir).load()
+    except InputError as error:
+        return f"no FashionMNIST, so no cells: {error}"
+    return ""
+
+
 def run_cells(options: argparse.Namespace, report: Report, ends: float) -> None:
     """Run the cells that fit in the time left, in their order; then go on with the first of the others."""
-    if not options.toy:
-        try:
-            DataSource("fashion-mnist", data_dir=options.data_dir).load()
-        except InputError as error:
-            report.add("cells", Outcome("failed", 0.0, "", "", f"no FashionMNIST, so no cells: {error}"))
-            return
     tried: set[str] = set()
     while (left := ends - time.monotonic()) >= LEAST:
         waiting = [cell for cell in options.cells if cell not in tried and not report.done(f"cell: {cell}")]

@@ -12,6 +12,9 @@ ROOT = Path(__file__).parents[1]
 LEAST = 20.0
 """Seconds with which no job is begun any more."""
 
+_KILLED = 10.0
+"""Seconds in which a killed process ends; one that waits inside the driver of the GPU is left there."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -62,7 +65,8 @@ def run(job: Job, limit: float, logs: Path) -> Outcome:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_KILLED)
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     detail = lines[-1][:300] if lines and status != "done" else ""
     return Outcome(status, round(time.perf_counter() - began, 1), " ".join(job.command), log.name, detail)

@@ -12,18 +12,25 @@ from gpu_jobs import Outcome
 
 from datacondense.utils import hardware
 from datacondense.utils.atomic import write_bytes
+from datacondense.utils.errors import InputError
 
 
 class Report:
     """The outcomes of the jobs by name, read from an earlier call in the same folder."""
 
-    def __init__(self, out: Path, device: str) -> None:
+    def __init__(self, out: Path, device: str, toy: int = 0) -> None:
+        """Raise InputError for a folder with results of another device or size, which would count as done."""
         self.out = out
+        self.asked = {"device": device, "toy": toy}
         out.mkdir(parents=True, exist_ok=True)
         self.path = out / "gpu.json"
         self.jobs: dict[str, dict[str, Any]] = {}
         if self.path.exists():
-            self.jobs = json.loads(self.path.read_text())["jobs"]
+            earlier = json.loads(self.path.read_text())
+            self.jobs = earlier["jobs"]
+            if earlier["asked"] != self.asked:
+                had = " ".join(f"--{name} {value}" for name, value in earlier["asked"].items())
+                raise InputError(f"--out {out} has results of {had}: name another folder")
         self.machine = {
             "device": hardware.describe(torch.device(device)),
             "memory": torch.cuda.get_device_properties(0).total_memory if device != "cpu" else None,
@@ -52,7 +59,7 @@ class Report:
 
     def write(self) -> None:
         """Write both files in one step each."""
-        content = {"machine": self.machine, "jobs": self.jobs}
+        content = {"machine": self.machine, "asked": self.asked, "jobs": self.jobs}
         write_bytes(self.path, (json.dumps(content, indent=1) + "\n").encode())
         write_bytes(self.out / "gpu.md", (self.text() + "\n").encode())
 
@@ -61,8 +68,11 @@ class Report:
         machine = ", ".join(f"{name} {value}" for name, value in self.machine.items() if value is not None)
         lines = ["# On a GPU", "", machine, "", "| part | outcome | seconds | |", "|---|---|---|---|"]
         for name, job in self.jobs.items():
-            lines.append(f"| {name} | {job['status']} | {job['seconds']:.0f} | {_short(name, job)} |")
-        lines += self._table("speed: ", ["work", "off", "on", "graphs", "graphs over on"], _times)
+            device = job["device"]  # of an earlier call, maybe elsewhere
+            where = "" if device == self.machine["device"] else f"on {device}"
+            words = "; ".join(filter(None, [_short(name, job), where]))
+            lines.append(f"| {name} | {job['status']} | {job['seconds']:.0f} | {words} |")
+        lines += self._table("speed: ", ["work", "off", "on", "graphs", "graphs, times as fast as on"], _times)
         rows = [row for job in self._of("published").values() for row in job["numbers"].get("rows", [])]
         if rows:
             head = "work | at | published | ours | ratio | share of the floor | memory, published | memory, ours"

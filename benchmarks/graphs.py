@@ -66,12 +66,12 @@ def _active(engine: Engine, step: Step) -> Step:
 
 
 def seconds(step: Step, calls: int, device: str) -> float:
-    """Wall time of one of `calls` calls; the device is waited for once, after the last."""
+    """Return the wall time of one of `calls` calls; the device is waited for once, after the last."""
     start = time.perf_counter()
     for _ in range(calls):
         step()
     if device != "cpu":
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
     return (time.perf_counter() - start) / calls
 
 
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--ipc", type=int, default=10)
     parser.add_argument("--arch", default="ConvNet")
     parser.add_argument("--batch-real", type=int, default=256)
-    parser.add_argument("--modes", nargs="+", default=["on", "graphs", "off"])
+    parser.add_argument("--modes", nargs="+", default=["off", "on", "graphs"], help="the slowest to start last")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=10, help="in a round")
     parser.add_argument("--per-class", type=int, default=6000, help="real images")

@@ -48,12 +48,12 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """Its method and images per class."""
+        """Return its method and images per class."""
         return f"{self.name}/{self.ipc}"
 
 
 def cells(scale: int) -> tuple[Cell, ...]:
-    """The rows, with `scale` times the iterations of the shortest study and the epochs of its tests."""
+    """Return the rows, with `scale` times the iterations of the shortest study and the epochs of its tests."""
     few: dict[str, Any] = {
         "updates": 1,
         "epochs": 0,
@@ -71,7 +71,7 @@ def cells(scale: int) -> tuple[Cell, ...]:
 
 
 def accuracy(cell: Cell, seed: int, precision: str, sets: tuple[ImageSet, ImageSet], nets: int) -> list[float]:
-    """The accuracy of each network trained on a set, in percent; both in one precision."""
+    """Return the accuracy of each network trained on a set, in percent; both in one precision."""
     train, validation = sets
     emulated = precision == "bf16" and not _has_bf16()
     arch = _ROUNDED if emulated else "ConvNet"
@@ -83,21 +83,21 @@ def accuracy(cell: Cell, seed: int, precision: str, sets: tuple[ImageSet, ImageS
 
 
 def pairs(seeds: int, rows: Sequence[Cell]) -> Iterator[tuple[Cell, int, str]]:
-    """Every cell of a seed before the next seed, so that an early end leaves pairs in all rows."""
+    """Yield every cell of a seed before the next seed, so that an early end leaves pairs in all rows."""
     for seed in range(seeds):
         for cell in rows:
             yield cell, seed, cell.title
 
 
 def difference(found: list[dict[str, list[float]]]) -> tuple[float, float]:
-    """The mean difference bf16 - fp32 over pairs, in points, and its standard error; nan of a single pair."""
+    """Return the mean difference bf16 - fp32 over pairs, in points, and its standard error; nan of a single pair."""
     each = [statistics.mean(one["bf16"]) - statistics.mean(one["fp32"]) for one in found]
     error = statistics.stdev(each) / math.sqrt(len(each)) if len(each) > 1 else math.nan
     return statistics.mean(each), error
 
 
 def row(name: str, settings: str, found: list[dict[str, list[float]]]) -> str:
-    """A row of the table."""
+    """Return a row of the table."""
     mean, error = difference(found)
     fp32, bf16 = (statistics.mean(value for one in found for value in one[which]) for which in ("fp32", "bf16"))
     within = "yes" if abs(mean) <= _ALLOWED else "no"
@@ -105,7 +105,7 @@ def row(name: str, settings: str, found: list[dict[str, list[float]]]) -> str:
 
 
 def table(record: dict[str, Any], rows: Sequence[Cell]) -> str:
-    """The table of all pairs so far."""
+    """Return the table of all pairs so far."""
     how = "run in bf16" if record["real"] else "computed in fp32 with the roundings of bf16"
     lines = [
         f"{record['machine']}, {record['versions']}; bf16 is {how}; {record['nets']} networks for each set, tested on "

@@ -15,7 +15,7 @@ from datacondense.networks import ConvNet, Network
 
 
 def rounded(tensor: Tensor) -> Tensor:
-    """The nearest bf16 numbers, in float32; a gradient is rounded too."""
+    """Return the nearest bf16 numbers, in float32; a gradient is rounded too."""
     return tensor.bfloat16().float()
 
 

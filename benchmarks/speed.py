@@ -58,7 +58,7 @@ def seconds(function: Callable[[], object], device: str) -> float:
 
 
 def mean_seconds(function: Callable[[], object], device: str, calls: int) -> float:
-    """Mean wall time of some calls."""
+    """Return the mean wall time of some calls."""
     return sum(seconds(function, device) for _ in range(calls)) / calls
 
 
@@ -133,7 +133,7 @@ def line(row: Row) -> str:
 
 
 def titled(row: Row) -> Row:
-    """A row that names its network if that is not the compiled ConvNet of most rows."""
+    """Return a row that names its network if that is not the compiled ConvNet of most rows."""
     return row if row["compile"] == "on" else {**row, "name": f"{row['arch']}: {row['name']}"}
 
 

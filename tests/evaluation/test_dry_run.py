@@ -12,6 +12,13 @@ from torch import nn
 from datacondense import InputError, Spec, estimate_evaluation
 from datacondense.cli.app import main
 from datacondense.engine.engine import Engine
+from datacondense.evaluation import dry_run
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks train for a tenth of a second."""
+    monkeypatch.setattr(dry_run, "_TIMED", 0.1)
 
 
 def taking(first: float, function: Callable[..., Any], now: list[float]) -> Callable[..., Any]:

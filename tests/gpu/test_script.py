@@ -1,5 +1,6 @@
 """`benchmarks/gpu.py`: its parts at toy size on the CPU, parts that hang or crash, and the order of the cells."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import gpu
 import pytest
 import torch
 from gpu_cells import _job, _plan, _unfinished, progress, seconds_of
-from gpu_jobs import ROOT, Job, run
+from gpu_jobs import ROOT, Job, Outcome, run
 from gpu_report import Report, counted
 
 TOY = ["--device", "cpu", "--compile", "off", "--toy", "2", "--cells", "dm/10"]
@@ -35,6 +36,40 @@ def test_a_package_that_is_missing_or_too_old_is_named_in_one_line(tmp_path) -> 
     assert done.stderr == "gpu: error: no PyTorch: install the wheels of this project first\n"
 
 
+def test_without_pytest_the_other_parts_are_offered(tmp_path, monkeypatch, capsys) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pytest" else found(name))
+    assert gpu.main(["--device", "cpu", "--out", str(tmp_path / "out")]) == 2
+    error = "gpu: error: the tests need pytest: install it, or name the other parts, --parts speed cells\n"
+    assert capsys.readouterr().err == error
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path, capsys) -> None:
+    (tmp_path / "file").write_text("")
+    assert gpu.main(["--device", "cpu", "--out", str(tmp_path / "file" / "out")]) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert printed.endswith(": name a folder that can be written\n")
+
+
+def test_a_try_on_the_cpu_does_not_pass_for_results(tmp_path, capsys) -> None:
+    Report(tmp_path, "cpu", toy=2).write()
+    assert gpu.main(["--device", "cpu", "--out", str(tmp_path)]) == 2
+    error = f"gpu: error: --out {tmp_path} has results of --device cpu --toy 2: name another folder\n"
+    assert capsys.readouterr().err == error
+
+
+def test_results_of_another_machine_are_marked(tmp_path) -> None:
+    report = Report(tmp_path, "cpu")
+    for name in ("cell: dm/10", "cell: dm/1"):
+        report.add(name, Outcome("done", 1.0))
+    report.jobs["cell: dm/1"]["device"] = "another"
+    report.write()
+    text = Report(tmp_path, "cpu").text()
+    assert "| cell: dm/10 | done | 1 |  |" in text
+    assert "| cell: dm/1 | done | 1 | on another |" in text
+
+
 def test_an_unknown_cell_is_refused_before_any_work(tmp_path, capsys) -> None:
     assert gpu.main(["--device", "cpu", "--cells", "dm/10", "dm/7", "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == "gpu: error: --cells dm/7: name cells such as dsa/10, dc/10, dm/50\n"
@@ -51,7 +86,7 @@ def test_a_job_that_hangs_is_ended_with_all_that_it_started(tmp_path) -> None:
         "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid); time.sleep(60)"
     )
     began = time.perf_counter()
-    outcome = run(python(code, grace=0.2), 3.0, tmp_path)
+    outcome = run(python(code, grace=0.2), 2.0, tmp_path)
     assert outcome.status == "out of time"
     assert time.perf_counter() - began < 20
     child = int((tmp_path / outcome.log).read_text())
@@ -111,6 +146,7 @@ def test_a_machine_without_the_images_says_so_once_and_keeps_the_rest(tmp_path, 
     (job,) = json.loads((tmp_path / "out" / "gpu.json").read_text())["jobs"].values()
     assert job["status"] == "failed"
     assert job["detail"].startswith("no FashionMNIST, so no cells: ")
+    assert capsys.readouterr().out.startswith("no FashionMNIST, so no cells: ")
     assert "| cells | failed | 0 | no FashionMNIST" in (tmp_path / "out" / "gpu.md").read_text()
 
 

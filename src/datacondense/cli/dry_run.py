@@ -64,7 +64,7 @@ def _each(seconds: float) -> str:
 
 
 def _decided(how: Execution) -> str:
-    compiled = "compiled" if how.compile else "not compiled"
+    compiled = "compiled to CUDA graphs" if how.graphs else "compiled" if how.compile else "not compiled"
     return f"device {how.device}, {how.precision}, {compiled}, {how.threads} threads"
 
 
