@@ -72,7 +72,10 @@ def far(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "_memory", lambda device: 2**33)
 
 
-@pytest.mark.parametrize("name", CASES)
+LONG = {"dsa, on real images", "dm, from k-means, in tiles"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in CASES])
 def test_a_method_stays_on_its_device_and_makes_the_images_of_the_cpu(name: str, toy) -> None:
     expected = condense(CASES[name], toy(), 2, device="cpu", compile="off")
     with pretended() as mode:

@@ -61,7 +61,8 @@ def _forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return the block, and what `_folded` returns, for the backward."""
     padded = F.pad(images, (padding,) * 4)
-    folded = _compiled(_folded, [padded], kernel, scale, shift, eps)
+    weights = kernel.detach(), scale.detach(), shift.detach()  # frozen or not: compiled once
+    folded = _compiled(_folded, [padded], *weights, eps)
     block = _compiled(_pooled, [padded, *folded[:2]], dtype).contiguous().permute(0, 3, 1, 2)
     return block, *folded
 
