@@ -33,14 +33,16 @@ def limited(what: str, megabytes: int | None, method: str, out: Path) -> str:
 
 @linux
 @pytest.mark.slow
-@pytest.mark.parametrize(("method", "megabytes"), [("dm", 250), ("dsa", 400)])
+@pytest.mark.parametrize(("method", "megabytes"), [("dm", 200), ("dsa", 400)])
 def test_a_run_that_does_not_fit_goes_on_in_smaller_pieces(method: str, megabytes: int, tmp_path) -> None:
     assert limited("condense", None, method, tmp_path / "free") == ""
     told = limited("condense", megabytes, method, tmp_path / "limited")
     assert told.count("out of memory in iteration 1: continuing with") == 1
     assert told.count("\n") == 1
     free, tight = (load_set(tmp_path / name) for name in ("free", "limited"))
-    torch.testing.assert_close(tight.images, free.images, rtol=0, atol={"dm": 1e-5, "dsa": 5e-3}[method])
+    torch.testing.assert_close(
+        tight.images, free.images, rtol=0, atol={"dm": 1e-3, "dsa": 5e-3}[method]
+    )  # a rounded ReLU
     before, now = (json.loads((tmp_path / name / "run.json").read_text())["execution"] for name in ("free", "limited"))
     assert now["chunk"] < before["chunk"]
     assert now["classes_at_once"] < before["classes_at_once"] == 4
@@ -55,7 +57,7 @@ def test_a_run_that_does_not_fit_goes_on_in_smaller_pieces(method: str, megabyte
 @pytest.mark.slow
 def test_networks_that_do_not_fit_train_in_smaller_chunks(tmp_path) -> None:
     assert limited("evaluate", None, "random", tmp_path / "free") == ""
-    told = limited("evaluate", 50, "random", tmp_path / "limited")
+    told = limited("evaluate", 36, "random", tmp_path / "limited")
     assert told.count("out of memory: networks ConvNet in chunks of") == 1
     free, tight = (json.loads((tmp_path / name).read_text()) for name in ("free", "limited"))
     assert tight["execution"]["ConvNet"]["chunk"] < free["execution"]["ConvNet"]["chunk"]
