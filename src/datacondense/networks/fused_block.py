@@ -9,12 +9,13 @@ covariance of p over the image's P pixels, and w the kernel of an output channel
     w.p has mean w.m and variance w'Vw, so the norm's result is z = a (w.p - w.m) + shift, a = scale / sqrt(w'Vw + eps)
     dw = sum over images of a (G - S m - X Vw / (w'Vw + eps)),  G = sum_p dz p,  S = sum_p dz,  X = w.G - S w.m
 
-so that a backward to the weights needs the sums G and S of one pass only. The backward to the image is, at each pixel,
+so that a backward to the weights needs only dz and its sums G and S, which are a matrix product. The backward to the
+image is, at each pixel,
 
-    dp = sum over channels of a w (dz - S / P) - M (p - m),  M = sum over channels of w w' scale X / (P (w'Vw + eps)),
+    dp = sum over channels of a w (dz - S / P) - M (p - m),  M = sum over channels of w w' Q / (P (w'Vw + eps)),
 
-with scale X = Q = sum_p dz (z - shift): a pass for S and Q, and another for the first sum. A bias of the convolution
-has no effect on z. Agrees with the layers themselves to about 1e-6 on photographs and noise; where a kernel nearly
+with Q = sum_p dz (z - shift), which follows from G and S; the first sum is another matrix product. A bias of the
+convolution has no effect on z. Agrees with the layers themselves to about 1e-6 on photographs and noise; where a kernel nearly
 vanishes on an image, a smooth ramp under an edge filter, w'Vw is a small difference of large numbers, and z agrees to
 about 1e-3.
 """
