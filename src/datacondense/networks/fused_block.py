@@ -15,9 +15,9 @@ image is, at each pixel,
     dp = sum over channels of a w (dz - S / P) - M (p - m),  M = sum over channels of w w' Q / (P (w'Vw + eps)),
 
 with Q = sum_p dz (z - shift), which follows from G and S; the first sum is another matrix product. A bias of the
-convolution has no effect on z. Agrees with the layers themselves to about 1e-6 on photographs and noise; where a kernel nearly
-vanishes on an image, a smooth ramp under an edge filter, w'Vw is a small difference of large numbers, and z agrees to
-about 1e-3.
+convolution has no effect on z. Agrees with the layers themselves to about 1e-6 on photographs and noise; where a kernel
+nearly vanishes on an image, a smooth ramp under an edge filter, w'Vw is a small difference of large numbers, and z
+agrees to about 1e-3.
 """
 
 from collections.abc import Callable, Sequence
