@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..data.spec import Spec
+from ..utils.transfer import sent
 from .sampling import by_choice, integer, pick, warp
 
 CROP_PIXELS, SCALE_RATIO, ROTATE_DEGREES, NOISE = 4, 0.2, 45, 0.001
@@ -124,5 +125,5 @@ def published(spec: Spec, arch: str) -> tuple[str, ...]:
 
 def _pick(images: Tensor, rows: Tensor, columns: Tensor, fill: Tensor) -> Tensor:
     """Apply `pick` to images (n, C, H, W), each its own group; rows and columns come from the CPU."""
-    rows, columns = (one.to(images.device, non_blocking=True) for one in (rows, columns))
+    rows, columns = (sent(one, images.device) for one in (rows, columns))
     return pick(images[:, None], rows, columns, fill)[:, 0]

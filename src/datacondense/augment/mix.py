@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..utils.transfer import sent
+
 MixKind: TypeAlias = Literal["none", "mixup", "cutmix"]
 
 
@@ -36,7 +38,7 @@ class MixView:
             Images (N, C, H, W) and soft labels (N, K); those of classes are one-hot before they are mixed.
         """
         rows = labels if labels.is_floating_point() else F.one_hot(labels, classes).to(images.dtype)
-        partners = self.partners.to(images.device, non_blocking=True)
+        partners = sent(self.partners, images.device)
         if self.kind == "mixup":
             mixed, kept = self.kept * images + (1 - self.kept) * images[partners], self.kept
         else:

@@ -19,6 +19,7 @@ from ..utils.schema import (
     Single,
     check,
 )
+from ..utils.transfer import sent
 
 
 class EncodingFields(Fields, kw_only=True):
@@ -132,7 +133,7 @@ class Spec:
         return (self.denormalise(images) * 255).round().to(torch.uint8)
 
     def _statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        statistics = torch.tensor([self.mean, self.std]).to(device, non_blocking=True)[:, :, None, None]
+        statistics = sent(torch.tensor([self.mean, self.std]), device)[:, :, None, None]
         mean, std = statistics  # each (C, 1, 1)
         return mean, std
 

@@ -20,6 +20,7 @@ from ..data.spec import Spec
 from ..utils.errors import DamagedFile, InputError
 from ..utils.ranges import Tiles
 from ..utils.registry import Entry, Registry
+from ..utils.transfer import sent
 
 Tensors = Mapping[str, Tensor]
 
@@ -129,7 +130,7 @@ class TileDecoder(Decoder):
         groups, _, c, h, w = stored.shape
         padded = stored.flatten(0, 1)
         if h % f or w % f:
-            statistics = torch.tensor([spec.mean, spec.std]).to(stored.device, non_blocking=True)
+            statistics = sent(torch.tensor([spec.mean, spec.std]), stored.device)
             mean, std = statistics[:, :, None, None]
             grey = (_GREY - mean) / std  # (C, 1, 1)
             padded = F.pad(padded - grey, (0, -w % f, 0, -h % f)) + grey
