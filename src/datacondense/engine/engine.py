@@ -2,7 +2,7 @@
 """Embeddings and gradients of many images by class, in chunks, compiled if that pays."""
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any, final
@@ -102,6 +102,26 @@ class Engine:
             )
             return torch.cat([embedding.reshape(-1, n, embedding.shape[1]).mean(1) for embedding in chunks])
 
+    def class_embeddings(
+        self, network: Network, images: Tensor, *, differentiable: bool = False, attention: bool = False
+    ) -> Tensor:
+        """Return the embedding of each image, by class.
+
+        Args:
+            network: A prepared network; one with batch statistics sees all images in a single forward.
+            images: Normalised images (K, n, C, H, W).
+            differentiable: Keep the graph back to the images, for one derivative; otherwise none is built.
+            attention: Return `Network.embed_attention` instead of the embedding.
+
+        Returns:
+            Embeddings (K, n, D) in float32.
+        """
+        function = network.embed_attention if attention else network.fused_embed
+        flat = images.flatten(0, 1)
+        with torch.set_grad_enabled(differentiable):
+            chunks = [self._run(function, flat)] if network.batch_statistics else self._in_chunks(function, flat)
+            return torch.cat(list(chunks)).reshape(*images.shape[:2], -1)
+
     def _embed_sum(self, network: Network, images: Tensor) -> Tensor:
         """Return the sum of the embeddings of images (N, C, H, W), (D,)."""
         size = equal_part(len(images), self.execution.chunk)
@@ -174,11 +194,8 @@ class Engine:
 
     def predict(self, network: Network, images: Tensor) -> Tensor:
         """Return the predicted class of each normalised image (N, C, H, W), (N,). Call `network.eval()` before."""
-        size = equal_part(len(images), self.execution.chunk)
         with torch.no_grad():
-            return torch.cat(
-                [self._run_padded(network.fused_forward, some, size).argmax(1) for some in torch.split(images, size)]
-            )
+            return torch.cat([logits.argmax(1) for logits in self._in_chunks(network.fused_forward, images)])
 
     def embed(self, network: Network, images: Tensor, *, differentiable: bool = False) -> Tensor:
         """Return the embedding of each image. Call `network.eval()` before.
@@ -191,9 +208,8 @@ class Engine:
         Returns:
             Embeddings (N, D) in float32.
         """
-        size = equal_part(len(images), self.execution.chunk)
         with torch.set_grad_enabled(differentiable):
-            return torch.cat([self._run_padded(network.fused_embed, some, size) for some in torch.split(images, size)])
+            return torch.cat(list(self._in_chunks(network.fused_embed, images)))
 
     def add_gradients(self, network: Network, images: Tensor, labels: Tensor, loss: Criterion = ce) -> Tensor:
         """Add to each weight's `.grad` the gradient of the mean loss of one batch.
@@ -231,6 +247,12 @@ class Engine:
         all_predictions[mine] = predictions.float()
         self.processes.all_sum([*gradient_tensors(network.parameters()), all_predictions])
         return all_predictions.long()
+
+    def _in_chunks(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Iterator[Tensor]:
+        """Yield the results of a function of images (N, C, H, W), in chunks of equal size."""
+        size = equal_part(len(images), self.execution.chunk)
+        for some in torch.split(images, size):
+            yield self._run_padded(function, some, size)
 
     def _run_padded(self, function: Callable[[Tensor], Tensor], images: Tensor, size: int) -> Tensor:
         """Apply a function to images, padded to `size` if it would otherwise be compiled for their number."""

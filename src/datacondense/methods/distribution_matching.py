@@ -1,40 +1,185 @@
-"""Distribution matching (DM)."""
+"""Distribution matching (DM), and the distances and the classification that later papers add to it."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import Annotated, Literal, final
 
-from torch import Tensor
+import torch
+from msgspec import Meta
+from torch import Tensor, nn
 
 from ..engine.execution import Workload
+from ..networks.layers import apply_head
+from ..synthetic.parameters import Synthetic
+from ..utils.errors import InputError
+from ..utils.streams import Streams
+from ..utils.transfer import sent
 from .base import Iteration
-from .losses import Updates
+from .compared_networks import Compared, ComparedNetworks
+from .feature_distances import (
+    FeatureDistance,
+    Features,
+    characteristic,
+    cross_entropies,
+    mean_distance,
+    mmd,
+    scale_by_gradient,
+)
+from .frequency_sampler import FrequencySampler
+from .losses import Step, Updates
 from .matching import Matching
+from .problem import Problem
+
+_SAMPLER_RATE = 1e-3
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DistributionMatching(Matching):
+class DistributionMatching(ComparedNetworks, Matching):
     """Match class-mean embeddings under fresh random networks (DM).
 
     loss = sum_k | mean psi(A(T_k)) - mean psi(A(S_k)) |^2, psi a network without its last layer, drawn anew in every
     iteration, A one augmentation draw per class (Zhao & Bilen, WACV 2023, eq. 4). Networks with BatchNorm embed all
     classes in one forward.
+
+    Options put another distance D, other features psi or a classifying term in its place:
+    loss = sum_k D(psi(A(T_k)), psi(A(S_k))) + s_k CE(phi(A(S_k)), k), phi a trained network.
     """
 
+    distance: FeatureDistance = "mean"
+    """Distance between the embeddings of a class: mean, the published squared distance of the means; mmd, the squared
+    maximum mean discrepancy of M3D; cf, the distance of characteristic functions of NCFM."""
+    features: Features = "last"
+    """What is compared: last, the input of the last layer, as published; attention, where on its map each earlier
+    stage of the network is active, as in DataDAM (and the last with weight 0.01)."""
+    relative: bool = False
+    """Divide the distance of a class by the squared norm of its real mean; for --distance mean."""
+    classify: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    """Weight of the cross-entropy of the augmented synthetic images under a trained network; 0, as published, for
+    none. An iteration under a fresh network has none either."""
+    classify_by: Literal["gradient", "loss"] = "gradient"
+    """Meaning of that weight: gradient, the norm of the cross-entropy's gradient in the embeddings of a class, over
+    that of the distance's; loss, the plain factor on the mean cross-entropy of a class."""
+    frequencies: Annotated[int, Meta(ge=2, le=2**16)] = 1024
+    """Frequencies of the characteristic functions, drawn from N(0, 1) in each iteration; for --distance cf."""
+    sampler: bool = False
+    """Draw the frequencies by a network that learns to make the distance large, as in NCFM; for --distance cf."""
+
+    def check(self) -> None:
+        """Check the hyper-parameters, as `Matching.check` does, and that the options go together."""
+        super().check()
+        if self.distance != "mean" and (self.relative or self.features == "attention"):
+            option = "--relative" if self.relative else "--features attention"
+            raise InputError(f"{option} needs --distance mean, not {self.distance}")
+        if self.sampler and self.distance != "cf":
+            raise InputError(f"--sampler draws frequencies: use it with --distance cf, not {self.distance}")
+        if self.classify and self.features == "attention" and self.classify_by == "gradient":
+            raise InputError(
+                "--classify-by gradient compares gradients in embeddings, and --features attention has other features: "
+                "use --classify-by loss"
+            )
+
     def workload(self, each: int) -> Workload:
-        """Return the workload of one forward of real, and one forward and backward of synthetic images."""
-        return Workload(passes=self.batch_real + 3 * each, real=self.batch_real, synthetic=each)
+        """Return the workload of forwards of real, and forwards and backwards of synthetic images."""
+        once = self.batch_real + 3 * each
+        more = 3 * each * bool(self.classify) + (self.batch_real + each) * self.sampler
+        return Workload(passes=once + more, real=self.batch_real, synthetic=each)
+
+    def state(self, problem: Problem, streams: Streams) -> nn.Module | None:
+        """Return the network that draws frequencies, if there is one."""
+        if not self.sampler:
+            return super().state(problem, streams)
+        network = problem.fresh_network(streams("network")).eval()
+        with torch.no_grad():
+            width = network.embed(problem.real.batch(torch.zeros(1, dtype=torch.int64))[0]).shape[1]
+        return FrequencySampler(width, streams("sampler")).to(problem.engine.device)
+
+    def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimiser of the images, and SGD for the network that draws frequencies."""
+        optimisers = super().optimisers(synthetic, state)
+        if isinstance(state, FrequencySampler):
+            optimisers["sampler"] = torch.optim.SGD(state.parameters(), lr=_SAMPLER_RATE)
+        return optimisers
 
     def iterate(self, run: Iteration) -> Updates:
-        """Yield the squared distances of the class means, one term for each group of classes."""
-        synthetic, problem, streams = run.synthetic, run.problem, run.streams
-        network = problem.fresh_network(streams("network"))
-        view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
-        index = problem.real.draw(self.batch_real, streams("real"))  # (K, B)
+        """Yield the distances of the classes, one term for each group of classes; with a sampler, it ascends first."""
+        comparison = Comparison(self, run, self.compared(run))
+        network, groups = comparison.compared.matching, run.problem.groups
+        if self.sampler:
+            yield Step(map(comparison.to_maximise, groups(network)), of="sampler", maximise=True)
+        yield map(comparison.to_minimise, groups(network))
 
-        def distance(group: slice) -> Tensor:
-            real = problem.engine.class_means(network, view[group](problem.real.at(index[group])))  # (K, D)
-            made = problem.engine.class_means(network, view[group](synthetic(group)), differentiable=True)
-            return (real - made).square().sum()
 
-        yield map(distance, problem.groups(network))
+@final
+class Comparison:
+    """One iteration: its networks, its draws, and the loss of a group of classes."""
+
+    def __init__(self, method: DistributionMatching, run: Iteration, compared: Compared) -> None:
+        problem, streams = run.problem, run.streams
+        self.method, self.run, self.compared = method, run, compared
+        self.engine = problem.engine
+        self.classifier = compared.classifying if method.classify else None
+        self.view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
+        self.index = problem.real.draw(method.batch_real, streams("real"))  # (K, B)
+        self.noise: Tensor | None = None  # (F, D)
+
+    def to_minimise(self, group: slice) -> Tensor:
+        """Return the loss of some classes, ()."""
+        method, engine, network = self.method, self.engine, self.compared.matching
+        attention = method.features == "attention"
+        if method.distance == "mean" and not attention:
+            real = engine.class_means(network, self._real(group))  # (G, D)
+        else:
+            real = engine.class_embeddings(network, self._real(group), attention=attention)  # (G, B, D)
+        images = self._synthetic(group)
+        if real.dim() == 2 and self.classifier is None:
+            made = engine.class_means(network, images, differentiable=True)
+            return mean_distance(real, made, relative=method.relative)
+        made = engine.class_embeddings(network, images, differentiable=True, attention=attention)
+        loss = self._distance(real, made)
+        return loss if self.classifier is None else loss + self._classification(group, loss, made, images)
+
+    def to_maximise(self, group: slice) -> Tensor:
+        """Return the distance of some classes, differentiable in the network that draws frequencies alone, ()."""
+        network = self.compared.matching
+        real = self.engine.class_embeddings(network, self._real(group))
+        with torch.no_grad():
+            images = self._synthetic(group)
+        made = self.engine.class_embeddings(network, images)
+        return characteristic(real, made, self._frequencies(made))
+
+    def _real(self, group: slice) -> Tensor:
+        return self.view[group](self.run.problem.real.at(self.index[group]))
+
+    def _synthetic(self, group: slice) -> Tensor:
+        return self.view[group](self.run.synthetic(group))
+
+    def _distance(self, real: Tensor, made: Tensor) -> Tensor:
+        """Return the distance, of embeddings made (G, n, D), and real (G, B, D) or their means (G, D)."""
+        if self.method.distance == "mmd":
+            return mmd(real, made)
+        if self.method.distance == "cf":
+            return characteristic(real, made, self._frequencies(made).detach())
+        means = real if real.dim() == 2 else real.mean(1)
+        return mean_distance(means, made.mean(1), relative=self.method.relative)
+
+    def _frequencies(self, embeddings: Tensor) -> Tensor:
+        """Return the frequencies of this iteration, (F, D)."""
+        if self.noise is None:
+            shape = self.method.frequencies, embeddings.shape[2]
+            self.noise = sent(torch.randn(shape, generator=self.run.streams("frequencies")), embeddings.device)
+        noise = self.noise.to(embeddings.dtype)
+        return self.run.state(noise) if self.method.sampler else noise
+
+    def _classification(self, group: slice, matching: Tensor, made: Tensor, images: Tensor) -> Tensor:
+        """Return the weighted cross-entropies of some classes, ()."""
+        network, method = self.classifier, self.method
+        assert network is not None
+        if network is not self.compared.matching or method.features == "attention":
+            embeddings = self.engine.class_embeddings(network, images, differentiable=True)
+        else:
+            embeddings = made
+        logits = apply_head(network.head, embeddings)  # (G, n, K)
+        losses = cross_entropies(logits, self.run.synthetic.labels(group))
+        if method.classify_by == "loss":
+            return method.classify * losses.sum()
+        return method.classify * (scale_by_gradient(matching, made, losses, embeddings) * losses).sum()

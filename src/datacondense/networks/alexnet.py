@@ -5,6 +5,7 @@ from typing import Literal, final
 from torch import Tensor, nn
 
 from ..data.spec import Spec
+from .attention import with_maps
 from .base import Network
 from .layers import NORMS, first_padding, require_side
 from .pooling import MaxPool
@@ -48,3 +49,7 @@ class AlexNet(Network):
 
     def embed(self, images: Tensor) -> Tensor:
         return self.features(images).flatten(1)  # (N, 192*H'*W')
+
+    def embed_with_maps(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        last, maps = with_maps(self.features, images, nn.ReLU)
+        return last.flatten(1), maps

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..utils.errors import InputError
+from .attention import attention_features
 from .layers import apply_head
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -44,6 +45,21 @@ class Network(nn.Module, ABC):
         A network that overrides `fused_embed` overrides this too.
         """
         return self(images)
+
+    def embed_with_maps(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the embedding (N, D), and the maps after each stage of the network, (N, C, H, W) each.
+
+        Raises:
+            InputError: The network has no such maps.
+        """
+        raise InputError(
+            f"{type(self).__name__} has no maps for --features attention: use a ConvNet, AlexNet, VGG11, ResNet18 or "
+            "LeNet, or override embed_with_maps"
+        )
+
+    def embed_attention(self, images: Tensor) -> Tensor:
+        """Return the features of DataDAM, (N, D'), for normalised images (N, C, H, W): see `attention_features`."""
+        return attention_features(*self.embed_with_maps(images))
 
     @property
     def batch_statistics(self) -> bool:

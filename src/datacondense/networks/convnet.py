@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..data.spec import Spec
 from ..utils.ranges import check_arguments
+from .attention import with_maps
 from .base import Network
 from .fused_block import first_block, serves
 from .layers import NORMS, InstanceNorm, Norm, apply_head, first_padding, require_side
@@ -80,6 +81,11 @@ class ConvNet(Network):
 
     def embed(self, images: Tensor) -> Tensor:
         return self.features(images).flatten(1)  # (N, width*H'*W')
+
+    def embed_with_maps(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        activations = nn.ReLU, nn.Sigmoid, nn.LeakyReLU, nn.SiLU
+        embedding, maps = with_maps(self.features, images, activations)
+        return embedding.flatten(1), maps
 
     def fused_embed(self, images: Tensor) -> Tensor:
         convolution, norm, activation, pooling = list(self.features)[:4]

@@ -6,6 +6,7 @@ from typing import final
 from torch import Tensor, nn
 
 from ..data.spec import Spec
+from .attention import with_maps
 from .base import Network
 from .pooling import MaxPool
 
@@ -43,3 +44,6 @@ class LeNet(Network):
 
     def embed(self, images: Tensor) -> Tensor:
         return self.features(images)  # (N, 84)
+
+    def embed_with_maps(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return with_maps(self.features, images, nn.ReLU)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data.spec import Spec
+from .attention import with_maps
 from .base import Network
 from .layers import NORMS, require_side
 from .pooling import AveragePool
@@ -85,3 +86,7 @@ class ResNet18(Network):
     def embed(self, images: Tensor) -> Tensor:
         maps = self.features(images)
         return maps.flatten(1) if self._flat else maps.mean((2, 3))  # (N, 512*H'*W') or (N, 512)
+
+    def embed_with_maps(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        last, maps = with_maps(self.features, images, (nn.ReLU, _Block))
+        return last.flatten(1) if self._flat else last.mean((2, 3)), maps

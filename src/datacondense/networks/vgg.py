@@ -5,6 +5,7 @@ from typing import Literal, final
 from torch import Tensor, nn
 
 from ..data.spec import Spec
+from .attention import with_maps
 from .base import Network
 from .layers import NORMS, first_padding, require_side
 from .pooling import MaxPool
@@ -47,3 +48,7 @@ class VGG11(Network):
 
     def embed(self, images: Tensor) -> Tensor:
         return self.features(images).mean((2, 3))  # (N, 512)
+
+    def embed_with_maps(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        last, maps = with_maps(self.features, images, nn.ReLU)
+        return last.mean((2, 3)), maps
