@@ -7,13 +7,13 @@ from torch import Tensor
 
 from ..engine.execution import Workload
 from .base import Iteration
+from .compared_networks import ComparedNetworks
 from .losses import Updates
-from .matching import Matching
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DistributionMatching(Matching):
+class DistributionMatching(ComparedNetworks):
     """Match class-mean embeddings under fresh random networks (DM).
 
     loss = sum_k | mean psi(A(T_k)) - mean psi(A(S_k)) |^2, psi a network without its last layer, drawn anew in every
@@ -28,7 +28,7 @@ class DistributionMatching(Matching):
     def iterate(self, run: Iteration) -> Updates:
         """Yield the squared distances of the class means, one term for each group of classes."""
         synthetic, problem, streams = run.synthetic, run.problem, run.streams
-        network = problem.fresh_network(streams("network"))
+        network = self.compared(run).matching
         view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
         index = problem.real.draw(self.batch_real, streams("real"))  # (K, B)
 
