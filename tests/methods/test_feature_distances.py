@@ -16,7 +16,6 @@ from datacondense import InputError, Spec, condense
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Execution
 from datacondense.methods import DistributionMatching, Iteration, Problem, Step, differentiate
-from datacondense.methods.compared_networks import Compared
 from datacondense.methods.distribution_matching import Comparison
 from datacondense.methods.feature_distances import (
     characteristic,
@@ -26,14 +25,14 @@ from datacondense.methods.feature_distances import (
     scale_by_gradient,
 )
 from datacondense.methods.frequency_sampler import FrequencySampler
+from datacondense.methods.trained_networks import Compared
 from datacondense.networks import build
 from datacondense.networks.attention import attention
 from datacondense.networks.convnet import ConvNet
 from datacondense.utils.streams import Streams
 
 SPEC = Spec("x", ("a", "b", "c"), (1, 16, 16), (0.5,), (0.5,))
-DM = TOY["dm"]
-assert isinstance(DM, DistributionMatching)
+DM = DistributionMatching(**TOY["dm"].settings())
 CF_FLOOR = 300e-6  # of equal sets, for each class
 
 
@@ -291,7 +290,9 @@ def test_options_that_do_not_go_together_are_refused() -> None:
         ({"distance": "cf", "relative": True}, "--relative needs --distance mean, not cf"),
         ({"distance": "mmd", "features": "attention"}, "--features attention needs --distance mean, not mmd"),
         ({"distance": "mmd", "sampler": True}, "use it with --distance cf, not mmd"),
-        ({"features": "attention", "classify": 1.0}, "use --classify-by loss"),
+        ({"distance": "cf", "sampler": True, "networks": "queue"}, "use other --networks"),
+        ({"classify": 1.0}, "--classify needs networks that were trained: use --networks trained"),
+        ({"features": "attention", "classify": 1.0, "networks": "trained"}, "use --classify-by loss"),
         ({"distance": "cf", "frequencies": 1}, "--frequencies 1: must be at least 2"),
     ):
         with pytest.raises(InputError, match=message):

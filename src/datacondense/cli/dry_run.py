@@ -16,6 +16,9 @@ def estimate_lines(estimate: Estimate, time_budget: float | None) -> Iterator[st
     pace = estimate.iteration_seconds
     iterations = f"{duration(pace * estimate.iterations)} for {estimate.iterations} iterations of {_each(pace)}"
     yield f"time: about {duration(estimate.seconds)}: {duration(estimate.start_seconds)} to start, {iterations}"
+    if estimate.training_seconds:
+        seconds = duration(estimate.training_seconds)
+        yield f"networks: about {seconds} of the start for their training on the real images; the cache keeps them"
     if time_budget is not None and time_budget < estimate.seconds:
         done = int(max(time_budget - estimate.start_seconds, 0) / pace) if pace else 0
         where = f"after about {done} iterations" if done else "before the first iteration ends"

@@ -39,6 +39,10 @@ class Iteration:
     number: int
     """Iterations done before this one."""
 
+    def streams_of(self, number: int) -> Streams:
+        """Return the random numbers of another iteration of the run, such as the first under one network."""
+        return Streams(self.streams.seed, (*self.streams.position[:-1], number))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Method(ABC):
@@ -48,8 +52,6 @@ class Method(ABC):
     """True if a run may begin from the pixels of another set instead of from `start`."""
     fills_up: ClassVar[bool] = True
     """True if it makes `ipc` images of a class that has fewer; otherwise the set has fewer of that class."""
-    least_classes: ClassVar[int] = 1
-    """Smallest number of classes that the method can learn from: 2 if it trains classifiers."""
 
     iterations: Iterations
     arch: str = "ConvNet"
@@ -57,6 +59,11 @@ class Method(ABC):
     augment: str = "auto"
     """Augmentation that images pass, in condensing and by default in evaluation: auto (DSA's for the dataset), none, or
     strategies joined by "_", such as color_crop_cutout_flip_scale_rotate."""
+
+    @property
+    def least_classes(self) -> int:
+        """Return the smallest number of classes that the method can learn from: 2 if it trains classifiers."""
+        return 1
 
     def workload(self, each: int) -> Workload:
         """Return the work and memory of one iteration at `each` synthetic training images per class.

@@ -14,7 +14,7 @@ from ..utils.errors import InputError
 from ..utils.streams import Streams
 from ..utils.transfer import sent
 from .base import Iteration
-from .compared_networks import Compared, ComparedNetworks
+from .compared_networks import ComparedNetworks
 from .feature_distances import (
     FeatureDistance,
     Features,
@@ -26,15 +26,15 @@ from .feature_distances import (
 )
 from .frequency_sampler import FrequencySampler
 from .losses import Step, Updates
-from .matching import Matching
 from .problem import Problem
+from .trained_networks import Compared
 
 _SAMPLER_RATE = 1e-3
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class DistributionMatching(ComparedNetworks, Matching):
+class DistributionMatching(ComparedNetworks):
     """Match class-mean embeddings under fresh random networks (DM).
 
     loss = sum_k | mean psi(A(T_k)) - mean psi(A(S_k)) |^2, psi a network without its last layer, drawn anew in every
@@ -55,7 +55,7 @@ class DistributionMatching(ComparedNetworks, Matching):
     """Divide the distance of a class by the squared norm of its real mean; for --distance mean."""
     classify: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
     """Weight of the cross-entropy of the augmented synthetic images under a trained network; 0, as published, for
-    none. An iteration under a fresh network has none either."""
+    none. It needs --networks trained, blended or queue; an iteration under a fresh network has none."""
     classify_by: Literal["gradient", "loss"] = "gradient"
     """Meaning of that weight: gradient, the norm of the cross-entropy's gradient in the embeddings of a class, over
     that of the distance's; loss, the plain factor on the mean cross-entropy of a class."""
@@ -65,13 +65,17 @@ class DistributionMatching(ComparedNetworks, Matching):
     """Draw the frequencies by a network that learns to make the distance large, as in NCFM; for --distance cf."""
 
     def check(self) -> None:
-        """Check the hyper-parameters, as `Matching.check` does, and that the options go together."""
+        """Check the hyper-parameters, as `ComparedNetworks.check` does, and that the options go together."""
         super().check()
         if self.distance != "mean" and (self.relative or self.features == "attention"):
             option = "--relative" if self.relative else "--features attention"
             raise InputError(f"{option} needs --distance mean, not {self.distance}")
         if self.sampler and self.distance != "cf":
             raise InputError(f"--sampler draws frequencies: use it with --distance cf, not {self.distance}")
+        if self.sampler and self.networks == "queue":
+            raise InputError("--sampler keeps one network and --networks queue many: use other --networks")
+        if self.classify and self.networks == "fresh":
+            raise InputError("--classify needs networks that were trained: use --networks trained")
         if self.classify and self.features == "attention" and self.classify_by == "gradient":
             raise InputError(
                 "--classify-by gradient compares gradients in embeddings, and --features attention has other features: "

@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -22,8 +22,8 @@ from .base import Iteration
 from .batch_norm import set_running_statistics
 from .distances import DISTANCES, Distance, Gradients
 from .losses import Updates
-from .matching import Matching
 from .problem import Problem
+from .trained_networks import TrainedNetworks
 
 TrainOn = Literal["synthetic", "real"]
 
@@ -32,7 +32,7 @@ _INNER = {10: 50, 20: 25, 30: 20, 40: 15, 50: 10}  # images per class -> epochs 
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientMatching(Matching, ABC):
+class GradientMatching(TrainedNetworks, ABC):
     """Match the gradients of a network on synthetic and on real images: the loop of DC and DSA.
 
     loss = sum_k D(grad_theta L(A(S_k)), grad_theta L(A(T_k))): L the mean cross-entropy of a network theta on the
@@ -44,10 +44,12 @@ class GradientMatching(Matching, ABC):
     With `train_on="real"` theta trains on real images instead, the variant of Kim et al., ICML 2022.
     """
 
-    least_classes: ClassVar[int] = 2
-
     iterations: Iterations = 1000
     """Iterations; each draws a fresh network."""
+    networks: Literal["fresh", "trained", "blended"] = "fresh"
+    """Weights that the network of an iteration begins with: fresh, random as published, which cost nothing; trained,
+    those of one of 10 moments of a training on the real images (--training-steps, before the first iteration, cached);
+    or blended, drawn from the line between its fresh and its trained weights."""
     lr: Rate = 0.1
     """Learning rate of the images; 0.01 is published for the MLP."""
     distance: Distance = "layerwise"
@@ -74,6 +76,11 @@ class GradientMatching(Matching, ABC):
     all later ones."""
     momentum_net: Momentum = 0.0
     """Momentum of the network."""
+
+    @property
+    def least_classes(self) -> int:
+        """Return 2: classifiers are compared."""
+        return 2
 
     def loops(self, each: int) -> tuple[int, int]:
         """Return the updates under each network and the epochs between two updates, for `each` images per class."""
@@ -107,7 +114,7 @@ class GradientMatching(Matching, ABC):
     def iterate(self, run: Iteration) -> Updates:
         """Yield the distances of each update, one term for each group of classes; train the network between them."""
         synthetic, problem, streams = run.synthetic, run.problem, run.streams
-        network = problem.fresh_network(streams("network"))
+        network = self.compared(run).matching
         updates, epochs = self.loops(synthetic.labels().shape[1])
         sgd = build_optimiser(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)
         for update in range(updates):

@@ -15,13 +15,14 @@ from ..synthetic.parameters import Latents, Synthetic
 from ..training.cache_keys import with_code
 from ..training.cached import TrainingCache
 from ..training.generators import GeneratorKind, GeneratorRecipe, TrainedGenerator, rehearse_generator, train_generator
+from ..training.trajectories import Weights
 from ..utils.errors import Diverged
 from ..utils.ranges import Batch, Epochs, Iterations, Rate, Share
 from ..utils.streams import Streams
 from .base import Iteration, Method
 from .inversion import INVERTED_AT_ONCE, Inversion, InversionRecipe
 from .losses import Updates
-from .network_pool import Weights, train_pool
+from .network_pool import train_pool
 from .pretrained_selection import pretraining
 from .problem import Problem
 from .small_classes import jitter_copies

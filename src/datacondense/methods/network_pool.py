@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from .. import networks
 from ..networks import Network
 from ..training.cache_keys import with_code
-from ..training.cached import TrainingCache, alike
+from ..training.cached import TrainingCache
 from ..training.optimiser import build_optimiser
-from ..utils.errors import DamagedFile
+from ..training.trajectories import Weights, from_numbered, numbered, weights_of
 from ..utils.streams import Streams
 from .problem import Problem
 
-Weights = dict[str, Tensor]
+_WEIGHTS = "networks"
 
 
 class NetworkPool(nn.Module):
@@ -92,16 +92,11 @@ class _PoolTraining:
         sgd = build_optimiser(network.parameters(), lr=0.01, momentum=0.9)
         for step in range(self.most * self.done // max(self.steps - 1, 1)):
             self.problem.train_step(network, here.at(step), sgd)
-        self.weights.append({name: tensor.detach().clone() for name, tensor in network.state_dict().items()})
+        self.weights.append(weights_of(network))
 
     def state(self) -> dict[str, Tensor]:
-        return {f"{number}.{name}": tensor for number, one in enumerate(self.weights) for name, tensor in one.items()}
+        return numbered(_WEIGHTS, self.weights)
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        self.weights = [{} for _ in range(self.done)]
-        for full, tensor in state.items():
-            number, name = full.split(".", 1)
-            self.weights[int(number)][name] = tensor.to(self.problem.engine.device)
-        fresh = self.problem.fresh_network(self.streams("network")).state_dict()
-        if not all(alike(fresh, one) for one in self.weights):
-            raise DamagedFile("its tensors are not the weights of this network")
+        fresh = self.problem.fresh_network(self.streams("network"))
+        self.weights = from_numbered(_WEIGHTS, state, self.done, fresh)

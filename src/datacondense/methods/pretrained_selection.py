@@ -3,7 +3,6 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,10 +27,13 @@ class PretrainedSelection(Selection):
     The network is cached: another such method with the same settings and seed reuses it.
     """
 
-    least_classes: ClassVar[int] = 2
-
     epochs: Epochs = 10
     """Epochs of the network on all real images, under the augmentation; it is cached for the next selection."""
+
+    @property
+    def least_classes(self) -> int:
+        """Return 2: a classifier is trained."""
+        return 2
 
     def preparation(self, images: int) -> int:
         """Return the images of `epochs` of training and of one embedding of all."""

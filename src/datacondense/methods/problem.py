@@ -1,6 +1,7 @@
 """The problem that a method solves: the real images, the number of images to make, and the engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, final
 
 import torch
@@ -13,13 +14,26 @@ from ..data.spec import Spec
 from ..engine.engine import Engine, equal_part
 from ..networks import Network
 from ..synthetic.parameters import Synthetic
-from ..training.loop import PUBLISHED, train_epoch
+from ..training.loop import PUBLISHED, train_epoch, train_step
 from ..training.recipe import Recipe
 from ..utils.streams import Streams
 from .small_classes import jitter_copies
 
-_TRAIN_BATCH = 128
+TRAIN_BATCH = 128
 """Real images on which a network takes a step while a set is condensed."""
+
+
+@final
+@dataclass
+class TrainingSeconds:
+    """Seconds of training networks on the real images before the first iteration."""
+
+    spent: float = 0.0
+    """Seconds of all sessions, also where the cache gave the networks: their cost."""
+    cached: float = 0.0
+    """Seconds of these that earlier sessions spent, of this run or of others."""
+    left: float = 0.0
+    """Seconds that are left, as a rehearsal estimates them."""
 
 
 @final
@@ -37,6 +51,8 @@ class Problem:
             finds them again.
         report: Called with the fraction done and the name of work before the first iteration.
         resumed: True if the images of a checkpoint replace those of `Method.start`, which may then return any images.
+        rehearsal: True for an estimate: long training before the first iteration is only measured.
+        training: Seconds of training on the real images before the first iteration. `trajectories` counts them.
     """
 
     def __init__(
@@ -49,17 +65,24 @@ class Problem:
         report: Callable[[float, str], None] = lambda done, what: None,
         *,
         resumed: bool = False,
+        rehearsal: bool = False,
     ) -> None:
         self.found: dict[str, Any] = {}
         self.report = report
         self.resumed = resumed
+        self.rehearsal = rehearsal
+        self.training = TrainingSeconds()
+        self.arch = arch
         self.real = real
         self.ipc = ipc
         self.engine = engine
         self.sharded = False
         """True after `groups` has returned this process's part of the classes, until the next update."""
         self.augment: Siamese = augment.parse(augmentation, real.spec)
-        self._network = engine.prepare(networks.build(arch, real.spec)).requires_grad_(False)
+        self._networks = [self._built()]
+
+    def _built(self) -> Network:
+        return self.engine.prepare(networks.build(self.arch, self.real.spec)).requires_grad_(False)
 
     @property
     def spec(self) -> Spec:
@@ -77,8 +100,24 @@ class Problem:
         Args:
             generator: Draws the weights.
         """
-        self._network.reset(generator)
-        return self._network.requires_grad_(False).train()
+        network = self._networks[0]
+        network.reset(generator)
+        return network.requires_grad_(False).train()
+
+    def network_with(self, weights: Mapping[str, Tensor], number: int = 0) -> Network:
+        """Return a network with given weights, frozen, in training mode.
+
+        It is one object for each number, 0 that of `fresh_network`, so compiled code stays valid.
+
+        Args:
+            weights: Name -> tensor of its state, weights and buffers; they are copied.
+            number: 1 for a second network beside the first, and so on.
+        """
+        while len(self._networks) <= number:
+            self._networks.append(self._built())
+        network = self._networks[number]
+        network.load_state_dict(weights)
+        return network.requires_grad_(False).train()
 
     def first_images(self, streams: Streams, each: int | None = None) -> Tensor:
         """Draw real images of each class to start from.
@@ -139,18 +178,16 @@ class Problem:
         network.train().requires_grad_(True)
         train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment, recipe=recipe or PUBLISHED)
 
-    def train_step(self, network: Network, streams: Streams, sgd: torch.optim.Optimizer) -> None:
-        """Train a network for one step on 128 real images of any class, augmented one by one.
+    def train_step(
+        self, network: Network, streams: Streams, sgd: torch.optim.Optimizer, batch: int = TRAIN_BATCH
+    ) -> None:
+        """Train a network for one step on real images of any class, augmented one by one.
 
         Args:
             network: Trained in place, in training mode.
             streams: Draws the images and their augmentation.
             sgd: The optimiser of the network's weights.
+            batch: Images in the step.
         """
-        index = torch.randint(len(self.real), (_TRAIN_BATCH,), generator=streams("train"))
-        images, labels = self.real.batch(index)
-        images = self.augment.per_image(streams("train_augment"), len(index))(images)
         network.train().requires_grad_(True)
-        sgd.zero_grad()
-        self.engine.add_gradients(network, images, labels)
-        sgd.step()
+        train_step(network, self.real, streams, self.engine, sgd, augment=self.augment, batch=batch)

@@ -120,6 +120,7 @@ def _facts(run: Run) -> dict[str, str]:
         "size": _ratios(stored),
         "iterations": "" if iterations is None else f"{provenance.iterations_done} of {iterations}",
         "time": condensing_time(run),
+        "of that, training networks": duration(provenance.training_seconds) if provenance.training_seconds else "",
         "status": "" if run.status in ("", "complete") else run.status,
         "seed": "" if provenance.seed is None else str(provenance.seed),
         "method from": _from(provenance.plugin),

@@ -39,6 +39,8 @@ class Estimate:
     start_seconds: float
     """Seconds before iterations run at full speed: moving the images, the first images, compilation. Less if an earlier
     run, or the calibration itself, left compiled code."""
+    training_seconds: float
+    """Part of them for the training of networks on the real images that the cache lacks."""
     iteration_seconds: float
     """Seconds of one iteration."""
     iterations: int
@@ -107,6 +109,7 @@ def estimate(
     held = there.resident and there.images.device.type == engine.device.type
     return Estimate(
         start_seconds=calibration.start,
+        training_seconds=calibration.problem.training.left,
         iteration_seconds=calibration.iteration,
         iterations=method.iterations,
         peak_bytes=peak.bytes,
@@ -123,12 +126,12 @@ def _calibrate(
 ) -> "_Calibration":
     """Begin a run, and time it if it has iterations."""
     began = time.perf_counter()
-    problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine)
+    problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine, rehearsal=True)
     streams = Streams(seed)
     synthetic, more = (method.start_from(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
     calibration = _Calibration(method, problem, synthetic, streams)
     calibration.run(began)
-    calibration.start += more
+    calibration.start += more + problem.training.left
     return calibration
 
 

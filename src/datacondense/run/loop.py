@@ -68,7 +68,7 @@ class Loop:
         self.undo = UndoPoint(self.state)
         self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.done = 0
-        self.seconds_before = 0.0
+        self.seconds_before = problem.training.cached  # a checkpoint counts them too, and replaces them
         self.shares = 0
         self.shown: int | None = None
         self.log: Log | None = None
@@ -254,10 +254,12 @@ class Loop:
             self.directory.record({"status": status, **self._provenance().to_json()})
 
     def _provenance(self) -> Provenance:
+        spent = self.problem.training.spent
         return self.made.changed(
             real_images=len(self.problem.real),
             iterations_done=self.done,
             wall_seconds=round(self.seconds, 3),
+            **({"training_seconds": round(spent, 3)} if spent else {}),
             execution=self.problem.engine.execution.to_json(),
             versions=hardware.versions(),
             machine=hardware.describe(self.problem.engine.device, self.processes.size),

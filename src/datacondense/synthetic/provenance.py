@@ -85,6 +85,7 @@ class ProvenanceFields(Fields, kw_only=True):
     real_images: Positive | None = None
     iterations_done: Count | UnsetType = UNSET
     wall_seconds: Seconds | None = None
+    training_seconds: Seconds | None = None
     versions: dict[Line, Line] | None = None
     machine: Line | None = None
     memory: Line | None = None
@@ -130,7 +131,10 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Number of training images."""
     iterations_done: int | None = None
     wall_seconds: float | None = None
-    """Wall time over all sessions of the run, in seconds."""
+    """Wall time over all sessions of the run, in seconds, with `training_seconds`."""
+    training_seconds: float | None = None
+    """Part of it in which networks were trained on the real images before the first iteration, also where an earlier
+    run trained them and the cache gave them."""
     execution: dict[str, Any] = {}
     """Execution of the run: the fields of `Execution`."""
     versions: dict[str, str] = {}

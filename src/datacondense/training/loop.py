@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..augment import Augmentation
 from ..augment.mix import Mix
-from ..data.image_set import Examples
+from ..data.image_set import Examples, ImageSet
 from ..engine.engine import Engine
 from ..networks import Network
 from ..utils.streams import Streams
@@ -142,6 +142,35 @@ def train_epoch(
         predictions = engine.add_gradients(network, *batch, recipe.criterion)
         optimiser.step()
         on_batch(index, predictions)
+
+
+def train_step(
+    network: Network,
+    real: ImageSet,
+    streams: Streams,
+    engine: Engine,
+    optimiser: Stepper,
+    *,
+    augment: Augmentation,
+    batch: int,
+) -> None:
+    """Train a network, from its current weights, for one step on real images of any class, augmented one by one.
+
+    Args:
+        network: Trained in place; in training mode, and its weights require gradients.
+        real: The images, of which the batch is drawn with replacement.
+        streams: Draws the batch and its augmentation.
+        engine: Runs the network.
+        optimiser: The optimiser of the network's weights.
+        augment: The augmentation.
+        batch: Images in the batch.
+    """
+    index = torch.randint(len(real), (batch,), generator=streams("train"))
+    images, labels = real.batch(index)
+    images = augment.per_image(streams("train_augment"), len(index))(images)
+    optimiser.zero_grad()
+    engine.add_gradients(network, images, labels)
+    optimiser.step()
 
 
 def vary(

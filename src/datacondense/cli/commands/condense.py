@@ -112,8 +112,10 @@ class Condense(Generic[M]):
                 compute=self.computing.compute(),
             )
         done, took = result.provenance.iterations_done or 0, result.provenance.wall_seconds or 0.0
+        training = result.provenance.training_seconds
+        part = f", {duration(training)} of it for training networks" if training else ""
         print_line(
-            f"{len(result)} images from {len(train)} in {duration(took)}, "
+            f"{len(result)} images from {len(train)} in {duration(took)}{part}, "
             f"{done} of {self.method.iterations} iterations: {out}"
         )
         resumable = "stopped early with a valid set; run the same command with --resume to continue"
