@@ -27,6 +27,8 @@ from .formats import import_sets as import_sets
 from .methods import DC as DC
 from .methods import DSA as DSA
 from .methods import METHODS as METHODS
+from .methods import Compared as Compared
+from .methods import ComparedNetworks as ComparedNetworks
 from .methods import DistributionMatching as DistributionMatching
 from .methods import Forgetting as Forgetting
 from .methods import Herding as Herding
@@ -40,6 +42,7 @@ from .methods import Problem as Problem
 from .methods import Random as Random
 from .methods import Selection as Selection
 from .methods import Step as Step
+from .methods import trajectories as trajectories
 from .networks import NETWORKS as NETWORKS
 from .networks import Network as Network
 from .report import write_report as write_report
@@ -62,6 +65,8 @@ from .synthetic.set import load_set as load_set
 from .synthetic.targets import HardLabels as HardLabels
 from .synthetic.targets import LearnedLabels as LearnedLabels
 from .training.recipe import Recipe as Recipe
+from .training.trajectories import Trajectory as Trajectory
+from .training.trajectories import TrajectoryRecipe as TrajectoryRecipe
 from .utils.errors import DamagedFile as DamagedFile
 from .utils.errors import DatacondenseError as DatacondenseError
 from .utils.errors import DataNotFound as DataNotFound

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 import datacondense
 from datacondense import InputError, estimate
 from datacondense.cli.app import main
-from datacondense.cli.dry_run import size
+from datacondense.cli.dry_run import estimate_lines, size
 from datacondense.engine.engine import Engine
 from datacondense.methods import DC, DistributionMatching, Problem, Random
 
@@ -99,6 +100,23 @@ def test_the_pieces_of_time_add_up(method, iteration: float, start: float, toy, 
     assert told.seconds == pytest.approx(start + method.iterations * iteration)
     assert (told.images, told.images_bytes) == (30, 30 * 16 * 16 * 4)
     assert told.execution.classes_at_once == 3
+
+
+def test_the_training_of_networks_before_the_first_iteration_is_foreseen(toy, monkeypatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    for name, seconds in (("class_means", 1.0), ("add_gradients", 0.25)):
+        monkeypatch.setattr(Engine, name, taking(seconds, getattr(Engine, name), now))
+    method = DistributionMatching(
+        iterations=5, batch_real=8, arch="ConvNetW32", networks="trained", trainings=2, training_steps=40
+    )
+    found = estimate(method, toy(), ipc=2)
+    assert found.training_seconds == pytest.approx(2 * 40 * 0.25)
+    assert found.start_seconds == pytest.approx(2 * 40 * 0.25 + 13 * 0.25)  # 13 steps were measured
+    assert found.iteration_seconds == pytest.approx(2.0)
+    shown = " ".join(estimate_lines(found, None))
+    assert "networks: about 0:20 of the start for their training on the real images; the cache keeps them" in shown
+    assert "networks:" not in " ".join(estimate_lines(replace(found, training_seconds=0.0), None))
 
 
 def test_what_takes_no_iterations_is_all_start(toy) -> None:

@@ -29,6 +29,9 @@ PREPARING: dict[str, Method] = {
     "k-means of the real images": DistributionMatching(iterations=2, batch_real=8, arch="ConvNetD1", init="kmeans"),
     "MLP learns the 120 real images": Herding(arch="MLP", epochs=3),
     "embedding the real images": KCenter(arch="MLP", epochs=1),
+    "training a network on real images": DistributionMatching(
+        iterations=2, batch_real=8, arch="ConvNetD1", networks="trained", training_steps=4
+    ),
     "training a generator (decoder)": IT_GAN,
     "inverting 3 real images": IT_GAN,
     "training 3 networks for a while": IT_GAN,

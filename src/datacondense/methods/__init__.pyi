@@ -1,6 +1,7 @@
 from .base import Iteration as Iteration
 from .base import Method as Method
 from .base import Workload as Workload
+from .compared_networks import ComparedNetworks as ComparedNetworks
 from .dc import DC as DC
 from .distribution_matching import DistributionMatching as DistributionMatching
 from .dsa import DSA as DSA
@@ -21,3 +22,6 @@ from .registry import defaults as defaults
 from .registry import method_class as method_class
 from .registry import method_name as method_name
 from .selection import Selection as Selection
+from .trained_networks import Compared as Compared
+from .trained_networks import TrainedNetworks as TrainedNetworks
+from .trained_networks import trajectories as trajectories
