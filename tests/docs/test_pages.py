@@ -24,6 +24,7 @@ ELSEWHERE = {
 SMALL = {
     "--iterations": "2",
     "--batch-real": "8",
+    "--training-steps": "2",
     "--nets": "1",
     "--epochs": "1",
     "--whole-epochs": "1",

@@ -31,7 +31,7 @@ from datacondense.utils.torchrun import _meet
 
 FILES = {"synthetic.safetensors", "run.json", "log.jsonl", "checkpoint.safetensors", "images.png"}
 FILES |= {"neighbours.safetensors", "report.html"}
-SAMPLED = "--networks trained --training-steps 5 --classify 0.5 --distance cf --frequencies 16 --sampler"
+SAMPLED = "--networks trained --training-steps 5 --classify 0.5 --distance cf --frequencies 16 --sampler --lr 0.003"
 QUICK = "--data digits --ipc 3 --iterations 20 --batch-real 16 --compile off"
 GRADIENTS = f"{QUICK} --arch ConvNetD1 --updates 2 --epochs 2"
 SMALL_STEPS = "--lr 0.01 --seed 1"  # under large ones rounding grows, for one process on another number of threads too
