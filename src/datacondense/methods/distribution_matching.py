@@ -30,7 +30,7 @@ class DistributionMatching(Matching):
         synthetic, problem, streams = run.synthetic, run.problem, run.streams
         network = problem.fresh_network(streams("network"))
         view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
-        index = problem.real.draw(self.batch_real, streams("real"))  # (K, B)
+        index = self.draw_real(problem, streams)  # (K, B)
 
         def distance(group: slice) -> Tensor:
             real = problem.engine.class_means(network, view[group](problem.real.at(index[group])))  # (K, D)
