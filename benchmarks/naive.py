@@ -155,6 +155,11 @@ def gradient_distance(real: Sequence[Tensor], synthetic: Sequence[Tensor], metri
             for row_a, row_b in zip(a.reshape(len(a), -1), b.reshape(len(b), -1), strict=True):
                 distance = distance + 1 - (row_a @ row_b) / (row_a.norm() * row_b.norm() + 1e-6)
         return distance
+    if metric in ("conv-mse", "conv-l1"):
+        for a, b in zip(real, synthetic, strict=True):
+            if a.dim() == 4:
+                distance = distance + ((a - b) ** 2 if metric == "conv-mse" else (a - b).abs()).sum()
+        return distance
     joined_real = torch.cat([a.reshape(-1) for a in real])
     joined_synthetic = torch.cat([b.reshape(-1) for b in synthetic])
     if metric == "mse":

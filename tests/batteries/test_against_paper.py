@@ -51,7 +51,7 @@ def test_distribution_matching(shape: tuple[int, int, int], augment: str, dtype:
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
-@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("distance", [name for name in DISTANCES if not name.startswith("conv")])  # those: test_idc.py
 @pytest.mark.parametrize("arch", ["ConvNet", "ConvNetBN", "MLP"])
 @pytest.mark.parametrize("augment", ["none", "auto"])
 def test_gradient_matching(arch: str, augment: str, distance: Distance, dtype: torch.dtype, tolerance: float) -> None:

@@ -199,3 +199,16 @@ def test_a_long_side_is_refused_before_its_transform_is_made() -> None:
     stored = Encoded(DctDecoder(coefficients=1), "f32", spec, packed)
     with pytest.raises(InputError, match="its images would take"):
         Encoded.from_tensors(packed, stored.header(), spec)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 8, 9)], ids=str)
+def test_a_constant_image_comes_back_from_its_tile(factor: int, shape: tuple[int, int, int]) -> None:
+    """Every view has a value of its own, which does not leak into its neighbours; padding may at the far borders."""
+    real, decoder = real_images(shape), TileDecoder(factor=factor)
+    views = decoder.views(real.spec)
+    images = torch.linspace(-1, 1, views)[None, :, None, None, None].expand(CLASSES, views, *shape)
+    back = decoder.decode(decoder.encode(images, real), real.spec)
+    divided = not (shape[1] % factor or shape[2] % factor)
+    inside = slice(None) if divided else slice(0, shape[1] // 2), slice(None) if divided else slice(0, shape[2] // 2)
+    torch.testing.assert_close(back[..., inside[0], inside[1]], images[..., inside[0], inside[1]])

@@ -4,7 +4,8 @@ import pytest
 
 from datacondense import METHODS, NETWORKS
 from datacondense.data.spec import Spec
-from datacondense.experiments.presets import PRESETS, Preset
+from datacondense.experiments.preset import Preset
+from datacondense.experiments.presets import PRESETS
 from datacondense.methods import DC, DSA, DistributionMatching, method_name
 from datacondense.networks import build, pool_archs
 
@@ -49,7 +50,7 @@ def test_a_published_number_is_of_a_network_that_is_tested(preset: Preset) -> No
 def test_a_name_begins_with_the_method_and_tells_what_varies() -> None:
     for name, preset in PRESETS.items():
         method, *rest = name.split("/")
-        assert method in ("fast", method_name(preset.method))
+        assert method in ("fast", "idc", "idc-i", "dream", method_name(preset.method))
         settings = preset.method.settings()
         listed = [preset.data, str(preset.ipc), settings["arch"], settings["augment"], settings.get("distance")]
         assert set(rest) - {"cross", "width", "depth", "activation", "pooling", "norm", "distance", "strategy"} <= set(

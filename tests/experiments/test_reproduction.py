@@ -15,7 +15,8 @@ from datacondense.data.registry import DATASETS
 from datacondense.data.source import load
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.experiments.experiment_plan import plan_experiment
-from datacondense.experiments.presets import PRESETS, Preset
+from datacondense.experiments.preset import Preset
+from datacondense.experiments.presets import PRESETS
 from datacondense.experiments.reproduction import reproduce
 from datacondense.experiments.sweep import newest_record
 from datacondense.methods import DC, DistributionMatching, Random

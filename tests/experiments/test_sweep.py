@@ -12,7 +12,8 @@ from datacondense import InputError
 from datacondense.cli.app import main
 from datacondense.data.registry import DATASETS
 from datacondense.experiments.experiment_plan import ExperimentPlan, plan_experiment
-from datacondense.experiments.presets import PRESETS, Preset
+from datacondense.experiments.preset import Preset
+from datacondense.experiments.presets import PRESETS
 from datacondense.experiments.reproduction import record_path, recorded_options
 from datacondense.experiments.sweep import cache_last, match_presets, newest_record, run_sweep
 from datacondense.methods import DC

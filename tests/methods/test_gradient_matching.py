@@ -45,7 +45,7 @@ def test_dc_and_dsa_are_one_loop_with_other_defaults() -> None:
         ({"epochs": -1}, "--epochs -1"),
         ({"lr_net": 0.0}, "--lr-net 0"),
         ({"init": "Real"}, "--init Real: use one of real, kmeans, noise"),
-        ({"distance": "l2"}, "--distance l2: use one of layerwise, ours, mse, cos"),
+        ({"distance": "l2"}, "--distance l2: use one of layerwise, ours, mse, cos, conv-mse, conv-l1"),
         ({"schedule": "linear"}, "--schedule linear: use one of constant, cosine"),
         ({"train_on": "both"}, "--train-on both: use one of synthetic, real"),
         ({"batch_synthetic": 0}, "--batch-synthetic 0"),
@@ -53,6 +53,12 @@ def test_dc_and_dsa_are_one_loop_with_other_defaults() -> None:
         ({"repeats": 0}, "--repeats 0"),
         ({"warm_up": -1}, "--warm-up -1"),
         ({"momentum_net": 1.0}, "--momentum-net 1:"),
+        ({"decay_net": -1.0}, "--decay-net -1"),
+        ({"batch_net": 0}, "--batch-net 0"),
+        ({"mix_net": "both"}, "--mix-net both: use one of none, mixup, cutmix"),
+        ({"interval": 0}, "--interval 0"),
+        ({"batches": "kmeans"}, "--batches kmeans: use one of uniform, stratified, dream"),
+        ({"average": 1.0}, "--average 1:"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong, message: str) -> None:

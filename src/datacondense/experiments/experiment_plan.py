@@ -7,10 +7,12 @@ from ..evaluation.protocol import Protocol, protocol_for
 from ..evaluation.scores import PUBLISHED
 from ..methods import Method, method_name
 from ..synthetic.set import SyntheticSet
+from ..training.recipe import Recipe
 from ..utils.errors import unknown
 from ..utils.ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value
 from ..utils.text import file_name
-from .presets import PRESETS, Preset
+from .preset import Preset
+from .presets import PRESETS
 
 
 @final
@@ -53,14 +55,13 @@ class ExperimentPlan:
     def protocol(self, synthetic: SyntheticSet, seed: int) -> Protocol:
         """Return the protocol for one set; `seed` gives each set its own networks.
 
-        The published protocol has the one epoch more than the paper that the authors' code makes; a scaled one has not.
+        DC's protocol has the one epoch more than the paper that the authors' code makes; a scaled one has not.
         """
-        full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, recipe=PUBLISHED, seed=seed)
+        recipe = self.preset.recipe or PUBLISHED
+        full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, recipe=recipe, seed=seed)
         if self.scale == 1:
-            return full.as_published()
-        recipes = {
-            arch: replace(recipe, epochs=_scaled(recipe.epochs, self.scale)) for arch, recipe in full.recipes.items()
-        }
+            return full.as_published() if recipe == PUBLISHED else full
+        recipes = {arch: _shorter(recipe, self.scale) for arch, recipe in full.recipes.items()}
         return replace(full, recipes=recipes)
 
 
@@ -138,6 +139,12 @@ def first_settings(plan: ExperimentPlan) -> dict[str, Any] | None:
     """Return name and settings of the method whose sets the method of the plan starts from; None without one."""
     first = plan.preset.first
     return {"method": method_name(first), **first.settings()} if first else None
+
+
+def _shorter(recipe: Recipe, scale: float) -> Recipe:
+    """Return a recipe with fewer epochs, and as large a part of them at the full rate."""
+    full_rate = None if recipe.full_rate is None else _scaled(recipe.full_rate, scale)
+    return replace(recipe, epochs=_scaled(recipe.epochs, scale), full_rate=full_rate)
 
 
 def _scaled(count: int, scale: float) -> int:

@@ -3,13 +3,14 @@
 A preset without a number is an experiment whose table is printed in its paper only.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
-from typing import final
 
 from ..methods import DC, DSA, DistributionMatching, Method
-from .published_numbers import DC_NUMBERS, DM_LARGE_NUMBERS, DM_NUMBERS, DSA_NUMBERS, SOURCES, Published
+from .idc_presets import idc_presets
+from .preset import Preset, per_class, published_numbers
+from .published_numbers import DC_NUMBERS, DM_LARGE_NUMBERS, DM_NUMBERS, DSA_NUMBERS, SOURCES
 
 _DATASETS = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100")
 _DIGITS = ("mnist", "svhn")
@@ -19,44 +20,12 @@ _CROSS = ("MLP", "LeNet", "ConvNet", "AlexNet", "VGG11BN", "ResNet18BN_AP")
 _BATCH_NORM = ("ConvNetBN", "AlexNetBN", "VGG11BN", "ResNet18BN_AP", "ResNet18BN", "ConvNetASwishBN")
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    """One published experiment: condense sets under different seeds, and train networks on each."""
-
-    title: str
-    data: str
-    ipc: int
-    method: Method
-    first: Method | None = None
-    """The method that makes the set from which `method` starts."""
-    pool: str = "S"
-    """Networks to train and test, by the letter of the published pools."""
-    sets: int = 5
-    """Sets to condense, under seeds 0, 1, ..."""
-    nets: int = 20
-    """Networks of each architecture trained on each set."""
-    published: Mapping[str, Published] = field(default_factory=dict)
-    """Network -> the accuracy to reproduce, in percent; empty if none is published in numbers."""
-    source: str = ""
-    """Publication from which the number was read."""
-
-
-def _published(tables: Mapping[str, Mapping[int, Published]], data: str, ipc: int) -> dict[str, Published]:
-    """Return network -> published number; empty if there is none."""
-    return {"ConvNet": tables[data][ipc]} if ipc in tables.get(data, {}) else {}
-
-
-def _per_class(ipc: int) -> str:
-    return f"{ipc} image{'s' if ipc > 1 else ''} per class"
-
-
 def _dc() -> Iterator[tuple[str, Preset]]:
     """Yield the experiments of DC."""
     for data in _DATASETS:
         for ipc in (1, 10, 20, 30, 40, 50):
-            numbers = _published(DC_NUMBERS, data, ipc)
-            title = f"DC, Table 1: {data}, {_per_class(ipc)}"
+            numbers = published_numbers(DC_NUMBERS, data, ipc)
+            title = f"DC, Table 1: {data}, {per_class(ipc)}"
             yield (
                 f"dc/{data}/{ipc}",
                 Preset(
@@ -112,11 +81,11 @@ def _dsa() -> Iterator[tuple[str, Preset]]:
     """Yield the experiments of DSA."""
     for data in _DATASETS:
         for ipc in (1, 10, 20, 30, 40, 50):
-            numbers = _published(DSA_NUMBERS, data, ipc)
+            numbers = published_numbers(DSA_NUMBERS, data, ipc)
             yield (
                 f"dsa/{data}/{ipc}",
                 Preset(
-                    title=f"DSA, Tables 1 and 2: {data}, {_per_class(ipc)}",
+                    title=f"DSA, Tables 1 and 2: {data}, {per_class(ipc)}",
                     data=data,
                     ipc=ipc,
                     method=DSA(augment=_dsa_strategies(data)),
@@ -134,7 +103,7 @@ def _dsa() -> Iterator[tuple[str, Preset]]:
                     data=data,
                     ipc=10,
                     method=DSA(augment=strategy),
-                    published=_published(DSA_NUMBERS, data, 10) if same else {},
+                    published=published_numbers(DSA_NUMBERS, data, 10) if same else {},
                     source=f"{SOURCES['dsa']} (the same experiment)" if same else "",
                 ),
             )
@@ -156,12 +125,12 @@ def _dm() -> Iterator[tuple[str, Preset]]:
     """Yield the experiments of DM."""
     for data in (*_DATASETS, "tiny-imagenet"):
         for ipc in (1, 10, 50):
-            numbers = _published(DM_NUMBERS, data, ipc)
+            numbers = published_numbers(DM_NUMBERS, data, ipc)
             arch = "ConvNetD4" if data == "tiny-imagenet" else "ConvNet"
             yield (
                 f"dm/{data}/{ipc}",
                 Preset(
-                    title=f"DM, basic: {data}, {_per_class(ipc)}",
+                    title=f"DM, basic: {data}, {per_class(ipc)}",
                     data=data,
                     ipc=ipc,
                     method=DistributionMatching(arch=arch),
@@ -176,7 +145,7 @@ def _dm() -> Iterator[tuple[str, Preset]]:
             yield (
                 f"dm/{data}/{ipc}",
                 Preset(
-                    title=f"DM, large sets: {data}, {_per_class(ipc)}",
+                    title=f"DM, large sets: {data}, {per_class(ipc)}",
                     data=data,
                     ipc=ipc,
                     method=DistributionMatching(lr=lr),
@@ -225,14 +194,14 @@ def _fast() -> Iterator[tuple[str, Preset]]:
         yield (
             f"fast/fashion-mnist/{ipc}",
             Preset(
-                title=f"Fast on two CPU cores, beside DSA's published number: fashion-mnist, {_per_class(ipc)}",
+                title=f"Fast on two CPU cores, beside DSA's published number: fashion-mnist, {per_class(ipc)}",
                 data="fashion-mnist",
                 ipc=ipc,
                 first=first,
                 method=method,
                 sets=1,
                 nets=5,
-                published=_published(DSA_NUMBERS, "fashion-mnist", ipc),
+                published=published_numbers(DSA_NUMBERS, "fashion-mnist", ipc),
                 source=f"{SOURCES['dsa']}; by another method",
             ),
         )
@@ -243,4 +212,4 @@ def _dsa_strategies(data: str) -> str:
     return _DIGIT_STRATEGIES if data in _DIGITS else "auto"
 
 
-PRESETS: dict[str, Preset] = dict(chain(_dc(), _dsa(), _dm(), _fast()))
+PRESETS: dict[str, Preset] = dict(chain(_dc(), _dsa(), _dm(), _fast(), idc_presets()))

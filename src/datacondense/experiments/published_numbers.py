@@ -11,6 +11,7 @@ SOURCES = {  # where the numbers were read
     "dsa": "DSA, Tables 1 and 2, as in the authors' README; deviation as in Nguyen et al. 2021, Table 1",
     "dm": "DM, as in Table 1 of PAD, arXiv 2408.03360",
     "large": "DM, as in the authors' README",
+    "idc": "IDC, as in the authors' README",
 }
 DC_NUMBERS: dict[str, dict[int, Published]] = {
     "mnist": {1: (91.7, 0.5), 10: (97.4, 0.2), 50: (98.8, None)},
@@ -37,4 +38,17 @@ DM_LARGE_NUMBERS: dict[int, Published] = {
     500: (76.1, 0.3),
     1000: (79.8, 0.3),
     1250: (80.8, 0.3),
+}
+IDC_NUMBERS: dict[str, dict[int, Published]] = {
+    "mnist": {1: (94.2, None), 10: (98.4, None), 50: (99.1, None)},
+    "fashion-mnist": {1: (81.0, None), 10: (86.0, None), 50: (86.2, None)},
+    "svhn": {1: (68.5, None), 10: (87.5, None), 50: (90.1, None)},
+    "cifar10": {1: (50.6, None), 10: (67.5, None), 50: (74.5, None)},
+    "cifar100": {10: (45.1, None), 20: (49.0, None)},
+}
+IDC_I_NUMBERS: dict[str, dict[int, Published]] = {
+    "mnist": {10: (98.0, None)},
+    "fashion-mnist": {1: (70.7, None), 10: (85.3, None), 50: (89.1, None)},
+    "svhn": {1: (46.7, None), 10: (77.0, None), 50: (87.9, None)},
+    "cifar10": {1: (36.7, None), 10: (58.3, None), 50: (69.5, None)},
 }

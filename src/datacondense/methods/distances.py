@@ -1,5 +1,5 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-"""Distances between two gradients of one network, for gradient matching (Zhao, Mopuri & Bilen 2021).
+"""Distances between two gradients of one network, for gradient matching (Zhao, Mopuri & Bilen 2021; Kim et al. 2022).
 
 A gradient is a mapping of weight name -> (K, *shape), one for each of K classes; a distance is summed over classes.
 """
@@ -10,7 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Distance = Literal["layerwise", "ours", "mse", "cos"]
+from ..utils.errors import InputError
+
+Distance = Literal["layerwise", "ours", "mse", "cos", "conv-mse", "conv-l1"]
 Gradients = Mapping[str, Tensor]
 
 _EPSILON = 1e-6
@@ -37,12 +39,32 @@ def angle(one: Gradients, other: Gradients) -> Tensor:
     return _angle(_joined(one), _joined(other)).sum()
 
 
+def convolution_squares(one: Gradients, other: Gradients) -> Tensor:
+    """Return the sum of squared differences of the weights of convolutions, without biases (IDC)."""
+    return torch.stack([(one[name] - other[name]).square().sum() for name in _convolutions(one)]).sum()
+
+
+def convolution_differences(one: Gradients, other: Gradients) -> Tensor:
+    """Return the sum of absolute differences of the weights of convolutions, without biases (IDC)."""
+    return torch.stack([(one[name] - other[name]).abs().sum() for name in _convolutions(one)]).sum()
+
+
 DISTANCES: dict[Distance, Callable[[Gradients, Gradients], Tensor]] = {
     "layerwise": layerwise,
     "ours": layerwise,  # its name in the papers' code
     "mse": squares,
     "cos": angle,
+    "conv-mse": convolution_squares,
+    "conv-l1": convolution_differences,
 }
+
+
+def _convolutions(gradients: Gradients) -> list[str]:
+    """Return the names of the weights (K, out, in, h, w). Raises InputError if there is none."""
+    names = [name for name, gradient in gradients.items() if gradient.dim() == 5]
+    if not names:
+        raise InputError("--distance: the network has no convolutions to compare: use layerwise, mse or cos")
+    return names
 
 
 def _joined(gradients: Gradients) -> Tensor:

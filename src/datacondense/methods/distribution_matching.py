@@ -123,7 +123,7 @@ class Comparison:
         self.engine = problem.engine
         self.classifier = compared.classifying if method.classify else None
         self.view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
-        self.index = problem.real.draw(method.batch_real, streams("real"))  # (K, B)
+        self.index = method.draw_real(problem, streams)  # (K, B)
         self.noise: Tensor | None = None  # (F, D)
 
     def to_minimise(self, group: slice) -> Tensor:

@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,11 +11,12 @@ from msgspec import Meta
 from torch import Tensor
 
 from ..augment import View
+from ..augment.mix import MixKind
 from ..engine.execution import Workload
 from ..networks import Network
 from ..synthetic.parameters import Synthetic, take
 from ..training.optimiser import build_optimiser
-from ..utils.ranges import Batch, Iterations, Momentum, Rate
+from ..utils.ranges import Batch, Iterations, Momentum, Penalty, Rate
 from ..utils.streams import Streams
 from ..utils.transfer import sent
 from .base import Iteration
@@ -23,6 +24,7 @@ from .batch_norm import set_running_statistics
 from .distances import DISTANCES, Distance, Gradients
 from .losses import Updates
 from .problem import Problem
+from .real_batches import representatives_under
 from .trained_networks import TrainedNetworks
 
 TrainOn = Literal["synthetic", "real"]
@@ -44,6 +46,8 @@ class GradientMatching(TrainedNetworks, ABC):
     With `train_on="real"` theta trains on real images instead, the variant of Kim et al., ICML 2022.
     """
 
+    trains_networks: ClassVar[bool] = True
+
     iterations: Iterations = 1000
     """Iterations; each draws a fresh network."""
     networks: Literal["fresh", "trained", "blended"] = "fresh"
@@ -54,7 +58,8 @@ class GradientMatching(TrainedNetworks, ABC):
     """Learning rate of the images; 0.01 is published for the MLP."""
     distance: Distance = "layerwise"
     """Distance between gradients: layerwise, the published sum over output units of 1 - cosine (ours, its name in the
-    papers' code, is the same); mse, squared differences; or cos, 1 - cosine of all weights joined."""
+    papers' code, is the same); mse, squared differences; cos, 1 - cosine of all weights joined; or conv-mse and
+    conv-l1, squared and absolute differences of the weights of convolutions alone, as in IDC."""
     batch_synthetic: Batch | None = None
     """Synthetic images of each class per update, drawn at random; by default all."""
     updates: Annotated[int, Meta(ge=1, le=10**5)] | None = None
@@ -70,12 +75,21 @@ class GradientMatching(TrainedNetworks, ABC):
     train_on: TrainOn = "synthetic"
     """Training images of the network between two updates: synthetic, as published, or real."""
     steps: Iterations = 2
-    """Steps of the network on 128 real images each between two updates; for --train-on real."""
+    """Steps of the network on batches of real images between two updates; for --train-on real."""
     warm_up: Iterations = 10
     """Steps on real images before the first update, for --train-on real: fresh networks have far larger gradients than
     all later ones."""
     momentum_net: Momentum = 0.0
     """Momentum of the network."""
+    decay_net: Penalty = 0.0
+    """Weight decay of the network."""
+    batch_net: Batch = 128
+    """Real images in a step of the network, for --train-on real."""
+    mix_net: MixKind = "none"
+    """Mixing of the real images in half of the steps of the network, for --train-on real: none, mixup or cutmix. With
+    cutmix, the augmentation of these images leaves cutout out."""
+    interval: Annotated[int, Meta(ge=1, le=10**5)] = 10
+    """Updates on the same real images, for --batches dream."""
 
     @property
     def least_classes(self) -> int:
@@ -116,16 +130,22 @@ class GradientMatching(TrainedNetworks, ABC):
         synthetic, problem, streams = run.synthetic, run.problem, run.streams
         network = self.compared(run).matching
         updates, epochs = self.loops(synthetic.labels().shape[1])
-        sgd = build_optimiser(network.parameters(), lr=self.lr_net, momentum=self.momentum_net)
+        sgd = build_optimiser(
+            network.parameters(), lr=self.lr_net, momentum=self.momentum_net, weight_decay=self.decay_net
+        )
+        index = torch.empty(0, dtype=torch.int64)
         for update in range(updates):
             here = streams.at(update)
             if self.train_on == "real":
                 for step in range(self.steps if update else self.warm_up):
-                    problem.train_step(network, here.at(step), sgd)
+                    problem.train_step(network, here.at(step), sgd, batch=self.batch_net, mix=self.mix_net)
             if network.batch_statistics:
                 set_running_statistics(network, problem.real, here("statistics"))
             view = problem.augment.draw(here("augment"), problem.classes)  # one draw for each class
-            index = problem.real.draw(self.batch_real, here("real"))  # (K, B)
+            if self.batches != "dream":
+                index = self.draw_real(problem, here)  # (K, B)
+            elif update % self.interval == 0:
+                index = representatives_under(network, problem, self.batch_real, here("real"))
             targets: list[Gradients] = []
             for repeat in range(self.repeats):
                 made = self._subset(synthetic, here.at(repeat))

@@ -43,29 +43,37 @@ def _class_representatives(real: ImageSet, k: int, count: int, generator: torch.
     size = int(real.counts[k])
     if size < count:
         return real.members[k, torch.randperm(size, generator=generator)[torch.arange(count) % size]]
+    candidates = real.members[k, torch.randperm(size, generator=generator)[: max(_CANDIDATES, count)]]
+    points = pooled_pixels(real, candidates)  # (n, P)
+    return candidates[nearest(points, centres(points, count, generator))]
+
+
+def centres(points: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Return the centres (count, P) of clusters of at least as many points (n, P), by scikit-learn's k-means."""
     from sklearn.cluster import MiniBatchKMeans  # pyright: ignore[reportMissingTypeStubs] (takes a second to import)
     from sklearn.exceptions import ConvergenceWarning  # pyright: ignore[reportMissingTypeStubs]
 
-    order = torch.randperm(size, generator=generator)[: max(_CANDIDATES, count)]
-    candidates = real.members[k, order]
-    points = _points(real, candidates)  # (n, P)
     seed = int(torch.randint(2**31, (), generator=generator))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different images than clusters: some repeat
         clusters = MiniBatchKMeans(count, n_init="auto", random_state=seed).fit(points.numpy())
-    distances = torch.cdist(torch.from_numpy(clusters.cluster_centers_).to(points), points)  # (count, n)
+    return torch.from_numpy(clusters.cluster_centers_).to(points)
+
+
+def nearest(points: Tensor, centres: Tensor) -> list[int]:
+    """Return for each centre (count, P) the place of the nearest point (n, P) that no centre before it has taken."""
     taken: list[int] = []
-    for row in distances:
+    for row in torch.cdist(centres, points):
         row[taken] = math.inf
         taken.append(int(row.argmin()))
-    return candidates[taken]
+    return taken
 
 
-def _points(real: ImageSet, index: Tensor) -> Tensor:
-    """Return images at `index` (n,) as normalised pixels (n, P) on the CPU, downsampled."""
+def pooled_pixels(real: ImageSet, index: Tensor, side: int = _SIDE) -> Tensor:
+    """Return images at `index` (n,) as normalised pixels (n, P) on the CPU, at most about `side` along each side."""
     parts: list[Tensor] = []
     for some in torch.split(index, 1024):
         images, _ = real.batch(some)
-        factor = math.ceil(max(images.shape[-2:]) / _SIDE)
+        factor = math.ceil(max(images.shape[-2:]) / side)
         parts.append(F.avg_pool2d(images, factor, ceil_mode=True).flatten(1).cpu())
     return torch.cat(parts)

@@ -3,7 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from msgspec import Meta
@@ -14,12 +14,13 @@ from ..synthetic.decoders import DECODERS, Decoder, PixelDecoder
 from ..synthetic.parameters import Decoded, Pixels, Synthetic, noise
 from ..synthetic.set import SyntheticSet
 from ..synthetic.stored import Encoded, Store, options_of
-from ..utils.errors import unknown
+from ..utils.errors import InputError, unknown
 from ..utils.ranges import Batch, Iterations, Momentum, Rate, Tiles
 from ..utils.streams import Streams
 from .base import Method
 from .kmeans import representatives
 from .problem import Problem
+from .real_batches import Batches, Strata, stratify
 from .small_classes import images_from, jitter_copies
 
 InitialImages = Literal["real", "kmeans", "noise"]
@@ -28,11 +29,15 @@ Schedule = Literal["constant", "cosine"]
 _SQUARES = 0.99  # Adam's memory of squared gradients; there are hundreds of updates, not thousands
 _LAST_RATE = 0.01  # of a learning rate that falls on a cosine
 _COMPRESSED = 16  # pixels for each coefficient
+_STRATA = "strata"  # key of what is found before the first iteration
 
 
 @dataclass(frozen=True, kw_only=True)
 class Matching(Method):
     """A method that moves images by gradients until synthetic and real images look alike to networks."""
+
+    trains_networks: ClassVar[bool] = False
+    """True if the method can choose the real images of an update under its networks, for `batches="dream"`."""
 
     iterations: Iterations = 20_000
     """Iterations; each draws a fresh network."""
@@ -57,12 +62,24 @@ class Matching(Method):
     """Stored coefficients of each channel of a training image, for --form dct; by default a sixteenth of its pixels."""
     store: Store = "f32"
     """Number format of the stored tensors: f32, f16, or u8, 8 bits. What is evaluated is what is stored."""
+    batches: Batches = "uniform"
+    """Real images of an update: uniform draws; stratified, one of each of `batch_real` equal parts of a class that hold
+    images of like pixels; or, for dc and dsa, dream: those nearest to the centres of clusters of embeddings."""
+    average: Momentum = 0.0
+    """Decay of the moving average of the stored tensors, which is the result in place of their last values; 0 for none.
+    After t updates it is at most (1 + t) / (10 + t)."""
+    clamp: bool = False
+    """Clamp stored pixels to the range of pixels after each update, for --form pixels or tiles."""
 
     def check(self) -> None:
         """Check the hyper-parameters, as `Method.check` does, and the name of the form."""
         super().check()
         if self.form not in DECODERS:
             raise unknown("form", self.form, DECODERS, plugins=True)
+        if self.clamp and not DECODERS[self.form].pixels:
+            raise InputError(f"--clamp needs stored pixels, which --form {self.form} has not: leave one of them out")
+        if self.batches == "dream" and not self.trains_networks:
+            raise InputError("--batches dream needs networks that are trained, as dc and dsa have: use stratified")
 
     def decoder(self, spec: Spec) -> Decoder:
         """Return the decoder that `form` names, with those settings that it takes."""
@@ -77,6 +94,10 @@ class Matching(Method):
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         """Return the initial images that `init` names, V = ipc * views of each class, in the stored form."""
+        return self._prepared(self._initial(problem, streams), problem, streams)
+
+    def _initial(self, problem: Problem, streams: Streams) -> Synthetic:
+        """Return the images of `start` as they are without the options of updates."""
         each = problem.ipc * self.views(problem.spec)
         shape = (problem.classes, each, *problem.spec.shape)
         if problem.resumed:
@@ -92,6 +113,10 @@ class Matching(Method):
 
     def start_from(self, start: SyntheticSet, problem: Problem, streams: Streams) -> Synthetic:
         """Return the images of a finished set as initial images; its stored tensors if they have this form."""
+        return self._prepared(self._initial_from(start, problem, streams), problem, streams)
+
+    def _initial_from(self, start: SyntheticSet, problem: Problem, streams: Streams) -> Synthetic:
+        """Return the images of `start_from` as they are without the options of updates."""
         decoder, stored = self.decoder(problem.spec), start.stored
         if start.soft:
             warnings.warn("the set to start from has soft labels: the run begins with its classes", stacklevel=2)
@@ -115,6 +140,33 @@ class Matching(Method):
         if isinstance(decoder, PixelDecoder) and self.store == "f32":
             return Pixels(images)
         return Decoded(decoder, decoder.encode(images, problem.real), problem.spec, self.store)
+
+    def _prepared(self, synthetic: Synthetic, problem: Problem, streams: Streams) -> Synthetic:
+        """Return the images with the options of updates on; order the real images for stratified batches."""
+        if self.clamp:
+            synthetic.keep_in_range(problem.spec)
+        if self.average:
+            synthetic.keep_average(self.average)
+        if self.batches == "stratified":
+            agreed = problem.engine.processes.agreed  # each process might add in another order
+            made = agreed(lambda: stratify(problem.real, self.batch_real, streams("strata"), problem.report))
+            problem.found[_STRATA] = made
+        return synthetic
+
+    def draw_real(self, problem: Problem, streams: Streams) -> Tensor:
+        """Draw the real images of an update, uniform or stratified.
+
+        Args:
+            problem: The problem for which the images were started.
+            streams: Draws the images.
+
+        Returns:
+            Positions int64 (K, B), on the CPU.
+        """
+        if self.batches == "stratified":
+            strata: Strata = problem.found[_STRATA]
+            return strata.draw(self.batch_real, streams("real"))
+        return problem.real.draw(self.batch_real, streams("real"))
 
     def optimisers(self, synthetic: Synthetic, state: nn.Module | None) -> dict[str, torch.optim.Optimizer]:
         """Return SGD with momentum, or Adam, as the optimiser of the images."""

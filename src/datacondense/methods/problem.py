@@ -9,18 +9,21 @@ from torch import Tensor
 
 from .. import augment, networks
 from ..augment import Siamese
+from ..augment.mix import Mix, MixKind
 from ..data.image_set import ImageSet, LabelledImages
 from ..data.spec import Spec
 from ..engine.engine import Engine, equal_part
 from ..networks import Network
 from ..synthetic.parameters import Synthetic
-from ..training.loop import PUBLISHED, train_epoch, train_step
+from ..training.loop import PUBLISHED, train_epoch
 from ..training.recipe import Recipe
 from ..utils.streams import Streams
 from .small_classes import jitter_copies
 
 TRAIN_BATCH = 128
 """Real images on which a network takes a step while a set is condensed."""
+_MIXED, _BETA = 0.5, 1.0
+"""Share of the steps on real images that are mixed, and parameter of the Beta distribution of the share, as in IDC."""
 
 
 @final
@@ -179,15 +182,32 @@ class Problem:
         train_epoch(network, examples, streams, self.engine, sgd, augment=self.augment, recipe=recipe or PUBLISHED)
 
     def train_step(
-        self, network: Network, streams: Streams, sgd: torch.optim.Optimizer, batch: int = TRAIN_BATCH
+        self,
+        network: Network,
+        streams: Streams,
+        sgd: torch.optim.Optimizer,
+        batch: int = TRAIN_BATCH,
+        *,
+        mix: MixKind = "none",
     ) -> None:
         """Train a network for one step on real images of any class, augmented one by one.
 
         Args:
             network: Trained in place, in training mode.
-            streams: Draws the images and their augmentation.
+            streams: Draws the images, their augmentation and their mixing.
             sgd: The optimiser of the network's weights.
-            batch: Images in the step.
+            batch: The number of images.
+            mix: Mixing of the images, which half of the steps have. CutMix takes the place of cutout.
         """
+        index = torch.randint(len(self.real), (batch,), generator=streams("train"))
+        images, labels = self.real.batch(index)
+        left_out = "cutout" if mix == "cutmix" else ""
+        augmentation = Siamese(tuple(name for name in self.augment.strategies if name != left_out))
+        images = augmentation.per_image(streams("train_augment"), len(index))(images)
+        mixing = Mix(mix, _MIXED, _BETA)
+        if mixing:
+            images, labels = mixing.draw(streams("train_mix"), len(index))(images, labels, self.classes)
         network.train().requires_grad_(True)
-        train_step(network, self.real, streams, self.engine, sgd, augment=self.augment, batch=batch)
+        sgd.zero_grad()
+        self.engine.add_gradients(network, images, labels)
+        sgd.step()

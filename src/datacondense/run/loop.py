@@ -219,7 +219,7 @@ class Loop:
 
     def _images(self) -> Tensor:
         """Return the current images (N, C, H, W), class by class, on the CPU."""
-        with torch.no_grad():
+        with torch.no_grad(), self.synthetic.averaged():
             return self.synthetic.listed(self.synthetic().detach().cpu().contiguous())
 
     def _labels(self) -> Tensor:
@@ -271,7 +271,8 @@ class Loop:
             raise Diverged(
                 f"{fault}: the set of iteration {self.done} cannot be stored; use another --store or --start"
             )
-        stored = self.synthetic.stored()
+        with self.synthetic.averaged():
+            stored = self.synthetic.stored()
         labels = rounded_labels(self._labels(), self.synthetic.store)
         # decoded images are those read back from storage
         images = stored.images(class_numbers(labels)) if stored else self._images()

@@ -66,6 +66,8 @@ class Updates:
             loss = differentiate(step.loss, parameters, self.problem, maximise=step.maximise)
         for optimiser in optimisers:
             optimiser.step()
+        if IMAGES in step.names:
+            self.synthetic.after_update()
         return loss
 
     def chosen(self, step: Step) -> dict[str, torch.optim.Optimizer]:

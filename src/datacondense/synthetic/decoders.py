@@ -37,6 +37,8 @@ class Decoder(ABC):
     """Names of the tensors that are optimised, (K, n, ...); `--store` sets their number format."""
     ranges: ClassVar[Mapping[str, tuple[int, ...]]] = {"images": (-3,)}
     """Optimised tensor -> its axes along which each position has a range of its own when it is stored in 8 bits."""
+    pixels: ClassVar[tuple[str, ...]] = ()
+    """Names of the optimised tensors that are normalised pixels, (K, n, C, H, W), which `--clamp` keeps in range."""
 
     @abstractmethod
     def views(self, spec: Spec) -> int:
@@ -88,6 +90,8 @@ class Decoder(ABC):
 class PixelDecoder(Decoder):
     """Store the pixels of each training image."""
 
+    pixels: ClassVar[tuple[str, ...]] = ("images",)
+
     def views(self, spec: Spec) -> int:
         return 1
 
@@ -106,6 +110,8 @@ class TileDecoder(Decoder):
     An image whose sides F does not divide is padded with grey, 0.5, below and on the right. The views of a stored image
     follow one another, row by row.
     """
+
+    pixels: ClassVar[tuple[str, ...]] = ("images",)
 
     factor: Tiles = 2
     """Tiles along each side, F."""

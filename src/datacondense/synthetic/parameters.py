@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import final
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from ..data.spec import Spec
 from ..networks.generators import AT_ONCE, Generator
 from ..utils.transfer import sent
+from .averages import MovingAverage
 from .decoders import Decoder
 from .generated import Generated, Storage, unstorable
 from .stored import Encoded, Store, Stored
@@ -34,6 +36,8 @@ class Synthetic(nn.Module, ABC):
     def __init__(self, targets: Targets) -> None:
         super().__init__()
         self.targets = targets
+        self.average: MovingAverage | None = None
+        self._range: tuple[Tensor, Tensor] | None = None
 
     @abstractmethod
     def forward(self, classes: slice = slice(None)) -> Tensor:
@@ -57,6 +61,42 @@ class Synthetic(nn.Module, ABC):
         """Return the parameters of the images, without those of learned labels."""
         of_labels = {id(parameter) for parameter in self.targets.parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in of_labels]
+
+    def pixel_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that are normalised pixels, (..., C, H, W)."""
+        return []
+
+    def keep_in_range(self, spec: Spec) -> None:
+        """Clamp parameters that are pixels to the range of pixels, [0, 1] before they are normalised.
+
+        They are clamped now, and after each update from now on.
+        """
+        device = self.pixel_parameters()[0].device
+        mean, std = (sent(torch.tensor(one), device)[:, None, None] for one in (spec.mean, spec.std))  # each (C, 1, 1)
+        self._range = -mean / std, (1 - mean) / std
+        self._clamp()
+
+    def keep_average(self, decay: float) -> None:
+        """Keep a moving average of the parameters of the images from now on; see `MovingAverage`."""
+        of_images = {id(parameter) for parameter in self.image_parameters()}
+        named = {name: parameter for name, parameter in self.named_parameters() if id(parameter) in of_images}
+        self.average = MovingAverage(named, decay)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Let the parameters hold their moving averages, if those are kept, until the end of a `with`."""
+        return nullcontext() if self.average is None else self.average.in_place()
+
+    def after_update(self) -> None:
+        """Clamp pixels and move the average, each if it was asked for. The run calls this after each update."""
+        self._clamp()
+        if self.average is not None:
+            self.average.update()
+
+    @torch.no_grad()
+    def _clamp(self) -> None:
+        if self._range is not None:
+            for parameter in self.pixel_parameters():
+                parameter.clamp_(*self._range)
 
     def stored(self) -> Stored | None:
         """Return the tensors that a file holds in place of float32 pixels; None if it holds these."""
@@ -90,6 +130,9 @@ class Pixels(Synthetic):
 
     def forward(self, classes: slice = slice(None)) -> Tensor:
         return self.images[classes]
+
+    def pixel_parameters(self) -> list[nn.Parameter]:
+        return [self.images]
 
 
 @final
@@ -134,6 +177,9 @@ class Decoded(Synthetic):
 
     def forward(self, classes: slice = slice(None)) -> Tensor:
         return self.decoder.decode({name: tensor[classes] for name, tensor in self.tensors.items()}, self.spec)
+
+    def pixel_parameters(self) -> list[nn.Parameter]:
+        return [self.get_parameter(name) for name in self.decoder.pixels]
 
     def stored(self) -> Encoded:
         tensors = self.tensors
