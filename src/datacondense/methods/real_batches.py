@@ -75,7 +75,7 @@ def stratify(
         The strata.
     """
     rows: list[Tensor] = []
-    counts: list[int] = real.counts.tolist()
+    counts = [int(count) for count in real.counts]
     for k, count in enumerate(counts):
         of_class = real.members[k, :count]
         points = pooled_pixels(real, of_class, _SIDE)
@@ -118,7 +118,7 @@ def representatives_under(network: Network, problem: Problem, batch: int, genera
 def _representatives_under(network: Network, problem: Problem, batch: int, generator: torch.Generator) -> Tensor:
     chosen: list[Tensor] = []
     real = problem.real
-    counts: list[int] = real.counts.tolist()
+    counts = [int(count) for count in real.counts]
     network.eval()
     for k, count in enumerate(counts):
         pool = real.members[k, torch.randperm(count, generator=generator)[: max(_POOL, batch)]]
