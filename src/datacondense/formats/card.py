@@ -19,7 +19,17 @@ _ESCAPED = {c: f"\\{c}" for c in "\\`*_{}[]|"} | {c: f"&#{ord(c)};" for c in "<>
 """Characters with a meaning inside a line to Markdown, HTML or renderers of formulas -> their escapes."""
 _LINK = re.compile(r"(?i)[a-z][a-z0-9+.-]*:(?=\S)|www\.")
 """Start of text that renderers turn into a link."""
-_SHOWN = ("method", "data", "ipc", "seed", "iterations_done", "wall_seconds", "machine", "data_sha256")
+_SHOWN = (
+    "method",
+    "data",
+    "ipc",
+    "seed",
+    "iterations_done",
+    "wall_seconds",
+    "training_seconds",
+    "machine",
+    "data_sha256",
+)
 
 
 def check_licence(licence: str) -> None:
