@@ -129,9 +129,12 @@ class SyntheticSet:
 
     @property
     def seconds(self) -> float | None:
-        """Return the wall time of condensing, including that of the set it started from; None if it is unknown."""
-        own, start = self.provenance.wall_seconds, self.provenance.start
-        return None if own is None else own + (start.get("wall_seconds") or 0.0)
+        """Return the wall time of condensing, with the race of `auto` and the set it started from; None if unknown."""
+        own, before = (
+            self.provenance.wall_seconds,
+            (self.provenance.start.get("wall_seconds"), self.provenance.auto.get("seconds")),
+        )
+        return None if own is None else own + sum(seconds or 0.0 for seconds in before)
 
     def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
         """Return the set as a map-style dataset of (image, label), for any DataLoader.
