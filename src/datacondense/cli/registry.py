@@ -1,4 +1,4 @@
-"""The commands by name. A new command is a file in `commands` and a line here."""
+"""The commands by name, and what `condense` takes in place of a method. A new one is a file in `commands` and a line."""
 
 from typing import Any
 
@@ -53,6 +53,17 @@ COMMANDS: Registry[Any] = Registry(
     },
 )
 """Name -> class. The summaries are the first lines of the classes' docstrings, read without importing them."""
+
+CHOOSERS: Registry[Any] = Registry(
+    __name__,
+    {
+        "auto": Entry(
+            "commands.auto:CondenseAuto",
+            "Choose method, form, learning rate and iterations for the data and the time at hand, and condense.",
+        ),
+    },
+)
+"""Words that `condense` takes in place of the name of a method -> class."""
 
 SHARED = ("condense", "evaluate", "continual", "reproduce")
 """Commands that several processes work on together; only the leading process runs the others."""

@@ -5,6 +5,7 @@ from typing import cast
 from ..methods import method_name
 from ..run.job import plan_run
 from ..synthetic.provenance import Auto, Settings, TriedCandidate
+from ..utils.timing import duration
 from .auto_checks import Asked
 from .auto_table import Entrant
 from .auto_task import Task
@@ -28,7 +29,7 @@ def settled_compilation(task: Task) -> str:
 def choose(asked: Asked, task: Task) -> None:
     """Choose by the table or by a race, and record the choice."""
     content, names = task.record.content, ", ".join(one.name for one in task.entrants)
-    what = "candidates of the caller" if asked.kind is None else f"candidates for {asked.kind.name}"
+    what = _origin(asked)
     task.tell(f"{what}: {names}")
     for one in task.entrants:
         task.tell(f"candidate {one.name}, {one.ipc} per class: {one.reason}")
@@ -106,3 +107,33 @@ def by_score(task: Task) -> list[Entrant]:
     dropped = {one.candidate for one in task.record.content.trials if one.dropped is not None}
     usable = [one for one in task.entrants if one.name not in dropped]
     return sorted(usable, key=lambda one: -(task.record.score(one.name) or 0.0))
+
+
+def preview_lines(asked: Asked) -> list[str]:
+    """Return lines on the candidates, their measured time, and the race that the time allows."""
+    task = asked.task
+    content = task.record.content
+    content.compile = settled_compilation(task)
+    task = task.settled()
+    _, note = prepared_race(task)
+    lines = [f"{_origin(asked)}: {', '.join(one.name for one in task.entrants)}"]
+    for one in task.entrants:
+        lines.append(f"candidate {one.name}, {one.ipc} per class: {one.reason}")
+        pace = content.paces.get(one.name)
+        if pace is None:
+            pace = content.paces[one.name] = measure(task, one, task.real)
+        whole = pace.start + one.method.iterations * pace.iteration
+        lines.append(
+            f"{one.name}: {duration(whole)} for {one.method.iterations} iterations of {1000 * pace.iteration:.3g} ms"
+        )
+    if note is not None:
+        return [*lines, f"no race: {note}"]
+    first = content.rounds[0]
+    names = ", ".join(f"{name} {count} iterations" for name, count in first.iterations.items())
+    how = f"{first.nets} x {first.epochs} epochs to score each"
+    return [*lines, f"race: {duration(first.seconds)} for each in its first round: {names}; {how}"]
+
+
+def _origin(asked: Asked) -> str:
+    """Return the origin of the candidates in words."""
+    return "candidates of the caller" if asked.kind is None else f"candidates for {asked.kind.name}"

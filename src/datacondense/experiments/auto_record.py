@@ -65,10 +65,10 @@ class Content(Fields, kw_only=True):
     """The compilation of all runs."""
     note: Line | None = None
     """The reason for which there is no race; None if there is one."""
-    paces: dict[Name, Pace] = msgspec.field(default_factory=lambda: {})
-    rounds: list[Round] = msgspec.field(default_factory=lambda: [])
-    trials: list[Trial] = msgspec.field(default_factory=lambda: [])
-    failed: list[Name] = msgspec.field(default_factory=lambda: [])
+    paces: dict[Name, Pace] = msgspec.field(default_factory=dict)
+    rounds: list[Round] = msgspec.field(default_factory=list)
+    trials: list[Trial] = msgspec.field(default_factory=list)
+    failed: list[Name] = msgspec.field(default_factory=list)
     """Candidates that diverged in the final run."""
     choice: Auto | None = None
     iterations: Positive | None = None

@@ -91,8 +91,8 @@ class Task:
 
     def show(self, what: str) -> None:
         """Report the part of the whole call that is done, by time."""
-        if self.planned:
-            self.observers.preparing(min(self.clock.spent / max(self.planned[-1], 1e-6), 0.99), what)
+        end = self.planned[-1] if self.planned else self.clock.budget
+        self.observers.preparing(min(self.clock.spent / end, 0.99), what)
 
 
 @final

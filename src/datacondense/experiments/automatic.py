@@ -16,12 +16,13 @@ from ..run.directory import RunDirectory
 from ..run.driver import condense
 from ..run.signals import Request, stop_signals
 from ..synthetic.set import SyntheticSet
+from ..utils.distributed import ALONE, all_processes
 from ..utils.errors import Diverged
 from ..utils.locks import alone
 from ..utils.paths import named
 from ..utils.ranges import Images, Seed
 from .auto_checks import Asked, Size, checked
-from .auto_choice import by_score, choose, record_choice, settled_compilation
+from .auto_choice import by_score, choose, preview_lines, record_choice, settled_compilation
 from .auto_record import open_record
 from .auto_table import Candidate
 from .auto_task import Task
@@ -142,3 +143,21 @@ def _is_run_of(out: Path | None, recorded: dict[str, Any]) -> bool:
     if out is None or not RunDirectory(out).has_run():
         return False
     return RunDirectory(out).recorded().get("auto") == recorded
+
+
+def preview(
+    real: ImageSet,
+    ipc: int | None = None,
+    *,
+    bytes: int | None = None,
+    candidates: int | Sequence[Candidate] = 3,
+    seed: int = 0,
+    compute: Compute | None = None,
+    **options: Unpack[AutoOptions],
+) -> list[str]:
+    """Measure the speed of the candidates, and return lines on what `auto` would try; write nothing.
+
+    Args: as of `auto`. Of several processes the leading one alone measures.
+    """
+    options["processes"] = ALONE
+    return all_processes().agreed(lambda: preview_lines(checked(real, ipc, bytes, candidates, seed, compute, options)))

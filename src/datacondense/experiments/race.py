@@ -14,11 +14,13 @@ from .trials import Trials, measure
 
 FEWEST = 4
 """Images of each class that a race needs: one is held out, and three are condensed."""
-_RACE = 0.4  # of the time that is left when the race begins
+_FINAL = 0.6  # of the budget, which the final run keeps, unless it needs less
+_SPARE = 1.25  # times the measured time of the final run
 _CONDENSE = 0.65  # of the time of a candidate in a round; networks that score it have the rest
 _FEWEST_STEPS = 1 / 8  # of a candidate's iterations in the race: of fewer the images are still those of the start
 _FEWEST_EPOCHS = 30
 _WORTHWHILE = 0.5  # of the final iterations that must remain beside a race
+_LATE = 0.8  # of the time of the final run; when no more is left, the race ends
 
 
 @final
@@ -49,12 +51,16 @@ class Race:
                 return f"the final run needs all of {duration(task.clock.budget)}"
             else:
                 task.tell(f"{entrant.name} does not race: it is too slow for {duration(task.clock.budget)}")
+        if len(able) < 2:
+            return "one candidate is fast enough"
         scoring = self.trials.scoring(max(map(self.trials.images, able)))
+        left = task.processes.agreed(lambda: task.clock.left - self._reserve)
         for count in range(len(able), 1, -1):
-            seconds = task.processes.agreed(lambda count=count: _RACE * task.clock.left / _units(count))
-            planned = self._round(able[:count], seconds, scoring)
+            planned = self._round(able[:count], left / _units(count), scoring)
             if planned is not None:
                 content.rounds.append(planned)
+                for one in able[count:]:
+                    task.tell(f"{one.name} does not race: the time is too short for more than {count}")
                 return ""
         return f"{duration(task.clock.budget)} are too short to try several candidates"
 
@@ -64,6 +70,9 @@ class Race:
         Raises Diverged if none could be scored.
         """
         task, content, number = self.task, self.task.record.content, 0
+        number_of = len(content.rounds[0].iterations)
+        race = _units(number_of) * content.rounds[0].seconds
+        task.planned.append(min(task.clock.spent + race + self._reserve, task.clock.budget))
         part, held = len(self.trials.part), len(self.trials.held)
         task.tell(f"race: {part} training images are condensed, and {held} others score the candidates")
         ranking: list[Entrant] = []
@@ -89,10 +98,18 @@ class Race:
             raise Diverged(f"no candidate could be scored: {content.trials[-1].dropped}")
         return ranking
 
+    @property
+    def _reserve(self) -> float:
+        """Return the seconds that the final run keeps."""
+        task, paces = self.task, self.task.record.content.paces
+        known = [one for one in task.entrants if one.name in paces]
+        longest = max(paces[one.name].start + one.method.iterations * paces[one.name].iteration for one in known)
+        return min(_FINAL * task.clock.budget, _SPARE * longest)
+
     def _worthwhile(self, entrant: Entrant) -> bool:
         """Return whether the time beside a race suffices for the final run of a candidate."""
         task = self.task
-        most = task.record.content.paces[entrant.name].within((1 - _RACE) * task.clock.left)
+        most = task.record.content.paces[entrant.name].within(_FINAL * task.clock.left)
         return task.processes.agreed(lambda: most >= _WORTHWHILE * entrant.method.iterations)
 
     def _round(self, entrants: Sequence[Entrant], seconds: float, scoring: NetworkEstimate) -> Round | None:
@@ -126,7 +143,7 @@ class Race:
         """Return whether the race takes time that the final run needs."""
         clock = self.task.clock
         some = any(one.round == number and one.score is not None for one in self.task.record.content.trials)
-        return some and self.task.processes.any(clock.left < (1 - _RACE) * 0.8 * clock.budget)
+        return some and self.task.processes.any(clock.left < _LATE * self._reserve)
 
     def _ranked(self, entrants: Sequence[Entrant], number: int) -> list[Entrant]:
         """Return the candidates that were scored in a round, the best first, of equal ones the first in the table."""

@@ -151,6 +151,7 @@ def measure(task: Task, entrant: Entrant, real: ImageSet) -> Pace:
             found = estimate(entrant.method, real, entrant.ipc, seed=task.seed, compute=task.compute, timed=timed)
         return Pace(start=found.start_seconds, iteration=found.iteration_seconds)
 
+    task.show(f"measuring the speed of {entrant.name}")
     task.check_stop()
     pace = task.processes.agreed(timing)
     task.check_stop()
