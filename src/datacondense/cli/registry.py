@@ -1,4 +1,4 @@
-"""The commands by name, and what `condense` takes in place of a method. A new one is a file in `commands` and a line."""
+"""The commands by name. A new command is a file in `commands` and a line here."""
 
 from typing import Any
 

@@ -84,15 +84,25 @@ _DCT = Candidate(
     reason="sixteen blurred images in the room of one: with one image, variety teaches more than details",
 )
 
+_LARGE = replace(_ADAM, iterations=150, batch_real=32)  # of large images a run makes few iterations in minutes
+_LARGE_PIXELS = replace(_PIXELS, method=replace(_MEANS, iterations=150, batch_real=32))
+_LARGE_TILES = replace(_TILES, method=replace(_LARGE, form="tiles", factor=2))
+_LARGE_DCT = replace(_DCT, method=replace(_LARGE, form="dct"))
+
 TABLE: tuple[Kind, ...] = (
     Kind(name="one or two tiny images per class", ipc=2, pixels=16 * 16, candidates=(_ADAM_PIXELS, _TILES, _DCT)),
     Kind(name="one or two small images per class", ipc=2, pixels=40 * 40, candidates=(_DCT, _TILES, _PIXELS)),
-    Kind(name="one or two large images per class", ipc=2, arch="ConvNetD4", candidates=(_DCT, _TILES, _PIXELS)),
+    Kind(
+        name="one or two large images per class",
+        ipc=2,
+        arch="ConvNetD4",
+        candidates=(_LARGE_DCT, _LARGE_TILES, _LARGE_PIXELS),
+    ),
     Kind(name="a few tiny images per class", ipc=20, pixels=16 * 16, candidates=(_ADAM_PIXELS, _PIXELS, _TILES)),
     Kind(name="a few small images per class", ipc=20, pixels=40 * 40, candidates=(_TILES, _PIXELS, _ADAM_PIXELS)),
-    Kind(name="a few large images per class", ipc=20, arch="ConvNetD4", candidates=(_TILES, _DCT, _PIXELS)),
+    Kind(name="a few large images per class", ipc=20, arch="ConvNetD4", candidates=(_LARGE_TILES, _LARGE_PIXELS)),
     Kind(name="many tiny or small images per class", pixels=40 * 40, candidates=(_PIXELS, _ADAM_PIXELS)),
-    Kind(name="many large images per class", arch="ConvNetD4", candidates=(_PIXELS, _TILES)),
+    Kind(name="many large images per class", arch="ConvNetD4", candidates=(_LARGE_PIXELS, _LARGE_TILES)),
 )
 """The first kind that holds a problem gives its candidates, the likeliest first."""
 

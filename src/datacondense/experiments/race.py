@@ -7,7 +7,7 @@ from typing import final
 from ..evaluation.dry_run import NetworkEstimate
 from ..utils.errors import Diverged
 from ..utils.timing import duration
-from .auto_record import Round
+from .auto_record import Pace, Round
 from .auto_table import Entrant
 from .auto_task import Task
 from .trials import Trials, measure
@@ -43,9 +43,10 @@ class Race:
         task, content = self.task, self.task.record.content
         able: list[Entrant] = []
         for entrant in task.entrants:
-            if entrant.name not in content.paces:
+            if entrant.name not in content.paces and self._worthwhile(entrant, self._guess(entrant)):
                 content.paces[entrant.name] = measure(task, entrant, self.trials.part)
-            if self._worthwhile(entrant):
+            pace = content.paces.get(entrant.name)
+            if pace is not None and self._worthwhile(entrant, pace):
                 able.append(entrant)
             elif entrant is task.entrants[0]:
                 return f"the final run needs all of {duration(task.clock.budget)}"
@@ -106,10 +107,21 @@ class Race:
         longest = max(paces[one.name].start + one.method.iterations * paces[one.name].iteration for one in known)
         return min(_FINAL * task.clock.budget, _SPARE * longest)
 
-    def _worthwhile(self, entrant: Entrant) -> bool:
-        """Return whether the time beside a race suffices for the final run of a candidate."""
+    def _guess(self, entrant: Entrant) -> Pace | None:
+        """Return the speed of a candidate by that of the first and by the images that pass; None before it is known."""
+        first, spec = self.task.entrants[0], self.trials.part.spec
+        pace = self.task.record.content.paces.get(first.name)
+        if pace is None:
+            return None
+        mine, other = (one.method.workload(one.ipc * one.method.views(spec)).passes for one in (entrant, first))
+        return Pace(start=pace.start, iteration=pace.iteration * mine / max(other, 1))
+
+    def _worthwhile(self, entrant: Entrant, pace: Pace | None) -> bool:
+        """Return whether the time beside a race suffices for the final run of a candidate, as far as that is known."""
+        if pace is None:
+            return True
         task = self.task
-        most = task.record.content.paces[entrant.name].within(_FINAL * task.clock.left)
+        most = pace.within(_FINAL * task.clock.left)
         return task.processes.agreed(lambda: most >= _WORTHWHILE * entrant.method.iterations)
 
     def _round(self, entrants: Sequence[Entrant], seconds: float, scoring: NetworkEstimate) -> Round | None:
