@@ -13,7 +13,7 @@ from .race import FEWEST, Race
 from .trials import measure
 
 _FINAL = 0.93  # of the time that is left goes to the final run; the rest to its pictures, and to a slower machine
-_COMPILES = 120.0  # seconds of a budget; in less, compiling several candidates takes too large a part
+_COMPILES = 600.0  # seconds of a budget; in less, compiling each candidate takes too large a part
 
 
 def settled_compilation(task: Task) -> str:

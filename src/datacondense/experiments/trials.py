@@ -28,7 +28,8 @@ from .auto_table import Entrant
 from .auto_task import Task, Watch
 
 _PATIENCE = 3.0  # times its planned seconds, after which a candidate is stopped
-_TIMED = 1 / 100  # of the budget, in which the speed of a candidate is measured
+_TIMED = 1 / 300  # of the budget, in which a speed is measured after compilation
+_MOST_TIMED = 0.5  # seconds; the race itself measures it better
 
 
 @final
@@ -62,11 +63,11 @@ class Trials:
         index = torch.arange(images) % len(self.part)
         some = ImageSet(self.part.images[index], self.part.labels[index], self.part.spec)
         protocol = self._protocol(some, task.most_epochs, 1)
-        timed = _TIMED * task.clock.budget
+        timed = min(_TIMED * task.clock.budget, _MOST_TIMED)
 
         def timing() -> NetworkEstimate:
             with _silent():
-                found = estimate_by(protocol, some, self.held, self._compute, timed=min(timed, 1.0))
+                found = estimate_by(protocol, some, self.held, self._compute, timed=timed)
             return next(iter(found.networks.values()))
 
         return task.processes.agreed(timing)
@@ -144,7 +145,7 @@ class Trials:
 
 def measure(task: Task, entrant: Entrant, real: ImageSet) -> Pace:
     """Measure the speed of a candidate on this machine."""
-    timed = min(max(_TIMED * task.clock.budget, 0.05), 3.0)
+    timed = min(_TIMED * task.clock.budget, _MOST_TIMED)
 
     def timing() -> Pace:
         with _silent():
