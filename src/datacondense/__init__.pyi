@@ -19,7 +19,10 @@ from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.protocol import ProtocolOptions as ProtocolOptions
 from .evaluation.score_log import keep_scores as keep_scores
 from .evaluation.scores import Scores as Scores
+from .experiments.auto_table import Candidate as Candidate
+from .experiments.automatic import auto as auto
 from .experiments.continual import learn_continually as learn_continually
+from .experiments.options import AutoOptions as AutoOptions
 from .experiments.options import ContinualOptions as ContinualOptions
 from .experiments.scenario import Scenario as Scenario
 from .formats import export as export

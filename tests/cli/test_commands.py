@@ -17,6 +17,7 @@ from PIL import Image
 from datacondense import METHODS, NETWORKS, InputError, load_set
 from datacondense.cli.app import main
 from datacondense.cli.options import seconds as seconds_of
+from datacondense.cli.registry import CHOOSERS
 from datacondense.experiments.presets import PRESETS
 from datacondense.networks import POOLS
 
@@ -35,7 +36,7 @@ OTHERS = [
     "list",
     "doctor",
 ]
-COMMANDS = [[], *(["condense", name] for name in METHODS), *([name] for name in OTHERS)]
+COMMANDS = [[], *(["condense", name] for name in (*CHOOSERS, *METHODS)), *([name] for name in OTHERS)]
 QUICK = "--data digits --ipc 1 --iterations 3 --batch-real 8 --arch ConvNetD1".split()
 
 

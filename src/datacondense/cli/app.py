@@ -12,7 +12,7 @@ from .._version import __version__
 from ..utils.errors import DatacondenseError, InputError, LostProcess, Stopped
 from ..utils.torchrun import is_first_report, is_launched, joined, leads
 from .console import OUT, print_error, print_line
-from .registry import COMMANDS, SHARED
+from .registry import CHOOSERS, COMMANDS, SHARED
 
 PROGRAM = "datacondense"
 _HELP = ("-h", "--help")
@@ -100,7 +100,7 @@ def _parse(arguments: list[str]) -> tuple[str, Any]:
     if arguments[0] in _HELP:
         from .overview import print_overview
 
-        print_overview(PROGRAM, "", COMMANDS, "subcommands")
+        print_overview(PROGRAM, "", COMMANDS.summaries(), "subcommands")
         raise SystemExit(0)
     from ..methods import METHODS
     from . import plugin_files
@@ -111,7 +111,8 @@ def _parse(arguments: list[str]) -> tuple[str, Any]:
     if arguments[0] == "condense" and arguments[1:2] and arguments[1] in _HELP:
         from .overview import print_overview
 
-        print_overview(f"{PROGRAM} condense", COMMANDS.summary("condense"), METHODS, "methods")
+        known = {**CHOOSERS.summaries(), **METHODS.summaries()}
+        print_overview(f"{PROGRAM} condense", COMMANDS.summary("condense"), known, "methods")
         raise SystemExit(0)
     from .parsing import parse
 

@@ -12,6 +12,8 @@ from ..utils.errors import InputError
 from ..utils.paths import resolved
 from ..utils.ranges import Batch, Pause, Seconds, Snapshots, check_value
 
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Computing:
@@ -68,6 +70,16 @@ class RunControl:
         return seconds("--checkpoint-every", self.checkpoint_every, Pause)
 
 
+@dataclass(frozen=True, kw_only=True)
+class AutoControl(RunControl):
+    """Time budget, resume, checkpoints, snapshots, logging."""
+
+    time_budget: Annotated[str, tyro.conf.arg(metavar="TIME")] = "5m"
+    """Time of the whole command, with reading and the race, such as 90s, 5m, 1h30m."""
+    dry_run: bool = False
+    """Measure the speed of the candidates, print what would be tried, and write nothing."""
+
+
 def check_target(flag: str, path: Path | None) -> None:
     """Check that a file can be written to `path`, before the work whose result it will hold.
 
@@ -94,3 +106,11 @@ def seconds(flag: str, text: str, kind: Any = Seconds) -> float:
     found = hours * 3600 + minutes * 60 + rest
     check_value(flag.removeprefix("--"), found, kind)
     return found
+
+
+def size(flag: str, text: str) -> int:
+    """Return the bytes of a text such as 8000, 8k, 8kB or 1.5M, where k is 1000. Raises InputError for others."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)B?", text)
+    if not match or float(match[1]) * _UNITS[match[2]] < 1:
+        raise InputError(f"{flag} {text}: give a number of bytes such as 8000, 8k or 1.5M")
+    return int(float(match[1]) * _UNITS[match[2]])

@@ -18,7 +18,7 @@ from ..methods import METHODS, method_class
 from ..utils.errors import InputError, unknown
 from ..utils.ranges import check_fields
 from ..utils.torchrun import leads
-from .registry import COMMANDS
+from .registry import CHOOSERS, COMMANDS
 
 PROGRAM = "datacondense"
 _NO_CHOICE = ("", "None", "False")
@@ -56,10 +56,14 @@ def parse(arguments: Sequence[str]) -> Any:
     if name != "condense":
         return _parse_as(COMMANDS[name], f"{PROGRAM} {name}", arguments[1:], arguments)
     if not arguments[1:] or arguments[1].startswith("-"):
-        raise InputError(f"name the method first, datacondense condense METHOD: choose from {', '.join(METHODS)}")
+        raise InputError(
+            f"name the method first, datacondense condense METHOD: choose from {', '.join([*CHOOSERS, *METHODS])}"
+        )
     method = arguments[1]
-    kind = COMMANDS[name][method_class(method)]
     program = f"{PROGRAM} {name} {method}"
+    if method in CHOOSERS:
+        return _parse_as(CHOOSERS[method], program, arguments[2:], arguments)
+    kind = COMMANDS[name][method_class(method)]
     return _parse_as(kind, program, arguments[2:], arguments, description=METHODS.summary(method))
 
 
@@ -98,8 +102,9 @@ def _all_commands() -> Any:
         return Annotated[cls, tyro.conf.subcommand(name, description=summary)]
 
     condense = COMMANDS["condense"]
+    choosers = tuple(named(CHOOSERS[name], name, CHOOSERS.summary(name)) for name in CHOOSERS)
     methods = tuple(named(condense[METHODS[name]], name, METHODS.summary(name)) for name in METHODS.available())
-    with_method = dataclasses.make_dataclass("Methods", [("job", Union[methods])])  # noqa: UP007 (tyro reads it)
+    with_method = dataclasses.make_dataclass("Methods", [("job", Union[(*choosers, *methods)])])
     commands = {name: with_method if name == "condense" else COMMANDS[name] for name in COMMANDS}
     return Union[tuple(named(cls, name, COMMANDS.summary(name)) for name, cls in commands.items())]  # noqa: UP007
 

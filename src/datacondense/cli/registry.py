@@ -54,5 +54,16 @@ COMMANDS: Registry[Any] = Registry(
 )
 """Name -> class. The summaries are the first lines of the classes' docstrings, read without importing them."""
 
+CHOOSERS: Registry[Any] = Registry(
+    __name__,
+    {
+        "auto": Entry(
+            "commands.auto:CondenseAuto",
+            "Choose method, form, learning rate and iterations for the data and the time at hand, and condense.",
+        ),
+    },
+)
+"""Words that `condense` takes in place of the name of a method -> class."""
+
 SHARED = ("condense", "evaluate", "continual", "reproduce")
 """Commands that several processes work on together; only the leading process runs the others."""

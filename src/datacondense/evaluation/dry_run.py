@@ -103,9 +103,9 @@ def estimate_evaluation(
 
 
 def estimate_by(
-    protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, compute: Compute
+    protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, compute: Compute, *, timed: float = _TIMED
 ) -> EvaluationEstimate:
-    """Estimate as `estimate_evaluation` does, by a complete protocol."""
+    """Estimate as `estimate_evaluation` does, by a complete protocol, from networks that train for `timed` seconds."""
     check_fit(examples, test)
     plans = plan_networks(protocol, examples, test.spec, compute)
     found: dict[str, NetworkEstimate] = {}
@@ -116,13 +116,13 @@ def estimate_by(
             began = _clock(engine)
             work = TrainAndTest.of(arch, recipe, examples, test, engine)
             moved = _clock(engine) - began
-            found[arch] = retry_smaller(lambda work=work: _calibrate(work, protocol), engine, lambda: None)
+            found[arch] = retry_smaller(lambda work=work: _calibrate(work, protocol, timed), engine, lambda: None)
         found[arch] = replace(found[arch], start_seconds=found[arch].start_seconds + moved, execution=engine.execution)
         peaks.append(peak.bytes)
     return EvaluationEstimate(found, max(peaks))
 
 
-def _calibrate(work: TrainAndTest, protocol: Protocol) -> NetworkEstimate:
+def _calibrate(work: TrainAndTest, protocol: Protocol, timed: float) -> NetworkEstimate:
     """Train and test networks on parts of the images, and scale the times up."""
     recipe, engine = work.recipe, work.engine
     some = _part(work.examples, recipe.batch)
@@ -133,7 +133,7 @@ def _calibrate(work: TrainAndTest, protocol: Protocol) -> NetworkEstimate:
     first = _train(part, streams)
     trained = [first]
     ready = _clock(engine)
-    while first.epoch < _TIMED and _clock(engine) - ready < _TIMED:
+    while first.epoch < timed and _clock(engine) - ready < timed:
         trained.append(_train(part, streams))
     tests = [_seconds(engine, lambda: part.count(trained[-1].predict, count)) for _ in range(2)]  # the first compiles
     later = trained[1:] or trained

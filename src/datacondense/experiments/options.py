@@ -1,12 +1,19 @@
-"""The keywords of `reproduce` and `learn_continually`."""
+"""The keywords of `reproduce`, `learn_continually` and `auto`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import Meta
 
 from ..engine.execution import ComputeOptions
 from ..run.observers import Observer
+from ..run.options import RunOptions
 from ..utils.distributed import Processes
+from ..utils.ranges import Epochs, Networks
+
+RaceShare: TypeAlias = Annotated[float, Meta(gt=0, le=0.5)]
+"""Share of the training images that is held out in a race."""
 
 
 class ExperimentOptions(ComputeOptions, total=False):
@@ -44,3 +51,20 @@ class ContinualOptions(ExperimentOptions, total=False):
     """Name of the memory in records and figures; None takes that of the method."""
     as_published: bool
     """Count epochs as the authors' code does, whose E epochs are E + 1."""
+
+
+class AutoOptions(RunOptions, total=False):
+    """Keywords of `auto`, each of which may be left out: those of `condense`, and others.
+
+    `time_budget` is that of the whole call, with the race; 300 seconds by default.
+    """
+
+    arch: str | None
+    """Network that the set is made for; by default the ConvNet, with 4 blocks for large images."""
+    race_hold_out: RaceShare
+    """Share of the training images of each class that scores the candidates, 0.15 by default. The final run condenses
+    all training images."""
+    race_epochs: Epochs
+    """The most training epochs of a network that scores a candidate, 300 by default."""
+    race_nets: Networks
+    """The most networks that score a candidate, 3 by default."""

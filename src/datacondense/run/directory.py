@@ -24,6 +24,8 @@ EVALUATION = "evaluation.json"
 """Scores by the protocol of `reproduce` or of continual learning, computed once."""
 PROCESS = "process.json"
 """Scores of networks that were trained on the snapshots of a run."""
+AUTO = "auto.json"
+"""Candidates, race and choice of `auto`."""
 REPORT = "report.html"
 EVENTS = "tensorboard"
 """Folder of the files that TensorBoard reads."""
@@ -79,8 +81,13 @@ class RunDirectory:
         mark = torchrun.mark()
         write_json(self.path / RUN, {**run, "launch": mark} if mark else run)
 
-    def clear(self) -> None:
-        """Delete the files of an earlier run, and nothing else; `run.json`, which marks them as ours, last."""
+    def clear(self, *, chosen: bool = False) -> None:
+        """Delete the files of an earlier run, and nothing else; `run.json`, which marks them as ours, last.
+
+        chosen: keep the record of the choice of `auto`, of which the new run is the last step.
+        """
+        if not chosen:
+            (self.path / AUTO).unlink(missing_ok=True)
         snapshots.delete(self.path)
         delete_events(self.path)
         for name in reversed(_OURS):
@@ -88,7 +95,7 @@ class RunDirectory:
 
     def sweep(self) -> None:
         """Delete the temporary files of killed processes. Only the process that writes to the run may call it."""
-        sweep(self.path, all_of=_OURS)
+        sweep(self.path, all_of=(*_OURS, AUTO))
         sweep(self.path / snapshots.FOLDER)
 
 

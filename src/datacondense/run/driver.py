@@ -112,9 +112,10 @@ def _checked(
         "seed": seed,
     }
     origin = _origin(start) if start else None
-    source = options.get("source")
+    source, choice = options.get("source"), options.get("auto")
     source = {"source": source.to_json() if isinstance(source, DataSource) else source}
     source |= plugins_of(method, real.spec, ipc, source["source"])
+    source |= {"auto": choice} if choice else {}
     check_provenance({**made, "start": origin, **source}, real)
     return Job(
         method=method,

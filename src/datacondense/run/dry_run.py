@@ -21,14 +21,14 @@ from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.optimiser import build_optimiser
 from ..utils.keywords import check_keywords
-from ..utils.ranges import Seed, check_arguments
+from ..utils.ranges import Seconds, Seed, check_arguments
 from ..utils.streams import Streams
 from .checks import check_method, check_start, note_small_classes
 from .job import plan_run
 from .state import UndoPoint, begin
 from .updates import as_step
 
-_TIMED = 5.0  # seconds in which updates, and as long in which epochs of networks, are timed; one of each at least
+_TIMED = 5.0  # seconds
 
 
 @final
@@ -72,14 +72,15 @@ def estimate(
     seed: Seed = 0,
     start: SyntheticSet | None = None,
     compute: Compute | None = None,
+    timed: Seconds = _TIMED,
     **options: Unpack[RunComputeOptions],
 ) -> Estimate:
     """Estimate the time and memory of `condense`; write nothing.
 
-    Runs the method itself for some seconds after compilation, in memory. The time of an iteration is computed from the
-    mean update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u + (U - 1) E
-    e. If the terms of an update (groups of classes) take longer than these seconds, the estimate scales up some of
-    them.
+    Runs the method itself for `timed` seconds after compilation, in memory. The time of an iteration is computed from
+    the mean update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u +
+    (U - 1) E e. If the terms of an update (groups of classes) take longer than these seconds, the estimate scales up
+    some of them.
 
     Args:
         method: the method with its settings, as in `condense`.
@@ -88,6 +89,7 @@ def estimate(
         seed: as in `condense`.
         start: a set to start from, as in `condense`.
         compute: device, precision, compilation and memory, as in `condense`.
+        timed: seconds in which updates, and as long in which epochs of networks, are timed; one of each at least.
         options: `device`, `precision`, `compile` and `classes_at_once`, in place of `compute`.
 
     Returns:
@@ -97,14 +99,16 @@ def estimate(
         InputError: an argument cannot be used.
     """
     check_keywords("estimate", RunComputeOptions, options)
-    check_arguments(estimate, seed=seed)
+    check_arguments(estimate, seed=seed, timed=timed)
     compute = resolve_compute(compute, options)
     check_method(method, real, ipc)
     check_start(start, method, real, ipc)
     note_small_classes(start, method, real, ipc)
     engine = Engine(plan_run(method, real, ipc, compute))
     with engine.active(), peak_memory(engine.device) as peak:
-        calibration = retry_smaller(lambda: _calibrate(method, real, ipc, seed, engine, start), engine, lambda: None)
+        calibration = retry_smaller(
+            lambda: _calibrate(method, real, ipc, seed, engine, start, timed), engine, lambda: None
+        )
     there = calibration.problem.real
     held = there.resident and there.images.device.type == engine.device.type
     return Estimate(
@@ -122,14 +126,14 @@ def estimate(
 
 
 def _calibrate(
-    method: Method, real: ImageSet, ipc: int, seed: int, engine: Engine, start: SyntheticSet | None
+    method: Method, real: ImageSet, ipc: int, seed: int, engine: Engine, start: SyntheticSet | None, timed: float
 ) -> "_Calibration":
     """Begin a run, and time it if it has iterations."""
     began = time.perf_counter()
     problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine, rehearsal=True)
     streams = Streams(seed)
     synthetic, more = (method.start_from(start, problem, streams), 0.0) if start else method.rehearse(problem, streams)
-    calibration = _Calibration(method, problem, synthetic, streams)
+    calibration = _Calibration(method, problem, synthetic, streams, timed)
     calibration.run(began)
     calibration.start += more + problem.training.left
     return calibration
@@ -139,11 +143,12 @@ def _calibrate(
 class _Calibration:
     """Timing of the parts of a run."""
 
-    def __init__(self, method: Method, problem: Problem, synthetic: Synthetic, streams: Streams) -> None:
+    def __init__(self, method: Method, problem: Problem, synthetic: Synthetic, streams: Streams, timed: float) -> None:
         self.method = method
         self.problem = problem
         self.synthetic = synthetic
         self.streams = streams
+        self.timed = timed
         self.state, self.updates = begin(method, problem, synthetic, streams)
         self.load = method.workload(problem.ipc * method.views(problem.spec))
         self.start = 0.0
@@ -172,7 +177,7 @@ class _Calibration:
             updates = [self._update_in_a_row()]
         else:
             updates = [self._whole_update(1)]
-            while self._clock() - ready + updates[-1] < _TIMED:
+            while self._clock() - ready + updates[-1] < self.timed:
                 updates.append(self._whole_update(len(updates) + 1))
         epochs = self._epochs() if self.load.epochs and self.load.updates > 1 else [0.0]
         update, epoch = statistics.fmean(updates), statistics.fmean(epochs[1:] or epochs)
@@ -183,7 +188,7 @@ class _Calibration:
     def _run_whole(self, began: float) -> None:
         """Measure whole iterations, of a method whose updates differ in their optimisers and so in their cost."""
         times: list[float] = []
-        while len(times) < 2 or sum(times[1:]) < _TIMED:
+        while len(times) < 2 or sum(times[1:]) < self.timed:
             before = self._clock()
             for step in self._steps(len(times)):
                 self.updates.make(step)
@@ -209,7 +214,7 @@ class _Calibration:
         )
 
     def _whole_update(self, iteration: int) -> float:
-        seconds, part = self._update(iteration, seconds=_TIMED)
+        seconds, part = self._update(iteration, seconds=self.timed)
         return seconds / part
 
     def _update(self, iteration: int, *, seconds: float) -> tuple[float, float]:
@@ -249,7 +254,7 @@ class _Calibration:
             before, now = now, self._clock()
             times.append(now - before)
             if len(times) == 1:
-                ends = _TIMED + (now if compiled else before)
+                ends = self.timed + (now if compiled else before)
         return times
 
     def _clock(self) -> float:

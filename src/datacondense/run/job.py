@@ -100,7 +100,7 @@ class Job:
                 raise
             raise stop.error(what) from None
         if not recorded:
-            self.processes.agreed(lambda: directory.clear() if directory else None)
+            self.processes.agreed(lambda: directory.clear(chosen="auto" in self.origin) if directory else None)
         else:
             self._report_changes(engine, recorded)
         return loop

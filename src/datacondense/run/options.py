@@ -32,6 +32,8 @@ class RunOptions(RunComputeOptions, total=False):
     source: DataSource | Mapping[str, Any] | None
     """The `DataSource`, or the arguments of `load`, that gave the real images; recorded, so that the test images can be
     found."""
+    auto: Mapping[str, Any] | None
+    """The choice of `auto`, of which this call is the last step; recorded."""
     observers: Sequence[Observer]
     """Objects that are notified of progress, messages and images; of several processes the first alone notifies."""
     processes: Processes | None

@@ -64,6 +64,36 @@ class Imported(Fields, kw_only=True):
     file: Text = ""
 
 
+class TriedCandidate(Fields, kw_only=True):
+    """A candidate of `auto`."""
+
+    name: Name
+    method: Name
+    settings: Settings
+    ipc: Positive
+    reason: Line = ""
+    score: Fraction | None = None
+    """Mean accuracy over classes on held-out training images, in its last round; None if it was not scored."""
+    iterations: Count | None = None
+    """Iterations in its last round."""
+    dropped: Line | None = None
+    """Fault for which it left the race."""
+
+
+class Auto(Fields, kw_only=True):
+    """The choice of `auto`."""
+
+    chosen: Name
+    why: Line
+    candidates: list[TriedCandidate]
+    held_out: Count
+    """Training images on which candidates were scored; 0 without a race."""
+    seconds: Seconds
+    """Wall time of the race."""
+    time_budget: Seconds
+    bytes: Positive | None = None
+
+
 class ProvenanceFields(Fields, kw_only=True):
     """`Provenance`, in every artefact and in run.json."""
 
@@ -81,6 +111,7 @@ class ProvenanceFields(Fields, kw_only=True):
     source: Source | None = None
     plugin: Plugin | None = None
     plugins: dict[Line, Plugin] | None = None
+    auto: Auto | None = None
     imported: Imported | UnsetType = UNSET
     real_images: Positive | None = None
     iterations_done: Count | UnsetType = UNSET
@@ -125,6 +156,9 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """File or package of a method that is not part of datacondense."""
     plugins: dict[str, dict[str, Any]] = {}
     """Files or packages of other objects of the run: network, decoder, loss and data."""
+    auto: dict[str, Any] = {}
+    """The choice of `auto`, if it made the set: candidates, their scores on held-out training images, seconds of the
+    race."""
     imported: dict[str, Any] = {}
     """The file that the set was imported from."""
     real_images: int | None = None

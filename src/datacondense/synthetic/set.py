@@ -129,9 +129,10 @@ class SyntheticSet:
 
     @property
     def seconds(self) -> float | None:
-        """Return the wall time of condensing, including that of the set it started from; None if it is unknown."""
-        own, start = self.provenance.wall_seconds, self.provenance.start
-        return None if own is None else own + (start.get("wall_seconds") or 0.0)
+        """Return the wall time of condensing, with the race of `auto` and the set it started from; None if unknown."""
+        made = self.provenance
+        before = (made.start.get("wall_seconds") or 0.0) + (made.auto.get("seconds") or 0.0)
+        return None if made.wall_seconds is None else made.wall_seconds + before
 
     def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
         """Return the set as a map-style dataset of (image, label), for any DataLoader.

@@ -168,6 +168,10 @@ class Registry(MutableMapping[str, T], Generic[T]):
         """Return all names, without those of installed packages that cannot be imported: a warning tells of each."""
         return list(self._usable(lambda error: warnings.warn(str(error), stacklevel=4)))
 
+    def summaries(self) -> dict[str, str]:
+        """Return the usable names with their summaries."""
+        return {name: self.summary(name) for name in self.available()}
+
     def summary(self, name: str) -> str:
         """Return the summary of an entry; that of an added object is the first line of its docstring."""
         entry = self._entries[name]

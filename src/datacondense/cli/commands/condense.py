@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from ...run.directory import RunDirectory
 from ...run.driver import condense
 from ...run.dry_run import estimate
 from ...run.loggers import LIVE, Live
-from ...run.signals import stop_signals
+from ...run.signals import Request, stop_signals
 from ...synthetic.set import SyntheticSet, load_set
 from ...utils.distributed import all_processes
 from ...utils.errors import Stopped
@@ -88,7 +89,7 @@ class Condense(Generic[M]):
         every: float,
     ) -> None:
         """Condense `train` into `out`, print a summary, and write the report."""
-        live = self._live(out)
+        live = loggers(self.session.log, out)
         with ExitStack() as stack:
             for one in live:
                 stack.enter_context(one)
@@ -111,33 +112,7 @@ class Condense(Generic[M]):
                 observers=[display, *live],
                 compute=self.computing.compute(),
             )
-        done, took = result.provenance.iterations_done or 0, result.provenance.wall_seconds or 0.0
-        training = result.provenance.training_seconds
-        part = f", {duration(training)} of it for training networks" if training else ""
-        print_line(
-            f"{len(result)} images from {len(train)} in {duration(took)}{part}, "
-            f"{done} of {self.method.iterations} iterations: {out}"
-        )
-        resumable = "stopped early with a valid set; run the same command with --resume to continue"
-        stopped = done < self.method.iterations
-        if stopped and stop.signal is None:
-            print_line(resumable)
-        if all_processes().leads:
-            report_on([out], out)
-        print_line(f"next: datacondense evaluate {shlex.quote(str(out))}")
-        if stopped and stop.signal is not None:
-            raise Stopped(resumable, stop.signal)
-
-    def _live(self, out: Path) -> list[Live]:
-        """Return the loggers of --log. Raises InputError, on all processes, if the writing one cannot log."""
-        live = [LIVE[name](out) for name in dict.fromkeys(self.session.log)]
-
-        def check() -> None:
-            for one in live:
-                one.check()
-
-        all_processes().agreed(check)
-        return live
+        conclude(result, train, out, self.method.iterations, stop)
 
     def _estimate(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
         estimated = estimate(
@@ -149,3 +124,35 @@ class Condense(Generic[M]):
             print_line(line)
         occupied = RunDirectory(out).occupied()
         print_line(f"would be written to {out}" + (", which already holds files of a run" if occupied else ""))
+
+
+def loggers(names: Sequence[str], out: Path) -> list[Live]:
+    """Return the loggers of --log. Raises InputError, on all processes, if the writing one cannot log."""
+    live = [LIVE[name](out) for name in dict.fromkeys(names)]
+
+    def check() -> None:
+        for one in live:
+            one.check()
+
+    all_processes().agreed(check)
+    return live
+
+
+def conclude(result: SyntheticSet, train: ImageSet, out: Path, iterations: int, stop: Request) -> None:
+    """Print a summary of a run, and write its report. Raises Stopped if a signal has stopped it."""
+    made = result.provenance
+    done, took = made.iterations_done or 0, (made.wall_seconds or 0.0) + (made.auto.get("seconds") or 0.0)
+    training = made.training_seconds
+    part = f", {duration(training)} of it for training networks" if training else ""
+    print_line(
+        f"{len(result)} images from {len(train)} in {duration(took)}{part}, {done} of {iterations} iterations: {out}"
+    )
+    resumable = "stopped early with a valid set; run the same command with --resume to continue"
+    stopped = done < iterations
+    if stopped and stop.signal is None:
+        print_line(resumable)
+    if all_processes().leads:
+        report_on([out], out)
+    print_line(f"next: datacondense evaluate {shlex.quote(str(out))}")
+    if stopped and stop.signal is not None:
+        raise Stopped(resumable, stop.signal)

@@ -11,6 +11,7 @@ from ...methods import METHODS
 from ...networks import NETWORKS, POOLS
 from ..console import print_line
 from ..plugin_option import Plugins
+from ..registry import CHOOSERS
 from ..tables import show_table
 
 
@@ -25,8 +26,8 @@ class List:
     def run(self) -> None:
         if self.what == "methods":
             table = Table("method", "summary")
-            for name in METHODS.available():
-                table.add_row(name, METHODS.summary(name))
+            for name, summary in {**CHOOSERS.summaries(), **METHODS.summaries()}.items():
+                table.add_row(name, summary)
             show_table(table)
             return
         lines = {"data": _data, "archs": lambda: list(NETWORKS), "pools": _pools, "presets": _presets}

@@ -1,0 +1,176 @@
+"""The table of `auto`: kinds of problems, and for each the candidates in the order in which they are tried."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+from ..data.image_set import ImageSet
+from ..data.spec import Spec
+from ..methods import DistributionMatching, Matching, Method
+from ..synthetic.stored import Store
+from ..utils.errors import InputError
+from .stored_bytes import images_within
+
+_ANY = 10**9
+_BYTES = "u8"
+"""Number format of candidates that have to fit a number of bytes."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """Settings that `auto` may choose."""
+
+    name: str
+    method: Method
+    """The method, with as many iterations as are worth their time."""
+    reason: str
+    """One line: the reason to try it on this kind of problem."""
+    rate_per_image: bool = False
+    """The learning rate is that of one image of each class, and is multiplied by their number."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of problem, by the largest numbers that belong to it, and its candidates."""
+
+    name: str
+    ipc: int = _ANY
+    """Stored images of each class, at most."""
+    pixels: int = _ANY
+    """Pixels of an image, H W, at most."""
+    channels: int = 3
+    """Channels of an image, at most."""
+    classes: int = _ANY
+    """Classes, at most."""
+    arch: str = "ConvNet"
+    """Network of the candidates."""
+    candidates: Sequence[Candidate]
+
+    def holds(self, spec: Spec, ipc: int) -> bool:
+        """Return whether a problem is of this kind."""
+        channels, height, width = spec.shape
+        return (
+            ipc <= self.ipc
+            and height * width <= self.pixels
+            and channels <= self.channels
+            and spec.classes <= self.classes
+        )
+
+
+_MEANS = DistributionMatching(iterations=300, batch_real=64, init="kmeans", schedule="cosine")
+_ADAM = replace(_MEANS, adam=True, lr=0.05, momentum=0.9)
+
+_PIXELS = Candidate(
+    name="pixels",
+    method=_MEANS,
+    rate_per_image=True,
+    reason="every image is stored whole, with all of its details",
+)
+_ADAM_PIXELS = Candidate(
+    name="adam",
+    method=_ADAM,
+    reason="whole images by Adam, which needs no learning rate for each number of images",
+)
+_TILES = Candidate(
+    name="tiles",
+    method=replace(_ADAM, form="tiles", factor=2),
+    reason="four small images in the room of one: with few images, more of them teach more than details",
+)
+_DCT = Candidate(
+    name="dct",
+    method=replace(_ADAM, form="dct"),
+    reason="sixteen blurred images in the room of one: with one image, variety teaches more than details",
+)
+
+_LARGE = replace(_ADAM, iterations=150, batch_real=32)  # of large images a run makes few iterations in minutes
+_LARGE_PIXELS = replace(_PIXELS, method=replace(_MEANS, iterations=150, batch_real=32))
+_LARGE_TILES = replace(_TILES, method=replace(_LARGE, form="tiles", factor=2))
+_LARGE_DCT = replace(_DCT, method=replace(_LARGE, form="dct"))
+
+TABLE: tuple[Kind, ...] = (
+    Kind(name="one or two tiny images per class", ipc=2, pixels=16 * 16, candidates=(_ADAM_PIXELS, _TILES, _DCT)),
+    Kind(name="one or two small images per class", ipc=2, pixels=40 * 40, candidates=(_DCT, _TILES, _PIXELS)),
+    Kind(
+        name="one or two large images per class",
+        ipc=2,
+        arch="ConvNetD4",
+        candidates=(_LARGE_DCT, _LARGE_TILES, _LARGE_PIXELS),
+    ),
+    Kind(name="a few tiny images per class", ipc=20, pixels=16 * 16, candidates=(_ADAM_PIXELS, _PIXELS, _TILES)),
+    Kind(name="a few small images per class", ipc=20, pixels=40 * 40, candidates=(_TILES, _PIXELS, _ADAM_PIXELS)),
+    Kind(name="a few large images per class", ipc=20, arch="ConvNetD4", candidates=(_LARGE_TILES, _LARGE_PIXELS)),
+    Kind(name="many tiny or small images per class", pixels=40 * 40, candidates=(_PIXELS, _ADAM_PIXELS)),
+    Kind(name="many large images per class", arch="ConvNetD4", candidates=(_LARGE_PIXELS, _LARGE_TILES)),
+)
+"""The first kind that holds a problem gives its candidates, the likeliest first."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Entrant:
+    """A candidate on the data at hand."""
+
+    name: str
+    method: Method
+    """The method with its learning rate and network, and the most iterations that it may take."""
+    ipc: int
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values; `settings` with the most iterations that it may take."""
+        return {"name": self.name, "settings": self.method.settings(), "ipc": self.ipc, "reason": self.reason}
+
+
+def kind_of(spec: Spec, ipc: int) -> Kind:
+    """Return the kind of a problem."""
+    return next(kind for kind in TABLE if kind.holds(spec, ipc))
+
+
+def entrants(
+    candidates: Sequence[Candidate], real: ImageSet, ipc: int | None, *, bytes: int | None, arch: str | None
+) -> list[Entrant]:
+    """Return candidates on the images `real`.
+
+    Args:
+        candidates: the candidates.
+        real: the training images.
+        ipc: stored images of each class; None for as many as fit `bytes`.
+        bytes: bytes of the stored set.
+        arch: network; None for that of each candidate.
+
+    Raises:
+        InputError: no candidate fits the number of bytes.
+    """
+    found: list[Entrant] = []
+    for one in candidates:
+        method = one.method if arch is None else replace(one.method, arch=arch)
+        if bytes is None:
+            assert ipc is not None, "one of both is given"
+            count = ipc
+        else:
+            method = _stored_as(method, _BYTES)
+            count = min(images_within(bytes, method, real), int(real.counts.max()))
+        if count:
+            found.append(Entrant(name=one.name, method=_rated(one, method, count), ipc=count, reason=one.reason))
+    if not found:
+        raise InputError(f"--bytes {bytes} is not enough for one image of each class: give more")
+    return found
+
+
+def _rated(candidate: Candidate, method: Method, ipc: int) -> Method:
+    """Return the method with its learning rate for `ipc` images of each class."""
+    if candidate.rate_per_image and isinstance(method, Matching):
+        return replace(method, lr=method.lr * ipc)
+    return method
+
+
+def _stored_as(method: Method, store: Store) -> Method:
+    """Return the method with this number format of what it stores, if it has formats."""
+    return replace(method, store=store) if "store" in method.settings() else method
+
+
+def pixel_images_within(limit: int, real: ImageSet) -> int:
+    """Return the images of each class that fit a number of bytes as pixels, which decide the kind of the problem."""
+    return max(images_within(limit, _stored_as(_MEANS, _BYTES), real), 1)

@@ -1,0 +1,165 @@
+"""auto(): choose method, form, learning rate and iterations for the data and the time at hand, and condense."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from typing_extensions import Unpack
+
+from ..data.image_set import ImageSet
+from ..engine.execution import Compute
+from ..run.checks import check_session
+from ..run.directory import RunDirectory
+from ..run.driver import condense
+from ..run.signals import Request, stop_signals
+from ..synthetic.set import SyntheticSet
+from ..utils.distributed import ALONE, all_processes
+from ..utils.errors import Diverged
+from ..utils.locks import alone
+from ..utils.paths import named
+from ..utils.ranges import Images, Seed
+from .auto_checks import Asked, Size, checked
+from .auto_choice import by_score, choose, preview_lines, record_choice, settled_compilation
+from .auto_record import open_record
+from .auto_table import Candidate
+from .auto_task import Task
+from .options import AutoOptions
+
+_GRACE = 2.0  # seconds that the final run has in any case, so that even a tiny budget leaves a set
+
+
+def auto(
+    real: ImageSet,
+    ipc: Images | None = None,
+    *,
+    bytes: Size | None = None,
+    candidates: int | Sequence[Candidate] = 3,
+    seed: Seed = 0,
+    out: str | Path | None = None,
+    compute: Compute | None = None,
+    **options: Unpack[AutoOptions],
+) -> SyntheticSet:
+    """Choose settings for the data and the time at hand, and condense `real` by them.
+
+    A table gives the candidates for this kind of problem. Where the time allows, they race: each condenses a part of
+    the training images for a short time, networks that are trained on its set are tested on the held-out rest, and the
+    better half continues with twice the time. The best one condenses all training images in the time that is left.
+    Test images are never used.
+
+    Args:
+        real: the training images.
+        ipc: stored images of each class, 10 by default.
+        bytes: bytes that the set may take, in place of `ipc`, as `datacondense storage` counts them. All candidates
+            store 8-bit numbers then.
+        candidates: the number of candidates of the table, where 1 means no race; or candidates of your own.
+        seed: as in `condense`.
+        out: run directory to write; None keeps everything in memory.
+        compute: device, precision, compilation and memory, as in `condense`.
+        options: the keywords of `AutoOptions`.
+
+    Returns:
+        The synthetic set of the final run; `provenance.auto` records the choice.
+
+    Raises:
+        InputError: an argument cannot be used, or no candidate can.
+        Locked: another process writes to `out`.
+        Stopped: a signal ended the race; the same call with `resume` continues it.
+        Diverged: all candidates diverged.
+    """
+    asked = checked(real, ipc, bytes, candidates, seed, compute, options)
+    place = nullcontext() if out is None else alone(named(out), asked.task.processes)
+    with stop_signals(asked.task.observers.message) as request, place:
+        return _run(asked, request, seed, None if out is None else named(out), options)
+
+
+def _run(asked: Asked, request: Request, seed: int, out: Path | None, options: AutoOptions) -> SyntheticSet:
+    """Race, choose, and condense; continue an earlier call where it was interrupted."""
+    task = asked.task
+    check_session(options, out)
+    identity = {
+        "data_sha256": task.real.fingerprint(),
+        "candidates": {one.name: {"ipc": one.ipc, "arch": one.method.arch} for one in task.entrants},
+        "bytes": asked.bytes,
+        "seed": seed,
+        "hold_out": task.hold_out,
+        **task.compute.to_json(),
+    }
+    resume, overwrite = options.get("resume", False), options.get("overwrite", False)
+    record = task.processes.agreed(lambda: open_record(identity, out, resume=resume, overwrite=overwrite))
+    if not task.processes.leads:
+        record.run = None
+    task.clock.before = record.content.spent
+    task = replace(task, record=record, request=request)
+    if record.content.compile is None:
+        record.content.compile = task.processes.agreed(lambda: settled_compilation(task))
+    task = task.settled()
+    if record.content.choice is None:
+        choose(asked, task)
+    return _finish(asked, task, out, options)
+
+
+def _finish(asked: Asked, task: Task, out: Path | None, options: AutoOptions) -> SyntheticSet:
+    """Condense all training images by the chosen candidate, or by the next one if that diverges."""
+    content = task.record.content
+    names = ("checkpoint_every", "snapshots", "observers")
+    passed: Any = {name: value for name, value in options.items() if name in names}
+    while True:
+        choice, iterations = content.choice, content.iterations
+        assert choice is not None, "it is recorded before"
+        assert iterations is not None, "it is recorded with the choice"
+        entrant = next(one for one in task.entrants if one.name == choice.chosen)
+        method = replace(entrant.method, iterations=iterations)
+        task.tell(f"chosen: {entrant.name}, {entrant.ipc} per class, {iterations} iterations: {choice.why}")
+        recorded = msgspec.to_builtins(choice)
+        again = task.processes.agreed(lambda recorded=recorded: _is_run_of(out, recorded))
+        try:
+            return condense(
+                method,
+                task.real,
+                entrant.ipc,
+                seed=task.seed,
+                out=out,
+                compute=task.compute,
+                time_budget=max(task.clock.budget - task.clock.session, _GRACE),
+                resume=again,
+                overwrite=out is not None and not again,
+                auto=recorded,
+                source=options.get("source"),
+                processes=task.processes,
+                **passed,
+            )
+        except Diverged as error:
+            content.failed.append(entrant.name)
+            left = [one for one in by_score(task) if one.name not in content.failed]
+            if not left:
+                raise
+            task.tell(f"{entrant.name} failed, and {left[0].name} takes its place: {error}")
+            record_choice(asked, task, left[0], f"{entrant.name} diverged", held=choice.held_out)
+
+
+def _is_run_of(out: Path | None, recorded: dict[str, Any]) -> bool:
+    """Return whether a run directory holds the final run of a choice."""
+    if out is None or not RunDirectory(out).has_run():
+        return False
+    return RunDirectory(out).recorded().get("auto") == recorded
+
+
+def preview(
+    real: ImageSet,
+    ipc: int | None = None,
+    *,
+    bytes: int | None = None,
+    candidates: int | Sequence[Candidate] = 3,
+    seed: int = 0,
+    compute: Compute | None = None,
+    **options: Unpack[AutoOptions],
+) -> list[str]:
+    """Measure the speed of the candidates, and return lines on what `auto` would try; write nothing.
+
+    Args: as of `auto`. Of several processes the leading one alone measures.
+    """
+    options["processes"] = ALONE
+    return all_processes().agreed(lambda: preview_lines(checked(real, ipc, bytes, candidates, seed, compute, options)))

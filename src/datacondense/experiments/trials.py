@@ -1,0 +1,173 @@
+"""A trial of a candidate of `auto`: a set of a part of the training images, scored on the images held out."""
+
+import statistics
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import final
+
+import torch
+
+from ..data.image_set import ImageSet
+from ..data.splits import split_held_out
+from ..engine.execution import Compute
+from ..engine.out_of_memory import is_out_of_memory, release_memory
+from ..evaluation.dry_run import NetworkEstimate, estimate_by
+from ..evaluation.evaluator import evaluate_by
+from ..evaluation.protocol import Protocol, protocol_for
+from ..evaluation.scores import Scores
+from ..run.driver import condense
+from ..run.dry_run import estimate
+from ..synthetic.set import SyntheticSet
+from ..utils.errors import Diverged, InputError, Stopped
+from ..utils.text import cut
+from ..utils.timing import duration
+from .auto_record import Pace, Round, Trial
+from .auto_table import Entrant
+from .auto_task import Task, Watch
+
+_PATIENCE = 3.0  # times its planned seconds, after which a candidate is stopped
+_TIMED = 1 / 300  # of the budget, in which a speed is measured after compilation
+_MOST_TIMED = 0.5  # seconds; the race itself measures it better
+
+
+@final
+class Trials:
+    """Trials of the candidates of a task.
+
+    Raises InputError if no images can be held out.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.part, self.held = split_held_out(task.real, task.hold_out)
+
+    def images(self, entrant: Entrant) -> int:
+        """Return the training images in the set of a candidate."""
+        return self.part.spec.classes * entrant.ipc * entrant.method.views(self.part.spec)
+
+    def _protocol(self, examples: SyntheticSet | ImageSet, epochs: int, nets: int) -> Protocol:
+        """Return the protocol that scores a set; all candidates are scored by the network of the first."""
+        arch = self.task.entrants[0].method.arch
+        return protocol_for(examples, archs=arch, nets=nets, epochs=epochs, seed=self.task.seed)
+
+    @property
+    def _compute(self) -> Compute:
+        """Return how networks that score are computed: their work is too short to repay a compilation."""
+        return replace(self.task.compute, compile="off")
+
+    def scoring(self, images: int) -> NetworkEstimate:
+        """Measure the time of networks that train on so many images."""
+        task = self.task
+        index = torch.arange(images) % len(self.part)
+        some = ImageSet(self.part.images[index], self.part.labels[index], self.part.spec)
+        protocol = self._protocol(some, task.most_epochs, 1)
+        timed = min(_TIMED * task.clock.budget, _MOST_TIMED)
+
+        def timing() -> NetworkEstimate:
+            with _silent():
+                found = estimate_by(protocol, some, self.held, self._compute, timed=timed)
+            return next(iter(found.networks.values()))
+
+        return task.processes.agreed(timing)
+
+    def make(self, entrant: Entrant, number: int, planned: Round) -> None:
+        """Condense a set by a candidate, score it, and record the trial. A candidate that fails is dropped."""
+        task, began = self.task, self.task.clock.spent
+        iterations = planned.iterations[entrant.name]
+        what = f"race, round {number + 1}: {entrant.name}"
+        watch, score, dropped = Watch(task, what), None, None
+        task.check_stop()
+        try:
+            made = self._condensed(entrant, iterations, planned, watch)
+            task.check_stop()
+            score = self._scored(made, planned, what)
+        except (Diverged, InputError) as error:
+            dropped = str(error)
+        except Stopped as error:
+            if error.signal is not None or task.request():
+                raise task.stopped() from None
+            dropped = f"it could not begin within {duration(_PATIENCE * planned.seconds)}"
+        except (RuntimeError, MemoryError) as error:
+            if task.processes.size > 1 or not is_out_of_memory(error):
+                raise
+            release_memory(torch.device(task.compute.device if task.compute.device != "auto" else "cpu"))
+            dropped = "it needs more memory than there is"
+        self._learn(entrant, watch)
+        seconds = task.processes.agreed(lambda: task.clock.spent - began)
+        dropped = None if dropped is None else cut(dropped)
+        task.record.content.trials.append(
+            Trial(candidate=entrant.name, round=number, score=score, dropped=dropped, seconds=seconds)
+        )
+        task.save()
+        result = f"dropped: {dropped}" if score is None else f"{100 * score:.1f} % after {iterations} iterations"
+        task.tell(f"{what}: {result}")
+
+    def _condensed(self, entrant: Entrant, iterations: int, planned: Round, watch: Watch) -> SyntheticSet:
+        """Condense the part that is not held out by a candidate."""
+        task = self.task
+        with _silent():
+            return condense(
+                replace(entrant.method, iterations=iterations),
+                self.part,
+                entrant.ipc,
+                seed=task.seed,
+                compute=task.compute,
+                time_budget=_PATIENCE * planned.seconds,
+                observers=[watch],
+                processes=task.processes,
+            )
+
+    def _scored(self, made: SyntheticSet, planned: Round, what: str) -> float:
+        """Return the mean accuracy over classes of networks that are trained on a set, on the held-out images."""
+        task = self.task
+
+        def epoch() -> None:
+            task.show(what)
+            if task.processes.size == 1:  # several do not all come here
+                task.check_stop()
+
+        with _silent():
+            protocol = self._protocol(made, planned.epochs, planned.nets)
+            scores = evaluate_by(
+                protocol, made, self.held, compute=self._compute, on_epoch=epoch, processes=task.processes
+            )
+        return balanced_accuracy(scores)
+
+    def _learn(self, entrant: Entrant, watch: Watch) -> None:
+        """Keep the speed that a trial has shown, and the longest start."""
+        paces = self.task.record.content.paces
+        found = self.task.processes.agreed(watch.pace)
+        if found is not None:
+            paces[entrant.name] = Pace(start=max(found.start, paces[entrant.name].start), iteration=found.iteration)
+
+
+def measure(task: Task, entrant: Entrant, real: ImageSet) -> Pace:
+    """Measure the speed of a candidate on this machine."""
+    timed = min(_TIMED * task.clock.budget, _MOST_TIMED)
+
+    def timing() -> Pace:
+        with _silent():
+            found = estimate(entrant.method, real, entrant.ipc, seed=task.seed, compute=task.compute, timed=timed)
+        return Pace(start=found.start_seconds, iteration=found.iteration_seconds)
+
+    task.show(f"measuring the speed of {entrant.name}")
+    task.check_stop()
+    pace = task.processes.agreed(timing)
+    task.check_stop()
+    return pace
+
+
+def balanced_accuracy(scores: Scores) -> float:
+    """Return the accuracy of each class that has images, averaged over classes, then over networks."""
+    (nets,) = scores.per_class.values()
+    return statistics.fmean(statistics.fmean(one for one in row if one is not None) for row in nets)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Hide warnings, of which the final run gives those that matter."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,193 @@
+"""The choice of auto: by its table, by a race, by bytes; recorded, and resumed bit for bit."""
+
+import json
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+import datacondense as dc
+from datacondense import Candidate, Diverged, InputError, Observer, Progress, Stopped, auto
+from datacondense.data.splits import split_held_out
+from datacondense.experiments.auto_table import TABLE, entrants, kind_of
+from datacondense.experiments.trials import Trials
+from datacondense.methods import DistributionMatching, Random
+from datacondense.report.footprint import measure
+from datacondense.synthetic.provenance import Auto
+from datacondense.utils.schema import check
+
+GOOD = DistributionMatching(iterations=3, batch_real=8, arch="ConvNetD1", augment="none", lr=0.5, init="kmeans")
+BAD = replace(GOOD, init="noise", lr=1e-3)
+RACE = (
+    Candidate(name="bad", method=BAD, reason="noise that hardly moves"),
+    Candidate(name="good", method=GOOD, reason="the centres of k-means"),
+)
+LONG = {"time_budget": 100.0, "race_epochs": 20, "race_nets": 1, "compile": "off"}  # all candidates run in full
+pytestmark = pytest.mark.filterwarnings("ignore:a batch of 8 images per class:UserWarning")
+
+
+class Heard(Observer):
+    """Keeps messages, and raises a signal at the first that begins with `at`, or after the iteration `at`."""
+
+    def __init__(self, at: str | int | None = None) -> None:
+        self.texts: list[str] = []
+        self.at = at
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
+        if isinstance(self.at, str) and text.startswith(self.at):
+            self.at = None
+            signal.raise_signal(signal.SIGINT)
+
+    def progress(self, progress: Progress) -> None:
+        if progress.iteration == self.at:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_table_has_candidates_for_every_problem(toy) -> None:
+    for side in (8, 28, 32, 64):
+        for channels in (1, 3):
+            spec = replace(toy().spec, shape=(channels, side, side))
+            for ipc in (1, 10, 50, 1000):
+                assert len(kind_of(spec, ipc).candidates) >= 2
+    for kind in TABLE:
+        assert len({one.name for one in kind.candidates}) == len(kind.candidates)
+        for one in kind.candidates:
+            one.method.check()
+            assert "\n" not in one.reason
+
+
+def test_the_kind_of_problem_decides_and_rates_follow_the_images(toy) -> None:
+    real = toy(side=28)
+    one, many = (kind_of(real.spec, ipc) for ipc in (1, 50))
+    assert (one.candidates[0].name, many.candidates[0].name) == ("dct", "pixels")
+    assert kind_of(replace(real.spec, shape=(3, 64, 64)), 10).arch == "ConvNetD4"
+    (pixels,) = entrants(many.candidates[:1], real, 50, bytes=None, arch="MLP")
+    assert (pixels.method.settings()["lr"], pixels.method.arch) == (50.0, "MLP")
+
+
+def test_a_race_chooses_the_better_candidate_and_condenses_everything(toy, monkeypatch) -> None:
+    real, heard, seen = toy(), Heard(), set()
+    make = Trials.make
+
+    def watched(self: Trials, *arguments) -> None:
+        seen.add((self.part.fingerprint(), self.held.fingerprint()))
+        make(self, *arguments)
+
+    monkeypatch.setattr(Trials, "make", watched)
+    made = auto(real, 2, candidates=RACE, observers=[heard], **LONG)
+    again = dc.condense(GOOD, real, 2, compile="off")
+    assert torch.equal(made.images, again.images)  # of all training images, by the plain method
+    assert seen == {tuple(one.fingerprint() for one in split_held_out(real, 0.15))}  # training images, nothing else
+    choice = check(made.provenance.auto, Auto)
+    scores = {one.name: one.score or 0 for one in choice.candidates}
+    assert choice.chosen == "good"
+    assert scores["good"] > scores["bad"] + 0.1
+    assert choice.held_out == 18
+    assert (made.seconds or 0) > choice.seconds > 0
+    told = "\n".join(heard.texts)
+    for start in (
+        "candidate good, 2 per class: the centres",
+        "race: 102 training",
+        "race, round 1: bad: ",
+        "chosen: good",
+    ):
+        assert sum(text.startswith(start) for text in heard.texts) == 1, told
+
+
+@pytest.mark.parametrize("at", ["race, round 1: bad: ", 1])
+def test_an_interrupted_call_continues_bit_for_bit(at: str | int, toy, tmp_path) -> None:
+    real, run = toy(), tmp_path / "run"
+    heard, options = Heard(at), {"candidates": RACE, "out": run, **LONG}
+    if at == 1:
+        assert auto(real, 1, observers=[heard], **options).provenance.iterations_done == 1
+    else:
+        with pytest.raises(Stopped, match="the same command with --resume continues it") as error:
+            auto(real, 1, observers=[heard], **options)
+        assert error.value.signal == signal.SIGINT
+        assert [path.name for path in run.iterdir() if not path.name.startswith(".")] == ["auto.json"]
+    with pytest.raises(InputError, match="holds another run: continue it with --resume"):
+        auto(real, 1, **options)
+    with pytest.raises(InputError, match=r"cannot resume .* seed was 0 and is 1"):
+        auto(real, 1, seed=1, resume=True, **options)
+    later = Heard()
+    made = auto(real, 1, observers=[later], resume=True, **options)
+    assert torch.equal(made.images, dc.condense(GOOD, real, 1, compile="off").images)
+    assert not any(text.startswith("race, round 1: bad") for text in later.texts)  # it was done before
+    assert any(text.startswith("race, round 1: good") for text in later.texts) == (at != 1)
+    assert json.loads((run / "run.json").read_text())["auto"] == made.provenance.auto
+    assert dc.load_set(run).provenance.auto["chosen"] == "good"
+    dc.condense(Random(arch="ConvNetD1"), real, 1, out=run, overwrite=True)
+    assert not (run / "auto.json").exists()
+
+
+def test_a_candidate_that_diverges_is_dropped_in_the_race_and_replaced_after_it(toy) -> None:
+    real, heard = toy(), Heard()
+    wild = Candidate(name="wild", method=replace(GOOD, lr=1e6, store="f16"), reason="its pixels do not fit float16")
+    made = auto(real, 1, candidates=[wild, *RACE], observers=[heard], **LONG)
+    assert made.provenance.auto["chosen"] == "good"
+    assert any(text.startswith("race, round 1: wild: dropped: ") for text in heard.texts)
+    few = toy(sizes=(3, 9, 9))
+    heard.texts.clear()
+    made = auto(few, 1, candidates=[wild, RACE[1]], observers=[heard], **LONG)
+    assert made.provenance.auto["chosen"] == "good"
+    assert any(text.startswith("no race: a class has fewer than 4 training images") for text in heard.texts)
+    assert any(text.startswith("wild failed, and good takes its place") for text in heard.texts)
+    with pytest.raises(Diverged):
+        auto(few, 1, candidates=[wild], **LONG)
+
+
+def test_without_time_there_is_no_race_and_the_schedule_ends_in_time(toy) -> None:
+    heard = Heard()
+    endless = [replace(one, method=replace(one.method, iterations=10**7)) for one in RACE]
+    made = auto(toy(), 1, candidates=endless, time_budget=1.0, compile="off", observers=[heard])
+    assert "no race: the final run needs all of 0:01" in heard.texts
+    settings = made.provenance.settings
+    assert 0 < settings["iterations"] < 10**5  # as many as fit the time, not those of the candidate
+    assert made.provenance.auto["chosen"] == "bad"  # the first
+
+
+@pytest.mark.filterwarnings("ignore:.* classes have fewer than:UserWarning")
+def test_a_number_of_bytes_decides_the_images(toy) -> None:
+    real = toy(side=28)
+    for ones in (kind_of(real.spec, 1).candidates, kind_of(real.spec, 10).candidates):
+        for one in ones:
+            few = replace(one, method=replace(one.method, iterations=0, init="noise"))
+            (entrant,) = entrants([few], real, None, bytes=12_000, arch="ConvNetD1")
+            made = dc.condense(entrant.method, real, entrant.ipc, compile="off")
+            assert measure(made, png=False).total <= 12_000
+            more = dc.condense(entrant.method, real, entrant.ipc + 1, compile="off")
+            assert measure(more, png=False).total > 12_000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ipc": 1, "bytes": 8000}, "--ipc and --bytes exclude each other"),
+        ({"bytes": 100}, "--bytes 100 is not enough for one image of each class"),
+        ({"candidates": 0}, "--candidates 0: must be at least 1"),
+        ({"candidates": [GOOD]}, "give a number, or a list of Candidate"),
+        ({"race_hold_out": 0.7}, "--race-hold-out 0.7: must be above 0 and at most 0.5"),
+        ({"arch": "nothing"}, "unknown arch 'nothing'"),
+        ({"resume": True, "overwrite": True, "out": "x"}, "--resume and --overwrite exclude each other"),
+    ],
+)
+def test_bad_arguments(options, message: str, toy, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        auto(toy(), **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_auto_did_not_choose_is_not_resumed(toy, tmp_path) -> None:
+    dc.condense(Random(arch="ConvNetD1"), toy(), 1, out=tmp_path)
+    with pytest.raises(InputError, match="holds a run that auto did not choose"):
+        auto(toy(), 1, candidates=RACE, out=tmp_path, resume=True, **LONG)
