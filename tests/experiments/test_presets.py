@@ -4,6 +4,7 @@ import pytest
 
 from datacondense import METHODS, NETWORKS
 from datacondense.data.spec import Spec
+from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.experiments.preset import Preset
 from datacondense.experiments.presets import PRESETS
 from datacondense.methods import DC, DSA, DistributionMatching, method_name
@@ -21,6 +22,13 @@ README = {  # the authors' tables, images per class by dataset; "-" is theirs
         10  97.8  84.6  79.2  52.1  32.3
         50  99.2  88.7  84.4  60.6  -
     """,
+}
+VARIANTS = {  # of dm: images per class on CIFAR10, in the papers; "-" is not read
+    "m3d": "45.3 63.5 69.9",
+    "tgdd": "- 71.9 76.5",
+    "ncfm": "- 65.6 74.2",
+    "idm": "45.6 58.6 67.5",
+    "datadam": "- - -",
 }
 LARGE = {100: (67.0, 0.3), 200: (71.2, 0.4), 500: (76.1, 0.3), 1000: (79.8, 0.3), 1250: (80.8, 0.3)}  # DM, CIFAR10
 
@@ -50,12 +58,20 @@ def test_a_published_number_is_of_a_network_that_is_tested(preset: Preset) -> No
 def test_a_name_begins_with_the_method_and_tells_what_varies() -> None:
     for name, preset in PRESETS.items():
         method, *rest = name.split("/")
-        assert method in ("fast", "idc", "idc-i", "dream", method_name(preset.method))
+        assert method in ("fast", "idc", "idc-i", "dream", *VARIANTS, method_name(preset.method))
         settings = preset.method.settings()
         listed = [preset.data, str(preset.ipc), settings["arch"], settings["augment"], settings.get("distance")]
-        assert set(rest) - {"cross", "width", "depth", "activation", "pooling", "norm", "distance", "strategy"} <= set(
-            listed
-        )
+        assert set(rest) - {
+            "cross",
+            "width",
+            "depth",
+            "activation",
+            "pooling",
+            "norm",
+            "distance",
+            "strategy",
+            "sampler",
+        } <= set(listed)
     assert len({preset.title for preset in PRESETS.values()}) == len(PRESETS)
 
 
@@ -111,3 +127,26 @@ def test_fast_presets_are_held_against_dsa_and_start_from_distribution_matching(
     first = fast.first or fast.method
     assert isinstance(first, DistributionMatching)
     assert (first.init, first.schedule) == ("kmeans", "cosine")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_of_distribution_matching_have_the_numbers_that_were_read(variant: str) -> None:
+    for ipc, number in zip((1, 10, 50), VARIANTS[variant].split(), strict=True):
+        preset = PRESETS[f"{variant}/cifar10/{ipc}"]
+        assert [mean for mean, _ in preset.published.values()] == ([] if number == "-" else [float(number)])
+    assert [PRESETS[f"ncfm/sampler/cifar10/{ipc}"].published["ConvNet"][0] for ipc in (1, 10, 50)] == [49.5, 71.8, 77.4]
+    assert not PRESETS["m3d/fashion-mnist/10"].published  # not read
+
+
+def test_learning_rates_of_variants_are_those_of_normalised_pixels() -> None:
+    for variant, published in (("m3d", 1.0), ("tgdd", 0.1)):  # a step on (p - mean) / std, in p
+        lr = PRESETS[f"{variant}/cifar10/10"].method.settings()["lr"]
+        assert lr * 0.2003**2 == pytest.approx(published, rel=0.01)
+    assert PRESETS["ncfm/cifar10/10"].method.settings()["lr"] * 0.2009 == pytest.approx(1e-3, rel=0.01)
+    assert PRESETS["idm/cifar10/10"].method.settings()["lr"] == 0.2
+    assert PRESETS["datadam/cifar10/10"].method.settings()["lr"] == 100
+
+
+def test_a_scaled_experiment_has_shorter_trainings_before_it() -> None:
+    method = plan_experiment("tgdd/cifar10/10", scale=0.1).preset.method.settings()
+    assert [method[name] for name in ("trainings", "training_steps", "iterations")] == [2, 2346, 1000]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import chain
 
 from ..methods import DC, DSA, DistributionMatching, Method
+from .dm_variants import dm_variants
 from .idc_presets import idc_presets
 from .preset import Preset, per_class, published_numbers
 from .published_numbers import DC_NUMBERS, DM_LARGE_NUMBERS, DM_NUMBERS, DSA_NUMBERS, SOURCES
@@ -212,4 +213,4 @@ def _dsa_strategies(data: str) -> str:
     return _DIGIT_STRATEGIES if data in _DIGITS else "auto"
 
 
-PRESETS: dict[str, Preset] = dict(chain(_dc(), _dsa(), _dm(), _fast(), idc_presets()))
+PRESETS: dict[str, Preset] = dict(chain(_dc(), _dsa(), _dm(), _fast(), idc_presets(), dm_variants()))

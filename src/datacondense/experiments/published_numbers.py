@@ -12,6 +12,10 @@ SOURCES = {  # where the numbers were read
     "dm": "DM, as in Table 1 of PAD, arXiv 2408.03360",
     "large": "DM, as in the authors' README",
     "idc": "IDC, as in the authors' README",
+    "tgdd": "TGDD, AAAI 2026, as in the paper",
+    "m3d": "M3D, AAAI 2024, as listed in later papers",
+    "ncfm": "NCFM, CVPR 2025, as in the paper; under soft labels and another recipe",
+    "idm": "IDM, CVPR 2023, as listed in later papers",
 }
 DC_NUMBERS: dict[str, dict[int, Published]] = {
     "mnist": {1: (91.7, 0.5), 10: (97.4, 0.2), 50: (98.8, None)},
@@ -51,4 +55,25 @@ IDC_I_NUMBERS: dict[str, dict[int, Published]] = {
     "fashion-mnist": {1: (70.7, None), 10: (85.3, None), 50: (89.1, None)},
     "svhn": {1: (46.7, None), 10: (77.0, None), 50: (87.9, None)},
     "cifar10": {1: (36.7, None), 10: (58.3, None), 50: (69.5, None)},
+}
+TGDD_NUMBERS: dict[str, dict[int, Published]] = {
+    "cifar10": {10: (71.9, None), 50: (76.5, None)},
+    "cifar100": {10: (51.3, None), 50: (54.6, None)},
+    "tiny-imagenet": {10: (29.3, None), 50: (30.9, None)},
+}
+M3D_NUMBERS: dict[str, dict[int, Published]] = {
+    "cifar10": {1: (45.3, None), 10: (63.5, None), 50: (69.9, None)},
+}
+NCFM_NUMBERS: dict[str, dict[int, Published]] = {
+    "cifar10": {10: (65.6, None), 50: (74.2, None)},
+}
+NCFM_SAMPLER_NUMBERS: dict[str, dict[int, Published]] = {
+    "cifar10": {1: (49.5, None), 10: (71.8, None), 50: (77.4, None)},
+    "cifar100": {1: (34.4, None), 10: (48.7, None), 50: (54.7, None)},
+    "tiny-imagenet": {1: (18.2, None), 10: (26.8, None), 50: (29.6, None)},
+}
+IDM_NUMBERS: dict[str, dict[int, Published]] = {
+    "cifar10": {1: (45.6, None), 10: (58.6, None), 50: (67.5, None)},
+    "cifar100": {1: (20.1, None), 10: (45.1, None), 50: (50.0, None)},
+    "tiny-imagenet": {1: (10.1, None), 10: (21.9, None), 50: (27.7, None)},
 }
