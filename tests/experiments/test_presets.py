@@ -4,6 +4,7 @@ import pytest
 
 from datacondense import METHODS, NETWORKS
 from datacondense.data.spec import Spec
+from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.experiments.preset import Preset
 from datacondense.experiments.presets import PRESETS
 from datacondense.methods import DC, DSA, DistributionMatching, method_name
@@ -133,7 +134,7 @@ def test_variants_of_distribution_matching_have_the_numbers_that_were_read(varia
     for ipc, number in zip((1, 10, 50), VARIANTS[variant].split(), strict=True):
         preset = PRESETS[f"{variant}/cifar10/{ipc}"]
         assert [mean for mean, _ in preset.published.values()] == ([] if number == "-" else [float(number)])
-    assert [PRESETS[f"ncfm/cifar10/{ipc}/sampler"].published["ConvNet"][0] for ipc in (1, 10, 50)] == [49.5, 71.8, 77.4]
+    assert [PRESETS[f"ncfm/sampler/cifar10/{ipc}"].published["ConvNet"][0] for ipc in (1, 10, 50)] == [49.5, 71.8, 77.4]
     assert not PRESETS["m3d/fashion-mnist/10"].published  # not read
 
 
@@ -144,3 +145,8 @@ def test_learning_rates_of_variants_are_those_of_normalised_pixels() -> None:
     assert PRESETS["ncfm/cifar10/10"].method.settings()["lr"] * 0.2009 == pytest.approx(1e-3, rel=0.01)
     assert PRESETS["idm/cifar10/10"].method.settings()["lr"] == 0.2
     assert PRESETS["datadam/cifar10/10"].method.settings()["lr"] == 100
+
+
+def test_a_scaled_experiment_has_shorter_trainings_before_it() -> None:
+    method = plan_experiment("tgdd/cifar10/10", scale=0.1).preset.method.settings()
+    assert [method[name] for name in ("trainings", "training_steps", "iterations")] == [2, 2346, 1000]

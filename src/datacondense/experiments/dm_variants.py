@@ -82,7 +82,7 @@ def _preset(
         source=SOURCES[name] if ipc in known else "",
         recipe=recipe,
     )
-    return f"{name}/{data}/{ipc}{'/sampler' if sampled else ''}", preset
+    return f"{name}/{'sampler/' if sampled else ''}{data}/{ipc}", preset
 
 
 def _sgd_rate(lr: float, data: str) -> float:

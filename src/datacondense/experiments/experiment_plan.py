@@ -6,6 +6,7 @@ from typing import Any, final
 from ..evaluation.protocol import Protocol, protocol_for
 from ..evaluation.scores import PUBLISHED
 from ..methods import Method, method_name
+from ..methods.trained_networks import TrainedNetworks
 from ..synthetic.set import SyntheticSet
 from ..training.recipe import Recipe
 from ..utils.errors import unknown
@@ -96,7 +97,8 @@ def plan_experiment(
         name: A key of PRESETS.
         sets: Sets to condense; by default as published, scaled.
         nets: Networks of each kind to train on each set; by default as published, scaled.
-        scale: Factor of the iterations, epochs, sets and networks.
+        scale: Factor of the iterations, epochs, sets and networks, and of both the number and the steps of trainings
+            on real images before the first iteration.
         iterations: Of the method; by default as published, scaled.
         data: Another dataset.
         ipc: Another number of images per class.
@@ -119,6 +121,9 @@ def plan_experiment(
     if scale == 1 and count == preset.method.iterations:
         iterations = None
     method = replace(preset.method, iterations=count)
+    if isinstance(method, TrainedNetworks):
+        trainings, steps = (_scaled(one, scale) for one in (method.trainings, method.training_steps))
+        method = replace(method, trainings=trainings, training_steps=steps)
     method.check()
     first = preset.first
     if first:
