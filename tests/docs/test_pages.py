@@ -31,7 +31,7 @@ SMALL = {
     "--snapshots": "2",
     "--pool": "W",
     "--time-budget": "1s",
-    "--updates": "3",
+    "--updates": "2",
 }
 COMPUTING = ("condense", "evaluate")
 _FILE = re.compile(r"^<!-- file: (\S+) -->\n^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -1,8 +1,9 @@
 """Published experiments by name: every one can be run, and its number is the published one."""
 
 import pytest
+import torch
 
-from datacondense import METHODS, NETWORKS
+from datacondense import METHODS, NETWORKS, Provenance, SyntheticSet
 from datacondense.data.spec import Spec
 from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.experiments.preset import Preset
@@ -150,3 +151,44 @@ def test_learning_rates_of_variants_are_those_of_normalised_pixels() -> None:
 def test_a_scaled_experiment_has_shorter_trainings_before_it() -> None:
     method = plan_experiment("tgdd/cifar10/10", scale=0.1).preset.method.settings()
     assert [method[name] for name in ("trainings", "training_steps", "iterations")] == [2, 2346, 1000]
+
+
+@pytest.mark.parametrize(
+    ("data", "ipc", "std", "lr"), [("fashion-mnist", 1, 0.353, 1e-4 * 0.875**2), ("mnist", 50, 0.3081, 1e-4)]
+)
+def test_idc_has_the_published_rates_in_our_units(data: str, ipc: int, std: float, lr: float) -> None:
+    for name in ("idc", "idc-i", "dream"):
+        method = PRESETS[f"{name}/{data}/{ipc}"].method
+        assert isinstance(method, DSA)
+        # ten steps of one class each, with momentum 1/2, are one of all classes with momentum 1/2^10
+        assert method.momentum == 0.5**10
+        assert method.lr == pytest.approx(lr * ipc / 10 / std**2 * (2 - 0.5**9))
+        assert (method.distance, method.updates, method.steps) == ("conv-l1", 100, 8)
+    assert PRESETS[f"idc/{data}/{ipc}"].method.views(Spec("x", ("a", "b"), (1, 28, 28), (0.5,), (0.5,))) == 4
+
+
+def test_idc_leaves_cutout_and_cutmix_out_where_published() -> None:
+    for name, mixed in (
+        ("idc/mnist/10", False),
+        ("idc-i/mnist/10", True),
+        ("idc/svhn/1", True),
+        ("idc/cifar10/10", True),
+    ):
+        preset = PRESETS[name]
+        assert isinstance(preset.method, DSA)
+        assert preset.recipe is not None
+        assert (preset.method.mix_net == preset.recipe.mix == "cutmix") is mixed
+        assert ("cutout" in preset.method.augment) is mixed
+        assert "cutout" not in preset.recipe.augment
+    svhn = PRESETS["idc-i/svhn/1"].recipe
+    assert svhn is not None
+    assert (svhn.mix, svhn.augment) == ("none", "color_crop_cutout_scale_rotate")
+
+
+def test_a_share_of_a_preset_keeps_its_recipe() -> None:
+    plan = plan_experiment("idc/mnist/1", scale=0.1)
+    assert plan.preset.method.iterations == 200
+    images = torch.zeros(40, 1, 28, 28)
+    spec = Spec("mnist", tuple("0123456789"), (1, 28, 28), (0.5,), (0.5,))
+    (recipe,) = plan.protocol(SyntheticSet(images, torch.arange(40) % 10, spec, Provenance()), seed=0).recipes.values()
+    assert (recipe.epochs, recipe.full_rate, recipe.batch, recipe.mix) == (100, 67, 64, "none")
