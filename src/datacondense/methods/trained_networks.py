@@ -102,6 +102,7 @@ class TrainedNetworks(Matching, ABC):
     """A method that compares images under networks, which may come from real training."""
 
     networks: str = "fresh"
+    """Networks that embed the images: fresh, trained, blended, or others that a method has."""
     trainings: Networks = 1
     """Networks trained on the real images, for --networks trained or blended. Each costs time before the first
     iteration, once: the cache keeps it for all methods with this seed, network and augmentation. The weights of each
@@ -114,6 +115,7 @@ class TrainedNetworks(Matching, ABC):
 
     @property
     def least_classes(self) -> int:
+        """Return 2 if a network is trained on the real images, otherwise 1."""
         return 1 if self.networks == "fresh" else 2
 
     @property
