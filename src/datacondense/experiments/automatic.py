@@ -28,6 +28,8 @@ from .auto_table import Candidate
 from .auto_task import Task
 from .options import AutoOptions
 
+_GRACE = 2.0  # seconds that the final run has in any case, so that even a tiny budget leaves a set
+
 
 def auto(
     real: ImageSet,
@@ -121,7 +123,7 @@ def _finish(asked: Asked, task: Task, out: Path | None, options: AutoOptions) ->
                 seed=task.seed,
                 out=out,
                 compute=task.compute,
-                time_budget=max(task.clock.budget - task.clock.session, 1e-3),
+                time_budget=max(task.clock.budget - task.clock.session, _GRACE),
                 resume=again,
                 overwrite=out is not None and not again,
                 auto=recorded,

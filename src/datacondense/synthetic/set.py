@@ -130,11 +130,9 @@ class SyntheticSet:
     @property
     def seconds(self) -> float | None:
         """Return the wall time of condensing, with the race of `auto` and the set it started from; None if unknown."""
-        own, before = (
-            self.provenance.wall_seconds,
-            (self.provenance.start.get("wall_seconds"), self.provenance.auto.get("seconds")),
-        )
-        return None if own is None else own + sum(seconds or 0.0 for seconds in before)
+        made = self.provenance
+        before = (made.start.get("wall_seconds") or 0.0) + (made.auto.get("seconds") or 0.0)
+        return None if made.wall_seconds is None else made.wall_seconds + before
 
     def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
         """Return the set as a map-style dataset of (image, label), for any DataLoader.
