@@ -77,7 +77,7 @@ def checked(
         processes=processes,
         observers=Observers(observers if processes.leads else ()),
         record=Record({}, None),
-        clock=Clock(BUDGET if budget is None else budget),
+        clock=Clock(processes.agreed(lambda: BUDGET if budget is None else budget)),
         request=Request(lambda text: None),
         hold_out=options.get("race_hold_out", 0.15),
         most_epochs=plain(options.get("race_epochs", 300)),

@@ -13,6 +13,7 @@ from .race import FEWEST, Race
 from .trials import measure
 
 _FINAL = 0.93  # of the time that is left goes to the final run; the rest to its pictures, and to a slower machine
+_MOST_COPIED = 2**31  # bytes of images on disk, of which a race copies nearly all into memory
 _COMPILES = 600.0  # seconds of a budget; in less, compiling each candidate takes too large a part
 
 
@@ -57,6 +58,8 @@ def prepared_race(task: Task) -> tuple[Race | None, str | None]:
         return None, "there is one candidate"
     if int(task.real.counts.min()) < FEWEST:
         return None, f"a class has fewer than {FEWEST} training images, of which none can be held out"
+    if not task.real.resident and task.real.images.nbytes > _MOST_COPIED:
+        return None, "the training images are too large to copy a part of them into memory"
     race = Race(task)
     if task.record.content.rounds:
         return race, None

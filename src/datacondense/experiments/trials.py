@@ -11,7 +11,7 @@ import torch
 
 from ..data.image_set import ImageSet
 from ..data.splits import split_held_out
-from ..engine.execution import Compute
+from ..engine.execution import Compute, resolve_device
 from ..engine.out_of_memory import is_out_of_memory, release_memory
 from ..evaluation.dry_run import NetworkEstimate, estimate_by
 from ..evaluation.evaluator import evaluate_by
@@ -92,7 +92,7 @@ class Trials:
         except (RuntimeError, MemoryError) as error:
             if task.processes.size > 1 or not is_out_of_memory(error):
                 raise
-            release_memory(torch.device(task.compute.device if task.compute.device != "auto" else "cpu"))
+            release_memory(torch.device(resolve_device(task.compute.device)))
             dropped = "it needs more memory than there is"
         self._learn(entrant, watch)
         seconds = task.processes.agreed(lambda: task.clock.spent - began)
