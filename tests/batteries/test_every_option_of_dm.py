@@ -20,6 +20,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cf": {**CF},
     "sampler": {**CF, "sampler": True, "arch": "ConvNetD3"},
     "attention": {"features": "attention", "arch": "ConvNetD2"},
+    "regress": {"regress": 2.0},
+    "regress and classify": {**TRAINED, "regress": 2.0, "classify": 0.5, "distance": "mmd"},
     "classify": {**TRAINED, "classify": 0.5},
     "classify ahead by loss": {**TRAINED, "classify": 0.5, "classify_by": "loss", "ahead": 9},
     "tgdd": {**TRAINED, "classify": 2.5, "classify_by": "loss", "form": "tiles", "ahead": 1},

@@ -18,10 +18,12 @@ from datacondense.engine.execution import Execution
 from datacondense.methods import DistributionMatching, Iteration, Problem, Step, differentiate
 from datacondense.methods.distribution_matching import Comparison
 from datacondense.methods.feature_distances import (
+    balance,
     characteristic,
     cross_entropies,
     mean_distance,
     mmd,
+    ridge_cross_entropy,
     scale_by_gradient,
 )
 from datacondense.methods.frequency_sampler import FrequencySampler
@@ -297,3 +299,36 @@ def test_options_that_do_not_go_together_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=message):
             replace(DM, **options).check()
+
+
+def test_ridge_regression_gives_the_synthetic_images_their_own_labels() -> None:
+    made, labels = drawn(3, 4, 60), torch.arange(3)[:, None].expand(3, 4)
+    own = float(ridge_cross_entropy(made, made, labels))
+    # logits 10 (1 - 1/3) and -10/3, up to the ridge
+    assert own == pytest.approx(float(torch.log(torch.tensor(1 + 2 * 2.718281828**-10))), rel=0.05)
+    assert float(ridge_cross_entropy(drawn(3, 4, 60, seed=1), made, labels)) > 100 * own
+
+
+def test_the_loss_of_ridge_regression_is_the_closed_form_of_its_weights() -> None:
+    """(F'F + r I)^-1 F'Y are the weights of ridge regression on the embeddings F themselves: the primal solution."""
+    made, real, labels = drawn(3, 4, 5), drawn(3, 6, 5, seed=1), torch.arange(3)[:, None].expand(3, 4)
+    flat, scale = made.flatten(0, 1), made.square().sum(2).mean()
+    targets = torch.eye(3, dtype=torch.float64)[labels.flatten()] - 1 / 3
+    weights = torch.linalg.solve(flat.T @ flat + 1e-3 * scale * torch.eye(5, dtype=torch.float64), flat.T @ targets)
+    logits = 10 * real.flatten(0, 1) @ weights
+    wanted = torch.nn.functional.cross_entropy(logits, torch.arange(3).repeat_interleave(6))
+    assert float(ridge_cross_entropy(real, made, labels)) == pytest.approx(float(wanted), rel=1e-9)
+    order = torch.tensor([2, 0, 3, 1])
+    assert torch.allclose(ridge_cross_entropy(real, made[:, order], labels), wanted)
+    soft = torch.eye(3, dtype=torch.float64)[labels]
+    assert torch.allclose(ridge_cross_entropy(real, made, soft), wanted)
+
+
+@pytest.mark.parametrize("weight", [0.5, 4.0])
+def test_the_weight_of_ridge_regression_is_the_ratio_of_the_gradients(weight: float) -> None:
+    real, made = drawn(3, 6, 5), drawn(3, 4, 5, seed=1).requires_grad_(True)
+    distance = means(real, made)
+    error = ridge_cross_entropy(real, made, torch.arange(3)[:, None].expand(3, 4))
+    (of_distance,) = torch.autograd.grad(distance, made, retain_graph=True)
+    (of_both,) = torch.autograd.grad(distance + weight * balance(distance, error, made) * error, made)
+    assert float((of_both - of_distance).norm() / of_distance.norm()) == pytest.approx(weight)

@@ -18,10 +18,12 @@ from .compared_networks import ComparedNetworks
 from .feature_distances import (
     FeatureDistance,
     Features,
+    balance,
     characteristic,
     cross_entropies,
     mean_distance,
     mmd,
+    ridge_cross_entropy,
     scale_by_gradient,
 )
 from .frequency_sampler import FrequencySampler
@@ -59,6 +61,10 @@ class DistributionMatching(ComparedNetworks):
     classify_by: Literal["gradient", "loss"] = "gradient"
     """Meaning of that weight: gradient, the norm of the cross-entropy's gradient in the embeddings of a class, over
     that of the distance's; loss, the plain factor on the mean cross-entropy of a class."""
+    regress: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    """Weight of the cross-entropy of the real images under ridge regression on the embeddings of the synthetic ones:
+    the norm of its gradient in these over that of the distance's; 0, as published, for none. All classes form one
+    group."""
     frequencies: Annotated[int, Meta(ge=2, le=2**16)] = 1024
     """Frequencies of the characteristic functions, drawn from N(0, 1) in each iteration; for --distance cf."""
     sampler: bool = False
@@ -70,6 +76,9 @@ class DistributionMatching(ComparedNetworks):
         if self.distance != "mean" and (self.relative or self.features == "attention"):
             option = "--relative" if self.relative else "--features attention"
             raise InputError(f"{option} needs --distance mean, not {self.distance}")
+        if self.regress and (self.sampler or self.features == "attention"):
+            option = "--sampler" if self.sampler else "--features attention"
+            raise InputError(f"--regress and {option} exclude each other: leave one of them out")
         if self.sampler and self.distance != "cf":
             raise InputError(f"--sampler draws frequencies: use it with --distance cf, not {self.distance}")
         if self.sampler and self.networks == "queue":
@@ -107,6 +116,9 @@ class DistributionMatching(ComparedNetworks):
     def iterate(self, run: Iteration) -> Updates:
         """Yield the distances of the classes, one term for each group of classes; with a sampler, it ascends first."""
         comparison = Comparison(self, run, self.compared(run))
+        if self.regress:
+            yield comparison.to_minimise(slice(None))
+            return
         network, groups = comparison.compared.matching, run.problem.groups
         if self.sampler:
             yield Step(map(comparison.to_maximise, groups(network)), of="sampler", maximise=True)
@@ -130,7 +142,7 @@ class Comparison:
         """Return the loss of some classes, ()."""
         method, engine, network = self.method, self.engine, self.compared.matching
         attention = method.features == "attention"
-        if method.distance == "mean" and not attention:
+        if method.distance == "mean" and not attention and not method.regress:
             real = engine.class_means(network, self._real(group))  # (G, D)
         else:
             real = engine.class_embeddings(network, self._real(group), attention=attention)  # (G, B, D)
@@ -139,8 +151,13 @@ class Comparison:
             made = engine.class_means(network, images, differentiable=True)
             return mean_distance(real, made, relative=method.relative)
         made = engine.class_embeddings(network, images, differentiable=True, attention=attention)
-        loss = self._distance(real, made)
-        return loss if self.classifier is None else loss + self._classification(group, loss, made, images)
+        loss = distance = self._distance(real, made)
+        if self.classifier is not None:
+            loss = loss + self._classification(group, distance, made, images)
+        if method.regress:
+            error = ridge_cross_entropy(real, made, self.run.synthetic.labels(group))
+            loss = loss + method.regress * balance(distance, error, made) * error
+        return loss
 
     def to_maximise(self, group: slice) -> Tensor:
         """Return the distance of some classes, differentiable in the network that draws frequencies alone, ()."""
