@@ -1,5 +1,6 @@
 """`condense auto` as a user sees it: lines on the choice, a dry run, a number of bytes, one-line errors."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_choice_is_explained_and_its_set_is_evaluated(capsys) -> None:
 def test_a_dry_run_writes_nothing(capsys) -> None:
     assert main([*QUICK, "--ipc", "1", "--dry-run", "--time-budget", "10m", "--candidates", "2"]) == 0
     output = capsys.readouterr().out
-    assert "adam: 0:" in output
+    assert re.search(r"^adam: [\d:]+ for 300 iterations of ", output, re.MULTILINE)
     assert "race: " in output
     assert "would be written to runs/auto-digits-ipc1-seed0" in output
     assert not list(Path().iterdir())

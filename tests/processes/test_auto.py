@@ -9,7 +9,7 @@ from torchrun import run
 from datacondense import load_set
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_several_processes_agree_on_one_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = "condense auto --data digits --ipc 1 --arch ConvNetD1 --candidates 2 --device cpu --compile off"
