@@ -4,11 +4,11 @@ A preset without a number is an experiment whose table is printed in its paper o
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import chain
 
-from ..methods import DC, DSA, DistributionMatching, Method
+from ..methods import DC, DSA, DistributionMatching
 from .dm_variants import dm_variants
+from .fast_presets import fast_presets
 from .idc_presets import idc_presets
 from .preset import Preset, per_class, published_numbers
 from .published_numbers import DC_NUMBERS, DM_LARGE_NUMBERS, DM_NUMBERS, DSA_NUMBERS, SOURCES
@@ -169,48 +169,9 @@ def _dm() -> Iterator[tuple[str, Preset]]:
         )
 
 
-def _fast() -> Iterator[tuple[str, Preset]]:
-    """Yield experiments that reach DSA's accuracies in minutes on two CPU cores.
-
-    All settings were chosen on a validation part of the training images.
-    """
-    matching_means = DistributionMatching(batch_real=64, init="kmeans", schedule="cosine")
-    matching_gradients = DSA(
-        batch_real=32,
-        adam=True,
-        momentum=0.9,
-        schedule="cosine",
-        distance="mse",
-        train_on="real",
-        lr_net=0.02,
-        momentum_net=0.9,
-        updates=75,
-    )
-    recipes: dict[int, tuple[Method | None, Method]] = {
-        1: (None, replace(matching_means, iterations=250)),
-        10: (replace(matching_means, iterations=200, lr=10.0), replace(matching_gradients, iterations=3, lr=0.03)),
-        50: (None, replace(matching_means, iterations=300, lr=50.0)),
-    }
-    for ipc, (first, method) in recipes.items():
-        yield (
-            f"fast/fashion-mnist/{ipc}",
-            Preset(
-                title=f"Fast on two CPU cores, beside DSA's published number: fashion-mnist, {per_class(ipc)}",
-                data="fashion-mnist",
-                ipc=ipc,
-                first=first,
-                method=method,
-                sets=1,
-                nets=5,
-                published=published_numbers(DSA_NUMBERS, "fashion-mnist", ipc),
-                source=f"{SOURCES['dsa']}; by another method",
-            ),
-        )
-
-
 def _dsa_strategies(data: str) -> str:
     """Return the published strategies of DSA for a dataset: digits are not mirrored."""
     return _DIGIT_STRATEGIES if data in _DIGITS else "auto"
 
 
-PRESETS: dict[str, Preset] = dict(chain(_dc(), _dsa(), _dm(), _fast(), idc_presets(), dm_variants()))
+PRESETS: dict[str, Preset] = dict(chain(_dc(), _dsa(), _dm(), fast_presets(), idc_presets(), dm_variants()))
