@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from datacondense import ImageSet, image_set
+from datacondense import DECODERS, LOSSES, METHODS, NETWORKS, ImageSet, image_set
+from datacondense.data.registry import DATASETS
 
 os.environ["COLUMNS"] = "200"  # tables are not cut, whatever the terminal
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when its library is imported: no test asks the network
@@ -38,3 +39,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     """A cache of each test's own, and data from nowhere else."""
     monkeypatch.setenv("DATACONDENSE_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("DATACONDENSE_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def registries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registries as they are now: what a test enters or removes is undone, with the origin of each entry."""
+    for registry in (METHODS, NETWORKS, LOSSES, DECODERS, DATASETS):
+        for name in ("_entries", "_loaded", "_origins"):
+            monkeypatch.setattr(registry, name, dict(vars(registry)[name]))

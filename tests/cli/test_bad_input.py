@@ -98,7 +98,7 @@ BAD = {
     "continual --ipc 0": "--ipc 0: must be at least 1",
     "reproduce dc/mnist/1 --iterations -1": "--iterations -1: must be at least 0",
     "condnse dm": "unknown command 'condnse': did you mean 'condense'?",
-    "condense --data digits": "name the method first, datacondense condense METHOD: choose from dc, dsa, dm",
+    "condense --data digits": "name the method first, datacondense condense METHOD: choose from auto, dc, dsa, dm",
     "condense": "name the method first",
     "condense dm --dat digits": "unknown option '--dat': did you mean '--data'? `datacondense condense dm --help`",
     "condense dm --batchreal=8": "unknown option '--batchreal': did you mean '--batch-real'?",

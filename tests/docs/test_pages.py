@@ -57,7 +57,7 @@ def test_every_page_with_something_to_run_is_run() -> None:
 def test_a_page_runs(page: Path, tmp_path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     for name, text in _FILE.findall(page.read_text()):
-        Path(name).write_text(text)
+        Path(name).write_text(re.sub(r'("epochs": )\d+', r"\g<1>1", text))
     for language, text in blocks(page):
         if language == "python":
             exec(compile(text, str(page), "exec"), {})
@@ -67,6 +67,8 @@ def test_a_page_runs(page: Path, tmp_path, monkeypatch: pytest.MonkeyPatch, caps
             words = shlex.split(line.partition(" > ")[0])[1:]
             words = [SMALL.get(flag, word) for flag, word in zip(["", *words], words, strict=False)]
             off = ["--compile", "off"] if words[0] in COMPUTING else []
+            if words[0] == "evaluate" and not {"--epochs", "--recipe"} & set(words):
+                off += ["--epochs", SMALL["--epochs"]]
             if {"--tyro-print-completion", "--help"} & set(words):
                 with pytest.raises(SystemExit) as end:
                     main(words)

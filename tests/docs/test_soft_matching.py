@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from datacondense import METHODS, evaluate, export, import_sets, load, load_set
+from datacondense import evaluate, export, import_sets, load, load_set
 from datacondense.cli.app import main
 from datacondense.formats.registry import Format
 from datacondense.utils.files import read_tensors
@@ -30,13 +29,9 @@ QUICK = (
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("soft_matching.py").write_text(FILE)
-    before = dict(METHODS)
-    yield
-    METHODS.clear()
-    METHODS.update(before)
 
 
 def test_it_is_short() -> None:
