@@ -24,10 +24,10 @@ def test_a_choice_is_explained_and_its_set_is_evaluated(capsys) -> None:
     lines = capsys.readouterr().out.splitlines()
     run = Path("runs/auto-digits-8000bytes-seed0")
     for start in (
-        "candidates for a few tiny images per class: adam",
-        "candidate adam, 12 per class: ",
+        "candidates for a few tiny images per class: pixels",
+        "candidate pixels, 12 per class: ",
         "no race: there is one candidate",
-        "chosen: adam, 12 per class, ",
+        "chosen: pixels, 12 per class, ",
         "120 images from 1437 in ",
         f"next: datacondense evaluate {run}",
     ):
@@ -44,7 +44,7 @@ def test_a_choice_is_explained_and_its_set_is_evaluated(capsys) -> None:
 def test_a_dry_run_writes_nothing(capsys) -> None:
     assert main([*QUICK, "--ipc", "1", "--dry-run", "--time-budget", "10m", "--candidates", "2"]) == 0
     output = capsys.readouterr().out
-    assert re.search(r"^adam: [\d:]+ for 300 iterations of ", output, re.MULTILINE)
+    assert re.search(r"^pixels: [\d:]+ for 400 iterations of ", output, re.MULTILINE)
     assert "race: " in output
     assert "would be written to runs/auto-digits-ipc1-seed0" in output
     assert not list(Path().iterdir())

@@ -70,8 +70,11 @@ def test_the_kind_of_problem_decides_and_rates_follow_the_images(toy) -> None:
     one, many = (kind_of(real.spec, ipc) for ipc in (1, 50))
     assert (one.candidates[0].name, many.candidates[0].name) == ("dct", "pixels")
     assert kind_of(replace(real.spec, shape=(3, 64, 64)), 10).arch == "ConvNetD4"
-    (pixels,) = entrants(many.candidates[:1], real, 50, bytes=None, arch="MLP")
-    assert (pixels.method.settings()["lr"], pixels.method.arch) == (50.0, "MLP")
+    pixels, means = entrants(many.candidates, real, 50, bytes=None, arch="MLP")
+    assert (pixels.method.settings()["lr"], pixels.method.arch) == (0.05, "MLP")
+    assert (means.method.settings()["lr"], means.method.arch) == (50.0, "MLP")
+    thousands = entrants(many.candidates, real, 2000, bytes=None, arch="MLP")
+    assert [entrant.name for entrant in thousands] == ["means"]  # which solves no system of 6000 equations
 
 
 def test_a_race_chooses_the_better_candidate_and_condenses_everything(toy, monkeypatch) -> None:
