@@ -11,29 +11,15 @@ from .preset import Preset, per_class, published_numbers
 from .published_numbers import DSA_NUMBERS, IDC_NUMBERS, SOURCES
 
 _DATA = "fashion-mnist"
-_MEANS = DistributionMatching(
-    iterations=400,
-    batch_real=64,
-    init="kmeans",
-    schedule="cosine",
-    adam=True,
-    lr=0.05,
-    momentum=0.9,
-    relative=True,
-    regress=4.0,
-)
+_MEANS = DistributionMatching(iterations=300, batch_real=64, init="kmeans", schedule="cosine")
+_REGRESSED = replace(_MEANS, iterations=600, adam=True, lr=0.05, momentum=0.9, relative=True, regress=10.0)
 _PIXELS = {
-    1: _MEANS,
-    10: _MEANS,
-    50: replace(_MEANS, iterations=300),
+    1: replace(_REGRESSED, iterations=800, batch_real=32),
+    10: _REGRESSED,
+    50: replace(_MEANS, lr=50.0),
 }
-_TRAINED = replace(
-    _MEANS, iterations=200, regress=1.0, networks="trained", training_steps=300, fresh_share=0.2, classify=0.5
-)
 _VIEWS = {
-    1: replace(_TRAINED, form="dct", coefficients=49),
-    10: replace(_MEANS, iterations=200, form="tiles"),
-    50: replace(_MEANS, iterations=300),
+    1: replace(_REGRESSED, iterations=400, form="dct", coefficients=49),
 }
 
 
