@@ -22,7 +22,7 @@ from datacondense.utils import cache
 from datacondense.utils.files import read_tensors, write_tensors
 
 SETTINGS = {
-    "trained": ("dm", {"networks": "trained", "trainings": 2, "ahead": 2, "fresh_share": 0.2}),
+    "trained": ("dm", {"networks": "trained", "trainings": 2, "classify": 0.5, "ahead": 2, "fresh_share": 0.2}),
     "trained, with batch norm": ("dm", {"networks": "trained", "arch": "ConvNetBN", "training_steps": 2}),
     "fresh, for some iterations": ("dm", {"keep": 3}),
     "blended, for some iterations": ("dm", {"networks": "blended", "keep": 3}),

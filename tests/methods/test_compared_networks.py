@@ -207,6 +207,8 @@ def test_the_published_pace_of_a_queue_follows_the_images_per_class(toy) -> None
         ({"trainings": 0}, "--trainings 0: must be at least 1"),
         ({"fresh_share": 1.5}, "--fresh-share 1.5: must be at least 0 and at most 1"),
         ({"ahead": -1}, "--ahead -1: must be at least 0"),
+        ({"ahead": 1}, "--ahead 1 needs --networks trained, not fresh"),
+        ({"ahead": 2, "networks": "blended", "classify": 1.0}, "--ahead 2 needs --networks trained, not blended"),
     ],
     ids=str,
 )
@@ -225,5 +227,6 @@ def test_one_class_alone_trains_no_network(toy) -> None:
     alone = real.labels == 0
     one = ImageSet(real.images[alone], real.labels[alone], replace(real.spec, class_names=real.spec.class_names[:1]))
     condense(dm(), one, 2)
-    with pytest.raises(InputError, match="dm needs at least two classes, but there is only one"):
-        condense(like(networks="trained"), one, 2)
+    for option in ({"networks": "trained"}, {"networks": "queue"}, {"regress": 1.0}):
+        with pytest.raises(InputError, match="dm needs at least two classes, but there is only one"):
+            condense(like(**option), one, 2)

@@ -15,6 +15,7 @@ from toy_methods import TOY
 from datacondense import InputError, Spec, condense
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Execution
+from datacondense.engine.torch_switches import cuda_switches
 from datacondense.methods import DistributionMatching, Iteration, Problem, Step, differentiate
 from datacondense.methods.distribution_matching import Comparison
 from datacondense.methods.feature_distances import (
@@ -294,6 +295,7 @@ def test_options_that_do_not_go_together_are_refused() -> None:
         ({"distance": "mmd", "sampler": True}, "use it with --distance cf, not mmd"),
         ({"distance": "cf", "sampler": True, "networks": "queue"}, "use other --networks"),
         ({"classify": 1.0}, "--classify needs networks that were trained: use --networks trained"),
+        ({"networks": "trained", "ahead": 1}, "--ahead 1 moves the network that classifies: use it with --classify"),
         ({"features": "attention", "classify": 1.0, "networks": "trained"}, "use --classify-by loss"),
         ({"distance": "cf", "frequencies": 1}, "--frequencies 1: must be at least 2"),
     ):
@@ -322,6 +324,22 @@ def test_the_loss_of_ridge_regression_is_the_closed_form_of_its_weights() -> Non
     assert torch.allclose(ridge_cross_entropy(real, made[:, order], labels), wanted)
     soft = torch.eye(3, dtype=torch.float64)[labels]
     assert torch.allclose(ridge_cross_entropy(real, made, soft), wanted)
+
+
+def test_ridge_regression_keeps_its_precision_where_products_are_rounded_to_tf32() -> None:
+    """Embeddings of a network share most of their direction, so that its matrix is close to singular."""
+    real, made = (drawn(1, 64, seed=5) + 0.1 * drawn(3, n, 64, seed=n) for n in (20, 10))
+    labels = torch.arange(3)[:, None].expand(3, 10)
+
+    def gradient(real: Tensor, made: Tensor) -> Tensor:
+        made = made.clone().requires_grad_()
+        return torch.autograd.grad(ridge_cross_entropy(real, made, labels), made)[0]
+
+    exact = gradient(real.float().double(), made.float().double())
+    with cuda_switches(tf32=True):
+        found = gradient(real.float(), made.float())
+    assert found.dtype == torch.float32
+    assert float((found - exact).norm() / exact.norm()) < 1e-5
 
 
 @pytest.mark.parametrize("weight", [0.5, 4.0])

@@ -119,6 +119,24 @@ def test_the_training_of_networks_before_the_first_iteration_is_foreseen(toy, mo
     assert "networks:" not in " ".join(estimate_lines(replace(found, training_seconds=0.0), None))
 
 
+def test_networks_of_a_queue_are_compiled_before_the_time_of_an_iteration(toy, monkeypatch) -> None:
+    now, steps = [1000.0], iter([20.0])  # the first step of a network takes long
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(Engine, "class_means", taking(1.0, Engine.class_means, now))
+    train_step = Problem.train_step
+
+    def stepped(*arguments: Any, **options: Any) -> None:
+        now[0] += next(steps, 0.25)
+        train_step(*arguments, **options)
+
+    monkeypatch.setattr(Problem, "train_step", stepped)
+    found = estimate(
+        DistributionMatching(iterations=5, batch_real=8, arch="ConvNetW32", networks="queue", queue_steps=3), toy(), 2
+    )
+    assert found.iteration_seconds == pytest.approx(2 * 1.0 + 2 * 3 * 0.25)
+    assert found.seconds == pytest.approx(20.0 - 0.25 - 2 * 3 * 0.25 + 5 * 3.5)  # the first iteration trains none
+
+
 def test_what_takes_no_iterations_is_all_start(toy) -> None:
     told = estimate(Random(arch="MLP"), toy(), ipc=2)
     assert (told.iterations, told.iteration_seconds) == (0, 0.0)

@@ -49,6 +49,8 @@ class ComparedNetworks(TrainedNetworks, ABC):
         super().check()
         if self.networks == "queue" and self.keep > 1:
             raise InputError(f"--keep {self.keep}: a queue changes in every iteration, so use other --networks")
+        if self.ahead and self.networks != "trained":
+            raise InputError(f"--ahead {self.ahead} needs --networks trained, not {self.networks}")
 
     def state(self, problem: Problem, streams: Streams) -> nn.Module | None:
         """Return the queue of networks, if there is one: as many as this run can push, at most 100."""

@@ -70,6 +70,11 @@ class DistributionMatching(ComparedNetworks):
     sampler: bool = False
     """Draw the frequencies by a network that learns to make the distance large, as in NCFM; for --distance cf."""
 
+    @property
+    def least_classes(self) -> int:
+        """Return 2 if a network or the regression learns to classify, otherwise 1."""
+        return 2 if self.regress else super().least_classes
+
     def check(self) -> None:
         """Check the hyper-parameters, as `ComparedNetworks.check` does, and that the options go together."""
         super().check()
@@ -85,6 +90,8 @@ class DistributionMatching(ComparedNetworks):
             raise InputError("--sampler keeps one network and --networks queue many: use other --networks")
         if self.classify and self.networks == "fresh":
             raise InputError("--classify needs networks that were trained: use --networks trained")
+        if self.ahead and not self.classify:
+            raise InputError(f"--ahead {self.ahead} moves the network that classifies: use it with --classify")
         if self.classify and self.features == "attention" and self.classify_by == "gradient":
             raise InputError(
                 "--classify-by gradient compares gradients in embeddings, and --features attention has other features: "

@@ -129,15 +129,15 @@ def ridge_cross_entropy(real: Tensor, made: Tensor, labels: Tensor) -> Tensor:
         The mean loss of the real images, ().
     """
     classes, batch = real.shape[:2]
-    support, queries = made.flatten(0, 1), real.flatten(0, 1)
+    support, queries = (_precise(one).flatten(0, 1) for one in (made, real))
     rows = labels.flatten(0, 1)
     targets = rows if rows.is_floating_point() else F.one_hot(rows, classes)
     scale = support.detach().square().sum(1).mean().clamp_min(_SMALL)
     kernel = (support @ support.T / scale).double()
     kernel = kernel + _RIDGE * torch.eye(len(support), dtype=kernel.dtype, device=kernel.device)
-    weights = torch.linalg.solve(kernel, targets.double() - 1 / classes).to(made.dtype)  # (K V, K)
+    weights = torch.linalg.solve(kernel, targets.double() - 1 / classes).to(support.dtype)  # (K V, K)
     logits = _SHARPNESS * (queries @ support.T / scale) @ weights
-    return ce(logits, torch.arange(classes, device=logits.device).repeat_interleave(batch)).mean()
+    return ce(logits, torch.arange(classes, device=logits.device).repeat_interleave(batch)).mean().to(made.dtype)
 
 
 def balance(one: Tensor, other: Tensor, embeddings: Tensor) -> Tensor:
@@ -153,6 +153,11 @@ def balance(one: Tensor, other: Tensor, embeddings: Tensor) -> Tensor:
     """
     of_one, of_other = (torch.autograd.grad(loss, embeddings, retain_graph=True)[0] for loss in (one, other))
     return of_one.norm() / of_other.norm().clamp_min(_SMALL)
+
+
+def _precise(embeddings: Tensor) -> Tensor:
+    """Return embeddings in float64 where products of float32 are rounded to TF32, which the small ridge cannot bear."""
+    return embeddings if torch.get_float32_matmul_precision() == "highest" else embeddings.double()
 
 
 def _squared_distances(one: Tensor, other: Tensor) -> Tensor:

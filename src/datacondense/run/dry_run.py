@@ -172,6 +172,8 @@ class _Calibration:
             self._run_whole(began)
             return
         _, part = self._update(0, seconds=0.0)  # compiles
+        if self.state.method is not None:  # whose networks may train, and be compiled, from the second iteration on
+            part += self._update(1, seconds=0.0)[1]
         ready = self._clock()
         if self.load.updates > self.load.together and not self.load.epochs:
             updates = [self._update_in_a_row()]
