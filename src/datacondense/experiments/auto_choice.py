@@ -79,7 +79,7 @@ def prepared_race(task: Task) -> tuple[Race | None, str | None]:
     if len(task.entrants) == 1:
         return None, "there is one candidate"
     if int(task.real.counts.min()) < FEWEST:
-        return None, f"a class has fewer than {FEWEST} training images, of which none can be held out"
+        return None, f"a class has fewer than {FEWEST} training images, too few to hold some out"
     if not task.real.resident and task.real.images.nbytes > _MOST_COPIED:
         return None, "the training images are too large to copy a part of them into memory"
     race = Race(task)
