@@ -12,10 +12,11 @@ from datacondense import Candidate, Diverged, InputError, Observer, Progress, St
 from datacondense.data.splits import split_held_out
 from datacondense.engine.execution import Compile
 from datacondense.experiments.auto_checks import checked
-from datacondense.experiments.auto_choice import settle_compilation
+from datacondense.experiments.auto_choice import final_seconds, settle_compilation
 from datacondense.experiments.auto_record import Pace
 from datacondense.experiments.auto_table import TABLE, entrants, kind_of
 from datacondense.experiments.auto_training import trial_training
+from datacondense.experiments.options import AutoOptions
 from datacondense.experiments.race import Race
 from datacondense.experiments.trials import Trials
 from datacondense.experiments.trials import measure as measure_speed
@@ -211,7 +212,7 @@ def test_networks_that_candidates_share_are_trained_once_and_planned(toy) -> Non
     slow = Pace(start=1.0, iteration=0.1, training=60.0, trial_training=50.0)
     assert trial_training(entered, {"classes": slow, "means": slow}) == 50  # once for both
     assert (slow.within(2.0), slow.whole(10)) == (10, 62.0)
-    task = checked(real, 1, None, both, 0, None, {**LONG}).task
+    task = checked(real, 1, None, both, 0, None, AutoOptions(time_budget=100.0, compile="off")).task
     first = measure_speed(task, task.entrants[0], Race(task).trials.part)
     assert 0 < first.trial_training == first.training
     made = auto(real, 1, candidates=both, observers=[heard], **LONG)
@@ -226,11 +227,10 @@ def test_without_time_for_a_training_a_faster_candidate_is_taken(toy) -> None:
     endless = replace(GOOD, networks="trained", training_steps=10**6)
     slow = Candidate(name="slow", method=endless, reason="its networks train for hours")
     heard = Heard()
-    options = {"time_budget": 10.0, "race_epochs": 2, "race_nets": 1, "compile": "off"}
-    made = auto(toy(), 1, candidates=[slow, RACE[1]], observers=[heard], **options)
+    made = auto(toy(), 1, candidates=[slow, RACE[1]], observers=[heard], **LONG)
     assert made.provenance.auto["chosen"] == "good"
     assert "no race: it alone is fast enough" in heard.texts
-    assert "slow does not race: it is too slow for 0:10" in heard.texts
+    assert "slow does not race: it is too slow for 1:40" in heard.texts
 
 
 @pytest.mark.parametrize(
@@ -246,6 +246,13 @@ def test_only_a_final_run_that_is_long_is_compiled(budget: int, asked: Compile, 
     settle_compilation(task, task.entrants[0])
     assert content.compile == settled
     assert (content.paces["bad"].iteration < 1000) == (budget == 1000)
+
+
+def test_the_final_run_has_time_to_begin(toy) -> None:
+    task = checked(toy(), 1, None, RACE, 0, None, AutoOptions(time_budget=3.0)).task
+    task.record.content.paces["good"] = Pace(start=10.0, iteration=1.0, training=20.0)
+    assert final_seconds(task, "good") == 62
+    assert final_seconds(task, "bad") < 3
 
 
 def test_without_a_score_the_first_candidate_is_taken(toy) -> None:

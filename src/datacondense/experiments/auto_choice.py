@@ -17,6 +17,7 @@ from .trials import measure
 
 _FINAL = 0.93  # of the time that is left goes to the final run; the rest to its pictures, and to a slower machine
 _MOST_COPIED = 2**31  # bytes of images on disk, of which a race copies nearly all into memory
+_GRACE = 2.0  # seconds, and twice the start, that the final run has at least: even a tiny budget leaves a set
 _LONG = 180.0  # seconds of a final run without compilation; compiling takes up to 60, and may make it twice as fast
 
 
@@ -108,6 +109,12 @@ def record_choice(asked: Asked, task: Task, entrant: Entrant, why: str, *, held:
         bytes=asked.bytes,
     )
     task.save()
+
+
+def final_seconds(task: Task, chosen: str) -> float:
+    """Return the seconds that the final run by the chosen candidate may take in this session."""
+    pace = task.record.content.paces.get(chosen)
+    return max(task.clock.budget - task.clock.session, _GRACE + (2 * pace.whole(0) if pace else 0.0))
 
 
 def _tried(task: Task, entrant: Entrant) -> TriedCandidate:

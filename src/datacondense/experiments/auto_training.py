@@ -8,11 +8,6 @@ from .auto_record import Pace
 from .auto_table import Entrant
 
 
-def trains(method: Method) -> bool:
-    """Return whether a method trains networks on the real images before its first iteration."""
-    return isinstance(method, TrainedNetworks) and method.trains_first
-
-
 def same_training(method: Method, other: Method) -> bool:
     """Return whether the cache holds all networks that a method needs, once the other has trained its own."""
     if not (isinstance(method, TrainedNetworks) and isinstance(other, TrainedNetworks)):

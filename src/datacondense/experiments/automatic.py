@@ -22,13 +22,11 @@ from ..utils.locks import alone
 from ..utils.paths import named
 from ..utils.ranges import Images, Seed
 from .auto_checks import Asked, Size, checked
-from .auto_choice import by_score, choose, preview_lines, record_choice
+from .auto_choice import by_score, choose, final_seconds, preview_lines, record_choice
 from .auto_record import open_record
 from .auto_table import Candidate
 from .auto_task import Task
 from .options import AutoOptions
-
-_GRACE = 2.0  # seconds, and twice the start, that the final run has at least: even a tiny budget leaves a set
 
 
 def auto(
@@ -112,7 +110,7 @@ def _finish(asked: Asked, task: Task, out: Path | None, options: AutoOptions) ->
         method = replace(entrant.method, iterations=iterations)
         count = f"{iterations} iteration{'' if iterations == 1 else 's'}"
         task.tell(f"chosen: {entrant.name}, {entrant.ipc} per class, {count}: {choice.why}")
-        left = task.processes.agreed(lambda chosen=choice.chosen: _seconds_left(task, chosen))
+        left = task.processes.agreed(lambda chosen=choice.chosen: final_seconds(task, chosen))
         recorded = msgspec.to_builtins(choice)
         again = task.processes.agreed(lambda recorded=recorded: _is_run_of(out, recorded))
         try:
@@ -138,12 +136,6 @@ def _finish(asked: Asked, task: Task, out: Path | None, options: AutoOptions) ->
                 raise
             task.tell(f"{entrant.name} failed, and {left[0].name} takes its place: {error}")
             record_choice(asked, task, left[0], f"{entrant.name} diverged", held=choice.held_out)
-
-
-def _seconds_left(task: Task, chosen: str) -> float:
-    """Return the seconds that the final run may take."""
-    pace = task.record.content.paces.get(chosen)
-    return max(task.clock.budget - task.clock.session, _GRACE + (2 * pace.whole(0) if pace else 0.0))
 
 
 def _is_run_of(out: Path | None, recorded: dict[str, Any]) -> bool:

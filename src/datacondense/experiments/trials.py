@@ -27,7 +27,7 @@ from ..utils.timing import duration
 from .auto_record import Pace, Round, Trial
 from .auto_table import Entrant
 from .auto_task import Task, Watch
-from .auto_training import same_training, trains
+from .auto_training import same_training
 
 _PATIENCE = 3.0  # times its planned seconds, after which a candidate is stopped
 _TIMED = 1 / 300  # of the budget, in which a speed is measured after compilation
@@ -169,7 +169,7 @@ def measure(task: Task, entrant: Entrant, real: ImageSet, compute: Compute | Non
             found = estimate(method, real, entrant.ipc, seed=task.seed, compute=how, timed=timed)
             part = 0.0 if real is task.real else found.training_seconds
             training = found.training_seconds
-            if not training and real is not task.real and trains(method):
+            if not training and real is not task.real:  # the part was trained on before
                 training = training_left(method, task.real, entrant.ipc, seed=task.seed, compute=how)
         start = max(found.start_seconds - found.training_seconds, 0.0)
         return Pace(start=start, iteration=found.iteration_seconds, training=training, trial_training=part)

@@ -126,8 +126,10 @@ def estimate(
     )
 
 
-def training_left(method: TrainedNetworks, real: ImageSet, ipc: int, *, seed: int, compute: Compute) -> float:
+def training_left(method: Method, real: ImageSet, ipc: int, *, seed: int, compute: Compute) -> float:
     """Return the seconds of training networks on the real images that the cache lacks, by a few of its steps."""
+    if not (isinstance(method, TrainedNetworks) and method.trains_first):
+        return 0.0
     engine = Engine(plan_run(method, real, ipc, compute))
     with engine.active():
         problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine, rehearsal=True)
