@@ -10,8 +10,16 @@ import torch
 import datacondense as dc
 from datacondense import Candidate, Diverged, InputError, Observer, Progress, Stopped, auto
 from datacondense.data.splits import split_held_out
+from datacondense.engine.execution import Compile
+from datacondense.experiments.auto_checks import checked
+from datacondense.experiments.auto_choice import final_seconds, settle_compilation
+from datacondense.experiments.auto_record import Pace
 from datacondense.experiments.auto_table import TABLE, entrants, kind_of
+from datacondense.experiments.auto_training import trial_training
+from datacondense.experiments.options import AutoOptions
+from datacondense.experiments.race import Race
 from datacondense.experiments.trials import Trials
+from datacondense.experiments.trials import measure as measure_speed
 from datacondense.methods import DistributionMatching, Random
 from datacondense.report.footprint import measure
 from datacondense.synthetic.provenance import Auto
@@ -194,3 +202,78 @@ def test_a_run_that_auto_did_not_choose_is_not_resumed(toy, tmp_path) -> None:
     dc.condense(Random(arch="ConvNetD1"), toy(), 1, out=tmp_path)
     with pytest.raises(InputError, match="holds a run that auto did not choose"):
         auto(toy(), 1, candidates=RACE, out=tmp_path, resume=True, **LONG)
+
+
+def test_networks_that_candidates_share_are_trained_once_and_planned(toy) -> None:
+    real, heard = toy(), Heard()
+    trained = replace(GOOD, networks="trained", training_steps=12)
+    both = [
+        Candidate(name="classes", method=replace(trained, classify=0.5), reason="also classifies"),
+        Candidate(name="means", method=trained, reason="matches means alone"),
+    ]
+    entered = entrants(both, real, 1, bytes=None, arch=None)
+    slow = Pace(start=1.0, iteration=0.1, training=60.0, trial_training=50.0)
+    assert trial_training(entered, {"classes": slow, "means": slow}) == 50  # once for both
+    assert (slow.within(2.0), slow.whole(10)) == (10, 62.0)
+    task = checked(real, 1, None, both, 0, None, AutoOptions(time_budget=100.0, compile="off")).task
+    first = measure_speed(task, task.entrants[0], Race(task).trials.part)
+    assert 0 < first.trial_training == first.training
+    made = auto(real, 1, candidates=both, observers=[heard], **LONG)
+    assert sum(text.startswith("race, round 1") and "dropped" not in text for text in heard.texts) == 2
+    assert (made.provenance.training_seconds or 0) > 0
+    part = measure_speed(task, task.entrants[0], Race(task).trials.part)  # now the cache has all
+    assert (part.trial_training, part.training) == (0, 0)
+    assert part.start < 10
+
+
+def test_without_time_for_a_training_a_faster_candidate_is_taken(toy) -> None:
+    endless = replace(GOOD, networks="trained", training_steps=10**6)
+    slow = Candidate(name="slow", method=endless, reason="its networks train for hours")
+    heard = Heard()
+    made = auto(toy(), 1, candidates=[slow, RACE[1]], observers=[heard], **LONG)
+    assert made.provenance.auto["chosen"] == "good"
+    assert "no race: it alone is fast enough" in heard.texts
+    assert "slow does not race: it is too slow for 1:40" in heard.texts
+
+
+@pytest.mark.parametrize(
+    ("budget", "asked", "settled"),
+    [(100, "auto", "off"), (100, "on", "on"), pytest.param(1000, "auto", "on", marks=pytest.mark.slow)],
+)
+def test_only_a_final_run_that_is_long_is_compiled(budget: int, asked: Compile, settled: str, toy) -> None:
+    long = [replace(one, method=replace(one.method, iterations=10**7)) for one in RACE]
+    task = checked(toy(), 1, None, long, 0, None, {"time_budget": budget, "compile": asked}).task
+    assert task.trying().compile == ("off" if asked == "auto" else asked)
+    content = task.record.content
+    content.paces["bad"] = Pace(start=0.0, iteration=1000.0)  # any compiled code is faster
+    settle_compilation(task, task.entrants[0])
+    assert content.compile == settled
+    assert (content.paces["bad"].iteration < 1000) == (budget == 1000)
+
+
+def test_the_final_run_has_time_to_begin(toy) -> None:
+    task = checked(toy(), 1, None, RACE, 0, None, AutoOptions(time_budget=3.0)).task
+    task.record.content.paces["good"] = Pace(start=10.0, iteration=1.0, training=20.0)
+    assert final_seconds(task, "good") == 62
+    assert final_seconds(task, "bad") < 3
+
+
+def test_without_a_score_the_first_candidate_is_taken(toy) -> None:
+    wild = replace(GOOD, lr=1e6, store="f16")
+    both = [Candidate(name=name, method=wild, reason="its pixels do not fit float16") for name in ("one", "two")]
+    heard = Heard()
+    with pytest.raises(Diverged):
+        auto(toy(), 1, candidates=both, observers=[heard], **LONG)
+    assert any(text.startswith("chosen: one") and "no candidate could be scored" in text for text in heard.texts)
+
+
+def test_other_candidates_are_named_when_a_call_is_resumed(toy, tmp_path) -> None:
+    real = toy()
+    with pytest.raises(Stopped):
+        auto(real, 1, candidates=RACE, out=tmp_path, observers=[Heard("race, round 1: bad: ")], **LONG)
+    for ones, message in (
+        (RACE[:1], "candidates were bad, good and are bad"),
+        ([RACE[0], replace(RACE[1], method=replace(GOOD, lr=0.25))], "candidates good lr was 0.5 and is 0.25"),
+    ):
+        with pytest.raises(InputError, match=f"cannot resume .* {message}"):
+            auto(real, 1, candidates=ones, out=tmp_path, resume=True, **LONG)

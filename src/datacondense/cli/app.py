@@ -22,8 +22,8 @@ datacondense makes a few synthetic images per class that train a network to near
 Make a first set in half a minute, and test what networks learn from it:
   datacondense condense dm --data digits --ipc 1 --iterations 400 --batch-real 64 --out runs/demo
   datacondense evaluate runs/demo --nets 3 --epochs 300 --beside random
-Estimate the time for your own pictures, one folder per class:
-  datacondense condense dm --data folder:PATH --image-size 32 --ipc 10 --dry-run
+Condense your own pictures, one folder per class, by settings that are chosen for them in ten minutes:
+  datacondense condense auto --data folder:PATH --image-size 32 --ipc 10 --time-budget 10m --out runs/own
 List methods, data, networks and published experiments; show what this machine has:
   datacondense list methods
   datacondense doctor

@@ -1,8 +1,11 @@
 """The choice of `auto`: by its table or by a race, recorded with the reason."""
 
+from dataclasses import replace
 from typing import cast
 
-from ..methods import method_name
+import msgspec
+
+from ..methods import Matching, method_name
 from ..run.job import plan_run
 from ..synthetic.provenance import Auto, Settings, TriedCandidate
 from ..utils.timing import duration
@@ -14,17 +17,28 @@ from .trials import measure
 
 _FINAL = 0.93  # of the time that is left goes to the final run; the rest to its pictures, and to a slower machine
 _MOST_COPIED = 2**31  # bytes of images on disk, of which a race copies nearly all into memory
-_COMPILES = 600.0  # seconds of a budget; in less, compiling each candidate takes too large a part
+_GRACE = 2.0  # seconds, and twice the start, that the final run has at least: even a tiny budget leaves a set
+_LONG = 180.0  # seconds of a final run without compilation; compiling takes up to 60, and may make it twice as fast
 
 
-def settled_compilation(task: Task) -> str:
-    """Return the compilation of all runs, so that the race measures the speed of the final one."""
-    compute, first = task.compute, task.entrants[0]
+def settle_compilation(task: Task, entrant: Entrant) -> None:
+    """Record the compilation of the final run: compiled code where the run is long, and where it is measured faster."""
+    content, compute, method = task.record.content, task.compute, entrant.method
     if compute.compile != "auto":
-        return compute.compile
-    if task.clock.budget < _COMPILES:
-        return "off"
-    return "on" if plan_run(first.method, task.real, first.ipc, compute).compile else "off"
+        content.compile = compute.compile
+        return
+    pace = content.paces[entrant.name]
+    need = task.processes.agreed(lambda: min(pace.whole(method.iterations), task.clock.left))
+    content.compile = "off"
+    if need < _LONG or not plan_run(method, task.real, entrant.ipc, compute).compile:
+        return
+    # the first images cost the same, and are measured
+    again = replace(entrant, method=replace(method, init="noise") if isinstance(method, Matching) else method)
+    compiled = measure(task, again, task.real, replace(compute, compile="on"))
+    if compiled.iteration < pace.iteration:
+        content.compile = "on"
+        start = pace.start + compiled.start  # compiled code is read again
+        content.paces[entrant.name] = msgspec.structs.replace(pace, start=start, iteration=compiled.iteration)
 
 
 def choose(asked: Asked, task: Task) -> None:
@@ -40,12 +54,21 @@ def choose(asked: Asked, task: Task) -> None:
         task.save()
     if race is None:
         task.tell(f"no race: {content.note}")
-        first = task.entrants[0]
+        first = next((one for one in task.entrants if one.name == content.alone), task.entrants[0])
         if first.name not in content.paces:
             content.paces[first.name] = measure(task, first, task.real)
-        record_choice(asked, task, first, f"the first of the {what}; no race: {content.note}", held=0)
+        settle_compilation(task, first)
+        which = "the first" if first is task.entrants[0] else "one"
+        record_choice(asked, task, first, f"{which} of the {what}; no race: {content.note}", held=0)
         return
     ranking = race.run()
+    if not ranking:
+        first = by_score(task)[0] if by_score(task) else task.entrants[0]
+        fault = content.trials[-1].dropped
+        settle_compilation(task, first)
+        record_choice(asked, task, first, f"no candidate could be scored: {fault}", held=len(race.trials.held))
+        return
+    settle_compilation(task, ranking[0])
     scores = [f"{one.name} {100 * (task.record.score(one.name) or 0):.1f} %" for one in ranking]
     others = f", against {', '.join(scores[1:])}" if scores[1:] else ""
     why = f"{scores[0].partition(' ')[2]} on held-out training images{others}"
@@ -57,7 +80,7 @@ def prepared_race(task: Task) -> tuple[Race | None, str | None]:
     if len(task.entrants) == 1:
         return None, "there is one candidate"
     if int(task.real.counts.min()) < FEWEST:
-        return None, f"a class has fewer than {FEWEST} training images, of which none can be held out"
+        return None, f"a class has fewer than {FEWEST} training images, too few to hold some out"
     if not task.real.resident and task.real.images.nbytes > _MOST_COPIED:
         return None, "the training images are too large to copy a part of them into memory"
     race = Race(task)
@@ -72,7 +95,7 @@ def record_choice(asked: Asked, task: Task, entrant: Entrant, why: str, *, held:
     content = task.record.content
     pace = content.paces.get(entrant.name)
     fitting = task.processes.agreed(
-        lambda: entrant.method.iterations if pace is None else pace.within(_FINAL * task.clock.left)
+        lambda: entrant.method.iterations if pace is None else pace.within(_FINAL * task.clock.left - pace.training)
     )
     content.iterations = max(min(entrant.method.iterations, fitting), 1)
     spent = task.processes.agreed(lambda: round(task.clock.spent, 3))
@@ -86,6 +109,12 @@ def record_choice(asked: Asked, task: Task, entrant: Entrant, why: str, *, held:
         bytes=asked.bytes,
     )
     task.save()
+
+
+def final_seconds(task: Task, chosen: str) -> float:
+    """Return the seconds that the final run by the chosen candidate may take in this session."""
+    pace = task.record.content.paces.get(chosen)
+    return max(task.clock.budget - task.clock.session, _GRACE + (2 * pace.whole(0) if pace else 0.0))
 
 
 def _tried(task: Task, entrant: Entrant) -> TriedCandidate:
@@ -116,19 +145,17 @@ def preview_lines(asked: Asked) -> list[str]:
     """Return lines on the candidates, their measured time, and the race that the time allows."""
     task = asked.task
     content = task.record.content
-    content.compile = settled_compilation(task)
-    task = task.settled()
     _, note = prepared_race(task)
     lines = [f"{_origin(asked)}: {', '.join(one.name for one in task.entrants)}"]
     for one in task.entrants:
         lines.append(f"candidate {one.name}, {one.ipc} per class: {one.reason}")
-        if one.name not in content.paces and one is not task.entrants[0]:
-            continue  # without a race only the first counts, and to measure may take minutes
+        if one.name not in content.paces and one.name != (content.alone or task.entrants[0].name):
+            continue  # without a race only one counts, and to measure may take minutes
         pace = content.paces.get(one.name) or measure(task, one, task.real)
-        whole = pace.start + one.method.iterations * pace.iteration
-        lines.append(
-            f"{one.name}: {duration(whole)} for {one.method.iterations} iterations of {1000 * pace.iteration:.3g} ms"
-        )
+        whole = duration(pace.whole(one.method.iterations))
+        training = f", {duration(pace.training)} of it to train networks" if pace.training else ""
+        each = f"{one.method.iterations} iterations of {1000 * pace.iteration:.3g} ms"
+        lines.append(f"{one.name}: {whole} for {each}{training}")
     if note is not None:
         return [*lines, f"no race: {note}"]
     first = content.rounds[0]

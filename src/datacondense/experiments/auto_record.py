@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
 import msgspec
 
@@ -19,13 +19,21 @@ class Pace(Fields, kw_only=True):
     """Speed of a candidate on this machine."""
 
     start: Seconds
-    """Seconds before iterations run at full speed."""
+    """Seconds before iterations run at full speed, without the training of networks on real images."""
     iteration: Seconds
     """Seconds of one iteration."""
+    training: Seconds = 0.0
+    """Seconds of training networks on all training images, as far as the cache lacks them."""
+    trial_training: Seconds = 0.0
+    """The same on the part of the training images that the race condenses."""
 
     def within(self, seconds: float) -> int:
-        """Return the number of iterations that take these seconds, the start included; may be 0."""
+        """Return the number of iterations that take these seconds, the start included but no training; may be 0."""
         return int(max(seconds - self.start, 0) / max(self.iteration, 1e-6))
+
+    def whole(self, iterations: int) -> float:
+        """Return the seconds of a final run of so many iterations."""
+        return self.start + self.training + iterations * self.iteration
 
 
 class Round(Fields, kw_only=True):
@@ -62,9 +70,11 @@ class Content(Fields, kw_only=True):
     spent: Seconds = 0.0
     """Wall time of all sessions up to the last entry."""
     compile: Line | None = None
-    """The compilation of all runs."""
+    """The compilation of the final run; None before the choice."""
     note: Line | None = None
     """The reason for which there is no race; None if there is one."""
+    alone: Name | None = None
+    """The candidate that is taken without a race; None if there is a race."""
     paces: dict[Name, Pace] = msgspec.field(default_factory=dict)
     rounds: list[Round] = msgspec.field(default_factory=list)
     trials: list[Trial] = msgspec.field(default_factory=list)
@@ -122,6 +132,17 @@ def open_record(asked: Mapping[str, Any], run: Path | None, *, resume: bool, ove
     now = json.loads(json.dumps(dict(asked)))
     different = [name for name in {**begun.asked, **now} if begun.asked.get(name) != now.get(name)]
     if different:
-        changes = ", ".join(f"{name} was {begun.asked.get(name)!r} and is {now.get(name)!r}" for name in different)
+        changes = ", ".join(_change(name, begun.asked.get(name), now.get(name)) for name in different)
         raise InputError(f"cannot resume {run} with other settings: {changes}")
     return Record(asked, run, begun)
+
+
+def _change(name: str, was: Any, now: Any) -> str:
+    """Return in words how a value has changed; of mappings only the first entry that differs."""
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return f"{name} was {was!r} and is {now!r}"
+    before, after = cast("dict[str, Any]", was), cast("dict[str, Any]", now)
+    if name == "candidates" and list(before) != list(after):
+        return f"{name} were {', '.join(before)} and are {', '.join(after)}"
+    first = next(key for key in {**before, **after} if before.get(key) != after.get(key))
+    return _change(f"{name} {first}", before.get(first), after.get(first))

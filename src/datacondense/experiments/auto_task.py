@@ -66,9 +66,9 @@ class Task:
     planned: list[float] = field(default_factory=list)
     """Last planned end of the call, in seconds of all sessions."""
 
-    def settled(self) -> "Task":
-        """Return the task with the compilation that the record settles for all runs."""
-        return replace(self, compute=replace(self.compute, compile=self.record.content.compile))
+    def trying(self) -> Compute:
+        """Return how candidates are tried: compiled only on request, since each would have to be compiled anew."""
+        return replace(self.compute, compile="off") if self.compute.compile == "auto" else self.compute
 
     def tell(self, text: str) -> None:
         """Report a line."""

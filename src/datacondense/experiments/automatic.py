@@ -22,13 +22,11 @@ from ..utils.locks import alone
 from ..utils.paths import named
 from ..utils.ranges import Images, Seed
 from .auto_checks import Asked, Size, checked
-from .auto_choice import by_score, choose, preview_lines, record_choice, settled_compilation
+from .auto_choice import by_score, choose, final_seconds, preview_lines, record_choice
 from .auto_record import open_record
 from .auto_table import Candidate
 from .auto_task import Task
 from .options import AutoOptions
-
-_GRACE = 2.0  # seconds that the final run has in any case, so that even a tiny budget leaves a set
 
 
 def auto(
@@ -81,7 +79,7 @@ def _run(asked: Asked, request: Request, seed: int, out: Path | None, options: A
     check_session(options, out)
     identity = {
         "data_sha256": task.real.fingerprint(),
-        "candidates": {one.name: {"ipc": one.ipc, "arch": one.method.arch} for one in task.entrants},
+        "candidates": {one.name: {"ipc": one.ipc, **one.method.settings()} for one in task.entrants},
         "bytes": asked.bytes,
         "seed": seed,
         "hold_out": task.hold_out,
@@ -93,9 +91,6 @@ def _run(asked: Asked, request: Request, seed: int, out: Path | None, options: A
         record.run = None
     task.clock.before = record.content.spent
     task = replace(task, record=record, request=request)
-    if record.content.compile is None:
-        record.content.compile = task.processes.agreed(lambda: settled_compilation(task))
-    task = task.settled()
     if record.content.choice is None:
         choose(asked, task)
     return _finish(asked, task, out, options)
@@ -110,9 +105,12 @@ def _finish(asked: Asked, task: Task, out: Path | None, options: AutoOptions) ->
         choice, iterations = content.choice, content.iterations
         assert choice is not None, "it is recorded before"
         assert iterations is not None, "it is recorded with the choice"
+        assert content.compile is not None, "it is recorded with the choice"
         entrant = next(one for one in task.entrants if one.name == choice.chosen)
         method = replace(entrant.method, iterations=iterations)
-        task.tell(f"chosen: {entrant.name}, {entrant.ipc} per class, {iterations} iterations: {choice.why}")
+        count = f"{iterations} iteration{'' if iterations == 1 else 's'}"
+        task.tell(f"chosen: {entrant.name}, {entrant.ipc} per class, {count}: {choice.why}")
+        left = task.processes.agreed(lambda chosen=choice.chosen: final_seconds(task, chosen))
         recorded = msgspec.to_builtins(choice)
         again = task.processes.agreed(lambda recorded=recorded: _is_run_of(out, recorded))
         try:
@@ -122,8 +120,8 @@ def _finish(asked: Asked, task: Task, out: Path | None, options: AutoOptions) ->
                 entrant.ipc,
                 seed=task.seed,
                 out=out,
-                compute=task.compute,
-                time_budget=max(task.clock.budget - task.clock.session, _GRACE),
+                compute=replace(task.compute, compile=content.compile),
+                time_budget=left,
                 resume=again,
                 overwrite=out is not None and not again,
                 auto=recorded,

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import final
 
 from ..evaluation.dry_run import NetworkEstimate
-from ..utils.errors import Diverged
 from ..utils.timing import duration
 from .auto_record import Pace, Round
 from .auto_table import Entrant
 from .auto_task import Task
+from .auto_training import trial_training
 from .trials import Trials, measure
 
 FEWEST = 4
@@ -38,7 +38,7 @@ class Race:
         """Plan the first round; return the reason for which there is no race, or an empty text.
 
         Candidates whose final run would be too short beside a race are left out, and the last of the table until a race
-        fits the time.
+        fits the time. Without a race the first candidate that is fast enough is taken.
         """
         task, content = self.task, self.task.record.content
         able: list[Entrant] = []
@@ -48,18 +48,22 @@ class Race:
             pace = content.paces.get(entrant.name)
             if pace is not None and self._worthwhile(entrant, pace):
                 able.append(entrant)
-            elif entrant is task.entrants[0]:
-                return f"the final run needs all of {duration(task.clock.budget)}"
-            else:
+        for entrant in task.entrants if able else ():
+            if entrant not in able:
                 task.tell(f"{entrant.name} does not race: it is too slow for {duration(task.clock.budget)}")
+        content.alone = (able or self._most_done())[0].name
+        if not able:
+            return f"the final run needs all of {duration(task.clock.budget)}"
         if len(able) < 2:
-            return "one candidate is fast enough"
+            return "it alone is fast enough"
         scoring = self.trials.scoring(max(map(self.trials.images, able)))
         left = task.processes.agreed(lambda: task.clock.left - self._reserve)
         for count in range(len(able), 1, -1):
-            planned = self._round(able[:count], left / _units(count), scoring)
+            training = trial_training(able[:count], content.paces)
+            planned = self._round(able[:count], (left - training) / _units(count), scoring)
             if planned is not None:
                 content.rounds.append(planned)
+                content.alone = None
                 for one in able[count:]:
                     task.tell(f"{one.name} does not race: the time is too short for more than {count}")
                 return ""
@@ -68,11 +72,12 @@ class Race:
     def run(self) -> list[Entrant]:
         """Run all rounds that are not done; return the candidates that were scored, the best of the last round first.
 
-        Raises Diverged if none could be scored.
+        The list is empty if none could be scored.
         """
         task, content, number = self.task, self.task.record.content, 0
         number_of = len(content.rounds[0].iterations)
-        race = _units(number_of) * content.rounds[0].seconds
+        first = [one for one in task.entrants if one.name in content.rounds[0].iterations]
+        race = _units(number_of) * content.rounds[0].seconds + trial_training(first, content.paces)
         task.planned.append(min(task.clock.spent + race + self._reserve, task.clock.budget))
         part, held = len(self.trials.part), len(self.trials.held)
         task.tell(f"race: {part} training images are condensed, and {held} others score the candidates")
@@ -95,8 +100,6 @@ class Race:
                 content.rounds.append(following)
                 task.save()
             number += 1
-        if not ranking:
-            raise Diverged(f"no candidate could be scored: {content.trials[-1].dropped}")
         return ranking
 
     @property
@@ -104,8 +107,19 @@ class Race:
         """Return the seconds that the final run keeps."""
         task, paces = self.task, self.task.record.content.paces
         known = [one for one in task.entrants if one.name in paces]
-        longest = max(paces[one.name].start + one.method.iterations * paces[one.name].iteration for one in known)
+        longest = max(paces[one.name].whole(one.method.iterations) for one in known)
         return min(_FINAL * task.clock.budget, _SPARE * longest)
+
+    def _most_done(self) -> list[Entrant]:
+        """Return the candidates by the share of their iterations that fit the time, the largest first."""
+        task = self.task
+        left = task.processes.agreed(lambda: task.clock.left)
+
+        def share(one: Entrant) -> float:
+            pace = task.record.content.paces.get(one.name) or self._guess(one)
+            return pace.within(left - pace.training) / max(one.method.iterations, 1) if pace else 0.0
+
+        return sorted(task.entrants, key=share, reverse=True)
 
     def _guess(self, entrant: Entrant) -> Pace | None:
         """Return the speed of a candidate by that of the first and by the images that pass; None before it is known."""
@@ -121,7 +135,7 @@ class Race:
         if pace is None:
             return True
         task = self.task
-        most = pace.within(_FINAL * task.clock.left)
+        most = pace.within(_FINAL * task.clock.left - pace.training)
         return task.processes.agreed(lambda: most >= _WORTHWHILE * entrant.method.iterations)
 
     def _round(self, entrants: Sequence[Entrant], seconds: float, scoring: NetworkEstimate) -> Round | None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import final
 
+import msgspec
 import torch
 
 from ..data.image_set import ImageSet
@@ -18,7 +19,7 @@ from ..evaluation.evaluator import evaluate_by
 from ..evaluation.protocol import Protocol, protocol_for
 from ..evaluation.scores import Scores
 from ..run.driver import condense
-from ..run.dry_run import estimate
+from ..run.dry_run import estimate, training_left
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import Diverged, InputError, Stopped
 from ..utils.text import cut
@@ -26,6 +27,7 @@ from ..utils.timing import duration
 from .auto_record import Pace, Round, Trial
 from .auto_table import Entrant
 from .auto_task import Task, Watch
+from .auto_training import same_training
 
 _PATIENCE = 3.0  # times its planned seconds, after which a candidate is stopped
 _TIMED = 1 / 300  # of the budget, in which a speed is measured after compilation
@@ -77,7 +79,7 @@ class Trials:
         task, began = self.task, self.task.clock.spent
         iterations = planned.iterations[entrant.name]
         what = f"race, round {number + 1}: {entrant.name}"
-        watch, score, dropped = Watch(task, what), None, None
+        watch, made, score, dropped = Watch(task, what), None, None, None
         task.check_stop()
         try:
             made = self._condensed(entrant, iterations, planned, watch)
@@ -94,7 +96,7 @@ class Trials:
                 raise
             release_memory(torch.device(resolve_device(task.compute.device)))
             dropped = "it needs more memory than there is"
-        self._learn(entrant, watch)
+        self._learn(entrant, watch, made)
         seconds = task.processes.agreed(lambda: task.clock.spent - began)
         dropped = None if dropped is None else cut(dropped)
         task.record.content.trials.append(
@@ -113,8 +115,8 @@ class Trials:
                 self.part,
                 entrant.ipc,
                 seed=task.seed,
-                compute=task.compute,
-                time_budget=_PATIENCE * planned.seconds,
+                compute=task.trying(),
+                time_budget=_PATIENCE * (planned.seconds + task.record.content.paces[entrant.name].trial_training),
                 observers=[watch],
                 processes=task.processes,
             )
@@ -135,22 +137,42 @@ class Trials:
             )
         return balanced_accuracy(scores)
 
-    def _learn(self, entrant: Entrant, watch: Watch) -> None:
-        """Keep the speed that a trial has shown, and the longest start."""
+    def _learn(self, entrant: Entrant, watch: Watch, made: SyntheticSet | None) -> None:
+        """Keep the speed that a trial has shown, the longest start, and that its networks are trained."""
         paces = self.task.record.content.paces
+        before = paces[entrant.name]
+        trained = made.provenance.training_seconds or 0.0 if made else 0.0
+        now = trained if before.trial_training else 0.0  # otherwise the cache gave the networks
         found = self.task.processes.agreed(watch.pace)
-        if found is not None:
-            paces[entrant.name] = Pace(start=max(found.start, paces[entrant.name].start), iteration=found.iteration)
+        if made is not None:
+            for one in self.task.entrants:
+                if one.name in paces and same_training(one.method, entrant.method):
+                    paces[one.name] = msgspec.structs.replace(paces[one.name], trial_training=0.0)
+        if found is not None and made is not None:
+            paces[entrant.name] = Pace(
+                start=max(found.start - now, before.start),
+                iteration=found.iteration,
+                training=trained if before.training else 0.0,  # of all images it takes as many steps
+            )
 
 
-def measure(task: Task, entrant: Entrant, real: ImageSet) -> Pace:
-    """Measure the speed of a candidate on this machine."""
+def measure(task: Task, entrant: Entrant, real: ImageSet, compute: Compute | None = None) -> Pace:
+    """Measure the speed of a candidate on this machine, on all training images or on a part of them.
+
+    compute: by default that of the race.
+    """
     timed = min(_TIMED * task.clock.budget, _MOST_TIMED)
 
     def timing() -> Pace:
+        how, method = compute or task.trying(), entrant.method
         with _silent():
-            found = estimate(entrant.method, real, entrant.ipc, seed=task.seed, compute=task.compute, timed=timed)
-        return Pace(start=found.start_seconds, iteration=found.iteration_seconds)
+            found = estimate(method, real, entrant.ipc, seed=task.seed, compute=how, timed=timed)
+            part = 0.0 if real is task.real else found.training_seconds
+            training = found.training_seconds
+            if not training and real is not task.real:  # the part was trained on before
+                training = training_left(method, task.real, entrant.ipc, seed=task.seed, compute=how)
+        start = max(found.start_seconds - found.training_seconds, 0.0)
+        return Pace(start=start, iteration=found.iteration_seconds, training=training, trial_training=part)
 
     task.show(f"measuring the speed of {entrant.name}")
     task.check_stop()

@@ -17,6 +17,7 @@ from ..engine.engine import Engine, equal_part
 from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_compute
 from ..engine.out_of_memory import peak_memory, retry_smaller
 from ..methods import Iteration, Method, Problem, Step
+from ..methods.trained_networks import TrainedNetworks
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.optimiser import build_optimiser
@@ -123,6 +124,17 @@ def estimate(
         augment=str(calibration.problem.augment),
         execution=engine.execution,
     )
+
+
+def training_left(method: Method, real: ImageSet, ipc: int, *, seed: int, compute: Compute) -> float:
+    """Return the seconds of training networks on the real images that the cache lacks, by a few of its steps."""
+    if not (isinstance(method, TrainedNetworks) and method.trains_first):
+        return 0.0
+    engine = Engine(plan_run(method, real, ipc, compute))
+    with engine.active():
+        problem = Problem(real.to(engine.device), ipc, method.arch, method.augment, engine, rehearsal=True)
+        replace(method, init="noise").rehearse(problem, Streams(seed))  # the cheapest first images
+    return problem.training.left
 
 
 def _calibrate(
