@@ -227,6 +227,6 @@ def test_one_class_alone_trains_no_network(toy) -> None:
     alone = real.labels == 0
     one = ImageSet(real.images[alone], real.labels[alone], replace(real.spec, class_names=real.spec.class_names[:1]))
     condense(dm(), one, 2)
-    for option in ({"networks": "trained"}, {"networks": "queue"}, {"regress": 1.0}):
+    for method in (dm(networks="trained"), dm(networks="queue"), dm(regress=1.0)):
         with pytest.raises(InputError, match="dm needs at least two classes, but there is only one"):
-            condense(like(**option), one, 2)
+            condense(method, one, 2)

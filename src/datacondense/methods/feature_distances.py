@@ -1,4 +1,4 @@
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """Distances between the embeddings of real and of synthetic images, for distribution matching.
 
 Each is summed over classes, and a class's part depends on that class alone.
@@ -135,9 +135,10 @@ def ridge_cross_entropy(real: Tensor, made: Tensor, labels: Tensor) -> Tensor:
     scale = support.detach().square().sum(1).mean().clamp_min(_SMALL)
     kernel = (support @ support.T / scale).double()
     kernel = kernel + _RIDGE * torch.eye(len(support), dtype=kernel.dtype, device=kernel.device)
-    weights = torch.linalg.solve(kernel, targets.double() - 1 / classes).to(support.dtype)  # (K V, K)
-    logits = _SHARPNESS * (queries @ support.T / scale) @ weights
-    return ce(logits, torch.arange(classes, device=logits.device).repeat_interleave(batch)).mean().to(made.dtype)
+    solution: Tensor = torch.linalg.solve(kernel, targets.double() - 1 / classes)
+    weights = solution.to(support.dtype)  # (K V, K)
+    logits: Tensor = _SHARPNESS * (queries @ support.T / scale) @ weights
+    return ce(logits, torch.arange(classes, device=real.device).repeat_interleave(batch)).mean().to(made.dtype)
 
 
 def balance(one: Tensor, other: Tensor, embeddings: Tensor) -> Tensor:
@@ -157,7 +158,8 @@ def balance(one: Tensor, other: Tensor, embeddings: Tensor) -> Tensor:
 
 def _precise(embeddings: Tensor) -> Tensor:
     """Return embeddings in float64 where products of float32 are rounded to TF32, which the small ridge cannot bear."""
-    return embeddings if torch.get_float32_matmul_precision() == "highest" else embeddings.double()
+    precision: str = torch.get_float32_matmul_precision()
+    return embeddings if precision == "highest" else embeddings.double()
 
 
 def _squared_distances(one: Tensor, other: Tensor) -> Tensor:
