@@ -85,7 +85,8 @@ class Task:
             raise self.stopped()
 
     def stopped(self) -> Stopped:
-        """Return the error for a call that the user stops before its final run."""
+        """Save the record; return the error for a call that the user stops before its final run."""
+        self.save()
         where = "the same command with --resume continues it" if self.record.run else "nothing was kept"
         return Stopped(f"stopped before the final run: no set was written; {where}", self.request.signal)
 
