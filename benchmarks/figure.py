@@ -32,16 +32,19 @@ def draw(rows: list[dict[str, Any]], scaling: list[dict[str, Any]], path: Path) 
 
 
 def draw_over_time(presets: dict[str, Any], path: Path) -> None:
-    """Validation accuracy over the seconds of condensing, a line for each number of images per class."""
+    """Validation accuracy over the seconds of condensing, a line for each preset, dashed for several views."""
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for color, (ipc, preset) in zip(("#1a66b0", "#c2571a", "#3a7d44"), presets.items(), strict=False):
+    colors = {"1": "#1a66b0", "10": "#c2571a", "50": "#3a7d44"}
+    for name, preset in presets.items():
+        ipc, _, views = name.partition("/")
+        color, line = colors[ipc], "o--" if views else "o-"
         points = preset["points"]
         seconds = [point["seconds"] for point in points]
         means = [sum(point["accuracy"]) / len(point["accuracy"]) for point in points]
-        axes.semilogx(seconds, means, "o-", color=color, label=f"{ipc} per class")
+        axes.semilogx(seconds, means, line, color=color, label=f"{ipc} per class{' as views' if views else ''}")
         axes.axhline(preset["published"], color=color, linestyle=":", linewidth=1)
-    axes.set_xlabel("seconds of condensing (dotted: DSA's published test accuracy)")
+    axes.set_xlabel("seconds of condensing (dotted: published test accuracy of DSA, and of IDC beside views)")
     axes.set_ylabel("validation accuracy %")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from datacondense import SyntheticSet, condense
 from datacondense.data.image_set import ImageSet
+from datacondense.data.spec import Spec
 from datacondense.engine.execution import Workload
 from datacondense.evaluation.evaluator import evaluate
 from datacondense.experiments.presets import PRESETS
@@ -30,6 +31,7 @@ from datacondense.utils import hardware
 from datacondense.utils.files import write_json
 from datacondense.utils.streams import Streams
 
+_PREFIX = "fast/fashion-mnist/"
 _EPOCHS = {1: 300, 10: 300, 50: 150}
 _NETS = {1: 3, 10: 1, 50: 1}
 _MOMENTS = {  # seconds
@@ -60,6 +62,9 @@ class Watched(Method):
         self._keep(synthetic)
         return synthetic
 
+    def views(self, spec: Spec) -> int:
+        return self.method.views(spec)
+
     def state(self, problem: Problem, streams: Streams) -> nn.Module | None:
         return self.method.state(problem, streams)
 
@@ -84,9 +89,10 @@ class Watched(Method):
             self.kept.append((seconds, synthetic().detach().clone()))
 
 
-def moments(train: ImageSet, ipc: int) -> list[tuple[float, SyntheticSet]]:
+def moments(train: ImageSet, name: str) -> list[tuple[float, SyntheticSet]]:
     """Seconds since the preset began, and its set then."""
-    preset = PRESETS[f"fast/fashion-mnist/{ipc}"]
+    preset = PRESETS[f"{_PREFIX}{name}"]
+    ipc = preset.ipc
     began, left, found, made = time.perf_counter(), [float(m) for m in _MOMENTS[ipc]], [], None
     for method in filter(None, (preset.first, preset.method)):
         watched = Watched(
@@ -104,30 +110,31 @@ def moments(train: ImageSet, ipc: int) -> list[tuple[float, SyntheticSet]]:
     return [*found, (time.perf_counter() - began, made)]
 
 
-def main(ipcs: Sequence[int], out: Path) -> None:
+def main(names: Sequence[str], out: Path) -> None:
     """Condense first, as the clock counts; then test."""
     train, validation, _ = held_out.fashion_mnist()
-    sets = {ipc: moments(train, ipc) for ipc in ipcs}
+    sets = {name: moments(train, name) for name in names}
     path = out / "over-time.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"presets": {}}
     found |= {"machine": hardware.describe(torch.device("cpu"), 1), "versions": hardware.versions()}
-    for ipc, kept in sets.items():
-        preset = PRESETS[f"fast/fashion-mnist/{ipc}"]
+    for name, kept in sets.items():
+        preset = PRESETS[f"{_PREFIX}{name}"]
         published, _ = preset.published["ConvNet"]
         points: list[dict[str, Any]] = []
-        found["presets"][str(ipc)] = {"epochs": _EPOCHS[ipc], "published": published, "points": points}
+        found["presets"][name] = {"epochs": _EPOCHS[preset.ipc], "published": published, "points": points}
         for seconds, synthetic in kept:
-            scores = evaluate(synthetic, validation, nets=_NETS[ipc], epochs=_EPOCHS[ipc], device="cpu")
+            options: Any = {"nets": _NETS[preset.ipc], "epochs": _EPOCHS[preset.ipc], "device": "cpu"}
+            scores = evaluate(synthetic, validation, **options)
             accuracy = [round(100 * value, 2) for value in scores.accuracy["ConvNet"]]
             points.append({"seconds": round(seconds, 1), "accuracy": accuracy})
-            print(ipc, points[-1], flush=True)
+            print(name, points[-1], flush=True)
             write_json(path, found)
     draw_over_time(found["presets"], out / "over-time.png")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="accuracy over wall time of the presets fast/")
-    parser.add_argument("--ipc", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--presets", nargs="+", default=["1", "1/views", "10", "50"], help="1, 10, 50, or 1/views")
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs")
     arguments = parser.parse_args()
-    main(arguments.ipc, arguments.out)
+    main(arguments.presets, arguments.out)

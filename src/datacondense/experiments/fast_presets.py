@@ -14,7 +14,7 @@ _DATA = "fashion-mnist"
 _MEANS = DistributionMatching(iterations=300, batch_real=64, init="kmeans", schedule="cosine")
 _REGRESSED = replace(_MEANS, iterations=600, adam=True, lr=0.05, momentum=0.9, relative=True, regress=10.0)
 _PIXELS = {
-    1: replace(_REGRESSED, iterations=800, batch_real=32),
+    1: replace(_REGRESSED, iterations=400, batch_real=32),
     10: _REGRESSED,
     50: replace(_MEANS, lr=50.0),
 }
