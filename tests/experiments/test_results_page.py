@@ -71,6 +71,17 @@ def test_the_record_over_most_networks_counts_and_the_newest_of_these(tmp_path: 
     assert "2 x 9" in render_page(tmp_path)
 
 
+def test_records_of_an_earlier_version_of_a_preset_no_longer_count(tmp_path: Path) -> None:
+    now = {**RECORD, "method": "dm", "settings": {"lr": 0.05, "regress": 10.0}}
+    earlier = {**RECORD, "nets": 9, "method": "dm", "settings": {"lr": 1.0}}
+    unchanged = {**RECORD, "nets": 5, "method": "dm", "settings": {"lr": 0.05}}
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in (earlier, now)))
+    assert [record["nets"] for record in best_records(tmp_path)] == [RECORD["nets"]]
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in (earlier, unchanged, now)))
+    assert [record["nets"] for record in best_records(tmp_path)] == [5]
+
+
 def test_the_page_of_this_repository_is_that_of_its_records() -> None:
     root = Path(__file__).parents[2]
     assert (root / "docs/results.md").read_text() == render_page(root / "results")

@@ -1,8 +1,8 @@
 """Fields of the files that hold results of experiments."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from ..utils.schema import Fields, Fraction, Line, Name, Network, Percent, Positive, Seconds, Seed
 
@@ -74,6 +74,8 @@ class ReproductionRecord(Fields, kw_only=True):
     versions: dict[Line, Line]
     data_sha256: Line | None = None
     source: Line = ""
+    method: Line = ""
+    settings: dict[Line, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_torch(self.versions)

@@ -23,7 +23,7 @@ standard deviation over n = sets x networks; published numbers are over 5 sets x
 
 
 def best_records(folder: Path) -> list[dict[str, Any]]:
-    """Return for each experiment the record over most networks, the newest of these.
+    """Return for each experiment the record over most networks with the settings of the last, the newest of these.
 
     Raises InputError for a line that is not a record.
     """
@@ -31,8 +31,15 @@ def best_records(folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*.jsonl")):
         records = [parse_record(path, line) for line in regular(path).read_text(errors="replace").splitlines()]
         if records:
-            best.append(max(reversed(records), key=lambda record: len(record["seeds"]) * record["nets"]))
+            current = [record for record in reversed(records) if _of_one_method(record, records[-1])]
+            best.append(max(current, key=lambda record: len(record["seeds"]) * record["nets"]))
     return best
+
+
+def _of_one_method(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two records are of one version of a preset: equal method, and settings as far as both have them."""
+    mine, others = (record.get("settings", {}) for record in (one, other))
+    return one.get("method") == other.get("method") and all(mine[key] == others[key] for key in mine.keys() & others)
 
 
 def parse_record(path: Path, line: str) -> dict[str, Any]:
