@@ -37,7 +37,7 @@ def best_records(folder: Path) -> list[dict[str, Any]]:
 
 
 def _of_one_method(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two records are of one version of a preset: equal method, and settings as far as both have them."""
+    """Return whether two records are of one version of a preset: equal in method and in the settings of both."""
     mine, others = (record.get("settings", {}) for record in (one, other))
     return one.get("method") == other.get("method") and all(mine[key] == others[key] for key in mine.keys() & others)
 
