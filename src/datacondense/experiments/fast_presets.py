@@ -18,38 +18,26 @@ _PIXELS = {
     10: _REGRESSED,
     50: replace(_MEANS, lr=50.0),
 }
-_VIEWS = {
-    1: replace(_REGRESSED, iterations=400, form="dct", coefficients=49),
-}
+_VIEWS = {1: replace(_REGRESSED, iterations=400, form="dct", coefficients=49)}
+_KINDS = (
+    (_PIXELS, "", "Fast on two CPU cores, beside DSA's published number", DSA_NUMBERS, SOURCES["dsa"]),
+    (_VIEWS, "/views", "Fast, several images in the floats of one, beside IDC's number", IDC_NUMBERS, SOURCES["idc"]),
+)
+"""Methods by images per class; the end of a preset's name, its title; published numbers and their source."""
 
 
 def fast_presets() -> Iterator[tuple[str, Preset]]:
     """Yield names and experiments."""
-    for ipc, method in _PIXELS.items():
-        yield (
-            f"fast/{_DATA}/{ipc}",
-            Preset(
-                title=f"Fast on two CPU cores, beside DSA's published number: {_DATA}, {per_class(ipc)}",
+    for methods, ending, title, numbers, source in _KINDS:
+        for ipc, method in methods.items():
+            preset = Preset(
+                title=f"{title}: {_DATA}, {per_class(ipc)}",
                 data=_DATA,
                 ipc=ipc,
                 method=method,
                 sets=3,
                 nets=5,
-                published=published_numbers(DSA_NUMBERS, _DATA, ipc),
-                source=f"{SOURCES['dsa']}; by another method",
-            ),
-        )
-    for ipc, method in _VIEWS.items():
-        yield (
-            f"fast/{_DATA}/{ipc}/views",
-            Preset(
-                title=f"Fast, several images in the floats of one, beside IDC's number: {_DATA}, {per_class(ipc)}",
-                data=_DATA,
-                ipc=ipc,
-                method=method,
-                sets=3,
-                nets=5,
-                published=published_numbers(IDC_NUMBERS, _DATA, ipc),
-                source=f"{SOURCES['idc']}; by another method",
-            ),
-        )
+                published=published_numbers(numbers, _DATA, ipc),
+                source=f"{source}; by another method",
+            )
+            yield f"fast/{_DATA}/{ipc}{ending}", preset

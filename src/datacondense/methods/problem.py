@@ -15,7 +15,7 @@ from ..data.spec import Spec
 from ..engine.engine import Engine, equal_part
 from ..networks import Network
 from ..synthetic.parameters import Synthetic
-from ..training.loop import PUBLISHED, train_epoch
+from ..training.loop import PUBLISHED, train_epoch, train_step
 from ..training.recipe import Recipe
 from ..utils.streams import Streams
 from .small_classes import jitter_copies
@@ -199,15 +199,8 @@ class Problem:
             batch: The number of images.
             mix: Mixing of the images, which half of the steps have. CutMix takes the place of cutout.
         """
-        index = torch.randint(len(self.real), (batch,), generator=streams("train"))
-        images, labels = self.real.batch(index)
         left_out = "cutout" if mix == "cutmix" else ""
-        augmentation = Siamese(tuple(name for name in self.augment.strategies if name != left_out))
-        images = augmentation.per_image(streams("train_augment"), len(index))(images)
+        augment = Siamese(tuple(name for name in self.augment.strategies if name != left_out))
         mixing = Mix(mix, _MIXED, _BETA)
-        if mixing:
-            images, labels = mixing.draw(streams("train_mix"), len(index))(images, labels, self.classes)
         network.train().requires_grad_(True)
-        sgd.zero_grad()
-        self.engine.add_gradients(network, images, labels)
-        sgd.step()
+        train_step(network, self.real, streams, self.engine, sgd, augment=augment, batch=batch, mixing=mixing)

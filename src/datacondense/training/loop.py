@@ -153,6 +153,7 @@ def train_step(
     *,
     augment: Augmentation,
     batch: int,
+    mixing: Mix = PUBLISHED.mixing,
 ) -> None:
     """Train a network, from its current weights, for one step on real images of any class, augmented one by one.
 
@@ -164,10 +165,13 @@ def train_step(
         optimiser: The optimiser of the network's weights.
         augment: The augmentation.
         batch: Images in the batch.
+        mixing: The mixing of the batch; by default none.
     """
     index = torch.randint(len(real), (batch,), generator=streams("train"))
     images, labels = real.batch(index)
     images = augment.per_image(streams("train_augment"), len(index))(images)
+    if mixing:
+        images, labels = mixing.draw(streams("train_mix"), len(index))(images, labels, real.spec.classes)
     optimiser.zero_grad()
     engine.add_gradients(network, images, labels)
     optimiser.step()
