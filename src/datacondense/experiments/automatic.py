@@ -1,4 +1,4 @@
-"""auto(): choose method, form, learning rate and iterations for the data and the time at hand, and condense."""
+"""auto(): choose settings and iterations for the data and the time at hand, and condense."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
