@@ -59,7 +59,7 @@ CHOOSERS: Registry[Any] = Registry(
     {
         "auto": Entry(
             "commands.auto:CondenseAuto",
-            "Choose method, form, learning rate and iterations for the data and the time at hand, and condense.",
+            "Choose settings and iterations for the data and the time at hand, and condense.",
         ),
     },
 )

@@ -31,7 +31,7 @@ _LEAST = 1e-3  # seconds of a time budget that is spent before the choice begins
 
 @dataclass(frozen=True, kw_only=True)
 class CondenseAuto:
-    """Choose method, form, learning rate and iterations for the data and the time at hand, and condense.
+    """Choose settings and iterations for the data and the time at hand, and condense.
 
     A table gives candidates for this kind of problem. Where the time allows, they race on a part of the training
     images, scored on the held-out rest; the best one condenses all training images in the time that is left. Test
