@@ -123,13 +123,31 @@ class DistributionMatching(ComparedNetworks):
     def iterate(self, run: Iteration) -> Updates:
         """Yield the distances of the classes, one term for each group of classes; with a sampler, it ascends first."""
         comparison = Comparison(self, run, self.compared(run))
-        if self.regress:
-            yield comparison.to_minimise(slice(None))
-            return
         network, groups = comparison.compared.matching, run.problem.groups
         if self.sampler:
             yield Step(map(comparison.to_maximise, groups(network)), of="sampler", maximise=True)
-        yield map(comparison.to_minimise, groups(network))
+        parts = groups(network)
+        if self.regress and parts and parts[0].stop - parts[0].start < run.problem.classes:
+            comparison.regress_all(parts[0].stop - parts[0].start)
+        yield map(comparison.to_minimise, parts)
+
+
+@final
+@dataclass(frozen=True)
+class Regression:
+    """The regression on the embeddings of all classes, for a loss that is computed for one group after the other."""
+
+    real: Tensor
+    """Embeddings of the real images, (K, B, D)."""
+    gradient: Tensor
+    """Gradient of the weighted loss in the embeddings of the synthetic images, (K, V, D)."""
+    share: Tensor
+    """The weighted loss over the number of classes, ()."""
+
+    def share_of(self, made: Tensor, group: slice) -> Tensor:
+        """Return a group's share of the loss, (), whose gradient in the group's embeddings (G, V, D) is that of all."""
+        product = (made * self.gradient[group]).sum()
+        return product - product.detach() + self.share * len(made)
 
 
 @final
@@ -144,12 +162,15 @@ class Comparison:
         self.view = problem.augment.draw(streams("augment"), problem.classes)  # one draw for each class
         self.index = method.draw_real(problem, streams)  # (K, B)
         self.noise: Tensor | None = None  # (F, D)
+        self.regression: Regression | None = None
 
     def to_minimise(self, group: slice) -> Tensor:
         """Return the loss of some classes, ()."""
         method, engine, network = self.method, self.engine, self.compared.matching
         attention = method.features == "attention"
-        if method.distance == "mean" and not attention and not method.regress:
+        if self.regression is not None:
+            real = self.regression.real[group]  # (G, B, D)
+        elif method.distance == "mean" and not attention and not method.regress:
             real = engine.class_means(network, self._real(group))  # (G, D)
         else:
             real = engine.class_embeddings(network, self._real(group), attention=attention)  # (G, B, D)
@@ -161,10 +182,32 @@ class Comparison:
         loss = distance = self._distance(real, made)
         if self.classifier is not None:
             loss = loss + self._classification(group, distance, made, images)
+        if self.regression is not None:
+            return loss + self.regression.share_of(made, group)
         if method.regress:
             error = ridge_cross_entropy(real, made, self.run.synthetic.labels(group))
             loss = loss + method.regress * balance(distance, error, made) * error
         return loss
+
+    def regress_all(self, size: int) -> None:
+        """Find the gradient of the regression in the embeddings of all classes, some classes at a time.
+
+        `to_minimise` then adds to the loss of a group what has this gradient, so that memory is bounded by the group.
+
+        Args:
+            size: The number of classes that are embedded at a time.
+        """
+        network, classes = self.compared.matching, self.run.problem.classes
+        parts = [slice(first, first + size) for first in range(0, classes, size)]
+        with torch.no_grad():
+            real = torch.cat([self.engine.class_embeddings(network, self._real(part)) for part in parts])
+            made = torch.cat([self.engine.class_embeddings(network, self._synthetic(part)) for part in parts])
+        made.requires_grad_()
+        distance = self._distance(real, made)
+        error = ridge_cross_entropy(real, made, self.run.synthetic.labels(slice(None)).detach())
+        loss = self.method.regress * balance(distance, error, made) * error
+        (gradient,) = torch.autograd.grad(loss, made)
+        self.regression = Regression(real, gradient, loss.detach() / classes)
 
     def to_maximise(self, group: slice) -> Tensor:
         """Return the distance of some classes, differentiable in the network that draws frequencies alone, ()."""

@@ -1,0 +1,76 @@
+"""A trial of settings of `dm` on FashionMNIST's validation images: condense, train networks, print one line.
+
+Condensed on 50 000 training images, tested on the 10 000 others; the test images are not read. Settings come as
+NAME=VALUE, such as `python benchmarks/trials.py --ipc 10 --nets 2 regress=10 lr=0.03 form=dct coefficients=98`.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import held_out
+import torch
+
+from datacondense import condense
+from datacondense.evaluation.evaluator import evaluate
+from datacondense.methods import DistributionMatching
+from datacondense.utils import hardware
+
+_SETTINGS: dict[str, Any] = {  # those of the presets `fast/`
+    "iterations": 400,
+    "batch_real": 64,
+    "init": "kmeans",
+    "schedule": "cosine",
+    "adam": True,
+    "lr": 0.05,
+    "momentum": 0.9,
+    "relative": True,
+    "regress": 10.0,
+}
+
+
+def read_settings(given: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of NAME=VALUE arguments; a value that is not JSON is a string."""
+    read = {}
+    for one in given:
+        name, _, value = one.partition("=")
+        if name not in {field.name for field in fields(DistributionMatching)}:
+            raise SystemExit(f"dm has no setting {name!r}; see `datacondense condense dm --help`")
+        try:
+            read[name] = json.loads(value)
+        except json.JSONDecodeError:
+            read[name] = value
+    return read
+
+
+def main(arguments: argparse.Namespace) -> None:
+    settings = read_settings(arguments.settings)
+    train, validation, _ = held_out.fashion_mnist()
+    began = time.perf_counter()
+    made = condense(DistributionMatching(**{**_SETTINGS, **settings}), train, arguments.ipc, seed=arguments.seed)
+    condensed = time.perf_counter()
+    scores = evaluate(made, validation, archs=["ConvNet"], nets=arguments.nets, epochs=arguments.epochs)
+    line = {
+        "ipc": arguments.ipc,
+        "seed": arguments.seed,
+        "settings": settings,
+        "epochs": arguments.epochs,
+        "accuracies": [round(100 * one, 2) for one in scores.accuracy["ConvNet"]],
+        "condensing_seconds": round(condensed - began),
+        "evaluation_seconds": round(time.perf_counter() - condensed),
+        "machine": hardware.describe(torch.device("cpu"), 1),
+    }
+    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("settings", nargs="*", metavar="NAME=VALUE", help="settings of dm, beside those of the presets")
+    parser.add_argument("--ipc", type=int, default=10, help="images of each class")
+    parser.add_argument("--nets", type=int, default=1, help="networks trained on the set")
+    parser.add_argument("--epochs", type=int, default=300, help="epochs of each")
+    parser.add_argument("--seed", type=int, default=0)
+    main(parser.parse_args())
