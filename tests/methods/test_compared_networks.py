@@ -111,7 +111,8 @@ def test_some_iterations_take_a_fresh_network(toy) -> None:
 
 
 def test_blended_networks_lie_between_the_ends_of_a_training(toy) -> None:
-    run = Run(dm(networks="blended"), toy)
+    assert Run(dm(networks="blended"), toy).compared(0).classifying is None  # nothing classifies: no second network
+    run = Run(dm(networks="blended", classify=1.0), toy)
     first, *_, last = run.moments()
     shares = []
     for number in range(20):

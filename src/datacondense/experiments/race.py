@@ -53,7 +53,7 @@ class Race:
                 task.tell(f"{entrant.name} does not race: it is too slow for {duration(task.clock.budget)}")
         content.alone = (able or self._most_done())[0].name
         if not able:
-            return f"the final run needs all of {duration(task.clock.budget)}"
+            return f"beside a race no candidate would do enough iterations in {duration(task.clock.budget)}"
         if len(able) < 2:
             return "it alone is fast enough"
         scoring = self.trials.scoring(max(map(self.trials.images, able)))

@@ -75,6 +75,11 @@ class DistributionMatching(ComparedNetworks):
         """Return 2 if a network or the regression learns to classify, otherwise 1."""
         return 2 if self.regress else super().least_classes
 
+    @property
+    def classifies(self) -> bool:
+        """Return whether the synthetic images are classified by trained networks."""
+        return self.classify > 0
+
     def check(self) -> None:
         """Check the hyper-parameters, as `ComparedNetworks.check` does, and that the options go together."""
         super().check()

@@ -28,7 +28,8 @@ class Compared:
     matching: Network
     """Network under which real and synthetic images are compared."""
     classifying: Network | None
-    """Network that classifies the synthetic images, which may be the same; None where none was trained."""
+    """Network that classifies the synthetic images, which may be the same; None where none was trained, and where
+    `TrainedNetworks.classifies` says that none is needed."""
 
 
 def trajectories(
@@ -123,6 +124,11 @@ class TrainedNetworks(Matching, ABC):
         """Return whether networks are trained on the real images before the first iteration."""
         return self.networks in ("trained", "blended") and self.iterations > 0
 
+    @property
+    def classifies(self) -> bool:
+        """Return whether a trained network also has to classify the synthetic images."""
+        return False
+
     def preparation(self, images: int) -> int:
         """Return the images of the training before the first iteration, times 3 for the backward passes."""
         recipe = self._recipe()
@@ -151,7 +157,7 @@ class TrainedNetworks(Matching, ABC):
         if self.networks == "blended":
             share = float(torch.rand((), generator=streams("blend")))
             blended = problem.network_with(blend(weights[0], weights[-1], share))
-            return Compared(blended, problem.network_with(weights[-1], 1))
+            return Compared(blended, problem.network_with(weights[-1], 1) if self.classifies else None)
         moment = 1 + _below(len(weights) - 1, streams("moment"))
         later = min(moment + _below(ahead + 1, streams("ahead")), len(weights) - 1)
         matching = problem.network_with(weights[moment])
