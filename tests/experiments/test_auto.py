@@ -78,6 +78,9 @@ def test_the_kind_of_problem_decides_and_rates_follow_the_images(toy) -> None:
     one, many = (kind_of(real.spec, ipc) for ipc in (1, 50))
     assert (one.candidates[0].name, many.candidates[0].name) == ("dct", "pixels")
     assert kind_of(replace(real.spec, shape=(3, 64, 64)), 10).arch == "ConvNetD4"
+    whole, quarters, _ = entrants(kind_of(real.spec, 10).candidates, real, 10, bytes=None, arch=None)
+    assert [one.method.settings()["coefficients"] for one in (whole, quarters)] == [None, 28 * 28 // 4]
+    assert (quarters.method.views(real.spec), quarters.method.settings()["form"]) == (4, "dct")
     pixels, means = entrants(many.candidates, real, 50, bytes=None, arch="MLP")
     assert (pixels.method.settings()["lr"], pixels.method.arch) == (0.05, "MLP")
     assert (means.method.settings()["lr"], means.method.arch) == (50.0, "MLP")

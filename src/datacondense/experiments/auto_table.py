@@ -28,6 +28,8 @@ class Candidate:
     """One line: the reason to try it on this kind of problem."""
     rate_per_image: bool = False
     """The learning rate is that of one image of each class, and is multiplied by their number."""
+    pixels_per_coefficient: int | None = None
+    """Pixels of an image for each of its stored coefficients, for form dct; None takes those of the method."""
     most: int = _ANY
     """Training images of the whole set, all views of all classes, up to which it is tried."""
 
@@ -72,17 +74,23 @@ _PIXELS = Candidate(
     most=_SOLVED,
     reason="whole images, moved until ridge regression on their embeddings is right on real images",
 )
-_TILES = Candidate(
-    name="tiles",
-    method=replace(_REGRESSED, form="tiles", factor=2),
+_QUARTERS = Candidate(
+    name="quarters",
+    method=replace(_REGRESSED, batch_real=32, form="dct"),
+    pixels_per_coefficient=4,
     most=_SOLVED,
-    reason="four small images in the room of one: with few images, more of them teach more than details",
+    reason="four images without their finest details in the room of one: more of them teach more than these details",
 )
 _DCT = Candidate(
     name="dct",
     method=replace(_REGRESSED, iterations=300, form="dct"),
     most=_SOLVED,
     reason="sixteen blurred images in the room of one: with one image, variety teaches more than details",
+)
+_MANY = replace(
+    _PIXELS,
+    method=replace(_REGRESSED, regress=1.0),
+    reason="whole images whose mean embeddings match, and by which ridge regression is right on real images",
 )
 _PLAIN = Candidate(
     name="means",
@@ -92,8 +100,8 @@ _PLAIN = Candidate(
 )
 
 _FEW_STEPS = {"iterations": 150, "batch_real": 32}  # of large images a run makes few iterations in minutes
-_LARGE_PIXELS, _LARGE_TILES, _LARGE_DCT, _LARGE_PLAIN = (
-    replace(one, method=replace(one.method, **_FEW_STEPS)) for one in (_PIXELS, _TILES, _DCT, _PLAIN)
+_LARGE_PIXELS, _LARGE_QUARTERS, _LARGE_DCT, _LARGE_MANY, _LARGE_PLAIN = (
+    replace(one, method=replace(one.method, **_FEW_STEPS)) for one in (_PIXELS, _QUARTERS, _DCT, _MANY, _PLAIN)
 )
 
 TABLE: tuple[Kind, ...] = (
@@ -103,18 +111,18 @@ TABLE: tuple[Kind, ...] = (
         name="one or two large images per class",
         ipc=2,
         arch="ConvNetD4",
-        candidates=(_LARGE_DCT, _LARGE_TILES, _LARGE_PIXELS, _LARGE_PLAIN),
+        candidates=(_LARGE_DCT, _LARGE_QUARTERS, _LARGE_PIXELS, _LARGE_PLAIN),
     ),
     Kind(name="a few tiny images per class", ipc=20, pixels=16 * 16, candidates=(_PIXELS, _PLAIN)),
-    Kind(name="a few small images per class", ipc=20, pixels=40 * 40, candidates=(_PIXELS, _TILES, _PLAIN)),
+    Kind(name="a few small images per class", ipc=20, pixels=40 * 40, candidates=(_PIXELS, _QUARTERS, _PLAIN)),
     Kind(
         name="a few large images per class",
         ipc=20,
         arch="ConvNetD4",
-        candidates=(_LARGE_TILES, _LARGE_PIXELS, _LARGE_PLAIN),
+        candidates=(_LARGE_QUARTERS, _LARGE_PIXELS, _LARGE_PLAIN),
     ),
-    Kind(name="many tiny or small images per class", pixels=40 * 40, candidates=(_PIXELS, _PLAIN)),
-    Kind(name="many large images per class", arch="ConvNetD4", candidates=(_LARGE_PIXELS, _LARGE_PLAIN)),
+    Kind(name="many tiny or small images per class", pixels=40 * 40, candidates=(_MANY, _PLAIN)),
+    Kind(name="many large images per class", arch="ConvNetD4", candidates=(_LARGE_MANY, _LARGE_PLAIN)),
 )
 """The first kind that holds a problem gives its candidates, the likeliest first."""
 
@@ -157,7 +165,7 @@ def entrants(
     """
     found: list[Entrant] = []
     for one in candidates:
-        method = one.method if arch is None else replace(one.method, arch=arch)
+        method = _fitted(one, real.spec, arch)
         if bytes is None:
             assert ipc is not None, "one of both is given"
             count = ipc
@@ -169,6 +177,14 @@ def entrants(
     if not found:
         raise InputError(f"--bytes {bytes} is not enough for one image of each class: give more")
     return found
+
+
+def _fitted(candidate: Candidate, spec: Spec, arch: str | None) -> Method:
+    """Return the method with its network and its number of coefficients for these images."""
+    method = candidate.method if arch is None else replace(candidate.method, arch=arch)
+    if candidate.pixels_per_coefficient is None or not isinstance(method, Matching):
+        return method
+    return replace(method, coefficients=max(spec.shape[1] * spec.shape[2] // candidate.pixels_per_coefficient, 1))
 
 
 def _rated(candidate: Candidate, method: Method, ipc: int) -> Method:

@@ -18,7 +18,10 @@ _PIXELS = {
     10: _REGRESSED,
     50: replace(_MEANS, lr=50.0),
 }
-_VIEWS = {1: replace(_REGRESSED, iterations=400, form="dct", coefficients=49)}
+_VIEWS = {
+    1: replace(_REGRESSED, iterations=350, form="dct", coefficients=49),
+    10: replace(_REGRESSED, iterations=400, batch_real=32, form="dct", coefficients=196),
+}
 _KINDS = (
     (_PIXELS, "", "Fast on two CPU cores, beside DSA's published number", DSA_NUMBERS, SOURCES["dsa"]),
     (_VIEWS, "/views", "Fast, several images in the floats of one, beside IDC's number", IDC_NUMBERS, SOURCES["idc"]),
