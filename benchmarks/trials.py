@@ -47,6 +47,7 @@ def read_settings(given: Sequence[str]) -> dict[str, Any]:
 
 
 def main(arguments: argparse.Namespace) -> None:
+    """Condense, evaluate, and print settings, accuracies and seconds as one line of JSON."""
     settings = read_settings(arguments.settings)
     train, validation, _ = held_out.fashion_mnist()
     began = time.perf_counter()

@@ -121,7 +121,9 @@ def test_the_published_settings_are_the_defaults() -> None:
         assert (method.momentum, method.batch_real, method.arch) == (0.5, 256, "ConvNet")
 
 
-@pytest.mark.parametrize(("kind", "other"), [("1", "dsa"), ("10", "dsa"), ("50", "dsa"), ("1/views", "idc"), ("10/views", "idc")])
+@pytest.mark.parametrize(
+    ("kind", "other"), [("1", "dsa"), ("10", "dsa"), ("50", "dsa"), ("1/views", "idc"), ("10/views", "idc")]
+)
 def test_fast_presets_are_held_against_published_numbers_of_equal_floats(kind: str, other: str) -> None:
     fast = PRESETS[f"fast/fashion-mnist/{kind}"]
     published = PRESETS[f"{other}/fashion-mnist/{fast.ipc}"]
