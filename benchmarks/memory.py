@@ -44,7 +44,7 @@ def iteration(options: argparse.Namespace) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     real = random_images(options.classes, options.per_class, options.side)
     arch = f"ConvNetD{options.side.bit_length() - 3}"  # 4x4 pixels before the head
-    method = DistributionMatching(arch=arch, batch_real=options.batch_real)
+    method = DistributionMatching(arch=arch, batch_real=options.batch_real, regress=options.regress)
     compute = Compute(compile=options.compile, classes_at_once=options.classes_at_once)
     execution = compute.plan(method.arch, real.spec, 0, method.workload(options.ipc))
     problem = Problem(real, options.ipc, method.arch, method.augment, Engine(execution))
@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--compile", choices=["on", "off"], default="off")
     parser.add_argument("--ipc", type=int, default=10)
     parser.add_argument("--batch-real", type=int, default=256)
+    parser.add_argument("--regress", type=float, default=0.0, help="weight of ridge regression")
     parser.add_argument("--limit", type=float, default=18.0, help="GB that a mode may take")
     parser.add_argument("--classes-at-once", type=int, help="run this mode in this process")
     parser.add_argument("--automatic", action="store_true", help="run what is chosen by itself in this process")
