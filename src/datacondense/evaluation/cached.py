@@ -7,7 +7,7 @@ from typing import Any
 
 from ..data.image_set import ImageSet
 from ..engine.execution import Compute
-from ..run.directory import EVALUATION
+from ..run.directory import EVALUATION, TESTED
 from ..synthetic.set import SyntheticSet
 from ..training.cache_keys import with_code
 from ..utils.distributed import Processes
@@ -20,6 +20,7 @@ from .planning import milestones
 from .protocol import Protocol
 from .score_log import from_json
 from .scores import Scores, ScoresFields
+from .tested import Tested
 
 
 class Evaluated(Fields, kw_only=True):
@@ -47,7 +48,9 @@ def evaluate_once(
 ) -> Scores:
     """Return the scores of a set by `protocol`: from the cache in `run`, or evaluated and written there.
 
-    Scores of a network or loss that was entered from Python, whose code is unknown, are evaluated anew each time.
+    A single process keeps each network when it is tested, so that an interrupted evaluation goes on with the next,
+    and one of more networks trains only these. Scores of a network or loss that was entered from Python, whose code
+    is unknown, are evaluated anew each time.
 
     on_epoch: called after each training epoch with the work done and the total, as `milestones` has them.
     """
@@ -66,7 +69,11 @@ def evaluate_once(
     def count() -> None:
         on_epoch(next(left), total)
 
-    scores = evaluate_by(protocol, synthetic, test, compute=compute, on_epoch=count, processes=processes)
+    tested = None
+    if known and processes.size == 1:
+        apart = {**wanted, "protocol": {name: value for name, value in wanted["protocol"].items() if name != "nets"}}
+        tested = Tested(run / TESTED, apart, test.spec.classes)
+    scores = evaluate_by(protocol, synthetic, test, compute=compute, on_epoch=count, processes=processes, tested=tested)
     if processes.leads:
         with writing(run):
             write_json(path, {"asked": wanted if known else {}, "scores": scores.to_json()})

@@ -30,6 +30,7 @@ from ..utils.streams import Streams
 from .planning import check_fit, plan_networks
 from .protocol import Protocol, ProtocolOptions, protocol_for
 from .scores import Scores
+from .tested import Tested
 from .train_and_test import TrainAndTest
 
 
@@ -108,10 +109,12 @@ def evaluate_by(
     compute: Compute,
     on_epoch: Callable[[], None] = lambda: None,
     processes: Processes | None = None,
+    tested: Tested | None = None,
 ) -> Scores:
-    """Evaluate as `evaluate` does, by a complete protocol."""
+    """Evaluate as `evaluate` does, by a complete protocol. `tested` has networks that need no training."""
     processes = all_processes() if processes is None else processes
-    return together(train_share(protocol, examples, test, processes, compute, on_epoch=on_epoch), processes)
+    share = train_share(protocol, examples, test, processes, compute, on_epoch=on_epoch, tested=tested)
+    return together(share, processes)
 
 
 @final
@@ -136,11 +139,13 @@ def train_share(
     *,
     first: int = 0,
     on_epoch: Callable[[], None] = lambda: None,
+    tested: Tested | None = None,
 ) -> Share:
     """Train the networks of this process, every W-th of W processes. Does not wait for other processes.
 
     first: the process that trains the first network; in an evaluation of several sets the next process trains the first
         network of the next set.
+    tested: networks that are tested already; those of this process are added, one after the other.
     """
     check_shared(compute.device, processes)
     check_fit(examples, test)
@@ -148,8 +153,10 @@ def train_share(
     executions = plan_networks(protocol, examples, test.spec, compute)
     everything = [(arch, index) for arch in protocol.archs for index in range(protocol.nets)]
     mine = everything[(processes.rank - first) % processes.size :: processes.size]
+    confusions = {net: tested.confusions[net] for net in mine if net in tested.confusions} if tested else {}
+    spent = sum(tested.seconds[net] for net in confusions) if tested else 0.0
+    mine = [net for net in mine if net not in confusions]
     count = _standing_for_all(on_epoch, mine, protocol) if processes.leads else lambda: None
-    confusions: dict[tuple[str, int], Tensor] = {}
     for arch in dict.fromkeys(arch for arch, _ in mine):
         recipe = protocol.recipes[arch]
         engine = Engine(executions[arch])  # each process trains networks of its own
@@ -158,13 +165,18 @@ def train_share(
             # apart from the networks the set was condensed under
             streams = [Streams(protocol.seed).at("evaluate", index) for index in indices]
             work = TrainAndTest.of(arch, recipe, examples, test, engine)
-            found = zip(indices, work.confusions(streams, count), strict=True)
-            confusions.update({(arch, index): confusion for index, confusion in found})
+            began = time.perf_counter()
+            for index, confusion in zip(indices, work.confusions(streams, count), strict=True):
+                confusions[arch, index] = confusion
+                if tested:
+                    tested.add(arch, index, confusion, time.perf_counter() - began)
+                    began = time.perf_counter()
             if engine.execution != executions[arch]:
                 now = f"networks {arch} in chunks of {engine.execution.chunk} images ({executions[arch].chunk} before)"
                 warnings.warn(f"out of memory: {now}", stacklevel=2)
                 executions[arch] = engine.execution
-    return Share(confusions, executions, protocol, time.perf_counter() - started, _description(examples))
+    seconds = spent + time.perf_counter() - started
+    return Share(confusions, executions, protocol, seconds, _description(examples))
 
 
 def together(share: Share, processes: Processes) -> Scores:

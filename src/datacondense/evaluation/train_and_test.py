@@ -1,6 +1,6 @@
 """Train fresh networks on a set and count their predictions: side by side if that is faster and fits into memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias, final
@@ -54,8 +54,8 @@ class TrainAndTest:
             augment=parse_training(recipe.augment, test.spec, arch),
         )
 
-    def confusions(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> list[Tensor]:
-        """Train and test a network for each of `streams`; return their confusion matrices, int64 (K, K).
+    def confusions(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> Iterator[Tensor]:
+        """Train and test a network for each of `streams`; yield their confusion matrices, int64 (K, K), one by one.
 
         Row: class of a test image; column: predicted class.
 
@@ -63,19 +63,21 @@ class TrainAndTest:
             time, then in smaller chunks; the epochs of a network that starts again are reported once.
         """
         engine, epochs, most = self.engine, _Epochs(on_epoch), self.side_by_side
-        results: list[Tensor] = []
-        while len(results) < len(streams):
-            some = streams[len(results) : len(results) + most]
-            epochs.begin(len(results) * self.recipe.epochs)
+        done = 0
+        while done < len(streams):
+            some = streams[done : done + most]
+            epochs.begin(done * self.recipe.epochs)
             try:
-                results += self.count(self.train(some, epochs), len(some))
-                continue
+                results = self.count(self.train(some, epochs), len(some))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or (len(some) == 1 and not self._shrink()):
                     raise
+            else:
+                yield from results
+                done += len(results)
+                continue
             most = (len(some) + 1) // 2
             release_memory(engine.device)
-        return results
 
     def _shrink(self) -> bool:
         """Take smaller chunks from now on. Return False if they are minimal, or training takes the whole batch."""
