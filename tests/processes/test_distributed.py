@@ -198,6 +198,7 @@ def test_the_epochs_of_the_leading_process_stand_for_all(nets: int) -> None:
         f"dsa {GRADIENTS}",
         pytest.param(f"dm {QUICK} --arch ConvNetBN", marks=pytest.mark.processes),
         pytest.param(f"dm {QUICK} {SAMPLED}", marks=pytest.mark.processes),
+        pytest.param(f"dm {QUICK} --regress 2", marks=pytest.mark.processes),
         pytest.param(f"dc {GRADIENTS} {SMALL_STEPS}", marks=pytest.mark.processes),
     ],
 )
