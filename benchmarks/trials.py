@@ -8,7 +8,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import held_out
@@ -16,20 +16,11 @@ import torch
 
 from datacondense import condense
 from datacondense.evaluation.evaluator import evaluate
+from datacondense.experiments.presets import PRESETS
 from datacondense.methods import DistributionMatching
 from datacondense.utils import hardware
 
-_SETTINGS: dict[str, Any] = {  # those of the presets `fast/`
-    "iterations": 400,
-    "batch_real": 64,
-    "init": "kmeans",
-    "schedule": "cosine",
-    "adam": True,
-    "lr": 0.05,
-    "momentum": 0.9,
-    "relative": True,
-    "regress": 10.0,
-}
+_START = replace(PRESETS["fast/fashion-mnist/10"].method, iterations=400)
 
 
 def read_settings(given: Sequence[str]) -> dict[str, Any]:
@@ -51,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
     settings = read_settings(arguments.settings)
     train, validation, _ = held_out.fashion_mnist()
     began = time.perf_counter()
-    made = condense(DistributionMatching(**{**_SETTINGS, **settings}), train, arguments.ipc, seed=arguments.seed)
+    made = condense(replace(_START, **settings), train, arguments.ipc, seed=arguments.seed)
     condensed = time.perf_counter()
     scores = evaluate(made, validation, archs=["ConvNet"], nets=arguments.nets, epochs=arguments.epochs)
     line = {
@@ -69,7 +60,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("settings", nargs="*", metavar="NAME=VALUE", help="settings of dm, beside those of the presets")
+    parser.add_argument(
+        "settings",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help="other settings than fast/fashion-mnist/10 with 400 iterations",
+    )
     parser.add_argument("--ipc", type=int, default=10, help="images of each class")
     parser.add_argument("--nets", type=int, default=1, help="networks trained on the set")
     parser.add_argument("--epochs", type=int, default=300, help="epochs of each")

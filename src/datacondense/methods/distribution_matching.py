@@ -131,9 +131,10 @@ class DistributionMatching(ComparedNetworks):
         network, groups = comparison.compared.matching, run.problem.groups
         if self.sampler:
             yield Step(map(comparison.to_maximise, groups(network)), of="sampler", maximise=True)
-        parts = groups(network)
-        if self.regress and parts and parts[0].stop - parts[0].start < run.problem.classes:
-            comparison.regress_all(parts[0].stop - parts[0].start)
+        parts, classes = groups(network), run.problem.classes
+        size = parts[0].stop - parts[0].start if parts else classes
+        if self.regress and size < classes:
+            comparison.regress_all(size)
         yield map(comparison.to_minimise, parts)
 
 
@@ -197,7 +198,7 @@ class Comparison:
     def regress_all(self, size: int) -> None:
         """Find the gradient of the regression in the embeddings of all classes, some classes at a time.
 
-        `to_minimise` then adds to the loss of a group what has this gradient, so that memory is bounded by the group.
+        `to_minimise` then adds a term with this gradient to the loss of each group, so one group bounds the memory.
 
         Args:
             size: The number of classes that are embedded at a time.
