@@ -89,3 +89,27 @@ def calibrated(
             scale = scale * one.norm() / other.norm()
         loss = loss + of_class + scale * cross_entropy
     return loss
+
+
+def ridge_cross_entropy(real: Sequence[Tensor], made: Sequence[Tensor], sharpness: float, ridge: float) -> Tensor:
+    """Mean cross-entropy of real embeddings under ridge regression on synthetic ones, class k's being (n, D).
+
+    The weights W (D, K) are least squares of the rows [f; sqrt(r) I] W = [e_k - 1/K; 0], r = ridge mean |f|^2 a
+    constant; the logits of an image are sharpness W'f.
+    """
+    classes, width = len(made), made[0].shape[1]
+    rows, wanted = [], []
+    for k, embeddings in enumerate(made):
+        for f in embeddings:
+            rows.append(f)
+            wanted.append(torch.tensor([float(k == j) - 1 / classes for j in range(classes)], dtype=f.dtype))
+    scale = torch.stack([f.detach().pow(2).sum() for f in rows]).mean()
+    damped = torch.cat([torch.stack(rows), (ridge * scale).sqrt() * torch.eye(width, dtype=rows[0].dtype)])
+    targets = torch.cat([torch.stack(wanted), rows[0].new_zeros(width, classes)])
+    weights = torch.linalg.lstsq(damped, targets).solution
+    losses = []
+    for k, embeddings in enumerate(real):
+        for f in embeddings:
+            logits = sharpness * (weights.T @ f)
+            losses.append(logits.exp().sum().log() - logits[k])
+    return torch.stack(losses).mean()

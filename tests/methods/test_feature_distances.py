@@ -311,15 +311,17 @@ def test_ridge_regression_gives_the_synthetic_images_their_own_labels() -> None:
     assert float(ridge_cross_entropy(drawn(3, 4, 60, seed=1), made, labels)) > 100 * own
 
 
-def test_the_loss_of_ridge_regression_is_the_closed_form_of_its_weights() -> None:
-    """(F'F + r I)^-1 F'Y are the weights of ridge regression on the embeddings F themselves: the primal solution."""
-    made, real, labels = drawn(3, 4, 5), drawn(3, 6, 5, seed=1), torch.arange(3)[:, None].expand(3, 4)
-    flat, scale = made.flatten(0, 1), made.square().sum(2).mean()
-    targets = torch.eye(3, dtype=torch.float64)[labels.flatten()] - 1 / 3
-    weights = torch.linalg.solve(flat.T @ flat + 1e-3 * scale * torch.eye(5, dtype=torch.float64), flat.T @ targets)
-    logits = 10 * real.flatten(0, 1) @ weights
-    wanted = torch.nn.functional.cross_entropy(logits, torch.arange(3).repeat_interleave(6))
-    assert float(ridge_cross_entropy(real, made, labels)) == pytest.approx(float(wanted), rel=1e-9)
+@pytest.mark.parametrize("width", [5, 40], ids=["fewer dimensions than images", "more dimensions than images"])
+def test_the_loss_of_ridge_regression_and_its_gradients_are_those_of_the_plain_formula(width: int) -> None:
+    made, real = drawn(3, 4, width).requires_grad_(), drawn(3, 6, width, seed=1).requires_grad_()
+    labels = torch.arange(3)[:, None].expand(3, 4)
+    wanted = naive_distances.ridge_cross_entropy(list(real), list(made), 10.0, 1e-3)
+    found = ridge_cross_entropy(real, made, labels)
+    assert torch.allclose(found, wanted, rtol=1e-9)
+    for one, other in zip(
+        torch.autograd.grad(found, (made, real)), torch.autograd.grad(wanted, (made, real)), strict=True
+    ):
+        assert torch.allclose(one, other, rtol=1e-6, atol=1e-9)
     order = torch.tensor([2, 0, 3, 1])
     assert torch.allclose(ridge_cross_entropy(real, made[:, order], labels), wanted)
     soft = torch.eye(3, dtype=torch.float64)[labels]
