@@ -24,10 +24,10 @@ from datacondense.methods.feature_distances import (
     cross_entropies,
     mean_distance,
     mmd,
-    ridge_cross_entropy,
     scale_by_gradient,
 )
 from datacondense.methods.frequency_sampler import FrequencySampler
+from datacondense.methods.ridge import ridge_cross_entropy
 from datacondense.methods.trained_networks import Compared
 from datacondense.networks import build
 from datacondense.networks.attention import attention

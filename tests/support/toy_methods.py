@@ -1,11 +1,26 @@
 """Every method of the registry with settings for a toy."""
 
-from datacondense.methods import DC, DSA, DistributionMatching, Forgetting, Herding, ItGan, KCenter, Method, Random
+from datacondense.methods import (
+    DC,
+    DSA,
+    DistributionMatching,
+    Forgetting,
+    Herding,
+    ItGan,
+    KCenter,
+    KernelRegression,
+    LabelSolve,
+    Method,
+    Random,
+)
 
 TOY: dict[str, Method] = {
     "dc": DC(iterations=6, batch_real=16, epochs=2, arch="ConvNetD1"),
     "dsa": DSA(iterations=6, batch_real=16, epochs=2, arch="ConvNetD1", augment="crop_scale"),
     "dm": DistributionMatching(iterations=6, batch_real=16, lr=0.3, arch="ConvNetD1", augment="crop_scale"),
+    "krr": KernelRegression(
+        iterations=6, batch_real=8, lr=0.02, pool=2, lifetime=3, arch="ConvNetD1", augment="crop_scale"
+    ),
     "it-gan": ItGan(
         iterations=6,
         lr=0.02,
@@ -22,6 +37,7 @@ TOY: dict[str, Method] = {
         augment="crop_scale",
     ),
     "random": Random(arch="ConvNetD1"),
+    "label-solve": LabelSolve(arch="ConvNetD1", epochs=2),
     "herding": Herding(arch="ConvNetD1", epochs=2),
     "k-center": KCenter(arch="ConvNetD1", epochs=2),
     "forgetting": Forgetting(arch="ConvNetD1", epochs=3),

@@ -10,6 +10,8 @@ from .gradient_matching import GradientMatching as GradientMatching
 from .herding import Herding as Herding
 from .it_gan import ItGan as ItGan
 from .k_center import KCenter as KCenter
+from .kernel_regression import KernelRegression as KernelRegression
+from .label_solve import LabelSolve as LabelSolve
 from .losses import Loss as Loss
 from .losses import Step as Step
 from .losses import differentiate as differentiate

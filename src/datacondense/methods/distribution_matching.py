@@ -23,12 +23,12 @@ from .feature_distances import (
     cross_entropies,
     mean_distance,
     mmd,
-    ridge_cross_entropy,
     scale_by_gradient,
 )
 from .frequency_sampler import FrequencySampler
 from .losses import Step, Updates
 from .problem import Problem
+from .ridge import Regression, ridge_cross_entropy
 from .trained_networks import Compared
 
 _SAMPLER_RATE = 1e-3
@@ -136,24 +136,6 @@ class DistributionMatching(ComparedNetworks):
         if self.regress and size < classes:
             comparison.regress_all(size)
         yield map(comparison.to_minimise, parts)
-
-
-@final
-@dataclass(frozen=True)
-class Regression:
-    """The regression on the embeddings of all classes, for a loss that is computed for one group after the other."""
-
-    real: Tensor
-    """Embeddings of the real images, (K, B, D)."""
-    gradient: Tensor
-    """Gradient of the weighted loss in the embeddings of the synthetic images, (K, V, D)."""
-    share: Tensor
-    """The weighted loss over the number of classes, ()."""
-
-    def share_of(self, made: Tensor, group: slice) -> Tensor:
-        """Return a group's share of the loss, (), whose gradient in the group's embeddings (G, V, D) is that of all."""
-        product = (made * self.gradient[group]).sum()
-        return product - product.detach() + self.share * len(made)
 
 
 @final

@@ -18,8 +18,6 @@ Features = Literal["last", "attention"]
 _OCTAVES = (-2, -1, 0, 1, 2)
 _SCALE = 300  # of NCFM's loss
 _SMALL = 1e-12
-_RIDGE = 1e-3  # of the mean squared length of the embeddings
-_SHARPNESS = 10.0  # of the logits of ridge regression, whose targets differ by 1
 
 
 def mean_distance(real: Tensor, made: Tensor, *, relative: bool = False) -> Tensor:
@@ -113,34 +111,6 @@ def scale_by_gradient(matching: Tensor, made: Tensor, losses: Tensor, embeddings
     return wanted / found.clamp_min(_SMALL)
 
 
-def ridge_cross_entropy(real: Tensor, made: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of real images under ridge regression on the embeddings of the synthetic ones.
-
-    Logits 10 K_TS (K_SS + 0.001 I)^-1 Y, K the products of embeddings over the mean squared length of the synthetic
-    ones, Y their labels less 1/K. This is the loss of FRePo (Zhou, Nezhadarya & Ba, NeurIPS 2022) with labels that are
-    not learned, and cross-entropy in place of squares, as in RCIG (Loo et al., ICML 2023).
-
-    Args:
-        real: Embeddings of the real images of all classes, (K, B, D).
-        made: Those of the synthetic images, (K, V, D).
-        labels: Labels of the synthetic images, int64 (K, V) or float (K, V, K).
-
-    Returns:
-        The mean loss of the real images, ().
-    """
-    classes, batch = real.shape[:2]
-    support, queries = (_precise(one).flatten(0, 1) for one in (made, real))
-    rows = labels.flatten(0, 1)
-    targets = rows if rows.is_floating_point() else F.one_hot(rows, classes)
-    scale = support.detach().square().sum(1).mean().clamp_min(_SMALL)
-    kernel = (support @ support.T / scale).double()
-    kernel = kernel + _RIDGE * torch.eye(len(support), dtype=kernel.dtype, device=kernel.device)
-    solution: Tensor = torch.linalg.solve(kernel, targets.double() - 1 / classes)
-    weights = solution.to(support.dtype)  # (K V, K)
-    logits: Tensor = _SHARPNESS * (queries @ support.T / scale) @ weights
-    return ce(logits, torch.arange(classes, device=real.device).repeat_interleave(batch)).mean().to(made.dtype)
-
-
 def balance(one: Tensor, other: Tensor, embeddings: Tensor) -> Tensor:
     """Return the factor on `other` with which its gradient in the embeddings has the norm of that of `one`.
 
@@ -154,12 +124,6 @@ def balance(one: Tensor, other: Tensor, embeddings: Tensor) -> Tensor:
     """
     of_one, of_other = (torch.autograd.grad(loss, embeddings, retain_graph=True)[0] for loss in (one, other))
     return of_one.norm() / of_other.norm().clamp_min(_SMALL)
-
-
-def _precise(embeddings: Tensor) -> Tensor:
-    """Return embeddings in float64 where products of float32 are rounded to TF32, which the small ridge cannot bear."""
-    precision: str = torch.get_float32_matmul_precision()
-    return embeddings if precision == "highest" else embeddings.double()
 
 
 def _squared_distances(one: Tensor, other: Tensor) -> Tensor:

@@ -24,6 +24,10 @@ METHODS: "Registry[type[Method]]" = Registry(
             "distribution_matching:DistributionMatching",
             "Match class-mean embeddings under fresh random networks (DM).",
         ),
+        "krr": Entry(
+            "kernel_regression:KernelRegression",
+            "Learn images and labels from which ridge regression on network features is right on real images (krr).",
+        ),
         "it-gan": Entry(
             "it_gan:ItGan",
             "Optimise the latents of a generator so that its images train networks well (Zhao & Bilen 2022).",
@@ -31,6 +35,10 @@ METHODS: "Registry[type[Method]]" = Registry(
         "random": Entry(
             "random:Random",
             "Choose random real images of each class: the baseline that every accuracy is compared with.",
+        ),
+        "label-solve": Entry(
+            "label_solve:LabelSolve",
+            "Choose real images, and give them the labels by which ridge regression errs least (KIP's label solve).",
         ),
         "herding": Entry(
             "herding:Herding",

@@ -152,7 +152,7 @@ class TrainedNetworks(Matching, ABC):
         """Draw networks. ahead: moments by which the classifying one may be later than the matching one."""
         if not self.trains_first or self._fresh(streams):
             return Compared(problem.fresh_network(streams("network")), None)
-        found: list[Trajectory] = problem.found[_FOUND]
+        found = self.trained(problem)
         weights = found[_below(len(found), streams("training"))].weights
         if self.networks == "blended":
             share = float(torch.rand((), generator=streams("blend")))
@@ -162,6 +162,10 @@ class TrainedNetworks(Matching, ABC):
         later = min(moment + _below(ahead + 1, streams("ahead")), len(weights) - 1)
         matching = problem.network_with(weights[moment])
         return Compared(matching, matching if later == moment else problem.network_with(weights[later], 1))
+
+    def trained(self, problem: Problem) -> list[Trajectory]:
+        """Return the trainings on the real images, which `start` has found."""
+        return problem.found[_FOUND]
 
     def _fresh(self, streams: Streams) -> bool:
         return float(torch.rand((), generator=streams("fresh"))) < self.fresh_share
