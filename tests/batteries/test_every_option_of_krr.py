@@ -10,7 +10,8 @@ from toy_methods import TOY
 
 from datacondense import condense
 from datacondense.methods import KernelRegression
-from datacondense.methods.kernel_regression import LabelForm, Source
+from datacondense.methods.kernel_regression import Source
+from datacondense.methods.learned_labels import LabelForm
 
 TRAINED: dict[str, Any] = {"training_steps": 6}
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datacondense.methods.kernel_regression import first_labels, mean_margin
+from datacondense.methods.learned_labels import first_labels, mean_margin
 from datacondense.methods.ridge import centred, ridge_error, ridge_predictions, solved_labels
 
 

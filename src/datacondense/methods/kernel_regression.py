@@ -15,7 +15,6 @@ from ..engine.losses import ce
 from ..networks import Network
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
-from ..synthetic.targets import LearnedLabels
 from ..training.optimiser import build_optimiser
 from ..training.recipe import Recipe
 from ..utils.errors import InputError
@@ -23,6 +22,7 @@ from ..utils.ranges import Batch, Iterations, Momentum, Networks, Rate
 from ..utils.streams import Streams
 from .base import Iteration
 from .features import real_features
+from .learned_labels import IMAGES_IN_STEP, LabelForm, first_labels, mean_margin, values_recipe
 from .losses import Step, Updates
 from .matching import InitialImages, Schedule
 from .network_pool import NetworkPool
@@ -31,12 +31,9 @@ from .ridge import RIDGE, SHARPNESS, Regression, centred, numbers, ridge_error, 
 from .trained_networks import TrainedNetworks
 
 Source = Literal["pool", "fresh", "trained", "blended", "frozen"]
-LabelForm = Literal["hard", "probabilities", "values"]
 
 _SHARPNESS_RATE = 1e-2  # of its logarithm
-_SURE = 0.9  # probability of its class in the first label of an image
 _FEATURES = "features"  # key of what is found before the first iteration
-_IMAGES_IN_STEP = 500  # of a student, as in FRePo
 
 
 @final
@@ -195,7 +192,7 @@ class KernelRegression(TrainedNetworks):
             return
         sgd = build_optimiser(pool[number].parameters(), self.lr_net)
         loss = "mse" if self.label_form == "values" else "ce"
-        recipe = Recipe(epochs=1, loss=loss, batch=_IMAGES_IN_STEP)
+        recipe = Recipe(epochs=1, loss=loss, batch=IMAGES_IN_STEP)
         run.problem.train_epoch(pool[number], run.synthetic, run.streams.at("student"), sgd, recipe)
         sgd.zero_grad()
         pool.steps[number] += 1
@@ -292,44 +289,3 @@ class Comparison:
             if self.method.networks != "frozen":  # whose real images are not augmented either
                 images = self.view[group](images)
         return self.engine.class_embeddings(self.network, images, differentiable=differentiable)
-
-
-def first_labels(numbers: Tensor, classes: int, form: Literal["probabilities", "values"]) -> LearnedLabels:
-    """Return labels to learn that begin as classes: probability 0.9, or centred one-hot rows over sqrt(K / 10).
-
-    Args:
-        numbers: Classes, int64 (K, V).
-        classes: K.
-        form: Form of the labels.
-    """
-    rows = centred(numbers, classes).float()  # (K, V, K)
-    if form == "values":
-        return LearnedLabels(rows / math.sqrt(classes / 10), softmax=False)
-    return LearnedLabels((rows + 1 / classes) * math.log(_SURE * (classes - 1) / (1 - _SURE)))
-
-
-def mean_margin(labels: Tensor) -> Tensor:
-    """Return the mean over labels (n, K) of their largest number less their second, at most 1/K, ()."""
-    first, second = labels.topk(2, dim=1).values.unbind(1)
-    return (first - second).clamp_max(1 / labels.shape[1]).mean()
-
-
-def values_recipe(images: int, augment: str) -> Recipe:
-    """Return the recipe for labels that are values, by the number of training images."""
-    steps = next((steps for most, steps in _STEPS if images <= most), _STEPS[-1][1])
-    return Recipe(
-        epochs=math.ceil(steps / math.ceil(images / _IMAGES_IN_STEP)),
-        augment=augment,
-        batch=_IMAGES_IN_STEP,
-        optimiser="adam",
-        lr=3e-4,
-        weight_decay=3e-4,
-        schedule="cosine",
-        warm_up=min(500, steps // 2),
-        loss="mse",
-        ema=0.995,
-    )
-
-
-_STEPS = ((10, 1000), (100, 2000), (200, 20_000), (500, 5000), (1000, 10_000), (10**9, 40_000))
-"""Training images at most, and steps of FRePo's recipe."""

@@ -15,8 +15,8 @@ from ..training.recipe import Recipe
 from ..utils.ranges import Epochs
 from ..utils.streams import Streams
 from .features import feature_parts
-from .kernel_regression import values_recipe
 from .kmeans import representatives
+from .learned_labels import values_recipe
 from .pretrained_selection import pretraining
 from .problem import Problem
 from .random import Random
