@@ -10,7 +10,7 @@ from torch import Tensor
 
 def kernel(one: Tensor, other: Tensor, support: Tensor) -> Tensor:
     """Products of embeddings (m, D) and (n, D) over the mean squared length of the support (n, D), a constant."""
-    scale = sum(float(f @ f) for f in support) / len(support)
+    scale = sum(float(f @ f) for f in support.detach()) / len(support)
     return torch.stack([torch.stack([(a @ b) / scale for b in other]) for a in one])
 
 
