@@ -1,4 +1,4 @@
-"""A trial of settings of `dm` on FashionMNIST's validation images: condense, train networks, print one line.
+"""A trial of settings of `dm` or `krr` on FashionMNIST's validation images: condense, train networks, print one line.
 
 Condensed on 50 000 training images, tested on the 10 000 others; the test images are not read. Settings come as
 NAME=VALUE, such as `python benchmarks/trials.py --ipc 10 --nets 2 regress=10 lr=0.03 form=dct coefficients=98`.
@@ -17,19 +17,22 @@ import torch
 from datacondense import condense
 from datacondense.evaluation.evaluator import evaluate
 from datacondense.experiments.presets import PRESETS
-from datacondense.methods import DistributionMatching
+from datacondense.methods import KernelRegression, Method
 from datacondense.utils import hardware
 
-_START = replace(PRESETS["fast/fashion-mnist/10"].method, iterations=400)
+_START: dict[str, Method] = {
+    "dm": replace(PRESETS["fast/fashion-mnist/10"].method, iterations=400),
+    "krr": KernelRegression(iterations=400),
+}
 
 
-def read_settings(given: Sequence[str]) -> dict[str, Any]:
+def read_settings(method: str, given: Sequence[str]) -> dict[str, Any]:
     """Return the settings of NAME=VALUE arguments; a value that is not JSON is a string."""
     read = {}
     for one in given:
         name, _, value = one.partition("=")
-        if name not in {field.name for field in fields(DistributionMatching)}:
-            raise SystemExit(f"dm has no setting {name!r}; see `datacondense condense dm --help`")
+        if name not in {field.name for field in fields(_START[method])}:
+            raise SystemExit(f"{method} has no setting {name!r}; see `datacondense condense {method} --help`")
         try:
             read[name] = json.loads(value)
         except json.JSONDecodeError:
@@ -39,13 +42,14 @@ def read_settings(given: Sequence[str]) -> dict[str, Any]:
 
 def main(arguments: argparse.Namespace) -> None:
     """Condense, evaluate, and print settings, accuracies and seconds as one line of JSON."""
-    settings = read_settings(arguments.settings)
+    settings = read_settings(arguments.method, arguments.settings)
     train, validation, _ = held_out.fashion_mnist()
     began = time.perf_counter()
-    made = condense(replace(_START, **settings), train, arguments.ipc, seed=arguments.seed)
+    made = condense(replace(_START[arguments.method], **settings), train, arguments.ipc, seed=arguments.seed)
     condensed = time.perf_counter()
     scores = evaluate(made, validation, archs=["ConvNet"], nets=arguments.nets, epochs=arguments.epochs)
     line = {
+        "method": arguments.method,
         "ipc": arguments.ipc,
         "seed": arguments.seed,
         "settings": settings,
@@ -64,10 +68,11 @@ if __name__ == "__main__":
         "settings",
         nargs="*",
         metavar="NAME=VALUE",
-        help="other settings than fast/fashion-mnist/10 with 400 iterations",
+        help="other settings than those of fast/fashion-mnist/10, or than the defaults of krr, with 400 iterations",
     )
+    parser.add_argument("--method", choices=list(_START), default="dm")
     parser.add_argument("--ipc", type=int, default=10, help="images of each class")
     parser.add_argument("--nets", type=int, default=1, help="networks trained on the set")
-    parser.add_argument("--epochs", type=int, default=300, help="epochs of each")
+    parser.add_argument("--epochs", type=int, help="epochs of each; by default those of the recipe of the set")
     parser.add_argument("--seed", type=int, default=0)
     main(parser.parse_args())

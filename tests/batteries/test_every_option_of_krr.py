@@ -18,7 +18,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "frepo": {"loss": "mse", "label_form": "values", "ridge": 1e-6, "lifetime": 2},
     "hard": {"label_form": "hard", "networks": "fresh"},
     "trained": {**TRAINED, "networks": "trained", "form": "tiles"},
-    "blended": {**TRAINED, "networks": "blended", "margin": 0.0, "average": 0.9},
+    "blended": {**TRAINED, "networks": "blended", "margin": 0.0, "average": 0.9, "match": 0.1},
     "frozen": {**TRAINED, "networks": "frozen", "loss": "mse"},
 }
 every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)

@@ -21,6 +21,7 @@ from ..utils.errors import InputError
 from ..utils.ranges import Batch, Iterations, Momentum, Networks, Rate
 from ..utils.streams import Streams
 from .base import Iteration
+from .feature_distances import balance, mean_distance
 from .features import real_features
 from .learned_labels import IMAGES_IN_STEP, LabelForm, first_labels, mean_margin, values_recipe
 from .losses import Step, Updates
@@ -82,6 +83,9 @@ class KernelRegression(TrainedNetworks):
     margin: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
     """Weight of the mean margin of learned labels, their largest number less their second, up to 1/K, which is
     maximised, as in FRePo."""
+    match: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    """Weight of the distance of mean embeddings, relative as in `dm --relative`: the norm of its gradient in the
+    embeddings of the set over that of the regression's loss; 0 for none."""
     ridge: Annotated[float, Meta(gt=0, le=1e6)] = RIDGE
     """Ridge r, relative to the mean squared length of the embeddings of the set; 1e-6 in FRePo."""
 
@@ -264,6 +268,9 @@ class Comparison:
                 real.flatten(0, 1), support, targets, ridge=method.ridge, sharpness=sharpness.to(support.dtype)
             )
             loss = ce(logits, numbers(classes, real.shape[1], real.device)).mean()
+        if method.match:
+            distance = mean_distance(real.mean(1), made.mean(1), relative=True)
+            loss = loss + method.match * balance(loss, distance, made) * distance
         if method.label_form != "hard" and method.margin:
             loss = loss - method.margin * mean_margin(labels)
         return loss.to(made.dtype)
