@@ -51,7 +51,7 @@ def test_a_set_has_ipc_times_views_images_as_its_file_gives_them(name: str, form
     made = condense(in_form(name, form), toy(channels=3), ipc=2, out=tmp_path / "run", observers=[losses])
     assert len(losses.values) == 3
     assert made.counts.tolist() == [2 * VIEWS[form]] * made.spec.classes
-    assert made.labels.tolist() == sorted(made.labels.tolist())
+    assert made.classes.tolist() == sorted(made.classes.tolist())
     assert isinstance(made.stored, Encoded)
     assert made.stored.store == FORMS[form].get("store", "f32")
     back = load_set(tmp_path / "run")

@@ -18,21 +18,23 @@ from datacondense.methods import (
     DistributionMatching,
     Iteration,
     ItGan,
+    KernelRegression,
     Matching,
     Method,
     Problem,
     Random,
-    Step,
     differentiate,
     method_class,
     method_name,
 )
+from datacondense.run.updates import as_step
 from datacondense.utils.streams import Streams
 
 LONG: dict[str, Method] = {
     "dc": DC(iterations=60, batch_real=40, lr=0.3, arch="ConvNetD1"),
     "dsa": DSA(iterations=60, batch_real=40, lr=0.3, init="noise", arch="ConvNetD1", augment="none"),
     "dm": DistributionMatching(iterations=60, batch_real=40, lr=0.3, arch="ConvNetD1", augment="none"),
+    "krr": KernelRegression(iterations=60, batch_real=40, init="real", arch="ConvNetD1", augment="none", margin=0.0),
     "it-gan": ItGan(
         iterations=60,
         lr=0.3,
@@ -99,7 +101,7 @@ def test_two_and_more_classes_uneven_gray_and_colour_any_ipc(name: str, sizes, c
         warnings.filterwarnings("ignore", message="a batch of 16 images")
         result = condense(TOY[name], toy(sizes=sizes, channels=channels), ipc=ipc)
     assert result.images.shape == (len(sizes) * ipc, channels, 8, 8)
-    assert result.labels.tolist() == [label for label in range(len(sizes)) for _ in range(ipc)]
+    assert result.classes.tolist() == [label for label in range(len(sizes)) for _ in range(ipc)]
     assert torch.isfinite(result.images).all()
 
 
@@ -134,10 +136,9 @@ def test_the_gradient_reaches_every_synthetic_image(name: str, arch: str, toy) -
     real = toy()
     problem = Problem(real, 3, method.arch, method.augment, Engine(Compute().plan(method.arch, real.spec, 1)))
     synthetic = method.start(problem, Streams(0))
-    (parameter,) = synthetic.parameters()
-    loss = next(method.iterate(Iteration(synthetic, method.state(problem, Streams(0)), problem, Streams(0).at(0), 0)))
-    assert not isinstance(loss, Step)
-    differentiate(loss, [parameter])
+    (parameter,) = synthetic.image_parameters()
+    step = next(method.iterate(Iteration(synthetic, method.state(problem, Streams(0)), problem, Streams(0).at(0), 0)))
+    differentiate(as_step(step).loss, [parameter])
     assert parameter.grad is not None
     assert (parameter.grad.flatten(2).abs().sum(2) > 0).all()
 

@@ -26,7 +26,7 @@ every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 
 def method(options: dict[str, Any], **more: Any) -> KernelRegression:
     """Return the toy method with options."""
-    return KernelRegression(**{**TOY["krr"].settings(), "iterations": 3, **options, **more})
+    return KernelRegression(**{**TOY["krr"].settings(), "iterations": 3, "batch_real": 8, **options, **more})
 
 
 def test_the_table_above_and_the_default_are_complete() -> None:

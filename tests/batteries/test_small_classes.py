@@ -43,7 +43,7 @@ def noted(call, *args, note: str = NOTE, **kwargs):
 
 
 def counts(synthetic: SyntheticSet) -> list[int]:
-    return torch.bincount(synthetic.labels, minlength=synthetic.spec.classes).tolist()
+    return synthetic.counts.tolist()
 
 
 @pytest.mark.parametrize("name", [name for name in TOY if name not in KEEPING])
@@ -77,10 +77,12 @@ def test_where_no_class_is_small_nothing_is_drawn() -> None:
 def test_a_method_that_chooses_images_keeps_all_of_a_small_class(name: str, toy, tmp_path) -> None:
     real = toy(sizes=SIZES)
     made = noted(condense, KEEPING[name], real, IPC, out=tmp_path / "run")
-    assert counts(made) == [3, 1, 5, 5]
+    assert len(made) == 3 + 1 + 5 + 5
+    assert made.soft or counts(made) == [3, 1, 5, 5]  # a solved label may be largest for another class
+    chosen = torch.split(made.images, [3, 1, 5, 5])
     for k in (0, 1, 3):
         own = real.batch(real.members[k, : SIZES[k]])[0].flatten(1)
-        assert torch.equal(made.images[made.labels == k].flatten(1).unique(dim=0), own.unique(dim=0))
+        assert torch.equal(chosen[k].flatten(1).unique(dim=0), own.unique(dim=0))
     again = load_set(tmp_path / "run")
     assert torch.equal(again.images, made.images)
     assert torch.equal(again.labels, made.labels)

@@ -19,7 +19,7 @@ TOY: dict[str, Method] = {
     "dsa": DSA(iterations=6, batch_real=16, epochs=2, arch="ConvNetD1", augment="crop_scale"),
     "dm": DistributionMatching(iterations=6, batch_real=16, lr=0.3, arch="ConvNetD1", augment="crop_scale"),
     "krr": KernelRegression(
-        iterations=6, batch_real=8, lr=0.02, pool=2, lifetime=3, arch="ConvNetD1", augment="crop_scale"
+        iterations=6, batch_real=16, lr=0.02, pool=2, lifetime=3, arch="ConvNetD1", augment="crop_scale"
     ),
     "it-gan": ItGan(
         iterations=6,

@@ -1,4 +1,4 @@
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """Ridge regression on the embeddings of synthetic images, in closed form.
 
 Kernels are products of embeddings over the mean squared length of the synthetic ones, s, which is a constant of the
@@ -145,6 +145,7 @@ def _solved(kernel: Tensor, right: Tensor, ridge: float | Tensor) -> Tensor:
     """Return (kernel + ridge I)^-1 right in float64; NaN where embeddings are not finite."""
     kernel = kernel.double()
     kernel = kernel + ridge * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
+    factor: Tensor
     factor, _ = torch.linalg.cholesky_ex(kernel)
     return torch.cholesky_solve(right, factor)
 
