@@ -17,6 +17,10 @@ from .evaluation.dry_run import estimate_evaluation as estimate_evaluation
 from .evaluation.evaluator import EvaluateOptions as EvaluateOptions
 from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.protocol import ProtocolOptions as ProtocolOptions
+from .evaluation.rank_scores import AugmentationRobustScore as AugmentationRobustScore
+from .evaluation.rank_scores import LabelRobustScore as LabelRobustScore
+from .evaluation.rank_scores import augmentation_robust_score as augmentation_robust_score
+from .evaluation.rank_scores import label_robust_score as label_robust_score
 from .evaluation.score_log import keep_scores as keep_scores
 from .evaluation.scores import Scores as Scores
 from .experiments.auto_table import Candidate as Candidate
