@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from datacondense import Recipe
+from datacondense import InputError, Recipe
 from datacondense.augment import parse
 from datacondense.data.image_set import Examples, LabelledImages
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Execution
 from datacondense.networks import Network, build
-from datacondense.training.loop import Training, train
+from datacondense.training.loop import Relabel, Training, train
 from datacondense.utils.streams import Streams
 
 EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=256, classes_at_once=3, threads=1)
@@ -112,3 +112,20 @@ def test_the_second_phase_begins_without_momentum(toy) -> None:
         training.epoch()
         stored.append(any(name.startswith("sgd") for name in training.state()))
     assert stored == [True, False, True]  # 2 of 3 epochs have the full rate
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda images: torch.zeros(len(images), 4), lambda images: torch.zeros(len(images), 3, dtype=torch.int64)]
+)
+def test_labels_of_a_teacher_must_fit(wrong: Relabel, toy) -> None:
+    real, augment = toy(), parse("none", toy().spec)
+    with pytest.raises(InputError, match=r"relabel gives .* for 16 images of 3 classes: return float \(16, 3\)"):
+        train(
+            build("MLP", real.spec),
+            real,
+            Streams(0),
+            Engine(EAGER),
+            Recipe(epochs=1, batch=16),
+            augment=augment,
+            relabel=wrong,
+        )
