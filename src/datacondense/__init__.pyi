@@ -11,6 +11,8 @@ from .engine.execution import Compute as Compute
 from .engine.execution import ComputeOptions as ComputeOptions
 from .engine.execution import Workload as Workload
 from .engine.losses import LOSSES as LOSSES
+from .evaluation.columns import ColumnOptions as ColumnOptions
+from .evaluation.columns import evaluate_columns as evaluate_columns
 from .evaluation.dry_run import EvaluationEstimate as EvaluationEstimate
 from .evaluation.dry_run import NetworkEstimate as NetworkEstimate
 from .evaluation.dry_run import estimate_evaluation as estimate_evaluation
@@ -21,6 +23,9 @@ from .evaluation.rank_scores import AugmentationRobustScore as AugmentationRobus
 from .evaluation.rank_scores import LabelRobustScore as LabelRobustScore
 from .evaluation.rank_scores import augmentation_robust_score as augmentation_robust_score
 from .evaluation.rank_scores import label_robust_score as label_robust_score
+from .evaluation.ranking import RankEntry as RankEntry
+from .evaluation.ranking import Ranking as Ranking
+from .evaluation.ranking import rank as rank
 from .evaluation.score_log import keep_scores as keep_scores
 from .evaluation.scores import Scores as Scores
 from .experiments.auto_table import Candidate as Candidate
