@@ -1,5 +1,6 @@
 """Real images as baselines of condensed sets, drawn at random or chosen by k-means: as many as the set stores."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -60,7 +61,9 @@ def real_rows(
     _check_real([synthetic], real)
     make = {RANDOM: _random, KMEANS: _k_means}
     counts, seed = _counts(synthetic, real), synthetic.provenance.seed or 0
-    return {row: make[row](counts, real, arch, seed, device) for row in rows}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "[0-9]+ of [0-9]+ classes ha")  # as it was said when the set was made
+        return {row: make[row](counts, real, arch, seed, device) for row in rows}
 
 
 def _check_real(sets: Sequence[SyntheticSet], real: ImageSet) -> None:

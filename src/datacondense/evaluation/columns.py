@@ -42,7 +42,8 @@ class Cell:
     def same_training(self, other: "Cell") -> bool:
         """Return whether both are the scores of the same networks, as hard and own of a set of hard labels are."""
         return (
-            self.protocol == other.protocol
+            self.row == other.row
+            and self.protocol == other.protocol
             and self.relabel is other.relabel
             and self.examples.fingerprint() == other.examples.fingerprint()
         )
