@@ -62,7 +62,7 @@ def real_rows(
     make = {RANDOM: _random, KMEANS: _k_means}
     counts, seed = _counts(synthetic, real), synthetic.provenance.seed or 0
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "[0-9]+ of [0-9]+ classes ha")  # as it was said when the set was made
+        warnings.filterwarnings("ignore", "[0-9]+ of [0-9]+ classes ha")  # the set had this warning
         return {row: make[row](counts, real, arch, seed, device) for row in rows}
 
 
