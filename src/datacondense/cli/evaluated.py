@@ -90,8 +90,8 @@ def by_recipe(rows: Sequence[tuple[Row, Protocol]]) -> dict[str, list[tuple[Row,
 def estimate_rows(rows: Sequence[Row], test: ImageSet, compute: Compute) -> dict[str, EvaluationEstimate]:
     """Estimate the time of each row, and return it by label; rows of one label are added up.
 
-    Sets of as many images that are trained on by equal recipes take as long: the first of them is timed, and the others
-    start at once by its compiled code.
+    Sets of as many images that are trained on by equal recipes, whatever the learning rate, take as long: the first of
+    them is timed, and the others start at once by its compiled code.
     """
     timed: dict[object, EvaluationEstimate] = {}
     found: dict[tuple[str, object], EvaluationEstimate] = {}
@@ -101,7 +101,7 @@ def estimate_rows(rows: Sequence[Row], test: ImageSet, compute: Compute) -> dict
             type(examples),
             len(examples),
             examples.labels.dim(),
-            tuple(protocol.recipes.items()),
+            tuple((arch, replace(recipe, lr=1.0)) for arch, recipe in protocol.recipes.items()),
             protocol.nets,
             row.relabel,
         )

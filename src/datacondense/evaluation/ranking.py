@@ -104,10 +104,14 @@ class RankPlan:
         rates = sorted({*RATES, recipe.lr})
         return {rate: Task(_at_rate(fewer, rate), self.few, self.held) for rate in rates}
 
-    def tasks(self) -> list[Task]:
-        """Return all trainings in the order of `measure`, for their cost, which no learning rate changes."""
-        different = [self.cells[place] for place in dict.fromkeys(first_alike(self.cells))]
-        return [task for cell in different for task in (*self.searches(cell).values(), self._final(cell))]
+    def tasks(self) -> list[tuple[str, Task]]:
+        """Return all trainings in the order of `measure`, with their names; for their cost, which no rate changes."""
+        found: list[tuple[str, Task]] = []
+        for cell in (self.cells[place] for place in dict.fromkeys(first_alike(self.cells))):
+            name = f"{cell.row}, {cell.column}"
+            found += [(f"{name}, search", task) for task in self.searches(cell).values()]
+            found.append((name, self._final(cell)))
+        return found
 
     def measure(self, evaluate: Evaluate) -> Ranking:
         """Train all, and return the scores. Test images choose nothing: not the learning rate, and no epoch."""

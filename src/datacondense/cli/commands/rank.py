@@ -104,13 +104,18 @@ class Rank:
         )
 
     def _estimate(self, plans: Mapping[str, RankPlan], test: ImageSet) -> None:
-        rows = [Row(name, task.examples, task.protocol, ()) for name, plan in plans.items() for task in plan.tasks()]
+        named = [
+            (f"{name}: {what}" if len(plans) > 1 else what, task)
+            for name, plan in plans.items()
+            for what, task in plan.tasks()
+        ]
+        rows = [Row(name, task.examples, task.protocol, ()) for name, task in named]
         for line in evaluation_lines(estimate_rows(rows, test, self.computing.compute())):
             print_line(line)
 
     def _measure(self, plans: Mapping[str, RankPlan]) -> dict[str, Ranking]:
         compute = self.computing.compute()
-        tasks = [task for plan in plans.values() for task in plan.tasks()]
+        tasks = [task for plan in plans.values() for _, task in plan.tasks()]
         works = [milestones(one.protocol, one.examples, one.test, device=compute.device) for one in tasks]
         before = list(accumulate((work for _, work in works), initial=0.0))
         ends = iter([done + end for (each, _), done in zip(works, before, strict=False) for end in each])
