@@ -28,12 +28,13 @@ SMALL = {
     "--nets": "1",
     "--epochs": "1",
     "--whole-epochs": "1",
+    "--search-nets": "1",
     "--snapshots": "2",
     "--pool": "W",
     "--time-budget": "1s",
     "--updates": "2",
 }
-COMPUTING = ("condense", "evaluate")
+COMPUTING = ("condense", "evaluate", "rank")
 _FILE = re.compile(r"^<!-- file: (\S+) -->\n^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"(<!-- not run by a test: [^\n]+ -->\n)?^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

@@ -9,7 +9,7 @@ from datacondense import ImageSet, InputError, Network, condense, evaluate
 from datacondense.augment import Siamese
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute, Execution
-from datacondense.evaluation.evaluator import join, together, train_share
+from datacondense.evaluation.evaluator import Task, join, together, train_share
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.methods import DistributionMatching, Random
 from datacondense.networks import build
@@ -189,11 +189,11 @@ def test_each_network_is_trained_by_one_process(toy, size: int) -> None:
     """Among more processes than networks some have none; over the sets each process has as many as any other."""
     train_set, test = toy(), toy(draw=1)
     protocol = protocol_for(train_set, archs=["MLP", "ConvNetD1"], nets=2, epochs=1)
-    of_one = train_share(protocol, train_set, test, ALONE, Compute()).confusions
+    of_one = train_share(Task(protocol, train_set, test), ALONE, Compute()).confusions
     trained = [0] * size
     for first in (0, 4, 8, 12, 16):
         ranks = [Processes(rank, size) for rank in range(size)]
-        shares = [train_share(protocol, train_set, test, one, Compute(), first=first) for one in ranks]
+        shares = [train_share(Task(protocol, train_set, test), one, Compute(), first=first) for one in ranks]
         keys = [net for share in shares for net in share.confusions]
         assert len(keys) == 4
         found = {net: counts.tolist() for share in shares for net, counts in share.confusions.items()}
@@ -205,7 +205,7 @@ def test_each_network_is_trained_by_one_process(toy, size: int) -> None:
 def test_scores_tell_of_the_smallest_chunk_of_any_process(toy) -> None:
     train_set, test = toy(), toy(draw=1)
     protocol = protocol_for(train_set, archs=["MLP"], nets=2, epochs=1)
-    one, other = (train_share(protocol, train_set, test, Processes(rank, 2), Compute()) for rank in range(2))
+    one, other = (train_share(Task(protocol, train_set, test), Processes(rank, 2), Compute()) for rank in range(2))
     smaller = replace(other, executions={"MLP": other.executions["MLP"].halved()})
 
     class Gathering:

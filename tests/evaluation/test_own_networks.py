@@ -67,7 +67,7 @@ def test_scores_are_kept_and_reported_under_its_name(toy, tmp_path) -> None:
 def test_processes_share_the_networks(toy) -> None:
     """Two processes, one after the other: each trains its part, by weights that the seed alone decides."""
     from datacondense.engine.execution import Compute
-    from datacondense.evaluation.evaluator import train_share
+    from datacondense.evaluation.evaluator import Task, train_share
     from datacondense.evaluation.protocol import protocol_for
     from datacondense.networks import registered
 
@@ -77,7 +77,7 @@ def test_processes_share_the_networks(toy) -> None:
     for rank in range(2):
         with registered(dropping) as names:
             protocol = protocol_for(real, archs=names, **QUICK)
-            share = train_share(protocol, real, test, Processes(rank=rank, size=2), Compute())
+            share = train_share(Task(protocol, real, test), Processes(rank=rank, size=2), Compute())
         found.update(share.confusions)
     right = [float(found["dropping", index].diagonal().sum()) / len(test) for index in range(2)]
     assert right == pytest.approx(whole.accuracy["dropping"])

@@ -3,6 +3,7 @@ from typing import get_args
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from datacondense import LOSSES, Recipe, evaluate, networks
@@ -14,7 +15,7 @@ from datacondense.engine import execution
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Execution, networks_at_once
 from datacondense.training.ensemble import BatchedNetwork, train_ensemble
-from datacondense.training.loop import train
+from datacondense.training.loop import Relabel, train
 from datacondense.training.optimiser import OptimiserKind
 from datacondense.training.schedule import Schedule
 from datacondense.utils.streams import Streams
@@ -107,16 +108,38 @@ def test_so_it_does_with_soft_labels_and_running_statistics(loss: str, mix: MixK
     same_recipe(recipe, LabelledImages(images.double(), soft, SPEC), "ConvNetBN")
 
 
-def same_recipe(recipe: Recipe, examples: LabelledImages, arch: str) -> None:
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_so_it_does_with_labels_of_a_teacher(loss: str) -> None:
+    """The teacher sees each batch as the network does, augmented and mixed, whatever labels the examples have."""
+    images, labels = few().batch(torch.arange(16))
+    weights = torch.randn(16 * 16, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    mix: MixKind = "none" if loss == "mse" else "cutmix"
+    recipe = Recipe(epochs=2, batch=6, loss=loss, mix=mix, augment="crop_flip")
+
+    def teacher(images: Tensor) -> Tensor:
+        return (images.flatten(1) @ weights).softmax(1)
+
+    examples = LabelledImages(images.double(), labels, SPEC)
+    same_recipe(recipe, examples, "ConvNetD1", teacher)
+    other = LabelledImages(images.double(), (labels + 1) % 3, SPEC)
+    engine, augment = Engine(EAGER), parse_training(recipe.augment, SPEC, "ConvNetD1")
+    nets = [networks.build("ConvNetD1", SPEC).double() for _ in range(3)]
+    for network, one, relabel in zip(nets, (examples, other, other), (teacher, teacher, None), strict=True):
+        train(network, one, Streams(0), engine, recipe, augment=augment, relabel=relabel)
+    assert torch.equal(nets[0].head.weight, nets[1].head.weight)
+    assert not torch.equal(nets[0].head.weight, nets[2].head.weight)
+
+
+def same_recipe(recipe: Recipe, examples: LabelledImages, arch: str, relabel: Relabel | None = None) -> None:
     """In float64: Adam turns the rounding of a gradient near 0 into a step."""
     engine, augment = Engine(EAGER), parse_training(recipe.augment, SPEC, arch)
     network = networks.build(arch, SPEC).double()
     streams = [Streams(0).at("evaluate", index) for index in range(2)]
     batched = BatchedNetwork(network, recipe.criterion)
-    stack = train_ensemble(batched, examples, streams, engine, recipe, augment=augment)
+    stack = train_ensemble(batched, examples, streams, engine, recipe, augment=augment, relabel=relabel)
     for index, one in enumerate(streams):
         alone = networks.build(arch, SPEC).double()
-        train(alone, examples, one, engine, recipe, augment=augment)
+        train(alone, examples, one, engine, recipe, augment=augment, relabel=relabel)
         for name, tensor in alone.state_dict().items():
             state = stack.weights[name] if name in stack.weights else stack.buffers[name]
             torch.testing.assert_close(state[index], tensor, msg=name)

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from datacondense import Recipe
+from datacondense import InputError, Recipe
 from datacondense.augment import parse
 from datacondense.data.image_set import Examples, LabelledImages
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Execution
 from datacondense.networks import Network, build
-from datacondense.training.loop import Training, train
+from datacondense.training.loop import Relabel, Training, train
 from datacondense.utils.streams import Streams
 
 EAGER = Execution(device="cpu", precision="fp32", compile=False, chunk=256, classes_at_once=3, threads=1)
@@ -112,3 +113,44 @@ def test_the_second_phase_begins_without_momentum(toy) -> None:
         training.epoch()
         stored.append(any(name.startswith("sgd") for name in training.state()))
     assert stored == [True, False, True]  # 2 of 3 epochs have the full rate
+
+
+def test_a_teacher_labels_the_augmented_batch(toy) -> None:
+    """Against one epoch of SGD spelled out, on soft labels of the images that the network sees."""
+    real, recipe = toy(), Recipe(epochs=1, batch=50, augment="crop")
+    augment, streams = parse("crop", real.spec), Streams(3)
+    ours, literal = build("ConvNetD1", real.spec), build("ConvNetD1", real.spec)
+    weights = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+
+    def teacher(images: Tensor) -> Tensor:
+        return (images.flatten(1) @ weights).softmax(1)
+
+    train(ours, real, streams, Engine(EAGER), recipe, augment=augment, relabel=teacher)
+    literal.reset(streams("network"))
+    sgd = torch.optim.SGD(literal.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    order = torch.randperm(120, generator=streams.at(1)("order"))
+    for step, index in enumerate(order.split(50)):
+        images = augment.per_image(streams.at(1).at(step)("augment"), len(index))(real.batch(index)[0])
+        loss = -(teacher(images) * literal(images).log_softmax(1)).sum(1).mean()
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+    for one, other in zip(ours.parameters(), literal.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    "wrong", [lambda images: torch.zeros(len(images), 4), lambda images: torch.zeros(len(images), 3, dtype=torch.int64)]
+)
+def test_labels_of_a_teacher_must_fit(wrong: Relabel, toy) -> None:
+    real, augment = toy(), parse("none", toy().spec)
+    with pytest.raises(InputError, match=r"relabel gives .* for 16 images of 3 classes: return float \(16, 3\)"):
+        train(
+            build("MLP", real.spec),
+            real,
+            Streams(0),
+            Engine(EAGER),
+            Recipe(epochs=1, batch=16),
+            augment=augment,
+            relabel=wrong,
+        )

@@ -9,9 +9,11 @@ from typing import Any
 from ..data.image_set import ImageSet
 from ..data.options import ReadOptions
 from ..data.source import DataSource
-from ..synthetic.set import SyntheticSet
+from ..formats import find_runs
+from ..synthetic.set import SyntheticSet, load_set
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import DataNotFound, InputError
+from ..utils.locks import writer
 from .display import RunDisplay
 
 
@@ -34,6 +36,28 @@ def read(source: DataSource, processes: Processes | None = None) -> tuple[ImageS
         first: list[tuple[ImageSet, ImageSet]] = []
         processes.agreed(lambda: first.append(reading()))
         return first[0] if first else reading()
+
+
+def named_sets(run_dirs: Sequence[Path], command: str) -> tuple[list[Path], list[SyntheticSet]]:
+    """Return the runs that the command line names, and their sets. Warns of a run that is being written.
+
+    Raises InputError if none is named, or if two hold the same set.
+    """
+    if not run_dirs:
+        raise InputError(f"name a run, before the options: datacondense {command} RUN")
+    runs = [run for path in run_dirs for run in find_runs(path)]
+    for run in runs:
+        holder = writer(run)
+        if holder:
+            text = f"{run} is being written by {holder}: scores are saved there only if its set does not change"
+            warnings.warn(text, stacklevel=1)
+    sets = [load_set(path) for path in runs]
+    prints = [synthetic.fingerprint() for synthetic in sets]
+    for place, path in enumerate(runs):
+        first = prints.index(prints[place])
+        if first != place:
+            raise InputError(f"{runs[first]} and {path} hold the same set: name one of them")
+    return runs, sets
 
 
 def real_images(

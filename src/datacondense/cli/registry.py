@@ -14,6 +14,10 @@ COMMANDS: Registry[Any] = Registry(
         "evaluate": Entry(
             "commands.evaluate:Evaluate", "Train fresh networks on condensed sets and test them on real images."
         ),
+        "rank": Entry(
+            "commands.rank:Rank",
+            "Measure the label-robust and the augmentation-robust score of sets: LRS and ARS of DD-Ranking.",
+        ),
         "continual": Entry(
             "commands.continual:Continual",
             "Learn classes step by step on a memory of a few images of each, and compare memories.",

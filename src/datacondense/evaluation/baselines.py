@@ -1,5 +1,6 @@
-"""Random real images as baselines of condensed sets: as many of each class as the set stores."""
+"""Real images as baselines of condensed sets, drawn at random or chosen by k-means: as many as the set stores."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,13 +8,11 @@ import torch
 from torch import Tensor
 
 from ..data.image_set import ImageSet
-from ..methods import Random
+from ..methods import DistributionMatching, Random
 from ..run.driver import condense
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
-
-BESIDE = "beside"
-"""Entry in the provenance of a baseline: fingerprints of the sets that it is for."""
+from .scores import BESIDE, KMEANS, RANDOM
 
 
 def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: str = "auto") -> dict[str, SyntheticSet]:
@@ -29,32 +28,79 @@ def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: s
     Raises:
         InputError: `real` is not what the sets stand for.
     """
-    for one in sets:
-        if difference := one.spec.difference(real.spec):
-            names = f"{real.spec.name!r} do not fit the set made from {one.spec.name!r}"
-            raise InputError(f"the training images of {names}: {difference}")
+    _check_real(sets, real)
     wanted: dict[tuple[int, ...], list[SyntheticSet]] = {}
     for one in reversed(sets):
-        wanted.setdefault(tuple(torch.minimum(one.stored_counts, real.counts).tolist()), []).append(one)
+        wanted.setdefault(_counts(one, real), []).append(one)
     names = ["random real"] if len(wanted) == 1 else [_name(counts) for counts in wanted]
     found = {}
     for number, (counts, group) in enumerate(wanted.items()):
         name = names[number] if names.count(names[number]) == 1 else f"{names[number]} ({number + 1})"
-        seed = group[-1].provenance.seed or 0
-        drawn = condense(Random(arch=arch), real, max(counts), seed=seed, device=device)
-        found[name] = _part(drawn, torch.tensor(counts), group)
+        part = _random(counts, real, arch, group[-1].provenance.seed or 0, device)
+        other = [one.fingerprint() for one in group if len(one) != len(part)]
+        found[name] = replace(part, provenance=part.provenance.changed(**{BESIDE: other})) if other else part
     return found
+
+
+def real_rows(
+    synthetic: SyntheticSet, real: ImageSet, arch: str, device: str = "auto", rows: Sequence[str] = (RANDOM, KMEANS)
+) -> dict[str, SyntheticSet]:
+    """Return the real images beside a set in a fair table: as many of each class as it stores, with hard labels.
+
+    Args:
+        synthetic: The set; its seed draws the images.
+        real: The training images that it stands for.
+        arch: As in `Random`.
+        device: As in `condense`.
+        rows: RANDOM, KMEANS or both. k-means gives of each class the images nearest to the centres of as many clusters,
+            as `dm` does with `init="kmeans"`.
+
+    Raises:
+        InputError: `real` is not what the set stands for.
+    """
+    _check_real([synthetic], real)
+    make = {RANDOM: _random, KMEANS: _k_means}
+    counts, seed = _counts(synthetic, real), synthetic.provenance.seed or 0
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "[0-9]+ of [0-9]+ classes ha")  # the set had this warning
+        return {row: make[row](counts, real, arch, seed, device) for row in rows}
+
+
+def _check_real(sets: Sequence[SyntheticSet], real: ImageSet) -> None:
+    for one in sets:
+        if difference := one.spec.difference(real.spec):
+            names = f"{real.spec.name!r} do not fit the set made from {one.spec.name!r}"
+            raise InputError(f"the training images of {names}: {difference}")
+
+
+def _counts(synthetic: SyntheticSet, real: ImageSet) -> tuple[int, ...]:
+    """Return the stored images of each class, at most those that there are."""
+    return tuple(torch.minimum(synthetic.stored_counts, real.counts).tolist())
 
 
 def _name(counts: Sequence[int]) -> str:
     return f"random real ipc {counts[0]}" if len(set(counts)) == 1 else f"random real, {sum(counts)} images"
 
 
-def _part(drawn: SyntheticSet, counts: Tensor, sets: Sequence[SyntheticSet]) -> SyntheticSet:
-    """Return the first `counts` (K,) images of each class; name the sets in the provenance where they have more."""
+def _random(counts: Sequence[int], real: ImageSet, arch: str, seed: int, device: str) -> SyntheticSet:
+    return _part(condense(Random(arch=arch), real, max(counts), seed=seed, device=device), torch.tensor(counts))
+
+
+def _k_means(counts: Sequence[int], real: ImageSet, arch: str, seed: int, device: str) -> SyntheticSet:
+    """Return `counts` (K,) images of each class; as many clusters as images, so each count is a run of its own."""
+    method = DistributionMatching(arch=arch, init="kmeans", iterations=0)
+    wanted, parts = torch.tensor(counts), list[SyntheticSet]()
+    for count in sorted(set(counts) - {0}):
+        made = condense(method, real, count, seed=seed, device=device)
+        parts.append(_part(made, torch.where(wanted == count, wanted, 0)))
+    images, labels = torch.cat([one.images for one in parts]), torch.cat([one.labels for one in parts])
+    order = labels.argsort(stable=True)
+    return replace(parts[-1], images=images[order], labels=labels[order])
+
+
+def _part(drawn: SyntheticSet, counts: Tensor) -> SyntheticSet:
+    """Return the first `counts` (K,) images of each class."""
     first = drawn.counts.cumsum(0) - drawn.counts
     place = torch.arange(len(drawn)) - first[drawn.classes]  # of an image in its class
     chosen = place < counts[drawn.classes]
-    part = replace(drawn, images=drawn.images[chosen], labels=drawn.labels[chosen])
-    other = [one.fingerprint() for one in sets if len(one) != len(part)]
-    return replace(part, provenance=part.provenance.changed(**{BESIDE: other})) if other else part
+    return replace(drawn, images=drawn.images[chosen], labels=drawn.labels[chosen])

@@ -16,6 +16,7 @@ from ..engine.engine import Engine
 from ..engine.execution import Compute, Execution
 from ..engine.out_of_memory import peak_memory, retry_smaller
 from ..synthetic.set import SyntheticSet
+from ..training.loop import Relabel
 from ..utils.streams import Streams
 from .evaluator import EvaluateOptions, asked
 from .planning import check_fit, plan_networks
@@ -103,7 +104,13 @@ def estimate_evaluation(
 
 
 def estimate_by(
-    protocol: Protocol, examples: SyntheticSet | ImageSet, test: ImageSet, compute: Compute, *, timed: float = _TIMED
+    protocol: Protocol,
+    examples: SyntheticSet | ImageSet,
+    test: ImageSet,
+    compute: Compute,
+    *,
+    timed: float = _TIMED,
+    relabel: Relabel | None = None,
 ) -> EvaluationEstimate:
     """Estimate as `estimate_evaluation` does, by a complete protocol, from networks that train for `timed` seconds."""
     check_fit(examples, test)
@@ -114,7 +121,7 @@ def estimate_by(
         engine = Engine(plans[arch])
         with engine.active(), peak_memory(engine.device) as peak:
             began = _clock(engine)
-            work = TrainAndTest.of(arch, recipe, examples, test, engine)
+            work = TrainAndTest.of(arch, recipe, examples, test, engine, relabel)
             moved = _clock(engine) - began
             found[arch] = retry_smaller(lambda work=work: _calibrate(work, protocol, timed), engine, lambda: None)
         found[arch] = replace(found[arch], start_seconds=found[arch].start_seconds + moved, execution=engine.execution)

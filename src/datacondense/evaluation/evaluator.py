@@ -22,6 +22,7 @@ from ..engine.execution import (
     resolve_compute,
 )
 from ..synthetic.set import SyntheticSet
+from ..training.loop import Relabel
 from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import InputError
@@ -53,6 +54,7 @@ def evaluate(
     compute: Compute | None = None,
     on_epoch: Callable[[], None] = lambda: None,
     processes: Processes | None = None,
+    relabel: Relabel | None = None,
     **options: Unpack[EvaluateOptions],
 ) -> Scores:
     """Train fresh networks of each architecture on `examples`; test each after its last epoch.
@@ -66,6 +68,8 @@ def evaluate(
         on_epoch: called after every epoch of every network; of several processes the first alone calls it.
         processes: processes that share the networks, each with the same arguments; by default all of PyTorch's process
             group, if there is one.
+        relabel: a teacher online: takes the normalised images (n, C, H, W) of each training batch, augmented and mixed,
+            on the device of the networks; gives their soft labels (n, K), in place of those of the set.
         options: the keywords of `EvaluateOptions`.
 
     Returns:
@@ -76,7 +80,9 @@ def evaluate(
             be a network for these images.
     """
     with asked("evaluate", examples, test, compute, options) as (protocol, compute):
-        return evaluate_by(protocol, examples, test, compute=compute, on_epoch=on_epoch, processes=processes)
+        processes = all_processes() if processes is None else processes
+        task = Task(protocol, examples, test, relabel)
+        return together(train_share(task, processes, compute, on_epoch=on_epoch), processes)
 
 
 @contextmanager
@@ -113,8 +119,20 @@ def evaluate_by(
 ) -> Scores:
     """Evaluate as `evaluate` does, by a complete protocol. `tested` has networks that need no training."""
     processes = all_processes() if processes is None else processes
-    share = train_share(protocol, examples, test, processes, compute, on_epoch=on_epoch, tested=tested)
+    share = train_share(Task(protocol, examples, test), processes, compute, on_epoch=on_epoch, tested=tested)
     return together(share, processes)
+
+
+@final
+@dataclass(frozen=True)
+class Task:
+    """One evaluation: a set, the training of networks on it, and the images that they are tested on."""
+
+    protocol: Protocol
+    examples: SyntheticSet | ImageSet
+    test: ImageSet
+    relabel: Relabel | None = None
+    """Gives the labels of each training batch, in place of those of the set."""
 
 
 @final
@@ -128,12 +146,12 @@ class Share:
     protocol: Protocol
     seconds: float
     trained_on: Mapping[str, Any]
+    relabelled: bool = False
+    """True if a teacher gave the labels of each batch."""
 
 
 def train_share(
-    protocol: Protocol,
-    examples: SyntheticSet | ImageSet,
-    test: ImageSet,
+    task: Task,
     processes: Processes,
     compute: Compute,
     *,
@@ -147,6 +165,7 @@ def train_share(
         network of the next set.
     tested: networks that are tested already; those of this process are added, one after the other.
     """
+    protocol, examples, test = task.protocol, task.examples, task.test
     check_shared(compute.device, processes)
     check_fit(examples, test)
     started = time.perf_counter()
@@ -164,7 +183,7 @@ def train_share(
             indices = [index for one, index in mine if one == arch]
             # apart from the networks the set was condensed under
             streams = [Streams(protocol.seed).at("evaluate", index) for index in indices]
-            work = TrainAndTest.of(arch, recipe, examples, test, engine)
+            work = TrainAndTest.of(arch, recipe, examples, test, engine, task.relabel)
             began = time.perf_counter()
             for index, confusion in zip(indices, work.confusions(streams, count), strict=True):
                 confusions[arch, index] = confusion
@@ -176,7 +195,7 @@ def train_share(
                 warnings.warn(f"out of memory: {now}", stacklevel=2)
                 executions[arch] = engine.execution
     seconds = spent + time.perf_counter() - started
-    return Share(confusions, executions, protocol, seconds, _description(examples))
+    return Share(confusions, executions, protocol, seconds, _description(examples), task.relabel is not None)
 
 
 def together(share: Share, processes: Processes) -> Scores:
@@ -198,6 +217,7 @@ def together(share: Share, processes: Processes) -> Scores:
         seconds=max(one.seconds for one in shares),
         protocol={
             **protocol.to_json(),
+            **({"relabelled": True} if share.relabelled else {}),
             "execution": {arch: execution.to_json() for arch, execution in executions.items()},
             "versions": hardware.versions(),
             "machine": hardware.describe(torch.device(next(iter(executions.values())).device), processes.size),

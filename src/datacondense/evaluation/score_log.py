@@ -79,9 +79,9 @@ def from_json(value: Any, place: str) -> Scores:
 
 
 def is_score_of(scores: Scores, synthetic: SyntheticSet) -> bool:
-    """Return whether networks were trained on exactly this set, and tested on test images."""
+    """Return whether networks were trained on exactly this set as it is stored, and tested on test images."""
     if "set_sha256" in scores.trained_on:
         same = scores.trained_on["set_sha256"] == synthetic.fingerprint()
     else:  # scores of before there was this field
         same = scores.trained_on.items() >= json.loads(json.dumps(synthetic.provenance.to_json())).items()
-    return same and scores.tested_on == "test"
+    return same and scores.tested_on == "test" and scores.is_plain

@@ -1,7 +1,7 @@
 """Scores: test accuracies of networks that were trained on one set, and their fields in files."""
 
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, final
 
 import msgspec
@@ -11,6 +11,13 @@ from ..utils.schema import Count, Fields, Fraction, Line, Network, Positive, Sec
 
 PUBLISHED = "published"
 """Source of the published recipe."""
+HARD, OWN_LABELS, ONLINE = "hard", "own", "online"
+"""Columns of a fair table: each label replaced by its class, and the published recipe; the stored labels, and the
+recipe that is stored with the set; labels that a teacher gives to each training batch."""
+SET, RANDOM, KMEANS = "set", "random real", "k-means real"
+"""Rows of a fair table: the set, and as many real images as it stores, drawn at random or chosen by k-means."""
+BESIDE = "beside"
+"""Entry in the provenance of a baseline: fingerprints of the sets that it is for."""
 
 
 class RecipeFields(Fields, kw_only=True):
@@ -26,6 +33,7 @@ class ProtocolFields(Fields, kw_only=True):
 
     recipes: dict[Network, RecipeFields]
     tested_on: Line = "test"
+    column: Line = ""
     machine: Line | None = None
     versions: dict[Line, Line] | None = None
     execution: dict[Network, dict[str, Any]] = msgspec.field(default_factory=dict)
@@ -37,6 +45,8 @@ class TrainedOn(Fields, kw_only=True):
     images: Positive
     method: Line | None = None
     set_sha256: Line | UnsetType = UNSET
+    row: Line | UnsetType = UNSET
+    beside: list[Line] | UnsetType = UNSET
 
 
 class ScoresFields(Fields, kw_only=True):
@@ -91,6 +101,21 @@ class Scores:
     def tested_on(self) -> str:
         """Return validation if networks were tested on held-out training images, and test otherwise."""
         return self.protocol.get("tested_on", "test")
+
+    @property
+    def column(self) -> str:
+        """Return the column of a fair table that the score belongs to; empty for none."""
+        return self.protocol.get("column", "")
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the set was trained on as it is stored, by its own recipe or one that was asked for."""
+        return self.column in ("", OWN_LABELS)
+
+    def in_table(self, column: str, row: str, fingerprint: str) -> "Scores":
+        """Return the scores as an entry of the fair table of the set with this fingerprint."""
+        trained_on = {**self.trained_on, "row": row, BESIDE: [fingerprint]}
+        return replace(self, protocol={**self.protocol, "column": column}, trained_on=trained_on)
 
     def recipe_source(self, arch: str) -> str:
         """Return the source of a network's recipe: published, own, the name of a file, or given (from Python).

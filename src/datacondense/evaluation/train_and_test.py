@@ -16,7 +16,7 @@ from ..engine.out_of_memory import is_out_of_memory, release_memory
 from ..networks import Network, build
 from ..synthetic.set import SyntheticSet
 from ..training.ensemble import BatchedNetwork, train_ensemble
-from ..training.loop import train
+from ..training.loop import Relabel, train
 from ..training.recipe import Recipe
 from ..utils.streams import Streams
 
@@ -38,10 +38,18 @@ class TrainAndTest:
     engine: Engine
     recipe: Recipe
     augment: Augmentation
+    relabel: Relabel | None = None
+    """Gives the labels of each training batch."""
 
     @classmethod
     def of(
-        cls, arch: str, recipe: Recipe, examples: SyntheticSet | ImageSet, test: ImageSet, engine: Engine
+        cls,
+        arch: str,
+        recipe: Recipe,
+        examples: SyntheticSet | ImageSet,
+        test: ImageSet,
+        engine: Engine,
+        relabel: Relabel | None = None,
     ) -> "TrainAndTest":
         """Build the network, and move it and the images to the device of the engine."""
         return cls(
@@ -52,6 +60,7 @@ class TrainAndTest:
             engine=engine,
             recipe=recipe,
             augment=parse_training(recipe.augment, test.spec, arch),
+            relabel=relabel,
         )
 
     def confusions(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> Iterator[Tensor]:
@@ -92,11 +101,28 @@ class TrainAndTest:
 
     def train(self, streams: Sequence[Streams], on_epoch: Callable[[], None]) -> Predict:
         """Train a network for each of `streams` side by side; return the function that predicts by them."""
-        arguments = self.engine, self.recipe
         if len(streams) == 1:
-            train(self.network, self.examples, streams[0], *arguments, augment=self.augment, on_epoch=on_epoch)
+            train(
+                self.network,
+                self.examples,
+                streams[0],
+                self.engine,
+                self.recipe,
+                augment=self.augment,
+                on_epoch=on_epoch,
+                relabel=self.relabel,
+            )
             return lambda images: self.engine.predict(self.network, images)[None]
-        stack = train_ensemble(self._form, self.examples, streams, *arguments, augment=self.augment, on_epoch=on_epoch)
+        stack = train_ensemble(
+            self._form,
+            self.examples,
+            streams,
+            self.engine,
+            self.recipe,
+            augment=self.augment,
+            on_epoch=on_epoch,
+            relabel=self.relabel,
+        )
         return stack.predict
 
     @cached_property

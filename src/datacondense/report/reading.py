@@ -8,9 +8,9 @@ from typing import Any, final
 from torch import Tensor
 
 from .. import pictures
-from ..evaluation.baselines import BESIDE
+from ..evaluation.correlation import LossCorrelation, loss_correlation
 from ..evaluation.score_log import from_json, is_score_of, saved_scores
-from ..evaluation.scores import ProcessEntry, Scores
+from ..evaluation.scores import BESIDE, ProcessEntry, Scores
 from ..run import snapshots
 from ..run.directory import EVALUATION, PROCESS, RUN, RunDirectory
 from ..run.log import read_log
@@ -68,6 +68,19 @@ class Run:
                 found[kind] = _newer(found[kind], score) if kind in found else score
         return found
 
+    @cached_property
+    def table(self) -> dict[str, dict[str, Scores]]:
+        """Row -> column of the fair table of `evaluate --columns` and `--augments` -> the newest scores."""
+        found: dict[str, dict[str, Scores]] = {}
+        for score in saved_scores(self.path):
+            row = score.trained_on.get("row", "")
+            mine = self.synthetic.fingerprint() in score.trained_on.get(BESIDE, ())
+            if score.column and row and mine and score.tested_on == "test":
+                self._check_classes(score)
+                columns = found.setdefault(row, {})
+                columns[score.column] = _newer(columns[score.column], score) if score.column in columns else score
+        return found
+
     def _check_classes(self, score: Scores) -> None:
         """Raise DamagedFile for scores of another number of classes than the set has."""
         classes = self.synthetic.spec.classes
@@ -100,9 +113,15 @@ class Run:
             raise DamagedFile(f"{place}: its entries have different networks")
         return [(iteration, took.get(iteration, 0.0), scores) for iteration, scores in found]
 
+    @cached_property
+    def correlation(self) -> LossCorrelation | None:
+        """The rank correlation of loss and accuracy over the snapshots, of their first network."""
+        accuracy = {iteration: score.mean(next(iter(score.accuracy))) for iteration, _, score in self.process}
+        return loss_correlation(read_log(self.path), accuracy)
+
     def _kind(self, score: Scores) -> str | None:
         """Return the kind of set trained on; None for another set, or another number of random images."""
-        if score.tested_on != "test":
+        if score.tested_on != "test" or not score.is_plain:
             return None
         if is_score_of(score, self.synthetic):
             return CONDENSED

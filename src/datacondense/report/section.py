@@ -14,6 +14,7 @@ from ..utils.timing import duration
 from . import charts, footprint, pictures
 from .command import command
 from .comparison import Draw
+from .fair import fair_tables
 from .number_text import accuracy, ratio, share, size
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 
@@ -31,6 +32,7 @@ def section(run: Run, index: int, shown: pictures.RunImages, chart: Draw) -> dic
         "name": run.name,
         "facts": _facts(run),
         "scores": _score_rows(run),
+        "tables": fair_tables(run),
         "published": published(run),
         "images": images,
         "stored_images": shown.stored,
@@ -43,6 +45,7 @@ def section(run: Run, index: int, shown: pictures.RunImages, chart: Draw) -> dic
         "loss": _loss(run, key, chart),
         "learned": learned,
         "learned_on": tested_on,
+        "correlation": "" if run.correlation is None else str(run.correlation),
         "classes": _classes(run, key, chart),
         "settings": _settings(run),
         "command": command(run.provenance),

@@ -13,7 +13,7 @@ from ..engine.losses import Criterion, ce
 from ..networks import Network
 from ..networks.layers import at_least_float32
 from ..utils.streams import Streams
-from .loop import vary
+from .loop import Relabel, Variation
 from .optimisation import Optimisation
 from .recipe import Recipe
 
@@ -88,6 +88,7 @@ def train_ensemble(
     *,
     augment: Augmentation,
     on_epoch: Callable[[], None] = lambda: None,
+    relabel: Relabel | None = None,
 ) -> Ensemble:
     """Train networks side by side that `train` would make one by one from the same streams, equal to float accuracy.
 
@@ -99,11 +100,12 @@ def train_ensemble(
         recipe: Epochs, loss, optimiser and learning-rate schedule; `batched` has the same loss.
         augment: The augmentation that `recipe.augment` names.
         on_epoch: Called after each epoch once for every network.
+        relabel: Gives the labels of each batch of a network in place of those of the examples.
     """
     ensemble = Ensemble(batched, engine, streams)
     batched.network.train()
     optimisation = Optimisation(recipe, ensemble.weights, ensemble.buffers, len(examples))
-    varies = augment or recipe.mixing
+    variation = Variation(augment, recipe.mixing, examples.spec.classes, relabel)
     for epoch in range(1, recipe.epochs + 1):
         here = [one.at(epoch) for one in streams]
         orders = torch.stack([torch.randperm(len(examples), generator=one("order")) for one in here])  # (S, N)
@@ -111,9 +113,9 @@ def train_ensemble(
             images, labels = examples.batch(index.flatten())
             batches = images.reshape(*index.shape, *images.shape[1:])  # (S, N, C, H, W)
             labels = labels.reshape(*index.shape, *labels.shape[1:])
-            if varies:
+            if variation:
                 varied = [
-                    vary(images, of_images, one.at(step), augment, recipe.mixing, examples.spec.classes)
+                    variation(images, of_images, one.at(step))
                     for images, of_images, one in zip(batches, labels, here, strict=True)
                 ]
                 batches, labels = (torch.stack(each) for each in zip(*varied, strict=True))

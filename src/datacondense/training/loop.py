@@ -1,6 +1,7 @@
 """The loop that trains a network on a set."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -11,6 +12,7 @@ from ..augment.mix import Mix
 from ..data.image_set import Examples, ImageSet
 from ..engine.engine import Engine
 from ..networks import Network
+from ..utils.errors import InputError
 from ..utils.streams import Streams
 from .cached import named, part
 from .optimisation import Optimisation
@@ -19,6 +21,8 @@ from .recipe import Recipe
 
 OnBatch = Callable[[Tensor, Tensor], None]
 """Called after each step with the positions of its examples, (n,), and their predicted classes, (n,)."""
+Relabel = Callable[[Tensor], Tensor]
+"""Normalised images (n, C, H, W) of a batch, augmented and mixed, -> their soft labels (n, K): a teacher online."""
 PUBLISHED = Recipe(epochs=1)
 """One epoch of the published recipe: batches of 256, cross-entropy, no mixing."""
 
@@ -40,13 +44,14 @@ class Training:
         recipe: Recipe,
         *,
         augment: Augmentation,
+        relabel: Relabel | None = None,
     ) -> None:
         self.network = network
         self.examples = examples
         self.streams = streams
         self.engine = engine
         self.recipe = recipe
-        self.augment = augment
+        self.variation = Variation(augment, recipe.mixing, examples.spec.classes, relabel)
         self.done = 0
         network.reset(streams("network"))
         network.train().requires_grad_(True)
@@ -55,15 +60,15 @@ class Training:
 
     def epoch(self, on_batch: OnBatch = lambda index, predictions: None) -> None:
         """Train for one more epoch."""
-        train_epoch(
+        _train_epoch(
             self.network,
             self.examples,
             self.streams.at(self.done + 1),
             self.engine,
             self.optimisation,
-            augment=self.augment,
-            recipe=self.recipe,
-            on_batch=on_batch,
+            self.variation,
+            self.recipe,
+            on_batch,
         )
         self.done += 1
 
@@ -92,6 +97,7 @@ def train(
     *,
     augment: Augmentation,
     on_epoch: Callable[[], None] = lambda: None,
+    relabel: Relabel | None = None,
 ) -> None:
     """Train a network from fresh weights by a recipe, and leave it in evaluation mode.
 
@@ -103,8 +109,9 @@ def train(
         recipe: Epochs, loss, optimiser and learning-rate schedule.
         augment: The augmentation that `recipe.augment` names; it is drawn anew for every batch.
         on_epoch: Called after each epoch.
+        relabel: Gives the labels of each batch in place of those of the examples.
     """
-    training = Training(network, examples, streams, engine, recipe, augment=augment)
+    training = Training(network, examples, streams, engine, recipe, augment=augment, relabel=relabel)
     for _ in range(recipe.epochs):
         training.epoch()
         on_epoch()
@@ -135,9 +142,24 @@ def train_epoch(
         recipe: Gives the images in a step, the loss and the mixing; the optimiser is not taken from it.
         on_batch: Called after each step with the positions of its examples and their predicted classes.
     """
+    variation = Variation(augment, recipe.mixing, examples.spec.classes)
+    _train_epoch(network, examples, streams, engine, optimiser, variation, recipe, on_batch)
+
+
+def _train_epoch(
+    network: Network,
+    examples: Examples,
+    streams: Streams,
+    engine: Engine,
+    optimiser: Stepper,
+    variation: "Variation",
+    recipe: Recipe,
+    on_batch: OnBatch,
+) -> None:
+    """Train as `train_epoch` does, on batches that `variation` changes."""
     order = torch.randperm(len(examples), generator=streams("order"))
     for step, index in enumerate(torch.split(order, recipe.batch)):
-        batch = vary(*examples.batch(index), streams.at(step), augment, recipe.mixing, examples.spec.classes)
+        batch = variation(*examples.batch(index), streams.at(step))
         optimiser.zero_grad()
         predictions = engine.add_gradients(network, *batch, recipe.criterion)
         optimiser.step()
@@ -177,22 +199,51 @@ def train_step(
     optimiser.step()
 
 
-def vary(
-    images: Tensor, labels: Tensor, streams: Streams, augment: Augmentation, mixing: Mix, classes: int
-) -> tuple[Tensor, Tensor]:
-    """Augment the images of a batch, and then mix them and their labels.
+@final
+@dataclass(frozen=True)
+class Variation:
+    """The changes of a training batch: augmentation, then mixing, then labels of a teacher."""
 
-    Args:
-        images: Normalised images (n, C, H, W).
-        labels: Their labels, int64 (n,) or float (n, K).
-        streams: Draws both, for this step.
-        augment: The augmentation of each image.
-        mixing: The mixing of the batch.
-        classes: K.
+    augment: Augmentation
+    """The augmentation of each image."""
+    mixing: Mix
+    """The mixing of the batch and of its labels alike."""
+    classes: int
+    """K."""
+    relabel: Relabel | None = None
+    """Gives the labels of the images that result."""
 
-    Returns:
-        Images (n, C, H, W) and labels, which are soft, (n, K), after mixing.
-    """
-    if augment:
-        images = augment.per_image(streams("augment"), len(images))(images)
-    return mixing.draw(streams("mix"), len(images))(images, labels, classes) if mixing else (images, labels)
+    def __bool__(self) -> bool:
+        """Return whether anything changes."""
+        return bool(self.augment or self.mixing or self.relabel)
+
+    def __call__(self, images: Tensor, labels: Tensor, streams: Streams) -> tuple[Tensor, Tensor]:
+        """Change a batch.
+
+        Args:
+            images: Normalised images (n, C, H, W).
+            labels: Their labels, int64 (n,) or float (n, K).
+            streams: Draws augmentation and mixing, for this step.
+
+        Returns:
+            Images (n, C, H, W) and labels, which are soft, (n, K), after mixing and from a teacher.
+
+        Raises:
+            InputError: `relabel` does not give a number for each image and class.
+        """
+        if self.augment:
+            images = self.augment.per_image(streams("augment"), len(images))(images)
+        if self.mixing:
+            images, labels = self.mixing.draw(streams("mix"), len(images))(images, labels, self.classes)
+        return images, labels if self.relabel is None else self._relabelled(images, self.relabel)
+
+    def _relabelled(self, images: Tensor, relabel: Relabel) -> Tensor:
+        with torch.no_grad():
+            labels = relabel(images)
+        expected = len(images), self.classes
+        if labels.shape != expected or not labels.is_floating_point():
+            raise InputError(
+                f"relabel gives {str(labels.dtype)[6:]} {tuple(labels.shape)} for {len(images)} images of "
+                f"{self.classes} classes: return float {expected}"
+            )
+        return labels.to(images)

@@ -1,6 +1,5 @@
 """The command `evaluate`."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -12,29 +11,31 @@ import tyro
 from ...data.image_set import ImageSet
 from ...data.options import ReadOptions
 from ...evaluation.baselines import baselines
-from ...evaluation.evaluator import Share, join, together, train_share
+from ...evaluation.columns import ColumnOptions
+from ...evaluation.correlation import loss_correlation
+from ...evaluation.evaluator import Share, Task, join, together, train_share
 from ...evaluation.planning import milestones
 from ...evaluation.protocol import OWN, Protocol, protocol_for
 from ...evaluation.score_log import keep_scores, unchanged
 from ...evaluation.scores import Scores
-from ...formats import find_runs
 from ...report.run_names import labels
 from ...run import snapshots
 from ...run.directory import PROCESS, SCORES
-from ...synthetic.set import SyntheticSet, checked, load_set
+from ...run.log import read_log
+from ...synthetic.set import SyntheticSet, checked
 from ...utils.distributed import all_processes
 from ...utils.errors import InputError, Locked, naming
 from ...utils.files import write_json
-from ...utils.locks import writer
 from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
 from ..console import print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
 from ..dry_run import evaluation_lines
-from ..evaluated import Row, by_recipe, estimate_rows
+from ..evaluated import Row, by_recipe, distinct, estimate_rows
+from ..fair_table import check_options, fair_table, table_rows
 from ..options import Computing, check_target
 from ..plugin_option import Plugins
-from ..reading import real_images
+from ..reading import named_sets, real_images
 from ..tables import show_table
 from .report import report_on
 
@@ -76,6 +77,13 @@ class Evaluate:
     """Evaluate each snapshot of the run (made with --snapshots) instead, for its report."""
     beside: tuple[Literal["random", "whole"], ...] = ()
     """Baselines to train on: as many random real images per class as the set stores; the whole real training set."""
+    columns: tuple[Literal["all", "hard", "own"], ...] = ()
+    """Compare the set with random and k-means real images, as many as it stores, trained on alike, in columns: hard
+    replaces each label by its class and takes the published recipe, own takes the stored labels and the stored recipe,
+    all means both."""
+    augments: Annotated[tuple[str, ...], tyro.conf.arg(metavar="{all,AUGMENT} [...]")] = ()
+    """Compare the set with random real images under each of several augmentations in training, as --augment names them;
+    all means none, dsa, each of its strategies alone, and that of DC."""
     whole_epochs: Epochs = 30
     """Training epochs on the whole set."""
     seed: Seed = 0
@@ -95,20 +103,7 @@ class Evaluate:
     reading: ReadOptions = field(default_factory=ReadOptions)
 
     def run(self) -> None:
-        if not self.run_dirs:
-            raise InputError("name a run, before the options: datacondense evaluate RUN")
-        runs = [run for path in self.run_dirs for run in find_runs(path)]
-        for run in runs:
-            holder = writer(run)
-            if holder:
-                text = f"{run} is being written by {holder}: scores are saved there only if its set does not change"
-                warnings.warn(text, stacklevel=1)
-        sets = [load_set(path) for path in runs]
-        prints = [synthetic.fingerprint() for synthetic in sets]
-        for path, fingerprint in zip(runs, prints, strict=True):
-            other = next(other for other, print in zip(runs, prints, strict=True) if print == fingerprint)
-            if other is not path:
-                raise InputError(f"{other} and {path} hold the same set: name one of them")
+        runs, sets = named_sets(self.run_dirs, "evaluate")
         on = self.on == "validation"
         train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test", validation=on)
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
@@ -116,11 +111,11 @@ class Evaluate:
         for path in (run / SCORES for run in runs):  # before the training: its scores are added there
             if path.exists():
                 regular(path)
-        rows = self._snapshot_rows(sets, runs) if self.process else self._rows(sets, runs, train)
+        rows = self._all_rows(sets, runs, train)
         if self.dry_run:
             self._estimate(rows, test)
             return
-        of_row = [(row, self._marked(score)) for row, score in self._train(rows, test)]
+        of_row = [(row, row.placed(self._marked(score))) for row, score in self._train(rows, test)]
         scores = {
             label: join([s for row, s in of_row if row.label == label])
             for label in dict.fromkeys(r.label for r in rows)
@@ -128,7 +123,12 @@ class Evaluate:
         if not all_processes().leads:
             return
         several = len(scores) > 1 and any(len(score.accuracy) > 1 for score in scores.values())
-        show_table(cross_table(scores) if several else score_table(scores))
+        if rows[0].place:
+            show_table(fair_table(of_row, mean=bool(self.augments)))
+        else:
+            show_table(cross_table(scores) if several else score_table(scores))
+        if self.process:
+            print_line(self._correlation(runs[0], of_row))
         if self.class_accuracies:
             show_table(class_table(scores, test.spec.class_names))
         if self.out is not None:
@@ -138,7 +138,7 @@ class Evaluate:
 
             (figures.save_heat_map if several else figures.save_bars)(scores, self.figure)
             print_line(str(self.figure))
-        self._keep(of_row, [run for run in runs if run.is_dir()], prints)
+        self._keep(of_row, [run for run in runs if run.is_dir()], [one.fingerprint() for one in sets])
 
     def _estimate(self, rows: Sequence[Row], test: ImageSet) -> None:
         compute = self.computing.compute()
@@ -148,6 +148,14 @@ class Evaluate:
             print_line("the estimate is for one process; several processes share the networks")
         for line in evaluation_lines(estimates):
             print_line(line)
+
+    @staticmethod
+    def _correlation(run: Path, of_row: Sequence[tuple[Row, Scores]]) -> str:
+        """Return a line on the rank correlation of loss and accuracy over the snapshots of a run."""
+        arch = next(iter(of_row[0][1].accuracy))
+        found = loss_correlation(read_log(run), {row.iteration: score.mean(arch) for row, score in of_row})
+        text = str(found) if found else "unknown, which needs a log and three snapshots after the start"
+        return f"rank correlation of loss and accuracy (Spearman, {arch}): {text}"
 
     def _keep(self, of_row: Sequence[tuple[Row, Scores]], runs: Sequence[Path], sets: Sequence[str]) -> None:
         """Add the scores of its set and of the baselines to each run directory, and write its report.
@@ -191,26 +199,36 @@ class Evaluate:
             )
         return rows
 
-    def _protocol(self, examples: SyntheticSet, seed: int | None = None) -> Protocol:
-        return protocol_for(
-            examples,
-            archs=self.archs,
-            pool=self.pool,
-            nets=self.nets,
-            recipe=self.recipe,
-            epochs=self.epochs,
-            lr=self.lr,
-            batch=self.batch,
-            augment=self.augment,
-            seed=self.seed if seed is None else seed,
-        )
+    def _protocol(self, examples: SyntheticSet, alike: int = 0) -> Protocol:
+        return protocol_for(examples, **self._options(alike))
+
+    def _options(self, alike: int) -> ColumnOptions:
+        """Return the keywords of the protocol. alike: sets before this one that differ only in their seed."""
+        return {
+            "archs": self.archs,
+            "pool": self.pool,
+            "nets": self.nets,
+            "recipe": self.recipe,
+            "epochs": self.epochs,
+            "lr": self.lr,
+            "batch": self.batch,
+            "augment": self.augment,
+            "seed": self.seed + alike,
+        }
+
+    def _all_rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[Row]:
+        if not self.columns and not self.augments:
+            return self._snapshot_rows(sets, runs) if self.process else self._rows(sets, runs, train)
+        check_options(self.columns, self.augments, self.augment, other=self.process or bool(self.beside))
+        device = self.computing.device
+        return table_rows(sets, runs, train, self._options, columns=self.columns, augments=self.augments, device=device)
 
     def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[Row]:
         names = labels([synthetic.provenance for synthetic in sets])
         rows: list[Row] = []
         for name, synthetic, path in zip(names, sets, runs, strict=True):
             alike = [row for row in rows if row.label == name]
-            rows.append(Row(name, synthetic, self._protocol(synthetic, self.seed + len(alike)), (path,)))
+            rows.append(Row(name, synthetic, self._protocol(synthetic, len(alike)), (path,)))
         random = self._random(rows, train) if "random" in self.beside else []
         return [*random, *rows, *(self._whole(rows, train) if "whole" in self.beside else ())]
 
@@ -233,7 +251,9 @@ class Evaluate:
         ]
 
     def _train(self, rows: Sequence[Row], test: ImageSet) -> list[tuple[Row, Scores]]:
-        works = [milestones(row.protocol, row.examples, test, device=self.computing.device) for row in rows]
+        places = distinct(rows)
+        trained = [rows[place] for place in places]
+        works = [milestones(row.protocol, row.examples, test, device=self.computing.device) for row in trained]
         before = list(accumulate((work for _, work in works), initial=0.0))
         processes, first = all_processes(), 0
         shares: list[Share] = []
@@ -248,18 +268,12 @@ class Evaluate:
 
                 return on_epoch
 
-            for row, (ends, _), done in zip(rows, works, before, strict=False):
+            for row, (ends, _), done in zip(trained, works, before, strict=False):
                 on_epoch = counter(row.label, ends, done) if processes.leads else lambda: None
-                share = train_share(
-                    row.protocol,
-                    row.examples,
-                    test,
-                    processes,
-                    self.computing.compute(),
-                    first=first,
-                    on_epoch=on_epoch,
-                )
-                shares.append(share)
+                task = Task(row.protocol, row.examples, test, row.relabel)
+                shares.append(train_share(task, processes, self.computing.compute(), first=first, on_epoch=on_epoch))
                 first += row.protocol.nets * len(row.protocol.archs)
             # none waits for another before all its networks are trained
-            return [(row, together(share, processes)) for row, share in zip(rows, shares, strict=True)]
+            found = [together(share, processes) for share in shares]
+        of_place = {place: score for alike, score in zip(places.values(), found, strict=True) for place in alike}
+        return [(row, of_place[place]) for place, row in enumerate(rows)]
