@@ -14,6 +14,10 @@ COMMANDS: Registry[Any] = Registry(
         "evaluate": Entry(
             "commands.evaluate:Evaluate", "Train fresh networks on condensed sets and test them on real images."
         ),
+        "label": Entry(
+            "commands.label:Label",
+            "Give a set the labels of a teacher: the class probabilities of a trained network.",
+        ),
         "continual": Entry(
             "commands.continual:Continual",
             "Learn classes step by step on a memory of a few images of each, and compare memories.",

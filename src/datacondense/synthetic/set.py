@@ -129,9 +129,10 @@ class SyntheticSet:
 
     @property
     def seconds(self) -> float | None:
-        """Return the wall time of condensing, with the race of `auto` and the set it started from; None if unknown."""
+        """Return the wall time of condensing, with `auto`, the set it started from and labelling; None if unknown."""
         made = self.provenance
         before = (made.start.get("wall_seconds") or 0.0) + (made.auto.get("seconds") or 0.0)
+        before += made.labels.get("seconds") or 0.0
         return None if made.wall_seconds is None else made.wall_seconds + before
 
     def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
