@@ -102,6 +102,6 @@ def test_networks_of_a_plug_in_and_other_runs_are_teachers(capsys) -> None:
     torch.save(torch.nn.Linear(2, 2).state_dict(), "wrong.pt")
     capsys.readouterr()
     assert main("label run --teacher wrong.pt --temperature 1 --out no".split()) == 2
-    error = "network MLP: the weights lack layers.0.weight: name the architecture that they belong to with --arch"
+    error = "network MLP: the weights lack features.1.weight: name the architecture that they belong to with --arch"
     assert error in capsys.readouterr().err
     assert not Path("no").exists()

@@ -94,10 +94,30 @@ def label(
         _check_free(run, teacher, overwrite=options.get("overwrite", False))
         made = _labelled(trials, train, report, began)
         run.clear()
-        save(made, run.path / FILE_NAME)
-        write_outputs(made, train, run.path)
-        run.record({"status": LABELLED, **made.provenance.to_json()})
+        _write(made, train, run, LABELLED)
         return made
+
+
+def label_run(
+    synthetic: SyntheticSet, train: ImageSet, run: str | Path, compute: Compute, report: Report
+) -> SyntheticSet:
+    """Give the set of a run the labels of a teacher on real images in place of its own, and return it.
+
+    The rest of the run stays, so that it can be resumed. A set that has such labels is returned as it is.
+    """
+    if synthetic.provenance.labels:
+        return synthetic
+    made, directory = label(synthetic, train, compute=compute, report=report), RunDirectory(named(run))
+    _write(made, train, directory, str(directory.recorded()["status"]))
+    return made
+
+
+def _write(made: SyntheticSet, train: ImageSet, run: RunDirectory, status: str) -> None:
+    """Write a set, its pictures and its record; the record last."""
+    run.path.mkdir(parents=True, exist_ok=True)
+    save(made, run.path / FILE_NAME)
+    write_outputs(made, train, run.path)
+    run.record({"status": status, **made.provenance.to_json()})
 
 
 def _checked(

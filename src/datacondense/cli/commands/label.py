@@ -10,10 +10,11 @@ from rich.table import Table
 
 from ...data.options import ReadOptions
 from ...evaluation.labelling import LabelOptions, label
-from ...evaluation.teachers import REAL
+from ...evaluation.teachers import REAL, Report
+from ...run.signals import Request, stop_signals
 from ...synthetic.set import SyntheticSet, load_set
 from ...training.trajectories import Steps
-from ...utils.errors import InputError
+from ...utils.errors import InputError, Stopped
 from ...utils.paths import resolved
 from ...utils.ranges import Epochs, HeldOut, Scale, Seed, Temperature
 from ...utils.timing import duration
@@ -69,7 +70,7 @@ class Label:
             raise InputError(f"--out {self.out}: this is the run that is read: name another directory")
         synthetic = load_set(self.run_dir)
         train, _ = real_images([self.run_dir], [synthetic], data=self.data, reading=self.reading, which="training")
-        with RunDisplay(f"label {train.spec.name}") as display:
+        with RunDisplay(f"label {train.spec.name}") as display, stop_signals() as stop:
             options: LabelOptions = {
                 "arch": self.arch,
                 "moment": self.moment,
@@ -80,13 +81,25 @@ class Label:
                 "seed": self.seed,
                 "out": self.out,
                 "overwrite": self.overwrite,
-                "report": display.preparing,
+                "report": watched(display, stop),
             }
             made = label(synthetic, train, teacher=self.teacher, compute=self.computing.compute(), **options)
-        conclude(made, self.out)
+        print_labels(made)
+        print_line(f"next: datacondense evaluate {shlex.quote(str(self.out))}")
 
 
-def conclude(made: SyntheticSet, out: Path) -> None:
+def watched(display: RunDisplay, stop: Request) -> Report:
+    """Return a report of labelling that is displayed, and that ends the work on a signal: finished steps are kept."""
+
+    def report(done: float, what: str) -> None:
+        if stop():
+            raise Stopped("stopped before the set had labels of the teacher; the same command continues", stop.signal)
+        display.preparing(done, what)
+
+    return report
+
+
+def print_labels(made: SyntheticSet) -> None:
     """Print what was compared, and the labels that were taken."""
     record = made.provenance.labels
     if "trials" in record:
@@ -95,11 +108,8 @@ def conclude(made: SyntheticSet, out: Path) -> None:
         if own >= best:
             print_line(f"the set's own labels are as good on held-out images: {own:.1%} against {best:.1%}")
     moment = f", moment {record['moment']:g}" if "moment" in record else ""
-    words = (
-        f"labels of a teacher ({record['teacher']}, {record['arch']}{moment}, temperature {record['temperature']:g})"
-    )
-    print_line(f"{len(made)} images with {words} in {duration(record['seconds'])}: {out}")
-    print_line(f"next: datacondense evaluate {shlex.quote(str(out))}")
+    source = f"{record['teacher']}, {record['arch']}{moment}, temperature {record['temperature']:g}"
+    print_line(f"{len(made)} images with labels of a teacher ({source}) in {duration(record['seconds'])}")
 
 
 def trial_table(made: SyntheticSet) -> Table:
