@@ -25,6 +25,7 @@ FLAGS = Path(__file__).parents[1] / "cli_flags.txt"
 OTHERS = [
     "condense",
     "evaluate",
+    "label",
     "continual",
     "report",
     "show",

@@ -9,7 +9,9 @@ import torch
 
 from datacondense import load_set
 from datacondense.cli.app import main
+from datacondense.report.command import command
 from datacondense.run.directory import RunDirectory
+from datacondense.utils import cache
 
 MAKE = "condense random --data arrays:mine.npz --ipc 2 --arch MLP --augment none --out run"
 LABEL = "label run --training-steps 8 --trial-epochs 1"
@@ -105,3 +107,47 @@ def test_networks_of_a_plug_in_and_other_runs_are_teachers(capsys) -> None:
     error = "network MLP: the weights lack features.1.weight: name the architecture that they belong to with --arch"
     assert error in capsys.readouterr().err
     assert not Path("no").exists()
+
+
+DM = "condense dm --data arrays:mine.npz --ipc 1 --iterations 2 --batch-real 4 --arch MLP --networks trained"
+RUN = f"{DM} --training-steps 8 --out made"
+
+
+def test_a_finished_run_gets_labels_of_its_own_network(capsys) -> None:
+    assert main(RUN.replace("made", "plain").split()) == 0
+    assert main(f"{RUN} --labels teacher".split()) == 0
+    printed = capsys.readouterr().out
+    assert "2 images with labels of a teacher (real, MLP, moment " in printed
+    made, plain = load_set("made"), load_set("plain")
+    assert torch.equal(made.images, plain.images)
+    assert (made.soft, plain.soft) == (True, False)
+    assert len(list((cache.folder() / "trajectories").glob("*.safetensors"))) == 2  # the run's, and of nine tenths
+    recorded = RunDirectory(Path("made")).recorded()
+    assert (recorded["status"], recorded["labels"]) == ("complete", made.provenance.labels)
+    assert " --labels teacher" in (command(made.provenance) or "")
+    assert main(f"{RUN} --resume".split()) == 2
+    error = "cannot resume made with other settings: labels was 'teacher' and is 'own'"
+    assert error in capsys.readouterr().err
+    assert main(f"{RUN} --labels teacher --resume".split()) == 0
+    assert load_set("made").provenance == made.provenance
+    assert main("label made --moment 1 --temperature 1 --out again".split()) == 0
+    assert command(load_set("again").provenance) is None
+
+
+def test_a_run_that_was_stopped_is_resumed_and_labelled_again() -> None:
+    command = f"{RUN.replace(' --networks trained', '')} --labels teacher"
+    assert main(command.split()) == 0
+    whole = load_set("made")
+    assert main(f"{command} --overwrite --time-budget 0.001s".split()) == 0
+    part = load_set("made")
+    assert part.provenance.iterations_done == 0
+    assert part.soft
+    assert main(f"{command} --resume".split()) == 0
+    again = load_set("made")
+    assert torch.equal(again.images, whole.images)
+    assert torch.equal(again.labels, whole.labels)
+
+
+def test_latents_keep_their_labels(capsys) -> None:
+    assert main("condense it-gan --data digits --ipc 1 --labels teacher".split()) == 2
+    assert "--labels teacher: the latents of it-gan make images by class" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from torch import nn
 import datacondense as dc
 from datacondense import DistributionMatching, ImageSet, InputError, Random, SyntheticSet, condense, label, load_set
 from datacondense.formats import Format, export, import_sets
+from datacondense.report.footprint import measure
 from datacondense.synthetic.set import FILE_NAME, save
 from datacondense.utils import cache
 from datacondense.utils.files import read_tensors, write_tensors
@@ -82,6 +83,28 @@ def test_labels_survive_export_and_import(to: Format, toy, tmp_path: Path) -> No
     assert torch.equal(again.labels, after.labels)
     assert torch.equal(again.images, after.images)
     assert again.provenance.labels == after.provenance.labels
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_the_largest_probabilities_are_stored_and_the_others_share_the_rest(k: int, toy, tmp_path) -> None:
+    real = toy()
+    before, network = FORMS["tiles"](real), trained(real)
+    whole = label(before, real, teacher=network, temperature=4.0)
+    after = label(before, real, teacher=network, temperature=4.0, top_k=k, out=tmp_path / "run")
+    kept = whole.labels.topk(k, 1).indices
+    assert torch.equal(after.labels.gather(1, kept), whole.labels.gather(1, kept))
+    torch.testing.assert_close(after.labels.sum(1), torch.ones(len(after)), rtol=0, atol=1e-3)
+    others = after.labels.scatter(1, kept, torch.inf)
+    spread = others.masked_fill(others.isinf(), -1).amax(1) - others.amin(1)
+    assert torch.equal(spread, torch.zeros(len(after)))
+    read = load_set(tmp_path / "run")
+    assert torch.equal(read.labels, after.labels)
+    assert torch.equal(read.images, before.images)
+    tensors = read.tensors()
+    assert "labels" not in tensors
+    assert [tuple(tensors[f"labels.{name}"].shape) for name in ("values", "classes")] == [(len(after), k)] * 2
+    assert measure(read, png=False).labels == 3 * k * len(after)
+    assert after.provenance.labels["top_k"] == k
 
 
 def test_a_moment_and_a_temperature_that_are_given_are_taken_without_trials(toy) -> None:
@@ -171,6 +194,7 @@ def test_a_file_is_a_teacher_and_one_with_permuted_classes_is_refused(toy, tmp_p
         ({"moment": 0.3}, r"--moment 0\.3: use one of 0\.00625, 0\.0125, .*, 0\.75, 1$"),
         ({"moment": 2.0}, "--moment 2: must be above 0 and at most 1"),
         ({"temperature": 0.0}, "--temperature 0: must be above 0"),
+        ({"top_k": 3}, "--top-k 3: there are 3 classes: use fewer, or leave it out"),
         ({"training_steps": 0}, "--training-steps 0: must be at least 1"),
         ({"teacher": nn.Identity(), "moment": 0.5}, r"--moment 0\.5: is for --teacher real alone: leave it out"),
         ({"teacher": "nowhere.pt"}, r"no teacher at nowhere\.pt: give real, a run directory, or a file of weights"),

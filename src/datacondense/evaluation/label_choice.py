@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ..data.image_set import ImageSet
 from ..data.splits import split_held_out
-from ..engine.execution import Compute
 from ..synthetic.set import SyntheticSet
 from ..synthetic.stored import rounded_labels
+from ..synthetic.top_labels import truncated
 from ..training.teacher import Teacher
 from ..utils.distributed import ALONE
 from .evaluator import evaluate_by
@@ -39,6 +39,8 @@ class Choice:
     """Training images that were held out."""
     cached: float = 0.0
     """Seconds of training that the cache saved."""
+    teacher: Teacher | None = None
+    """The teacher that was tried, if it does not learn the real images."""
 
 
 @final
@@ -55,6 +57,8 @@ class Trials:
     """Share of the training images of each class."""
     epochs: int | None
     """Epochs of a student; None for a tenth of its recipe, at least 30."""
+    top_k: int | None = None
+    """Largest probabilities of each label that are stored; None for all."""
 
     def choose(self, train: ImageSet, report: Report) -> Choice:
         """Return the best moment and temperature; without a choice, those asked for.
@@ -65,26 +69,33 @@ class Trials:
         if len(moments) * len(self.temperatures) == 1:
             return Choice(moments[0], self.temperatures[0])
         part, held = split_held_out(train, self.hold_out)
+        given, cached = None, 0.0
         teachers: dict[float | None, Teacher] = {}
-        cached = 0.0
         if self.source.real:
             taught = self.source.taught(part, report)
-            teachers, cached = {moment: taught.at[moment] for moment in self.moments}, taught.cached
+            cached, teachers = taught.cached, {moment: taught.at[moment] for moment in self.moments}
         else:
-            teachers = {None: self.source.given(part, report)}
+            given = teachers[None] = self.source.given(part, report)
         asked = [(moment, temperature) for moment in moments for temperature in self.temperatures]
         trials: list[dict[str, Any]] = []
         for number, pair in enumerate([None, *asked]):
             labels = self.synthetic.labels
             if pair is not None:
-                labels = labels_by(teachers[pair[0]], self.synthetic, pair[1])
+                labels = self.labels(teachers[pair[0]], pair[1])
             what = f"student {number + 1} of {len(asked) + 1}"
             accuracy = self._accuracy(labels, held, report, what)
             moment, temperature = pair or (None, None)
             named = {"moment": moment, "temperature": temperature}
             trials.append({**{name: one for name, one in named.items() if one is not None}, "accuracy": accuracy})
         best = max(range(len(asked)), key=lambda number: trials[number + 1]["accuracy"])  # of equal ones the first
-        return Choice(*asked[best], trials, len(held), cached)
+        return Choice(*asked[best], trials, len(held), cached, given)
+
+    def labels(self, teacher: Teacher, temperature: float) -> Tensor:
+        """Return the labels of a teacher for each training image of the set as they are stored, (N, K)."""
+        with teacher.engine.active():
+            found = teacher.probabilities(self.synthetic.images, temperature).cpu()
+        found = rounded_labels(found, "f16") if self.top_k is None else truncated(found, self.top_k)
+        return found.to(self.synthetic.labels.device)
 
     def _accuracy(self, labels: Tensor, held: ImageSet, report: Report, what: str) -> float:
         """Train a network on the set with these labels by its recipe, and return its accuracy on held-out images."""
@@ -100,12 +111,7 @@ class Trials:
             done += 1
             report(done / protocol.epochs, what)
 
-        compute: Compute = training.compute
+        compute = training.compute
+        if compute.compile == "auto":
+            compute = replace(compute, compile="off")  # each student would be compiled anew
         return evaluate_by(protocol, made, held, compute=compute, on_epoch=epoch, processes=ALONE).mean(arch)
-
-
-def labels_by(teacher: Teacher, synthetic: SyntheticSet, temperature: float) -> Tensor:
-    """Return the labels of a teacher for each training image of a set as they are stored, float16 numbers (N, K)."""
-    with teacher.engine.active():
-        found = teacher.probabilities(synthetic.images, temperature)
-    return rounded_labels(found, "f16").to(synthetic.labels.device)

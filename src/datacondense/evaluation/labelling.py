@@ -14,17 +14,18 @@ from ..run.directory import LABELLED, RunDirectory
 from ..run.outputs import write_outputs
 from ..synthetic.generated import Generated
 from ..synthetic.set import FILE_NAME, SyntheticSet, check_labels, save
+from ..synthetic.top_labels import TOP_K
 from ..training.real_teachers import TeacherTraining
 from ..training.trajectories import Steps, TrajectoryRecipe
 from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
 from ..utils.locks import writing
 from ..utils.paths import named, resolved
-from ..utils.ranges import Epochs, HeldOut, Scale, Seed, Temperature, check_fields, plain
-from .label_choice import MOMENTS, TEMPERATURES, Trials, labels_by
+from ..utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, check_fields, plain
+from .label_choice import MOMENTS, TEMPERATURES, Trials
 from .teachers import REAL, Report, TeacherName, TeacherSource
 
-_RANGED = ("moment", "temperature", "training_steps", "trial_epochs", "trial_hold_out", "seed")
+_RANGED = ("moment", "temperature", "top_k", "training_steps", "trial_epochs", "trial_hold_out", "seed")
 _TRAINED = ("trained", "blended")  # networks of methods that share their training
 
 
@@ -37,6 +38,9 @@ class LabelOptions(ComputeOptions, total=False):
     """Fraction of the training of a teacher on real images after which it labels; None chooses it."""
     temperature: Temperature | None
     """Number that divides the logits of the teacher; None chooses it."""
+    top_k: Images | None
+    """Largest probabilities of each label that are stored, with their classes; the others share the rest evenly. None
+    stores all."""
     training_steps: Steps | None
     """Steps of the training on real images; None takes those of a set made under trained networks, otherwise 500."""
     trial_epochs: Epochs | None
@@ -152,7 +156,9 @@ def _checked(
     if moment is not None and moment not in kept:
         raise InputError(f"--moment {moment:g}: use one of {', '.join(f'{one:g}' for one in kept)}")
     moments = [one for one in MOMENTS if one in kept] if moment is None else [plain(moment)]
-    temperature = options.get("temperature")
+    temperature, top_k = options.get("temperature"), plain(options.get("top_k"))
+    if top_k is not None and top_k >= train.spec.classes:
+        raise InputError(f"--top-k {top_k}: there are {train.spec.classes} classes: use fewer, or leave it out")
     return Trials(
         synthetic=synthetic,
         source=source,
@@ -160,6 +166,7 @@ def _checked(
         temperatures=TEMPERATURES if temperature is None else (float(plain(temperature)),),
         hold_out=options.get("trial_hold_out", 0.1),
         epochs=plain(options.get("trial_epochs")),
+        top_k=top_k,
     )
 
 
@@ -168,14 +175,15 @@ def _labelled(trials: Trials, train: ImageSet, report: Report, began: float) -> 
     choice, synthetic = trials.choose(train, report), trials.synthetic
     cached = choice.cached
     if choice.moment is None:
-        teacher = trials.source.given(train, report)
+        teacher = choice.teacher or trials.source.given(train, report)
     else:
         taught = trials.source.taught(train, report)
         teacher = taught.at[choice.moment]
         cached += 0.0 if _counted(synthetic, teacher.settings(), train) else taught.cached
-    labels = labels_by(teacher, synthetic, choice.temperature)
+    labels = trials.labels(teacher, choice.temperature)
     check_labels(len(synthetic), labels, synthetic.spec)
     record = {**teacher.settings(), "temperature": choice.temperature}
+    record |= {TOP_K: trials.top_k} if trials.top_k is not None else {}
     record |= {"trials": [*choice.trials], "held_out": choice.held_out} if choice.trials else {}
     record |= {"seconds": round(time.perf_counter() - began + cached, 3)}
     return replace(synthetic, labels=labels, provenance=synthetic.provenance.changed(labels=record))

@@ -57,6 +57,10 @@ class TeacherSource:
             return f"of a set made by {self.which.provenance.method}"
         return str(self.which) if isinstance(self.which, str | Path) else type(self.which).__name__
 
+    def teacher(self, real: ImageSet, report: Report, moment: float = 1.0) -> Teacher:
+        """Return the teacher, of real images after the fraction `moment` of its training. Raises as `given` does."""
+        return self.taught(real, report).at[moment] if self.real else self.given(real, report)
+
     def taught(self, real: ImageSet, report: Report) -> TaughtTeachers:
         """Train a teacher on real images, or take it from the cache; return it at each moment."""
         return self.training.finish(real, report)

@@ -109,6 +109,7 @@ class Labels(Fields, kw_only=True):
     teacher: Name
     arch: Network
     temperature: Temperature
+    top_k: Positive | None = None
     plugin: Plugin | None = None
     augment: Line | None = None
     seed: Seed | UnsetType = UNSET

@@ -19,8 +19,9 @@ from ..utils.paths import named
 from ..utils.schema import Fields, check
 from .generated import LATENTS, Generated
 from .provenance import Provenance, ProvenanceFields
-from .stored import Encoded, Stored, packed_labels, unpacked_labels
+from .stored import Encoded, Stored
 from .targets import class_numbers
+from .top_labels import label_tensors, taken_labels
 
 
 class Header(Fields, kw_only=True):
@@ -157,7 +158,7 @@ class SyntheticSet:
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that are stored: labels, and images or what the decoder takes."""
         made = self.stored.tensors() if self.stored else {"images": self.images}
-        return {"labels": packed_labels(self.labels.cpu()), **made}
+        return {**label_tensors(self.labels.cpu(), self.provenance.labels), **made}
 
     def fingerprint(self) -> str:
         """Return the sha256 over all pixels and labels: equal for sets that are equal bit for bit."""
@@ -205,11 +206,10 @@ def load_set(path: str | Path) -> SyntheticSet:
     with naming(path):
         spec, provenance, recipe = read_header(header)
         decoder = _decoder_of(header)
-        for name in ("labels",) if decoder else ("images", "labels"):
-            if name not in tensors:
-                raise InputError(f"there is no tensor {name!r}: it holds no synthetic set")
-        labels = unpacked_labels(tensors.pop("labels"))
+        labels = taken_labels(tensors, spec.classes)
         if decoder is None:
+            if "images" not in tensors:
+                raise InputError("there is no tensor 'images': it holds no synthetic set")
             return checked(tensors["images"], labels, spec, provenance, recipe=recipe)
         kind = Generated if decoder["name"] == LATENTS else Encoded
         stored = kind.from_tensors(tensors, decoder, spec)

@@ -16,7 +16,7 @@ from ...synthetic.set import SyntheticSet, load_set
 from ...training.trajectories import Steps
 from ...utils.errors import InputError, Stopped
 from ...utils.paths import resolved
-from ...utils.ranges import Epochs, HeldOut, Scale, Seed, Temperature
+from ...utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature
 from ...utils.timing import duration
 from ..console import print_line
 from ..display import RunDisplay
@@ -47,6 +47,9 @@ class Label:
     """Fraction of the training on real images after which the network labels, such as 0.25; by default chosen."""
     temperature: Temperature | None = None
     """Number that divides the logits before the softmax; by default chosen."""
+    top_k: Images | None = None
+    """Largest probabilities of each label that are stored, with their classes; the others share the rest evenly. By
+    default all are stored."""
     training_steps: Steps | None = None
     """Steps of the training on real images, of 128 images each; by default those of a set made under trained networks,
     otherwise 500."""
@@ -75,6 +78,7 @@ class Label:
                 "arch": self.arch,
                 "moment": self.moment,
                 "temperature": self.temperature,
+                "top_k": self.top_k,
                 "training_steps": self.training_steps,
                 "trial_epochs": self.trial_epochs,
                 "trial_hold_out": self.trial_hold_out,
