@@ -107,6 +107,61 @@ def test_the_largest_probabilities_are_stored_and_the_others_share_the_rest(k: i
     assert after.provenance.labels["top_k"] == k
 
 
+@pytest.mark.parametrize("form", ["pixels", "u8", "tiles", "dct-u8"])
+def test_views_have_labels_of_their_own_and_are_read_from_their_draws(form: str, toy, tmp_path: Path) -> None:
+    real, network = toy(), trained(toy())
+    before = FORMS[form](real)
+    before = replace(before, provenance=before.provenance.changed(settings={"arch": "MLP", "augment": "crop_flip"}))
+    after = label(before, real, teacher=network, temperature=1.0, views=3, out=tmp_path / "run")
+    assert len(after) == 3 * len(before)
+    assert after.views == 3 * before.views
+    first = after.images.unflatten(0, (-1, 3))
+    assert not torch.equal(first[:, 0], first[:, 1])
+    flipped = (first == before.images[:, None].flip(-1)).all(-1).all(-1).all(-1)
+    assert flipped.any()
+    with torch.no_grad():
+        assert torch.equal(after.labels, network(after.images).softmax(1).half().float())
+    read = load_set(tmp_path / "run")
+    assert torch.equal(read.images, after.images)
+    assert torch.equal(read.labels, after.labels)
+    sizes = measure(before, png=False), measure(read, png=False)
+    assert sizes[1].images == sizes[0].images + 7 * len(after)
+    assert sizes[1].stored_images == sizes[0].stored_images
+    assert after.provenance.labels["views"] == 3
+    assert torch.equal(label(before, real, teacher=network, temperature=1.0, views=3).images, after.images)
+    with pytest.raises(InputError, match="--views 2: the set has views already"):
+        label(after, real, teacher=network, temperature=1.0, views=2)
+    export([after], "npz", tmp_path / "x.npz")
+    (run,) = import_sets(tmp_path / "x.npz", None, tmp_path / "back")
+    assert torch.equal(load_set(run).images, after.images)
+    assert torch.equal(load_set(run).labels, after.labels)
+
+
+def test_draws_that_do_not_fit_are_refused(toy, tmp_path: Path) -> None:
+    real = toy()
+    before = made(real)
+    before = replace(before, provenance=before.provenance.changed(settings={"arch": "MLP", "augment": "crop_flip"}))
+    label(before, real, teacher=trained(real), temperature=1.0, views=2, out=tmp_path / "run")
+    path = tmp_path / "run" / FILE_NAME
+    tensors, header = read_tensors(path)
+    config = header["decoder"]["config"]
+    numbers, strategy = tensors["views.numbers"], tensors["views.strategy"]
+    changes = [
+        ({"views.numbers": numbers[1:]}, {}, "its draws have shapes"),
+        ({"views.numbers": numbers + 1}, {}, "its draws are not those of the strategies that it names"),
+        ({"views.strategy": strategy + 2}, {}, "its draws are not those of the strategies that it names"),
+        ({}, {"strategies": "crop_wave"}, "its draws are not those of the strategies that it names"),
+        ({}, {"each": 3}, "its 6 images do not have 12 views"),
+        ({}, {"each": 0}, "its decoder is damaged"),
+        ({}, {"of": {"name": "views"}}, "its decoder is damaged"),
+    ]
+    for others, fields, message in changes:
+        decoder = {**header["decoder"], "config": {**config, **fields}}
+        write_tensors(path, {**tensors, **others}, {**header, "decoder": decoder})
+        with pytest.raises(InputError, match=message):
+            load_set(path)
+
+
 def test_a_moment_and_a_temperature_that_are_given_are_taken_without_trials(toy) -> None:
     real = toy()
     first = label(made(real), real, moment=0.25, temperature=3.0, **STEPS)
@@ -195,6 +250,7 @@ def test_a_file_is_a_teacher_and_one_with_permuted_classes_is_refused(toy, tmp_p
         ({"moment": 2.0}, "--moment 2: must be above 0 and at most 1"),
         ({"temperature": 0.0}, "--temperature 0: must be above 0"),
         ({"top_k": 3}, "--top-k 3: there are 3 classes: use fewer, or leave it out"),
+        ({"views": 2}, "--views 2: the set was made without augmentation, so its views would all be alike"),
         ({"training_steps": 0}, "--training-steps 0: must be at least 1"),
         ({"teacher": nn.Identity(), "moment": 0.5}, r"--moment 0\.5: is for --teacher real alone: leave it out"),
         ({"teacher": "nowhere.pt"}, r"no teacher at nowhere\.pt: give real, a run directory, or a file of weights"),

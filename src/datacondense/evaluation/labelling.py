@@ -15,17 +15,19 @@ from ..run.outputs import write_outputs
 from ..synthetic.generated import Generated
 from ..synthetic.set import FILE_NAME, SyntheticSet, check_labels, save
 from ..synthetic.top_labels import TOP_K
+from ..synthetic.views import Viewed
 from ..training.real_teachers import TeacherTraining
 from ..training.trajectories import Steps, TrajectoryRecipe
 from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
 from ..utils.locks import writing
 from ..utils.paths import named, resolved
-from ..utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, check_fields, plain
+from ..utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, Views, check_fields, plain
 from .label_choice import MOMENTS, TEMPERATURES, Trials
 from .teachers import REAL, Report, TeacherName, TeacherSource
+from .viewed_set import with_views
 
-_RANGED = ("moment", "temperature", "top_k", "training_steps", "trial_epochs", "trial_hold_out", "seed")
+_RANGED = ("moment", "temperature", "top_k", "views", "training_steps", "trial_epochs", "trial_hold_out", "seed")
 _TRAINED = ("trained", "blended")  # networks of methods that share their training
 
 
@@ -41,6 +43,9 @@ class LabelOptions(ComputeOptions, total=False):
     top_k: Images | None
     """Largest probabilities of each label that are stored, with their classes; the others share the rest evenly. None
     stores all."""
+    views: Views | None
+    """Augmented views of each training image, in its place, with a label each; their draws are stored. None stores
+    none."""
     training_steps: Steps | None
     """Steps of the training on real images; None takes those of a set made under trained networks, otherwise 500."""
     trial_epochs: Epochs | None
@@ -156,6 +161,8 @@ def _checked(
     if moment is not None and moment not in kept:
         raise InputError(f"--moment {moment:g}: use one of {', '.join(f'{one:g}' for one in kept)}")
     moments = [one for one in MOMENTS if one in kept] if moment is None else [plain(moment)]
+    if (views := plain(options.get("views"))) is not None:
+        synthetic = with_views(synthetic, views, training.augment, training.seed)
     temperature, top_k = options.get("temperature"), plain(options.get("top_k"))
     if top_k is not None and top_k >= train.spec.classes:
         raise InputError(f"--top-k {top_k}: there are {train.spec.classes} classes: use fewer, or leave it out")
@@ -183,6 +190,7 @@ def _labelled(trials: Trials, train: ImageSet, report: Report, began: float) -> 
     labels = trials.labels(teacher, choice.temperature)
     check_labels(len(synthetic), labels, synthetic.spec)
     record = {**teacher.settings(), "temperature": choice.temperature}
+    record |= {"views": synthetic.stored.each} if isinstance(synthetic.stored, Viewed) else {}
     record |= {TOP_K: trials.top_k} if trials.top_k is not None else {}
     record |= {"trials": [*choice.trials], "held_out": choice.held_out} if choice.trials else {}
     record |= {"seconds": round(time.perf_counter() - began + cached, 3)}

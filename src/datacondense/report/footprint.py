@@ -80,6 +80,7 @@ def measure(synthetic: SyntheticSet, *, png: bool = True) -> Footprint:
     own = [tensor for name, tensor in tensors.items() if name not in once]
     header = stored.header() if stored else {"name": "pixels", "config": {}}
     config = {} if header["name"] == LATENTS else header["config"]
+    config = {name: value for name, value in config.items() if not isinstance(value, dict)}
     words = [
         header["name"],
         *([f"({', '.join(f'{name} {value}' for name, value in config.items())})"] if config else []),

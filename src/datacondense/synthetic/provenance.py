@@ -110,6 +110,7 @@ class Labels(Fields, kw_only=True):
     arch: Network
     temperature: Temperature
     top_k: Positive | None = None
+    views: Positive | None = None
     plugin: Plugin | None = None
     augment: Line | None = None
     seed: Seed | UnsetType = UNSET

@@ -21,7 +21,8 @@ from .generated import LATENTS, Generated
 from .provenance import Provenance, ProvenanceFields
 from .stored import Encoded, Stored
 from .targets import class_numbers
-from .top_labels import label_tensors, taken_labels
+from .top_labels import label_tensors, required, taken_labels
+from .views import VIEWS, Viewed
 
 
 class Header(Fields, kw_only=True):
@@ -102,7 +103,7 @@ class SyntheticSet:
     @property
     def views(self) -> int:
         """Return the number of training images that are decoded from a stored image."""
-        return self.stored.decoder.views(self.spec) if isinstance(self.stored, Encoded) else 1
+        return self.stored.views if self.stored else 1
 
     @property
     def stored_classes(self) -> Tensor:
@@ -208,10 +209,8 @@ def load_set(path: str | Path) -> SyntheticSet:
         decoder = _decoder_of(header)
         labels = taken_labels(tensors, spec.classes)
         if decoder is None:
-            if "images" not in tensors:
-                raise InputError("there is no tensor 'images': it holds no synthetic set")
-            return checked(tensors["images"], labels, spec, provenance, recipe=recipe)
-        kind = Generated if decoder["name"] == LATENTS else Encoded
+            return checked(required(tensors, "images"), labels, spec, provenance, recipe=recipe)
+        kind = {LATENTS: Generated, VIEWS: Viewed}.get(decoder["name"], Encoded)
         stored = kind.from_tensors(tensors, decoder, spec)
         if isinstance(stored, Generated):
             check_labels(len(stored.z), labels, spec)

@@ -56,7 +56,7 @@ def taken_labels(tensors: dict[str, Tensor], classes: int) -> Tensor:
     if _LABELS in tensors:
         return unpacked_labels(tensors.pop(_LABELS))
     if _VALUES not in tensors or _CLASSES not in tensors:
-        raise InputError(f"there is no tensor {_LABELS!r}: it holds no synthetic set")
+        required(tensors, _LABELS)
     values, numbers = tensors.pop(_VALUES), tensors.pop(_CLASSES)
     if values.dtype != torch.float16 or values.dim() != 2 or numbers.shape != values.shape:
         shapes = f"{tuple(values.shape)} of {values.dtype} and {tuple(numbers.shape)}"
@@ -68,6 +68,13 @@ def taken_labels(tensors: dict[str, Tensor], classes: int) -> Tensor:
         raise DamagedFile(f"its labels do not name {k} of {classes} classes each")
     affordable(4 * len(values) * classes, "its labels", held=values.nbytes + numbers.nbytes)
     return _spread(values, numbers, classes)
+
+
+def required(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    """Return a tensor of a file. Raises InputError if it is missing."""
+    if name not in tensors:
+        raise InputError(f"there is no tensor {name!r}: it holds no synthetic set")
+    return tensors[name]
 
 
 def _spread(values: Tensor, numbers: Tensor, classes: int) -> Tensor:

@@ -16,7 +16,7 @@ from ...synthetic.set import SyntheticSet, load_set
 from ...training.trajectories import Steps
 from ...utils.errors import InputError, Stopped
 from ...utils.paths import resolved
-from ...utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature
+from ...utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, Views
 from ...utils.timing import duration
 from ..console import print_line
 from ..display import RunDisplay
@@ -50,6 +50,9 @@ class Label:
     top_k: Images | None = None
     """Largest probabilities of each label that are stored, with their classes; the others share the rest evenly. By
     default all are stored."""
+    views: Views | None = None
+    """Augmented views of each training image, in its place, with a label each. What is stored are the images and the
+    draw of each view."""
     training_steps: Steps | None = None
     """Steps of the training on real images, of 128 images each; by default those of a set made under trained networks,
     otherwise 500."""
@@ -79,6 +82,7 @@ class Label:
                 "moment": self.moment,
                 "temperature": self.temperature,
                 "top_k": self.top_k,
+                "views": self.views,
                 "training_steps": self.training_steps,
                 "trial_epochs": self.trial_epochs,
                 "trial_hold_out": self.trial_hold_out,
