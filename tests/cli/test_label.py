@@ -109,8 +109,8 @@ def test_networks_of_a_plug_in_and_other_runs_are_teachers(capsys) -> None:
     assert not Path("no").exists()
 
 
-DM = "condense dm --data arrays:mine.npz --ipc 1 --iterations 2 --batch-real 4 --arch MLP --networks trained"
-RUN = f"{DM} --training-steps 8 --out made"
+DM = "condense dm --data arrays:mine.npz --ipc 1 --iterations 2 --batch-real 4 --arch MLP --augment none"
+RUN = f"{DM} --networks trained --training-steps 8 --out made"
 
 
 def test_a_finished_run_gets_labels_of_its_own_network(capsys) -> None:
@@ -140,7 +140,7 @@ def test_a_run_that_was_stopped_is_resumed_and_labelled_again() -> None:
     whole = load_set("made")
     assert main(f"{command} --overwrite --time-budget 0.001s".split()) == 0
     part = load_set("made")
-    assert part.provenance.iterations_done == 0
+    assert (part.provenance.iterations_done or 0) < 2
     assert part.soft
     assert main(f"{command} --resume".split()) == 0
     again = load_set("made")

@@ -46,7 +46,7 @@ def test_labels_are_those_of_the_teacher_and_all_else_stays(toy) -> None:
     assert torch.equal(after.labels, expected.half().float())
     assert torch.equal(after.images, before.images)
     assert after.tensors()["labels"].dtype == torch.float16
-    record = after.provenance.labels
+    record = dict(after.provenance.labels)
     assert record.pop("seconds") > 0
     assert record == {"teacher": "module", "arch": "Sequential", "temperature": 2.0}
     assert (after.spec, after.stored, after.recipe) == (before.spec, before.stored, before.recipe)

@@ -44,7 +44,7 @@ def label_tensors(labels: Tensor, record: Mapping[str, Any]) -> dict[str, Tensor
         values, classes = labels.topk(k, dim=1)
         values = values.half()
         if torch.equal(_spread(values, classes, labels.shape[1]), labels):
-            return {_VALUES: values, _CLASSES: packed_labels(classes)}
+            return {_VALUES: values, _CLASSES: packed_labels(classes.flatten()).view_as(classes)}
     return {_LABELS: packed_labels(labels)}
 
 
@@ -61,7 +61,7 @@ def taken_labels(tensors: dict[str, Tensor], classes: int) -> Tensor:
     if values.dtype != torch.float16 or values.dim() != 2 or numbers.shape != values.shape:
         shapes = f"{tuple(values.shape)} of {values.dtype} and {tuple(numbers.shape)}"
         raise DamagedFile(f"its labels have shapes {shapes}, expected (N, k) of torch.float16 and of classes")
-    numbers, k = unpacked_labels(numbers), values.shape[1]
+    numbers, k = unpacked_labels(numbers.flatten()).view_as(numbers), values.shape[1]
     in_range = not numbers.numel() or (int(numbers.min()) >= 0 and int(numbers.max()) < classes)
     ordered = numbers.sort(1).values
     if not 0 < k < classes or not in_range or bool((ordered[:, 1:] == ordered[:, :-1]).any()):

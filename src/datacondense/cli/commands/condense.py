@@ -15,7 +15,7 @@ from ...data.options import ReadOptions
 from ...data.source import DataSource
 from ...evaluation.labelling import label_run
 from ...methods import ItGan, Method, method_name
-from ...run.directory import RunDirectory
+from ...run.directory import LABELLED, RunDirectory
 from ...run.driver import condense
 from ...run.dry_run import estimate
 from ...run.loggers import LIVE, Live
@@ -130,7 +130,8 @@ class Condense(Generic[M]):
     def _check_labels(self, out: Path) -> None:
         """Raise InputError if the run to be resumed has labels of a teacher, and none are asked for."""
         run = RunDirectory(out)
-        if self.session.resume and self.labels == "own" and run.has_run() and run.recorded().get("labels"):
+        recorded = run.recorded() if self.session.resume and self.labels == "own" and run.has_run() else {}
+        if recorded.get("labels") and recorded.get("status") != LABELLED:
             raise InputError(f"cannot resume {out} with other settings: labels was 'teacher' and is 'own'")
 
     def _estimate(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
