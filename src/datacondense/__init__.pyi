@@ -18,6 +18,8 @@ from .evaluation.dry_run import NetworkEstimate as NetworkEstimate
 from .evaluation.dry_run import estimate_evaluation as estimate_evaluation
 from .evaluation.evaluator import EvaluateOptions as EvaluateOptions
 from .evaluation.evaluator import evaluate as evaluate
+from .evaluation.labelling import LabelOptions as LabelOptions
+from .evaluation.labelling import label as label
 from .evaluation.protocol import ProtocolOptions as ProtocolOptions
 from .evaluation.rank_scores import AugmentationRobustScore as AugmentationRobustScore
 from .evaluation.rank_scores import LabelRobustScore as LabelRobustScore
@@ -77,6 +79,7 @@ from .synthetic.set import load_set as load_set
 from .synthetic.targets import HardLabels as HardLabels
 from .synthetic.targets import LearnedLabels as LearnedLabels
 from .training.recipe import Recipe as Recipe
+from .training.teacher import Teacher as Teacher
 from .training.trajectories import Trajectory as Trajectory
 from .training.trajectories import TrajectoryRecipe as TrajectoryRecipe
 from .utils.errors import DamagedFile as DamagedFile

@@ -26,6 +26,7 @@ OTHERS = [
     "condense",
     "evaluate",
     "rank",
+    "label",
     "continual",
     "report",
     "show",

@@ -22,6 +22,7 @@ from datacondense.formats.accuracies import Accuracies
 from datacondense.synthetic.decoders import DctDecoder, Decoder, PixelDecoder, TileDecoder
 from datacondense.synthetic.set import FILE_NAME, save
 from datacondense.synthetic.stored import Store
+from datacondense.synthetic.top_labels import truncated
 from datacondense.utils.files import write_tensors
 
 PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
@@ -57,6 +58,7 @@ PRINTED = {
 """What each block of the page prints, by the path in it."""
 ALSO = {
     "run-soft/": ("run/", PRINTED["run/"]),
+    "run-top/": ("run/", PRINTED["run/"]),
     "run-1/": ("run/", PRINTED["run/"]),
     "pixels-f16/": ("pixels/", "4 images torch.float16\n"),
     "tiles-u8/": ("tiles/", "4 stored images, 16 training images\n"),
@@ -77,6 +79,7 @@ ENCODED = {
     "dct": encoded(partial(DctDecoder, coefficients=9), "f32"),
     "dct-u8": encoded(partial(DctDecoder, coefficients=9), "u8"),
 }
+TEACHER = {"teacher": "real", "arch": "MLP", "temperature": 1.0}
 SAME = """
 import numpy as np
 import torch
@@ -115,7 +118,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     hard = replace(synthetic_sets.encoded(PixelDecoder(), real), stored=None)
     soft = replace(hard, labels=synthetic_sets.soft_labels(hard.labels, 2))
-    sets = {"run": hard, "run-soft": soft, "run-1": hard, **{name: make(real) for name, make in ENCODED.items()}}
+    labels = truncated(soft.labels.softmax(1), 1)
+    top = replace(soft, labels=labels, provenance=hard.provenance.changed(labels={"top_k": 1, **TEACHER}))
+    sets = {
+        "run": hard,
+        "run-soft": soft,
+        "run-top": top,
+        "run-1": hard,
+        **{name: make(real) for name, make in ENCODED.items()},
+    }
     for name, made in sets.items():
         (folder / name).mkdir()
         save(made, folder / name / FILE_NAME)

@@ -25,6 +25,7 @@ SMALL = {
     "--iterations": "2",
     "--batch-real": "8",
     "--training-steps": "2",
+    "--trial-epochs": "1",
     "--nets": "1",
     "--epochs": "1",
     "--whole-epochs": "1",

@@ -19,10 +19,12 @@ def test_whatever_else_differs_is_another_experiment() -> None:
         MADE.changed(memory="dm", steps=[["0"], ["1"]]),
         MADE.changed(settings={"lr": 2.0}),
         MADE.changed(iterations_done=4),
+        MADE.changed(labels={"teacher": "real", "moment": 0.25, "temperature": 2.0}),
     ]
     for other in others:
         assert len(set(labels([MADE, other]))) == 2, other
     assert labels([MADE, others[0]]) == ["dm", "dm start abcdefgh"]
+    assert labels([MADE, others[-1]]) == ["dm", "dm labels real 0.25 T 2"]
 
 
 def test_runs_are_named_by_their_directory_where_that_is_enough() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from synthetic_sets import encoded
+from torch import Tensor
 
 from datacondense import InputError, Provenance, Spec, SyntheticSet, condense, load_set
 from datacondense.evaluation.baselines import baselines
@@ -15,6 +16,7 @@ from datacondense.synthetic.parameters import Pixels
 from datacondense.synthetic.set import save
 from datacondense.synthetic.stored import packed_labels, rounded_labels, unpacked_labels
 from datacondense.synthetic.targets import HardLabels, LearnedLabels, class_numbers, joined, renumbered
+from datacondense.synthetic.top_labels import label_tensors, taken_labels, truncated
 from datacondense.utils.files import read_tensors, write_tensors
 
 SPEC = Spec("toy", ("a", "b", "c"), (1, 4, 4), (0.5,), (0.5,))
@@ -158,3 +160,34 @@ def test_stored_images_have_the_class_of_the_mean_of_their_labels(toy) -> None:
     assert drifted.stored_counts.tolist() == [1, 1, 1]
     ((_, beside),) = baselines([drifted], real, "ConvNetD1").items()
     assert beside.counts.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("k", [1, 3, 9])
+def test_the_largest_of_many_probabilities_survive_packing_bit_for_bit(k: int) -> None:
+    """Also where all are equal, and rounding makes the kept ones smaller than the rest."""
+    drawn = torch.randn(50, 10, generator=torch.Generator().manual_seed(0)) * 3
+    for labels in (drawn.softmax(1), torch.full((5, 10), 0.1), torch.eye(10)):
+        made = truncated(labels, k)
+        tensors = label_tensors(made, {"top_k": k})
+        assert {name: one.dtype for name, one in tensors.items()} == {
+            "labels.values": torch.float16,
+            "labels.classes": torch.uint8,
+        }
+        assert torch.equal(taken_labels(tensors, 10), made)
+        assert not tensors
+        torch.testing.assert_close(made.sum(1), torch.ones(len(labels)), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "message"),
+    [
+        (torch.zeros(2, 2), torch.tensor([[0, 1]] * 2), r"expected \(N, k\) of torch.float16 and of classes"),
+        (torch.zeros(2, 2).half(), torch.tensor([[0, 1, 2]] * 2), r"expected \(N, k\) of torch.float16 and of classes"),
+        (torch.zeros(2, 2).half(), torch.tensor([[1, 1]] * 2), "its labels do not name 2 of 4 classes each"),
+        (torch.zeros(2, 2).half(), torch.tensor([[1, 4]] * 2), "its labels do not name 2 of 4 classes each"),
+        (torch.zeros(2, 4).half(), torch.arange(4).repeat(2, 1), "its labels do not name 4 of 4 classes each"),
+    ],
+)
+def test_largest_probabilities_that_do_not_fit_are_refused(values: Tensor, classes: Tensor, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        taken_labels({"labels.values": values, "labels.classes": classes}, 4)

@@ -18,6 +18,10 @@ COMMANDS: Registry[Any] = Registry(
             "commands.rank:Rank",
             "Measure the label-robust and the augmentation-robust score of sets: LRS and ARS of DD-Ranking.",
         ),
+        "label": Entry(
+            "commands.label:Label",
+            "Give a set the labels of a teacher: the class probabilities of a trained network.",
+        ),
         "continual": Entry(
             "commands.continual:Continual",
             "Learn classes step by step on a memory of a few images of each, and compare memories.",

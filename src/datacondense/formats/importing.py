@@ -16,7 +16,6 @@ from ..data.spec import Spec
 from ..run.directory import IMPORTED, RUN, RunDirectory
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import FILE_NAME, SyntheticSet, save
-from ..synthetic.stored import Encoded
 from ..utils.atomic import new_directory
 from ..utils.errors import DamagedFile, DataNotFound, InputError, naming
 from ..utils.keywords import check_keywords
@@ -176,7 +175,7 @@ def write_run(
         "settings": {},
         "data": synthetic.spec.name,
         "data_sha256": None,
-        "ipc": int(synthetic.counts.max()) // _views(synthetic),
+        "ipc": int(synthetic.counts.max()) // synthetic.views,
         "source": None,
         "imported": dict(record),
     }
@@ -187,12 +186,6 @@ def write_run(
     save(synthetic, directory / FILE_NAME)
     pictures.save_grid(synthetic, directory / pictures.FILE_NAME)
     RunDirectory(directory).record({"status": IMPORTED, **synthetic.provenance.to_json()})
-
-
-def _views(synthetic: SyntheticSet) -> int:
-    """Return the training images of each stored image."""
-    stored = synthetic.stored
-    return stored.decoder.views(synthetic.spec) if isinstance(stored, Encoded) else 1
 
 
 def digest_files(files: Iterable[Path]) -> str:

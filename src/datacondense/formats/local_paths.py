@@ -18,6 +18,8 @@ def without_local_paths(provenance: Provenance) -> Provenance:
     plugin = {"plugin": _without_folder(provenance.plugin)} if provenance.plugin else {}
     others = {kind: _without_folder(origin) for kind, origin in provenance.plugins.items()}
     changes = {**named, **plugin, **({"plugins": others} if others else {})}
+    if provenance.labels.get("plugin"):
+        changes |= {"labels": {**provenance.labels, "plugin": _without_folder(provenance.labels["plugin"])}}
     return provenance.changed(**changes) if changes else provenance
 
 

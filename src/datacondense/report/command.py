@@ -15,7 +15,8 @@ def command(provenance: Provenance) -> str | None:
     """Return the `datacondense condense ...` that repeats the run with this provenance.
 
     None if there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
-    for methods that are neither registered nor in a file, settings without an option, and data without a source.
+    for methods that are neither registered nor in a file, settings without an option, and data without a source; for
+    labels of a teacher that was not chosen by default.
     """
     method, source = provenance.method, provenance.source
     if not source or provenance.steps or not provenance.settings or provenance.ipc is None or provenance.seed is None:
@@ -34,6 +35,10 @@ def command(provenance: Provenance) -> str | None:
     changed = [n for n in usual or settings if n in settings and (n not in usual or settings[n] != usual[n])]
     flags |= {name: settings[name] for name in changed}
     flags["seed"] = provenance.seed
+    if provenance.labels:
+        if provenance.labels.get("teacher") != "real" or not provenance.labels.get("trials"):
+            return None
+        flags["labels"] = "teacher"
     flags |= {name: value for name, value in _compute(provenance).items() if value != _COMPUTE[name]}
     for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"

@@ -75,11 +75,12 @@ def measure(synthetic: SyntheticSet, *, png: bool = True) -> Footprint:
         png: Also measure PNG files, which encodes every image.
     """
     spec, stored, tensors = synthetic.spec, synthetic.stored, synthetic.tensors()
-    labels = tensors.pop("labels")
+    labels = [tensors.pop(name) for name in [*tensors] if name.split(".")[0] == "labels"]
     once = stored.shared if stored else frozenset()
     own = [tensor for name, tensor in tensors.items() if name not in once]
     header = stored.header() if stored else {"name": "pixels", "config": {}}
     config = {} if header["name"] == LATENTS else header["config"]
+    config = {name: value for name, value in config.items() if not isinstance(value, dict)}
     words = [
         header["name"],
         *([f"({', '.join(f'{name} {value}' for name, value in config.items())})"] if config else []),
@@ -93,7 +94,7 @@ def measure(synthetic: SyntheticSet, *, png: bool = True) -> Footprint:
         numbers=math.prod(spec.shape),
         images=sum(tensor.nbytes for tensor in own),
         shared=sum(tensor.nbytes for name, tensor in tensors.items() if name in once),
-        labels=labels.nbytes,
+        labels=sum(tensor.nbytes for tensor in labels),
         statistics=_FLOAT32 * (len(spec.mean) + len(spec.std)),
         real_images=synthetic.provenance.real_images,
         png=sum(len(to_png(image)) for image in spec.pixels(synthetic.images).cpu()) if png else 0,

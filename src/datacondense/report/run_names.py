@@ -28,6 +28,7 @@ def labels(provenances: Sequence[Provenance]) -> list[str]:
                 "data_sha256": one.data_sha256,
                 "start": _short(one.start.get("sha256")),
                 "plugin": _short(plugin.get("sha256") or plugin.get("version")),
+                "labels": _teacher(one),
                 "memory": one.memory,
                 "steps": len(one.steps) or None,
                 "file": one.imported.get("file") if one.method == "imported" else None,
@@ -45,6 +46,14 @@ def labels(provenances: Sequence[Provenance]) -> list[str]:
         values = [fact.get(key) for fact in facts]
         names = [name if v is None else f"{name} {shown}{v}" for name, v in zip(names, values, strict=True)]
     return names
+
+
+def _teacher(made: Provenance) -> str | None:
+    """Return the teacher that labelled a set, with moment and temperature."""
+    if not made.labels:
+        return None
+    moment = f" {made.labels['moment']:g}" if made.labels.get("moment") else ""
+    return f"{made.labels['teacher']}{moment} T {made.labels['temperature']:g}"
 
 
 def _short(text: Any) -> str | None:

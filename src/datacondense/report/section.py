@@ -149,11 +149,20 @@ def _form(run: Run) -> dict[str, str]:
         views = f"{stored.training_images / stored.stored_images:.3g}"
         facts["decoder"] = f"{views} training images in the room of one, all in that of {stored.stored_images:,}"
     if made.soft:
-        facts["labels"] = f"soft: {made.spec.classes:,} numbers for each image"
+        facts["labels"] = f"soft: {made.spec.classes:,} numbers for each image{_teacher(run)}"
     if made.recipe:
         words = made.recipe.to_json().items()
         facts["recipe"] = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in words)
     return facts
+
+
+def _teacher(run: Run) -> str:
+    """Return the teacher that labelled a set, in words; empty if none did."""
+    record = run.provenance.labels
+    if not record:
+        return ""
+    moment = f", moment {record['moment']:g}" if "moment" in record else ""
+    return f", of a teacher ({record['teacher']}, {record['arch']}{moment}, temperature {record['temperature']:g})"
 
 
 def _parts(stored: footprint.Footprint) -> str:

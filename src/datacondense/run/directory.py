@@ -40,6 +40,8 @@ _CONTENT = {
 """Messages about differences that only a fingerprint shows."""
 IMPORTED = "imported"
 """The status of a directory whose set was imported."""
+LABELLED = "labelled"
+"""The status of a directory whose set another run made, and a teacher labelled."""
 _OURS = (
     RUN,
     LOG,
@@ -139,8 +141,8 @@ def recorded_run(
             f"{directory.path} holds another run: continue it with --resume, or replace it with --overwrite"
         )
     recorded = directory.recorded()
-    if recorded.get("status") == IMPORTED:
-        raise InputError(f"{directory.path} was imported, so there is no run to resume: name another directory")
+    if (status := recorded.get("status")) in (IMPORTED, LABELLED):
+        raise InputError(f"{directory.path} was {status}, so there is no run to resume: name another directory")
     place = f"{directory.path / RUN} is damaged or has another version: replace the run with --overwrite"
     check_fields(recorded, Resumable, place)
     before = _flat({key: recorded.get(key) for key in identity} | {"settings": _settings(recorded, identity)})

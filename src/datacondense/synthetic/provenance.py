@@ -16,6 +16,7 @@ from ..utils.schema import (
     Positive,
     Seconds,
     Seed,
+    Temperature,
     Text,
 )
 
@@ -94,6 +95,37 @@ class Auto(Fields, kw_only=True):
     bytes: Positive | None = None
 
 
+class LabelTrial(Fields, kw_only=True):
+    """Labels that were tried on held-out training images; its own, those the set had, without a temperature."""
+
+    accuracy: Fraction
+    temperature: Temperature | None = None
+    moment: Fraction | None = None
+
+
+class Labels(Fields, kw_only=True):
+    """The teacher that labelled a set."""
+
+    teacher: Name
+    arch: Network
+    temperature: Temperature
+    top_k: Positive | None = None
+    views: Positive | None = None
+    plugin: Plugin | None = None
+    augment: Line | None = None
+    seed: Seed | UnsetType = UNSET
+    steps: Count | UnsetType = UNSET
+    moment: Fraction | None = None
+    step: Count | UnsetType = UNSET
+    file: Line | None = None
+    sha256: Line | None = None
+    method: Line | None = None
+    set_sha256: Line | None = None
+    trials: list[LabelTrial] = msgspec.field(default_factory=list)
+    held_out: Count | UnsetType = UNSET
+    seconds: Seconds = 0.0
+
+
 class ProvenanceFields(Fields, kw_only=True):
     """`Provenance`, in every artefact and in run.json."""
 
@@ -113,6 +145,7 @@ class ProvenanceFields(Fields, kw_only=True):
     plugins: dict[Line, Plugin] | None = None
     auto: Auto | None = None
     imported: Imported | UnsetType = UNSET
+    labels: Labels | None = None
     real_images: Positive | None = None
     iterations_done: Count | UnsetType = UNSET
     wall_seconds: Seconds | None = None
@@ -161,6 +194,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     race."""
     imported: dict[str, Any] = {}
     """The file that the set was imported from."""
+    labels: dict[str, Any] = {}
+    """The teacher that labelled the set, if one did: its origin, temperature, and what was tried to choose them."""
     real_images: int | None = None
     """Number of training images."""
     iterations_done: int | None = None

@@ -19,8 +19,10 @@ from ..utils.paths import named
 from ..utils.schema import Fields, check
 from .generated import LATENTS, Generated
 from .provenance import Provenance, ProvenanceFields
-from .stored import Encoded, Stored, packed_labels, unpacked_labels
+from .stored import Encoded, Stored
 from .targets import class_numbers
+from .top_labels import label_tensors, required, taken_labels
+from .views import VIEWS, Viewed
 
 
 class Header(Fields, kw_only=True):
@@ -101,7 +103,7 @@ class SyntheticSet:
     @property
     def views(self) -> int:
         """Return the number of training images that are decoded from a stored image."""
-        return self.stored.decoder.views(self.spec) if isinstance(self.stored, Encoded) else 1
+        return self.stored.views if self.stored else 1
 
     @property
     def stored_classes(self) -> Tensor:
@@ -129,9 +131,10 @@ class SyntheticSet:
 
     @property
     def seconds(self) -> float | None:
-        """Return the wall time of condensing, with the race of `auto` and the set it started from; None if unknown."""
+        """Return the wall time of condensing, with `auto`, the set it started from and labelling; None if unknown."""
         made = self.provenance
         before = (made.start.get("wall_seconds") or 0.0) + (made.auto.get("seconds") or 0.0)
+        before += made.labels.get("seconds") or 0.0
         return None if made.wall_seconds is None else made.wall_seconds + before
 
     def as_dataset(self, *, normalised: bool = True) -> LabelledDataset:
@@ -156,7 +159,7 @@ class SyntheticSet:
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors that are stored: labels, and images or what the decoder takes."""
         made = self.stored.tensors() if self.stored else {"images": self.images}
-        return {"labels": packed_labels(self.labels.cpu()), **made}
+        return {**label_tensors(self.labels.cpu(), self.provenance.labels), **made}
 
     def fingerprint(self) -> str:
         """Return the sha256 over all pixels and labels: equal for sets that are equal bit for bit."""
@@ -204,13 +207,10 @@ def load_set(path: str | Path) -> SyntheticSet:
     with naming(path):
         spec, provenance, recipe = read_header(header)
         decoder = _decoder_of(header)
-        for name in ("labels",) if decoder else ("images", "labels"):
-            if name not in tensors:
-                raise InputError(f"there is no tensor {name!r}: it holds no synthetic set")
-        labels = unpacked_labels(tensors.pop("labels"))
+        labels = taken_labels(tensors, spec.classes)
         if decoder is None:
-            return checked(tensors["images"], labels, spec, provenance, recipe=recipe)
-        kind = Generated if decoder["name"] == LATENTS else Encoded
+            return checked(required(tensors, "images"), labels, spec, provenance, recipe=recipe)
+        kind = {LATENTS: Generated, VIEWS: Viewed}.get(decoder["name"], Encoded)
         stored = kind.from_tensors(tensors, decoder, spec)
         if isinstance(stored, Generated):
             check_labels(len(stored.z), labels, spec)

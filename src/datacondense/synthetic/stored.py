@@ -43,6 +43,11 @@ class Stored(ABC):
         """Return the decoder and the number format as JSON values, with the decoder's name as `name`."""
 
     @property
+    def views(self) -> int:
+        """Return the number of training images that are decoded from a stored image."""
+        return 1
+
+    @property
     @abstractmethod
     def shared(self) -> frozenset[str]:
         """Return the names of the tensors that do not grow with the number of images: weights, masks, ranges."""
@@ -92,6 +97,10 @@ class Encoded(Stored):
 
     def header(self) -> dict[str, Any]:
         return {"name": decoder_name(self.decoder), "config": self.decoder.config(), "store": self.store}
+
+    @property
+    def views(self) -> int:
+        return self.decoder.views(self.spec)
 
     @property
     def shared(self) -> frozenset[str]:

@@ -14,7 +14,6 @@ from typing import Any, Protocol, final
 import torch
 from torch import Tensor, nn
 
-from ..data.image_set import ImageSet
 from ..engine.engine import Engine
 from ..utils import cache
 from ..utils.atomic import LOCK
@@ -33,6 +32,14 @@ _OPTIMISER_STATE: dict[type[torch.optim.Optimizer], set[str]] = {
     torch.optim.AdamW: _ADAM,
 }
 """Tensors that known optimisers store for each parameter; other optimisers may store any."""
+
+
+class Fingerprinted(Protocol):
+    """Images that a training learns, known by their content."""
+
+    def fingerprint(self) -> str:
+        """Return a digest of images and labels."""
+        ...
 
 
 class Steps(Protocol):
@@ -73,7 +80,7 @@ class TrainingCache:
     def __init__(
         self,
         folder: str,
-        real: ImageSet,
+        real: Fingerprinted,
         streams: Streams,
         engine: Engine,
         key: Mapping[str, Any] | None,

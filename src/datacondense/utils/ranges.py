@@ -37,6 +37,10 @@ Momentum: TypeAlias = Annotated[float, Meta(ge=0, lt=1)]
 Penalty: TypeAlias = Annotated[float, Meta(ge=0, le=1e6)]
 """The factor of a penalty, such as weight decay."""
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Temperature: TypeAlias = Annotated[float, Meta(gt=0, le=1e6)]
+"""A number that divides logits before the softmax."""
+Views: TypeAlias = Annotated[int, Meta(ge=1, le=10**4)]
+"""Augmented views of an image."""
 Scale: TypeAlias = Annotated[float, Meta(gt=0, le=1)]
 Seed: TypeAlias = Annotated[int, Meta(ge=0, le=_WORD - 1)]
 Seconds: TypeAlias = Annotated[float, Meta(gt=0, le=1e9)]

@@ -38,6 +38,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e11)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Percent = Annotated[float, Meta(ge=0, le=100)]
+Temperature = Annotated[float, Meta(gt=0, le=1e6)]
 Loss = Annotated[float, Meta(ge=-1e100, le=1e100)]
 Single = Annotated[float, Meta(gt=-1e38, lt=1e38)]
 """A number that float32 can hold."""

@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import tyro
 
 from ...data.image_set import ImageSet
 from ...data.options import ReadOptions
 from ...data.source import DataSource
-from ...methods import Method, method_name
-from ...run.directory import RunDirectory
+from ...evaluation.labelling import label_run
+from ...methods import ItGan, Method, method_name
+from ...run.directory import LABELLED, RunDirectory
 from ...run.driver import condense
 from ...run.dry_run import estimate
 from ...run.loggers import LIVE, Live
 from ...run.signals import Request, stop_signals
 from ...synthetic.set import SyntheticSet, load_set
 from ...utils.distributed import all_processes
-from ...utils.errors import Stopped
+from ...utils.errors import InputError, Stopped
 from ...utils.locks import alone
 from ...utils.ranges import Images, Seed
 from ...utils.text import file_name
@@ -32,6 +33,7 @@ from ..dry_run import estimate_lines
 from ..options import ComputingRun, RunControl
 from ..plugin_option import Plugins
 from ..reading import read
+from .label import print_labels, watched
 from .report import report_on
 
 M = TypeVar("M", bound=Method)
@@ -55,6 +57,9 @@ class Condense(Generic[M]):
     """Run directory of a finished or imported set to start from, in place of --init."""
     seed: Seed = 0
     """The same seed on the same machine gives the same images, bit for bit."""
+    labels: Literal["own", "teacher"] = "own"
+    """Labels of the finished set: own, those of the method, or teacher, the class probabilities of a network that is
+    trained on the real images after the run, as `label` chooses them."""
     plugin: Plugins = ()
     method: M
     session: RunControl = field(default_factory=RunControl)
@@ -68,6 +73,8 @@ class Condense(Generic[M]):
         start = load_set(self.start) if self.start else None
         train, _ = read(source)
         name = method_name(self.method)
+        if self.labels == "teacher" and isinstance(self.method, ItGan):
+            raise InputError(f"--labels teacher: the latents of {name} make images by class, so keep their own labels")
         out = self.out or Path("runs") / file_name(f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}")
         budget, every = self.session.budget(), self.session.every()
         if self.session.dry_run:
@@ -88,7 +95,8 @@ class Condense(Generic[M]):
         budget: float | None,
         every: float,
     ) -> None:
-        """Condense `train` into `out`, print a summary, and write the report."""
+        """Condense `train` into `out`, label the set, print a summary, and write the report."""
+        all_processes().agreed(lambda: self._check_labels(out))
         live = loggers(self.session.log, out)
         with ExitStack() as stack:
             for one in live:
@@ -112,7 +120,19 @@ class Condense(Generic[M]):
                 observers=[display, *live],
                 compute=self.computing.compute(),
             )
+            if self.labels == "teacher" and stop.signal is None:
+                made, compute, report = result, self.computing.compute(), watched(display, stop)
+                result = all_processes().agreed(lambda: label_run(made, train, out, compute, report))
+        if result.provenance.labels and all_processes().leads:
+            print_labels(result)
         conclude(result, train, out, self.method.iterations, stop)
+
+    def _check_labels(self, out: Path) -> None:
+        """Raise InputError if the run to be resumed has labels of a teacher, and none are asked for."""
+        run = RunDirectory(out)
+        recorded = run.recorded() if self.session.resume and self.labels == "own" and run.has_run() else {}
+        if recorded.get("labels") and recorded.get("status") != LABELLED:
+            raise InputError(f"cannot resume {out} with other settings: labels was 'teacher' and is 'own'")
 
     def _estimate(self, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None) -> None:
         estimated = estimate(

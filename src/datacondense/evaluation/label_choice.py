@@ -1,0 +1,117 @@
+"""Choose moment and temperature of a teacher on held-out training images; no test image is seen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+from torch import Tensor
+
+from ..data.image_set import ImageSet
+from ..data.splits import split_held_out
+from ..synthetic.set import SyntheticSet
+from ..synthetic.stored import rounded_labels
+from ..synthetic.top_labels import truncated
+from ..training.teacher import Teacher
+from ..utils.distributed import ALONE
+from .evaluator import evaluate_by
+from .protocol import protocol_for
+from .teachers import Report, TeacherSource
+
+MOMENTS = (1 / 4, 1.0)
+"""Fractions of the training of a teacher that are tried: an early teacher is softer."""
+TEMPERATURES = (1.0, 2.0, 4.0)
+"""Temperatures that are tried."""
+_FEWEST_EPOCHS, _SHORTER = 30, 10  # of a trial; a tenth of those of the recipe, but at least 30
+
+
+@final
+@dataclass(frozen=True)
+class Choice:
+    """Moment and temperature, and the trials by which they were chosen."""
+
+    moment: float | None
+    """Fraction of the training of the teacher; None if it does not learn the real images."""
+    temperature: float
+    trials: Sequence[Mapping[str, Any]] = ()
+    """Accuracy on held-out images with moment and temperature; the set's own labels, without them, first. None where
+    there was nothing to choose."""
+    held_out: int = 0
+    """Training images that were held out."""
+    cached: float = 0.0
+    """Seconds of training that the cache saved."""
+    teacher: Teacher | None = None
+    """The teacher that was tried, if it does not learn the real images."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """Labels of one set that are tried: a student for each, tested on held-out training images."""
+
+    synthetic: SyntheticSet
+    source: TeacherSource
+    moments: Sequence[float]
+    """Fractions of the training; none for a teacher that does not learn the real images."""
+    temperatures: Sequence[float]
+    hold_out: float
+    """Share of the training images of each class."""
+    epochs: int | None
+    """Epochs of a student; None for a tenth of its recipe, at least 30."""
+    top_k: int | None = None
+    """Largest probabilities of each label that are stored; None for all."""
+
+    def choose(self, train: ImageSet, report: Report) -> Choice:
+        """Return the best moment and temperature; without a choice, those asked for.
+
+        A teacher of real images learns only those that are not held out.
+        """
+        moments = [*self.moments] or [None]
+        if len(moments) * len(self.temperatures) == 1:
+            return Choice(moments[0], self.temperatures[0])
+        part, held = split_held_out(train, self.hold_out)
+        given, cached = None, 0.0
+        teachers: dict[float | None, Teacher] = {}
+        if self.source.real:
+            taught = self.source.taught(part, report)
+            cached, teachers = taught.cached, {moment: taught.at[moment] for moment in self.moments}
+        else:
+            given = teachers[None] = self.source.given(part, report)
+        asked = [(moment, temperature) for moment in moments for temperature in self.temperatures]
+        trials: list[dict[str, Any]] = []
+        for number, pair in enumerate([None, *asked]):
+            labels = self.synthetic.labels
+            if pair is not None:
+                labels = self.labels(teachers[pair[0]], pair[1])
+            what = f"student {number + 1} of {len(asked) + 1}"
+            accuracy = self._accuracy(labels, held, report, what)
+            moment, temperature = pair or (None, None)
+            named = {"moment": moment, "temperature": temperature}
+            trials.append({**{name: one for name, one in named.items() if one is not None}, "accuracy": accuracy})
+        best = max(range(len(asked)), key=lambda number: trials[number + 1]["accuracy"])  # of equal ones the first
+        return Choice(*asked[best], trials, len(held), cached, given)
+
+    def labels(self, teacher: Teacher, temperature: float) -> Tensor:
+        """Return the labels of a teacher for each training image of the set as they are stored, (N, K)."""
+        with teacher.engine.active():
+            found = teacher.probabilities(self.synthetic.images, temperature).cpu()
+        found = rounded_labels(found, "f16") if self.top_k is None else truncated(found, self.top_k)
+        return found.to(self.synthetic.labels.device)
+
+    def _accuracy(self, labels: Tensor, held: ImageSet, report: Report, what: str) -> float:
+        """Train a network on the set with these labels by its recipe, and return its accuracy on held-out images."""
+        made, done = replace(self.synthetic, labels=labels), 0
+        training = self.source.training
+        protocol = protocol_for(made, nets=1, seed=training.seed)
+        ((arch, recipe),) = protocol.recipes.items()
+        fewer = min(max(recipe.epochs // _SHORTER, _FEWEST_EPOCHS), recipe.epochs)
+        protocol = protocol.with_epochs(self.epochs or fewer)
+
+        def epoch() -> None:
+            nonlocal done
+            done += 1
+            report(done / protocol.epochs, what)
+
+        compute = training.compute
+        if compute.compile == "auto":
+            compute = replace(compute, compile="off")  # each student would be compiled anew
+        return evaluate_by(protocol, made, held, compute=compute, on_epoch=epoch, processes=ALONE).mean(arch)

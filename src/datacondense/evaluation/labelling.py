@@ -1,0 +1,217 @@
+"""label(): give a set the labels of a teacher."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import Unpack
+
+from ..data.image_set import ImageSet
+from ..engine.execution import Compute, ComputeOptions, resolve_compute
+from ..run.directory import LABELLED, RunDirectory
+from ..run.outputs import write_outputs
+from ..synthetic.generated import Generated
+from ..synthetic.set import FILE_NAME, SyntheticSet, check_labels, save
+from ..synthetic.top_labels import TOP_K
+from ..synthetic.views import Viewed
+from ..training.real_teachers import TeacherTraining
+from ..training.trajectories import Steps, TrajectoryRecipe
+from ..utils.errors import InputError
+from ..utils.keywords import check_keywords
+from ..utils.locks import writing
+from ..utils.paths import named, resolved
+from ..utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, Views, check_fields, plain
+from .label_choice import MOMENTS, TEMPERATURES, Trials
+from .teachers import REAL, Report, TeacherName, TeacherSource
+from .viewed_set import with_views
+
+_RANGED = ("moment", "temperature", "top_k", "views", "training_steps", "trial_epochs", "trial_hold_out", "seed")
+_TRAINED = ("trained", "blended")  # networks of methods that share their training
+
+
+class LabelOptions(ComputeOptions, total=False):
+    """Keywords of `label`, each of which may be left out."""
+
+    arch: str | None
+    """Architecture of the teacher; None takes that of the set, or of the set that the teacher learns."""
+    moment: Scale | None
+    """Fraction of the training of a teacher on real images after which it labels; None chooses it."""
+    temperature: Temperature | None
+    """Number that divides the logits of the teacher; None chooses it."""
+    top_k: Images | None
+    """Largest probabilities of each label that are stored, with their classes; the others share the rest evenly. None
+    stores all."""
+    views: Views | None
+    """Augmented views of each training image, in its place, with a label each; their draws are stored. None stores
+    none."""
+    training_steps: Steps | None
+    """Steps of the training on real images; None takes those of a set made under trained networks, otherwise 500."""
+    trial_epochs: Epochs | None
+    """Epochs of each student by which moment and temperature are chosen; None takes a tenth of its recipe, at least
+    30."""
+    trial_hold_out: HeldOut
+    """Share of the training images of each class on which they are chosen, 0.1 by default."""
+    seed: Seed | None
+    """Seed of the teacher and of the students; None takes that of the set."""
+    out: str | Path | None
+    """Run directory to write; None keeps the set in memory."""
+    overwrite: bool
+    """Replace the run in `out`."""
+    report: Report
+    """Called with the fraction done and the name of each part of the work."""
+
+
+def label(
+    synthetic: SyntheticSet,
+    train: ImageSet,
+    *,
+    teacher: TeacherName = REAL,
+    compute: Compute | None = None,
+    **options: Unpack[LabelOptions],
+) -> SyntheticSet:
+    """Return a set of the same images with soft labels: the class probabilities of a trained network, float16.
+
+    Where neither a moment nor a temperature is given, a few of both are tried: a tenth of the training images is held
+    out, the teacher learns the others, and a network is trained for fewer epochs on each labelling of the set. The
+    best on the held-out images is taken. No test image is seen.
+
+    Args:
+        synthetic: The set. Each of its training images gets a label of its own.
+        train: The real training images that it was made from.
+        teacher: real for a network that learns these images, whose training methods with `networks` trained share; the
+            path of a file of weights; a run directory or a set, on which a network is trained by its recipe; or a
+            trained module.
+        compute: Device, precision and compilation, as in `evaluate`.
+        options: The keywords of `LabelOptions`.
+
+    Returns:
+        The set; `provenance.labels` records the teacher, and the accuracies that were compared.
+
+    Raises:
+        InputError: An argument cannot be used, or the teacher does not know the classes.
+        Locked: Another process writes to `out`.
+    """
+    began = time.perf_counter()
+    trials = _checked(synthetic, train, teacher, compute, options)
+    out, report = options.get("out"), options.get("report", lambda done, what: None)
+    if out is None:
+        return _labelled(trials, train, report, began)
+    with writing(named(out)):
+        run = RunDirectory(named(out))
+        _check_free(run, teacher, overwrite=options.get("overwrite", False))
+        made = _labelled(trials, train, report, began)
+        run.clear()
+        _write(made, train, run, LABELLED)
+        return made
+
+
+def label_run(
+    synthetic: SyntheticSet, train: ImageSet, run: str | Path, compute: Compute, report: Report
+) -> SyntheticSet:
+    """Give the set of a run the labels of a teacher on real images in place of its own, and return it.
+
+    The rest of the run stays, so that it can be resumed. A set that has such labels is returned as it is.
+    """
+    if synthetic.provenance.labels:
+        return synthetic
+    made, directory = label(synthetic, train, compute=compute, report=report), RunDirectory(named(run))
+    _write(made, train, directory, str(directory.recorded()["status"]))
+    return made
+
+
+def _write(made: SyntheticSet, train: ImageSet, run: RunDirectory, status: str) -> None:
+    """Write a set, its pictures and its record; the record last."""
+    run.path.mkdir(parents=True, exist_ok=True)
+    save(made, run.path / FILE_NAME)
+    write_outputs(made, train, run.path)
+    run.record({"status": status, **made.provenance.to_json()})
+
+
+def _checked(
+    synthetic: SyntheticSet, train: ImageSet, teacher: TeacherName, compute: Compute | None, options: LabelOptions
+) -> Trials:
+    """Return the trials that the arguments of `label` ask for. Raises InputError for invalid arguments."""
+    check_keywords("label", LabelOptions, options, *_RANGED)
+    if not isinstance(synthetic, SyntheticSet):
+        raise InputError(f"{synthetic!r} is not a set: give the result of load_set or condense")
+    if isinstance(synthetic.stored, Generated):
+        raise InputError("latents make their images by class, so they take no other labels: export and import the set")
+    if difference := synthetic.spec.difference(train.spec):
+        names = f"{train.spec.name!r} do not fit the set made from {synthetic.spec.name!r}"
+        raise InputError(f"the training images of {names}: {difference}")
+    settings, seed = synthetic.provenance.settings, options.get("seed")
+    steps, moment = options.get("training_steps"), options.get("moment")
+    recipe = TrajectoryRecipe(steps=settings.get("training_steps", 500) if steps is None else plain(steps))
+    check_fields(recipe)
+    training = TeacherTraining(
+        arch=options.get("arch") or settings.get("arch", "ConvNet"),
+        augment=settings.get("augment", "auto"),
+        recipe=recipe,
+        seed=plain((synthetic.provenance.seed or 0) if seed is None else seed),
+        compute=resolve_compute(compute, options),
+    )
+    source = TeacherSource(which=teacher, arch=options.get("arch"), training=training)
+    for name in ("moment", "training_steps"):
+        if not source.real and options.get(name) is not None:
+            flag = name.replace("_", "-")
+            raise InputError(f"--{flag} {options.get(name)}: is for --teacher real alone: leave it out")
+    kept = training.moments()
+    if moment is not None and moment not in kept:
+        raise InputError(f"--moment {moment:g}: use one of {', '.join(f'{one:g}' for one in kept)}")
+    moments = [one for one in MOMENTS if one in kept] if moment is None else [plain(moment)]
+    if (views := plain(options.get("views"))) is not None:
+        synthetic = with_views(synthetic, views, training.augment, training.seed)
+    temperature, top_k = options.get("temperature"), plain(options.get("top_k"))
+    if top_k is not None and top_k >= train.spec.classes:
+        raise InputError(f"--top-k {top_k}: there are {train.spec.classes} classes: use fewer, or leave it out")
+    return Trials(
+        synthetic=synthetic,
+        source=source,
+        moments=moments if source.real else (),
+        temperatures=TEMPERATURES if temperature is None else (float(plain(temperature)),),
+        hold_out=options.get("trial_hold_out", 0.1),
+        epochs=plain(options.get("trial_epochs")),
+        top_k=top_k,
+    )
+
+
+def _labelled(trials: Trials, train: ImageSet, report: Report, began: float) -> SyntheticSet:
+    """Choose moment and temperature, and label the set by a teacher of all training images."""
+    choice, synthetic = trials.choose(train, report), trials.synthetic
+    cached = choice.cached
+    if choice.moment is None:
+        teacher = choice.teacher or trials.source.given(train, report)
+    else:
+        taught = trials.source.taught(train, report)
+        teacher = taught.at[choice.moment]
+        cached += 0.0 if _counted(synthetic, teacher.settings(), train) else taught.cached
+    labels = trials.labels(teacher, choice.temperature)
+    check_labels(len(synthetic), labels, synthetic.spec)
+    record = {**teacher.settings(), "temperature": choice.temperature}
+    record |= {"views": synthetic.stored.each} if isinstance(synthetic.stored, Viewed) else {}
+    record |= {TOP_K: trials.top_k} if trials.top_k is not None else {}
+    record |= {"trials": [*choice.trials], "held_out": choice.held_out} if choice.trials else {}
+    record |= {"seconds": round(time.perf_counter() - began + cached, 3)}
+    return replace(synthetic, labels=labels, provenance=synthetic.provenance.changed(labels=record))
+
+
+def _counted(synthetic: SyntheticSet, teacher: Mapping[str, Any], train: ImageSet) -> bool:
+    """Return whether the time of a set includes the training of the teacher, as its method compared under it."""
+    made, settings = synthetic.provenance, synthetic.provenance.settings
+    same = (settings.get("training_steps"), settings.get("arch"), made.seed, made.data_sha256) == (
+        teacher["steps"],
+        teacher["arch"],
+        teacher["seed"],
+        train.fingerprint(),
+    )
+    return same and settings.get("networks") in _TRAINED and bool(made.training_seconds)
+
+
+def _check_free(run: RunDirectory, teacher: TeacherName, *, overwrite: bool) -> None:
+    """Raise InputError unless a run directory is free, or may be replaced and is not the teacher's."""
+    if isinstance(teacher, str | Path) and teacher != REAL and resolved(teacher) == resolved(run.path):
+        raise InputError(f"{run.path} holds the teacher's set: name another directory")
+    if run.occupied() and not (overwrite and run.has_run()):
+        raise InputError(f"{run.path} holds a run: replace it with --overwrite, or name another directory")
