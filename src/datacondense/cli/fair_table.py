@@ -7,19 +7,22 @@ from statistics import fmean
 from rich.table import Table
 
 from ..data.image_set import ImageSet
-from ..engine.execution import resolve_device
+from ..engine.execution import Compute, resolve_device
 from ..evaluation.baselines import real_rows
 from ..evaluation.columns import COLUMNS, ColumnOptions, augment_cells, label_cells
 from ..evaluation.evaluator import join
 from ..evaluation.protocol import protocol_for
 from ..evaluation.scores import ONLINE, RANDOM, SET, Scores
+from ..evaluation.teachers import online_teacher
 from ..report import footprint
 from ..report.number_text import size
 from ..report.run_names import labels
 from ..synthetic.set import SyntheticSet
 from ..training.loop import Relabel
+from ..training.teacher import OnlineTeacher
 from ..utils.errors import InputError
 from ..utils.text import percent_mean_std
+from .display import RunDisplay
 from .evaluated import Place, Row
 
 
@@ -31,6 +34,18 @@ def check_options(columns: Sequence[str], augments: Sequence[str], augment: str,
         raise InputError("--columns and --augments have real images beside the set: leave out --beside and --process")
     if augments and augment != "auto":
         raise InputError("--augment and --augments exclude each other: use one")
+
+
+def teacher_online(
+    teacher: str | None, synthetic: SyntheticSet, train: ImageSet, temperature: float | None, compute: Compute
+) -> OnlineTeacher | None:
+    """Return the teacher that an option names, with progress while it learns; None without one."""
+    if teacher is None:
+        return None
+    with RunDisplay("teacher") as display:
+        return online_teacher(
+            synthetic, train, teacher, temperature=temperature, compute=compute, report=display.preparing
+        )
 
 
 def table_rows(

@@ -87,7 +87,7 @@ def label_cells(
         if name not in COLUMNS:
             raise unknown("column", name, COLUMNS)
     if ONLINE in columns and relabel is None:
-        raise InputError("the column online has labels of a teacher: give one")
+        raise InputError("the column online has labels of a teacher: name one, such as --teacher real")
     cells: list[Cell] = []
     for column in dict.fromkeys(columns):
         made = hardened(synthetic) if column == HARD else synthetic

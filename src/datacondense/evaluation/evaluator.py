@@ -23,6 +23,7 @@ from ..engine.execution import (
 )
 from ..synthetic.set import SyntheticSet
 from ..training.loop import Relabel
+from ..training.teacher import OnlineTeacher
 from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import InputError
@@ -134,6 +135,13 @@ class Task:
     relabel: Relabel | None = None
     """Gives the labels of each training batch, in place of those of the set."""
 
+    @property
+    def labelled_by(self) -> Mapping[str, Any] | bool:
+        """Return the teacher of the labels as scores record it: its settings, or whether there is one."""
+        if isinstance(self.relabel, OnlineTeacher):
+            return self.relabel.settings()
+        return self.relabel is not None
+
 
 @final
 @dataclass(frozen=True)
@@ -146,8 +154,8 @@ class Share:
     protocol: Protocol
     seconds: float
     trained_on: Mapping[str, Any]
-    relabelled: bool = False
-    """True if a teacher gave the labels of each batch."""
+    relabelled: Mapping[str, Any] | bool = False
+    """The teacher that gave the labels of each batch, as `Task.labelled_by` has it."""
 
 
 def train_share(
@@ -195,7 +203,7 @@ def train_share(
                 warnings.warn(f"out of memory: {now}", stacklevel=2)
                 executions[arch] = engine.execution
     seconds = spent + time.perf_counter() - started
-    return Share(confusions, executions, protocol, seconds, _description(examples), task.relabel is not None)
+    return Share(confusions, executions, protocol, seconds, _description(examples), task.labelled_by)
 
 
 def together(share: Share, processes: Processes) -> Scores:
@@ -217,7 +225,7 @@ def together(share: Share, processes: Processes) -> Scores:
         seconds=max(one.seconds for one in shares),
         protocol={
             **protocol.to_json(),
-            **({"relabelled": True} if share.relabelled else {}),
+            **({"relabelled": share.relabelled} if share.relabelled else {}),
             "execution": {arch: execution.to_json() for arch, execution in executions.items()},
             "versions": hardware.versions(),
             "machine": hardware.describe(torch.device(next(iter(executions.values())).device), processes.size),

@@ -16,15 +16,14 @@ from ..synthetic.generated import Generated
 from ..synthetic.set import FILE_NAME, SyntheticSet, check_labels, save
 from ..synthetic.top_labels import TOP_K
 from ..synthetic.views import Viewed
-from ..training.real_teachers import TeacherTraining
-from ..training.trajectories import Steps, TrajectoryRecipe
+from ..training.trajectories import Steps
 from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
 from ..utils.locks import writing
 from ..utils.paths import named, resolved
-from ..utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, Views, check_fields, plain
+from ..utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, Views, plain
 from .label_choice import MOMENTS, TEMPERATURES, Trials
-from .teachers import REAL, Report, TeacherName, TeacherSource
+from .teachers import REAL, Report, TeacherName, TeacherSource, training_beside
 from .viewed_set import with_views
 
 _RANGED = ("moment", "temperature", "top_k", "views", "training_steps", "trial_epochs", "trial_hold_out", "seed")
@@ -141,16 +140,13 @@ def _checked(
     if difference := synthetic.spec.difference(train.spec):
         names = f"{train.spec.name!r} do not fit the set made from {synthetic.spec.name!r}"
         raise InputError(f"the training images of {names}: {difference}")
-    settings, seed = synthetic.provenance.settings, options.get("seed")
-    steps, moment = options.get("training_steps"), options.get("moment")
-    recipe = TrajectoryRecipe(steps=settings.get("training_steps", 500) if steps is None else plain(steps))
-    check_fields(recipe)
-    training = TeacherTraining(
-        arch=options.get("arch") or settings.get("arch", "ConvNet"),
-        augment=settings.get("augment", "auto"),
-        recipe=recipe,
-        seed=plain((synthetic.provenance.seed or 0) if seed is None else seed),
-        compute=resolve_compute(compute, options),
+    moment = options.get("moment")
+    training = training_beside(
+        synthetic,
+        resolve_compute(compute, options),
+        arch=options.get("arch"),
+        steps=plain(options.get("training_steps")),
+        seed=plain(options.get("seed")),
     )
     source = TeacherSource(which=teacher, arch=options.get("arch"), training=training)
     for name in ("moment", "training_steps"):

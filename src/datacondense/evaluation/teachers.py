@@ -20,10 +20,11 @@ from ..training.cache_keys import with_code
 from ..training.cached import TrainingCache
 from ..training.loop import Training
 from ..training.real_teachers import LABELLING, TaughtTeachers, TeacherTraining, plugin_of
-from ..training.teacher import Teacher
+from ..training.teacher import OnlineTeacher, Teacher
 from ..training.teacher_weights import loaded, read_weights
-from ..training.trajectories import Weights, weights_of
+from ..training.trajectories import TrajectoryRecipe, Weights, weights_of
 from ..utils.errors import InputError
+from ..utils.ranges import check_fields
 from ..utils.streams import Streams
 from .planning import plan_networks
 from .protocol import Protocol, protocol_for
@@ -116,6 +117,66 @@ class TeacherSource:
             "recipe": recipe.to_json(),
         }
         return Teacher(network=loaded(arch, spec, weights, engine), engine=engine, classes=spec.classes, made=made)
+
+
+def training_beside(
+    synthetic: SyntheticSet,
+    compute: Compute,
+    *,
+    arch: str | None = None,
+    steps: int | None = None,
+    seed: int | None = None,
+) -> TeacherTraining:
+    """Return the training of a teacher of the images that a set was made from.
+
+    Args:
+        synthetic: The set, whose method may have trained the same network.
+        compute: Device, precision and compilation.
+        arch: Architecture; None takes that of the set.
+        steps: Steps of the training; None takes those of a set made under trained networks, otherwise 500.
+        seed: Seed; None takes that of the set.
+
+    Raises:
+        InputError: The number of steps is out of range.
+    """
+    settings = synthetic.provenance.settings
+    recipe = TrajectoryRecipe(steps=settings.get("training_steps", 500) if steps is None else steps)
+    check_fields(recipe)
+    return TeacherTraining(
+        arch=arch or settings.get("arch", "ConvNet"),
+        augment=settings.get("augment", "auto"),
+        recipe=recipe,
+        seed=(synthetic.provenance.seed or 0) if seed is None else seed,
+        compute=compute,
+    )
+
+
+def online_teacher(
+    synthetic: SyntheticSet,
+    train: ImageSet,
+    teacher: TeacherName,
+    *,
+    temperature: float | None,
+    compute: Compute,
+    report: Report,
+) -> OnlineTeacher:
+    """Return a teacher that labels each training batch of the networks that learn a set and images beside it.
+
+    Args:
+        synthetic: The set. Where a teacher gave its labels, moment and temperature are those of these labels.
+        train: The real images that it was made from.
+        teacher: As in `label`.
+        temperature: Number that divides the logits; None takes that of the labels of the set, otherwise 1.
+        compute: Device, precision and compilation.
+        report: Called with the fraction done and the name of the work.
+
+    Raises:
+        InputError: The teacher cannot be used, or does not know the classes.
+    """
+    recorded = synthetic.provenance.labels
+    source = TeacherSource(which=teacher, training=training_beside(synthetic, compute))
+    found = source.teacher(train, report, recorded.get("moment", 1.0))
+    return OnlineTeacher(found, recorded.get("temperature", 1.0) if temperature is None else temperature)
 
 
 def learn(synthetic: SyntheticSet, protocol: Protocol, compute: Compute, report: Report) -> Weights:

@@ -96,3 +96,21 @@ class Teacher:
             shapes = f"{tuple(logits.shape)}, expected {(len(images), self.classes)}"
             raise InputError(f"the teacher gives logits of shape {shapes}: name a network of these classes")
         return logits
+
+
+@final
+@dataclass(frozen=True)
+class OnlineTeacher:
+    """A teacher that labels each training batch of other networks, as augmented and mixed: a `Relabel`."""
+
+    teacher: Teacher
+    temperature: float = 1.0
+    """Number that divides its logits."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the probabilities of normalised images (n, C, H, W), (n, K)."""
+        return self.teacher.probabilities(images, self.temperature)
+
+    def settings(self) -> dict[str, Any]:
+        """Return teacher and temperature as JSON values."""
+        return {**self.teacher.settings(), "temperature": self.temperature}

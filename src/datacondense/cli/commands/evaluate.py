@@ -27,12 +27,12 @@ from ...utils.distributed import all_processes
 from ...utils.errors import InputError, Locked, naming
 from ...utils.files import write_json
 from ...utils.paths import regular
-from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed
+from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed, Temperature
 from ..console import print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
 from ..dry_run import evaluation_lines
 from ..evaluated import Row, by_recipe, distinct, estimate_rows
-from ..fair_table import check_options, fair_table, table_rows
+from ..fair_table import check_options, fair_table, table_rows, teacher_online
 from ..options import Computing, check_target
 from ..plugin_option import Plugins
 from ..reading import named_sets, real_images
@@ -77,10 +77,16 @@ class Evaluate:
     """Evaluate each snapshot of the run (made with --snapshots) instead, for its report."""
     beside: tuple[Literal["random", "whole"], ...] = ()
     """Baselines to train on: as many random real images per class as the set stores; the whole real training set."""
-    columns: tuple[Literal["all", "hard", "own"], ...] = ()
+    columns: tuple[Literal["all", "hard", "own", "online"], ...] = ()
     """Compare the set with random and k-means real images, as many as it stores, trained on alike, in columns: hard
     replaces each label by its class and takes the published recipe, own takes the stored labels and the stored recipe,
-    all means both."""
+    online takes labels that --teacher gives to each augmented batch; all means the first two, and online with
+    --teacher."""
+    teacher: Annotated[str | None, tyro.conf.arg(metavar="{real,FILE,RUN}")] = None
+    """Teacher of the column online, as in `label`. It also labels the real images of the column own beside a set of
+    soft labels."""
+    temperature: Temperature | None = None
+    """Number that divides the logits of the teacher; by default that of the labels of the set, otherwise 1."""
     augments: Annotated[tuple[str, ...], tyro.conf.arg(metavar="{all,AUGMENT} [...]")] = ()
     """Compare the set with random real images under each of several augmentations in training, as --augment names them;
     all means none, dsa, each of its strategies alone, and that of DC."""
@@ -217,11 +223,21 @@ class Evaluate:
         }
 
     def _all_rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[Row]:
+        if not self.columns and self.teacher is not None:
+            raise InputError(f"--teacher {self.teacher}: labels the batches of --columns online: ask for this column")
         if not self.columns and not self.augments:
             return self._snapshot_rows(sets, runs) if self.process else self._rows(sets, runs, train)
         check_options(self.columns, self.augments, self.augment, other=self.process or bool(self.beside))
-        device = self.computing.device
-        return table_rows(sets, runs, train, self._options, columns=self.columns, augments=self.augments, device=device)
+        return table_rows(
+            sets,
+            runs,
+            train,
+            self._options,
+            columns=self.columns,
+            augments=self.augments,
+            device=self.computing.device,
+            relabel=teacher_online(self.teacher, sets[0], train, self.temperature, self.computing.compute()),
+        )
 
     def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[Row]:
         names = labels([synthetic.provenance for synthetic in sets])
