@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,8 +17,8 @@ from datacondense.synthetic.set import FILE_NAME, save
 from datacondense.utils import cache
 from datacondense.utils.files import read_tensors, write_tensors
 
-STEPS = {"training_steps": 30}
-QUICK = {**STEPS, "trial_epochs": 2}
+STEPS: Any = {"training_steps": 30}
+QUICK: Any = {**STEPS, "trial_epochs": 2}
 
 
 def made(real: ImageSet, **changes: object) -> SyntheticSet:

@@ -73,7 +73,8 @@ class Trials:
         teachers: dict[float | None, Teacher] = {}
         if self.source.real:
             taught = self.source.taught(part, report)
-            cached, teachers = taught.cached, {moment: taught.at[moment] for moment in self.moments}
+            cached = taught.cached
+            teachers |= {moment: taught.at[moment] for moment in self.moments}
         else:
             given = teachers[None] = self.source.given(part, report)
         asked = [(moment, temperature) for moment in moments for temperature in self.temperatures]

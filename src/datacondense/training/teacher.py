@@ -62,7 +62,8 @@ class Teacher:
         ]
         images, labels = real.batch(torch.cat(parts))
         right = (self._logits(images.to(self.engine.device)).argmax(1).cpu() == labels.cpu()).double()
-        return float(torch.stack([one.mean() for one in right.split([len(part) for part in parts])]).mean())
+        of_classes: list[Tensor] = [one.mean() for one in right.split([len(part) for part in parts])]
+        return float(torch.stack(of_classes).mean())
 
     def check_classes(self, real: ImageSet, name: str) -> None:
         """Check that the teacher knows the classes of real images, in their order.

@@ -43,7 +43,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise DataNotFound(f"there is no teacher at {path}: give real, a run directory, or a file of weights")
     if path.suffix == ".safetensors":
         try:
-            return safetensors.torch.load_file(regular(path))
+            return safetensors.torch.load_file(regular(path))  # pyright: ignore[reportUnknownMemberType]
         except (OSError, InputError):
             raise
         except Exception as error:  # safetensors raises errors of several types on wrong bytes
