@@ -62,8 +62,8 @@ class Teacher:
         ]
         images, labels = real.batch(torch.cat(parts))
         right = (self._logits(images.to(self.engine.device)).argmax(1).cpu() == labels.cpu()).double()
-        of_classes: list[Tensor] = [one.mean() for one in right.split([len(part) for part in parts])]
-        return float(torch.stack(of_classes).mean())
+        of_classes = torch.split(right, [len(part) for part in parts])
+        return float(torch.stack([one.mean() for one in of_classes]).mean())
 
     def check_classes(self, real: ImageSet, name: str) -> None:
         """Check that the teacher knows the classes of real images, in their order.
