@@ -48,6 +48,21 @@ def test_columns_are_printed_saved_and_reported(capsys) -> None:
     assert '<th scope="row">k-means real</th>' in report
 
 
+def test_a_teacher_labels_the_batches_of_the_column_online(capsys) -> None:
+    command = ["evaluate", "run", "--columns", "own", "online", "--teacher", "real", "--temperature", "2", *HOW]
+    assert main(command) == 0
+    (entry,) = [json.loads(line) for line in Path("run/scores.jsonl").read_text().splitlines()]
+    taught = entry["random real, online"]["protocol"]["relabelled"]
+    assert (taught["teacher"], taught["arch"], taught["moment"], taught["temperature"]) == ("real", "MLP", 1.0, 2.0)
+    assert "relabelled" not in entry["dm, own"]["protocol"]
+    assert entry["dm, own"]["accuracy"] != entry["dm, online"]["accuracy"]
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--teacher", "real", *HOW]) == 2
+    assert "--columns online" in capsys.readouterr().err
+    assert main(["evaluate", "run", "--columns", "online", *HOW]) == 2
+    assert "--teacher real" in capsys.readouterr().err
+
+
 def test_augmentations_are_columns_with_their_mean(capsys) -> None:
     assert main(["evaluate", "run", "--augments", "none", "crop", "--out", "s.json", *HOW]) == 0
     output = capsys.readouterr().out
