@@ -102,6 +102,7 @@ def test_a_size_of_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--image-size 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_told_to_end_while_decoding_it_leaves_nothing_behind() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1200, 1200, 3), np.uint8)
     for index in range(40):

@@ -45,6 +45,7 @@ def test_weight_one_keeps_latents_near_where_they_began(toy) -> None:
     assert moved[0] < moved[1]
 
 
+@pytest.mark.slow
 def test_an_estimate_trains_for_seconds_and_keeps_nothing(toy) -> None:
     foretold = estimate(like(generator_steps=100_000, inversion_steps=1000), toy(), 4)
     assert foretold.start_seconds > 20

@@ -159,6 +159,7 @@ def test_a_decoder_gives_images_back() -> None:
     assert error(2) > float(images.square().mean()) / 2
 
 
+@pytest.mark.slow
 def test_a_gan_learns_what_classes_look_like(toy) -> None:
     real = toy()
     found = trained("gan", 250, real)

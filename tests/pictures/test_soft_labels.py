@@ -98,7 +98,7 @@ def test_no_label_reaches_beyond_its_image(name: str) -> None:
     assert (picture[~allowed] > 240).all()  # an edge of a letter may leave a trace
 
 
-@pytest.mark.parametrize(("classes", "labelled"), [(200, True), (2000, False)])
+@pytest.mark.parametrize(("classes", "labelled"), [(200, True), pytest.param(2000, False, marks=pytest.mark.slow)])
 def test_of_too_many_classes_the_labels_are_left_out(classes: int, labelled: bool) -> None:
     names = tuple(map(LONG.format, range(classes)))
     made = soft(torch.eye(classes).mul(0.9), names)

@@ -90,6 +90,7 @@ def test_the_real_fashion_mnist() -> None:
     assert scaled.std(dtype=np.float64) == pytest.approx(train.spec.std[0], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     """A file of a megabyte that unpacks to one gigabyte behind the header of 24 pixels."""
     path = tmp_path / "file.gz"
