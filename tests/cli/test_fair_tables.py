@@ -59,6 +59,10 @@ def test_a_teacher_labels_the_batches_of_the_column_online(capsys) -> None:
     capsys.readouterr()
     assert main(["evaluate", "run", "--teacher", "real", *HOW]) == 2
     assert "--columns online" in capsys.readouterr().err
+    assert main(["evaluate", "run", "--columns", "hard", "--teacher", "real", *HOW]) == 2
+    assert "--columns online" in capsys.readouterr().err
+    assert main(["evaluate", "run", "--columns", "hard", "--temperature", "2", *HOW]) == 2
+    assert "--teacher" in capsys.readouterr().err
     assert main(["evaluate", "run", "--columns", "online", *HOW]) == 2
     assert "--teacher real" in capsys.readouterr().err
 

@@ -34,6 +34,14 @@ def labels_of(cell: Cell) -> Tensor:
     return cell.examples.batch(torch.arange(len(cell.examples)))[1]
 
 
+def test_real_images_are_as_many_of_each_class_where_a_soft_label_is_largest_for_another(toy) -> None:
+    synthetic = made(toy)
+    other = replace(synthetic, labels=synthetic.labels[[2, *range(1, 6)]])  # the first image of class 0: now of 1
+    assert other.counts.tolist() == [1, 3, 2]
+    for one in real_rows(other, toy(), "MLP").values():
+        assert one.counts.tolist() == [2, 2, 2]
+
+
 @pytest.mark.filterwarnings("ignore:1 of 3 classes has fewer than 5 training images:UserWarning")
 def test_real_images_are_as_many_as_the_set_stores(toy) -> None:
     real, synthetic = toy(sizes=(30, 3, 20)), condense(Random(arch="MLP"), toy(sizes=(9, 3, 9)), ipc=5)

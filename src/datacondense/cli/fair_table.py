@@ -12,7 +12,7 @@ from ..evaluation.baselines import real_rows
 from ..evaluation.columns import COLUMNS, ColumnOptions, augment_cells, label_cells
 from ..evaluation.evaluator import join
 from ..evaluation.protocol import protocol_for
-from ..evaluation.scores import ONLINE, RANDOM, SET, Scores
+from ..evaluation.scores import ONLINE, OWN_LABELS, RANDOM, SET, Scores
 from ..evaluation.teachers import online_teacher
 from ..report import footprint
 from ..report.number_text import size
@@ -34,6 +34,14 @@ def check_options(columns: Sequence[str], augments: Sequence[str], augment: str,
         raise InputError("--columns and --augments have real images beside the set: leave out --beside and --process")
     if augments and augment != "auto":
         raise InputError("--augment and --augments exclude each other: use one")
+
+
+def check_teacher(teacher: str | None, temperature: float | None, columns: Sequence[str]) -> None:
+    """Raise InputError for a teacher or a temperature that no column needs."""
+    if teacher is None and temperature is not None:
+        raise InputError(f"--temperature {temperature:g}: divides the logits of --teacher: name one, or leave it out")
+    if teacher is not None and not {"all", OWN_LABELS, ONLINE} & set(columns):
+        raise InputError(f"--teacher {teacher}: labels the batches of --columns online: ask for this column")
 
 
 def teacher_online(

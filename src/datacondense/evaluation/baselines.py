@@ -52,8 +52,8 @@ def real_rows(
         real: The training images that it stands for.
         arch: As in `Random`.
         device: As in `condense`.
-        rows: RANDOM, KMEANS or both. k-means gives of each class the images nearest to the centres of as many clusters,
-            as `dm` does with `init="kmeans"`.
+        rows: RANDOM, KMEANS or both. k-means chooses the images of each class that are nearest to the centres of as
+            many clusters, as `dm` does with `init="kmeans"`.
 
     Raises:
         InputError: `real` is not what the set stands for.
@@ -74,8 +74,15 @@ def _check_real(sets: Sequence[SyntheticSet], real: ImageSet) -> None:
 
 
 def _counts(synthetic: SyntheticSet, real: ImageSet) -> tuple[int, ...]:
-    """Return the stored images of each class, at most those that there are."""
-    return tuple(torch.minimum(synthetic.stored_counts, real.counts).tolist())
+    """Return the stored images of each class, at most those that there are.
+
+    The largest number of a soft label may be that of another class than its image has: where the total is that of
+    `ipc` images of each class, these count.
+    """
+    stored, ipc = synthetic.stored_counts, synthetic.provenance.ipc
+    if synthetic.soft and ipc and int(stored.sum()) == ipc * len(stored):
+        stored = torch.full_like(stored, ipc)
+    return tuple(torch.minimum(stored, real.counts).tolist())
 
 
 def _name(counts: Sequence[int]) -> str:

@@ -193,9 +193,7 @@ class Comparison:
         made.requires_grad_()
         distance = self._distance(real, made)
         error = ridge_cross_entropy(real, made, self.run.synthetic.labels(slice(None)).detach())
-        loss = self.method.regress * balance(distance, error, made) * error
-        (gradient,) = torch.autograd.grad(loss, made)
-        self.regression = Regression(real, gradient, loss.detach() / classes)
+        self.regression = Regression.of(self.method.regress * balance(distance, error, made) * error, real, made)
 
     def to_maximise(self, group: slice) -> Tensor:
         """Return the distance of some classes, differentiable in the network that draws frequencies alone, ()."""

@@ -251,8 +251,7 @@ class Comparison:
         real = self._real(parts)
         made = torch.cat([self._made(part) for part in parts]).requires_grad_()
         loss = self._loss(real, made)
-        (gradient,) = torch.autograd.grad(loss, made, retain_graph=True)
-        return Regression(real, gradient, loss.detach() / classes), loss
+        return Regression.of(loss, real, made), loss
 
     def _loss(self, real: Tensor, made: Tensor) -> Tensor:
         """Return the loss of embeddings real (K, B, D) and made (K, V, D), ()."""

@@ -19,6 +19,7 @@ RIDGE = 1e-3
 SHARPNESS = 10.0
 """Factor on the predictions of targets that differ by 1, which makes them logits."""
 _SMALL = 1e-12
+_LEAST = 1e-8  # of the mean of the diagonal; it decides where labels leave the error as it is
 
 
 def ridge_predictions(
@@ -109,9 +110,6 @@ def solved_labels(made: Tensor, real: Iterable[tuple[Tensor, Tensor]], classes: 
     return _solved(squares, products, tiny).float()
 
 
-_LEAST = 1e-8  # of the mean of the diagonal; it decides where labels leave the error as it is
-
-
 def centred(labels: Tensor, classes: int) -> Tensor:
     """Return labels, int64 (n,) or probabilities (n, K), as targets (n, K): probabilities less 1/K."""
     rows = labels if labels.is_floating_point() else F.one_hot(labels, classes)
@@ -134,6 +132,12 @@ class Regression:
     """Gradient of the weighted loss in the embeddings of the synthetic images, (K, V, D)."""
     share: Tensor
     """The weighted loss over the number of classes, ()."""
+
+    @staticmethod
+    def of(loss: Tensor, real: Tensor, made: Tensor) -> "Regression":
+        """Return the regression with a loss, (), of embeddings real (K, B, D) and made (K, V, D), a leaf."""
+        (gradient,) = torch.autograd.grad(loss, made, retain_graph=True)
+        return Regression(real, gradient, loss.detach() / len(made))
 
     def share_of(self, made: Tensor, group: slice) -> Tensor:
         """Return a group's share of the loss, (), whose gradient in the group's embeddings (G, V, D) is that of all."""

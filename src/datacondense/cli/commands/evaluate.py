@@ -32,7 +32,7 @@ from ..console import print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
 from ..dry_run import evaluation_lines
 from ..evaluated import Row, by_recipe, distinct, estimate_rows
-from ..fair_table import check_options, fair_table, table_rows, teacher_online
+from ..fair_table import check_options, check_teacher, fair_table, table_rows, teacher_online
 from ..options import Computing, check_target
 from ..plugin_option import Plugins
 from ..reading import named_sets, real_images
@@ -223,8 +223,7 @@ class Evaluate:
         }
 
     def _all_rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[Row]:
-        if not self.columns and self.teacher is not None:
-            raise InputError(f"--teacher {self.teacher}: labels the batches of --columns online: ask for this column")
+        check_teacher(self.teacher, self.temperature, self.columns)
         if not self.columns and not self.augments:
             return self._snapshot_rows(sets, runs) if self.process else self._rows(sets, runs, train)
         check_options(self.columns, self.augments, self.augment, other=self.process or bool(self.beside))
