@@ -30,7 +30,7 @@ def estimate_lines(estimate: Estimate, time_budget: float | None) -> Iterator[st
     yield f"synthetic images: {estimate.images}, {size(estimate.images_bytes)}"
     yield (
         f"decided: {_decided(how)}, {how.classes_at_once} classes at once in chunks of {how.chunk} images, "
-        f"augmentation {estimate.augment}"
+        f"network {estimate.arch}, augmentation {estimate.augment}"
     )
 
 

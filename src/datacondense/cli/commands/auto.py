@@ -52,8 +52,8 @@ class CondenseAuto:
     race_hold_out: RaceShare = 0.15
     """Share of the training images of each class that scores the candidates. The final run condenses all of them."""
     arch: str | None = None
-    """Network that the set is made for, and by default evaluated with; by default ConvNet, or ConvNetD4 for large
-    images."""
+    """Network that the set is made for, and by default evaluated with; by default a ConvNet whose depth suits the size
+    of the images: 3 up to 40 pixels, 4 up to 80, 5 up to 160, 6 above."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Run directory; by default runs/auto-DATA-ipcN-seedN."""
     seed: Seed = 0
