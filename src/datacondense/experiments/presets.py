@@ -182,6 +182,5 @@ def _named(preset: Preset) -> Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    name: _named(preset)
-    for name, preset in chain(_dc(), _dsa(), _dm(), fast_presets(), idc_presets(), dm_variants())
+    name: _named(preset) for name, preset in chain(_dc(), _dsa(), _dm(), fast_presets(), idc_presets(), dm_variants())
 }

@@ -56,8 +56,8 @@ class Method(ABC):
 
     iterations: Iterations
     arch: str = AUTO
-    """Network that the set is made for, and by default evaluated with. auto takes a ConvNet whose depth suits the shorter
-    side of the images: 3, as published, up to 40 pixels; 4 up to 80, 5 up to 160, 6 above."""
+    """Network that the set is made for, and by default evaluated with. auto takes a ConvNet whose depth suits the
+    shorter side of the images: 3, as published, up to 40 pixels; 4 up to 80, 5 up to 160, 6 above."""
     augment: str = "auto"
     """Augmentation that images pass, in condensing and by default in evaluation: auto (DSA's for the dataset), none, or
     strategies joined by "_", such as color_crop_cutout_flip_scale_rotate."""

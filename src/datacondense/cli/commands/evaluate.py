@@ -6,6 +6,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import tyro
 
 from ...data.image_set import ImageSet
@@ -28,12 +29,13 @@ from ...utils.errors import InputError, Locked, naming
 from ...utils.files import write_json
 from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed, Temperature
-from ..console import print_line
+from ..console import print_json, print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
 from ..dry_run import evaluation_lines
 from ..evaluated import Row, by_recipe, distinct, estimate_rows
 from ..fair_table import check_options, check_teacher, fair_table, table_rows, teacher_online
 from ..options import Computing, check_target
+from ..output_options import Json, Quiet
 from ..plugin_option import Plugins
 from ..reading import named_sets, real_images
 from ..tables import show_table
@@ -105,6 +107,8 @@ class Evaluate:
     dry_run: bool = False
     """Estimate the time and memory of the whole evaluation, and write nothing."""
     plugin: Plugins = ()
+    quiet: Quiet = False
+    json: Json = False
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 
@@ -137,8 +141,11 @@ class Evaluate:
             print_line(self._correlation(runs[0], of_row))
         if self.class_accuracies:
             show_table(class_table(scores, test.spec.class_names))
+        written = {label: score.to_json() for label, score in scores.items()}
         if self.out is not None:
-            write_json(self.out, {label: score.to_json() for label, score in scores.items()})
+            write_json(self.out, written)
+        if self.json:
+            print_json(written)
         if self.figure is not None:
             from ...report import figures  # only here: its library takes longer to import than all else
 
@@ -154,6 +161,8 @@ class Evaluate:
             print_line("the estimate is for one process; several processes share the networks")
         for line in evaluation_lines(estimates):
             print_line(line)
+        if self.json:
+            print_json(msgspec.to_builtins(estimates))
 
     @staticmethod
     def _correlation(run: Path, of_row: Sequence[tuple[Row, Scores]]) -> str:

@@ -1,0 +1,118 @@
+"""Lines on what `condense` decides where the user has not: for own images, and for the number of iterations."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..augment import parse
+from ..data.image_set import ImageSet
+from ..data.registry import DATASETS
+from ..engine.cost import forward_cost
+from ..engine.execution import resolve_device
+from ..methods import METHODS, Method, defaults, method_name
+from ..networks import AUTO, build, resolved
+from ..run.directory import RunDirectory
+
+_LISTED = 10  # classes whose number of images is listed
+_WORK = {"cpu": 1e14, "cuda": 1e16}
+"""Floating-point operations of a run: minutes."""
+_SPEED = {"cpu": 1e11, "cuda": 1e13}
+"""Operations in a second, of each thread of a CPU, or of a GPU: a rough guess."""
+_LEAST = 50
+"""The published iterations are at most this many times as many as those that are chosen."""
+
+
+def data_lines(data: str, train: ImageSet, test: ImageSet) -> Iterator[str]:
+    """Yield a line on the images of each class and on each decision of reading; none for a data set known by name.
+
+    Args:
+        data: the source, as --data names it.
+        train: its training images.
+        test: its test images.
+    """
+    if data in DATASETS:
+        return
+    counts, names = train.counts.tolist(), train.spec.class_names
+    if len(names) <= _LISTED:
+        each = ", ".join(f"{name} {count}" for name, count in zip(names, counts, strict=True))
+    else:
+        each = f"{min(counts)} to {max(counts)} each"
+    yield f"training images: {len(train)} of {len(names)} classes: {each}; test images: {len(test)}"
+    yield from train.decisions
+
+
+def method_lines(data: str, method: Method, train: ImageSet) -> Iterator[str]:
+    """Yield a line on mirroring and on the network; none for a data set known by name.
+
+    Args:
+        data: the source, as --data names it.
+        method: the method as it is requested.
+        train: the training images.
+    """
+    if data in DATASETS:
+        return
+    if "flip" in parse(method.augment, train.spec).strategies:
+        yield "mirroring: on; --no-flip if a mirrored image would be of another class, as letters and digits are"
+    if method.arch == AUTO:
+        _, height, width = train.spec.shape
+        arch = resolved(AUTO, train.spec)
+        yield f"network: {arch}, whose depth suits images of {height}x{width}; --arch names another"
+
+
+def with_iterations(
+    method: Method, train: ImageSet, ipc: int, *, device: str, out: Path, resume: bool
+) -> tuple[Method, str]:
+    """Return a method whose iterations the user has not given with as many as pay, and a line on them or nothing.
+
+    Those of the run that is resumed, if there is one; otherwise of the published number as many as take minutes by a
+    count of operations, which is the same each time on one kind of device. A method of a plug-in keeps its own number.
+
+    Args:
+        method: the method, with its published iterations.
+        train: the training images.
+        ipc: images of each class.
+        device: as --device names it.
+        out: run directory.
+        resume: the run there is to be continued.
+    """
+    name, published = method_name(method), method.iterations
+    if published != defaults(name).get("iterations") or METHODS.code(name) != {}:
+        return method, ""
+    before = _recorded(out, name) if resume else None
+    if before is not None:
+        return replace(method, iterations=before), ""
+    kind = torch.device(resolve_device(device)).type
+    work = _operations(method, train, ipc)
+    count = min(max(_rounded(_WORK[kind] / work), published // _LEAST), published)
+    if count == published:
+        return method, ""
+    speed = _SPEED[kind] * (torch.get_num_threads() if kind == "cpu" else 1)
+    return (
+        replace(method, iterations=count),
+        f"iterations: {count} of the published {published}, roughly {max(round(count * work / speed / 60), 1)} min of "
+        "work here; --iterations or --time-budget decides otherwise",
+    )
+
+
+def _operations(method: Method, train: ImageSet, ipc: int) -> float:
+    """Return the floating-point operations of an iteration."""
+    spec = train.spec
+    with torch.device("meta"):
+        flops, _, _ = forward_cost(build(method.arch, spec), spec)
+    return max(method.workload(ipc * method.views(spec)).passes * spec.classes * flops, 1.0)
+
+
+def _recorded(out: Path, name: str) -> int | None:
+    """Return the iterations of a run of this method; None if there is none."""
+    directory = RunDirectory(out)
+    run: dict[str, Any] = directory.recorded() if directory.has_run() else {}
+    found = run.get("settings", {}).get("iterations")
+    return found if run.get("method") == name else None
+
+
+def _rounded(number: float) -> int:
+    """Return a number with two digits that are not 0."""
+    return int(float(f"{number:.1e}"))
