@@ -1,5 +1,6 @@
 """Lines on what `condense` decides where the user has not: for own images, and for the number of iterations."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,14 @@ from ..networks import AUTO, build, resolved
 from ..run.directory import RunDirectory
 
 _LISTED = 10  # classes whose number of images is listed
-_WORK = {"cpu": 1e14, "cuda": 1e16}
-"""Floating-point operations of a run: minutes."""
-_SPEED = {"cpu": 1e11, "cuda": 1e13}
+_WORK = {"cpu": 1.5e14, "cuda": 1.5e16}
+"""Floating-point operations of a run: ten minutes on two cores, or on a GPU."""
+_SPEED = {"cpu": 1.25e11, "cuda": 2.5e13}
 """Operations in a second, of each thread of a CPU, or of a GPU: a rough guess."""
+_EACH = {"cpu": 2e7, "cuda": 0.0}
+"""Operations that take as long as the rest of the work on one image; small images cost little else."""
 _LEAST = 50
-"""The published iterations are at most this many times as many as those that are chosen."""
+"""The published iterations are at most as many times the updates of the images that are made at least."""
 
 
 def data_lines(data: str, train: ImageSet, test: ImageSet) -> Iterator[str]:
@@ -85,24 +88,25 @@ def with_iterations(
     if before is not None:
         return replace(method, iterations=before), ""
     kind = torch.device(resolve_device(device)).type
-    work = _operations(method, train, ipc)
-    count = min(max(_rounded(_WORK[kind] / work), published // _LEAST), published)
+    work = _operations(method, train, ipc, kind)
+    updates = method.workload(ipc * method.views(train.spec)).updates
+    count = min(max(_rounded(_WORK[kind] / work), math.ceil(published / _LEAST / updates)), published)
     if count == published:
         return method, ""
     speed = _SPEED[kind] * (torch.get_num_threads() if kind == "cpu" else 1)
     return (
         replace(method, iterations=count),
-        f"iterations: {count} of the published {published}, roughly {max(round(count * work / speed / 60), 1)} min of "
-        "work here; --iterations or --time-budget decides otherwise",
+        f"iterations: {count} of the published {published}, roughly {_minutes(count * work / speed)} of work here; "
+        "--iterations or --time-budget decides otherwise",
     )
 
 
-def _operations(method: Method, train: ImageSet, ipc: int) -> float:
+def _operations(method: Method, train: ImageSet, ipc: int, kind: str) -> float:
     """Return the floating-point operations of an iteration."""
     spec = train.spec
     with torch.device("meta"):
         flops, _, _ = forward_cost(build(method.arch, spec), spec)
-    return max(method.workload(ipc * method.views(spec)).passes * spec.classes * flops, 1.0)
+    return max(method.workload(ipc * method.views(spec)).passes * spec.classes * (flops + _EACH[kind]), 1.0)
 
 
 def _recorded(out: Path, name: str) -> int | None:
@@ -111,6 +115,10 @@ def _recorded(out: Path, name: str) -> int | None:
     run: dict[str, Any] = directory.recorded() if directory.has_run() else {}
     found = run.get("settings", {}).get("iterations")
     return found if run.get("method") == name else None
+
+
+def _minutes(seconds: float) -> str:
+    return f"{max(round(seconds / 60), 1)} min" if seconds < 2 * 3600 else f"{round(seconds / 3600)} h"
 
 
 def _rounded(number: float) -> int:
