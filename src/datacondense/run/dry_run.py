@@ -16,8 +16,9 @@ from ..data.image_set import ImageSet
 from ..engine.engine import Engine, equal_part
 from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_compute
 from ..engine.out_of_memory import peak_memory, retry_smaller
-from ..methods import Iteration, Method, Problem, Step, with_network
+from ..methods import Iteration, Method, Problem, Step
 from ..methods.trained_networks import TrainedNetworks
+from ..networks import resolved
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.optimiser import build_optimiser
@@ -104,7 +105,6 @@ def estimate(
     check_keywords("estimate", RunComputeOptions, options)
     check_arguments(estimate, seed=seed, timed=timed)
     compute = resolve_compute(compute, options)
-    method = with_network(method, real.spec)
     check_method(method, real, ipc)
     check_start(start, method, real, ipc)
     note_small_classes(start, method, real, ipc)
@@ -125,7 +125,7 @@ def estimate(
         images=len(calibration.synthetic.listed(calibration.synthetic.labels())),
         images_bytes=calibration.synthetic_bytes,
         augment=str(calibration.problem.augment),
-        arch=method.arch,
+        arch=resolved(method.arch, real.spec),
         execution=engine.execution,
     )
 

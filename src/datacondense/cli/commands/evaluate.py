@@ -6,7 +6,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import tyro
 
 from ...data.image_set import ImageSet
@@ -31,7 +30,7 @@ from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed, Temperature
 from ..console import print_json, print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
-from ..dry_run import evaluation_lines
+from ..dry_run import show_estimates
 from ..evaluated import Row, by_recipe, distinct, estimate_rows
 from ..fair_table import check_options, check_teacher, fair_table, table_rows, teacher_online
 from ..options import Computing, check_target
@@ -159,10 +158,7 @@ class Evaluate:
         estimates = all_processes().agreed(lambda: estimate_rows(rows, test, compute))
         if all_processes().size > 1:
             print_line("the estimate is for one process; several processes share the networks")
-        for line in evaluation_lines(estimates):
-            print_line(line)
-        if self.json:
-            print_json(msgspec.to_builtins(estimates))
+        show_estimates(estimates, as_json=self.json)
 
     @staticmethod
     def _correlation(run: Path, of_row: Sequence[tuple[Row, Scores]]) -> str:
