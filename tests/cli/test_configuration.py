@@ -59,7 +59,9 @@ def test_json_and_the_method_of_the_file() -> None:
 
 
 def test_options_for_auto() -> None:
-    assert parsed("method: auto\nbytes: 8k\ntime_budget: 1m", "condense --config run.yaml").bytes == "8k"
+    Path("run.yaml").write_text("method: auto\nbytes: 8k\ntime_budget: 1m")
+    found = parse("condense --config run.yaml".split())
+    assert (found.bytes, found.time_budget, found.ipc) == ("8k", "1m", None)
 
 
 BAD = {

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from datacondense import DC, METHODS, DistributionMatching, Method, load, load_set
+from datacondense import DC, DistributionMatching, Method, load, load_set
 from datacondense.cli.app import main
 from datacondense.cli.decisions import with_iterations
 from datacondense.cli.parsing import parse
-from datacondense.methods import KernelRegression
+from datacondense.methods import KernelRegression, Random
 
 QUICK = "--ipc 1 --iterations 1 --batch-real 2 --compile off".split()
 
@@ -104,7 +104,7 @@ def test_iterations_are_as_many_as_pay_and_at_most_the_published_ones() -> None:
     assert chosen(KernelRegression()) == (1000, "")  # which is fast
     assert 1 <= chosen(DC(), ipc=50)[0] < 20  # of fifty updates each
     assert chosen(DistributionMatching(iterations=77)) == (77, "")
-    assert chosen(METHODS["random"]()) == (0, "")
+    assert chosen(Random()) == (0, "")
 
 
 def test_a_resumed_run_keeps_its_iterations() -> None:

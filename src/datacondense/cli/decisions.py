@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,6 +17,7 @@ from ..methods import METHODS, Method, defaults, method_name
 from ..networks import AUTO, build, resolved
 from ..run.directory import RunDirectory
 
+M = TypeVar("M", bound=Method)
 _LISTED = 10  # classes whose number of images is listed
 _WORK = {"cpu": 1.5e14, "cuda": 1.5e16}
 """Floating-point operations of a run: ten minutes on two cores, or on a GPU."""
@@ -65,9 +66,7 @@ def method_lines(data: str, method: Method, train: ImageSet) -> Iterator[str]:
         yield f"network: {arch}, whose depth suits images of {height}x{width}; --arch names another"
 
 
-def with_iterations(
-    method: Method, train: ImageSet, ipc: int, *, device: str, out: Path, resume: bool
-) -> tuple[Method, str]:
+def with_iterations(method: M, train: ImageSet, ipc: int, *, device: str, out: Path, resume: bool) -> tuple[M, str]:
     """Return a method whose iterations the user has not given with as many as pay, and a line on them or nothing.
 
     Those of the run that is resumed, if there is one; otherwise of the published number as many as take minutes by a
