@@ -106,8 +106,9 @@ class DataSource(ReaderOptions):
             data_dir = found.root if isinstance(found, Found) else None
         if data_dir is not None:
             record["data_dir"] = str(expanded(data_dir).absolute())
-        others = self.non_default().items()
-        return record | {name: value for name, value in others if name not in ("source", "data_dir", "validation")}
+        others, left_out = self.non_default(), ("data_dir", "validation")
+        names = (name for name in DataOptions.__annotations__ if name in others and name not in left_out)
+        return record | {name: others[name] for name in names}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "DataSource":
