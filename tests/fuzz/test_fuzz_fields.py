@@ -22,9 +22,10 @@ from datacondense.data.sources import store
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.evaluation import cached
-from datacondense.evaluation.evaluator import evaluate, evaluate_by
+from datacondense.evaluation.evaluator import evaluate_by
 from datacondense.evaluation.protocol import Protocol, protocol_for
 from datacondense.evaluation.score_log import keep_scores, saved_scores
+from datacondense.evaluation.scoring import evaluate
 from datacondense.experiments import experiment_plan, rehearsal, reproduction, results_page, sweep
 from datacondense.experiments.continual import learn_continually, load_record
 from datacondense.experiments.scenario import Scenario

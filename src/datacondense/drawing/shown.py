@@ -1,0 +1,93 @@
+"""Objects that say in one line what they are, and draw themselves in a notebook."""
+
+import base64
+import html
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..utils.text import printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+_CLASSES = 20  # of a picture in a notebook
+
+
+class Summary(str):
+    """Lines of text that Python shows as they are."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class ShownSet(ABC):
+    """Base of sets of images: a short text of itself, and a picture of its images."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, str]:
+        """Return what the set is, as name -> text; the first line of it is its `repr`."""
+
+    @abstractmethod
+    def show(self, *, classes: Sequence[int] | None = None, per_class: int | None = None) -> "Image":
+        """Draw the first images of each class.
+
+        Args:
+            classes: The classes to draw, in that order; by default all.
+            per_class: Images of each class, 10 by default.
+
+        Returns:
+            A picture of Pillow, which a notebook displays.
+        """
+
+    @property
+    @abstractmethod
+    def _line(self) -> str:
+        """The set in one line."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({printable(self._line)})"
+
+    def summary(self) -> Summary:
+        """Return what the set is, where it comes from and what it takes, a fact a line."""
+        facts = self.facts()
+        width = max(map(len, facts))
+        return Summary("\n".join(f"{name:<{width}}  {printable(text)}" for name, text in facts.items()))
+
+    def plot(self, *, classes: Sequence[int] | None = None, per_class: int | None = None) -> "Figure":
+        """Draw the picture of `show` as a figure of Matplotlib.
+
+        Args:
+            classes: As in `show`.
+            per_class: As in `show`.
+
+        Returns:
+            A figure that a notebook displays, to be saved with `savefig`.
+        """
+        from .chart import picture_chart
+
+        return picture_chart(self.show(classes=classes, per_class=per_class))
+
+    def _shown_classes(self, count: int) -> range:
+        return range(min(count, _CLASSES))
+
+    def _as_html(self, count: int) -> str:
+        """Return the line, and the picture of the first of `count` classes."""
+        from .png_codec import to_png
+
+        shown = self._shown_classes(count)
+        data = base64.b64encode(to_png(self.show(classes=shown))).decode()
+        more = f"<p>the first {len(shown)} of {count} classes</p>" if len(shown) < count else ""
+        return f'<p>{html.escape(repr(self))}</p><img alt="images" src="data:image/png;base64,{data}"/>{more}'
+
+
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table as HTML."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(printable(str(value)))}</td>' for value in row)}</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
