@@ -26,7 +26,7 @@ from datacondense.data.conversion import source_of
 
 LABELS = np.arange(20) % 2
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8), dtype=np.uint8)
-METHOD = DistributionMatching(iterations=1, batch_real=4, arch="ConvNetD1W16")
+METHOD = DistributionMatching(iterations=1, batch_real=4, arch="ConvNetD1")
 
 
 class Birds(Dataset[Any]):
@@ -74,6 +74,7 @@ def same(found: ImageSet, names: tuple[str, ...] = ("0", "1")) -> bool:
         Subset(TensorDataset(torch.from_numpy(PIXELS), torch.from_numpy(LABELS)), range(20)),
         DataLoader(TensorDataset(torch.from_numpy(PIXELS), torch.from_numpy(LABELS)), batch_size=4, shuffle=True),
         {"images": PIXELS, "labels": LABELS},
+        {"x_train": PIXELS, "y_train": LABELS, "x_test": PIXELS[:2], "y_test": LABELS[:2]},
         {"train": (PIXELS, LABELS), "test": None},
         ((PIXELS, LABELS), (PIXELS[:2], LABELS[:2])),
     ],
@@ -145,20 +146,22 @@ def test_tables_of_hugging_face_are_taken_split_by_split() -> None:
     ("data", "reason"),
     [
         (PIXELS, "images without labels cannot be condensed: give a pair"),
-        (None, "images cannot be taken from a NoneType: give an ImageSet, a source such as 'digits'"),
-        (7, "images cannot be taken from a int"),
+        (None, "images cannot be taken from NoneType: give an ImageSet, a source such as 'digits'"),
+        (7, "images cannot be taken from int"),
         ("photographs", "unknown data 'photographs'"),
         ((PIXELS, LABELS[:5]), "labels have shape"),
         ((list(PIXELS), [1, 2]), "there are 20 images and 2 labels"),
-        ((PIXELS, 3), "a pair of a ndarray and a int is not images and labels"),
+        ((PIXELS, 3), "a pair of ndarray and int is not images and labels"),
         ((PIXELS.reshape(20, -1), LABELS), "images have shape"),
         ((PIXELS * np.float32(1.5), LABELS), "images are floats from 0 to 382.5"),
-        (iter([]), "a list_iterator is read from start to end only"),
+        (iter([]), "list_iterator is read from start to end only"),
         ({"validation": (PIXELS, LABELS)}, "there is no train part, only validation"),
+        ({}, "there is no train part, only an empty mapping"),
+        ({"a": PIXELS, "b": LABELS}, "images"),
         (pandas.DataFrame({"a": [1], "b": [2], "c": [3]}), "no column is recognised as images"),
         (pandas.DataFrame(), "the table has no row"),
     ],
-    ids=str,
+    ids=lambda one: one.split(":")[0] if isinstance(one, str) else "",
 )
 def test_everything_else_is_refused_in_one_sentence(data, reason: str) -> None:
     with pytest.raises(InputError) as caught:
@@ -171,7 +174,7 @@ def test_everything_else_is_refused_in_one_sentence(data, reason: str) -> None:
 
 def test_a_set_is_not_taken_for_real_images(toy) -> None:
     made = condense(METHOD, toy(), 1)
-    with pytest.raises(InputError, match="images cannot be taken from a SyntheticSet"):
+    with pytest.raises(InputError, match="images cannot be taken from SyntheticSet"):
         condense(METHOD, made, 1)
     with pytest.raises(InputError, match="networks are tested on real images"):
         evaluate(made, made)

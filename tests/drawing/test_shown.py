@@ -16,7 +16,7 @@ from datacondense import Scores, SyntheticSet, condense, evaluate, image_set
 from datacondense.methods import DistributionMatching
 from datacondense.pictures import draw_grid
 
-METHOD = DistributionMatching(iterations=1, batch_real=4, arch="ConvNetD1W16")
+METHOD = DistributionMatching(iterations=1, batch_real=4, arch="ConvNetD1")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_the_summary_tells_what_it_is_and_what_it_takes(toy, made: SyntheticSet)
     assert facts["method"] == "dm"
     assert "iterations 1" in facts["settings"]
     assert facts["images"] == "6, 2 of each class"
-    assert facts["stored"] == f"{6 * 64 * 4 + 6 * 8:,} bytes"
+    assert facts["stored"] == f"{6 * 64 * 4 + 6:,} bytes"
     assert repr(made.summary()) == str(made.summary())
     assert "40 of each class" in toy().summary()
 
@@ -98,9 +98,9 @@ def scores(toy, made: SyntheticSet) -> Scores:
 
 
 def test_scores_are_a_line_a_table_and_a_frame(scores: Scores) -> None:
-    mean, std = 100 * scores.mean("ConvNetD1W16"), 100 * scores.std("ConvNetD1W16")
+    mean, std = 100 * scores.mean("ConvNetD1"), 100 * scores.std("ConvNetD1")
     first, *others = repr(scores)[len("Scores(") : -1].split("; ")
-    assert first == f"dm: ConvNetD1W16 {mean:.1f} ± {std:.1f} %, n = 2"
+    assert first == f"dm: ConvNetD1 {mean:.1f} ± {std:.1f} %, n = 2"
     assert [other.partition(":")[0] for other in others] == ["random real", "whole set"]
     html = scores._repr_html_()
     assert re.findall(r"<tr><td>([^<]+)</td><td>(\d+)</td>", html) == [
@@ -121,7 +121,7 @@ def test_scores_draw_a_bar_for_each_set(scores: Scores) -> None:
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["dm", "random real", "whole set"]
     heights = [bar.get_height() for bar in axes.patches]
-    expected = [100 * one.mean("ConvNetD1W16") for one in (scores, *scores.beside.values())]
+    expected = [100 * one.mean("ConvNetD1") for one in (scores, *scores.beside.values())]
     assert heights == pytest.approx(expected)
 
 

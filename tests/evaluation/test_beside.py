@@ -3,22 +3,27 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from datacondense import InputError, condense, evaluate, load_set
 from datacondense.cli.app import main
 from datacondense.methods import DistributionMatching, Random
 
-METHOD = DistributionMatching(iterations=1, batch_real=8, arch="ConvNetD1W16", augment="none")
+METHOD = DistributionMatching(iterations=1, batch_real=8, arch="ConvNetD1", augment="none")
 
 
-def test_python_and_the_command_line_have_the_same_baselines(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_python_and_the_command_line_have_the_same_baselines(toy, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    made = condense(METHOD, "digits", 1, out="run")
+    train, test = toy(), toy(draw=1)
+    parts = {"test_images": test.images.numpy(), "test_labels": test.labels.numpy()}
+    np.savez("toy.npz", images=train.images.numpy(), labels=train.labels.numpy(), **parts)
+    made = condense(METHOD, "arrays:toy.npz", 1, out="run")
     words = "evaluate run --nets 1 --epochs 2 --whole-epochs 1 --beside random whole --compile off --out scores.json"
     assert main(words.split()) == 0
     scores = evaluate(
-        made, "digits", nets=1, epochs=2, whole_epochs=1, beside=["random", "whole"], compile="off", progress=False
+        made, "toy.npz", nets=1, epochs=2, whole_epochs=1, beside=["random", "whole"], compile="off", progress=False
     )
     by_name = {"dm": scores, **scores.beside}
     found = json.loads(Path("scores.json").read_text())
@@ -35,7 +40,7 @@ def test_the_scores_of_the_set_do_not_depend_on_what_stands_beside(toy) -> None:
     assert alone.accuracy == beside.accuracy
     assert alone.confusion == beside.confusion
     assert alone.beside == {}
-    drawn = evaluate(condense(Random(arch="ConvNetD1W16"), toy(), 1), toy(draw=1), nets=2, epochs=2, augment="none")
+    drawn = evaluate(condense(Random(arch="ConvNetD1"), toy(), 1), toy(draw=1), nets=2, epochs=2, augment="none")
     assert beside.beside["random real"].accuracy == drawn.accuracy
 
 

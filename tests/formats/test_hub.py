@@ -87,7 +87,7 @@ def test_a_pushed_set_is_the_export(hub: Hub, made: SyntheticSet, tmp_path: Path
     assert address == f"{hub.address}/datasets/me/set/commit/{'0' * 40}"
     assert hub.repos["me/set"]["type"] == "dataset"
     assert hub.repos["me/set"]["visibility"] == "private"
-    assert b"license: mit" in hub.files["README.md"]
+    assert b'license: "mit"' in hub.files["README.md"]
     for name, content in hub.files.items():
         path = tmp_path / "pulled" / name
         path.parent.mkdir(parents=True, exist_ok=True)

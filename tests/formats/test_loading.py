@@ -9,7 +9,7 @@ from datacondense import DataNotFound, InputError, SyntheticSet, condense, expor
 from datacondense.formats import FORMATS, Format
 from datacondense.methods import DistributionMatching
 
-METHOD = DistributionMatching(iterations=1, batch_real=4, arch="ConvNetD1W16")
+METHOD = DistributionMatching(iterations=1, batch_real=4, arch="ConvNetD1")
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from datacondense.methods import DistributionMatching
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
 LABELS = np.arange(20) % 2
-SETTINGS = {"batch_real": 4, "arch": "ConvNetD1W16"}
+SETTINGS = {"batch_real": 4, "arch": "ConvNetD1"}
 
 
 def test_fit_condenses_as_the_function_does() -> None:
     made = Condenser("dm", ipc=2, iterations=2, settings=SETTINGS, seed=3).fit(PIXELS, LABELS).synthetic_
-    method = DistributionMatching(iterations=2, batch_real=4, arch="ConvNetD1W16")
+    method = DistributionMatching(iterations=2, batch_real=4, arch="ConvNetD1")
     assert made.fingerprint() == condense(method, (PIXELS, LABELS), 2, seed=3).fingerprint()
     assert made.fingerprint() == Condenser(method, ipc=2, seed=3).fit((PIXELS, LABELS)).synthetic_.fingerprint()
     assert Condenser(method, ipc=1, flip=False).fit(PIXELS, LABELS).synthetic_.spec.flip is False

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, final
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from typing_extensions import Unpack
 
 from ..utils.errors import InputError
@@ -17,6 +17,8 @@ from ..utils.paths import expanded
 from .build import image_set
 from .image_set import ImageSet
 from .options import ArrayKeywords, ReaderOptions, ReadProgress, no_progress
+from .readers.npy import ArrayHeader
+from .readers.npz_layouts import array_names
 from .registry import DATASETS
 from .source import DataSource
 from .sources.tables import Pairs, Rows, frame_pairs, is_frame, is_hub_table
@@ -31,7 +33,6 @@ _TAKEN = (
     "an ImageSet, a source such as 'digits' or 'folder:photos', a pair (X, y) of images and labels, a dataset of torch "
     "or Hugging Face, or a table of image files and labels"
 )
-_IMAGE_KEYS, _LABEL_KEYS = ("images", "image", "x", "data"), ("labels", "label", "y", "targets", "target")
 _OF_SOURCES = ("pixel_range", "min_per_class")
 
 
@@ -128,11 +129,12 @@ def _converted(data: Any, asked: _Asked) -> ImageSet:
         return _of_pair(*data, asked)
     if isinstance(data, np.ndarray | Tensor):
         raise InputError("images without labels cannot be condensed: give a pair (X, y) of images and labels")
-    if isinstance(data, Dataset) or (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+    in_order = isinstance(data, IterableDataset) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__"))
+    if not in_order:
         return _of_items(data, asked)
     if hasattr(data, "__iter__"):
-        raise InputError(f"a {_kind(data)} is read from start to end only: give a dataset with len() and [i]")
-    raise InputError(f"images cannot be taken from a {_kind(data)}: give {_TAKEN}")
+        raise InputError(f"{_kind(data)} is read from start to end only: give a dataset with len() and [i]")
+    raise InputError(f"images cannot be taken from {_kind(data)}: give {_TAKEN}")
 
 
 def _is_part(data: Any) -> bool:
@@ -152,17 +154,22 @@ def _loaded(source: DataSource, asked: _Asked) -> ImageSet:
 
 
 def _of_mapping(data: Mapping[Any, Any], asked: _Asked) -> ImageSet:
-    """Return the wanted part of a mapping of parts, or the images of a mapping of arrays."""
+    """Return the wanted part of a mapping of parts, or of arrays whose names tell parts, images and labels."""
     names = {str(name): value for name, value in data.items()}
     found = named_like(names, TRAINS if asked.part == "train" else TESTS)
-    if not found:
-        lower = {name.lower(): value for name, value in names.items()}
-        pair = [next((lower[key] for key in keys if key in lower), None) for keys in (_IMAGE_KEYS, _LABEL_KEYS)]
-        if all(one is not None for one in pair):
-            return _of_pair(*pair, asked)
+    if found:
+        return _converted(names[found[0]], asked)
+    if not names or named_like(names, (*TRAINS, *TESTS)):
         what = f"there is no {asked.part} part, only {', '.join(names) or 'an empty mapping'}"
         raise InputError(f"{what}: give the images of one part")
-    return _converted(names[found[0]], asked)
+
+    def header(name: str) -> ArrayHeader:
+        array = np.asarray(names[name])
+        return ArrayHeader(array.shape, array.dtype, array.nbytes)
+
+    of_arrays = array_names(list(names), header)
+    images, labels = of_arrays.test if asked.part == "test" and of_arrays.test else of_arrays.train
+    return _of_pair(names[images], names[labels], asked)
 
 
 def _of_pair(images: Any, labels: Any, asked: _Asked) -> ImageSet:
@@ -173,13 +180,13 @@ def _of_pair(images: Any, labels: Any, asked: _Asked) -> ImageSet:
         images = images.tolist()
     if isinstance(images, np.ndarray) and images.dtype.kind in "OU":  # pictures, or paths
         images = images.tolist()
+    if not isinstance(images, Sequence | np.ndarray | Tensor) or not hasattr(labels, "__len__"):
+        kinds = f"{_kind(images)} and {_kind(labels)}"
+        raise InputError(f"a pair of {kinds} is not images and labels: give arrays, tensors or lists (X, y)")
     if isinstance(images, np.ndarray | Tensor) and asked.columns.image_size is None:
         if asked.spec is not None:
             return image_set(images, labels, spec=asked.spec)
         return image_set(images, labels, name=asked.name or "images", **asked.training)
-    if not isinstance(images, Sequence | np.ndarray | Tensor) or not hasattr(labels, "__len__"):
-        kinds = f"a {_kind(images)} and a {_kind(labels)}"
-        raise InputError(f"a pair of {kinds} is not images and labels: give arrays, tensors or lists (X, y)")
     return _of_items(Pairs(images, labels), asked)
 
 
