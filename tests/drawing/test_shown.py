@@ -10,6 +10,7 @@ import pandas
 import pytest
 import torch
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from datacondense import Scores, SyntheticSet, condense, evaluate, image_set
@@ -120,7 +121,7 @@ def test_scores_draw_a_bar_for_each_set(scores: Scores) -> None:
     figure = scores.plot()
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["dm", "random real", "whole set"]
-    heights = [bar.get_height() for bar in axes.patches]
+    heights = [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)]
     expected = [100 * one.mean("ConvNetD1") for one in (scores, *scores.beside.values())]
     assert heights == pytest.approx(expected)
 

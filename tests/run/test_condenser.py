@@ -1,5 +1,7 @@
 """The estimator is `condense` in the words of scikit-learn."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -23,9 +25,11 @@ def test_fit_condenses_as_the_function_does() -> None:
 def test_parameters_are_those_of_scikit_learn() -> None:
     one = Condenser(method="dm", ipc=10)
     assert one.get_params()["ipc"] == 10
-    other = clone(one).set_params(ipc=3, method=DistributionMatching())
+    other: Any = clone(one)
+    other.set_params(ipc=3, method=DistributionMatching())
     assert (one.ipc, other.ipc) == (10, 3)
-    assert clone(other).get_params() == other.get_params()
+    again: Any = clone(other)
+    assert again.get_params() == other.get_params()
     assert not hasattr(one, "synthetic_")
     assert repr(other).startswith("Condenser(")
 

@@ -122,11 +122,13 @@ def _converted(data: Any, asked: _Asked) -> ImageSet:
     if is_frame(data):
         return _of_items(frame_pairs(data, asked.columns), asked)
     if isinstance(data, TensorDataset) and len(data.tensors) == 2:
-        return _of_pair(*data.tensors, asked)
+        images, labels = data.tensors
+        return _of_pair(images, labels, asked)
     if isinstance(data, tuple | list) and len(data) == 2:
         if all(map(_is_part, data)):
             return _converted(data[asked.part == "test"], asked)
-        return _of_pair(*data, asked)
+        images, labels = data
+        return _of_pair(images, labels, asked)
     if isinstance(data, np.ndarray | Tensor):
         raise InputError("images without labels cannot be condensed: give a pair (X, y) of images and labels")
     in_order = isinstance(data, IterableDataset) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__"))

@@ -40,12 +40,13 @@ def accuracy_chart(bars: Mapping[str, Mapping[str, Sequence[float]]], axis: str)
     archs = list(dict.fromkeys(arch for by_arch in bars.values() for arch in by_arch))
     figure = Chart(figsize=(1.6 + 0.9 * len(bars) * max(len(archs), 1) ** 0.7, 3.2), layout="constrained")
     axes = figure.subplots()
-    width = 0.8 / len(archs)
+    width, highest = 0.8 / len(archs), 1e-9
     for number, arch in enumerate(archs):
         values = [[100 * value for value in by_arch.get(arch, [])] for by_arch in bars.values()]
         places = [place + (number - (len(archs) - 1) / 2) * width for place in range(len(bars))]
         means = [fmean(one) if one else 0.0 for one in values]
         deviations = [stdev(one) if len(one) > 1 else 0.0 for one in values]
+        highest = max(highest, *(mean + deviation for mean, deviation in zip(means, deviations, strict=True)))
         axes.bar(places, means, 0.9 * width, yerr=deviations, capsize=3, label=printable(arch))
         for place, mean, deviation in zip(places, means, deviations, strict=True):
             axes.annotate(
@@ -53,8 +54,8 @@ def accuracy_chart(bars: Mapping[str, Mapping[str, Sequence[float]]], axis: str)
             )
     axes.set_xticks(range(len(bars)), [printable(name) for name in bars])
     axes.set_ylabel(axis)
-    axes.set_ylim(bottom=0)
-    axes.margins(y=0.12)
+    axes.set_ylim(0, 1.15 * highest)  # room for the numbers
+    axes.spines[["top", "right"]].set_visible(False)
     if len(archs) > 1:
         axes.legend(frameon=False)
     return figure

@@ -78,7 +78,7 @@ class Notebook:
         bar = f'<progress value="{share:.4f}" max="1"></progress>'
         made = {
             "text/html": f"<div>{html.escape(title)} {bar} {html.escape(detail)}{lines}</div>",
-            "text/plain": "\n".join([f"{title}: {share:.0%}  {detail}", *self._lines]),
+            "text/plain": "\n".join([f"{title}: {detail}", *self._lines]),
         }
         if self._handle is None:
             self._handle = display(made, raw=True, display_id=True)

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _CLASSES = 20  # of a picture in a notebook
+_WIDTH = 100  # characters of a line of a summary
 
 
 class Summary(str):
@@ -55,7 +57,13 @@ class ShownSet(ABC):
         """Return what the set is, where it comes from and what it takes, a fact a line."""
         facts = self.facts()
         width = max(map(len, facts))
-        return Summary("\n".join(f"{name:<{width}}  {printable(text)}" for name, text in facts.items()))
+        lines = [
+            textwrap.fill(
+                printable(text), _WIDTH, initial_indent=f"{name:<{width}}  ", subsequent_indent=" " * (width + 2)
+            )
+            for name, text in facts.items()
+        ]
+        return Summary("\n".join(lines))
 
     def plot(self, *, classes: Sequence[int] | None = None, per_class: int | None = None) -> "Figure":
         """Draw the picture of `show` as a figure of Matplotlib.

@@ -47,7 +47,7 @@ class EvaluateOptions(NetworkOptions, total=False):
     other.
     """
 
-    beside: Collection[Beside]
+    beside: Collection[Beside] | Beside
     """Baselines to train on as well: "random", as many random real images per class as the set stores; "whole", the
     whole real training set. Their scores are `Scores.beside`."""
     train: AnyImages

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..data.image_set import ImageSet
-from ..drawing.grid import draw_classes
+from ..drawing.grid import Pixels, draw_classes
 from ..drawing.png_codec import to_png
 from ..synthetic.set import SyntheticSet
 from ..utils.atomic import write_bytes
@@ -63,7 +63,7 @@ def draw_grid(
     def pixels(_: int, positions: Tensor) -> Tensor:
         return spec.pixels(synthetic.images[positions])
 
-    groups = [pixels]
+    groups: list[Pixels] = [pixels]
     if real is not None:
         groups.append(lambda k, positions: nearest_real(real, pixels(k, positions), k))
     return draw_classes(

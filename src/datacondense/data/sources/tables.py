@@ -7,7 +7,9 @@ from os import PathLike
 from pathlib import Path, PurePath
 from typing import Any, final
 
+import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from ...utils.errors import InputError
 from ...utils.paths import expanded
@@ -24,12 +26,13 @@ _IMAGES = ("image", "img", "path", "file", "filename", "filepath", "file_name", 
 class Pairs:
     """Images, or paths of image files, with their labels."""
 
-    def __init__(self, images: Sequence[Any], labels: Sequence[Any], classes: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, images: Sequence[Any] | np.ndarray | Tensor, labels: Any, classes: Sequence[str] | None = None
+    ) -> None:
         if len(images) != len(labels):
             raise InputError(f"there are {len(images)} images and {len(labels)} labels: give one label for each image")
         self.images = images
         self.labels = labels
-        self.classes = classes
 
     def __len__(self) -> int:
         return len(self.labels)
