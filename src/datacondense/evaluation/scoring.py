@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, final, get_args, get_type_hints
 
 from typing_extensions import Unpack
@@ -15,7 +16,7 @@ from ..data.image_set import ImageSet
 from ..data.source import DataSource
 from ..drawing.progress_bar import Bar, progress_bar
 from ..engine.execution import Compute, ComputeOptions, resolve_compute
-from ..synthetic.set import SyntheticSet
+from ..synthetic.set import SyntheticSet, holds_set, load_set
 from ..training.loop import Relabel
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import InputError, unknown
@@ -76,7 +77,7 @@ def evaluate(
     Nothing is chosen by test accuracy.
 
     Args:
-        examples: a synthetic set, or real images for comparison, as in `condense`.
+        examples: a synthetic set or the run directory that holds it; or real images for comparison, as in `condense`.
         test: real images of the same classes: an ImageSet, or whatever `as_image_set` takes, such as "digits", whose
             test part is used.
         compute: device, precision and compilation, as in `condense`; `classes_at_once` does not apply.
@@ -163,6 +164,8 @@ def asked(
     shown: Any = {} if bar is None else {"progress": bar.read}
     if isinstance(test, SyntheticSet):
         raise InputError("networks are tested on real images, but this is a condensed set: give its test images")
+    if isinstance(examples, str | Path) and holds_set(examples):
+        examples = load_set(examples)
     examples = examples if isinstance(examples, SyntheticSet) else as_image_set(examples, **shown)
     test = as_image_set(test, part="test", spec=examples.spec, **shown)
     others = ("archs", *get_type_hints(ComputeOptions))

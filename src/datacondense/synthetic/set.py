@@ -215,6 +215,11 @@ def load_set(path: str | Path) -> SyntheticSet:
         return replace(made, stored=stored)
 
 
+def holds_set(path: str | Path) -> bool:
+    """Return whether a path is that of a set, or of a run directory that holds one."""
+    return (named(path) / FILE_NAME).is_file() or named(path).suffix == Path(FILE_NAME).suffix
+
+
 def read_header(header: Any) -> tuple[Spec, Provenance, Recipe | None]:
     """Return spec, provenance and recipe of the JSON that `SyntheticSet.header` gives, after every check.
 
