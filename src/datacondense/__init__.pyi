@@ -70,7 +70,7 @@ from .run.dry_run import estimate as estimate
 from .run.loggers import TensorBoard as TensorBoard
 from .run.loggers import WeightsAndBiases as WeightsAndBiases
 from .run.observers import Observer as Observer
-from .run.observers import Progress as Progress
+from .run.observers import RunProgress as RunProgress
 from .run.options import RunOptions as RunOptions
 from .synthetic.decoders import DECODERS as DECODERS
 from .synthetic.decoders import Decoder as Decoder

@@ -3,7 +3,7 @@
 from typing import final
 
 from ..drawing.progress_bar import Bar
-from .observers import Observer, Progress
+from .observers import Observer, RunProgress
 
 
 @final
@@ -22,7 +22,7 @@ class RunBar(Observer):
         """Show an update inside an iteration."""
         self._bar.step(done, iterations, f"{done:.1f}/{iterations}{self._loss}")
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         """Show an iteration."""
         self._loss = f"  loss {progress.loss:.4g}"
         self._bar.step(
