@@ -11,6 +11,7 @@ from folders import picture
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
+import datacondense as dc
 from datacondense import (
     DistributionMatching,
     ImageSet,
@@ -207,3 +208,28 @@ def test_labels_of_a_test_set_mean_what_they_mean_in_training() -> None:
     pair = PIXELS[:4], ["owl", "wren", "owl", "wren"]
     assert as_image_set(pair, spec=train.spec).targets == [0, 1, 0, 1]
     assert as_image_set(Birds(), spec=train.spec).targets == LABELS.tolist()
+
+
+def test_every_function_of_images_takes_them_alike(toy, tmp_path: Path) -> None:
+    made = condense(METHOD, toy(), 1)
+    wrong: Any = 7
+    calls = [
+        lambda: dc.condense(METHOD, wrong, 1),
+        lambda: dc.estimate(METHOD, wrong, 1),
+        lambda: dc.auto(wrong, 1),
+        lambda: dc.evaluate(wrong, toy()),
+        lambda: dc.evaluate(made, wrong),
+        lambda: dc.evaluate(made, toy(), train=wrong, beside=["random"]),
+        lambda: dc.estimate_evaluation(made, wrong),
+        lambda: dc.evaluate_columns(made, wrong, toy()),
+        lambda: dc.evaluate_columns(made, toy(), wrong),
+        lambda: dc.rank(made, wrong, toy()),
+        lambda: dc.rank(made, toy(), wrong),
+        lambda: dc.label(made, wrong),
+        lambda: dc.learn_continually(METHOD, wrong, toy(), dc.Scenario(), tmp_path),
+        lambda: dc.learn_continually(METHOD, toy(), wrong, dc.Scenario(), tmp_path),
+        lambda: dc.Condenser(METHOD).fit(wrong),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match="images cannot be taken from int: give an ImageSet"):
+            call()

@@ -19,7 +19,7 @@ from .image_set import ImageSet
 from .options import ArrayKeywords, ReaderOptions, ReadProgress, no_progress
 from .readers.npy import ArrayHeader
 from .readers.npz_layouts import array_names
-from .registry import DATASETS
+from .registry import DATASETS, SOURCE_FORMS
 from .source import DataSource
 from .sources.tables import Pairs, Rows, frame_pairs, is_frame, is_hub_table
 from .sources.torch_dataset import read_whole
@@ -99,7 +99,7 @@ def source_of(data: AnyImages) -> DataSource | None:
     if not isinstance(data, str | os.PathLike):
         return None
     text = os.fspath(data)
-    if isinstance(data, str) and (":" in text or text in DATASETS):
+    if isinstance(data, str) and (text in DATASETS or text.partition(":")[0] in SOURCE_FORMS):
         return DataSource(text)
     path = expanded(Path(text))
     if path.suffix == ".npz" and path.is_file():
