@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, final
 import torch
 from torch import Tensor
 
-from ..drawing.shown import ShownSet
+from ..drawing.shown import ShownSet, size_text, spec_facts
 from ..utils.transfer import sent
 from .spec import Spec
 
@@ -89,19 +89,19 @@ class ImageSet(ShownSet):
 
     @property
     def _line(self) -> str:
-        return f"{self.spec.name!r}, {len(self)} images, {self.spec.classes} classes, {self.spec.size}"
+        return f"{self.spec.name!r}, {len(self)} images, {self.spec.classes} classes, {size_text(self.spec.shape)}"
 
     def _repr_html_(self) -> str:
         return self._as_html(self.spec.classes)
 
-    def facts(self) -> dict[str, str]:
+    def _facts(self) -> dict[str, str]:
         """Return what the set is, as name -> text."""
         low, high = self.counts.aminmax()
         each = f"{low}" if low == high else f"{low} to {high}"
         return {
             "data": self.spec.name,
             "images": f"{len(self)}, {each} of each class",
-            **self.spec.facts(),
+            **spec_facts(self.spec.class_names, self.spec.shape),
             "memory": f"{self.images.nbytes / 1e6:.1f} MB, {'resident' if self.resident else 'mapped from a file'}",
         }
 

@@ -53,9 +53,6 @@ class SpecFields(Fields, kw_only=True):
 _NAME_LENGTH = 1000
 """Longest name, in characters."""
 
-_LISTED = 10
-"""Classes that a summary names."""
-
 _UNDRAWN = ("Cc", "Cs", "Zl", "Zp")
 """Unicode categories of control characters, surrogates and line breaks."""
 
@@ -98,16 +95,6 @@ class Spec:
     def classes(self) -> int:
         """The number of classes, K."""
         return len(self.class_names)
-
-    @property
-    def size(self) -> str:
-        """The shape of an image as text: 3x32x32 is (C, H, W)."""
-        return "x".join(map(str, self.shape))
-
-    def facts(self) -> dict[str, str]:
-        """Return classes and shape as name -> text, for a summary."""
-        names = ", ".join(self.class_names[:_LISTED]) + (", ..." if self.classes > _LISTED else "")
-        return {"classes": f"{self.classes}: {names}", "shape": f"{self.size} (channels x height x width)"}
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return images with mean 0 and standard deviation 1 per channel.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _CLASSES = 20  # of a picture in a notebook
 _WIDTH = 100  # characters of a line of a summary
+_NAMED = 10  # classes in a summary
 
 
 class Summary(str):
@@ -30,8 +31,8 @@ class ShownSet(ABC):
     """Base of sets of images: a short text of itself, and a picture of its images."""
 
     @abstractmethod
-    def facts(self) -> dict[str, str]:
-        """Return what the set is, as name -> text; the first line of it is its `repr`."""
+    def _facts(self) -> dict[str, str]:
+        """Return what the set is, as name -> text."""
 
     @abstractmethod
     def show(self, *, classes: Sequence[int] | None = None, per_class: int | None = None) -> "Image":
@@ -55,7 +56,7 @@ class ShownSet(ABC):
 
     def summary(self) -> Summary:
         """Return what the set is, where it comes from and what it takes, a fact a line."""
-        facts = self.facts()
+        facts = self._facts()
         width = max(map(len, facts))
         lines = [
             textwrap.fill(
@@ -90,6 +91,17 @@ class ShownSet(ABC):
         data = base64.b64encode(to_png(self.show(classes=shown))).decode()
         more = f"<p>the first {len(shown)} of {count} classes</p>" if len(shown) < count else ""
         return f'<p>{html.escape(repr(self))}</p><img alt="images" src="data:image/png;base64,{data}"/>{more}'
+
+
+def size_text(shape: Sequence[int]) -> str:
+    """Return the shape of an image as text: 3x32x32 is (C, H, W)."""
+    return "x".join(map(str, shape))
+
+
+def spec_facts(class_names: Sequence[str], shape: Sequence[int]) -> dict[str, str]:
+    """Return classes and shape of a data set as name -> text, for a summary."""
+    names = ", ".join(class_names[:_NAMED]) + (", ..." if len(class_names) > _NAMED else "")
+    return {"classes": f"{len(class_names)}: {names}", "shape": f"{size_text(shape)} (channels x height x width)"}
 
 
 def html_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

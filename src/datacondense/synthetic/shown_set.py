@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ..data.spec import Spec
-from ..drawing.shown import ShownSet
+from ..drawing.shown import ShownSet, size_text, spec_facts
 from ..utils.timing import duration
 from .provenance import Provenance
 
@@ -47,12 +47,12 @@ class ShownSyntheticSet(ShownSet):
         method = f" by {self.provenance.method}" if self.provenance.method else ""
         soft = ", soft labels" if self.soft else ""
         count = f"{len(self.labels)} images, {self.spec.classes} classes, {self.per_class} per class"
-        return f"{self.spec.name!r}{method}, {count}, {self.spec.size}{soft}"
+        return f"{self.spec.name!r}{method}, {count}, {size_text(self.spec.shape)}{soft}"
 
     def _repr_html_(self) -> str:
         return self._as_html(self.spec.classes)
 
-    def facts(self) -> dict[str, str]:
+    def _facts(self) -> dict[str, str]:
         """Return what the set is, where it comes from and what it takes, as name -> text."""
         made = self.provenance
         settings = ", ".join(f"{name} {value}" for name, value in made.settings.items() if value is not None)
@@ -61,7 +61,7 @@ class ShownSyntheticSet(ShownSet):
             "settings": settings,
             "data": self.spec.name,
             "images": f"{len(self.labels)}, {self.per_class} of each class",
-            **self.spec.facts(),
+            **spec_facts(self.spec.class_names, self.spec.shape),
             "labels": "a number for each class" if self.soft else "one class each",
             "stored": f"{sum(one.nbytes for one in self.tensors().values()):,} bytes",
             "iterations": "" if made.iterations_done is None else str(made.iterations_done),
