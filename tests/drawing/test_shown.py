@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from datacondense import Scores, SyntheticSet, condense, evaluate, image_set
+from datacondense import InputError, Scores, SyntheticSet, condense, evaluate, image_set
 from datacondense.methods import DistributionMatching
 from datacondense.pictures import draw_grid
 
@@ -129,3 +130,9 @@ def test_scores_draw_a_bar_for_each_set(scores: Scores) -> None:
 def test_files_hold_the_scores_of_baselines_apart(scores: Scores) -> None:
     assert "beside" not in scores.to_json()
     assert scores.to_json() == replace(scores, beside={}).to_json()
+
+
+def test_without_pandas_the_way_out_is_named(scores: Scores, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match=r"needs pandas: pip install pandas, or take to_dict\(\)"):
+        scores.to_pandas()
