@@ -92,11 +92,13 @@ def test_an_image_set_is_returned_as_it_is(toy) -> None:
     assert as_image_set((real, toy(draw=1)), part="test").fingerprint() == toy(draw=1).fingerprint()
 
 
-def test_a_source_gives_the_part_that_fits() -> None:
-    train, test = load("digits")
-    assert as_image_set("digits").fingerprint() == train.fingerprint()
-    assert as_image_set("digits", part="test").fingerprint() == test.fingerprint()
-    assert as_image_set(load("digits"), part="test").fingerprint() == test.fingerprint()
+def test_a_source_gives_the_part_that_fits(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("birds.npz", images=PIXELS, labels=LABELS, test_images=PIXELS[:4], test_labels=LABELS[:4])
+    both = load("arrays:birds.npz")
+    for data in ("arrays:birds.npz", "birds.npz", Path("birds.npz"), both):
+        assert as_image_set(data).fingerprint() == both[0].fingerprint()
+        assert as_image_set(data, part="test").fingerprint() == both[1].fingerprint()
 
 
 def test_a_folder_is_taken_by_source_path_or_table(photos: Path) -> None:
