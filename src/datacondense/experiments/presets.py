@@ -11,6 +11,7 @@ from ..methods import DC, DSA, DistributionMatching
 from .dm_variants import dm_variants
 from .fast_presets import fast_presets
 from .idc_presets import idc_presets
+from .krr_presets import krr_presets
 from .preset import Preset, per_class, published_network, published_numbers
 from .published_numbers import DC_NUMBERS, DM_LARGE_NUMBERS, DM_NUMBERS, DSA_NUMBERS, SOURCES
 
@@ -182,5 +183,6 @@ def _named(preset: Preset) -> Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    name: _named(preset) for name, preset in chain(_dc(), _dsa(), _dm(), fast_presets(), idc_presets(), dm_variants())
+    name: _named(preset)
+    for name, preset in chain(_dc(), _dsa(), _dm(), fast_presets(), idc_presets(), dm_variants(), krr_presets())
 }
