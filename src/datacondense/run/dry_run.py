@@ -84,8 +84,7 @@ def estimate(
 
     Runs the method itself for `timed` seconds after compilation, in memory. The time of an iteration is computed from
     the mean update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u +
-    (U - 1) E e. If the terms of an update (groups of classes) take longer than these seconds, the estimate scales up
-    some of them.
+    (U - 1) E e. Of an update whose terms (groups of classes) take longer than these seconds, some are scaled up.
 
     Args:
         method: the method with its settings, as in `condense`.
