@@ -13,6 +13,7 @@ from ...data.options import OtherReadOptions
 from ...data.source import DataSource
 from ...experiments.automatic import auto, preview
 from ...experiments.options import RaceShare
+from ...methods import Random
 from ...run.signals import stop_signals
 from ...utils.distributed import all_processes
 from ...utils.errors import InputError
@@ -21,7 +22,7 @@ from ...utils.ranges import Images, Repeats, Seed, Side
 from ...utils.text import file_name
 from ..configuration import Config
 from ..console import print_line, print_note
-from ..decisions import data_lines
+from ..decisions import data_lines, method_lines
 from ..display import RunDisplay
 from ..options import AutoControl, ComputingRun, Data, seconds, size
 from ..output_options import Quiet
@@ -97,7 +98,8 @@ class CondenseAuto:
             "compute": self.computing.compute(),
             "time_budget": max(budget - (time.perf_counter() - began), _LEAST),
         }
-        for line in data_lines(self.data, train, test):
+        network = Random() if self.arch is None else Random(arch=self.arch)  # candidates augment in the same way
+        for line in (*data_lines(self.data, train, test), *method_lines(self.data, network, train)):
             print_note(line)
         if self.session.dry_run:
             for line in preview(train, ipc, **options):
