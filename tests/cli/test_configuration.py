@@ -49,6 +49,8 @@ def test_a_file_gives_options_of_every_group_and_the_command_line_wins() -> None
     assert (found.computing.compile, found.computing.classes_at_once) == ("off", None)
     assert found.session.log == ("tensorboard", "wandb")
     assert {"iterations", "ipc", "batch_real", "image_size"} <= set(found.given)
+    with pytest.raises(InputError, match="unknown option '--given'"):
+        parse("condense dm --given ipc".split())
 
 
 def test_json_and_the_method_of_the_file() -> None:

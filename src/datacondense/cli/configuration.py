@@ -29,6 +29,9 @@ Config: TypeAlias = Annotated[
 ]
 """Help of --config, which is removed from the arguments before they are parsed."""
 
+Given: TypeAlias = Annotated[tuple[str, ...], tyro.conf.Fixed, tyro.conf.Suppress]
+"""Names of the options that the user gives; it is no option itself."""
+
 FLAG = "--config"
 _LARGEST = 2**20  # bytes of a file
 _OF_RUN = ("ipc", "seed", "device", "precision", "compile", "classes_at_once")

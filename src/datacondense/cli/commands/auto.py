@@ -20,7 +20,7 @@ from ...utils.errors import InputError
 from ...utils.locks import alone
 from ...utils.ranges import Images, Repeats, Seed, Side
 from ...utils.text import file_name
-from ..configuration import Config
+from ..configuration import Config, Given
 from ..console import print_line, print_note
 from ..decisions import data_lines, method_lines
 from ..display import RunDisplay
@@ -69,7 +69,7 @@ class CondenseAuto:
     """The same seed gives the same images, bit for bit, on the same machine by the same choice."""
     plugin: Plugins = ()
     quiet: Quiet = False
-    given: tyro.conf.SuppressFixed[tuple[str, ...]] = ()
+    given: Given = ()
     """Options that the command line or the configuration file gives."""
     session: AutoControl = field(default_factory=AutoControl)
     computing: ComputingRun = field(default_factory=ComputingRun)

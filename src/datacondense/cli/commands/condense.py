@@ -27,7 +27,7 @@ from ...utils.locks import alone
 from ...utils.ranges import Images, Seed, Side
 from ...utils.text import file_name
 from ...utils.timing import duration
-from ..configuration import Config
+from ..configuration import Config, Given
 from ..console import print_line, print_note
 from ..decisions import data_lines, method_lines, with_iterations
 from ..display import RunDisplay
@@ -71,7 +71,7 @@ class Condense(Generic[M]):
     trained on the real images after the run, as `label` chooses them."""
     plugin: Plugins = ()
     quiet: Quiet = False
-    given: tyro.conf.SuppressFixed[tuple[str, ...]] = ()
+    given: Given = ()
     """Options that the command line or the configuration file gives."""
     method: M
     session: RunControl = field(default_factory=RunControl)
