@@ -66,7 +66,9 @@ def method_lines(data: str, method: Method, train: ImageSet) -> Iterator[str]:
         yield f"network: {arch}, whose depth suits images of {height}x{width}; --arch names another"
 
 
-def with_iterations(method: M, train: ImageSet, ipc: int, *, device: str, out: Path, resume: bool) -> tuple[M, str]:
+def with_iterations(
+    method: M, train: ImageSet, ipc: int, *, device: str, out: Path, resume: bool, bounded: bool
+) -> tuple[M, str]:
     """Return a method whose iterations the user has not given with as many as pay, and a line on them or nothing.
 
     Those of the run that is resumed, if there is one; otherwise of the published number as many as take minutes by a
@@ -79,6 +81,7 @@ def with_iterations(method: M, train: ImageSet, ipc: int, *, device: str, out: P
         device: as --device names it.
         out: run directory.
         resume: the run there is to be continued.
+        bounded: a time budget bounds the run, so the published number holds.
     """
     name, published = method_name(method), method.iterations
     if published != defaults(name).get("iterations") or METHODS.code(name) != {}:
@@ -86,6 +89,8 @@ def with_iterations(method: M, train: ImageSet, ipc: int, *, device: str, out: P
     before = _recorded(out, name) if resume else None
     if before is not None:
         return replace(method, iterations=before), ""
+    if bounded:
+        return method, ""
     kind = torch.device(resolve_device(device)).type
     work = _operations(method, train, ipc, kind)
     updates = method.workload(ipc * method.views(train.spec)).updates

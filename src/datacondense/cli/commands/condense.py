@@ -107,10 +107,16 @@ class Condense(Generic[M]):
 
     def _paying(self, train: ImageSet, out: Path) -> tuple[M, str]:
         """Return the method with as many iterations as pay, unless the user bounds them, and a line on them."""
-        if "iterations" in self.given or self.time_budget:
+        if "iterations" in self.given:
             return self.method, ""
         return with_iterations(
-            self.method, train, self.ipc, device=self.computing.device, out=out, resume=self.session.resume
+            self.method,
+            train,
+            self.ipc,
+            device=self.computing.device,
+            out=out,
+            resume=self.session.resume,
+            bounded=bool(self.time_budget),
         )
 
     def _condense(
