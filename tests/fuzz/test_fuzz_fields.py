@@ -31,7 +31,7 @@ from datacondense.experiments.scenario import Scenario
 from datacondense.formats import destination
 from datacondense.formats.accuracies import known_accuracies
 from datacondense.methods import DistributionMatching, Problem, Random
-from datacondense.report import command, comparison, footprint, page, reading, run_names, section, write_report
+from datacondense.report import command, comparison, footprint, reading, run_names, section, summary, write_report
 from datacondense.report.process import process_frames
 from datacondense.run import loggers
 from datacondense.run.directory import RunDirectory, recorded_run
@@ -137,8 +137,9 @@ def about(made: dc.SyntheticSet, draw: bool = False) -> None:
         return Markup(name)
 
     run = reading.Run(Path("run"), "run", made)
-    page._summary(run)
-    page._alike([run])
+    summary.result([run])
+    summary.summary_table([run])
+    summary.alike([run])
     section._score_rows(run)
     section._classes(run, "run1", chart)
     section._loss(run, "run1", chart)
