@@ -24,22 +24,22 @@ Lines = dict[str, list[tuple[int, float, float]]]
 
 
 def compare(runs: Sequence[Run], chart: Draw) -> list[dict[str, Any]]:
-    """Return the figures over all runs that have scores."""
+    """Return the figures over all runs that have scores; those on one network stand in the bars of the result."""
     colours = {run.name: colour(index) for index, run in enumerate(runs)}
     tested = {run.name: run.scores[CONDENSED] for run in runs if CONDENSED in run.scores}
     if not tested:
         return []
     archs = list(dict.fromkeys(arch for score in tested.values() for arch in score.accuracy))
-    several = len(archs) > 1
-    draw = partial(figures.heat_map, tested) if several else partial(figures.bars, tested, colours)
-    found = [
-        {
-            "title": "Accuracy by set and network" if several else "Test accuracy",
-            "alt": "; ".join(f"{name}: {_in_words(score)}" for name, score in tested.items()),
-            "name": "accuracy",
-            "svg": chart("accuracy", draw),
-        }
-    ]
+    found: list[dict[str, Any]] = []
+    if len(archs) > 1:
+        found.append(
+            {
+                "title": "Accuracy by set and network",
+                "alt": "; ".join(f"{name}: {_in_words(score)}" for name, score in tested.items()),
+                "name": "accuracy",
+                "svg": chart("accuracy", partial(figures.heat_map, tested)),
+            }
+        )
     common = [arch for arch in archs if all(arch in score.accuracy for score in tested.values())]
     if not common:
         return found

@@ -17,7 +17,7 @@ from ..utils.atomic import write_bytes
 from ..utils.text import mean_std, printable
 from .marked import PLAIN, MarkedFigure, ink
 
-_CELL = 1.1  # inches
+_CELL, _LETTER = 1.1, 0.09  # inches: a cell of a heat map, and a letter of a legend
 _DPI = 150
 
 
@@ -27,19 +27,14 @@ def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
     _save(bars(scores), path)
 
 
-def bars(scores: Mapping[str, Scores], colours: Mapping[str, str] | None = None) -> MarkedFigure:
+def bars(scores: Mapping[str, Scores]) -> Figure:
     """Draw test accuracy in percent: a group of bars for each network, a bar for each set, whiskers of ± std.
 
     Sets may have scores of different networks; a set without scores of a network has no bar there.
-
-    Args:
-        scores: Name of a set -> its scores.
-        colours: Name of a set -> the colour of its bars; by default Matplotlib's.
     """
-    colours = {printable(name): colour for name, colour in (colours or {}).items()}
     scores = _printable(scores)
     archs = _archs(scores)
-    figure = MarkedFigure(size=(max(4.0, 1.5 + 0.62 * len(archs) * (len(scores) + 0.5)), 3.6))
+    figure = Figure(figsize=(max(4.0, 1.5 + 0.62 * len(archs) * (len(scores) + 0.5)), 3.6), layout="constrained")
     axes = figure.add_subplot()
     width = 0.8 / len(scores)
     highest = 0.0
@@ -49,12 +44,9 @@ def bars(scores: Mapping[str, Scores], colours: Mapping[str, str] | None = None)
         means = np.array([100 * score.mean(arch) for arch in known])
         deviations = np.nan_to_num([100 * score.std(arch) for arch in known])
         highest = max(highest, *(means + deviations))
-        style = {"color": colours.get(label), "error_kw": {"lw": 1, "ecolor": ink()}}
-        drawn = axes.bar(places, means, 0.92 * width, yerr=deviations, capsize=3, label=label, **style)
+        whiskers = {"lw": 1, "ecolor": ink()}
+        drawn = axes.bar(places, means, 0.92 * width, yerr=deviations, capsize=3, label=label, error_kw=whiskers)
         axes.bar_label(drawn, fmt="%.1f", padding=2, fontsize=9)  # above the whiskers
-        for place, mean, arch in zip(places, means, known, strict=True):
-            text = f"{label}, {arch}: {mean_std(mean, 100 * score.std(arch), separator=' ± ')} %"
-            figure.mark(axes, (place - width / 2, 0, place + width / 2, mean), text)
     axes.set_xticks(
         range(len(archs)), archs, rotation=25 if len(archs) > 3 else 0, ha="right" if len(archs) > 3 else "center"
     )
@@ -63,7 +55,9 @@ def bars(scores: Mapping[str, Scores], colours: Mapping[str, str] | None = None)
     axes.set_ylabel(_accuracy_on(scores))
     axes.spines[["top", "right"]].set_visible(False)
     if len(scores) > 1:
-        figure.legend(loc="outside upper center", ncols=min(len(scores), 4), frameon=False)
+        longest = _LETTER * (max(map(len, scores)) + 6)
+        columns = max(min(int(figure.get_figwidth() / longest), len(scores)), 1)
+        figure.legend(loc="outside upper center", ncols=columns, frameon=False)
     return figure
 
 

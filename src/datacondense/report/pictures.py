@@ -18,7 +18,7 @@ _BUDGET = 2_000_000  # characters of all images of a page and of what stands aro
 _AROUND, _AROUND_REAL = 330, 120  # characters around an image, and around its nearest real one
 _PER_CLASS = 10
 _QUALITY = 90  # of WebP
-_SHOWN, _LARGEST = 56, 96  # CSS pixels: about the width of an image in a row of many, and the most
+_SHOWN, _BESIDE, _LARGEST = 56, 54, 96  # CSS pixels: about the width of an image; beside other sets; the most
 _PROCESS_CLASSES = 10
 _FRAMES, _FRAMES_BUDGET = 40, 450_000  # moments of a run, and characters of the moments of all runs
 
@@ -164,15 +164,17 @@ class Frame:
     """True if its pixels are larger than those of the page: they keep their edges."""
 
 
-def frame(run: Run, *, few: bool) -> Frame:
+def frame(run: Run, form: str) -> Frame:
     """Return the size at which an image is shown: a whole multiple of its own, if it is small.
 
-    few: a class has few images, which can be larger.
+    form: tiles, for classes of few images, which can be larger; rows; or sets, which stand side by side.
     """
     _, height, width = run.synthetic.spec.shape
-    shown = min(max(_LARGEST // width if few else round(_SHOWN / width), 1) * width, _LARGEST)
+    shown = min(max(_LARGEST // width if form == "tiles" else round(_SHOWN / width), 1) * width, _LARGEST)
     if run.synthetic.soft:
         shown = _LARGEST
+    elif form == "sets" and width > _BESIDE:
+        shown = _BESIDE  # five in a row of each of three sets
     return Frame(shown, max(round(shown * height / width), 1), enlarged=shown >= width)
 
 

@@ -22,9 +22,9 @@ _SUMMARY = (
     Column("whole set", number=True),
     Column("published"),
     Column("recipe"),
-    Column("share of the data", number=True, unit="%"),
+    Column("of the data", number=True, unit="%"),
     Column("size", number=True, unit="bytes"),
-    Column("time to condense", number=True, unit="seconds"),
+    Column("time", number=True, unit="seconds"),
 )
 _RECIPE = 8  # its column
 _SIZES = (
