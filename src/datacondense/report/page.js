@@ -10,7 +10,7 @@ const save = (data, name, type) => {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 };
-const fileName = (text) => text.replace(/[^\p{L}\p{N} _().,+-]/gu, "_").replace(/^[. ]+/, "").slice(0, 80) || "_";
+const fileName = (text) => text.replace(/[:,]+ */g, "-").replace(/[^\p{L}\p{N} _().,+-]/gu, "_").replace(/^[. ]+/, "").slice(0, 80) || "_";
 const button = (text, label, action) => {
   const made = make("button", { type: "button", className: "plain", textContent: text, ariaLabel: label });
   made.addEventListener("click", action);

@@ -91,7 +91,7 @@ def _render(runs: Sequence[Run], chart: Draw) -> str:
     opening = result(runs)
     rows = _rows([one.training for one in images])
     several = len(runs) > 1
-    form = "sets" if several else "rows" if _widest(rows) >= _WIDE else "tiles"
+    form = "sets" if several else "rows" if min(_widest(rows), choice.each) >= _WIDE else "tiles"
     frames = [pictures.frame(run, form) for run in runs]
     shown = [
         {"name": run.name, "colour": colour(index), "frame": frames[index]} for index, run in enumerate(runs)

@@ -16,6 +16,7 @@ from .reading import Run
 
 _BUDGET = 2_000_000  # characters of all images of a page and of what stands around them
 _AROUND, _AROUND_REAL = 330, 120  # characters around an image, and around its nearest real one
+_SAMPLED = 40  # classes of which the sizes are measured
 _PER_CLASS = 10
 _QUALITY = 90  # of WebP
 _SHOWN, _BESIDE, _LARGEST = 56, 54, 96  # CSS pixels: about the width of an image; beside other sets; the most
@@ -121,7 +122,9 @@ def by_class(runs: Sequence[Run]) -> tuple[list[RunImages], Choice]:
     """Return the first 10 images of each class of each run, and the choice of them that keeps the page small."""
     found = [RunImages(_images_of(run.synthetic, run.neighbours), _stored_images(run.synthetic)) for run in runs]
     classes = [one for run in found for one in (*run.training, *run.stored)]
-    return found, next((choice for choice in _CHOICES if choice.size(classes) <= _BUDGET), _CHOICES[-1])
+    some = classes[:: max(len(classes) // _SAMPLED, 1)]
+    budget = _BUDGET * len(some) / len(classes)
+    return found, next((choice for choice in _CHOICES if choice.size(some) <= budget), _CHOICES[-1])
 
 
 def _images_of(synthetic: SyntheticSet, neighbours: Mapping[int, Tensor]) -> list[ClassImages]:
