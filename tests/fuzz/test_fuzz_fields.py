@@ -31,7 +31,17 @@ from datacondense.experiments.scenario import Scenario
 from datacondense.formats import destination
 from datacondense.formats.accuracies import known_accuracies
 from datacondense.methods import DistributionMatching, Problem, Random
-from datacondense.report import command, comparison, footprint, reading, run_names, section, summary, write_report
+from datacondense.report import (
+    command,
+    comparison,
+    facts,
+    footprint,
+    reading,
+    run_names,
+    section,
+    summary,
+    write_report,
+)
 from datacondense.report.process import process_frames
 from datacondense.run import loggers
 from datacondense.run.directory import RunDirectory, recorded_run
@@ -197,8 +207,8 @@ def test_provenance(work: Path) -> None:
         protocol_for(made)
         known_accuracies(made, work / "run")
         footprint.measure(made)
-        section._facts(reading.Run(work / "run", "a", made))
-        section._settings(reading.Run(work / "run", "a", made))
+        facts.facts(reading.Run(work / "run", "a", made))
+        section._settings(reading.Run(work / "run", "a", made), "run1")
         process_frames(made, work / "run", [0], 1)
 
     def exported() -> None:

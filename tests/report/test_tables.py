@@ -59,8 +59,15 @@ def test_a_file_has_the_numbers_of_its_table() -> None:
     assert [column.name for column in made.columns] == ["name", "accuracy %", "n"]
     assert [cell.text for cell in made.rows[0]] == ["a,b", "55.0 ± 7.1", "12,345"]
     read = list(csv.reader(io.StringIO(made.csv)))
-    assert read == [["name", "accuracy %", "accuracy % std", "n"], ["a,b", "55", "7.07107", "12345"], ["c", "25", "", ""]]
-    assert table("two", [Column("size", number=True, unit="bytes")], [[Cell("1.5 kB", 1500)]]).csv == "size (bytes)\n1500\n"
+    assert read == [
+        ["name", "accuracy %", "accuracy % std", "n"],
+        ["a,b", "55", "7.07107", "12345"],
+        ["c", "25", "", ""],
+    ]
+    assert (
+        table("two", [Column("size", number=True, unit="bytes")], [[Cell("1.5 kB", 1500)]]).csv
+        == "size (bytes)\n1500\n"
+    )
 
 
 def test_every_table_of_a_page_has_its_file(toy, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -149,7 +149,7 @@ def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> MarkedFi
     axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), aspect="equal")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("class of the test image")
-    order = np.argsort(-shares, axis=None, kind="stable")[:_MARKED if not few else NAMED**2]
+    order = np.argsort(-shares, axis=None, kind="stable")[: _MARKED if not few else NAMED**2]
     for row, column in zip(*(index.tolist() for index in np.unravel_index(order, shares.shape)), strict=True):
         text = f"{names[row]} predicted as {names[column]}: {shares[row, column]:.1f} %"
         figure.mark(axes, (column - 0.5, row - 0.5, column + 0.5, row + 0.5), text)
@@ -244,7 +244,7 @@ def _mean_std(values: Sequence[float]) -> tuple[float, float]:
     return float(percent.mean()), float(percent.std(ddof=1)) if len(percent) > 1 else 0.0
 
 
-def _whiskers() -> dict[str, object]:
+def _whiskers() -> dict[str, Any]:
     return {"capsize": 2, "error_kw": {"lw": 1, "ecolor": ink()}}
 
 

@@ -35,7 +35,7 @@ class MarkedFigure(Figure):
         self._marks: list[tuple[Axes, tuple[float, float, float, float], str]] = []
 
     def mark(self, axes: Axes, box: tuple[float, float, float, float], text: str) -> None:
-        """Say what stands in a box of an axes: left, bottom, right, top in its data coordinates; a point has no area."""
+        """Name what stands in a box of an axes: left, bottom, right, top in its data; a point has no area."""
         if all(map(math.isfinite, box)):
             self._marks.append((axes, box, printable(text)))
 
@@ -73,7 +73,7 @@ def to_svg(chart: Chart, identity: str) -> str:
     text = re.sub(r'^<svg([^>]*?) height="[^"]*"', r"<svg\1", text)
     width = f"--width: {figure.get_figwidth() * _PIXELS:.0f}px"
     data = escape(json.dumps(marks, separators=(",", ":")), quote=False).replace("'", "&#39;")
-    attributes = f"class=\"chart\" style=\"{width}\" data-marks='{data}'"
+    attributes = f'class="chart" style="{width}" data-marks=\'{data}\''
     return re.sub(r'^<svg([^>]*?) width="[^"]*"', lambda found: f"<svg{found[1]} {attributes}", text)
 
 

@@ -93,9 +93,7 @@ def _render(runs: Sequence[Run], chart: Draw) -> str:
     several = len(runs) > 1
     form = "sets" if several else "rows" if min(_widest(rows), choice.each) >= _WIDE else "tiles"
     frames = [pictures.frame(run, form) for run in runs]
-    shown = [
-        {"name": run.name, "colour": colour(index), "frame": frames[index]} for index, run in enumerate(runs)
-    ]
+    shown = [{"name": run.name, "colour": colour(index), "frame": frames[index]} for index, run in enumerate(runs)]
     return environment.get_template("page.html.j2").render(
         title=_title(runs),
         policy=_policy(style, script),

@@ -15,6 +15,7 @@ from .comparison import Draw
 from .facts import facts
 from .fair import fair_tables
 from .marked import COLOURS
+from .number_text import TIMES
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 from .summary import colour
 from .tables import Cell, Column, Table, accuracy_cell, by_class, count_cell, table
@@ -24,7 +25,7 @@ _SCORES = (
     Column("images", number=True),
     Column("network"),
     Column("test accuracy %", number=True),
-    Column("n × epochs", number=True),
+    Column(f"n {TIMES} epochs", number=True),
     Column("augmentation"),
     Column("recipe"),
 )
@@ -113,7 +114,7 @@ def _score_rows(run: Run) -> list[list[Cell | str]]:
                     count_cell(score.trained_on["images"]),
                     arch,
                     accuracy_cell(values),
-                    f"{len(values)} × {recipe['epochs']}",
+                    f"{len(values)} {TIMES} {recipe['epochs']}",
                     str(recipe["augment"]),
                     score.recipe_source(arch),
                 ]

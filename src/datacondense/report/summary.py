@@ -8,7 +8,7 @@ from ..evaluation.scores import PUBLISHED, Scores
 from ..utils.timing import duration
 from .charts import Bar
 from .marked import COLOURS, RANDOM_COLOUR, WHOLE_COLOUR
-from .number_text import accuracy, ratio, share, size
+from .number_text import TIMES, accuracy, ratio, share, size
 from .reading import CONDENSED, RANDOM, WHOLE, Run
 from .tables import Cell, Column, Table, accuracy_cell, count_cell, table
 
@@ -32,7 +32,7 @@ _SIZES = (
     Column("stored as"),
     Column("n", number=True),
     *(Column(name, number=True) for name in ("images", "once", "labels", "mean, std", "total")),
-    *(Column(name, number=True) for name in ("× uint8", "× float32")),
+    *(Column(name, number=True) for name in (f"{TIMES} uint8", f"{TIMES} float32")),
     Column("of whole set", number=True, unit="%"),
 )
 _SCORES_NOTE = "Test accuracy in percent, mean ± sample standard deviation over networks. Empty cells: not evaluated."
@@ -105,7 +105,9 @@ def _made(run: Run) -> str:
     of_real, seconds = run.provenance.real_images, run.synthetic.seconds
     instead = f" in place of {of_real:,}" if of_real else ""
     time = f" in {duration(seconds)}" if seconds else ""
-    return f"{_images(len(run.synthetic))}{instead}, made by {run.provenance.method} from {run.synthetic.spec.name}{time}"
+    return (
+        f"{_images(len(run.synthetic))}{instead}, made by {run.provenance.method} from {run.synthetic.spec.name}{time}"
+    )
 
 
 def _untested(runs: Sequence[Run]) -> str:
@@ -163,7 +165,9 @@ def _summary_rows(run: Run) -> list[list[Cell | str]]:
 
 
 def _accuracies(run: Run, arch: str) -> list[Cell]:
-    found = [run.scores[kind].accuracy.get(arch, []) if kind in run.scores else [] for kind in (RANDOM, CONDENSED, WHOLE)]
+    found = [
+        run.scores[kind].accuracy.get(arch, []) if kind in run.scores else [] for kind in (RANDOM, CONDENSED, WHOLE)
+    ]
     return [accuracy_cell(values) for values in found]
 
 
