@@ -22,7 +22,7 @@ from .section import section
 from .summary import alike, colour, result, size_table, summary_table
 
 _FIRST, _FIRST_OF_SETS = 20, 10  # classes that are not folded: of one set, and of several side by side
-_WIDE = 5  # images of a class that take a row of their own
+_WIDE, _FEW = 5, 1  # images of a class that take a row of their own, and so few that classes stand side by side
 
 
 class Row(NamedTuple):
@@ -91,7 +91,7 @@ def _render(runs: Sequence[Run], chart: Draw) -> str:
     opening = result(runs)
     rows = _rows([one.training for one in images])
     several = len(runs) > 1
-    form = "sets" if several else "rows" if min(_widest(rows), choice.each) >= _WIDE else "tiles"
+    form = _form(min(_widest(rows), choice.each), several=several)
     frames = [pictures.frame(run, form) for run in runs]
     shown = [{"name": run.name, "colour": colour(index), "frame": frames[index]} for index, run in enumerate(runs)]
     return environment.get_template("page.html.j2").render(
@@ -104,7 +104,7 @@ def _render(runs: Sequence[Run], chart: Draw) -> str:
         bars="; ".join(charts.in_words(bar) for bar in opening.bars),
         several=several,
         form=form,
-        first=_FIRST_OF_SETS if several else _FIRST,
+        first=_FIRST_OF_SETS if form == "sets" else _FIRST,
         gallery=rows,
         shown=shown,
         choice=choice,
@@ -143,6 +143,13 @@ def _rows(sets: Sequence[Sequence[pictures.ClassImages]]) -> list[Row]:
     by_name: list[dict[str, pictures.ClassImages]] = [{one.name: one for one in classes} for classes in sets]
     names = dict.fromkeys(name for classes in by_name for name in classes)
     return [Row(name, [classes.get(name) for classes in by_name]) for name in names]
+
+
+def _form(widest: int, *, several: bool) -> str:
+    """Return the style of the gallery, by the images in a class of a set."""
+    if several:
+        return "sets few" if widest <= _FEW else "sets"
+    return "rows" if widest >= _WIDE else "tiles"
 
 
 def _widest(rows: Sequence[Row]) -> int:

@@ -170,10 +170,10 @@ class Frame:
 def frame(run: Run, form: str) -> Frame:
     """Return the size at which an image is shown: a whole multiple of its own, if it is small.
 
-    form: tiles, for classes of few images, which can be larger; rows; or sets, which stand side by side.
+    form: tiles or "sets few", for classes of few images, which can be larger; rows; or sets, side by side.
     """
     _, height, width = run.synthetic.spec.shape
-    shown = min(max(_LARGEST // width if form == "tiles" else round(_SHOWN / width), 1) * width, _LARGEST)
+    shown = min(max(_LARGEST // width if form in ("tiles", "sets few") else round(_SHOWN / width), 1) * width, _LARGEST)
     if run.synthetic.soft:
         shown = _LARGEST
     elif form == "sets" and width > _BESIDE:

@@ -69,8 +69,7 @@ def result(runs: Sequence[Run]) -> Result:
         return Result(_untested(runs), command, [], "")
     arch = _network(tested)
     of_arch = [run for run in tested if arch in run.scores[CONDENSED].accuracy]
-    best = max(of_arch, key=lambda run: run.scores[CONDENSED].mean(arch))
-    sentence = _one(best, arch) if len(runs) == 1 else _best_of(best, len(of_arch), arch)
+    sentence = _one(of_arch[0], arch) if len(runs) == 1 else _several(of_arch, arch)
     bars = _bars(runs, arch)
     return Result(sentence, command, bars, f"test accuracy % ({arch})")
 
@@ -125,10 +124,16 @@ def _one(run: Run, arch: str) -> str:
     return f"{sentence}{_beside(run, arch)}."
 
 
-def _best_of(best: Run, count: int, arch: str) -> str:
-    reached = f"{accuracy(best.scores[CONDENSED].accuracy[arch])} %"
-    sentence = f"Of {count} evaluated sets, {best.name} ({_made(best)}) trains {arch} best, to {reached} test accuracy"
-    return f"{sentence}{_beside(best, arch)}."
+def _several(runs: Sequence[Run], arch: str) -> str:
+    """Return which set is best; each accuracy where the sets are of different data."""
+    reached = {run.name: f"{accuracy(run.scores[CONDENSED].accuracy[arch])} %" for run in runs}
+    if len({run.synthetic.spec.name for run in runs}) > 1:
+        words = (f"{name} trains {arch} to {percent} test accuracy" for name, percent in reached.items())
+        return f"{'; '.join(words)}."
+    best = max(runs, key=lambda run: run.scores[CONDENSED].mean(arch))
+    of = f"Of {len(runs)} sets evaluated with {arch}, " if len(runs) > 1 else ""
+    trains = "trains it best, to" if len(runs) > 1 else f"trains {arch} to"
+    return f"{of}{best.name} ({_made(best)}) {trains} {reached[best.name]} test accuracy{_beside(best, arch)}."
 
 
 def _beside(run: Run, arch: str) -> str:
