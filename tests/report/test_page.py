@@ -66,7 +66,7 @@ def test_a_page_tells_of_every_run_and_compares_them(runs: Path, capsys) -> None
     assert "0.7 % of 1,437" in page
     assert "Images over the iterations" in page
     assert "condense dm --data digits --ipc 2 --iterations 3 --arch ConvNetD1 --lr 2.0 --batch-real 8 --seed 0" in page
-    assert "To evaluate the others: datacondense evaluate chosen --beside random whole" in page
+    assert "To evaluate the others: datacondense evaluate runs/chosen --beside random whole" in page
     assert re.search(r"lr 2\.0 1\.0", page)  # what differs from the default stands beside it
 
 

@@ -123,7 +123,6 @@ def test_a_figure_of_a_page_has_its_colours_and_no_style_sheet() -> None:
         "b predicted as b: 100.0 %",
         "a predicted as a: 75.0 %",
         "a predicted as b: 25.0 %",
-        "b predicted as a: 0.0 %",
     ]
 
 

@@ -149,7 +149,7 @@ def confusion(names: Sequence[str], counts: Sequence[Sequence[int]]) -> MarkedFi
     axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), aspect="equal")
     axes.set_xlabel("predicted class")
     axes.set_ylabel("class of the test image")
-    order = np.argsort(-shares, axis=None, kind="stable")[: _MARKED if not few else NAMED**2]
+    order = np.argsort(-shares, axis=None, kind="stable")[: min(_MARKED, np.count_nonzero(shares))]
     for row, column in zip(*(index.tolist() for index in np.unravel_index(order, shares.shape)), strict=True):
         text = f"{names[row]} predicted as {names[column]}: {shares[row, column]:.1f} %"
         figure.mark(axes, (column - 0.5, row - 0.5, column + 0.5, row + 0.5), text)
@@ -260,7 +260,8 @@ def _short(names: Sequence[str]) -> list[str]:
 
 def _shortened(name: str, longest: int) -> str:
     name = printable(name)
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"  # names may differ at either end
 
 
 def in_words(bar: Bar) -> str:

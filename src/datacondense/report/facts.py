@@ -15,7 +15,7 @@ def facts(run: Run) -> dict[str, str]:
     iterations = provenance.settings.get("iterations")
     found = {
         "method": str(provenance.method),
-        "data": str(provenance.data),
+        "data": provenance.data or "",
         "images": f"{len(run.synthetic):,}, {run.synthetic.per_class} per class",
         **_form(run),
         "stored": f"{size(stored.total)} ({stored.form})"

@@ -85,7 +85,7 @@ for (const chart of all(".chart")) {
     const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(chart.getScreenCTM().inverse());
     const far = ([left, top, right, bottom]) => Math.hypot(Math.max(left - x, 0, x - right), Math.max(top - y, 0, y - bottom));
     const found = marks.reduce((best, mark) => (far(mark) < far(best) ? mark : best));
-    far(found) < 24 ? show(found) : hide();
+    far(found) < (found[2] - found[0] < 1 ? 24 : 4) ? show(found) : hide();
   };
   chart.addEventListener("pointermove", nearest);
   chart.addEventListener("pointerdown", nearest);

@@ -19,7 +19,7 @@ _AROUND, _AROUND_REAL = 330, 120  # characters around an image, and around its n
 _SAMPLED = 40  # classes of which the sizes are measured
 _PER_CLASS = 10
 _QUALITY = 90  # of WebP
-_SHOWN, _BESIDE, _LARGEST = 56, 54, 96  # CSS pixels: about the width of an image; beside other sets; the most
+_SHOWN, _LARGEST = 56, 96  # CSS pixels: the width of an image among many, and of one of few or above labels
 _PROCESS_CLASSES = 10
 _FRAMES, _FRAMES_BUDGET = 40, 450_000  # moments of a run, and characters of the moments of all runs
 
@@ -173,11 +173,8 @@ def frame(run: Run, form: str) -> Frame:
     form: tiles or "sets few", for classes of few images, which can be larger; rows; or sets, side by side.
     """
     _, height, width = run.synthetic.spec.shape
-    shown = min(max(_LARGEST // width if form in ("tiles", "sets few") else round(_SHOWN / width), 1) * width, _LARGEST)
-    if run.synthetic.soft:
-        shown = _LARGEST
-    elif form == "sets" and width > _BESIDE:
-        shown = _BESIDE  # five in a row of each of three sets
+    most = _LARGEST if run.synthetic.soft or form in ("tiles", "sets few") else _SHOWN
+    shown = most // width * width or most
     return Frame(shown, max(round(shown * height / width), 1), enlarged=shown >= width)
 
 

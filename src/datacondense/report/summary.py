@@ -2,9 +2,11 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from ..evaluation.scores import PUBLISHED, Scores
+from ..utils.paths import resolved
 from ..utils.timing import duration
 from .charts import Bar
 from .marked import COLOURS, RANDOM_COLOUR, WHOLE_COLOUR
@@ -63,7 +65,7 @@ def result(runs: Sequence[Run]) -> Result:
     """Return the sentence, and a bar for random images, each set and the whole training set, of the first network."""
     tested = [run for run in runs if CONDENSED in run.scores]
     missing = [run for run in runs if run not in tested and not run.published]
-    names = " ".join(shlex.quote(run.name) for run in missing)
+    names = " ".join(shlex.quote(_from_here(run.path)) for run in missing)
     command = f"datacondense evaluate {names} --beside random whole" if missing else ""
     if not tested:
         return Result(_untested(runs), command, [], "")
@@ -72,6 +74,13 @@ def result(runs: Sequence[Run]) -> Result:
     sentence = _one(of_arch[0], arch) if len(runs) == 1 else _several(of_arch, arch)
     bars = _bars(runs, arch)
     return Result(sentence, command, bars, f"test accuracy % ({arch})")
+
+
+def _from_here(path: Path) -> str:
+    """Return the path of a run from the working directory, or its name if it lies elsewhere: a page names no folder."""
+    whole = resolved(path)
+    here = Path.cwd()
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else whole.name
 
 
 def _network(tested: Sequence[Run]) -> str:
