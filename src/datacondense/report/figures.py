@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..evaluation.scores import Scores
+from ..evaluation.scores import KMEANS, RANDOM, Scores
 from ..utils.atomic import write_bytes
 from ..utils.text import mean_std, printable
-from .marked import PLAIN, MarkedFigure, ink
+from .marked import COLOURS, PLAIN, RANDOM_COLOUR, WHOLE_COLOUR, MarkedFigure, ink
 
 _CELL, _LETTER = 1.1, 0.09  # inches: a cell of a heat map, and a letter of a legend
 _DPI = 150
@@ -38,14 +38,15 @@ def bars(scores: Mapping[str, Scores]) -> Figure:
     axes = figure.add_subplot()
     width = 0.8 / len(scores)
     highest = 0.0
+    colours = _colours(scores)
     for index, (label, score) in enumerate(scores.items()):
         known = [arch for arch in archs if arch in score.accuracy]
         places = np.array([archs.index(arch) for arch in known]) + (index - (len(scores) - 1) / 2) * width
         means = np.array([100 * score.mean(arch) for arch in known])
         deviations = np.nan_to_num([100 * score.std(arch) for arch in known])
         highest = max(highest, *(means + deviations))
-        whiskers = {"lw": 1, "ecolor": ink()}
-        drawn = axes.bar(places, means, 0.92 * width, yerr=deviations, capsize=3, label=label, error_kw=whiskers)
+        style = {"color": colours[label], "capsize": 3, "error_kw": {"lw": 1, "ecolor": ink()}}
+        drawn = axes.bar(places, means, 0.92 * width, yerr=deviations, label=label, **style)
         axes.bar_label(drawn, fmt="%.1f", padding=2, fontsize=9)  # above the whiskers
     axes.set_xticks(
         range(len(archs)), archs, rotation=25 if len(archs) > 3 else 0, ha="right" if len(archs) > 3 else "center"
@@ -59,6 +60,14 @@ def bars(scores: Mapping[str, Scores]) -> Figure:
         columns = max(min(int(figure.get_figwidth() / longest), len(scores)), 1)
         figure.legend(loc="outside upper center", ncols=columns, frameon=False)
     return figure
+
+
+def _colours(labels: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each set: greys for the baselines of `evaluate --beside`, as on a page."""
+    sets = itertools.cycle(COLOURS)
+    greys = {RANDOM: RANDOM_COLOUR, KMEANS: RANDOM_COLOUR, "whole set": WHOLE_COLOUR}
+    known = {label: next((grey for name, grey in greys.items() if label.startswith(name)), "") for label in labels}
+    return {label: grey or next(sets) for label, grey in known.items()}
 
 
 @matplotlib.rc_context(PLAIN)

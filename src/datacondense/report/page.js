@@ -12,7 +12,8 @@ const save = (data, name, type) => {
 };
 const fileName = (text) => text.replace(/[:,]+ */g, "-").replace(/[^\p{L}\p{N} _().,+-]/gu, "_").replace(/^[. ]+/, "").slice(0, 80) || "_";
 const button = (text, label, action) => {
-  const made = make("button", { type: "button", className: "plain", textContent: text, ariaLabel: label });
+  const made = make("button", { type: "button", className: "plain", textContent: text });
+  made.setAttribute("aria-label", label);
   made.addEventListener("click", action);
   return made;
 };
@@ -125,7 +126,7 @@ const savePng = (canvas, name) => canvas.toBlob((blob) => save(blob, `${name}.pn
 for (const figure of all(".plot")) {
   const chart = figure.querySelector(".chart");
   const name = fileName(figure.dataset.file);
-  const what = figure.querySelector("[role=img]").ariaLabel.slice(0, 60);
+  const what = figure.querySelector("[role=img]").getAttribute("aria-label").slice(0, 60);
   const svg = () => save(asFile(chart), `${name}.svg`, "image/svg+xml");
   const png = async () => {
     const image = make("img", { src: `data:image/svg+xml,${encodeURIComponent(asFile(chart))}` });
