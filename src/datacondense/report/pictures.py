@@ -16,7 +16,7 @@ from .reading import Run
 
 _BUDGET = 2_000_000  # characters of all images of a page and of what stands around them
 _AROUND, _AROUND_REAL = 330, 120  # characters around an image, and around its nearest real one
-_SAMPLED = 40  # classes of which the sizes are measured
+_SAMPLED = 12  # classes of which the sizes are measured
 _PER_CLASS = 10
 _QUALITY = 90  # of WebP
 _SHOWN, _LARGEST = 56, 96  # CSS pixels: the width of an image among many, and of one of few or above labels
