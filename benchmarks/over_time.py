@@ -25,7 +25,7 @@ from datacondense import SyntheticSet, condense, load_set
 from datacondense.data.image_set import ImageSet
 from datacondense.data.spec import Spec
 from datacondense.engine.execution import Workload
-from datacondense.evaluation.evaluator import evaluate
+from datacondense.evaluation.scoring import evaluate
 from datacondense.experiments.presets import PRESETS
 from datacondense.methods import Iteration, Method, Problem
 from datacondense.methods.losses import Updates

@@ -26,7 +26,7 @@ from rounded import rounded_convnet, roundings_kept
 from datacondense import condense
 from datacondense.data.image_set import ImageSet
 from datacondense.engine.execution import Compute
-from datacondense.evaluation.evaluator import evaluate
+from datacondense.evaluation.scoring import evaluate
 from datacondense.methods import DC, DSA, DistributionMatching, Matching
 from datacondense.networks import NETWORKS
 from datacondense.utils import hardware

@@ -15,7 +15,7 @@ import held_out
 import torch
 
 from datacondense import condense
-from datacondense.evaluation.evaluator import evaluate
+from datacondense.evaluation.scoring import evaluate
 from datacondense.experiments.presets import PRESETS
 from datacondense.methods import KernelRegression, Method
 from datacondense.utils import hardware

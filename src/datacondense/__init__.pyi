@@ -1,6 +1,7 @@
 from . import methods as methods
 from ._version import __version__ as __version__
 from .data.build import image_set as image_set
+from .data.conversion import as_image_set as as_image_set
 from .data.image_set import ImageSet as ImageSet
 from .data.source import DataOptions as DataOptions
 from .data.source import DataSource as DataSource
@@ -16,8 +17,6 @@ from .evaluation.columns import evaluate_columns as evaluate_columns
 from .evaluation.dry_run import EvaluationEstimate as EvaluationEstimate
 from .evaluation.dry_run import NetworkEstimate as NetworkEstimate
 from .evaluation.dry_run import estimate_evaluation as estimate_evaluation
-from .evaluation.evaluator import EvaluateOptions as EvaluateOptions
-from .evaluation.evaluator import evaluate as evaluate
 from .evaluation.labelling import LabelOptions as LabelOptions
 from .evaluation.labelling import label as label
 from .evaluation.protocol import ProtocolOptions as ProtocolOptions
@@ -30,6 +29,8 @@ from .evaluation.ranking import Ranking as Ranking
 from .evaluation.ranking import rank as rank
 from .evaluation.score_log import keep_scores as keep_scores
 from .evaluation.scores import Scores as Scores
+from .evaluation.scoring import EvaluateOptions as EvaluateOptions
+from .evaluation.scoring import evaluate as evaluate
 from .experiments.auto_table import Candidate as Candidate
 from .experiments.automatic import auto as auto
 from .experiments.continual import learn_continually as learn_continually
@@ -38,6 +39,8 @@ from .experiments.options import ContinualOptions as ContinualOptions
 from .experiments.scenario import Scenario as Scenario
 from .formats import export as export
 from .formats import import_sets as import_sets
+from .formats import load_set as load_set
+from .formats import push_to_hub as push_to_hub
 from .methods import DC as DC
 from .methods import DSA as DSA
 from .methods import METHODS as METHODS
@@ -60,13 +63,14 @@ from .methods import trajectories as trajectories
 from .networks import NETWORKS as NETWORKS
 from .networks import Network as Network
 from .report import write_report as write_report
+from .run.condenser import Condenser as Condenser
 from .run.driver import condense as condense
 from .run.dry_run import Estimate as Estimate
 from .run.dry_run import estimate as estimate
 from .run.loggers import TensorBoard as TensorBoard
 from .run.loggers import WeightsAndBiases as WeightsAndBiases
 from .run.observers import Observer as Observer
-from .run.observers import Progress as Progress
+from .run.observers import RunProgress as RunProgress
 from .run.options import RunOptions as RunOptions
 from .synthetic.decoders import DECODERS as DECODERS
 from .synthetic.decoders import Decoder as Decoder
@@ -75,7 +79,6 @@ from .synthetic.parameters import Pixels as Pixels
 from .synthetic.parameters import Synthetic as Synthetic
 from .synthetic.provenance import Provenance as Provenance
 from .synthetic.set import SyntheticSet as SyntheticSet
-from .synthetic.set import load_set as load_set
 from .synthetic.targets import HardLabels as HardLabels
 from .synthetic.targets import LearnedLabels as LearnedLabels
 from .training.recipe import Recipe as Recipe

@@ -52,8 +52,9 @@ def test_sets_networks_and_runs_are_asked_for_by_what_they_are(toy, tmp_path: Pa
     made = dc.condense(Random(arch="MLP"), toy(), 1, out=tmp_path / "run")
     scores = dc.evaluate(made, toy(draw=1), archs="MLP", nets=1, epochs=1)
     assert list(scores.accuracy) == ["MLP"]
-    with pytest.raises(dc.InputError, match="'runs/a' is not a set"):
-        dc.evaluate("runs/a", toy(draw=1))  # pyright: ignore[reportArgumentType]
+    assert dc.evaluate(tmp_path / "run", toy(draw=1), nets=1, epochs=1).accuracy == scores.accuracy
+    with pytest.raises(dc.InputError, match="unknown data 'runs/a': choose from digits"):
+        dc.evaluate("runs/a", toy(draw=1))
     with pytest.raises(dc.InputError, match="is not a run directory"):
         dc.keep_scores(tmp_path, {"random": scores})
     dc.keep_scores(tmp_path / "run", {"random": scores})
@@ -92,7 +93,7 @@ def test_an_iterator_of_observers_is_notified(toy) -> None:
     class Watch(dc.Observer):
         seen = 0
 
-        def progress(self, progress: dc.Progress) -> None:
+        def progress(self, progress: dc.RunProgress) -> None:
             self.seen += 1
 
     watch = Watch()

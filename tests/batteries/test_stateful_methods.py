@@ -18,7 +18,7 @@ import trained_along
 from torch import Tensor
 from trained_along import TrainedAlong
 
-from datacondense import Diverged, InputError, Observer, Progress, SyntheticSet, condense, estimate, load_set
+from datacondense import Diverged, InputError, Observer, RunProgress, SyntheticSet, condense, estimate, load_set
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import DistributionMatching, NetworkPool, Problem, Step
@@ -40,7 +40,7 @@ class StopAfter(Observer):
     def __init__(self, iteration: int) -> None:
         self.iteration = iteration
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         if progress.iteration == self.iteration:
             signal.raise_signal(signal.SIGINT)
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from datacondense import Progress
+from datacondense import RunProgress
 from datacondense.cli.display import RunDisplay
 
 
@@ -32,11 +32,11 @@ def shown(capsys: pytest.CaptureFixture[str]) -> str:
 def test_the_first_iteration_does_not_count_and_a_budget_does(budget, eta: str, clock: Clock, capsys) -> None:
     with RunDisplay("dm", time_budget=budget) as run:
         clock.now += 40
-        run.progress(Progress(1, 1000, 0.5, 40.0))
+        run.progress(RunProgress(1, 1000, 0.5, 40.0))
         assert shown(capsys) == "dm: 1/1000  loss 0.5"
         for iteration in range(2, 13):
             clock.now += 2
-            run.progress(Progress(iteration, 1000, 0.25, clock.now - 1000))
+            run.progress(RunProgress(iteration, 1000, 0.25, clock.now - 1000))
     assert shown(capsys) == f"dm: 12/1000  loss 0.25  2.0 s/it  ETA {eta}"
 
 

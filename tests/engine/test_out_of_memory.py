@@ -11,7 +11,7 @@ import torch
 from limited import HOW, METHODS, shades
 
 import datacondense
-from datacondense import Observer, Progress, condense, load_set
+from datacondense import Observer, RunProgress, condense, load_set
 from datacondense.engine.out_of_memory import is_out_of_memory
 from datacondense.methods import GradientMatching
 from datacondense.utils.files import write_json
@@ -84,7 +84,7 @@ class Told(Observer):
         self.texts: list[str] = []
         self.iterations: list[int] = []
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         self.iterations.append(progress.iteration)
 
     def message(self, text: str) -> None:

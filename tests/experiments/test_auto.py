@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import datacondense as dc
-from datacondense import Candidate, Diverged, InputError, Observer, Progress, Stopped, auto
+from datacondense import Candidate, Diverged, InputError, Observer, RunProgress, Stopped, auto
 from datacondense.data.splits import split_held_out
 from datacondense.engine.execution import Compile
 from datacondense.experiments.auto_checks import checked
@@ -48,7 +48,7 @@ class Heard(Observer):
             self.at = None
             signal.raise_signal(signal.SIGINT)
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         if progress.iteration == self.at:
             signal.raise_signal(signal.SIGINT)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from toy_methods import TOY
 
-from datacondense import InputError, Observer, Progress, condense, evaluate, export, import_sets, load_set
+from datacondense import InputError, Observer, RunProgress, condense, evaluate, export, import_sets, load_set
 from datacondense.cli.app import main
 from datacondense.cli.commands import continual
 from datacondense.experiments.continual import RECORD, learn_continually, load_record
@@ -118,7 +118,7 @@ class StopAt(Observer):
 
     def message(self, text: str) -> None: ...
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         if progress.iteration == 1:
             self.left -= 1
             if not self.left:

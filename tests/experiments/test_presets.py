@@ -8,7 +8,7 @@ from datacondense.data.spec import Spec
 from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.experiments.preset import Preset
 from datacondense.experiments.presets import PRESETS
-from datacondense.methods import DC, DSA, DistributionMatching, method_name
+from datacondense.methods import DC, DSA, DistributionMatching, KernelRegression, method_name
 from datacondense.networks import build, pool_archs
 
 DATA = ["mnist", "fashion-mnist", "svhn", "cifar10", "cifar100"]
@@ -59,7 +59,7 @@ def test_a_published_number_is_of_a_network_that_is_tested(preset: Preset) -> No
 def test_a_name_begins_with_the_method_and_tells_what_varies() -> None:
     for name, preset in PRESETS.items():
         method, *rest = name.split("/")
-        assert method in ("fast", "idc", "idc-i", "dream", *VARIANTS, method_name(preset.method))
+        assert method in ("fast", "idc", "idc-i", "dream", "frepo", *VARIANTS, method_name(preset.method))
         settings = preset.method.settings()
         listed = [preset.data, str(preset.ipc), settings["arch"], settings["augment"], settings.get("distance")]
         assert set(rest) - {
@@ -196,3 +196,16 @@ def test_a_share_of_a_preset_keeps_its_recipe() -> None:
     spec = Spec("mnist", tuple("0123456789"), (1, 28, 28), (0.5,), (0.5,))
     (recipe,) = plan.protocol(SyntheticSet(images, torch.arange(40) % 10, spec, Provenance()), seed=0).recipes.values()
     assert (recipe.epochs, recipe.full_rate, recipe.batch, recipe.mix) == (100, 67, 64, "none")
+
+
+@pytest.mark.parametrize(("ipc", "epochs"), [(1, 1000), (10, 2000), (50, 5000)])
+def test_frepo_has_the_published_settings(ipc: int, epochs: int) -> None:
+    preset = PRESETS[f"frepo/fashion-mnist/{ipc}"]
+    method, recipe = preset.method, preset.recipe
+    assert isinstance(method, KernelRegression)
+    assert (method.loss, method.label_form, method.networks, method.pool) == ("mse", "values", "pool", 10)
+    assert (method.ridge, method.lifetime, method.batch_real * 10) == (1e-6, 100, 1030)  # equally many of each class
+    assert method.lr_labels == pytest.approx(3e-4 * 0.3)  # 0.3 is the size of centred one-hot rows of ten classes
+    assert recipe is not None
+    assert (recipe.epochs, recipe.batch, recipe.loss, recipe.lr) == (epochs, 500, "mse", 3e-4)
+    assert not preset.published  # not read

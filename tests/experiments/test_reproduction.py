@@ -21,7 +21,7 @@ from datacondense.experiments.reproduction import reproduce
 from datacondense.experiments.sweep import newest_record
 from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.run.directory import EVALUATION
-from datacondense.run.observers import Observer, Progress
+from datacondense.run.observers import Observer, RunProgress
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(
@@ -37,7 +37,7 @@ class Watch(Observer):
         self.epochs = 0
         self.messages: list[str] = []
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         self.iterations += 1
 
     def message(self, text: str) -> None:
@@ -144,7 +144,7 @@ def test_stopped_while_networks_train_it_goes_on_after_the_set_that_is_done() ->
 
 def test_stopped_while_condensing_it_says_so_and_goes_on() -> None:
     class Stop(Watch):
-        def progress(self, progress: Progress) -> None:
+        def progress(self, progress: RunProgress) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(Stopped, match=r"stopped after iteration 1 in .*seed0: the same command resumes") as stopped:

@@ -22,9 +22,10 @@ from datacondense.data.sources import store
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.evaluation import cached
-from datacondense.evaluation.evaluator import evaluate, evaluate_by
+from datacondense.evaluation.evaluator import evaluate_by
 from datacondense.evaluation.protocol import Protocol, protocol_for
 from datacondense.evaluation.score_log import keep_scores, saved_scores
+from datacondense.evaluation.scoring import evaluate
 from datacondense.experiments import experiment_plan, rehearsal, reproduction, results_page, sweep
 from datacondense.experiments.continual import learn_continually, load_record
 from datacondense.experiments.scenario import Scenario
@@ -49,7 +50,7 @@ from datacondense.run.driver import condense
 from datacondense.run.job import plan_run
 from datacondense.run.log import trim_log
 from datacondense.run.loop import Loop
-from datacondense.run.observers import Observers, Progress
+from datacondense.run.observers import Observers, RunProgress
 from datacondense.run.snapshots import load as load_snapshot
 from datacondense.synthetic.provenance import Provenance
 from datacondense.synthetic.set import FILE_NAME
@@ -322,7 +323,7 @@ def test_log(work: Path) -> None:
     def caught_up() -> None:
         one = Shown("run")
         one._catch_up(3)
-        one.progress(Progress(4, 4, 0.5, 9.0))
+        one.progress(RunProgress(4, 4, 0.5, 9.0))
 
     made = dc.load_set("run")
     (work / "run/scores.jsonl").unlink()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from observing import Losses, StopAfter, same
 
-from datacondense import InputError, Observer, Progress, Random, condense, evaluate
+from datacondense import InputError, Observer, Random, RunProgress, condense, evaluate
 from datacondense.engine.execution import Compute
 from datacondense.engine.out_of_memory import peak_memory
 from datacondense.methods import DSA, DistributionMatching, GradientMatching, Method
@@ -71,7 +71,7 @@ class Told(Observer):
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def progress(self, progress: Progress) -> None: ...
+    def progress(self, progress: RunProgress) -> None: ...
 
     def message(self, text: str) -> None:
         self.texts.append(text)

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from datacondense import InputError, Observer, Progress, Stopped, condense, estimate
+from datacondense import InputError, Observer, RunProgress, Stopped, condense, estimate
 from datacondense.augment import parse
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
@@ -149,7 +149,7 @@ class Told(Observer):
     def __init__(self) -> None:
         self.parts: dict[str, list[float]] = {}
 
-    def progress(self, progress: Progress) -> None: ...
+    def progress(self, progress: RunProgress) -> None: ...
 
     def message(self, text: str) -> None: ...
 

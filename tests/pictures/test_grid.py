@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 
 from datacondense import InputError, Spec, SyntheticSet, condense, image_set
+from datacondense.drawing.layout import arrange, class_captions
+from datacondense.drawing.text import caption
 from datacondense.methods import Random
 from datacondense.pictures import save_grid, save_rows
-from datacondense.pictures.layout import arrange, class_captions
 from datacondense.pictures.nearest import nearest_real
-from datacondense.pictures.text import caption
 from datacondense.synthetic.provenance import Provenance
 
 

@@ -13,8 +13,8 @@ from toy_methods import TOY
 
 from datacondense import Provenance, Spec, SyntheticSet, condense
 from datacondense.cli.app import main
+from datacondense.drawing.layout import arrange, class_captions
 from datacondense.pictures import draw_grid, largest_labels, load_neighbours, save_neighbours, stored_images
-from datacondense.pictures.layout import arrange, class_captions
 from datacondense.pictures.nearest import nearest_real
 from datacondense.synthetic.decoders import DctDecoder, PixelDecoder, TileDecoder
 from datacondense.synthetic.set import save

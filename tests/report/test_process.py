@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from datacondense import InputError, Observer, Progress, condense, load_set
+from datacondense import InputError, Observer, RunProgress, condense, load_set
 from datacondense.methods import DistributionMatching, Random
 from datacondense.report.process import save_process
 from datacondense.run.snapshots import load, paths
@@ -21,7 +21,7 @@ class StopAt(Observer):
     def __init__(self, iteration: int) -> None:
         self.iteration = iteration
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         if progress.iteration == self.iteration:
             import signal
 

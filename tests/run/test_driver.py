@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datacondense import Diverged, InputError, Observer, Progress, condense, load_set
+from datacondense import Diverged, InputError, Observer, RunProgress, condense, load_set
 from datacondense.engine.execution import Workload
 from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
 from datacondense.methods.kmeans import representatives
@@ -37,7 +37,7 @@ class Messages(Observer):
         self.texts: list[str] = []
         self.act = act
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         self.act(progress)
 
     def message(self, text: str) -> None:
@@ -193,7 +193,7 @@ def test_a_signal_stops_after_the_iteration_and_handlers_are_put_back(toy, tmp_p
 
 
 def test_a_second_interrupt_stops_at_once_and_keeps_the_checkpoint(toy, tmp_path) -> None:
-    def twice(progress: Progress) -> None:
+    def twice(progress: RunProgress) -> None:
         if progress.iteration == 3:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
@@ -362,7 +362,7 @@ def test_a_log_line_cut_short_by_a_crash_is_dropped(toy, tmp_path) -> None:
 
 
 def test_a_full_disk_stops_the_run_and_keeps_the_checkpoint(toy, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fill(progress: Progress) -> None:
+    def fill(progress: RunProgress) -> None:
         if progress.iteration == 3:
             monkeypatch.setattr(os, "fsync", full)
 
@@ -392,7 +392,7 @@ def test_numbers_that_make_no_sense_are_refused(toy, arguments, message: str) ->
 
 
 def test_observers_see_every_iteration_in_order(toy) -> None:
-    seen: list[Progress] = []
+    seen: list[RunProgress] = []
     started = time.perf_counter()
     condense(METHOD, toy(), ipc=1, observers=[Messages(seen.append)])
     assert [progress.iteration for progress in seen] == [1, 2, 3, 4, 5]

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import IMAGES, SCALARS, EventAccumulator
 
-from datacondense import Diverged, InputError, Observer, Progress, TensorBoard, WeightsAndBiases, condense
+from datacondense import Diverged, InputError, Observer, RunProgress, TensorBoard, WeightsAndBiases, condense
 from datacondense.cli.app import main
 from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.run.loggers import LIVE
@@ -42,7 +42,7 @@ class StopAt(Observer):
     def __init__(self, iteration: int, *, killed: bool = False) -> None:
         self.iteration, self.times = iteration, 2 if killed else 1
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         for _ in range(self.times if progress.iteration == self.iteration else 0):
             signal.raise_signal(signal.SIGINT)
 
@@ -52,7 +52,7 @@ class StopAt(Observer):
 class StopInside(StopAt):
     """Ctrl-C after the first update of the iteration after `iteration`."""
 
-    def progress(self, progress: Progress) -> None: ...
+    def progress(self, progress: RunProgress) -> None: ...
 
     def update(self, done: float, iterations: int) -> None:
         if int(done) == self.iteration:

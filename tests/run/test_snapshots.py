@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datacondense import InputError, Observer, Progress, condense, load_set
+from datacondense import InputError, Observer, RunProgress, condense, load_set
 from datacondense.methods import DistributionMatching, Random
 from datacondense.run.snapshots import load, moments, paths
 
@@ -20,7 +20,7 @@ class StopAt(Observer):
     def __init__(self, iteration: int, times: int = 1) -> None:
         self.iteration, self.times = iteration, times
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         for _ in range(self.times if progress.iteration == self.iteration else 0):
             signal.raise_signal(signal.SIGINT)
 

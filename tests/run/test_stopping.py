@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datacondense import Diverged, Observer, Progress, Stopped, condense, load_set
+from datacondense import Diverged, Observer, RunProgress, Stopped, condense, load_set
 from datacondense.cli.app import main
 from datacondense.methods import DistributionMatching, Herding, ItGan, KCenter, Method
 from datacondense.pictures import NEIGHBOURS_FILE
@@ -49,7 +49,7 @@ class Told(Observer):
             do, self.do = self.do, None
             do()
 
-    def progress(self, progress: Progress) -> None: ...
+    def progress(self, progress: RunProgress) -> None: ...
 
     def message(self, text: str) -> None:
         self.texts.append(text)

@@ -4,7 +4,7 @@ import signal
 
 import torch
 
-from datacondense import Observer, Progress, SyntheticSet
+from datacondense import Observer, RunProgress, SyntheticSet
 
 
 class Losses(Observer):
@@ -13,7 +13,7 @@ class Losses(Observer):
     def __init__(self) -> None:
         self.values: list[float] = []
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         self.values.append(progress.loss)
 
     def message(self, text: str) -> None: ...
@@ -26,7 +26,7 @@ class StopAfter(Losses):
         super().__init__()
         self.iteration = iteration
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         if progress.iteration == self.iteration:
             signal.raise_signal(signal.SIGINT)
 

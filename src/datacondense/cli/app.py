@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._version import __version__
+from ..drawing.progress_bar import progress_bar
 from ..utils.errors import DatacondenseError, InputError, LostProcess, Stopped
 from ..utils.torchrun import is_first_report, is_launched, joined, leads
 from .console import OUT, print_error, print_line
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), progress_bar("", wanted=False):  # commands have displays of their own
             warnings.showwarning = _show_warning
             _run(arguments)
     except Stopped as error:

@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from ..evaluation.scores import PUBLISHED, Scores
-from ..run.observers import Observer, Progress
+from ..run.observers import Observer, RunProgress
 from ..utils.text import percent_mean_std, printable
 from ..utils.timing import Pace, duration
 from .console import OUT, print_line
@@ -62,7 +62,7 @@ class RunDisplay(Observer):
         if OUT.is_terminal:
             self.bar.stop()
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         """Show an iteration of `condense`."""
         self.iterations += 1
         self.loss = f"  loss {progress.loss:.4g}"

@@ -67,26 +67,6 @@ def distinct(rows: Sequence[Row]) -> dict[int, list[int]]:
     return found
 
 
-def by_recipe(rows: Sequence[tuple[Row, Protocol]]) -> dict[str, list[tuple[Row, Protocol]]]:
-    """Return rows of sets with their protocols by recipe.
-
-    The key is the end of a label: empty for a single recipe, else its source, with the first set if others share it.
-    """
-    groups: dict[object, list[tuple[Row, Protocol]]] = {}
-    for row, protocol in rows:
-        groups.setdefault((tuple(protocol.recipes.items()), protocol.source), []).append((row, protocol))
-    if len(groups) == 1:
-        return {"": next(iter(groups.values()))}
-    sources = [group[0][1].source for group in groups.values()]
-    named: dict[str, list[tuple[Row, Protocol]]] = {}
-    for group in groups.values():
-        row, protocol = group[0]
-        alone = sources.count(protocol.source) == 1
-        name = f", recipe {protocol.source}" if alone else f", recipe {protocol.source} ({row.label})"
-        named[name if name not in named else f"{name} ({len(named) + 1})"] = group
-    return named
-
-
 def estimate_rows(rows: Sequence[Row], test: ImageSet, compute: Compute) -> dict[str, EvaluationEstimate]:
     """Estimate the time of each row, and return it by label; rows of one label are added up.
 

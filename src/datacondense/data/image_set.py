@@ -8,16 +8,20 @@ width, S networks trained side by side, G groups that share one augmentation dra
 import hashlib
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, final
+from typing import TYPE_CHECKING, Protocol, final
 
 import torch
 from torch import Tensor
 
+from ..drawing.shown import ShownSet, size_text, spec_facts
 from ..utils.transfer import sent
 from .spec import Spec
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Examples(Protocol):
@@ -52,7 +56,7 @@ class LabelledImages:
 
 
 @final
-class ImageSet:
+class ImageSet(ShownSet):
     """Real labelled images, kept as uint8 and normalised when read.
 
     `image_set` builds one from arrays with every check; this constructor only stores.
@@ -82,6 +86,38 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def _line(self) -> str:
+        return f"{self.spec.name!r}, {len(self)} images, {self.spec.classes} classes, {size_text(self.spec.shape)}"
+
+    def _repr_html_(self) -> str:
+        return self._as_html(self.spec.classes)
+
+    def _facts(self) -> dict[str, str]:
+        """Return what the set is, as name -> text."""
+        low, high = self.counts.aminmax()
+        each = f"{low}" if low == high else f"{low} to {high}"
+        return {
+            "data": self.spec.name,
+            "images": f"{len(self)}, {each} of each class",
+            **spec_facts(self.spec.class_names, self.spec.shape),
+            "memory": f"{self.images.nbytes / 1e6:.1f} MB, {'resident' if self.resident else 'mapped from a file'}",
+        }
+
+    def show(self, *, classes: Sequence[int] | None = None, per_class: int | None = None) -> "Image":
+        """Draw the first images of each class, as a picture of Pillow. See `SyntheticSet.show`."""
+        from ..drawing.grid import draw_classes
+
+        chosen = range(self.spec.classes) if classes is None else classes
+        members = [(self.labels == k).nonzero()[:, 0] for k in chosen]
+
+        def pixels(_: int, index: Tensor) -> Tensor:
+            if self._prefetch:
+                self._prefetch(index)
+            return self.images[sent(index, self.images.device)]
+
+        return draw_classes(self.spec, chosen, members, [pixels], per_class=per_class)
 
     @cached_property
     def targets(self) -> list[int]:

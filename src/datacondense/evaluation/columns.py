@@ -8,6 +8,7 @@ import torch
 from typing_extensions import Unpack
 
 from ..augment import dsa
+from ..data.conversion import AnyImages, as_image_set
 from ..data.image_set import ImageSet
 from ..data.spec import Spec
 from ..engine.execution import Compute, resolve_device
@@ -153,8 +154,8 @@ def first_alike(cells: Sequence[Cell]) -> list[int]:
 
 def evaluate_columns(
     synthetic: SyntheticSet,
-    train: ImageSet,
-    test: ImageSet,
+    train: AnyImages,
+    test: AnyImages,
     *,
     columns: Sequence[str] = (HARD, OWN_LABELS),
     relabel: Relabel | None = None,
@@ -165,8 +166,9 @@ def evaluate_columns(
 
     Args:
         synthetic: The set.
-        train: The training images that it was made from; random and k-means images are chosen from them.
-        test: Real images of the same classes.
+        train: The training images that it was made from, as in `condense`; random and k-means images are chosen from
+            them.
+        test: Real images of the same classes, as in `evaluate`.
         columns: hard: each label replaced by its class, and the published recipe; own: the stored labels and the recipe
             that is stored with the set; online: labels that `relabel` gives to each augmented batch.
         relabel: A teacher: takes normalised images (n, C, H, W), gives soft labels (n, K). Beside a set of soft labels
@@ -181,6 +183,8 @@ def evaluate_columns(
         InputError: An argument cannot be used.
     """
     check_keywords("evaluate_columns", ColumnOptions, options)
+    train = as_image_set(train, spec=synthetic.spec)
+    test = as_image_set(test, part="test", spec=synthetic.spec)
     compute = Compute() if compute is None else compute
     arch, device = protocol_for(synthetic, **options).archs[0], resolve_device(compute.device)
     real = real_rows(synthetic, train, arch, device)

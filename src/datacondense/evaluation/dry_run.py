@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from ..data.conversion import AnyImages
 from ..data.image_set import Examples, ImageSet
 from ..data.spec import Spec
 from ..engine.engine import Engine
@@ -18,9 +19,9 @@ from ..engine.out_of_memory import peak_memory, retry_smaller
 from ..synthetic.set import SyntheticSet
 from ..training.loop import Relabel
 from ..utils.streams import Streams
-from .evaluator import EvaluateOptions, asked
 from .planning import check_fit, plan_networks
 from .protocol import Protocol
+from .scoring import NetworkOptions, asked
 from .train_and_test import TEST_BATCH, Predict, TrainAndTest
 
 _TIMED = 2.0  # seconds in which networks of one architecture train, after a first one that compiles
@@ -75,11 +76,11 @@ class EvaluationEstimate:
 
 
 def estimate_evaluation(
-    examples: SyntheticSet | ImageSet,
-    test: ImageSet,
+    examples: SyntheticSet | AnyImages,
+    test: AnyImages,
     *,
     compute: Compute | None = None,
-    **options: Unpack[EvaluateOptions],
+    **options: Unpack[NetworkOptions],
 ) -> EvaluationEstimate:
     """Estimate the time and memory of `evaluate`; write nothing.
 
@@ -89,9 +90,9 @@ def estimate_evaluation(
 
     Args:
         examples: a synthetic set or real images, as in `evaluate`.
-        test: real images of the same classes.
+        test: real images of the same classes, as in `evaluate`.
         compute: device, precision and compilation, as in `evaluate`.
-        options: the keywords of `EvaluateOptions`, as in `evaluate`.
+        options: networks, protocol and computation, as in `evaluate`.
 
     Returns:
         Seconds of the whole evaluation in one process, and the plans of the computation.
@@ -99,8 +100,8 @@ def estimate_evaluation(
     Raises:
         InputError: an argument cannot be used.
     """
-    with asked("estimate_evaluation", examples, test, compute, options) as (protocol, compute):
-        return estimate_by(protocol, examples, test, compute)
+    with asked("estimate_evaluation", examples, test, compute, options) as task:
+        return estimate_by(task.protocol, task.examples, task.test, task.compute)
 
 
 def estimate_by(

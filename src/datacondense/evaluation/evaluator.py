@@ -1,111 +1,28 @@
-"""Evaluation: train fresh networks on a set, and measure their accuracy on real test images."""
+"""Train fresh networks on a set by a complete protocol, and measure their accuracy on real test images."""
 
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final, get_type_hints
+from typing import Any, final
 
 import torch
 from torch import Tensor
-from typing_extensions import Unpack
 
-from .. import networks
 from ..data.image_set import ImageSet
 from ..engine.engine import Engine
-from ..engine.execution import (
-    Compute,
-    ComputeOptions,
-    Execution,
-    check_shared,
-    resolve_compute,
-)
+from ..engine.execution import Compute, Execution, check_shared
 from ..synthetic.set import SyntheticSet
 from ..training.loop import Relabel
 from ..training.teacher import OnlineTeacher
 from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
-from ..utils.errors import InputError
-from ..utils.keywords import check_keywords
 from ..utils.streams import Streams
 from .planning import check_fit, plan_networks
-from .protocol import Protocol, ProtocolOptions, protocol_for
+from .protocol import Protocol
 from .scores import Scores
 from .tested import Tested
 from .train_and_test import TrainAndTest
-
-
-class EvaluateOptions(ProtocolOptions, ComputeOptions, total=False):
-    """Keywords of `evaluate`, each of which may be left out.
-
-    `device`, `precision` and `compile` are short forms of the fields of `Compute`; they and `compute` exclude each
-    other.
-    """
-
-    archs: Iterable[networks.Arch] | networks.Arch | None
-    """Networks: names, modules, or functions that make a module for a Spec; None takes the one that the set was made
-    with. A module has the name of its class and a function its own; its networks start from weights drawn anew."""
-
-
-def evaluate(
-    examples: SyntheticSet | ImageSet,
-    test: ImageSet,
-    *,
-    compute: Compute | None = None,
-    on_epoch: Callable[[], None] = lambda: None,
-    processes: Processes | None = None,
-    relabel: Relabel | None = None,
-    **options: Unpack[EvaluateOptions],
-) -> Scores:
-    """Train fresh networks of each architecture on `examples`; test each after its last epoch.
-
-    Nothing is chosen by test accuracy.
-
-    Args:
-        examples: a synthetic set, or real images for comparison.
-        test: real images of the same classes.
-        compute: device, precision and compilation, as in `condense`; `classes_at_once` does not apply.
-        on_epoch: called after every epoch of every network; of several processes the first alone calls it.
-        processes: processes that share the networks, each with the same arguments; by default all of PyTorch's process
-            group, if there is one.
-        relabel: a teacher online: takes the normalised images (n, C, H, W) of each training batch, augmented and mixed,
-            on the device of the networks; gives their soft labels (n, K), in place of those of the set.
-        options: the keywords of `EvaluateOptions`.
-
-    Returns:
-        The scores, on all processes; equal to those of a single process.
-
-    Raises:
-        InputError: the test images do not fit the set, a name is unknown, a number is out of range, or a module cannot
-            be a network for these images.
-    """
-    with asked("evaluate", examples, test, compute, options) as (protocol, compute):
-        processes = all_processes() if processes is None else processes
-        task = Task(protocol, examples, test, relabel)
-        return together(train_share(task, processes, compute, on_epoch=on_epoch), processes)
-
-
-@contextmanager
-def asked(
-    function: str,
-    examples: SyntheticSet | ImageSet,
-    test: ImageSet,
-    compute: Compute | None,
-    options: EvaluateOptions,
-) -> Generator[tuple[Protocol, Compute], None, None]:
-    """Check the arguments of `evaluate`, or of a function with the same; yield the protocol and how to compute.
-
-    Modules that are given as networks have names inside the block.
-    """
-    check_keywords(function, EvaluateOptions, options)
-    for one in (examples, test):
-        if not isinstance(one, SyntheticSet | ImageSet):
-            raise InputError(f"{one!r} is not a set: give the result of load_set, condense or load")
-    others = ("archs", *get_type_hints(ComputeOptions))
-    settings: Any = {name: value for name, value in options.items() if name not in others}
-    with networks.registered(options.get("archs")) as archs:
-        yield protocol_for(examples, archs=archs, **settings), resolve_compute(compute, options)
 
 
 def evaluate_by(

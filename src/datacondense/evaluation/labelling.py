@@ -8,7 +8,9 @@ from typing import Any
 
 from typing_extensions import Unpack
 
+from ..data.conversion import AnyImages, as_image_set
 from ..data.image_set import ImageSet
+from ..drawing.progress_bar import progress_bar
 from ..engine.execution import Compute, ComputeOptions, resolve_compute
 from ..run.directory import LABELLED, RunDirectory
 from ..run.outputs import write_outputs
@@ -60,11 +62,13 @@ class LabelOptions(ComputeOptions, total=False):
     """Replace the run in `out`."""
     report: Report
     """Called with the fraction done and the name of each part of the work."""
+    progress: bool
+    """Show a progress bar, as in `condense`."""
 
 
 def label(
     synthetic: SyntheticSet,
-    train: ImageSet,
+    train: AnyImages,
     *,
     teacher: TeacherName = REAL,
     compute: Compute | None = None,
@@ -78,7 +82,7 @@ def label(
 
     Args:
         synthetic: The set. Each of its training images gets a label of its own.
-        train: The real training images that it was made from.
+        train: The real training images that it was made from, as in `condense`.
         teacher: real for a network that learns these images, whose training methods with `networks` trained share; the
             path of a file of weights; a run directory or a set, on which a network is trained by its recipe; or a
             trained module.
@@ -93,17 +97,31 @@ def label(
         Locked: Another process writes to `out`.
     """
     began = time.perf_counter()
-    trials = _checked(synthetic, train, teacher, compute, options)
-    out, report = options.get("out"), options.get("report", lambda done, what: None)
-    if out is None:
-        return _labelled(trials, train, report, began)
-    with writing(named(out)):
-        run = RunDirectory(named(out))
-        _check_free(run, teacher, overwrite=options.get("overwrite", False))
-        made = _labelled(trials, train, report, began)
-        run.clear()
-        _write(made, train, run, LABELLED)
-        return made
+    with progress_bar("label", options.get("progress", True)) as bar:
+        if isinstance(synthetic, SyntheticSet):
+            train = as_image_set(train, spec=synthetic.spec, progress=bar.read)
+        trials = _checked(synthetic, train, teacher, compute, options)
+        out, report = options.get("out"), _both(options.get("report"), bar.part)
+        if out is None:
+            return _labelled(trials, train, report, began)
+        with writing(named(out)):
+            run = RunDirectory(named(out))
+            _check_free(run, teacher, overwrite=options.get("overwrite", False))
+            made = _labelled(trials, train, report, began)
+            run.clear()
+            _write(made, train, run, LABELLED)
+            return made
+
+
+def _both(report: Report | None, shown: Report) -> Report:
+    """Return a report that calls both."""
+
+    def call(done: float, what: str) -> None:
+        if report is not None:
+            report(done, what)
+        shown(done, what)
+
+    return call
 
 
 def label_run(

@@ -6,6 +6,7 @@ from typing import Any, final
 
 from typing_extensions import Unpack
 
+from ..data.conversion import AnyImages, as_image_set
 from ..data.image_set import ImageSet
 from ..data.splits import split_held_out
 from ..engine.execution import Compute, resolve_device
@@ -182,8 +183,8 @@ def plan_ranking(
 
 def rank(
     synthetic: SyntheticSet,
-    train: ImageSet,
-    test: ImageSet,
+    train: AnyImages,
+    test: AnyImages,
     *,
     relabel: Relabel | None = None,
     compute: Compute | None = None,
@@ -198,8 +199,8 @@ def rank(
 
     Args:
         synthetic: The set.
-        train: The training images that it was made from.
-        test: Real images of the same classes.
+        train: The training images that it was made from, as in `condense`.
+        test: Real images of the same classes, as in `evaluate`.
         relabel: The teacher of a set with soft labels: normalised images (n, C, H, W) -> soft labels (n, K) for the
             random real images, which otherwise have their class.
         compute: As in `evaluate`.
@@ -214,6 +215,8 @@ def rank(
         InputError: An argument cannot be used.
     """
     check_keywords("rank", ColumnOptions, options)
+    train = as_image_set(train, spec=synthetic.spec)
+    test = as_image_set(test, part="test", spec=synthetic.spec)
     how = Compute() if compute is None else compute
     plan = plan_ranking(
         synthetic,

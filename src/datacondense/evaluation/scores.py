@@ -1,13 +1,21 @@
 """Scores: test accuracies of networks that were trained on one set, and their fields in files."""
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Annotated, Any, final
+from typing import TYPE_CHECKING, Annotated, Any, final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ..drawing.shown import html_table
+from ..utils.errors import InputError
 from ..utils.schema import Count, Fields, Fraction, Line, Network, Positive, Seconds
+from ..utils.text import percent_mean_std, printable
+from ..utils.timing import duration
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PUBLISHED = "published"
 """Source of the published recipe."""
@@ -79,7 +87,7 @@ class ProcessEntry(Fields, kw_only=True):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """Test accuracies of networks trained on one set. Accuracies are fractions in [0, 1]."""
 
@@ -96,6 +104,41 @@ class Scores:
     confusion: dict[str, list[list[int]]] = field(default_factory=dict)
     """Architecture -> class -> its test images by predicted class, over all networks. Empty if an older version made
     the scores."""
+    beside: Mapping[str, "Scores"] = field(default_factory=dict)
+    """Name of a baseline -> its scores, where `evaluate` was asked for them. Files hold them as scores of their own."""
+
+    def __repr__(self) -> str:
+        lines = [f"{name}: {', '.join(one._accuracies())}" for name, one in self._all().items()]
+        return f"Scores({printable('; '.join(lines))})"
+
+    def _repr_html_(self) -> str:
+        columns = ("trained on", "images", "network", f"{self.tested_on} accuracy %", "n", "epochs", "time")
+        rows = [
+            (
+                name,
+                one.trained_on["images"],
+                arch,
+                percent_mean_std(values, separator=" ± "),
+                len(values),
+                one.protocol["recipes"][arch]["epochs"],
+                duration(one.seconds),
+            )
+            for name, one in self._all().items()
+            for arch, values in one.accuracy.items()
+        ]
+        return html_table(columns, rows)
+
+    def _all(self) -> dict[str, "Scores"]:
+        """Return the scores of the set and of the baselines by name."""
+        own = self.trained_on.get("row") or self.trained_on.get("method") or "set"
+        return {str(own): self, **{name: one for name, one in self.beside.items() if name != own}}
+
+    def _accuracies(self) -> list[str]:
+        """Return mean and deviation of each network as text."""
+        return [
+            f"{arch} {percent_mean_std(values, separator=' ± ')} %, n = {len(values)}"
+            for arch, values in self.accuracy.items()
+        ]
 
     @property
     def tested_on(self) -> str:
@@ -134,5 +177,43 @@ class Scores:
         return statistics.stdev(values) if len(values) > 1 else float("nan")
 
     def to_json(self) -> dict[str, Any]:
-        """Return all fields as JSON values."""
-        return asdict(self)
+        """Return all fields but `beside` as JSON values, as files hold them."""
+        fields = asdict(replace(self, beside={}))
+        del fields["beside"]
+        return fields
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return a table as column -> values: a row for each set, the baselines included, and each network.
+
+        Accuracies are fractions; the standard deviation (n - 1) of a single network is nan.
+        """
+        rows = [
+            {
+                "trained_on": name,
+                "images": one.trained_on["images"],
+                "network": arch,
+                "mean": one.mean(arch),
+                "std": one.std(arch),
+                "n": len(values),
+                "epochs": one.protocol["recipes"][arch]["epochs"],
+                "seconds": one.seconds,
+            }
+            for name, one in self._all().items()
+            for arch, values in one.accuracy.items()
+        ]
+        return {column: [row[column] for row in rows] for column in rows[0]}
+
+    def to_pandas(self) -> Any:
+        """Return the table of `to_dict` as a `pandas.DataFrame`. Raises InputError without pandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("this needs pandas: pip install pandas, or take to_dict()") from None
+        return pandas.DataFrame(self.to_dict())
+
+    def plot(self) -> "Figure":
+        """Draw the accuracies as bars, a group for each set; a notebook displays the figure, `savefig` writes it."""
+        from ..drawing.chart import accuracy_chart
+
+        bars = {name: one.accuracy for name, one in self._all().items()}
+        return accuracy_chart(bars, f"{self.tested_on} accuracy %")

@@ -7,7 +7,7 @@ from typing import final
 
 from ..data.image_set import ImageSet
 from ..engine.execution import Compute
-from ..run.observers import Observer, Observers, Progress
+from ..run.observers import Observer, Observers, RunProgress
 from ..run.signals import Request
 from ..utils.distributed import Processes
 from ..utils.errors import Stopped
@@ -112,7 +112,7 @@ class Watch(Observer):
     def update(self, done: float, iterations: int) -> None:
         self.task.show(self.what)
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         self.ends.append(time.perf_counter())
         self.task.show(self.what)
 

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 from typing_extensions import Unpack
 
-from ..data.image_set import ImageSet
+from ..data.conversion import AnyImages, as_image_set, source_of
+from ..drawing.progress_bar import progress_bar
 from ..engine.execution import Compute
 from ..run.checks import check_session
 from ..run.directory import RunDirectory
 from ..run.driver import condense
+from ..run.run_bar import RunBar
 from ..run.signals import Request, stop_signals
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import ALONE, all_processes
@@ -30,7 +32,7 @@ from .options import AutoOptions
 
 
 def auto(
-    real: ImageSet,
+    real: AnyImages,
     ipc: Images | None = None,
     *,
     bytes: Size | None = None,
@@ -48,7 +50,7 @@ def auto(
     Test images are never used.
 
     Args:
-        real: the training images.
+        real: the training images, as in `condense`.
         ipc: stored images of each class, 10 by default.
         bytes: bytes that the set may take, in place of `ipc`, as `datacondense storage` counts them. All candidates
             store 8-bit numbers then.
@@ -67,10 +69,16 @@ def auto(
         Stopped: a signal ended the race; the same call with `resume` continues it.
         Diverged: all candidates diverged.
     """
-    asked = checked(real, ipc, bytes, candidates, seed, compute, options)
-    place = nullcontext() if out is None else alone(named(out), asked.task.processes)
-    with stop_signals(asked.task.observers.message) as request, place:
-        return _run(asked, request, seed, None if out is None else named(out), options)
+    with progress_bar("auto", options.get("progress", True)) as bar:
+        if (source := source_of(real)) is not None:
+            options.setdefault("source", source)
+        real = as_image_set(real, progress=bar.read)
+        if bar.shown:
+            options["observers"] = (*options.get("observers", ()), RunBar(bar))
+        asked = checked(real, ipc, bytes, candidates, seed, compute, options)
+        place = nullcontext() if out is None else alone(named(out), asked.task.processes)
+        with stop_signals(asked.task.observers.message) as request, place:
+            return _run(asked, request, seed, None if out is None else named(out), options)
 
 
 def _run(asked: Asked, request: Request, seed: int, out: Path | None, options: AutoOptions) -> SyntheticSet:
@@ -146,7 +154,7 @@ def _is_run_of(out: Path | None, recorded: dict[str, Any]) -> bool:
 
 
 def preview(
-    real: ImageSet,
+    real: AnyImages,
     ipc: int | None = None,
     *,
     bytes: int | None = None,

@@ -16,6 +16,7 @@ import torch
 from typing_extensions import Unpack
 
 from .. import pictures
+from ..data.conversion import AnyImages, as_image_set
 from ..data.image_set import ImageSet
 from ..engine.execution import Compute, resolve_compute
 from ..evaluation.cached import evaluate_once
@@ -45,8 +46,8 @@ RECORD = "continual.json"
 
 def learn_continually(
     memory: Method | Sequence[SyntheticSet],
-    train: ImageSet,
-    test: ImageSet,
+    train: AnyImages,
+    test: AnyImages,
     scenario: Scenario,
     out: str | Path,
     *,
@@ -60,8 +61,8 @@ def learn_continually(
     Args:
         memory: a method that makes the memory step by step, or finished sets, one for each order, whose provenance
             names the steps (the authors' files of continual learning, imported).
-        train: training images.
-        test: test images of the same classes.
+        train: training images, as in `condense`.
+        test: test images of the same classes, as in `evaluate`.
         scenario: steps, images per class, orders and networks.
         out: directory to write.
         compute: device, precision and compilation, as in `condense`.
@@ -77,6 +78,8 @@ def learn_continually(
         Locked: another process writes to `out`.
     """
     check_keywords("learn_continually", ContinualOptions, options)
+    train = as_image_set(train)
+    test = as_image_set(test, part="test", spec=train.spec)
     options["observers"] = checked_observers(options.get("observers", ()))
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes

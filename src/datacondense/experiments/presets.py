@@ -10,6 +10,7 @@ from ..methods import DC, DSA, DistributionMatching
 from .dm_variants import dm_variants
 from .fast_presets import fast_presets
 from .idc_presets import idc_presets
+from .krr_presets import krr_presets
 from .preset import Preset, per_class, published_numbers
 from .published_numbers import DC_NUMBERS, DM_LARGE_NUMBERS, DM_NUMBERS, DSA_NUMBERS, SOURCES
 
@@ -174,4 +175,6 @@ def _dsa_strategies(data: str) -> str:
     return _DIGIT_STRATEGIES if data in _DIGITS else "auto"
 
 
-PRESETS: dict[str, Preset] = dict(chain(_dc(), _dsa(), _dm(), fast_presets(), idc_presets(), dm_variants()))
+PRESETS: dict[str, Preset] = dict(
+    chain(_dc(), _dsa(), _dm(), fast_presets(), idc_presets(), dm_variants(), krr_presets())
+)

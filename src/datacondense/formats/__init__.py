@@ -3,8 +3,10 @@
 from .authors_latents import import_latents
 from .exporting import export
 from .file_options import FileOptions, ImportOptions
+from .hub import push_to_hub
 from .importing import import_sets, read_sets
 from .label_kinds import LabelKind
+from .loading import load_set
 from .pixel_scale import PixelOptions, PixelScale
 from .registry import FORMATS, Format
 from .run_folders import find_runs
@@ -21,5 +23,7 @@ __all__ = [
     "find_runs",
     "import_latents",
     "import_sets",
+    "load_set",
+    "push_to_hub",
     "read_sets",
 ]

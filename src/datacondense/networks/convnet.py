@@ -39,7 +39,8 @@ class ConvNet(Network):
 
     Gidaris & Komodakis 2018, in the form of Zhao, Mopuri & Bilen (2021). 1x28x28 images are padded to 32x32 by the
     first convolution, as published. Serves every image whose shorter side is at least 2^depth pixels (2 pixels without
-    pooling).
+    pooling). With `doubling`, each block has twice the channels of the one before, as in FRePo (Zhou, Nezhadarya & Ba,
+    NeurIPS 2022).
 
     Raises InputError for a Spec with smaller images.
     """
@@ -55,6 +56,7 @@ class ConvNet(Network):
         activation: Activation = "relu",
         norm: Norm | Literal["layer"] = "instance",
         pooling: Pooling = "average",
+        doubling: bool = False,
     ) -> None:
         super().__init__()
         check_arguments(ConvNet.__init__, width=width, depth=depth)
@@ -66,7 +68,9 @@ class ConvNet(Network):
         padding = first_padding(spec, kernel=3)
         h, w = h + 2 * padding - 2, w + 2 * padding - 2
         layers: list[nn.Module] = []
-        for _ in range(depth):
+        for block in range(depth):
+            if doubling and block:
+                width *= 2
             layers += [
                 nn.Conv2d(channels, width, kernel_size=3, padding=padding),
                 nn.LayerNorm([width, h, w]) if norm == "layer" else NORMS[norm](width),

@@ -35,6 +35,7 @@ NETWORKS: "Registry[Callable[[Spec], nn.Module]]" = Registry(
         "ConvNetMP": Entry("convnet:ConvNet", pooling="max"),
         "ConvNetAP": Entry("convnet:ConvNet", pooling="average"),
         "ConvNetASwishBN": Entry("convnet:ConvNet", activation="swish", norm="batch"),
+        "ConvNetFRePo": Entry("convnet:ConvNet", norm="none", doubling=True),
         "MLP": Entry("mlp:MLP"),
         "LeNet": Entry("lenet:LeNet"),
         "AlexNet": Entry("alexnet:AlexNet"),

@@ -1,8 +1,8 @@
 """Pictures of condensed sets: labelled grids, several sets as rows, nearest real images. Tensors in, PNG out."""
 
+from ..drawing.png_codec import from_png, to_image, to_png
 from .grid import draw_grid, save_grid
 from .nearest import NEIGHBOURS, SEARCHED, first_per_class, load_neighbours, save_neighbours
-from .png_codec import from_png, to_image, to_png
 from .rows import save_rows
 from .soft_labels import largest_labels
 from .stored import stored_images

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..drawing.layout import PictureLayout, arrange, class_captions, largest_fitting
+from ..drawing.png_codec import to_png
 from ..synthetic.set import SyntheticSet
 from ..utils.atomic import write_bytes
 from ..utils.errors import InputError
-from .layout import PictureLayout, arrange, class_captions, largest_fitting
-from .png_codec import to_png
 
 _PER_CLASS, _IN_A_ROW = 10, 20
 

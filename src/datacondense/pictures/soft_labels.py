@@ -1,12 +1,9 @@
-"""The largest soft labels of images, as text."""
+"""The largest soft labels of the images of a set, as text."""
 
 from torch import Tensor
 
+from ..drawing import soft_labels
 from ..synthetic.set import SyntheticSet
-
-LARGEST = 3
-"""Labels of an image that are shown."""
-_LONGEST = 1000  # numbers from here on are written with an exponent
 
 
 def largest_labels(synthetic: SyntheticSet, index: Tensor) -> list[list[tuple[int, str]]]:
@@ -15,12 +12,4 @@ def largest_labels(synthetic: SyntheticSet, index: Tensor) -> list[list[tuple[in
     Returns:
         For each image a list of (class, number); empty lists if labels are hard.
     """
-    if not synthetic.soft:
-        return [[] for _ in index]
-    values, classes = synthetic.labels[index].sort(dim=1, descending=True, stable=True)
-    rows = zip(classes[:, :LARGEST].tolist(), values[:, :LARGEST].tolist(), strict=True)
-    return [[(k, _number(value)) for k, value in zip(*row, strict=True)] for row in rows]
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}" if abs(value) < _LONGEST else f"{value:.0e}"
+    return soft_labels.largest_labels(synthetic.labels, index)

@@ -8,8 +8,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..data.spec import Spec
+from ..drawing.layout import arrange, class_captions
 from ..pictures import to_png
-from ..pictures.layout import arrange, class_captions
 from ..run import snapshots
 from ..synthetic.set import SyntheticSet
 from ..utils.atomic import write_bytes

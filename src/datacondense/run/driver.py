@@ -7,9 +7,11 @@ from typing import Any
 
 from typing_extensions import Unpack
 
+from ..data.conversion import AnyImages, as_image_set, source_of
 from ..data.image_set import ImageSet
 from ..data.source import DataSource
 from ..data.spec import check_names
+from ..drawing.progress_bar import progress_bar
 from ..engine.engine import Engine
 from ..engine.execution import Compute, check_shared, resolve_compute, resolve_device
 from ..methods import Method, method_name
@@ -27,12 +29,13 @@ from .observers import Observers, checked_observers
 from .options import RunOptions
 from .outputs import write_outputs
 from .plugin_origins import plugins_of
+from .run_bar import RunBar
 from .signals import Stop, stop_signals
 
 
 def condense(
     method: Method,
-    real: ImageSet,
+    real: AnyImages,
     ipc: Images,
     *,
     seed: Seed = 0,
@@ -51,7 +54,8 @@ def condense(
 
     Args:
         method: the method with its settings, such as `DistributionMatching(iterations=1000)`.
-        real: the training images, N of K classes, uint8 (N, C, H, W).
+        real: the training images, N of K classes: an ImageSet, or whatever `as_image_set` takes, such as "digits",
+            "folder:photos", a pair (X, y) or a dataset of torch.
         ipc: synthetic images of each class.
         seed: on the same machine the same seed gives the same images, bit for bit.
         out: run directory to write; None keeps everything in memory.
@@ -70,13 +74,23 @@ def condense(
             iteration.
     """
     stop = Stop(options.get("time_budget"))
-    options["observers"] = checked_observers(options.get("observers", ()))
-    job = _checked(method, real, ipc, seed, out, start, compute, options)
-    if job.processes.leads:
-        note_small_classes(start, job.method, real, job.ipc)
-    place = nullcontext() if out is None else alone(named(out), job.processes)
-    with stop_signals(job.observers.message) as stop.request, place:
-        return _run(job, stop, options)
+    observers = checked_observers(options.get("observers", ()))
+    processes = options.get("processes")
+    processes = all_processes() if processes is None else processes
+    with progress_bar("condense", options.get("progress", True) and processes.leads) as bar:
+        if (source := source_of(real)) is not None:
+            options.setdefault("source", source)
+        real = as_image_set(real, progress=bar.read)
+        options["observers"] = observers
+        if bar.shown and isinstance(method, Method):
+            bar.title = f"{method_name(method)} {real.spec.name} ipc {ipc}"
+            options["observers"] = (*observers, RunBar(bar))
+        job = _checked(method, real, ipc, seed, out, start, compute, options)
+        if job.processes.leads:
+            note_small_classes(start, job.method, real, job.ipc)
+        place = nullcontext() if out is None else alone(named(out), job.processes)
+        with stop_signals(job.observers.message) as stop.request, place:
+            return _run(job, stop, options)
 
 
 def _checked(

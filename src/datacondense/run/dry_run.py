@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from typing_extensions import Unpack
 
+from ..data.conversion import AnyImages, as_image_set
 from ..data.image_set import ImageSet
 from ..engine.engine import Engine, equal_part
 from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_compute
@@ -67,7 +68,7 @@ class Estimate:
 
 def estimate(
     method: Method,
-    real: ImageSet,
+    real: AnyImages,
     ipc: int,
     *,
     seed: Seed = 0,
@@ -85,7 +86,7 @@ def estimate(
 
     Args:
         method: the method with its settings, as in `condense`.
-        real: the training images.
+        real: the training images, as in `condense`.
         ipc: synthetic images of each class.
         seed: as in `condense`.
         start: a set to start from, as in `condense`.
@@ -102,6 +103,7 @@ def estimate(
     check_keywords("estimate", RunComputeOptions, options)
     check_arguments(estimate, seed=seed, timed=timed)
     compute = resolve_compute(compute, options)
+    real = as_image_set(real)
     check_method(method, real, ipc)
     check_start(start, method, real, ipc)
     note_small_classes(start, method, real, ipc)

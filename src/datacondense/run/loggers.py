@@ -22,7 +22,7 @@ from ..utils.schema import check
 from ..utils.text import printable
 from .directory import EVENTS, WANDB, events
 from .log import read_log
-from .observers import Observer, Progress
+from .observers import Observer, RunProgress
 from .records import WandbRun
 
 _IMAGES = "images"
@@ -41,7 +41,7 @@ class Live(Observer, ABC):
         self.run = Path(run)
         self._opened = False
         self._first = 0
-        self._before: Progress | None = None
+        self._before: RunProgress | None = None
 
     def __enter__(self) -> "Live":
         return self
@@ -67,7 +67,7 @@ class Live(Observer, ABC):
             self._write(iteration, {}, draw_grid(synthetic))
 
     @final
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         """Write loss, seconds and, but for a session's first iteration, iterations per second."""
         scalars = {"loss": progress.loss, "seconds": progress.seconds}
         if self._before and progress.seconds > self._before.seconds:
@@ -99,7 +99,7 @@ class Live(Observer, ABC):
     def _catch_up(self, done: int) -> None:
         """Write the log entries of earlier sessions."""
         for entry in read_log(self.run) if done else ():
-            self.progress(Progress(entry.iteration, done, entry.loss, entry.seconds))
+            self.progress(RunProgress(entry.iteration, done, entry.loss, entry.seconds))
         self._before = None  # between two sessions there was no speed
 
 

@@ -25,7 +25,7 @@ from . import checkpoint as checkpoint_file
 from .checkpoint import Checkpoint
 from .directory import RunDirectory
 from .log import Log, open_log, trim_log
-from .observers import Observers, Progress
+from .observers import Observers, RunProgress
 from .signals import Stop
 from .snapshots import Snapshot, delete, moments, save
 from .state import UndoPoint, begin
@@ -121,7 +121,7 @@ class Loop:
                 seconds = self.seconds
                 if log:
                     log.write({"iteration": self.done, "loss": loss, "seconds": round(seconds, 4)})
-                self.observers.progress(Progress(self.done, self.method.iterations, loss, seconds))
+                self.observers.progress(RunProgress(self.done, self.method.iterations, loss, seconds))
                 self._snapshot()
                 if self._stops():
                     break

@@ -10,7 +10,7 @@ from ..utils.errors import InputError
 
 @final
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """The progress of a run after an iteration."""
 
     iteration: int
@@ -42,7 +42,7 @@ class Observer:
             iterations: iterations of the whole run.
         """
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         """Receive the progress after each iteration.
 
         Args:
@@ -87,7 +87,7 @@ class Observers(Observer):
         for one in self._all:
             one.update(done, iterations)
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         for one in self._all:
             one.progress(progress)
 

@@ -36,6 +36,8 @@ class RunOptions(RunComputeOptions, total=False):
     """The choice of `auto`, of which this call is the last step; recorded."""
     observers: Sequence[Observer]
     """Objects that are notified of progress, messages and images; of several processes the first alone notifies."""
+    progress: bool
+    """Show a progress bar, by default, where somebody can see it: on stderr in a terminal, or in a notebook."""
     processes: Processes | None
     """Processes that share the work, each with the same arguments; by default all of PyTorch's process group, if there
     is one. The first writes; all return the set."""

@@ -9,7 +9,6 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ..data.spec import Spec, SpecFields
 from ..training.recipe import Recipe
@@ -18,7 +17,9 @@ from ..utils.files import read_tensors, write_tensors
 from ..utils.paths import named
 from ..utils.schema import Fields, check
 from .generated import LATENTS, Generated
+from .labelled_dataset import LabelledDataset
 from .provenance import Provenance, ProvenanceFields
+from .shown_set import ShownSyntheticSet
 from .stored import Encoded, Stored
 from .targets import class_numbers
 from .top_labels import label_tensors, required, taken_labels
@@ -40,26 +41,8 @@ FILE_NAME = "synthetic.safetensors"
 
 
 @final
-class LabelledDataset(Dataset[tuple[Tensor, int | Tensor]]):
-    """Images and labels by position, with the attributes of torchvision's data sets."""
-
-    def __init__(self, images: Tensor, labels: Tensor, classes: list[str]) -> None:
-        self.images = images
-        self.labels = labels
-        self.targets: list[int] = class_numbers(labels).tolist()
-        self.classes = classes
-        self.class_to_idx = {name: label for label, name in enumerate(classes)}
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int | Tensor]:
-        return self.images[index], self.labels[index] if self.labels.dim() == 2 else self.targets[index]
-
-
-@final
-@dataclass(frozen=True)
-class SyntheticSet:
+@dataclass(frozen=True, repr=False)
+class SyntheticSet(ShownSyntheticSet):
     """A condensed dataset, as `condense` returns it and `evaluate` trains on it.
 
     Classes may have different numbers of images, or none.
@@ -176,6 +159,18 @@ class SyntheticSet:
         """Return the set with images and labels on `device`."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
+    def save(self, path: str | Path) -> None:
+        """Write the set to a .safetensors file, which `load_set` reads; `export` writes other formats.
+
+        Raises:
+            InputError: the name of the file ends otherwise.
+        """
+        file = named(path)
+        if file.suffix != Path(FILE_NAME).suffix:
+            raise InputError(f"{path}: a set is saved as NAME.safetensors; dc.export(set, 'npz', PATH) writes others")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save(self, file)
+
 
 def save(synthetic: SyntheticSet, path: Path) -> None:
     """Write a set as safetensors (`labels`, and `images` or what its decoder takes), in one step.
@@ -218,6 +213,11 @@ def load_set(path: str | Path) -> SyntheticSet:
             raise InputError(f"labels of shape {tuple(labels.shape)} do not have {spec.classes} numbers for each image")
         made = checked(stored.images(class_numbers(labels)), labels, spec, provenance, recipe=recipe)
         return replace(made, stored=stored)
+
+
+def holds_set(path: str | Path) -> bool:
+    """Return whether a path is that of a set, or of a run directory that holds one."""
+    return (named(path) / FILE_NAME).is_file() or named(path).suffix == Path(FILE_NAME).suffix
 
 
 def read_header(header: Any) -> tuple[Spec, Provenance, Recipe | None]:

@@ -10,7 +10,7 @@ import tyro
 
 from ...data.image_set import ImageSet
 from ...data.options import ReadOptions
-from ...evaluation.baselines import baselines
+from ...evaluation.beside import WHOLE_EPOCHS, Baseline, Beside, Entrant, random_baselines, whole_baselines
 from ...evaluation.columns import ColumnOptions
 from ...evaluation.correlation import loss_correlation
 from ...evaluation.evaluator import Share, Task, join, together, train_share
@@ -31,7 +31,7 @@ from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed, Temperature
 from ..console import print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
 from ..dry_run import evaluation_lines
-from ..evaluated import Row, by_recipe, distinct, estimate_rows
+from ..evaluated import Row, distinct, estimate_rows
 from ..fair_table import check_options, check_teacher, fair_table, table_rows, teacher_online
 from ..options import Computing, check_target
 from ..plugin_option import Plugins
@@ -75,7 +75,7 @@ class Evaluate:
     """Images to test on: validation means the training images that --hold-out left out of the run."""
     process: bool = False
     """Evaluate each snapshot of the run (made with --snapshots) instead, for its report."""
-    beside: tuple[Literal["random", "whole"], ...] = ()
+    beside: tuple[Beside, ...] = ()
     """Baselines to train on: as many random real images per class as the set stores; the whole real training set."""
     columns: tuple[Literal["all", "hard", "own", "online"], ...] = ()
     """Compare the set with random and k-means real images, as many as it stores, trained on alike, in columns: hard
@@ -90,7 +90,7 @@ class Evaluate:
     augments: Annotated[tuple[str, ...], tyro.conf.arg(metavar="{all,AUGMENT} [...]")] = ()
     """Compare the set with random real images under each of several augmentations in training, as --augment names them;
     all means none, dsa, each of its strategies alone, and that of DC."""
-    whole_epochs: Epochs = 30
+    whole_epochs: Epochs = WHOLE_EPOCHS
     """Training epochs on the whole set."""
     seed: Seed = 0
     """Seed of the networks."""
@@ -244,26 +244,10 @@ class Evaluate:
         for name, synthetic, path in zip(names, sets, runs, strict=True):
             alike = [row for row in rows if row.label == name]
             rows.append(Row(name, synthetic, self._protocol(synthetic, len(alike)), (path,)))
-        random = self._random(rows, train) if "random" in self.beside else []
-        return [*random, *rows, *(self._whole(rows, train) if "whole" in self.beside else ())]
-
-    def _random(self, rows: Sequence[Row], train: ImageSet) -> list[Row]:
-        """Return the baselines of random images for each recipe of the sets, those of the last sets last."""
-        found: list[Row] = []
-        for recipe, group in by_recipe([(row, row.protocol) for row in rows]).items():
-            sets = [row.examples for row, _ in group if isinstance(row.examples, SyntheticSet)]
-            protocol, of_group = group[0][1], tuple(run for row, _ in group for run in row.runs)
-            drawn = baselines(sets, train, protocol.archs[0], self.computing.device)
-            found += [Row(name + recipe, one, protocol, of_group) for name, one in reversed(drawn.items())]
-        return found
-
-    def _whole(self, rows: Sequence[Row], train: ImageSet) -> list[Row]:
-        """Return the whole set for each recipe of the sets with --whole-epochs."""
-        groups = by_recipe([(row, row.protocol.with_epochs(self.whole_epochs)) for row in rows])
-        return [
-            Row(f"whole set{recipe}", train, group[0][1], tuple(run for row, _ in group for run in row.runs))
-            for recipe, group in groups.items()
-        ]
+        of_rows = [Entrant(row.label, one, row.protocol) for row, one in zip(rows, sets, strict=True)]
+        random = random_baselines(of_rows, train, self.computing.device) if "random" in self.beside else []
+        whole = whole_baselines(of_rows, train, self.whole_epochs) if "whole" in self.beside else []
+        return [*(_row(one, rows) for one in random), *rows, *(_row(one, rows) for one in whole)]
 
     def _train(self, rows: Sequence[Row], test: ImageSet) -> list[tuple[Row, Scores]]:
         places = distinct(rows)
@@ -292,3 +276,9 @@ class Evaluate:
             found = [together(share, processes) for share in shares]
         of_place = {place: score for alike, score in zip(places.values(), found, strict=True) for place in alike}
         return [(row, of_place[place]) for place, row in enumerate(rows)]
+
+
+def _row(baseline: Baseline, rows: Sequence[Row]) -> Row:
+    """Return a baseline as a row, whose scores are saved to the runs that it stands beside."""
+    runs = tuple(run for place in baseline.beside for run in rows[place].runs)
+    return Row(baseline.label, baseline.examples, baseline.protocol, runs)

@@ -16,7 +16,7 @@ from .hub_tables import Tables
 _NONE = (None, -1)
 """Values that mean a missing label."""
 _SHOWN = 5  # class names in an error
-_LABELS = ("label", "labels", "class", "classes", "class_name", "category", "target", "fine_label")
+LABEL_COLUMNS = ("label", "labels", "class", "classes", "class_name", "category", "target", "fine_label")
 """Usual names of label columns whose type is not that of classes."""
 
 
@@ -27,7 +27,7 @@ def find_columns(features: Mapping[str, Any], options: ReaderOptions) -> tuple[s
     images = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
     labels = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
     plain = [name for name, feature in features.items() if _is_plain(feature) or _is_usual(name, feature)]
-    usual = [name for name in plain if name.lower() in _LABELS]
+    usual = [name for name in plain if name.lower() in LABEL_COLUMNS]
     image = _column("images", "--image-column", options.image_column, images, images, features)
     label = _column("labels", "--label-column", options.label_column, [*labels, *plain], labels or usual, features)
     return image, label
@@ -42,7 +42,7 @@ def _is_plain(feature: Any) -> bool:
 def _is_usual(name: str, feature: Any) -> bool:
     """Return True for a column of floats or lists with a usual name of labels."""
     kind = getattr(feature, "dtype", None) or type(feature).__name__
-    return name.lower() in _LABELS and str(kind).startswith(("float", "List", "LargeList", "Sequence", "list"))
+    return name.lower() in LABEL_COLUMNS and str(kind).startswith(("float", "List", "LargeList", "Sequence", "list"))
 
 
 def _column(

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from typing_extensions import Unpack
 
-from ...utils.errors import naming
+from ...utils.errors import InputError, naming
 from ...utils.ranges import Side, check_value
 from ..build import ArrayOptions, image_set
 from ..image_set import ImageSet
-from ..options import PixelRange, TrainingKeywords
+from ..options import ArrayKeywords, PixelRange, TrainingKeywords
 from ..pixels import Extent
-from ..spec import Encoding
+from ..spec import Encoding, Spec
 from ..splits import drop_small_classes, split
 from .torch_classes import ItemClasses, Names, item_classes
 from .torch_items import Scale, read_items
@@ -80,6 +80,46 @@ def from_torch(
             as_bytes = _with_pixels(train, None).spec
             tests = image_set(_with_channels(tested, channels), test_labels, spec=as_bytes, copy=False)
         return drop_small_classes(train, ImageSet(tests.images, tests.labels, train.spec), training.min_per_class)
+
+
+def read_whole(
+    dataset: Any,
+    *,
+    name: str,
+    spec: Spec | None = None,
+    image_size: int | None = None,
+    **options: Unpack[ArrayKeywords],
+) -> ImageSet:
+    """Return all images of a map-style dataset as one set, in memory.
+
+    Args:
+        dataset: Items (image, label), as `from_torch` takes them.
+        name: Name of a new training set.
+        spec: Spec of the training set to which these images belong; its classes are matched by name where the dataset
+            has names. Without it, the images are a training set.
+        image_size: As of `from_torch`.
+        options: As of `image_set`; for a training set only.
+
+    Raises:
+        InputError: As `from_torch`.
+    """
+    training = ArrayOptions.checked("as_image_set", ArrayKeywords, options)
+    with naming(name if spec is None else spec.name):
+        scale = Scale() if training.pixel_range == "own" else None
+        images, labels = read_items("dataset", dataset, image_size, 0, scale)
+        own = item_classes(dataset, len(labels))
+        if spec is not None:
+            if spec.encoding is not None and spec.encoding.pixels is not None:
+                raise InputError("its pixels are scaled by their own range: give these images as arrays, a pair (X, y)")
+            known = {one for names in own.lists for one in names.values()} & set(spec.class_names)
+            labels = own.named(labels, "the dataset") if known and not own.transformed else labels
+            return image_set(_with_channels(images, max(spec.shape[0], len(images[0]))), labels, spec=spec, copy=False)
+        names = training.class_names
+        if names is None:
+            labels, names = _named(own, labels)
+        others: Any = {**options, "class_names": names, "pixel_range": "full"}
+        train = image_set(images, labels, name=name, copy=False, **others)
+        return train if scale is None else _with_pixels(train, scale.source_extent)
 
 
 def _with_pixels(part: ImageSet, extent: Extent | None) -> ImageSet:

@@ -4,12 +4,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import Protocol, final
 
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..data.spec import Spec
 from .png_codec import to_image
 from .soft_labels import LARGEST
 from .text import SIZE, Caption, caption
@@ -18,6 +17,14 @@ _IMAGE, _GAP, _MARGIN, _LINE, _NAME = 64, 4, 12, SIZE + 8, 180  # pixels; an ima
 _SMALL, _LABELLED = 12, 104  # pixels; a line of labels, and an image above such lines
 _ASPECT = 1.5  # target ratio of width to height, reached by setting classes side by side
 _MAX_PIXELS = 25_000_000  # of a picture
+
+
+class Named(Protocol):
+    """Whatever has names of classes: the Spec of a data set."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
 
 Labels = Sequence[tuple[str, int, str]]
 """Name and number of a class, and the value of its label as text; the largest first."""
@@ -177,7 +184,7 @@ class PictureLayout:
             draw.text((left + self.label_width, y), value.text, fill="black", font=value.font, anchor="rm")
 
 
-def class_captions(spec: Spec, classes: Sequence[int]) -> tuple[Caption, ...]:
+def class_captions(spec: Named, classes: Sequence[int]) -> tuple[Caption, ...]:
     """Return the names of classes, shortened to fit beside images."""
     return tuple(caption(spec.class_names[k], k, width=_NAME) for k in classes)
 

@@ -2,14 +2,22 @@
 
 import io
 import warnings
+from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ..data.spec import Spec
 from ..utils.errors import InputError, reason
+
+
+class Shaped(Protocol):
+    """Whatever has the shape of an image: the Spec of a data set."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
 
 _MODES = {1: ("L", "1"), 3: ("RGB", "L", "1")}
 """Number of channels -> Pillow's modes that convert to it without loss."""
@@ -28,7 +36,7 @@ def to_png(picture: Tensor | Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def from_png(data: bytes, spec: Spec) -> Tensor:
+def from_png(data: bytes, spec: Shaped) -> Tensor:
     """Decode a PNG file to uint8 (C, H, W). Raises InputError when it is damaged or does not fit `spec`."""
     c, h, w = spec.shape
     try:
