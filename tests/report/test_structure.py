@@ -110,6 +110,12 @@ def test_signs_are_those_of_print(page: str) -> None:
     assert '<td class="number">2 \N{MULTIPLICATION SIGN} 1</td>' in page
 
 
+def test_more_than_four_sets_stand_below_each_other(tested: Path) -> None:
+    few, many = (page_on(*[tested] * count) for count in (4, 5))
+    assert (few.count('class="classes sets"'), many.count('class="classes sets stacked"')) == (1, 1)
+    assert (few.count('class="heads"'), many.count('class="heads"')) == (1, 0)
+
+
 def test_classes_that_one_set_lacks_are_told(toy, tmp_path: Path) -> None:
     made = condense(Random(arch="MLP"), toy(), 1)
     (tmp_path / "own").mkdir()

@@ -21,7 +21,9 @@ from .run_names import path_names
 from .section import section
 from .summary import alike, colour, result, size_table, summary_table
 
-_FIRST, _FIRST_OF_SETS = 20, 10  # classes that are not folded: of one set, and of several side by side
+_FIRST = {"sets": 10, "sets stacked": 4}
+"""Style of the gallery -> classes that are not folded; 20 in the others."""
+_COLUMNS = 4  # sets that stand side by side; more stand below each other
 _WIDE, _FEW = 5, 1  # images of a class that take a row of their own, and so few that classes stand side by side
 
 
@@ -91,7 +93,7 @@ def _render(runs: Sequence[Run], chart: Draw) -> str:
     opening = result(runs)
     rows = _rows([one.training for one in images])
     several = len(runs) > 1
-    form = _form(min(_widest(rows), choice.each), several=several)
+    form = _form(min(_widest(rows), choice.each), len(runs))
     frames = [pictures.frame(run, form) for run in runs]
     shown = [{"name": run.name, "colour": colour(index), "frame": frames[index]} for index, run in enumerate(runs)]
     return environment.get_template("page.html.j2").render(
@@ -104,7 +106,7 @@ def _render(runs: Sequence[Run], chart: Draw) -> str:
         bars="; ".join(charts.in_words(bar) for bar in opening.bars),
         several=several,
         form=form,
-        first=_FIRST_OF_SETS if form == "sets" else _FIRST,
+        first=_FIRST.get(form, 20),
         gallery=rows,
         shown=shown,
         choice=choice,
@@ -145,10 +147,10 @@ def _rows(sets: Sequence[Sequence[pictures.ClassImages]]) -> list[Row]:
     return [Row(name, [classes.get(name) for classes in by_name]) for name in names]
 
 
-def _form(widest: int, *, several: bool) -> str:
-    """Return the style of the gallery, by the images in a class of a set."""
-    if several:
-        return "sets few" if widest <= _FEW else "sets"
+def _form(widest: int, sets: int) -> str:
+    """Return the style of the gallery, by the images in a class of a set and the number of sets."""
+    if sets > 1:
+        return "sets few" if widest <= _FEW else "sets" if sets <= _COLUMNS else "sets stacked"
     return "rows" if widest >= _WIDE else "tiles"
 
 

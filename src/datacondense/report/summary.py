@@ -64,7 +64,7 @@ def colour(index: int) -> str:
 def result(runs: Sequence[Run]) -> Result:
     """Return the sentence, and a bar for random images, each set and the whole training set, of the first network."""
     tested = [run for run in runs if CONDENSED in run.scores]
-    missing = [run for run in runs if run not in tested and not run.published]
+    missing = [run for run in runs if CONDENSED not in run.scores and not run.published]
     names = " ".join(shlex.quote(_from_here(run.path)) for run in missing)
     command = f"datacondense evaluate {names} --beside random whole" if missing else ""
     if not tested:
