@@ -158,6 +158,7 @@ def test_two_hundred_classes_fit_a_small_page(tmp_path) -> None:
     assert "These images are compressed" in text_of(tmp_path / "report.html")
 
 
+@pytest.mark.slow
 def test_three_sets_fit_a_small_page_class_by_class(tmp_path) -> None:
     runs = [many_classes(tmp_path / name, classes=12, seed=seed) for seed, name in enumerate("abc")]
     write_report(runs, tmp_path / "report.html")

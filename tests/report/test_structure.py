@@ -110,8 +110,9 @@ def test_signs_are_those_of_print(page: str) -> None:
     assert '<td class="number">2 \N{MULTIPLICATION SIGN} 1</td>' in page
 
 
-def test_more_than_four_sets_stand_below_each_other(tested: Path) -> None:
-    few, many = (page_on(*[tested] * count) for count in (4, 5))
+def test_more_than_four_sets_stand_below_each_other(toy, tmp_path: Path) -> None:
+    condense(Random(arch="MLP"), toy(), 2, out=tmp_path / "run")
+    few, many = (page_on(*[tmp_path / "run"] * count) for count in (4, 5))
     assert (few.count('class="classes sets"'), many.count('class="classes sets stacked"')) == (1, 1)
     assert (few.count('class="heads"'), many.count('class="heads"')) == (1, 0)
 
