@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -17,7 +16,6 @@ from ..methods import METHODS, Method, defaults, method_name
 from ..networks import AUTO, build, resolved
 from ..run.directory import RunDirectory
 
-M = TypeVar("M", bound=Method)
 _LISTED = 10  # classes whose number of images is listed
 _WORK = {"cpu": 1.5e14, "cuda": 1.5e16}
 """Floating-point operations of a run: ten minutes on two cores, or on a GPU."""
@@ -66,10 +64,10 @@ def method_lines(data: str, method: Method, train: ImageSet) -> Iterator[str]:
         yield f"network: {arch}, whose depth suits images of {height}x{width}; --arch names another"
 
 
-def with_iterations(
-    method: M, train: ImageSet, ipc: int, *, device: str, out: Path, resume: bool, bounded: bool
-) -> tuple[M, str]:
-    """Return a method whose iterations the user has not given with as many as pay, and a line on them or nothing.
+def iterations_for(
+    method: Method, train: ImageSet, ipc: int, *, device: str, out: Path, resume: bool, bounded: bool
+) -> tuple[int, str]:
+    """Return the iterations of a method for which the user has given none, and a line on them or nothing.
 
     Those of the run that is resumed, if there is one; otherwise of the published number as many as take minutes by a
     count of operations, which is the same each time on one kind of device. A method of a plug-in keeps its own number.
@@ -85,21 +83,21 @@ def with_iterations(
     """
     name, published = method_name(method), method.iterations
     if published != defaults(name).get("iterations") or METHODS.code(name) != {}:
-        return method, ""
+        return published, ""
     before = _recorded(out, name) if resume else None
     if before is not None:
-        return replace(method, iterations=before), ""
+        return before, ""
     if bounded:
-        return method, ""
+        return published, ""
     kind = torch.device(resolve_device(device)).type
     work = _operations(method, train, ipc, kind)
     updates = method.workload(ipc * method.views(train.spec)).updates
     count = min(max(_rounded(_WORK[kind] / work), math.ceil(published / _LEAST / updates)), published)
     if count == published:
-        return method, ""
+        return published, ""
     speed = _SPEED[kind] * (torch.get_num_threads() if kind == "cpu" else 1)
     return (
-        replace(method, iterations=count),
+        count,
         f"iterations: {count} of the published {published}, roughly {_minutes(count * work / speed)} of work here; "
         "--iterations or --time-budget decides otherwise",
     )

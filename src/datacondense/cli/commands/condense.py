@@ -4,7 +4,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -29,7 +29,7 @@ from ...utils.text import file_name
 from ...utils.timing import duration
 from ..configuration import Config, Given
 from ..console import print_line, print_note
-from ..decisions import data_lines, method_lines, with_iterations
+from ..decisions import data_lines, iterations_for, method_lines
 from ..display import RunDisplay
 from ..dry_run import estimate_lines
 from ..options import ComputingRun, Data, RunControl, seconds
@@ -89,7 +89,9 @@ class Condense(Generic[M]):
         if self.labels == "teacher" and isinstance(self.method, ItGan):
             raise InputError(f"--labels teacher: the latents of {name} make images by class, so keep their own labels")
         out = self.out or Path("runs") / file_name(f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}")
-        method, line = all_processes().agreed(lambda: self._paying(train, out))
+        iterations, line = all_processes().agreed(lambda: self._paying(train, out))
+        same = iterations == self.method.iterations
+        method = self.method if same else replace(self.method, iterations=iterations)
         for text in (*data_lines(self.data, train, test), *method_lines(self.data, method, train), line):
             if text:
                 print_note(text)
@@ -105,11 +107,11 @@ class Condense(Generic[M]):
         """Return the seconds that the run may take; None without a limit."""
         return seconds("--time-budget", self.time_budget) if self.time_budget else None
 
-    def _paying(self, train: ImageSet, out: Path) -> tuple[M, str]:
-        """Return the method with as many iterations as pay, unless the user bounds them, and a line on them."""
+    def _paying(self, train: ImageSet, out: Path) -> tuple[int, str]:
+        """Return as many iterations as pay, unless the user gives them, and a line on them."""
         if "iterations" in self.given:
-            return self.method, ""
-        return with_iterations(
+            return self.method.iterations, ""
+        return iterations_for(
             self.method,
             train,
             self.ipc,
