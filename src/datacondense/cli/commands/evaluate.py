@@ -14,7 +14,7 @@ from ...evaluation.beside import WHOLE_EPOCHS, Baseline, Beside, Entrant, random
 from ...evaluation.columns import ColumnOptions
 from ...evaluation.correlation import loss_correlation
 from ...evaluation.evaluator import Share, Task, join, together, train_share
-from ...evaluation.planning import milestones
+from ...evaluation.planning import milestones, plan_networks
 from ...evaluation.protocol import OWN, Protocol, protocol_for
 from ...evaluation.score_log import keep_scores, unchanged
 from ...evaluation.scores import Scores
@@ -259,7 +259,7 @@ class Evaluate:
         trained = [rows[place] for place in places]
         works = [milestones(row.protocol, row.examples, test, device=self.computing.device) for row in trained]
         before = list(accumulate((work for _, work in works), initial=0.0))
-        processes, first = all_processes(), 0
+        processes, first, compute = all_processes(), 0, self.computing.compute()
         shares: list[Share] = []
         with RunDisplay("training networks") as display:
 
@@ -274,8 +274,11 @@ class Evaluate:
 
             for row, (ends, _), done in zip(trained, works, before, strict=False):
                 on_epoch = counter(row.label, ends, done) if processes.leads else lambda: None
+                plans = plan_networks(row.protocol, row.examples, row.examples.spec, compute)
+                if any(plan.compile for plan in plans.values()):
+                    display.preparing(0.0, "compiling the networks (about 40 s for each kind, once)")
                 task = Task(row.protocol, row.examples, test, row.relabel)
-                shares.append(train_share(task, processes, self.computing.compute(), first=first, on_epoch=on_epoch))
+                shares.append(train_share(task, processes, compute, first=first, on_epoch=on_epoch))
                 first += row.protocol.nets * len(row.protocol.archs)
             # none waits for another before all its networks are trained
             found = [together(share, processes) for share in shares]
