@@ -9,7 +9,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from datacondense import METHODS, Compute, Method, SyntheticSet, condense, load, pictures
+from datacondense.drawing.layout import arrange
+from datacondense.drawing.text import caption
+from datacondense.utils.atomic import write_bytes
 
 ONE: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("random", {}),
@@ -80,6 +85,16 @@ def shorter(method: Method, scale: float) -> Method:
     return replace(method, **{name: max(1, round(scale * value)) for name, value in chosen.items() if value})
 
 
+def matrix(sets: dict[str, SyntheticSet]) -> Image.Image:
+    """Draw the first image of each class: a row for each set, a column for each class."""
+    spec = next(iter(sets.values())).spec
+    names = tuple(caption(name) for name in sets)
+    layout = arrange(names, 1, spec.shape, headings=spec.class_names, in_a_row=1)
+    return layout.draw(
+        [[spec.pixels(one.images[one.classes == k][:1]) for one in sets.values()] for k in range(spec.classes)]
+    )
+
+
 def main(args: argparse.Namespace) -> None:
     """Condense what is not there yet, and draw."""
     train, _ = load(args.data)
@@ -91,7 +106,10 @@ def main(args: argparse.Namespace) -> None:
             out = args.work / args.data / f"{row.replace(' ', '-')}-{ipc}"
             sets[row] = condense(made, train, ipc, out=out, resume=True, compute=compute)
             print(f"{row}, {ipc} per class: {sets[row].provenance.wall_seconds or 0:.0f} s", flush=True)
-        pictures.save_rows(sets, args.out / name, per_class=ipc)
+        if ipc == 1:
+            write_bytes(args.out / name, pictures.to_png(matrix(sets)))
+        else:
+            pictures.save_rows(sets, args.out / name, per_class=ipc)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -16,7 +16,10 @@ from datacondense.cli.app import main
 PAGE = (Path(__file__).parents[2] / "docs" / "own-images.md").read_text()
 SIZES = {"apple": 20, "banana": 11, "cherry": 7}
 SMALL = {"--time-budget": "1s", "--ipc": "2", "--nets": "1", "--whole-epochs": "1"}
-MORE = {"condense": ["--compile", "off", "--candidates", "1", "--arch", "ConvNetW32"], "evaluate": ["--compile", "off", "--epochs", "2"]}
+MORE = {
+    "condense": ["--compile", "off", "--candidates", "1", "--arch", "ConvNetW32"],
+    "evaluate": ["--compile", "off", "--epochs", "2"],
+}
 
 
 def pictures() -> None:
