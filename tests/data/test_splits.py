@@ -90,9 +90,8 @@ def test_validation_stands_apart_from_the_test(capsys) -> None:
     assert np.allclose(last, on_validation["accuracy"]["ConvNetD1"], atol=0.05)  # but for the rounding to 8 bits
     write_report(["run"], "report.html", figures_in="figures")
     page = Path("report.html").read_text()
-    assert "Accuracy over the iterations" in page
-    assert "Tested on training images that were held out" in page
-    assert Path("figures/run1-accuracy-time.png").exists()
+    assert "Accuracy over the iterations, on training images that were held out" in page
+    assert Path("figures/run1-accuracy.png").exists()
     text = re.sub(r"<[^>]+>", " ", page)
     mean = 100 * np.mean(on_test["accuracy"]["ConvNetD1"])
     assert f"{mean:.1f}" in text

@@ -32,7 +32,17 @@ from datacondense.experiments.scenario import Scenario
 from datacondense.formats import destination
 from datacondense.formats.accuracies import known_accuracies
 from datacondense.methods import DistributionMatching, Problem, Random
-from datacondense.report import command, comparison, footprint, page, reading, run_names, section, write_report
+from datacondense.report import (
+    command,
+    comparison,
+    facts,
+    footprint,
+    reading,
+    run_names,
+    section,
+    summary,
+    write_report,
+)
 from datacondense.report.process import process_frames
 from datacondense.run import loggers
 from datacondense.run.directory import RunDirectory, recorded_run
@@ -138,8 +148,9 @@ def about(made: dc.SyntheticSet, draw: bool = False) -> None:
         return Markup(name)
 
     run = reading.Run(Path("run"), "run", made)
-    page._summary(run)
-    page._alike([run])
+    summary.result([run])
+    summary.summary_table([run])
+    summary.alike([run])
     section._score_rows(run)
     section._classes(run, "run1", chart)
     section._loss(run, "run1", chart)
@@ -197,8 +208,8 @@ def test_provenance(work: Path) -> None:
         protocol_for(made)
         known_accuracies(made, work / "run")
         footprint.measure(made)
-        section._facts(reading.Run(work / "run", "a", made))
-        section._settings(reading.Run(work / "run", "a", made))
+        facts.facts(reading.Run(work / "run", "a", made))
+        section._settings(reading.Run(work / "run", "a", made), "run1")
         process_frames(made, work / "run", [0], 1)
 
     def exported() -> None:

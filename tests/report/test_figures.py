@@ -1,13 +1,17 @@
 """Figures of scores: written whole, of a sane size, and with nothing where there is no score."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.container import BarContainer
 from PIL import Image
 
 from datacondense.evaluation.scores import Scores
-from datacondense.report.figures import save_bars, save_heat_map
+from datacondense.report.figures import bars, save_bars, save_heat_map
+from datacondense.report.marked import COLOURS, RANDOM_COLOUR, WHOLE_COLOUR
 
 MANY = {f"ConvNetW{width}": [0.5, 0.6] for width in range(10, 22)}
 BOTH = pytest.mark.parametrize("draw", [save_bars, save_heat_map])
@@ -86,3 +90,13 @@ def test_where_nothing_can_be_written_the_path_is_named(draw, tmp_path: Path) ->
     with pytest.raises(FileNotFoundError) as error:
         draw({"one": scores({"A": [0.5]})}, tmp_path / "absent" / "x.png")
     assert "absent" in str(error.value)
+
+
+def test_baselines_are_grey_beside_sets() -> None:
+    def colour(bars: Any) -> str:
+        return to_hex(bars.patches[0].get_facecolor())
+
+    names = "dm ipc 1", "random real ipc 1", "dc ipc 1", "whole set"
+    (axes,) = bars(dict.fromkeys(names, scores({"A": [0.5, 0.6]}))).axes
+    drawn = [one for one in axes.containers if isinstance(one, BarContainer)]
+    assert [colour(one) for one in drawn] == [COLOURS[0], RANDOM_COLOUR, COLOURS[1], WHOLE_COLOUR]

@@ -75,7 +75,7 @@ def test_images_are_shown_by_their_largest_label_with_three_labels(toy, tmp_path
     (tmp_path / "run").mkdir()
     save_neighbours(made, real, tmp_path / "run" / "neighbours.safetensors")
     page, text = report_on(made, tmp_path / "run")
-    names = re.findall(r"<li><strong>([^<]+)</strong>", page)
+    names = re.findall(r"<li class=\"class\"[^>]*><strong>([^<]+)</strong>", page)
     assert names == ["&lt;b&gt;", "third"]
     lists = re.findall(r'<ol class="labels".*?</ol>', page, re.DOTALL)
     assert len(lists) == 3

@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..evaluation.scores import Scores
+from ..evaluation.scores import KMEANS, RANDOM, Scores
 from ..utils.atomic import write_bytes
 from ..utils.text import mean_std, printable
+from .marked import COLOURS, PLAIN, RANDOM_COLOUR, WHOLE_COLOUR, MarkedFigure, ink
 
-_CELL = 1.1  # inches
+_CELL, _LETTER = 1.1, 0.09  # inches: a cell of a heat map, and a letter of a legend
 _DPI = 150
-PLAIN: dict[Any, Any] = {"text.parse_math": False}
-"""Matplotlib's setting that draws a $ in a name literally."""
 
 
 @matplotlib.rc_context(PLAIN)
@@ -29,36 +28,46 @@ def save_bars(scores: Mapping[str, Scores], path: Path) -> None:
 
 
 def bars(scores: Mapping[str, Scores]) -> Figure:
-    """Draw test accuracy in percent: a group of bars for each network, a bar for each set, whiskers of +- std.
+    """Draw test accuracy in percent: a group of bars for each network, a bar for each set, whiskers of ± std.
 
     Sets may have scores of different networks; a set without scores of a network has no bar there.
     """
     scores = _printable(scores)
     archs = _archs(scores)
-    figure = Figure(figsize=(max(4.0, 1.5 + 0.55 * len(archs) * (len(scores) + 0.5)), 3.6), layout="constrained")
+    figure = Figure(figsize=(max(4.0, 1.5 + 0.62 * len(archs) * (len(scores) + 0.5)), 3.6), layout="constrained")
     axes = figure.add_subplot()
     width = 0.8 / len(scores)
     highest = 0.0
+    colours = _colours(scores)
     for index, (label, score) in enumerate(scores.items()):
         known = [arch for arch in archs if arch in score.accuracy]
         places = np.array([archs.index(arch) for arch in known]) + (index - (len(scores) - 1) / 2) * width
         means = np.array([100 * score.mean(arch) for arch in known])
         deviations = np.nan_to_num([100 * score.std(arch) for arch in known])
         highest = max(highest, *(means + deviations))
-        ink: str = matplotlib.rcParams["text.color"]
-        style = {"lw": 1, "ecolor": ink}
-        drawn = axes.bar(places, means, 0.92 * width, yerr=deviations, capsize=3, label=label, error_kw=style)
-        axes.bar_label(drawn, fmt="%.1f", label_type="center", color="white", fontsize=8)
+        style = {"color": colours[label], "capsize": 3, "error_kw": {"lw": 1, "ecolor": ink()}}
+        drawn = axes.bar(places, means, 0.92 * width, yerr=deviations, label=label, **style)
+        axes.bar_label(drawn, fmt="%.1f", padding=2, fontsize=9)  # above the whiskers
     axes.set_xticks(
         range(len(archs)), archs, rotation=25 if len(archs) > 3 else 0, ha="right" if len(archs) > 3 else "center"
     )
     axes.set_xlim(-0.5, len(archs) - 0.5)  # also where the last bars are missing
-    axes.set_ylim(0, min(100, max(1, 1.08 * highest)))
+    axes.set_ylim(0, max(1, 1.14 * highest))
     axes.set_ylabel(_accuracy_on(scores))
     axes.spines[["top", "right"]].set_visible(False)
     if len(scores) > 1:
-        figure.legend(loc="outside upper center", ncols=min(len(scores), 4), frameon=False)
+        longest = _LETTER * (max(map(len, scores)) + 6)
+        columns = max(min(int(figure.get_figwidth() / longest), len(scores)), 1)
+        figure.legend(loc="outside upper center", ncols=columns, frameon=False)
     return figure
+
+
+def _colours(labels: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each set: greys for the baselines of `evaluate --beside`, as on a page."""
+    sets = itertools.cycle(COLOURS)
+    greys = {RANDOM: RANDOM_COLOUR, KMEANS: RANDOM_COLOUR, "whole set": WHOLE_COLOUR}
+    known = {label: next((grey for name, grey in greys.items() if label.startswith(name)), "") for label in labels}
+    return {label: grey or next(sets) for label, grey in known.items()}
 
 
 @matplotlib.rc_context(PLAIN)
@@ -67,13 +76,13 @@ def save_heat_map(scores: Mapping[str, Scores], path: Path) -> None:
     _save(heat_map(scores), path)
 
 
-def heat_map(scores: Mapping[str, Scores]) -> Figure:
-    """Mean test accuracy in percent as a table in colours: sets as rows, networks as columns."""
+def heat_map(scores: Mapping[str, Scores]) -> MarkedFigure:
+    """Draw mean test accuracy in percent as a table in colours: sets as rows, networks as columns."""
     scores = _printable(scores)
     archs, labels = _archs(scores), list(scores)
     values = np.array([[100 * s.mean(a) if a in s.accuracy else np.nan for a in archs] for s in scores.values()])
     deviations = [[100 * s.std(a) if a in s.accuracy else np.nan for a in archs] for s in scores.values()]
-    figure = Figure(figsize=(2.4 + _CELL * len(archs), 1.6 + 0.62 * len(labels)), layout="constrained")
+    figure = MarkedFigure(size=(2.4 + _CELL * len(archs), 1.6 + 0.62 * len(labels)))
     axes = figure.add_subplot()
     shown = axes.imshow(values, cmap="viridis", aspect="auto")
     low, high = np.nanmin(values), np.nanmax(values)
@@ -85,6 +94,8 @@ def heat_map(scores: Mapping[str, Scores]) -> Figure:
             text = mean_std(value, deviation, separator="\n±")
             dark = value < (low + high) / 2
             axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black", fontsize=9)
+            box = (column - 0.5, row - 0.5, column + 0.5, row + 0.5)
+            figure.mark(axes, box, f"{labels[row]}, {archs[column]}: {mean_std(value, deviation, separator=' ± ')} %")
     axes.set_xticks(range(len(archs)), archs, rotation=25, ha="right")
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel("network trained and tested")
@@ -95,7 +106,7 @@ def heat_map(scores: Mapping[str, Scores]) -> Figure:
 
 @matplotlib.rc_context(PLAIN)
 def save_steps(records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
-    """Draw test accuracy in percent over the classes seen: a line for each memory, a band of +- std. Written as PNG.
+    """Draw test accuracy in percent over the classes seen: a line for each memory, a band of ± std. Written as PNG.
 
     records: name of a memory -> the result of `learn_continually`.
     """

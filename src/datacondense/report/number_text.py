@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from ..utils.text import percent_mean_std
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+
 
 def accuracy(values: Sequence[float | None]) -> str:
     """Return mean and sample standard deviation in percent; empty if there is none."""

@@ -1,7 +1,10 @@
 """The HTML page about runs."""
 
+import base64
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -11,11 +14,25 @@ from ..utils.errors import InputError
 from ..utils.paths import named
 from ..utils.text import file_name, printable
 from . import charts, pictures
-from .comparison import compare
-from .number_text import accuracy, ratio, share, size
-from .reading import CONDENSED, RANDOM, WHOLE, Run
+from .comparison import Draw, compare
+from .marked import Chart, to_files, to_svg
+from .reading import Run
 from .run_names import path_names
-from .section import condensing_time, published, section
+from .section import section
+from .summary import alike, colour, result, size_table, summary_table
+
+_FIRST = {"sets": 10, "sets stacked": 4}
+"""Style of the gallery -> classes that are not folded; 20 in the others."""
+_COLUMNS = 4  # sets that stand side by side; more stand below each other
+_WIDE, _FEW = 5, 1  # images of a class that take a row of their own, and so few that classes stand side by side
+
+
+class Row(NamedTuple):
+    """A class in the gallery of a page."""
+
+    name: str
+    cells: list[pictures.ClassImages | None]
+    """Its images in each set; None in a set that has no such class."""
 
 
 def write_report(
@@ -39,29 +56,13 @@ def write_report(
     paths = [named(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
     names = path_names(paths)
     read = [Run.at(path, name) for path, name in zip(paths, names, strict=True)]
-    drawn: dict[str, charts.Chart] = {}
+    drawn: dict[str, Chart] = {}
 
-    def chart(identity: str, draw: charts.Chart) -> Markup:
+    def chart(identity: str, draw: Chart) -> Markup:
         drawn[identity] = draw
-        return Markup(charts.to_svg(draw, identity))
+        return Markup(to_svg(draw, identity))
 
-    images = pictures.by_class(read)
-    environment = Environment(
-        loader=PackageLoader("datacondense.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: printable(value) if type(value) is str else value,  # Markup is ours
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("page.html.j2").render(
-        title=_title(read),
-        summary=[row for run in read for row in _summary(run)],
-        sizes=[_size_row(run) for run in read],
-        alike=_alike(read),
-        comparison=compare(read, chart) if len(read) > 1 else [],
-        runs=[section(run, index, shown, chart) for index, (run, shown) in enumerate(zip(read, images, strict=True))],
-    )
+    text = _render(read, chart)
     out = named(out)
     written = [out]
     write_bytes(out, text.encode())
@@ -70,10 +71,91 @@ def write_report(
         folder.mkdir(parents=True, exist_ok=True)
         names = _file_names(drawn)
         for identity, draw in drawn.items():
-            for suffix, data in charts.to_files(draw).items():
+            for suffix, data in to_files(draw).items():
                 written.append(folder / f"{names[identity]}{suffix}")
                 write_bytes(written[-1], data)
     return written
+
+
+def _render(runs: Sequence[Run], chart: Draw) -> str:
+    """Return the page."""
+    loader = PackageLoader("datacondense.report", ".")
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,  # Markup is ours
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
+    images, choice = pictures.by_class(runs)
+    opening = result(runs)
+    rows = _rows([one.training for one in images])
+    several = len(runs) > 1
+    form = _form(min(_widest(rows), choice.each), len(runs))
+    frames = [pictures.frame(run, form) for run in runs]
+    shown = [{"name": run.name, "colour": colour(index), "frame": frames[index]} for index, run in enumerate(runs)]
+    return environment.get_template("page.html.j2").render(
+        title=_title(runs),
+        policy=_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        result=opening,
+        chart=_result_chart(opening.bars, opening.axis, chart),
+        bars="; ".join(charts.in_words(bar) for bar in opening.bars),
+        several=several,
+        form=form,
+        first=_FIRST.get(form, 20),
+        gallery=rows,
+        shown=shown,
+        choice=choice,
+        has_real=choice.real > 0 and any(run.neighbours for run in runs),
+        soft=any(run.synthetic.soft for run in runs),
+        summary=summary_table(runs),
+        sizes=size_table(runs),
+        alike=alike(runs),
+        comparison=compare(runs, chart) if several else [],
+        runs=[
+            {
+                **section(run, index, len(runs), chart),
+                "stored": _rows([images[index].stored]),
+                "width": frames[index].width,
+            }
+            for index, run in enumerate(runs)
+        ],
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the policy by which a browser runs this script alone, and loads nothing."""
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    return (
+        f"default-src 'none'; img-src data: blob:; style-src 'sha256-{hashes[0]}'; style-src-attr 'unsafe-inline'; "
+        f"script-src 'sha256-{hashes[1]}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _result_chart(bars: Sequence[charts.Bar], axis: str, chart: Draw) -> Markup | None:
+    return chart("result", lambda: charts.result(bars, axis)) if bars else None
+
+
+def _rows(sets: Sequence[Sequence[pictures.ClassImages]]) -> list[Row]:
+    """Return the classes of several sets, each with its images in every set."""
+    by_name: list[dict[str, pictures.ClassImages]] = [{one.name: one for one in classes} for classes in sets]
+    names = dict.fromkeys(name for classes in by_name for name in classes)
+    return [Row(name, [classes.get(name) for classes in by_name]) for name in names]
+
+
+def _form(widest: int, sets: int) -> str:
+    """Return the style of the gallery, by the images in a class of a set and the number of sets."""
+    if sets > 1:
+        return "sets few" if widest <= _FEW else "sets" if sets <= _COLUMNS else "sets stacked"
+    return "rows" if widest >= _WIDE else "tiles"
+
+
+def _widest(rows: Sequence[Row]) -> int:
+    return max(len(cell.images) for row in rows for cell in row.cells if cell)
 
 
 def _file_names(identities: Iterable[str]) -> dict[str, str]:
@@ -89,56 +171,6 @@ def _file_names(identities: Iterable[str]) -> dict[str, str]:
 
 
 def _title(runs: Sequence[Run]) -> str:
-    data = list(dict.fromkeys(run.synthetic.spec.name for run in runs))
-    return f"{', '.join(data)}: {', '.join(run.name for run in runs) if len(runs) < 4 else f'{len(runs)} runs'}"
-
-
-def _alike(runs: Sequence[Run]) -> bool:
-    """Return whether all networks of one kind, except on the whole set, had equal epochs, augmentation and recipe."""
-    recipes: dict[str, set[tuple[int, str, str]]] = {}
-    for score in (run.scores[kind] for run in runs for kind in (CONDENSED, RANDOM) if kind in run.scores):
-        for arch in score.accuracy:
-            recipe = score.protocol["recipes"][arch]
-            same = recipe["epochs"], recipe["augment"], score.recipe_source(arch)
-            recipes.setdefault(arch, set()).add(same)
-    return all(len(one) == 1 for one in recipes.values())
-
-
-def _summary(run: Run) -> list[dict[str, str]]:
-    """Return a row for each evaluated network; one row if there is none."""
-    of_real, stored = run.provenance.real_images, run.storage
-    common = {
-        "run": run.name,
-        "method": str(run.provenance.method),
-        "images": f"{len(run.synthetic):,}",
-        "share": f"{100 * len(run.synthetic) / of_real:.2g} % of {of_real:,}" if of_real else "",
-        "bytes": size(stored.total),
-        "seconds": condensing_time(run),
-    }
-    archs = list(dict.fromkeys(arch for score in run.scores.values() for arch in score.accuracy))
-    rows = [
-        {
-            **common,
-            "arch": arch,
-            "recipe": ", ".join(
-                dict.fromkeys(
-                    s.recipe_source(arch) for kind, s in run.scores.items() if arch in s.accuracy and kind != WHOLE
-                )
-            ),
-            **{
-                key: accuracy(run.scores[kind].accuracy.get(arch, [])) if kind in run.scores else ""
-                for key, kind in (("random", RANDOM), ("condensed", CONDENSED), ("whole", WHOLE))
-            },
-        }
-        for arch in archs
-    ]
-    empty = {"arch": "", "recipe": "", "random": "", "condensed": "", "whole": ""}
-    return rows or [{**common, **empty, "condensed": published(run)}]
-
-
-def _size_row(run: Run) -> list[str]:
-    """Return the cells of the table of sizes, in the order of its columns."""
-    stored = run.storage
-    numbers = (stored.stored_images, stored.images, stored.shared, stored.labels, stored.statistics, stored.total)
-    ratios = ratio(stored.to_uint8), ratio(stored.to_float32), share(stored.to_whole)
-    return [run.name, stored.form, *(f"{number:,}" for number in numbers), *ratios]
+    data = ", ".join(dict.fromkeys(run.synthetic.spec.name for run in runs))
+    names = ", ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs"
+    return data if data == names else f"{data}: {names}"

@@ -11,6 +11,7 @@ from .. import pictures
 from ..evaluation.correlation import LossCorrelation, loss_correlation
 from ..evaluation.score_log import from_json, is_score_of, saved_scores
 from ..evaluation.scores import BESIDE, ProcessEntry, Scores
+from ..formats.accuracies import known_accuracies
 from ..run import snapshots
 from ..run.directory import EVALUATION, PROCESS, RUN, RunDirectory
 from ..run.log import read_log
@@ -19,7 +20,9 @@ from ..synthetic.set import SyntheticSet, load_set
 from ..utils.errors import DamagedFile, InputError
 from ..utils.files import read_json
 from ..utils.schema import check
+from ..utils.timing import duration
 from . import footprint
+from .number_text import accuracy
 
 _ENCODED = 1000  # images that are encoded to be counted
 CONDENSED, RANDOM, WHOLE = "condensed", "random real images", "whole training set"
@@ -141,6 +144,17 @@ class Run:
         """Position in the set -> the nearest real image, uint8 (C, H, W), if known."""
         neighbours = pictures.load_neighbours(self.synthetic, self.path / pictures.NEIGHBOURS_FILE)
         return {} if neighbours is None else dict(zip(neighbours[0].tolist(), neighbours[1], strict=True))
+
+    @cached_property
+    def published(self) -> str:
+        """The published accuracies of an imported set."""
+        known = known_accuracies(self.synthetic)
+        return ", ".join(f"{arch} {accuracy(one.values)} ({one.how})" for arch, one in known.items())
+
+    @property
+    def condensing_time(self) -> str:
+        """The duration of condensing; empty if it is not known."""
+        return "" if self.synthetic.seconds is None else duration(self.synthetic.seconds)
 
     @cached_property
     def has_process(self) -> bool:
