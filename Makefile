@@ -47,7 +47,7 @@ fuzz: $(VENV)/installed  ## damaged files of every kind, thousands of each, thro
 check: $(VENV)/installed  ## lint, format, spelling, types and documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/codespell .ci benchmarks docs examples src tests *.md Makefile pyproject.toml
+	$(BIN)/codespell .ci benchmarks docs examples src tests *.md mkdocs_hooks.py Makefile pyproject.toml
 	$(BIN)/pyright
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --site-dir $(VENV)/site
 
