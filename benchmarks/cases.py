@@ -18,7 +18,7 @@ from datacondense.data.image_set import ImageSet, LabelledImages
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compile, Compute, Precision
 from datacondense.evaluation.train_and_test import TrainAndTest
-from datacondense.methods import DC, DSA, DistributionMatching, Iteration, Matching, Problem
+from datacondense.methods import DC, DSA, DistributionMatching, Iteration, Matching, Problem, with_network
 from datacondense.run.updates import Updates, as_step
 from datacondense.training.loop import train_epoch as our_epoch
 from datacondense.training.optimiser import build_optimiser
@@ -58,6 +58,7 @@ def condensing(
     name: str, method: Matching, real: ImageSet, ipc: int, group: str, x: int, device: str, compile: Compile = "on"
 ) -> Case:
     """One iteration of a method, with its updates of the images."""
+    method = with_network(method, real.spec)
     return Case(
         name=name,
         group=group,

@@ -27,7 +27,7 @@ from datacondense.data.spec import Spec
 from datacondense.engine.execution import Workload
 from datacondense.evaluation.scoring import evaluate
 from datacondense.experiments.presets import PRESETS
-from datacondense.methods import Iteration, Method, Problem
+from datacondense.methods import Iteration, Method, Problem, with_network
 from datacondense.methods.losses import Updates
 from datacondense.synthetic.parameters import Synthetic
 from datacondense.synthetic.set import save
@@ -97,7 +97,8 @@ def moments(train: ImageSet, name: str) -> list[tuple[float, SyntheticSet]]:
     """Seconds since the preset began, and its set then."""
     preset = PRESETS[f"{_PREFIX}{name}"]
     began, left, found, made = time.perf_counter(), [float(m) for m in _MEASURED[name][0]], [], None
-    for method in filter(None, (preset.first, preset.method)):
+    for given in filter(None, (preset.first, preset.method)):
+        method = with_network(given, train.spec)
         watched = Watched(
             iterations=method.iterations,
             arch=method.arch,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from datacondense import NETWORKS, InputError, Spec
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
-from datacondense.networks import Network, build
+from datacondense.networks import Network, build, suited
 from datacondense.networks.mlp import MLP
 from datacondense.utils.streams import Streams
 
@@ -18,6 +18,7 @@ FASHION = ((1, 28, 28), 10)
 CIFAR10 = ((3, 32, 32), 10)
 CIFAR100 = ((3, 32, 32), 100)
 TINY = ((3, 64, 64), 200)
+NETTE = ((3, 128, 128), 10)  # the size of the subsets of ImageNet that trajectory matching condenses
 
 PUBLISHED = {  # name -> {(shape, classes): (parameters, embedding width)}
     "ConvNet": {
@@ -29,6 +30,8 @@ PUBLISHED = {  # name -> {(shape, classes): (parameters, embedding width)}
     "ConvNetD1": {FASHION: (329226, 32768), CIFAR10: (331530, 32768), CIFAR100: (3280740, 32768)},
     "ConvNetD2": {FASHION: (231306, 8192), CIFAR10: (233610, 8192), CIFAR100: (970980, 8192)},
     "ConvNetD4": {FASHION: (450186, 512), CIFAR10: (452490, 512), CIFAR100: (498660, 512), TINY: (857160, 2048)},
+    "ConvNetD5": {NETTE: (615690, 2048)},
+    "ConvNetD6": {NETTE: (748170, 512)},
     "ConvNetW32": {FASHION: (24138, 512), CIFAR10: (24714, 512), CIFAR100: (70884, 512)},
     "ConvNetW64": {FASHION: (85130, 1024), CIFAR10: (86282, 1024), CIFAR100: (178532, 1024)},
     "ConvNetW256": {FASHION: (1225226, 4096), CIFAR10: (1229834, 4096), CIFAR100: (1598564, 4096)},
@@ -65,6 +68,12 @@ SMALLEST = {  # shorter side in pixels of the smallest images served; of a ConvN
 }
 
 
+def served(name: str, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The shape, enlarged where a ConvNet of many blocks needs more pixels."""
+    least = {"ConvNetD5": 32, "ConvNetD6": 64}.get(name, 1)
+    return shape[0], max(shape[1], least), max(shape[2], least)
+
+
 def spec(shape: tuple[int, int, int], classes: int) -> Spec:
     names = tuple(map(str, range(classes)))
     return Spec("x", names, shape, (0.5,) * shape[0], (0.5,) * shape[0])
@@ -84,6 +93,7 @@ def test_every_network_has_a_published_size() -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (2, 17, 24)])
 def test_shapes_and_finite_output(name: str, shape: tuple[int, int, int]) -> None:
+    shape = served(name, shape)
     network = build(name, spec(shape, 7))
     network.reset(Streams(0)("network"))
     images = torch.randn(3, *shape)
@@ -98,7 +108,7 @@ def test_shapes_and_finite_output(name: str, shape: tuple[int, int, int]) -> Non
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_reset_draws_all_weights_in_place_and_only_from_the_generator(name: str) -> None:
-    network, other = build(name, spec((1, 16, 16), 2)), build(name, spec((1, 16, 16), 2))
+    network, other = (build(name, spec(served(name, (1, 16, 16)), 2)) for _ in range(2))
     identities = [id(p) for p in network.parameters()]
     before = torch.get_rng_state()
     network.reset(Streams(5)("network"))
@@ -124,15 +134,16 @@ def test_reset_follows_the_default_initialisation_of_pytorch() -> None:
 
 def test_batch_statistics_are_known() -> None:
     with torch.device("meta"):
-        flagged = {name for name in NETWORKS if build(name, spec((1, 28, 28), 2)).batch_statistics}
+        flagged = {name for name in NETWORKS if build(name, spec((1, 64, 64), 2)).batch_statistics}
     assert flagged == {"ConvNetBN", "ConvNetASwishBN", "AlexNetBN", "VGG11BN", "ResNet18BN", "ResNet18BN_AP"}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_works_under_functional_call(name: str) -> None:
-    network = build(name, spec((1, 16, 16), 2)).eval()
+    shape = served(name, (1, 16, 16))
+    network = build(name, spec(shape, 2)).eval()
     network.reset(Streams(0)("network"))
-    images = torch.randn(2, 1, 16, 16)
+    images = torch.randn(2, *shape)
     doubled = {key: 2 * value for key, value in network.named_parameters()}
     output = torch.func.functional_call(network, doubled, (images,))
     assert not torch.equal(output, network(images))
@@ -142,6 +153,29 @@ def test_images_that_are_too_small_are_refused_with_the_size_that_is_served() ->
     with pytest.raises(InputError, match=r"depth 4 needs images of at least 16x16 pixels, but x has 8x8.*ConvNetD3"):
         build("ConvNetD4", spec((1, 8, 8), 10))
     assert build("ConvNet", spec((1, 8, 8), 10)).head.in_features == 128
+
+
+@pytest.mark.parametrize(
+    ("sides", "name"),
+    [
+        ((1, 300), "MLP"),
+        ((2, 3), "ConvNetD1"),
+        ((4, 7), "ConvNetD2"),
+        ((8, 8), "ConvNet"),
+        ((28, 28), "ConvNet"),
+        ((32, 32), "ConvNet"),
+        ((40, 500), "ConvNet"),
+        ((48, 64), "ConvNetD4"),
+        ((96, 128), "ConvNetD5"),
+        ((224, 224), "ConvNetD6"),
+    ],
+)
+def test_auto_is_the_convnet_whose_depth_suits_the_shorter_side(sides: tuple[int, int], name: str) -> None:
+    for shape in ((1, *sides), (3, sides[1], sides[0])):
+        assert suited(spec(shape, 10)) == name
+        with torch.device("meta"):
+            auto, named = build("auto", spec(shape, 10)), build(name, spec(shape, 10))
+        assert list(auto.state_dict()) == list(named.state_dict())
 
 
 def check_embeddings_depend_on_the_image(name: str, shape: tuple[int, int, int]) -> None:

@@ -52,7 +52,7 @@ def test_a_dry_run_writes_nothing(capsys) -> None:
 
 def test_it_is_listed_and_has_help(capsys) -> None:
     assert main(["list", "methods"]) == 0
-    assert "auto" in capsys.readouterr().out.splitlines()[3]
+    assert "auto" in capsys.readouterr().out.splitlines()[1]
     with pytest.raises(SystemExit):
         main(["condense", "--help"])
     assert "auto" in capsys.readouterr().out.splitlines()[0]

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from datacondense import RunProgress
+from datacondense.cli.console import OUT
 from datacondense.cli.display import RunDisplay
 
 
@@ -59,3 +60,28 @@ def test_iterations_of_minutes_are_foretold_from_the_updates_inside_the_first(cl
     assert found is not None
     hours, minutes, seconds = map(int, found.groups())
     assert 3600 * hours + 60 * minutes + seconds == pytest.approx(99.4 * 180, abs=1)
+
+
+def test_work_that_cannot_be_measured_is_said_at_once_and_once(clock: Clock, capsys) -> None:
+    with RunDisplay("dm") as run:
+        for what in ("k-means of the real images", "compiling the network (about 40 s, once)"):
+            run.preparing(0.0, what)
+            run.preparing(0.0, what)
+            run.preparing(0.5, what)  # measured within seconds: not worth a line
+        clock.now += 40
+        run.progress(RunProgress(1, 2, 0.5, 40.0))
+    assert capsys.readouterr().out.splitlines() == [
+        "dm: k-means of the real images",
+        "dm: compiling the network (about 40 s, once)",
+        "dm: 1/2  loss 0.5",
+    ]
+
+
+def test_a_quiet_display_prints_nothing(clock: Clock, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OUT, "brief", True)
+    with RunDisplay("dm") as run:
+        run.preparing(0.0, "compiling")
+        run.message("a message")
+        clock.now += 40
+        run.progress(RunProgress(2, 2, 0.5, 40.0))
+    assert capsys.readouterr().out == ""

@@ -44,7 +44,7 @@ def test_the_command_prints_what_it_compared_and_writes_a_run(capsys) -> None:
         assert words in printed
     words = f"4 images with labels of a teacher (real, MLP, moment {record['moment']:g}, temperature "
     assert words in printed
-    assert printed.endswith("next: datacondense evaluate soft\n")
+    assert printed.endswith("next: datacondense evaluate soft --beside random\n")
     assert made.soft
     assert made.recipe == load_set("run").recipe
     assert torch.equal(made.images, load_set("run").images)

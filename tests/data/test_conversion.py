@@ -103,6 +103,8 @@ def test_a_source_gives_the_part_that_fits(tmp_path, monkeypatch: pytest.MonkeyP
 
 def test_a_folder_is_taken_by_source_path_or_table(photos: Path) -> None:
     train, test = load("folder:photos")
+    assert train.spec.flip
+    assert not as_image_set("folder:photos", flip=False).spec.flip
     for data in ("folder:photos", "photos", photos, source_of("folder:photos")):
         assert as_image_set(data).fingerprint() == train.fingerprint()
         assert as_image_set(data, part="test").fingerprint() == test.fingerprint()

@@ -54,6 +54,7 @@ def test_arguments_for_the_record_are_those_that_were_given(tmp_path: Path, monk
 
 def test_a_record_gives_the_source_again(tmp_path: Path) -> None:
     values = {"image_size": 8, "skip_broken": True, "image_column": "i", "label_column": "l", "pixel_range": "own"}
+    values |= {"flip": False}
     source = DataSource(f"hub:{tmp_path}", data_dir=tmp_path, **values, hold_out=0.1, min_per_class=2)
     record = source.to_json()
     assert DataSource.from_json(json.loads(json.dumps(record))) == source

@@ -38,7 +38,7 @@ SMALL = {
     "--updates": "2",
 }
 COMPUTING = ("condense", "evaluate", "rank")
-_FILE = re.compile(r"^<!-- file: (\S+) -->\n^```json\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"^<!-- file: (\S+) -->\n^```(?:json|yaml)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"(<!-- not run by a test: [^\n]+ -->\n)?^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

@@ -9,7 +9,7 @@ from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.experiments.preset import Preset
 from datacondense.experiments.presets import PRESETS
 from datacondense.methods import DC, DSA, DistributionMatching, KernelRegression, method_name
-from datacondense.networks import build, pool_archs
+from datacondense.networks import build, pool_archs, resolved
 
 DATA = ["mnist", "fashion-mnist", "svhn", "cifar10", "cifar100"]
 README = {  # the authors' tables, images per class by dataset; "-" is theirs
@@ -118,7 +118,10 @@ def test_the_published_settings_are_the_defaults() -> None:
     ):
         published = (method.lr, method.augment, method.init, method.iterations)
         assert published == (lr, augment, init, iterations)
-        assert (method.momentum, method.batch_real, method.arch) == (0.5, 256, "ConvNet")
+        assert (method.momentum, method.batch_real) == (0.5, 256)
+        for side in (28, 32):
+            spec = Spec("x", tuple("0123456789"), (1, side, side), (0.5,), (0.5,))
+            assert resolved(method.arch, spec) == "ConvNet"
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_it_is_resumed_as_any_other(capsys) -> None:
     assert torch.equal(load_set("whole").images, load_set("parted").images)
     assert command(load_set("whole").provenance) == (
         f"datacondense condense near-means --plugin {Path('near_means.py').absolute()} "
-        "--data digits --ipc 1 --iterations 6 --batch-real 16 --seed 0"
+        "--data digits --ipc 1 --iterations 6 --arch ConvNet --batch-real 16 --seed 0"
     )
 
 

@@ -1,6 +1,7 @@
 """The bytes of a stored set, part by part, and their ratios to images."""
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def test_the_command(toy, tmp_path, capsys, monkeypatch: pytest.MonkeyPatch) -> 
 
 def cells_of(line: str) -> list[str]:
     """Return the cells of a line of a table."""
-    return [cell.strip() for cell in line.split("│")[1:-1]]
+    return re.split(r" {2,}", line.strip())
 
 
 def test_images_on_any_scale_are_counted_as_they_are_seen(toy) -> None:

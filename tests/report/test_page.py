@@ -239,7 +239,7 @@ def test_the_command_of_a_run_gives_its_settings_again(method: Method) -> None:
     assert isinstance(job, Condense)
     assert job.method == method
     assert (job.data, job.ipc, job.seed, job.drop_small_classes) == ("folder:my photos", 3, 5, True)
-    assert (job.computing.device, job.computing.compile, job.computing.classes_at_once, job.reading.image_size) == (
+    assert (job.computing.device, job.computing.compile, job.computing.classes_at_once, job.image_size) == (
         "cpu",
         "off",
         2,

@@ -1,5 +1,6 @@
 """The estimator is `condense` in the words of scikit-learn."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,13 @@ def test_parameters_are_those_of_scikit_learn() -> None:
     assert repr(other).startswith("Condenser(")
 
 
-def test_a_source_is_recorded() -> None:
+def test_a_source_is_recorded(tmp_path: Path) -> None:
     made = Condenser("random", ipc=1).fit("digits").synthetic_
     assert made.provenance.source["source"] == "digits"
+    np.savez(tmp_path / "own.npz", x_train=PIXELS, y_train=LABELS, x_test=PIXELS, y_test=LABELS)
+    made = Condenser("random", ipc=1, flip=False).fit(tmp_path / "own.npz").synthetic_
+    assert not made.spec.flip
+    assert made.provenance.source["flip"] is False  # its test images are read in the same way
 
 
 @pytest.mark.parametrize(

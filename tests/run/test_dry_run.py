@@ -167,6 +167,7 @@ def test_a_dry_run_says_all_and_writes_nothing(tmp_path, monkeypatch: pytest.Mon
         r"^memory: peak about [\d.]+ [GM]B of the process: [\d.]+ kB real images, [\d.]+ [GM]B the rest$",
         r"^synthetic images: 10, 2\.56 kB$",
         r"^decided: device cpu, fp32, not compiled, \d+ threads, 10 classes at once in chunks of \d+ images, ",
+        r"images, network ConvNetD1, augmentation color_crop_cutout_scale_rotate$",
         r"^would be written to runs/dm-digits-ipc1-seed0$",
     ):
         assert re.search(pattern, said, re.MULTILINE), (pattern, said)

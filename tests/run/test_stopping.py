@@ -95,7 +95,7 @@ def test_epochs_that_are_done_are_kept_where_the_next_is_cut_short(toy, tmp_path
     class Second(Told):
         def preparing(self, done: float, what: str) -> None:
             news.append(done)
-            if len(news) == 2:  # in toy's one batch an epoch has one piece of news: after the second epoch's
+            if len(news) == 3:  # the beginning, and in toy's one batch one piece of news of each epoch: the second's
                 signal.raise_signal(signal.SIGINT)
 
     method = Herding(arch="MLP", epochs=3)

@@ -12,11 +12,12 @@ from .._version import __version__
 from ..drawing.progress_bar import progress_bar
 from ..utils.errors import DatacondenseError, InputError, LostProcess, Stopped
 from ..utils.torchrun import is_first_report, is_launched, joined, leads
-from .console import OUT, print_error, print_line
+from .console import print_error, print_line, set_output
 from .registry import CHOOSERS, COMMANDS, SHARED
 
 PROGRAM = "datacondense"
 _HELP = ("-h", "--help")
+_COMPLETION = "write a script that completes commands, options and names in bash, zsh or fish"
 _NEXT = """\
 datacondense makes a few synthetic images per class that train a network to nearly the accuracy of the whole set.
 
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)  # removes half-written files, as Ctrl-C does
-    OUT.quiet = not leads()  # one process prints what all would print alike
+    set_output(leads=leads())
     if arguments == ["--version"]:
         print_line(__version__)
         return
@@ -89,6 +90,7 @@ def _run(arguments: list[str]) -> None:
             raise
         with joined():  # the first process to end ends the others: not before the leading one has printed the error
             raise
+    set_output(leads=leads(), brief=getattr(command, "quiet", False), as_json=getattr(command, "json", False))
     if name in SHARED:
         with joined():
             command.run()
@@ -101,7 +103,8 @@ def _parse(arguments: list[str]) -> tuple[str, Any]:
     if arguments[0] in _HELP:
         from .overview import print_overview
 
-        print_overview(PROGRAM, "", COMMANDS.summaries(), "subcommands")
+        more = {"--version": "show the version and exit", "--tyro-write-completion SHELL FILE": _COMPLETION}
+        print_overview(PROGRAM, "", COMMANDS.summaries(), "commands", more)
         raise SystemExit(0)
     from ..methods import METHODS
     from . import plugin_files

@@ -1,5 +1,7 @@
 """The terminal. Everything that a command prints passes through here."""
 
+import json
+import sys
 from collections.abc import Iterable
 from typing import Any, final
 
@@ -17,6 +19,9 @@ class _CleanConsole(Console):
     Lines, tables, bars, notes and errors all pass here. Our own colours are styles of segments, not text, so they stay.
     """
 
+    brief = False
+    """Print results only."""
+
     def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
         """Clean text before it is measured, so that columns fit."""
         return super().render_str(printable(text, lines=True), *arguments, **options)
@@ -31,9 +36,32 @@ OUT = _CleanConsole(highlight=False, markup=False, emoji=False)  # names of clas
 ERR = _CleanConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
+def set_output(*, leads: bool, brief: bool = False, as_json: bool = False) -> None:
+    """Set what is printed to stdout.
+
+    Args:
+        leads: the process prints at all; one prints what all would print alike.
+        brief: print results only, as `print_note` leaves out the rest.
+        as_json: stdout is for `print_json` alone; all else goes to stderr.
+    """
+    OUT.quiet, OUT.brief, OUT.stderr = not leads, brief, as_json
+
+
 def print_line(text: str) -> None:
     """Print one line, however wide; an end of a line in it is shown as an escape."""
     OUT.print(printable(text), soft_wrap=True)
+
+
+def print_note(text: str) -> None:
+    """Print one line that --quiet leaves out: progress, a decision, a next step."""
+    if not OUT.brief:
+        print_line(text)
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON value to stdout."""
+    if not OUT.quiet:
+        sys.stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def print_error(text: str) -> None:

@@ -13,7 +13,7 @@ from ..evaluation.scores import PUBLISHED, Scores
 from ..run.observers import Observer, RunProgress
 from ..utils.text import percent_mean_std, printable
 from ..utils.timing import Pace, duration
-from .console import OUT, print_line
+from .console import OUT, print_note
 
 _PLAIN_EVERY = 10.0  # seconds between plain lines
 _ETA_SOON = 1.0  # seconds after a plain line without an ETA when the first line with one may follow
@@ -52,7 +52,7 @@ class RunDisplay(Observer):
         self.loss = self.prepared = ""
 
     def __enter__(self) -> "RunDisplay":
-        if OUT.is_terminal:
+        if OUT.is_terminal and not OUT.brief:
             self.bar.start()
         return self
 
@@ -77,14 +77,24 @@ class RunDisplay(Observer):
 
     def preparing(self, done: float, what: str) -> None:
         """Show work before the first iteration of `condense`."""
-        if what != self.prepared:
+        begins = what != self.prepared
+        if begins:
             self.prepared, self.total = what, 0.0
-        if done < 1:
+        if not done:
+            self._begin(what, plain=begins)
+        elif done < 1:
             self.step(done, 1.0, f"{what}  {done:.0%}")
 
     def message(self, text: str) -> None:
         """Print a line that stays."""
-        print_line(text)
+        print_note(text)
+
+    def _begin(self, what: str, *, plain: bool) -> None:
+        """Show work that cannot be measured yet. plain: also without a terminal, as it may take long."""
+        if OUT.is_terminal:
+            self.bar.update(self.task, completed=0, total=1.0, detail=printable(what))
+        elif plain:
+            print_note(f"{self.title}: {what}")
 
     def step(self, done: float, total: float, detail: str, unit: str = "") -> None:
         """Show `done` of `total` units. unit: the unit of the speed, if it is shown. A new total starts new work."""
@@ -108,7 +118,7 @@ class RunDisplay(Observer):
         if OUT.is_terminal:
             self.bar.update(self.task, completed=done, total=total, detail=printable(detail))
         else:
-            print_line(f"{self.title}: {detail}")
+            print_note(f"{self.title}: {detail}")
 
 
 def _speed(pace: float, unit: str) -> str:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+import msgspec
+
 from ..engine.execution import Execution
 from ..evaluation.dry_run import EvaluationEstimate, NetworkEstimate
 from ..run.dry_run import Estimate
 from ..utils.timing import duration
+from .console import print_json, print_line
 
 _UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 
@@ -30,7 +33,7 @@ def estimate_lines(estimate: Estimate, time_budget: float | None) -> Iterator[st
     yield f"synthetic images: {estimate.images}, {size(estimate.images_bytes)}"
     yield (
         f"decided: {_decided(how)}, {how.classes_at_once} classes at once in chunks of {how.chunk} images, "
-        f"augmentation {estimate.augment}"
+        f"network {estimate.arch}, augmentation {estimate.augment}"
     )
 
 
@@ -52,6 +55,14 @@ def evaluation_lines(estimates: Mapping[str, EvaluationEstimate]) -> Iterator[st
     for how, archs in plans.items():
         whose = f" for {', '.join(dict.fromkeys(archs))}" if len(plans) > 1 else ""
         yield f"decided{whose}: {_decided(how)}, chunks of {how.chunk} images"
+
+
+def show_estimates(estimates: Mapping[str, EvaluationEstimate], *, as_json: bool) -> None:
+    """Print the lines of an evaluation. as_json: print the estimates as JSON too."""
+    for line in evaluation_lines(estimates):
+        print_line(line)
+    if as_json:
+        print_json(msgspec.to_builtins(estimates))
 
 
 def _networks(arch: str, one: NetworkEstimate) -> str:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import tyro
 
@@ -12,6 +12,8 @@ from ..utils.errors import InputError
 from ..utils.paths import resolved
 from ..utils.ranges import Batch, Pause, Seconds, Snapshots, check_value
 
+Data: TypeAlias = Annotated[str, tyro.conf.arg(metavar="DATA")]
+"""Data to condense."""
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -44,10 +46,8 @@ class ComputingRun(Computing):
 
 @dataclass(frozen=True, kw_only=True)
 class RunControl:
-    """Time budget, resume, checkpoints, snapshots, logging."""
+    """Resume, checkpoints, snapshots, logging."""
 
-    time_budget: Annotated[str | None, tyro.conf.arg(metavar="TIME")] = None
-    """Stop with a valid set after this time, preparation included, such as 90s, 5m, 1h30m."""
     resume: bool = False
     """Continue the run in the run directory, if there is one."""
     overwrite: bool = False
@@ -61,10 +61,6 @@ class RunControl:
     log: Annotated[tuple[Literal["tensorboard", "wandb"], ...], tyro.conf.arg(metavar="{tensorboard,wandb} [...]")] = ()
     """Log loss, speed and images during the run, to TensorBoard in the run directory or to Weights & Biases."""
 
-    def budget(self) -> float | None:
-        """Return the seconds that the run may take; None without a limit."""
-        return seconds("--time-budget", self.time_budget) if self.time_budget else None
-
     def every(self) -> float:
         """Return the seconds between checkpoints; 0 is after each update."""
         return seconds("--checkpoint-every", self.checkpoint_every, Pause)
@@ -72,10 +68,8 @@ class RunControl:
 
 @dataclass(frozen=True, kw_only=True)
 class AutoControl(RunControl):
-    """Time budget, resume, checkpoints, snapshots, logging."""
+    """Resume, checkpoints, snapshots, logging."""
 
-    time_budget: Annotated[str, tyro.conf.arg(metavar="TIME")] = "5m"
-    """Time of the whole command, with reading and the race, such as 90s, 5m, 1h30m."""
     dry_run: bool = False
     """Measure the speed of the candidates, print what would be tried, and write nothing."""
 

@@ -18,6 +18,7 @@ from ..methods import METHODS, method_class
 from ..utils.errors import InputError, unknown
 from ..utils.ranges import check_fields
 from ..utils.torchrun import leads
+from . import completion
 from .registry import CHOOSERS, COMMANDS
 
 PROGRAM = "datacondense"
@@ -48,30 +49,63 @@ def parse(arguments: Sequence[str]) -> Any:
         SystemExit: tyro has printed help or a completion script.
     """
     _check_words(arguments)
-    if arguments[0].startswith("-"):  # completion scripts, which know every command
+    if arguments[0].startswith(completion.FLAGS):
+        _completing.append(True)
+        try:
+            return _parse_as(_all_commands(), PROGRAM, arguments, arguments)
+        finally:
+            _completing.clear()
+    if arguments[0].startswith("-"):  # an error names every command
         return _parse_as(_all_commands(), PROGRAM, arguments, arguments)
     name = arguments[0]
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    if name != "condense":
-        return _parse_as(COMMANDS[name], f"{PROGRAM} {name}", arguments[1:], arguments)
-    if not arguments[1:] or arguments[1].startswith("-"):
+    if name == "condense":
+        return _parse_condense(arguments)
+    return _parse_as(COMMANDS[name], f"{PROGRAM} {name}", arguments[1:], arguments)
+
+
+def _parse_condense(arguments: Sequence[str]) -> Any:
+    """Return the command `condense` of a method, with the options of --config where the command line gives none."""
+    from . import configuration  # only here: it imports torch
+
+    arguments, path = configuration.take(arguments)
+    words = list(arguments[1:])
+    settings = configuration.read(path, words) if path else None
+    named = words.pop(0) if words and not words[0].startswith("-") else None
+    method = named or (settings and settings.method)
+    if method is None:
         raise InputError(
             f"name the method first, datacondense condense METHOD: choose from {', '.join([*CHOOSERS, *METHODS])}"
         )
-    method = arguments[1]
-    program = f"{PROGRAM} {name} {method}"
+    if settings and settings.method not in (None, method):
+        raise InputError(f"{path} is for {settings.method}, not for {method}: name {settings.method}, or no method")
+    program, text, of_method = f"{PROGRAM} condense {method}", None, None
     if method in CHOOSERS:
-        return _parse_as(CHOOSERS[method], program, arguments[2:], arguments)
-    kind = COMMANDS[name][method_class(method)]
-    return _parse_as(kind, program, arguments[2:], arguments, description=METHODS.summary(method))
+        kind = base = CHOOSERS[method]
+    else:
+        of_method, base = method_class(method), COMMANDS["condense"]
+        kind, text = base[of_method], METHODS.summary(method)
+    default = settings.command(base, of_method) if settings else None
+    arguments = ["condense", method, *words]
+    command = _parse_as(kind, program, words, arguments, description=text, default=default)
+    return replace(command, given=configuration.given(words, settings))
 
 
 def _parse_as(
-    kind: Any, program: str, words: Sequence[str], arguments: Sequence[str], description: str | None = None
+    kind: Any,
+    program: str,
+    words: Sequence[str],
+    arguments: Sequence[str],
+    description: str | None = None,
+    default: Any = None,
 ) -> Any:
-    """Parse `words` as the options of `kind`. Messages refer to the whole of `arguments`."""
+    """Parse `words` as the options of `kind`. Messages refer to the whole of `arguments`.
+
+    default: an instance of `kind` with the options that the command line does not give; options may be negated then.
+    """
     messages = io.StringIO()
+    pairs = () if default else (tyro.conf.FlagCreatePairsOff,)
     try:
         with redirect_stderr(messages):
             command, left = tyro.cli(
@@ -79,7 +113,8 @@ def _parse_as(
                 prog=program,
                 description=description,
                 args=words,
-                config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, *pairs),
+                default=default if default else tyro.MISSING_NONPROP,
                 console_outputs=leads(),
                 registry=_registry,
                 return_unknown_args=True,
@@ -106,6 +141,8 @@ def _all_commands() -> Any:
     methods = tuple(named(condense[METHODS[name]], name, METHODS.summary(name)) for name in METHODS.available())
     with_method = dataclasses.make_dataclass("Methods", [("job", Union[(*choosers, *methods)])])
     commands = {name: with_method if name == "condense" else COMMANDS[name] for name in COMMANDS}
+    if _completing:
+        commands = {name: completion.with_names(cls, name) for name, cls in commands.items()}
     return Union[tuple(named(cls, name, COMMANDS.summary(name)) for name, cls in commands.items())]  # noqa: UP007
 
 
@@ -160,12 +197,14 @@ def _flags(command: Any) -> Iterator[str]:
         value = getattr(command, field.name)
         if dataclasses.is_dataclass(value):
             yield from _flags(value)
-        elif field.init:
+        elif field.init and field.name != "given":
             yield f"--{field.name.replace('_', '-')}"
 
 
 _registry = ConstructorRegistry()
 _inside: list[Any] = []
+_completing: list[bool] = []
+"""Not empty while a completion script is written, which offers names as choices."""
 
 
 @_registry.struct_rule
@@ -188,14 +227,20 @@ def _plain(field: StructFieldSpec) -> StructFieldSpec:
         found = field.helptext() if callable(field.helptext) else field.helptext
         return None if found is None else " ".join(found.split())
 
+    field = completion.offered(field) if _completing else field
     kind: Any = field.type
     kind, *metadata = get_args(kind) if get_origin(kind) is Annotated else (kind,)
-    configured = tyro.conf.arg(help_behavior_hint=_hint, metavar=_optional(kind))
+    hint = _hint_of_iterations if field.name == "iterations" else _hint
+    configured = tyro.conf.arg(help_behavior_hint=hint, metavar=_optional(kind))
     return replace(field, type=Annotated[(kind, configured, *metadata)], helptext=text)
 
 
 def _hint(default: str) -> str:
     return "" if default in _NO_CHOICE else f"(default: {default})"
+
+
+def _hint_of_iterations(default: str) -> str:
+    return _hint(default).replace("default: ", "default: as many as pay, at most ")
 
 
 def _optional(kind: Any) -> str | None:

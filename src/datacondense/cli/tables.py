@@ -17,7 +17,7 @@ _LEAST = 8  # characters of a name that are not folded
 
 
 def show_table(table: Table) -> None:
-    """Print a table, whole, however narrow the terminal is; elsewhere as wide as the table wants to be.
+    """Print a table, whole, however narrow the terminal is; elsewhere plain, each row one line of aligned columns.
 
     In a terminal that is too narrow the columns are split among several tables, each with the first column. A name
     that is wider than its column becomes a number, which a line below the table explains.
@@ -25,14 +25,27 @@ def show_table(table: Table) -> None:
     Args:
         table: its cells and headings are text.
     """
-    wanted = OUT.measure(table, options=OUT.options.update(width=_WIDEST)).maximum
     if not OUT.is_terminal:
-        table.width = wanted  # print() itself takes no width beyond that of the console
-        OUT.print(table, crop=False)
-    elif wanted <= OUT.width:
+        _show_plain(table)
+        return
+    wanted = OUT.measure(table, options=OUT.options.update(width=_WIDEST)).maximum
+    if wanted <= OUT.width:
         OUT.print(table)
     else:
         _show_parts(table, OUT.width - 1)
+
+
+def _show_plain(table: Table) -> None:
+    """Print a table as lines of columns with two spaces between them, for other programs and files."""
+    columns = [[printable(str(cell)) for cell in (one.header, *one.cells)] for one in table.columns]
+    widths = [max(map(cell_len, cells)) for cells in columns]
+    if table.title:
+        print_line(str(table.title))
+    for row in zip(*columns, strict=True):
+        cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        print_line("  ".join(cells).rstrip())
+    if table.caption:
+        print_line(str(table.caption))
 
 
 @final

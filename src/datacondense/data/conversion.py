@@ -33,7 +33,7 @@ _TAKEN = (
     "an ImageSet, a source such as 'digits' or 'folder:photos', a pair (X, y) of images and labels, a dataset of torch "
     "or Hugging Face, or a table of image files and labels"
 )
-_OF_SOURCES = ("pixel_range", "min_per_class")
+_OF_SOURCES = ("pixel_range", "min_per_class", "flip")
 
 
 @final

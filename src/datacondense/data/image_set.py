@@ -67,6 +67,7 @@ class ImageSet(ShownSet):
         spec: Properties of the dataset.
         sha256: The fingerprint, when it is known.
         prefetch: Called with the positions (n,) of images before they are read; for mapped images only.
+        decisions: What was decided when they were read, such as how test images were set aside, one line each.
     """
 
     def __init__(
@@ -77,10 +78,12 @@ class ImageSet(ShownSet):
         *,
         sha256: str | None = None,
         prefetch: Callable[[Tensor], None] | None = None,
+        decisions: tuple[str, ...] = (),
     ) -> None:
         self.images = images
         self.labels = labels
         self.spec = spec
+        self.decisions = decisions
         self._sha256 = sha256
         self._prefetch = prefetch
 
@@ -155,6 +158,11 @@ class ImageSet(ShownSet):
         """Return the same images under another name of the dataset."""
         spec = replace(self.spec, name=name)
         return ImageSet(self.images, self.labels, spec, sha256=self._sha256, prefetch=self._prefetch)
+
+    def unmirrored(self) -> "ImageSet":
+        """Return the same images as those of classes that mirroring would change."""
+        spec = replace(self.spec, flip=False)
+        return ImageSet(self.images, self.labels, spec, prefetch=self._prefetch, decisions=self.decisions)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return normalised images and labels.

@@ -36,13 +36,14 @@ class ArrayKeywords(TrainingKeywords, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """Options of reading images that still need to be decoded or resized."""
+class OtherReadOptions:
+    """Options of reading images that still need to be decoded, other than their size."""
 
     data_dir: Path | None = None
     """Folder of the files of a named dataset."""
-    image_size: Side | None = None
-    """Resize the short side of each image of folder: or hub: to this many pixels, and crop the middle square."""
+    flip: bool = True
+    """Do not mirror own images, in condensing and in training on the set: their class changes when they are mirrored,
+    as that of letters and digits does."""
     skip_broken: bool = False
     """Leave out images that cannot be read, and list them."""
     image_column: str | None = None
@@ -56,6 +57,14 @@ class ReadOptions:
     """Hold out this share of each class's training images, always the same ones. Choose settings by their accuracy,
     with `evaluate --on validation`, and not by that of the test images."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(OtherReadOptions):
+    """Options of reading images that still need to be decoded or resized."""
+
+    image_size: Side | None = None
+    """Resize the short side of each image of folder: or hub: to this many pixels, and crop the middle square."""
+
     def non_default(self) -> dict[str, Any]:
         """Return the options that differ from their default, by name."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
@@ -64,7 +73,8 @@ class ReadOptions:
         """Raise InputError when one of the options `names`, which do not apply to `source`, is not at its default."""
         for name in self.non_default():
             if name in names:
-                raise InputError(f"--{name.replace('_', '-')} does not apply to {source}: leave it out")
+                flag = "no-flip" if name == "flip" else name.replace("_", "-")
+                raise InputError(f"--{flag} does not apply to {source}: leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

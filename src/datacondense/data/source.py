@@ -27,7 +27,7 @@ SOURCES: dict[str, Callable[[str, ReaderOptions, ReadProgress], tuple[ImageSet, 
 }
 """Prefix -> reader of the train and test set at the place after its colon."""
 
-_FILE_OPTIONS = ("image_size", "skip_broken", "image_column", "label_column", "pixel_range")
+_FILE_OPTIONS = ("image_size", "skip_broken", "image_column", "label_column", "pixel_range", "flip")
 """Options that do not apply to datasets known by name, whose images all have one form."""
 
 
@@ -40,6 +40,7 @@ class DataOptions(TypedDict, total=False):
     image_column: str | None
     label_column: str | None
     pixel_range: PixelRange
+    flip: bool
     hold_out: float
     min_per_class: int
     validation: bool
@@ -64,6 +65,8 @@ class DataSource(ReaderOptions):
         """Return the train and the test set. Args and Raises: as of `datacondense.load`."""
         check_fields(self)
         train, test = self._read(progress)
+        if not self.flip:
+            train, test = train.unmirrored(), test.unmirrored()
         if not self.hold_out:
             if self.validation:
                 raise InputError("no training images are held out for validation: hold some out with --hold-out 0.1")
@@ -103,8 +106,9 @@ class DataSource(ReaderOptions):
             data_dir = found.root if isinstance(found, Found) else None
         if data_dir is not None:
             record["data_dir"] = str(expanded(data_dir).absolute())
-        others = self.non_default().items()
-        return record | {name: value for name, value in others if name not in ("source", "data_dir", "validation")}
+        others, left_out = self.non_default(), ("data_dir", "validation")
+        names = (name for name in DataOptions.__annotations__ if name in others and name not in left_out)
+        return record | {name: others[name] for name in names}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "DataSource":
@@ -128,6 +132,7 @@ def load(
         label_column: Column of the labels; by default the only one of classes. For hub:.
         pixel_range: "full" takes pixels as they are; "own" scales the lowest value of all training images to 0 and the
             highest to 255, and the test images in the same way.
+        flip: False never mirrors the images, for those whose class changes then. For all but named datasets.
         hold_out: Share in [0, 1) of the images of each class to leave out of the training set, always the same ones,
             so that settings can be chosen by them.
         min_per_class: Leave out classes with fewer training images; a warning names them.

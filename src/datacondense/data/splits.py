@@ -22,6 +22,8 @@ TESTS = ("test", "testing", "validation", "valid", "val", "eval", "dev")
 _SPLIT_SEED = 2018
 """Fixed, so that all runs on the same data are tested on the same images."""
 _HELD_SEED = 2019
+SET_ASIDE = "test images: a fifth of each class, always the same, as there are no others"
+"""Decision of `draw_test`."""
 
 
 def named_like(names: Iterable[str], wanted: Sequence[str]) -> list[str]:
@@ -44,7 +46,9 @@ def split(whole: ImageSet) -> tuple[ImageSet, ImageSet]:
     images = whole.images[: len(kept)]
     mean, std = Statistics.measure(images).result()
     spec = replace(whole.spec, mean=mean, std=std)
-    return ImageSet(images, whole.labels[~test], spec), ImageSet(tested, whole.labels[test], spec)
+    return ImageSet(images, whole.labels[~test], spec, decisions=(SET_ASIDE,)), ImageSet(
+        tested, whole.labels[test], spec
+    )
 
 
 def draw_test(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -69,7 +73,10 @@ def split_held_out(train: ImageSet, share: float) -> tuple[ImageSet, ImageSet]:
     held = torch.from_numpy(_draw_share(train.labels.numpy(), train.spec.classes, share, _HELD_SEED))
     if not held.any():
         raise InputError("--hold-out: every class has a single image, so none can be held out")
-    kept, rest = (ImageSet(train.images[part], train.labels[part], train.spec) for part in (~held, held))
+    kept, rest = (
+        ImageSet(train.images[part], train.labels[part], train.spec, decisions=train.decisions)
+        for part in (~held, held)
+    )
     return kept, rest
 
 
@@ -104,7 +111,7 @@ def drop_small_classes(train: ImageSet, test: ImageSet, least: int) -> tuple[Ima
     if encoding.labels is None:
         encoding = replace(encoding, labels={name: k for k, name in enumerate(names)})
     spec = replace(train.spec, class_names=tuple(names[k] for k in kept), mean=mean, std=std, encoding=encoding)
-    return ImageSet(images, labels, spec), ImageSet(test_images, test_labels, spec)
+    return ImageSet(images, labels, spec, decisions=train.decisions), ImageSet(test_images, test_labels, spec)
 
 
 def large_classes(names: Sequence[str], counts: Sequence[int], least: int) -> tuple[list[int], str]:

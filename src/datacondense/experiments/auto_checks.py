@@ -60,10 +60,10 @@ def checked(
     ):
         raise InputError(f"candidates {candidates!r}: give a number, or a list of Candidate")
     ipc = 10 if ipc is None and bytes is None else plain(ipc)
-    kind, ones, arch = None, candidates, options.get("arch")
+    kind, ones = None, candidates
     if isinstance(ones, int):
         kind = kind_of(real.spec, pixel_images_within(bytes or 0, real) if ipc is None else ipc)
-        ones, arch = kind.candidates[:ones], arch or kind.arch
+        ones = kind.candidates[:ones]
     budget = options.get("time_budget")
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
@@ -71,7 +71,7 @@ def checked(
     options["observers"] = observers
     task = Task(
         real=real,
-        entrants=_usable(entrants(ones, real, ipc, bytes=plain(bytes), arch=arch), real),
+        entrants=_usable(entrants(ones, real, ipc, bytes=plain(bytes), arch=options.get("arch")), real),
         seed=plain(seed),
         compute=resolve_compute(compute, options),
         processes=processes,

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from ..data.image_set import ImageSet
 from ..data.spec import Spec
-from ..methods import DistributionMatching, Matching, Method
+from ..methods import DistributionMatching, Matching, Method, with_network
 from ..synthetic.stored import Store
 from ..utils.errors import InputError
 from .stored_bytes import images_within
@@ -48,8 +48,6 @@ class Kind:
     """Channels of an image, at most."""
     classes: int = _ANY
     """Classes, at most."""
-    arch: str = "ConvNet"
-    """Network of the candidates."""
     candidates: Sequence[Candidate]
 
     def holds(self, spec: Spec, ipc: int) -> bool:
@@ -110,7 +108,6 @@ TABLE: tuple[Kind, ...] = (
     Kind(
         name="one or two large images per class",
         ipc=2,
-        arch="ConvNetD4",
         candidates=(_LARGE_DCT, _LARGE_QUARTERS, _LARGE_PIXELS, _LARGE_PLAIN),
     ),
     Kind(name="a few tiny images per class", ipc=20, pixels=16 * 16, candidates=(_PIXELS, _PLAIN)),
@@ -118,11 +115,10 @@ TABLE: tuple[Kind, ...] = (
     Kind(
         name="a few large images per class",
         ipc=20,
-        arch="ConvNetD4",
         candidates=(_LARGE_QUARTERS, _LARGE_PIXELS, _LARGE_PLAIN),
     ),
     Kind(name="many tiny or small images per class", pixels=40 * 40, candidates=(_MANY, _PLAIN)),
-    Kind(name="many large images per class", arch="ConvNetD4", candidates=(_LARGE_MANY, _LARGE_PLAIN)),
+    Kind(name="many large images per class", candidates=(_LARGE_MANY, _LARGE_PLAIN)),
 )
 """The first kind that holds a problem gives its candidates, the likeliest first."""
 
@@ -158,7 +154,7 @@ def entrants(
         real: the training images.
         ipc: stored images of each class; None for as many as fit `bytes`.
         bytes: bytes of the stored set.
-        arch: network; None for that of each candidate.
+        arch: network; None for that of each candidate, with auto resolved.
 
     Raises:
         InputError: no candidate fits the number of bytes.
@@ -181,7 +177,7 @@ def entrants(
 
 def _fitted(candidate: Candidate, spec: Spec, arch: str | None) -> Method:
     """Return the method with its network and its number of coefficients for these images."""
-    method = candidate.method if arch is None else replace(candidate.method, arch=arch)
+    method = with_network(candidate.method if arch is None else replace(candidate.method, arch=arch), spec)
     if candidate.pixels_per_coefficient is None or not isinstance(method, Matching):
         return method
     return replace(method, coefficients=max(spec.shape[1] * spec.shape[2] // candidate.pixels_per_coefficient, 1))

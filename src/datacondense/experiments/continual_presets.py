@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from ..methods import DSA, DistributionMatching, Herding, Method, Random
+from .preset import published_network
 
 
 @final
@@ -36,7 +37,7 @@ def _continual() -> Iterator[tuple[str, ContinualPreset]]:
             title = f"DM, continual learning: cifar100 in {steps} steps, 20 images per class by {name}"
             yield (
                 f"continual/cifar100/{steps}/{name}",
-                ContinualPreset(title=title, data="cifar100", memory=method, steps=steps),
+                ContinualPreset(title=title, data="cifar100", memory=published_network(method), steps=steps),
             )
 
 

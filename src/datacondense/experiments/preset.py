@@ -1,10 +1,11 @@
 """A published experiment, with the settings to repeat it and the published test accuracy."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 from ..methods import Method
+from ..networks import AUTO
 from ..training.recipe import Recipe
 from .published_numbers import Published
 
@@ -32,6 +33,11 @@ class Preset:
     """Publication from which the number was read."""
     recipe: Recipe | None = None
     """Recipe of the published evaluation, if it is not that of DC."""
+
+
+def published_network(method: Method) -> Method:
+    """Return a method under the ConvNet of the papers unless it names another: as published, on images of any size."""
+    return replace(method, arch="ConvNet") if method.arch == AUTO else method
 
 
 def published_numbers(tables: Mapping[str, Mapping[int, Published]], data: str, ipc: int) -> dict[str, Published]:

@@ -4,6 +4,7 @@ A preset without a number is an experiment whose table is printed in its paper o
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 from ..methods import DC, DSA, DistributionMatching
@@ -11,7 +12,7 @@ from .dm_variants import dm_variants
 from .fast_presets import fast_presets
 from .idc_presets import idc_presets
 from .krr_presets import krr_presets
-from .preset import Preset, per_class, published_numbers
+from .preset import Preset, per_class, published_network, published_numbers
 from .published_numbers import DC_NUMBERS, DM_LARGE_NUMBERS, DM_NUMBERS, DSA_NUMBERS, SOURCES
 
 _DATASETS = ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100")
@@ -175,6 +176,13 @@ def _dsa_strategies(data: str) -> str:
     return _DIGIT_STRATEGIES if data in _DIGITS else "auto"
 
 
-PRESETS: dict[str, Preset] = dict(
-    chain(_dc(), _dsa(), _dm(), fast_presets(), idc_presets(), dm_variants(), krr_presets())
-)
+def _named(preset: Preset) -> Preset:
+    """Return a preset whose methods name their networks."""
+    first = preset.first and published_network(preset.first)
+    return replace(preset, method=published_network(preset.method), first=first)
+
+
+PRESETS: dict[str, Preset] = {
+    name: _named(preset)
+    for name, preset in chain(_dc(), _dsa(), _dm(), fast_presets(), idc_presets(), dm_variants(), krr_presets())
+}

@@ -1,6 +1,7 @@
 from .base import Iteration as Iteration
 from .base import Method as Method
 from .base import Workload as Workload
+from .base import with_network as with_network
 from .compared_networks import ComparedNetworks as ComparedNetworks
 from .dc import DC as DC
 from .distribution_matching import DistributionMatching as DistributionMatching

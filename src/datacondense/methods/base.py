@@ -4,13 +4,14 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, TypeVar, final
 
 import torch
 from torch import nn
 
 from ..data.spec import Spec
 from ..engine.execution import Workload
+from ..networks import AUTO, resolved
 from ..synthetic.parameters import Pixels, Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.recipe import Recipe
@@ -54,8 +55,9 @@ class Method(ABC):
     """True if it makes `ipc` images of a class that has fewer; otherwise the set has fewer of that class."""
 
     iterations: Iterations
-    arch: str = "ConvNet"
-    """Network that the set is made for, and by default evaluated with."""
+    arch: str = AUTO
+    """Network that the set is made for, and by default evaluated with. auto takes a ConvNet whose depth suits the
+    shorter side of the images: 3, as published, up to 40 pixels; 4 up to 80, 5 up to 160, 6 above."""
     augment: str = "auto"
     """Augmentation that images pass, in condensing and by default in evaluation: auto (DSA's for the dataset), none, or
     strategies joined by "_", such as color_crop_cutout_flip_scale_rotate."""
@@ -185,3 +187,16 @@ class Method(ABC):
     def recorded(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return settings as files record them; a class overrides it if files keep an earlier name of a value."""
         return dict(settings)
+
+
+M = TypeVar("M", bound=Method)
+
+
+def with_network(method: M, spec: Spec) -> M:
+    """Return a method whose network has a plain name, with auto resolved for these images.
+
+    Args:
+        method: The method.
+        spec: Shape of the images.
+    """
+    return dataclasses.replace(method, arch=resolved(method.arch, spec)) if method.arch == AUTO else method

@@ -32,10 +32,11 @@ def representatives(
     report: called with the fraction done and the name of the work.
     """
     chosen: list[Tensor] = []
-    classes = real.spec.classes
+    classes, what = real.spec.classes, "k-means of the real images"
+    report(0.0, what)
     for k in range(classes):
         chosen.append(_class_representatives(real, k, count, generator))
-        report((k + 1) / classes, "k-means of the real images")
+        report((k + 1) / classes, what)
     return torch.stack(chosen)
 
 

@@ -8,3 +8,6 @@ from .pools import OWN_POOLS as OWN_POOLS
 from .pools import POOLS as POOLS
 from .pools import pool_archs as pool_archs
 from .registry import NETWORKS as NETWORKS
+from .sizes import AUTO as AUTO
+from .sizes import resolved as resolved
+from .sizes import suited as suited

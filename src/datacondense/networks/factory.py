@@ -11,18 +11,20 @@ from ..utils.errors import InputError, unknown
 from .base import Network
 from .module import ModuleNetwork
 from .registry import NETWORKS
+from .sizes import resolved
 
 
 def build(arch: str, spec: Spec) -> Network:
     """Build a network. Its weights are not drawn yet: call `reset`.
 
     Args:
-        arch: A name in NETWORKS.
+        arch: A name in NETWORKS, or auto for the one that suits the size of the images.
         spec: The images and classes that it is for.
 
     Raises:
         InputError: An unknown name, a Spec whose images the network cannot take, or a module that is no network.
     """
+    arch = resolved(arch, spec)
     if arch not in NETWORKS:
         raise unknown("arch", arch, NETWORKS, plugins=True)
     make = NETWORKS[arch]

@@ -15,12 +15,15 @@ from ..utils.errors import InputError, reason
 from ..utils.plugins import require_arguments
 from .base import Network
 from .head import linear_head, tensors, without_head
+from .sizes import AUTO
 
 _TRIED = 2  # images: the fewest over which a norm is defined
 
 
 def checked(name: str, make: Any) -> Callable[[Spec], Network]:
     """Return the function of a plug-in as a function of the registry. Raises InputError unless it takes a Spec."""
+    if name == AUTO:
+        raise InputError(f"a network cannot be called {name}, which stands for one that suits the images: rename it")
     if isinstance(make, nn.Module):
         raise InputError(f"network {name} is a module: write a function of (spec) that returns a new one")
     require_arguments("network", name, make, "spec")

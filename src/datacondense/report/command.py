@@ -15,8 +15,8 @@ def command(provenance: Provenance) -> str | None:
     """Return the `datacondense condense ...` that repeats the run with this provenance.
 
     None if there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
-    for methods that are neither registered nor in a file, settings without an option, and data without a source; for
-    labels of a teacher that was not chosen by default.
+    for methods that are neither registered nor in a file, and data without a source; for labels of a teacher that was
+    not chosen by default.
     """
     method, source = provenance.method, provenance.source
     if not source or provenance.steps or not provenance.settings or provenance.ipc is None or provenance.seed is None:
@@ -32,7 +32,8 @@ def command(provenance: Provenance) -> str | None:
     flags["ipc"] = provenance.ipc
     settings = provenance.settings
     usual = defaults(str(method)) if method in METHODS else {}
-    changed = [n for n in usual or settings if n in settings and (n not in usual or settings[n] != usual[n])]
+    # without --iterations, the command line chooses a number
+    changed = [n for n in usual or settings if n in settings and (n == "iterations" or settings[n] != usual.get(n))]
     flags |= {name: settings[name] for name in changed}
     flags["seed"] = provenance.seed
     if provenance.labels:
@@ -42,9 +43,9 @@ def command(provenance: Provenance) -> str | None:
     flags |= {name: value for name, value in _compute(provenance).items() if value != _COMPUTE[name]}
     for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"
-        if value is False and usual.get(name) is True:
-            return None  # no option sets it
-        if isinstance(value, list | tuple):
+        if value is False and (name == "flip" or usual.get(name) is True):
+            words.append(f"--no-{flag[2:]}")
+        elif isinstance(value, list | tuple):
             words += [flag, *(shlex.quote(str(one)) for one in value)]
         elif value is not None and value is not False:
             words += [flag] if value is True else [flag, shlex.quote(str(value))]

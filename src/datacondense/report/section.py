@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from ..evaluation.scores import PUBLISHED, Scores
 from ..methods import METHODS, defaults
+from ..networks import resolved
 from . import charts, pictures
 from .command import command
 from .comparison import Draw
@@ -152,6 +153,8 @@ def _mistaken(names: Sequence[str], confusion: Sequence[Sequence[int]], index: i
 def _settings(run: Run, key: str) -> Table | None:
     """Return every setting; for registered methods also its default if it differs. None if there are no settings."""
     usual = defaults(str(run.provenance.method)) if run.provenance.method in METHODS else {}
+    if "arch" in usual:
+        usual["arch"] = resolved(str(usual["arch"]), run.synthetic.spec)
     rows = [
         [name, str(value), str(usual[name]) if usual.get(name, value) != value else ""]
         for name, value in run.provenance.settings.items()

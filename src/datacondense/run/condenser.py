@@ -1,6 +1,7 @@
 """Condense in the way of scikit-learn: an object with settings, and `fit`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sklearn.base import BaseEstimator
@@ -68,6 +69,8 @@ class Condenser(BaseEstimator):
             InputError: The images or a setting cannot be used.
         """
         source = source_of(X) if y is None else None
+        if source is not None and not self.flip:
+            source = replace(source, flip=False)
         real = as_image_set(X if y is None else (X, y), **({} if self.flip else {"flip": False}))
         self.synthetic_ = condense(
             self._method(),

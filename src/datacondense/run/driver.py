@@ -14,7 +14,7 @@ from ..data.spec import check_names
 from ..drawing.progress_bar import progress_bar
 from ..engine.engine import Engine
 from ..engine.execution import Compute, check_shared, resolve_compute, resolve_device
-from ..methods import Method, method_name
+from ..methods import Method, method_name, with_network
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import all_processes
 from ..utils.errors import InputError
@@ -110,6 +110,7 @@ def _checked(
     check_arguments(condense, ipc=ipc, seed=seed)
     compute = resolve_compute(compute, options)
     ipc, seed = plain(ipc), plain(seed)
+    method = with_network(method, real.spec)
     check_method(method, real, ipc)
     method = plain_fields(method)
     check_start(start, method, real, ipc)

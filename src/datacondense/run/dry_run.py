@@ -19,6 +19,7 @@ from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_co
 from ..engine.out_of_memory import peak_memory, retry_smaller
 from ..methods import Iteration, Method, Problem, Step
 from ..methods.trained_networks import TrainedNetworks
+from ..networks import resolved
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.optimiser import build_optimiser
@@ -57,6 +58,8 @@ class Estimate:
     """Bytes of the parameters of these images."""
     augment: str
     """Augmentation, with auto resolved."""
+    arch: str
+    """Network, with auto resolved."""
     execution: Execution
     """Plan of the computation; a smaller one that fits if memory did not suffice."""
 
@@ -81,8 +84,7 @@ def estimate(
 
     Runs the method itself for `timed` seconds after compilation, in memory. The time of an iteration is computed from
     the mean update and the mean epoch of a network: U updates, with E epochs after each but the last, take U u +
-    (U - 1) E e. If the terms of an update (groups of classes) take longer than these seconds, the estimate scales up
-    some of them.
+    (U - 1) E e. Of an update whose terms (groups of classes) take longer than these seconds, some are scaled up.
 
     Args:
         method: the method with its settings, as in `condense`.
@@ -124,6 +126,7 @@ def estimate(
         images=len(calibration.synthetic.listed(calibration.synthetic.labels())),
         images_bytes=calibration.synthetic_bytes,
         augment=str(calibration.problem.augment),
+        arch=resolved(method.arch, real.spec),
         execution=engine.execution,
     )
 

@@ -31,6 +31,8 @@ from .snapshots import Snapshot, delete, moments, save
 from .state import UndoPoint, begin
 from .updates import IMAGES, as_step, mean_loss
 
+_COMPILING = "compiling the network (about 40 s, once)"
+
 
 @final
 class Loop:
@@ -101,6 +103,8 @@ class Loop:
             # The first iteration compiles, which takes far longer than an iteration.
             at_once = stop.request() or (stop.late and self.problem.engine.execution.compile)
             going = not self.processes.any(at_once)
+            if going and self.done < self.method.iterations and self.problem.engine.execution.compile:
+                self.observers.preparing(0.0, _COMPILING)
             while going and self.done < self.method.iterations:
                 self.undo.set()
                 execution = self.problem.engine.execution

@@ -41,6 +41,7 @@ class Source(Fields, kw_only=True, forbid_unknown_fields=True):
     min_per_class: int | UnsetType = UNSET
     hold_out: float | UnsetType = UNSET
     pixel_range: str | UnsetType = UNSET
+    flip: bool | UnsetType = UNSET
 
 
 class Start(Fields, kw_only=True):

@@ -128,6 +128,8 @@ class _PretrainingSteps:
 
     def step(self) -> None:
         labels, seen = self.real.labels.cpu(), self.done * len(self.real)
+        if not seen:
+            self.report(0.0, self.what)
 
         def count(index: Tensor, predictions: Tensor) -> None:
             nonlocal seen

@@ -9,19 +9,23 @@ from typing import Annotated, Any
 import tyro
 
 from ...data.image_set import ImageSet
-from ...data.options import ReadOptions
+from ...data.options import OtherReadOptions
 from ...data.source import DataSource
 from ...experiments.automatic import auto, preview
 from ...experiments.options import RaceShare
+from ...methods import Random
 from ...run.signals import stop_signals
 from ...utils.distributed import all_processes
 from ...utils.errors import InputError
 from ...utils.locks import alone
-from ...utils.ranges import Images, Repeats, Seed
+from ...utils.ranges import Images, Repeats, Seed, Side
 from ...utils.text import file_name
-from ..console import print_line
+from ..configuration import Config, Given
+from ..console import print_line, print_note
+from ..decisions import data_lines, method_lines
 from ..display import RunDisplay
-from ..options import AutoControl, ComputingRun, size
+from ..options import AutoControl, ComputingRun, Data, seconds, size
+from ..output_options import Quiet
 from ..plugin_option import Plugins
 from ..reading import read
 from .condense import conclude, loggers
@@ -38,12 +42,19 @@ class CondenseAuto:
     images are never used.
     """
 
-    data: Annotated[str, tyro.conf.arg(metavar="DATA")] = "digits"
+    data: Data = "digits"
     """Data to condense: a name in `datacondense list data`, folder:PATH, hub:OWNER/NAME or arrays:FILE.npz."""
-    drop_small_classes: bool = False
-    """Leave out classes with fewer training images than --ipc. Otherwise --ipc images are made of them too."""
     ipc: Images | None = None
     """Stored images of each class; 10 without --bytes."""
+    image_size: Side | None = None
+    """Resize the short side of each image of folder: or hub: to this many pixels, and crop the middle square."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Run directory; by default runs/auto-DATA-ipcN-seedN."""
+    time_budget: Annotated[str, tyro.conf.arg(metavar="TIME")] = "5m"
+    """Time of the whole command, with reading and the race, such as 90s, 5m, 1h30m."""
+    config: Config = None
+    drop_small_classes: bool = False
+    """Leave out classes with fewer training images than --ipc. Otherwise --ipc images are made of them too."""
     bytes: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
     """Bytes that the set may take, such as 8000, 8k or 1.5M, in place of --ipc; all numbers are stored in 8 bits. The
     command `storage` counts in the same way."""
@@ -52,16 +63,17 @@ class CondenseAuto:
     race_hold_out: RaceShare = 0.15
     """Share of the training images of each class that scores the candidates. The final run condenses all of them."""
     arch: str | None = None
-    """Network that the set is made for, and by default evaluated with; by default ConvNet, or ConvNetD4 for large
-    images."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Run directory; by default runs/auto-DATA-ipcN-seedN."""
+    """Network that the set is made for, and by default evaluated with; by default a ConvNet whose depth suits the size
+    of the images: 3 up to 40 pixels, 4 up to 80, 5 up to 160, 6 above."""
     seed: Seed = 0
     """The same seed gives the same images, bit for bit, on the same machine by the same choice."""
     plugin: Plugins = ()
+    quiet: Quiet = False
+    given: Given = ()
+    """Options that the command line or the configuration file gives."""
     session: AutoControl = field(default_factory=AutoControl)
     computing: ComputingRun = field(default_factory=ComputingRun)
-    reading: ReadOptions = field(default_factory=ReadOptions)
+    reading: OtherReadOptions = field(default_factory=OtherReadOptions)
 
     def run(self) -> None:
         began = time.perf_counter()
@@ -71,10 +83,10 @@ class CondenseAuto:
         if limit is not None and self.drop_small_classes:
             raise InputError("--drop-small-classes needs --ipc: leave out --bytes")
         ipc = 10 if self.ipc is None and limit is None else self.ipc
-        budget, every = self.session.budget() or 0.0, self.session.every()
+        budget, every = seconds("--time-budget", self.time_budget), self.session.every()
         least = ipc or 1 if self.drop_small_classes else 1
-        source = DataSource(self.data, **self.reading.non_default(), min_per_class=least)
-        train, _ = read(source)
+        source = DataSource(self.data, **vars(self.reading) | {"image_size": self.image_size, "min_per_class": least})
+        train, test = read(source)
         name = f"auto-{train.spec.name}-{f'{limit}bytes' if ipc is None else f'ipc{ipc}'}-seed{self.seed}"
         out = self.out or Path("runs") / file_name(name)
         options: Any = {
@@ -86,6 +98,9 @@ class CondenseAuto:
             "compute": self.computing.compute(),
             "time_budget": max(budget - (time.perf_counter() - began), _LEAST),
         }
+        network = Random() if self.arch is None else Random(arch=self.arch)  # candidates augment in the same way
+        for line in (*data_lines(self.data, train, test), *method_lines(self.data, network, train)):
+            print_note(line)
         if self.session.dry_run:
             for line in preview(train, ipc, **options):
                 print_line(line)

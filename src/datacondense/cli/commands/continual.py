@@ -24,6 +24,7 @@ from ...utils.timing import duration
 from ..console import print_line
 from ..display import RunDisplay
 from ..options import Computing
+from ..output_options import Quiet
 from ..plugin_option import Plugins
 from ..reading import read
 from ..settings import with_settings
@@ -51,6 +52,7 @@ class Continual:
     """Settings of these methods, such as iterations=400 (for all methods with this setting) or dm.lr=10 (for one
     method)."""
     plugin: Plugins = ()
+    quiet: Quiet = False
     scenario: Scenario = field(default_factory=Scenario)
     beside: tuple[Path, ...] = ()
     """Directories of earlier runs of this command whose memories are added to the table and the figure."""

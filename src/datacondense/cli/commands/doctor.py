@@ -16,7 +16,8 @@ from ...methods import METHODS
 from ...run.loggers import LIVE
 from ...utils import cache, hardware
 from ...utils.errors import InputError
-from ..console import print_line
+from ..console import print_json, print_line
+from ..output_options import Json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,12 @@ class Doctor:
 
     data_dir: Path | None = None
     """Folder to look for data in, as in `condense`."""
+    json: Json = False
 
     def run(self) -> None:
+        if self.json:
+            print_json(dict(self._findings()))
+            return
         for name, value in self._findings():
             print_line(f"{name:<14} {value}")
 

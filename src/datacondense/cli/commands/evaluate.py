@@ -14,7 +14,7 @@ from ...evaluation.beside import WHOLE_EPOCHS, Baseline, Beside, Entrant, random
 from ...evaluation.columns import ColumnOptions
 from ...evaluation.correlation import loss_correlation
 from ...evaluation.evaluator import Share, Task, join, together, train_share
-from ...evaluation.planning import milestones
+from ...evaluation.planning import milestones, plan_networks
 from ...evaluation.protocol import OWN, Protocol, protocol_for
 from ...evaluation.score_log import keep_scores, unchanged
 from ...evaluation.scores import Scores
@@ -28,12 +28,13 @@ from ...utils.errors import InputError, Locked, naming
 from ...utils.files import write_json
 from ...utils.paths import regular
 from ...utils.ranges import Batch, Epochs, Networks, Rate, Seed, Temperature
-from ..console import print_line
+from ..console import print_json, print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
-from ..dry_run import evaluation_lines
+from ..dry_run import show_estimates
 from ..evaluated import Row, distinct, estimate_rows
 from ..fair_table import check_options, check_teacher, fair_table, table_rows, teacher_online
 from ..options import Computing, check_target
+from ..output_options import Json, Quiet
 from ..plugin_option import Plugins
 from ..reading import named_sets, real_images
 from ..tables import show_table
@@ -105,6 +106,8 @@ class Evaluate:
     dry_run: bool = False
     """Estimate the time and memory of the whole evaluation, and write nothing."""
     plugin: Plugins = ()
+    quiet: Quiet = False
+    json: Json = False
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 
@@ -137,8 +140,11 @@ class Evaluate:
             print_line(self._correlation(runs[0], of_row))
         if self.class_accuracies:
             show_table(class_table(scores, test.spec.class_names))
+        written = {label: score.to_json() for label, score in scores.items()}
         if self.out is not None:
-            write_json(self.out, {label: score.to_json() for label, score in scores.items()})
+            write_json(self.out, written)
+        if self.json:
+            print_json(written)
         if self.figure is not None:
             from ...report import figures  # only here: its library takes longer to import than all else
 
@@ -152,8 +158,7 @@ class Evaluate:
         estimates = all_processes().agreed(lambda: estimate_rows(rows, test, compute))
         if all_processes().size > 1:
             print_line("the estimate is for one process; several processes share the networks")
-        for line in evaluation_lines(estimates):
-            print_line(line)
+        show_estimates(estimates, as_json=self.json)
 
     @staticmethod
     def _correlation(run: Path, of_row: Sequence[tuple[Row, Scores]]) -> str:
@@ -254,7 +259,7 @@ class Evaluate:
         trained = [rows[place] for place in places]
         works = [milestones(row.protocol, row.examples, test, device=self.computing.device) for row in trained]
         before = list(accumulate((work for _, work in works), initial=0.0))
-        processes, first = all_processes(), 0
+        processes, first, compute = all_processes(), 0, self.computing.compute()
         shares: list[Share] = []
         with RunDisplay("training networks") as display:
 
@@ -269,8 +274,11 @@ class Evaluate:
 
             for row, (ends, _), done in zip(trained, works, before, strict=False):
                 on_epoch = counter(row.label, ends, done) if processes.leads else lambda: None
+                plans = plan_networks(row.protocol, row.examples, row.examples.spec, compute)
+                if any(plan.compile for plan in plans.values()):
+                    display.preparing(0.0, "compiling the networks (about 40 s for each kind, once)")
                 task = Task(row.protocol, row.examples, test, row.relabel)
-                shares.append(train_share(task, processes, self.computing.compute(), first=first, on_epoch=on_epoch))
+                shares.append(train_share(task, processes, compute, first=first, on_epoch=on_epoch))
                 first += row.protocol.nets * len(row.protocol.archs)
             # none waits for another before all its networks are trained
             found = [together(share, processes) for share in shares]

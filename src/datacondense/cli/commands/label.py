@@ -18,9 +18,10 @@ from ...utils.errors import InputError, Stopped
 from ...utils.paths import resolved
 from ...utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, Views
 from ...utils.timing import duration
-from ..console import print_line
+from ..console import print_line, print_note
 from ..display import RunDisplay
 from ..options import Computing
+from ..output_options import Quiet
 from ..plugin_option import Plugins
 from ..reading import real_images
 from ..tables import show_table
@@ -68,6 +69,7 @@ class Label:
     overwrite: bool = False
     """Replace the run in DIR."""
     plugin: Plugins = ()
+    quiet: Quiet = False
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 
@@ -93,7 +95,7 @@ class Label:
             }
             made = label(synthetic, train, teacher=self.teacher, compute=self.computing.compute(), **options)
         print_labels(made)
-        print_line(f"next: datacondense evaluate {shlex.quote(str(self.out))}")
+        print_note(f"next: datacondense evaluate {shlex.quote(str(self.out))} --beside random")
 
 
 def watched(display: RunDisplay, stop: Request) -> Report:

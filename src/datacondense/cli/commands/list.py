@@ -1,7 +1,7 @@
 """The command `list`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 from rich.table import Table
@@ -9,7 +9,8 @@ from rich.table import Table
 from ...data.registry import DATASETS, SOURCE_FORMS
 from ...methods import METHODS
 from ...networks import NETWORKS, POOLS
-from ..console import print_line
+from ..console import print_json, print_line
+from ..output_options import Json
 from ..plugin_option import Plugins
 from ..registry import CHOOSERS
 from ..tables import show_table
@@ -21,12 +22,18 @@ class List:
 
     what: tyro.conf.Positional[Literal["methods", "data", "archs", "pools", "presets"]]
     """Names to list."""
+    json: Json = False
     plugin: Plugins = ()
 
     def run(self) -> None:
+        methods = {**CHOOSERS.summaries(), **METHODS.summaries()}
+        if self.json:
+            values = {"methods": lambda: methods, "data": _data, "archs": lambda: list(NETWORKS), "pools": _pool_archs}
+            print_json({**values, "presets": _preset_values}[self.what]())
+            return
         if self.what == "methods":
             table = Table("method", "summary")
-            for name, summary in {**CHOOSERS.summaries(), **METHODS.summaries()}.items():
+            for name, summary in methods.items():
                 table.add_row(name, summary)
             show_table(table)
             return
@@ -42,6 +49,21 @@ def _data() -> list[str]:
 def _pools() -> list[str]:
     own = ["S: the set's own network, BatchNorm replaced by InstanceNorm", "SS: the set's own network"]
     return own + [f"{letter}: {' '.join(archs)}" for letter, archs in POOLS.items()]
+
+
+def _pool_archs() -> dict[str, list[str]]:
+    return {letter: list(archs) for letter, archs in POOLS.items()}
+
+
+def _preset_values() -> dict[str, Any]:
+    from ...experiments.continual_presets import CONTINUAL_PRESETS  # see below
+    from ...experiments.presets import PRESETS
+
+    continual = {name: {"title": one.title, "published": {}} for name, one in CONTINUAL_PRESETS.items()}
+    return {
+        name: {"title": one.title, "published": {arch: mean for arch, (mean, _) in one.published.items()}}
+        for name, one in PRESETS.items()
+    } | continual
 
 
 def _presets() -> list[str]:

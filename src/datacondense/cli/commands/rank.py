@@ -28,6 +28,7 @@ from ..display import RunDisplay
 from ..dry_run import evaluation_lines
 from ..evaluated import Row, estimate_rows
 from ..options import Computing, check_target
+from ..output_options import Quiet
 from ..plugin_option import Plugins
 from ..reading import named_sets, real_images
 from ..tables import show_table
@@ -66,6 +67,7 @@ class Rank:
     dry_run: bool = False
     """Estimate the time and memory of all trainings, and write nothing."""
     plugin: Plugins = ()
+    quiet: Quiet = False
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 

@@ -12,7 +12,7 @@ from ...formats import find_runs
 from ...run.directory import REPORT
 from ...utils.errors import InputError
 from ...utils.locks import writing
-from ..console import print_line
+from ..console import print_line, print_note
 from ..options import check_target
 from ..plugin_option import Plugins
 
@@ -60,4 +60,4 @@ def report_on(runs: Sequence[Path], folder: Path) -> None:
 
     with writing(folder, wait=_OTHERS):
         write_report(runs, folder / REPORT)
-    print_line(f"report: {folder / REPORT}")
+    print_note(f"report: {folder / REPORT}")

@@ -26,9 +26,10 @@ from ...utils.files import write_json
 from ...utils.locks import writing
 from ...utils.ranges import Images, Iterations, Networks, Repeats, Scale
 from ...utils.timing import duration
-from ..console import print_line
+from ..console import print_line, print_note
 from ..display import RunDisplay
 from ..options import Computing
+from ..output_options import Quiet
 from ..plugin_option import Plugins
 from ..reading import read
 from ..tables import show_table
@@ -71,6 +72,7 @@ class Reproduce:
     overwrite: bool = False
     """Condense all sets again."""
     plugin: Plugins = ()
+    quiet: Quiet = False
     computing: Computing = field(default_factory=Computing)
     reading: ReadOptions = field(default_factory=ReadOptions)
 
@@ -84,7 +86,7 @@ class Reproduce:
             self._run_continual(self.presets[0])
             return
         planned = self._plan(self.presets[0])
-        print_line(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
+        print_note(f"{planned.preset.title}: {planned.preset.sets} sets x {planned.preset.nets} networks")
         processes = all_processes()
         record = self._reproduce(planned, self._read(planned.data, processes), processes)
         table = Table("tested on", "ours", "published", "difference", "n = sets x networks")
@@ -92,9 +94,9 @@ class Reproduce:
             table.add_row(arch, *compare_with_published(record, arch), _count(record))
         show_table(table)
         spent = {part: duration(sum(seconds)) for part, seconds in record["seconds"].items()}
-        print_line(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
+        print_note(f"condensing took {spent['condense']}, evaluation {spent['evaluate']}; recorded in {self.results}")
         if record["source"]:
-            print_line(f"published in {record['source']}")
+            print_note(f"published in {record['source']}")
         if planned.changed:
             print_line(f"a quick look, not the published experiment: {planned.variant}")
         if processes.leads:
@@ -115,7 +117,7 @@ class Reproduce:
             scale=self.scale,
             hold_out=self.reading.hold_out,
         )
-        print_line(f"{preset.title}: {scenario.orders} orders x {scenario.nets} networks")
+        print_note(f"{preset.title}: {scenario.orders} orders x {scenario.nets} networks")
         record = learn(
             method,
             train,

@@ -1,8 +1,8 @@
 """The command `storage`."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.table import Table
@@ -13,6 +13,8 @@ from ...report.run_names import path_names
 from ...synthetic.generated import LATENTS
 from ...synthetic.set import load_set
 from ...utils.errors import InputError
+from ..console import print_json
+from ..output_options import Json
 from ..plugin_option import Plugins
 from ..tables import show_table
 
@@ -43,6 +45,7 @@ class Storage:
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
     """Run directories of `condense` and `import`, or synthetic.safetensors files."""
+    json: Json = False
     plugin: Plugins = ()
 
     def run(self) -> None:
@@ -51,6 +54,9 @@ class Storage:
         footprints = {
             name: measure(load_set(path)) for name, path in zip(path_names(self.run_dirs), self.run_dirs, strict=True)
         }
+        if self.json:
+            print_json({name: _values(one) for name, one in footprints.items()})
+            return
         generators = any(one.decoder == LATENTS for one in footprints.values())
         table = Table(caption=_CAPTION)
         for column in (*_COLUMNS, *(["below PNG from"] if generators else [])):
@@ -58,6 +64,17 @@ class Storage:
         for name, one in footprints.items():
             table.add_row(name, *_cells(one), *([_pays(one)] if generators else []))
         show_table(table)
+
+
+def _values(one: Footprint) -> dict[str, Any]:
+    """Return bytes and ratios of a set by name."""
+    return {
+        **asdict(one),
+        "total": one.total,
+        "to_uint8": one.to_uint8,
+        "to_float32": one.to_float32,
+        "to_whole": one.to_whole,
+    }
 
 
 def _cells(one: Footprint) -> list[str]:

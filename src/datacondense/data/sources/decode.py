@@ -23,6 +23,7 @@ Size: TypeAlias = tuple[int, int]
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "ICO", "JPEG2000", "AVIF")
 """Formats with a signature, whose readers start no other program; not EPS, nor TGA, which accepts any bytes."""
+_JPEG = b"\xff\xd8"
 _GREY = ("1", "L", "LA", "La")
 _ORIENTATION_OF_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 
@@ -86,6 +87,14 @@ def inspect(data: bytes) -> tuple[bool, Size]:
         else:
             orientation = _orientation(image)
         return _grey(image), (height, width) if orientation >= 5 else (width, height)
+
+
+def transparent(data: bytes) -> bool:
+    """Return from the header alone whether an image has an alpha channel or a transparent colour. Raise as `decode`."""
+    if data.startswith(_JPEG):
+        return False
+    with _opened(data) as image:
+        return image.has_transparency_data
 
 
 def pixels(

@@ -21,7 +21,7 @@ from ..image_set import ImageSet
 from ..options import ReaderOptions, ReadProgress
 from . import parallel, store
 from .collection import Collection
-from .decode import VERSION, Extent, Size, decode, extremes, inspect, quiet
+from .decode import VERSION, Extent, Size, decode, extremes, inspect, quiet, transparent
 from .measuring import measure
 
 
@@ -47,6 +47,8 @@ class _Survey:
     """Pixels of the largest image, before or after resizing."""
     broken: dict[int, str]
     """Position -> reason why the file cannot be read."""
+    layered: int
+    """Images with an alpha channel or a transparent colour."""
 
 
 def read_collection(
@@ -91,7 +93,7 @@ def _known(index: Path) -> str | None:
 
 def _settings(collection: Collection, options: ReaderOptions) -> dict[str, Any]:
     """Return everything besides the files that determines the entry."""
-    places = ("data_dir", "hold_out", "source", "validation")  # the decoded images do not depend on these
+    places = ("data_dir", "flip", "hold_out", "source", "validation")  # the decoded images do not depend on these
     changed = {name: value for name, value in options.non_default().items() if name not in places}
     known = collection.known
     return {
@@ -110,16 +112,16 @@ def _settings(collection: Collection, options: ReaderOptions) -> dict[str, Any]:
 def _survey(collection: Collection, options: ReaderOptions, progress: ReadProgress) -> _Survey:
     """Read every file once, for its digest and its header."""
 
-    def look(position: int) -> tuple[str, bool, Size] | tuple[str, str]:
+    def look(position: int) -> tuple[str, bool, Size, bool] | tuple[str, str]:
         try:
             data = collection.read(position)
-            return hashlib.sha256(data).hexdigest(), *inspect(data)
+            return hashlib.sha256(data).hexdigest(), *inspect(data), transparent(data)
         except (InputError, OSError) as error:
             return "", collection.reason(position, error)
 
     digest, broken = hashlib.sha256(), {}
     sizes: dict[Size, int] = {}  # the first file of each size
-    grey = not collection.rgb
+    grey, layered = not collection.rgb, 0
     positions = range(len(collection.files))
     for position, found in zip(positions, parallel.ordered(look, positions, "reading", progress), strict=True):
         test = None if collection.tests is None else collection.tests[position]
@@ -128,14 +130,14 @@ def _survey(collection: Collection, options: ReaderOptions, progress: ReadProgre
         if len(found) == 2:
             broken[position] = found[1]
         else:
-            grey = grey and found[1]
+            grey, layered = grey and found[1], layered + found[3]
             sizes.setdefault(found[2], position)
     if not sizes:
         raise collection.unreadable(broken) if broken else InputError("there is no image")
     key = store.key([VERSION, _settings(collection, options), digest.hexdigest()])
     shape = _shape(collection, sizes, grey, options.image_size)
     largest = max(width * height for width, height in [*sizes, shape[1:]])
-    return _Survey(key, shape, largest, broken)
+    return _Survey(key, shape, largest, broken, layered)
 
 
 def _shape(collection: Collection, sizes: dict[Size, int], grey: bool, image_size: int | None) -> tuple[int, int, int]:
@@ -200,7 +202,13 @@ def _source(
         flip=collection.known is None or collection.known.flip,
         min_per_class=options.min_per_class,
         encoding=encoding,
+        decisions=(_background(survey, len(collection.files)),) if survey.layered else (),
     )
+
+
+def _background(survey: _Survey, files: int) -> str:
+    which = "all" if survey.layered == files else f"{survey.layered} of {files}"
+    return f"transparent pixels: white, in {which} images with transparency"
 
 
 def _images(

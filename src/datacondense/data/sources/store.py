@@ -22,23 +22,18 @@ from typing import Any, final
 
 import numpy as np
 import torch
+from msgspec import field
 from torch import Tensor
 
 from ...utils import hardware
 from ...utils.cache import VARIABLE, folder
 from ...utils.errors import DamagedFile, InputError
 from ...utils.files import read_json, write_json
-from ...utils.schema import (
-    Fields,
-    Positive,
-    Sha256,
-    Text,
-    check,
-)
+from ...utils.schema import Fields, Positive, Sha256, Text, check
 from ..image_set import ImageSet
 from ..labels import check_classes
 from ..spec import Encoding, Spec, SpecFields, check_names
-from ..splits import draw_test, large_classes, new_numbers
+from ..splits import SET_ASIDE, draw_test, large_classes, new_numbers
 from ..statistics import Statistics
 
 
@@ -55,6 +50,7 @@ class StoredSet(Fields, kw_only=True):
 
     spec: SpecFields
     notes: list[Text]
+    decisions: list[Text] = field(default_factory=list)
     train: StoredPart
     test: StoredPart
 
@@ -87,6 +83,8 @@ class DecodedSource:
     """Classes with fewer training images are left out; a note names them."""
     encoding: Encoding | None = None
     """Mapping by which the pixels of the source became bytes."""
+    decisions: tuple[str, ...] = ()
+    """What was decided, such as a colour behind transparent images, one line each."""
 
 
 def key(content: Any) -> str:
@@ -141,7 +139,10 @@ def _open(place: Path) -> tuple[ImageSet, ImageSet, list[str]] | None:
         check(entry, StoredSet)
         spec = Spec.from_json(entry["spec"])
         resident = entry["train"]["bytes"] <= hardware.available_memory() / 2
-        train, test = (_part(place, part, entry[part], spec, part == "train" and resident) for part in _PARTS)
+        decisions = tuple(entry.get("decisions", ()))  # entries of earlier versions have none
+        train, test = (
+            _part(place, part, entry[part], spec, part == "train" and resident, decisions) for part in _PARTS
+        )
         return train, test, entry["notes"]
     except FileNotFoundError:
         return None
@@ -149,7 +150,9 @@ def _open(place: Path) -> tuple[ImageSet, ImageSet, list[str]] | None:
         return None
 
 
-def _part(place: Path, part: str, recorded: dict[str, Any], spec: Spec, resident: bool) -> ImageSet:
+def _part(
+    place: Path, part: str, recorded: dict[str, Any], spec: Spec, resident: bool, decisions: tuple[str, ...]
+) -> ImageSet:
     """Return a part. Raise ValueError when its files are not those that were written."""
     labels = np.load(place / f"{part}.labels.npy")
     path = place / f"{part}.images.npy"
@@ -160,7 +163,7 @@ def _part(place: Path, part: str, recorded: dict[str, Any], spec: Spec, resident
     tensors = torch.from_numpy(images), torch.from_numpy(labels)
     if resident and ImageSet(*tensors, spec).fingerprint() != recorded["sha256"]:
         raise ValueError(f"{part} does not match its checksum")
-    return ImageSet(*tensors, spec, sha256=recorded["sha256"], prefetch=prefetch)
+    return ImageSet(*tensors, spec, sha256=recorded["sha256"], prefetch=prefetch, decisions=decisions)
 
 
 def _mapped(path: Path) -> tuple[np.ndarray, Callable[[Tensor], None]]:
@@ -254,7 +257,8 @@ def _write(partial: Path, source: DecodedSource) -> None:
     notes = [*source.notes(), *statistics.notes(), *([note] if note else [])]
     if has_tests:
         notes += test_statistics.far_from(mean, std)
-    write_json(partial / "set.json", {"spec": spec.to_json(), "notes": notes, **recorded})
+    decisions = [*source.decisions, *([] if has_tests else [SET_ASIDE])]
+    write_json(partial / "set.json", {"spec": spec.to_json(), "notes": notes, "decisions": decisions, **recorded})
 
 
 def _sort(
