@@ -21,7 +21,7 @@ def test_the_page_has_the_settings_of_the_script() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning")
 def test_the_script_draws_and_is_resumed(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = f"--data digits --arch ConvNetD1 --scale 0.005 --work {tmp_path}/runs --out {tmp_path}".split()
+    words = f"--data digits --arch ConvNetD1 --scale 0.01 --work {tmp_path}/runs --out {tmp_path}".split()
     gallery.main(gallery.parser().parse_args(words))
     first = [(tmp_path / f"gallery-{ipc}.png").read_bytes() for ipc in (1, 10)]
     assert len(list((tmp_path / "runs/digits").iterdir())) == len(gallery.ONE) + len(gallery.TEN)

@@ -1,6 +1,7 @@
 """The site: its menu, its formulas, and no file of another host."""
 
 import re
+import runpy
 from pathlib import Path
 
 import shell
@@ -33,6 +34,17 @@ def test_no_line_of_a_command_is_wider_than_a_page() -> None:
 
 def test_a_folded_command_is_one_command() -> None:
     assert shell.commands("one --a 1 \\\n    --b 2\ntwo\n") == ["one --a 1      --b 2", "two"]
+
+
+def test_the_options_of_commands_are_marked_and_nothing_else() -> None:
+    hooks = runpy.run_path(str(ROOT / "mkdocs_hooks.py"))
+    command = 'one<span class="w"> </span>--a-b<span class="w"> </span>c--d'
+    marked = 'one<span class="w"> </span><span class="option">--a-b</span><span class="w"> </span>c--d'
+    block = '<div class="language-{}"><pre>{}</pre></div>'
+    page = block.format("console highlight", command) + block.format("python highlight", command)
+    expected = block.format("console highlight", marked) + block.format("python highlight", command)
+    assert hooks["on_page_content"](page) == expected
+    assert "pygments_lang_class: true" in CONFIG  # the class that the hook and the style sheet look for
 
 
 def test_the_site_loads_no_file_of_another_host() -> None:
