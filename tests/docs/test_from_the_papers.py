@@ -27,6 +27,7 @@ Case = tuple[str, ...]
 
 
 VARIANTS = (Path(__file__).parents[2] / "docs" / "methods" / "variants.md").read_text()
+REGRESSION = (Path(__file__).parents[2] / "docs" / "methods" / "krr.md").read_text()
 
 
 def cases() -> list[Case]:
@@ -194,7 +195,7 @@ def test_the_strategies_of_dsa_are_there() -> None:
     for data in ("mnist", "fashion-mnist", "svhn", "cifar10"):
         for strategy in (*singles, NO_FLIP, ALL):
             preset = PRESETS[f"dsa/strategy/{data}/{strategy}"]
-            assert preset.method == DSA(augment=strategy, init="real")
+            assert preset.method == DSA(arch="ConvNet", augment=strategy, init="real")
             assert (preset.data, preset.ipc, preset.pool, preset.sets, preset.nets) == (data, 10, "S", 5, 20)
     assert len([name for name in PRESETS if name.startswith("dsa/strategy/")]) == 4 * 8
 
@@ -213,7 +214,8 @@ def test_distribution_matching_is_there() -> None:
 
 
 def test_continual_learning_is_there() -> None:
-    memories = {"random": Random(), "herding": Herding(), "dsa": DSA(), "dm": DistributionMatching()}
+    kinds = {"random": Random, "herding": Herding, "dsa": DSA, "dm": DistributionMatching}
+    memories = {name: kind(arch="ConvNet") for name, kind in kinds.items()}
     expected = [("cifar100", steps, 20, 5, 3, 1000, memory) for steps in (5, 10) for memory in memories.values()]
     found = [(p.data, p.steps, p.ipc, p.orders, p.nets, p.epochs, p.memory) for p in CONTINUAL_PRESETS.values()]
     assert found == expected
@@ -231,7 +233,8 @@ def test_the_page_names_every_family_of_presets_and_every_module() -> None:
         return f"{first}/{second}" if len(rest) > 1 or not rest[0].isdigit() else first
 
     variants = set(re.findall(r"^\| `([a-z0-9/-]+)/` ", VARIANTS, re.MULTILINE))
-    assert {family(name) for name in listed} | variants == {family(name) for name in PRESETS}
+    regressions = set(re.findall(r"^datacondense reproduce ([a-z]+)/", REGRESSION, re.MULTILINE))
+    assert {family(name) for name in listed} | variants | regressions == {family(name) for name in PRESETS}
     for kind in ("cross", "width", "depth", "activation", "pooling", "norm"):
         assert {name for name in PRESETS if name.startswith(f"dc/{kind}/")} <= listed
     assert {name for name in PRESETS if re.match(r"d(sa|m)/cross/", name)} <= listed
