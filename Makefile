@@ -7,7 +7,7 @@ SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 FAST := --ignore tests/fuzz -m "not (processes or slow)" $(SIDE_BY_SIDE)
 PYTHONS ?= python3.10 python3.13
 
-.PHONY: demo test test-pythons test-slow test-processes coverage fuzz check docs bench bench-memory gpu clean
+.PHONY: demo gallery test test-pythons test-slow test-processes coverage fuzz check docs bench bench-memory gpu clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +19,9 @@ demo: $(VENV)/installed  ## condense the embedded digits to 1 image per class, a
 	$(BIN)/datacondense evaluate $(RUN) --nets 3 --epochs 300 --beside random whole --whole-epochs 60
 	$(BIN)/datacondense show $(RUN)
 	$(BIN)/datacondense report $(RUN)
+
+gallery: $(VENV)/installed  ## sets of every method on FashionMNIST, side by side: the pictures of docs/gallery.md
+	$(BIN)/python benchmarks/gallery.py
 
 test: $(VENV)/installed  ## all tests but the long ones of the three targets below
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(FAST)
@@ -44,7 +47,7 @@ fuzz: $(VENV)/installed  ## damaged files of every kind, thousands of each, thro
 check: $(VENV)/installed  ## lint, format, spelling, types and documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/codespell .ci benchmarks docs examples src tests *.md Makefile pyproject.toml
+	$(BIN)/codespell .ci benchmarks docs examples src tests *.md mkdocs_hooks.py Makefile pyproject.toml
 	$(BIN)/pyright
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --site-dir $(VENV)/site
 

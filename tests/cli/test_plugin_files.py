@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shell
 import torch
 
 from datacondense import METHODS, NETWORKS, DataSource, InputError, Network, evaluate, load_set
@@ -38,7 +39,7 @@ def registries_as_before(tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def test_the_page_runs_as_it_is_written(capsys) -> None:
     Path("mine.py").write_text(FILE)
     (console,) = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    for line in console.splitlines():
+    for line in shell.commands(console):
         words = shlex.split(line)
         assert words[0] == "datacondense"
         assert main(words[1:]) == 0, line

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shell
 from PIL import Image
 
 import datacondense as dc
@@ -38,7 +39,7 @@ def output(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 def commands(program: str) -> list[list[str]]:
     """The arguments of a program on the page, command by command."""
     blocks = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    lines = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    lines = [shlex.split(line) for block in blocks for line in shell.commands(block)]
     assert {line[0] for line in lines} == {"datacondense", "python"}
     return [line[1:] for line in lines if line[0] == program]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shell
 from sklearn.datasets import load_digits
 
 from datacondense import load_set
@@ -33,7 +34,7 @@ def cases() -> list[Case]:
     """The page's commands without `datacondense`: each `reproduce` alone, the others of a block in their order."""
     found: list[Case] = []
     for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        lines = block.splitlines()
+        lines = shell.commands(block)
         assert all(line.startswith("datacondense ") for line in lines)
         commands = tuple(line.removeprefix("datacondense ") for line in lines)
         alone = all(command.startswith("reproduce") for command in commands)

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import shell
 import torch
 
 from datacondense import load, load_set
@@ -18,7 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 def commands(page: str) -> list[list[str]]:
     blocks = re.findall(r"^```console\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
-    return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
+    return [shlex.split(line)[1:] for block in blocks for line in shell.commands(block)]
 
 
 def smaller(command: list[str], **values: str) -> list[str]:

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import shell
 
 from datacondense.cli.app import main
 
@@ -20,6 +21,7 @@ ELSEWHERE = {
     "examples.md": "test_examples.py",
     "live.md": "../run/test_loggers.py",
     "sharing.md": "test_readme.py",
+    "own-images.md": "test_own_images.py",
 }
 SMALL = {
     "--iterations": "2",
@@ -64,7 +66,7 @@ def test_a_page_runs(page: Path, tmp_path, monkeypatch: pytest.MonkeyPatch, caps
         if language == "python":
             exec(compile(text, str(page), "exec"), {})
             continue
-        for line in text.splitlines():
+        for line in shell.commands(text):
             assert line.startswith("datacondense "), line
             words = shlex.split(line.partition(" > ")[0])[1:]
             words = [SMALL.get(flag, word) for flag, word in zip(["", *words], words, strict=False)]

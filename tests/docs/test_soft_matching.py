@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import shell
 import torch
 
 from datacondense import evaluate, export, import_sets, load, load_set
@@ -39,7 +40,7 @@ def test_it_is_short() -> None:
 
 
 def test_the_commands_of_the_page_run_and_both_sets_score_alike(capsys: pytest.CaptureFixture[str]) -> None:
-    for line in COMMANDS.splitlines():
+    for line in shell.commands(COMMANDS):
         words = shlex.split(line)[1:]
         small = {"--iterations": "3", "--epochs": "2", "--nets": "1", "--batch-real": "16"}
         words = [small.get(flag, word) for flag, word in zip(["", *words], words, strict=False)]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import shell
 import torch
 
 from datacondense import METHODS, InputError, condense, load_set
@@ -32,7 +33,7 @@ def block(language: str) -> str:
 @pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning")
 def test_the_page_runs_as_it_is_written(capsys) -> None:
     Path("near_means.py").write_text(block("python"))
-    for line in block("console").splitlines():
+    for line in shell.commands(block("console")):
         arguments = shlex.split(line)[1:]
         if "--help" in arguments:
             with pytest.raises(SystemExit) as end:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shell
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import IMAGES, SCALARS, EventAccumulator
@@ -200,7 +201,7 @@ def test_a_library_that_is_missing_is_named(name: str, module: str, monkeypatch:
 
 def test_the_commands_of_the_page(capsys) -> None:
     blocks = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    commands = [line for block in blocks for line in block.splitlines() if line.startswith("datacondense ")]
+    commands = [line for block in blocks for line in shell.commands(block) if line.startswith("datacondense ")]
     tried = [command for command in commands if "wandb" not in command]
     assert len(tried) == 2
     for command in tried:
