@@ -60,7 +60,7 @@ class AutoOptions(RunOptions, total=False):
     """
 
     arch: str | None
-    """Network that the set is made for; by default the ConvNet, with 4 blocks for large images."""
+    """Network that the set is made for; by default a ConvNet whose depth suits the size of the images."""
     race_hold_out: RaceShare
     """Share of the training images of each class that scores the candidates, 0.15 by default. The final run condenses
     all training images."""
