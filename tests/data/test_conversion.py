@@ -187,6 +187,16 @@ def test_a_set_is_not_taken_for_real_images(toy) -> None:
         as_image_set("digits", mean=[0.5])
 
 
+def test_no_option_is_ignored(toy) -> None:
+    real = toy()
+    assert as_image_set(real) is real
+    assert not as_image_set(real, flip=False).spec.flip
+    with pytest.raises(InputError, match="mean does not apply to an ImageSet"):
+        as_image_set(real, mean=[0.5])
+    with pytest.raises(InputError, match="flip is a part of spec"):
+        as_image_set((PIXELS, LABELS), spec=real.spec, flip=False)
+
+
 def test_every_first_try_condenses_and_is_tested(photos: Path) -> None:
     datasets = pytest.importorskip("datasets")
     paths, labels = files(photos)

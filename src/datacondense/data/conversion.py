@@ -64,11 +64,11 @@ def as_image_set(
     """Return images with labels as an ImageSet, whatever they come in. Every function that takes images calls it.
 
     Args:
-        data: An ImageSet, which is returned as it is; a source as `load` takes it, such as "digits" or "folder:photos",
-            or the path of a folder, a zip file or an .npz file; a pair (X, y) of arrays, tensors or lists, where X may
-            also hold Pillow images or paths; a map-style dataset of torch; a `datasets.Dataset`; a `pandas.DataFrame`
-            of image files and labels; or several parts: a `DatasetDict` or another mapping of train and test, or a
-            pair of a training and a test set, as `load` returns it.
+        data: An ImageSet, which is returned as it is but for `flip`; a source as `load` takes it, such as "digits" or
+            "folder:photos", or the path of a folder, a zip file or an .npz file; a pair (X, y) of arrays, tensors or
+            lists, where X may also hold Pillow images or paths; a map-style dataset of torch; a `datasets.Dataset`; a
+            `pandas.DataFrame` of image files and labels; or several parts: a `DatasetDict` or another mapping of train
+            and test, or a pair of a training and a test set, as `load` returns it.
         part: The part to return of data that has several.
         spec: Spec of the training set that the images belong to; labels and pixels mean what they mean there.
         name: Name of a new training set; by default that of a Hugging Face dataset, else "images".
@@ -86,6 +86,8 @@ def as_image_set(
         TypeError: A keyword is not listed here.
     """
     check_keywords("as_image_set", ArrayKeywords, options)
+    if spec is not None and options:
+        raise InputError(f"{next(iter(options))} is a part of spec: leave it out")
     columns = ReaderOptions(image_size=image_size, image_column=image_column, label_column=label_column)
     return _converted(
         data, _Asked(part=part, spec=spec, name=name, columns=columns, progress=progress, training=options)
@@ -109,7 +111,7 @@ def source_of(data: AnyImages) -> DataSource | None:
 
 def _converted(data: Any, asked: _Asked) -> ImageSet:
     if isinstance(data, ImageSet):
-        return data
+        return _taken(data, asked.training)
     if (source := source_of(data)) is not None:
         return _loaded(source, asked)
     if isinstance(data, DataLoader):
@@ -143,6 +145,13 @@ def _is_part(data: Any) -> bool:
     """Return True for an object that has images and labels, so that two of them are a training and a test set."""
     pair = isinstance(data, tuple) and len(data) == 2 and all(hasattr(one, "__len__") for one in data)
     return isinstance(data, ImageSet | Dataset | DataLoader) or pair or is_hub_table(data) or is_frame(data)
+
+
+def _taken(data: ImageSet, options: ArrayKeywords) -> ImageSet:
+    other = [name for name in options if name != "flip"]
+    if other:
+        raise InputError(f"{other[0]} does not apply to an ImageSet: leave it out, or give the images themselves")
+    return data if options.get("flip", True) else data.unmirrored()
 
 
 def _loaded(source: DataSource, asked: _Asked) -> ImageSet:
@@ -198,7 +207,7 @@ def _of_items(dataset: Any, asked: _Asked) -> ImageSet:
         name=asked.name or "images",
         spec=asked.spec,
         image_size=asked.columns.image_size,
-        **({} if asked.spec is not None else asked.training),
+        **asked.training,
     )
 
 
