@@ -11,6 +11,7 @@ from torch import nn
 
 import datacondense as dc
 from datacondense import DistributionMatching, ImageSet, InputError, Random, SyntheticSet, condense, label, load_set
+from datacondense.evaluation.protocol import protocol_for
 from datacondense.formats import Format, export, import_sets
 from datacondense.report.footprint import measure
 from datacondense.synthetic.set import FILE_NAME, save
@@ -116,6 +117,8 @@ def test_views_have_labels_of_their_own_and_are_read_from_their_draws(form: str,
     after = label(before, real, teacher=network, temperature=1.0, views=3, out=tmp_path / "run")
     assert len(after) == 3 * len(before)
     assert after.views == 3 * before.views
+    (usual,), (recipe,) = ([*protocol_for(one, nets=1).recipes.values()] for one in (before, after))
+    assert recipe == replace(usual, epochs=round(usual.epochs / 3), batch=len(before))  # as many steps, as large
     first = after.images.unflatten(0, (-1, 3))
     assert not torch.equal(first[:, 0], first[:, 1])
     flipped = (first == before.images[:, None].flip(-1)).all(-1).all(-1).all(-1)

@@ -9,10 +9,14 @@ from ..synthetic.stored import Encoded
 from ..synthetic.views import Viewed
 from ..utils.errors import InputError
 from ..utils.streams import Streams
+from .protocol import protocol_for
 
 
 def with_views(synthetic: SyntheticSet, each: int, augmentation: str, seed: int) -> SyntheticSet:
     """Return a set of `each` views of every training image of a set, with the label of the image.
+
+    Its recipe makes as many steps of as many images as that of the set: an epoch is `each` times as long, so it has
+    fewer of them.
 
     Args:
         synthetic: The set.
@@ -34,4 +38,6 @@ def with_views(synthetic: SyntheticSet, each: int, augmentation: str, seed: int)
     stored = Viewed.drawn(base, len(synthetic), strategies, each, Streams(seed)("views"))
     labels = synthetic.labels.repeat_interleave(each, 0)
     images = stored.images(synthetic.classes).to(labels.device)
-    return replace(synthetic, images=images, labels=labels, stored=stored)
+    (recipe,) = protocol_for(synthetic, nets=1).recipes.values()
+    recipe = replace(recipe.shortened(1 / each), batch=min(recipe.batch, len(synthetic)))
+    return replace(synthetic, images=images, labels=labels, stored=stored, recipe=recipe)

@@ -8,7 +8,6 @@ from ..evaluation.scores import PUBLISHED
 from ..methods import Method, method_name
 from ..methods.trained_networks import TrainedNetworks
 from ..synthetic.set import SyntheticSet
-from ..training.recipe import Recipe
 from ..utils.errors import unknown
 from ..utils.ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value
 from ..utils.text import file_name
@@ -62,7 +61,7 @@ class ExperimentPlan:
         full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, recipe=recipe, seed=seed)
         if self.scale == 1:
             return full.as_published() if recipe == PUBLISHED else full
-        recipes = {arch: _shorter(recipe, self.scale) for arch, recipe in full.recipes.items()}
+        recipes = {arch: recipe.shortened(self.scale) for arch, recipe in full.recipes.items()}
         return replace(full, recipes=recipes)
 
 
@@ -144,12 +143,6 @@ def first_settings(plan: ExperimentPlan) -> dict[str, Any] | None:
     """Return name and settings of the method whose sets the method of the plan starts from; None without one."""
     first = plan.preset.first
     return {"method": method_name(first), **first.settings()} if first else None
-
-
-def _shorter(recipe: Recipe, scale: float) -> Recipe:
-    """Return a recipe with fewer epochs, and as large a part of them at the full rate."""
-    full_rate = None if recipe.full_rate is None else _scaled(recipe.full_rate, scale)
-    return replace(recipe, epochs=_scaled(recipe.epochs, scale), full_rate=full_rate)
 
 
 def _scaled(count: int, scale: float) -> int:
