@@ -131,7 +131,7 @@ def finished(plan: ExperimentPlan, out: Path) -> dict[str, Any]:
     """Return accuracy and time of a cell from its record."""
     record = json.loads((out / "results" / f"{plan.variant.replace('/', '-')}.jsonl").read_text().splitlines()[-1])
     (arch, scores), *_ = record["scores"].items()
-    spread = "" if scores["std"] is None else f" +- {scores['std']}"
+    spread = "" if scores["std"] is None else f" ± {scores['std']}"
     return {
         "ours": f"{scores['mean']}{spread}",
         "n": scores["n"],

@@ -127,7 +127,7 @@ def _cell(name: str, numbers: dict[str, Any]) -> list[str] | None:
     return [
         name,
         str(numbers["ours"]),
-        " +- ".join(map(str, published)) if published else "",
+        " ± ".join(map(str, published)) if published else "",
         str(numbers.get("n", "")),
         str(numbers.get("iterations", "")),
         f"{numbers.get('condense') or 0:.0f} s",

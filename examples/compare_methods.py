@@ -46,7 +46,7 @@ def main(args: argparse.Namespace) -> None:
         scores = dc.evaluate(condensed, test, nets=args.nets, epochs=args.epochs, seed=args.seed)
         dc.keep_scores(run, {name: scores})  # the report reads them from there
         (arch,) = scores.accuracy
-        accuracy = f"{100 * scores.mean(arch):.1f} +- {100 * scores.std(arch):.1f}"
+        accuracy = f"{100 * scores.mean(arch):.1f} ± {100 * scores.std(arch):.1f}"
         seconds = f"{condensed.provenance.wall_seconds:>14.1f}{scores.seconds:>14.1f}"
         print(f"{name:<12}{accuracy:>14}{args.nets:>10}{seconds}", flush=True)
         runs.append(run)

@@ -97,7 +97,7 @@ def main(args: argparse.Namespace) -> None:
     print(f"{'step':<6}" + "".join(f"{name:>16}" for name in found))
     for step in range(args.steps):
         columns = [[100 * accuracies[step] for accuracies in of_orders] for of_orders in found.values()]
-        spreads = [f" +- {stdev(values):.1f}" if len(values) > 1 else "" for values in columns]
+        spreads = [f" ± {stdev(values):.1f}" if len(values) > 1 else "" for values in columns]
         cells = (f"{fmean(values):.1f}{spread}" for values, spread in zip(columns, spreads, strict=True))
         print(f"{step + 1:<6}" + "".join(f"{cell:>16}" for cell in cells))
 

@@ -73,7 +73,7 @@ def main(args: argparse.Namespace) -> None:
             found[name].append(accuracy(model, test_images, test_labels))
     print(f"accuracy on {len(test)} test images, n = {args.models} models")
     for name, values in found.items():
-        spread = f" +- {stdev(values):.1%}" if len(values) > 1 else ""
+        spread = f" ± {stdev(values):.1%}" if len(values) > 1 else ""
         print(f"{sizes[name]} {name} images: {fmean(values):.1%}{spread}")
 
 

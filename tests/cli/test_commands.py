@@ -182,7 +182,7 @@ def test_several_sets_on_several_networks_make_a_cross_table_and_a_heat_map(caps
     assert header == ["trained on", "ConvNetNP", "ConvNetMP", "ConvNetAP"]
     assert [row[0] for row in rows] == ["dm", "random"]
     for row in rows:
-        assert all(re.fullmatch(r"\d+\.\d \+- \d+\.\d", cell) for cell in row[1:])
+        assert all(re.fullmatch(r"\d+\.\d \± \d+\.\d", cell) for cell in row[1:])
     assert "n = 2" in output
     assert main("evaluate runs/a --pool P --nets 1 --epochs 1 --figure bars.png".split()) == 0
     output = capsys.readouterr().out

@@ -1,14 +1,18 @@
 """JSON for other programs, quiet commands, plain tables, and the names that a completion script offers."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.table import Table
 
 from datacondense import METHODS, NETWORKS
 from datacondense.cli.app import main
+from datacondense.cli.console import OUT, print_line
 from datacondense.experiments.presets import PRESETS
 from datacondense.networks import POOLS
+from datacondense.utils.text import mean_std
 
 QUICK = "condense random --data digits --ipc 1 --arch MLP --out run".split()
 
@@ -101,3 +105,15 @@ def test_completion_offers_names() -> None:
     script = Path("completion").read_text()
     for name in ("fashion-mnist", "ConvNetD5", "dm/fashion-mnist/1", "continual/cifar100/5/dm", "presets"):
         assert f'"{name}"' in script or f"'{name}'" in script, name
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", "3.0 +- 1.0"), ("utf-8", "3.0 ± 1.0")])
+def test_deviations_are_written_in_the_letters_of_the_terminal(encoding: str, shown: str, monkeypatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(OUT, "file", terminal)
+    table = Table("accuracy")
+    table.add_row(mean_std(3.0, 1.0))
+    OUT.print(table)
+    print_line(mean_std(3.0, 1.0))
+    terminal.flush()
+    assert terminal.buffer.getvalue().decode(encoding).count(shown) == 2

@@ -45,7 +45,7 @@ def commands(program: str) -> list[list[str]]:
 
 
 def percentages(text: str) -> list[float]:
-    found = [float(number) for number in re.findall(r"(\d+\.\d)(?= \+- \d)", text)]
+    found = [float(number) for number in re.findall(r"(\d+\.\d)(?= \± \d)", text)]
     assert all(0 <= number <= 100 for number in found)
     return found
 
@@ -57,7 +57,7 @@ def test_a_model_of_ones_own_learns_a_condensed_set(output, capsys: pytest.Captu
     capsys.readouterr()
     command = "train_your_model.py runs/digits --models 2 --epochs 20"
     first = output(command)
-    found = re.findall(r"^30 (.+) images: (\d+\.\d)% \+- \d+\.\d%$", first, re.MULTILINE)
+    found = re.findall(r"^30 (.+) images: (\d+\.\d)% \± \d+\.\d%$", first, re.MULTILINE)
     assert first.startswith("accuracy on 360 test images, n = 2 models\n")
     assert [name for name, _ in found] == ["condensed", "random real"]
     assert all(30 < float(accuracy) < 100 for _, accuracy in found)  # chance is 10

@@ -29,7 +29,7 @@ def test_the_python_runs_as_written_and_scores_well(capsys: pytest.CaptureFixtur
     (code,) = blocks("python")
     exec(compile(code, "README.md", "exec"), {})
     printed = capsys.readouterr().out
-    accuracy = re.match(r"([\d.]+)% \+- [\d.]+%\n", printed)
+    accuracy = re.match(r"([\d.]+)% \± [\d.]+%\n", printed)
     assert accuracy
     assert "random real" in printed
     assert float(accuracy[1]) > 95

@@ -228,7 +228,7 @@ def test_the_command_compares_memories_in_a_table_and_a_figure(capsys) -> None:
     output = capsys.readouterr().out
     assert all(name in output for name in memories)
     last = [line for line in output.splitlines() if line.startswith("10 ")]
-    assert [len(re.findall(r"[\d.]+ \+- [\d.]+", line)) for line in last] == [4]
+    assert [len(re.findall(r"[\d.]+ \± [\d.]+", line)) for line in last] == [4]
     assert "over n = 2 x 1 orders x networks" in " ".join(output.split())
     assert load_record("runs/four/dm")["settings"]["lr"] == 3
     assert Path("runs/four/continual.png").stat().st_size > 10_000

@@ -45,10 +45,10 @@ def test_the_page_parts_what_is_as_published_from_what_is_not(tmp_path: Path) ->
     write(tmp_path, "two", CHANGED)
     text = render_page(tmp_path)
     published, quick, still_open = sections(text).values()
-    line = "| dc/fashion-mnist/1 | ConvNet | 70.1 +- 0.5 | 2 x 2 | 70.5 +- 0.6 | -0.4 | 1:45 | 1:01 | here, torch 2.0 |"
+    line = "| dc/fashion-mnist/1 | ConvNet | 70.1 ± 0.5 | 2 x 2 | 70.5 ± 0.6 | -0.4 | 1:45 | 1:01 | here, torch 2.0 |"
     assert line in published
     assert "dm/cifar10/10" not in published
-    assert "| dm/cifar10/10@digits@scale0.01 | ConvNet | 70.1 +- 0.5 | 2 x 2 | - |" in quick
+    assert "| dm/cifar10/10@digits@scale0.01 | ConvNet | 70.1 ± 0.5 | 2 x 2 | - |" in quick
     assert quick.startswith("Quick looks")
     assert "- `dc/fashion-mnist/`: 10, 50\n" in still_open
     assert "- `dm/cifar10/`: 1, 10, 50, 100, 200, 500, 1000, 1250\n" in still_open  # a quick look fills no cell
@@ -89,7 +89,7 @@ def test_the_page_of_this_repository_is_that_of_its_records() -> None:
 
 def test_a_row_of_a_single_network_and_of_one_without_a_published_number() -> None:
     single = {**RECORD, "scores": {"ConvNet": {"n": 1, "mean": 71.0, "std": None, "values": [71.0]}}}
-    assert compare_with_published(single, "ConvNet") == ("71.0", "70.5 +- 0.6", "+0.5")
+    assert compare_with_published(single, "ConvNet") == ("71.0", "70.5 ± 0.6", "+0.5")
     assert compare_with_published({**single, "published": {"ConvNet": [98.8, None]}}, "ConvNet") == (
         "71.0",
         "98.8",

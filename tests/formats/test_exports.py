@@ -308,7 +308,7 @@ def test_the_card_says_what_there_is_to_say() -> None:
     fields = yaml.safe_load(front)
     assert (fields["license"], fields["task_categories"]) == ("cc-by-4.0", ["image-classification"])
     assert fields["size_categories"] == ["n<1K"]
-    for words in ("| ConvNet | 55.00 +- 7.07 | 2 | 300 epochs |", "| method | dm |", "| arch | ConvNet |"):
+    for words in ("| ConvNet | 55.00 ± 7.07 | 2 | 300 epochs |", "| method | dm |", "| arch | ConvNet |"):
         assert words in text
 
 
@@ -342,7 +342,7 @@ def test_scores_are_taken_as_evaluate_returns_them() -> None:
     recipe = {"epochs": 300, "augment": "dsa"}
     scores = Scores({"MLP": [0.25, 0.5]}, {"MLP": []}, 1.0, {"recipes": {"MLP": recipe}}, {})
     export(make(), "hf", "one", scores=scores)
-    assert "| MLP | 37.50 +- 17.68 | 2 | 300 epochs, augmentation dsa |" in Path("one/README.md").read_text()
+    assert "| MLP | 37.50 ± 17.68 | 2 | 300 epochs, augmentation dsa |" in Path("one/README.md").read_text()
     export([make(), make(seed=1)], "hf", "two", scores=[scores, None])
     assert "None were measured" in Path("two/exp1/README.md").read_text()
     export(make(), "pt", "one.pt", scores=scores)

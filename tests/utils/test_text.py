@@ -93,13 +93,12 @@ def test_names_that_were_plain_stay_and_long_ones_stay_apart() -> None:
 
 
 def test_mean_and_deviation_have_the_same_digits() -> None:
-    assert mean_std(12.345, 0.5) == "12.3 +- 0.5"
-    assert mean_std(12.344, 0.5, digits=2) == "12.34 +- 0.50"
+    assert mean_std(12.345, 0.5) == "12.3 ± 0.5"
+    assert mean_std(12.344, 0.5, digits=2) == "12.34 ± 0.50"
     assert mean_std(12.345, None) == mean_std(12.345, float("nan")) == "12.3"
 
 
 def test_accuracies_are_shown_in_percent_with_their_sample_deviation() -> None:
-    assert percent_mean_std([0.5, None, 0.6]) == "55.0 +- 7.1"  # sqrt(2 * 5 ** 2 / (2 - 1))
-    assert percent_mean_std([0.5, 0.6], separator=" ± ") == "55.0 ± 7.1"
+    assert percent_mean_std([0.5, None, 0.6]) == "55.0 ± 7.1"  # sqrt(2 * 5 ** 2 / (2 - 1))
     assert percent_mean_std([0.5]) == "50.0"
     assert percent_mean_std([None], empty="-") == "-"

@@ -14,7 +14,7 @@ from ..utils.text import printable
 
 @final
 class _CleanConsole(Console):
-    """A console that shows control characters in text as escapes such as \\x1b.
+    """A console that shows control characters in text as escapes such as \\x1b, and ± as +- outside Unicode.
 
     Lines, tables, bars, notes and errors all pass here. Our own colours are styles of segments, not text, so they stay.
     """
@@ -24,12 +24,16 @@ class _CleanConsole(Console):
 
     def render_str(self, text: str, *arguments: Any, **options: Any) -> Text:
         """Clean text before it is measured, so that columns fit."""
-        return super().render_str(printable(text, lines=True), *arguments, **options)
+        return super().render_str(self._clean(text), *arguments, **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Clean text that did not pass `render_str`, such as the title of a bar."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=printable(segment.text, lines=True))
+            yield segment if segment.control else segment._replace(text=self._clean(segment.text))
+
+    def _clean(self, text: str) -> str:
+        text = printable(text, lines=True)
+        return text if self.encoding.startswith("utf") else text.replace("±", "+-")
 
 
 OUT = _CleanConsole(highlight=False, markup=False, emoji=False)  # names of classes and runs are shown as they are

@@ -130,7 +130,7 @@ def _speed(pace: float, unit: str) -> str:
 
 def score_table(scores: Mapping[str, Scores]) -> Table:
     """Return a table of test accuracies in percent, mean and standard deviation: a row for each set and network."""
-    table = Table(caption=f"mean +- standard deviation over n; {_training(scores)}")
+    table = Table(caption=f"mean ± standard deviation over n; {_training(scores)}")
     for column in ("trained on", "images", "network", _accuracy_on(scores), "n x epochs", "time"):
         table.add_column(column, no_wrap=True)
     for label, score in scores.items():
@@ -151,7 +151,7 @@ def cross_table(scores: Mapping[str, Scores]) -> Table:
     archs = list(dict.fromkeys(arch for score in scores.values() for arch in score.accuracy))
     counts = sorted({len(accuracy) for score in scores.values() for accuracy in score.accuracy.values()})
     n = " or ".join(map(str, counts))
-    what = f"{_accuracy_on(scores)}, mean +- standard deviation over n = {n}"
+    what = f"{_accuracy_on(scores)}, mean ± standard deviation over n = {n}"
     table = Table(caption=f"{what}; {_training(scores)}")
     table.add_column("trained on", no_wrap=True)
     for arch in archs:

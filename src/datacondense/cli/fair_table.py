@@ -150,7 +150,7 @@ def _caption(columns: Mapping[str, Scores]) -> str:
     first = next(iter(columns.values()))
     arch, accuracy = next(iter(first.accuracy.items()))
     trained = "; ".join(f"{column}: {_training(score, arch)}" for column, score in columns.items())
-    return f"{first.tested_on} accuracy %, mean +- standard deviation over n = {len(accuracy)}; {trained}"
+    return f"{first.tested_on} accuracy %, mean ± standard deviation over n = {len(accuracy)}; {trained}"
 
 
 def _training(score: Scores, arch: str) -> str:

@@ -118,7 +118,7 @@ class Scores:
                 name,
                 one.trained_on["images"],
                 arch,
-                percent_mean_std(values, separator=" ± "),
+                percent_mean_std(values),
                 len(values),
                 one.protocol["recipes"][arch]["epochs"],
                 duration(one.seconds),
@@ -135,10 +135,7 @@ class Scores:
 
     def _accuracies(self) -> list[str]:
         """Return mean and deviation of each network as text."""
-        return [
-            f"{arch} {percent_mean_std(values, separator=' ± ')} %, n = {len(values)}"
-            for arch, values in self.accuracy.items()
-        ]
+        return [f"{arch} {percent_mean_std(values)} %, n = {len(values)}" for arch, values in self.accuracy.items()]
 
     @property
     def tested_on(self) -> str:

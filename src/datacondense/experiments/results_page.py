@@ -17,7 +17,7 @@ from .records import ReproductionRecord
 _HEAD = """# Results
 
 Made by `datacondense results` from the records in `results/`, which `datacondense reproduce NAME` appends to; a record
-holds every setting, all accuracies and the versions. Test accuracy in percent after the last epoch, mean +- sample
+holds every setting, all accuracies and the versions. Test accuracy in percent after the last epoch, mean ± sample
 standard deviation over n = sets x networks; published numbers are over 5 sets x 20 networks (DM: 5 x 5).
 """
 

@@ -128,7 +128,7 @@ def _scores(accuracies: Mapping[str, Accuracies]) -> list[str]:
         for arch, one in accuracies.items()
         if one.values
     ]
-    head = ["Test accuracy on real images in percent, mean +- standard deviation over networks.", ""]
+    head = ["Test accuracy on real images in percent, mean ± standard deviation over networks.", ""]
     return [*head, "| network | accuracy % | n | training |", "|---|---|---|---|", *rows]
 
 

@@ -17,7 +17,7 @@ class FrequencySampler(nn.Module):
 
     Args:
         width: Dimensions of an embedding, D.
-        generator: Draws the weights, uniform in +-1/sqrt(D).
+        generator: Draws the weights, uniform in ±1/sqrt(D).
     """
 
     def __init__(self, width: int, generator: torch.Generator) -> None:

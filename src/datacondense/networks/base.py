@@ -76,7 +76,7 @@ class Network(nn.Module, ABC):
         """Draw all weights anew, in place, so that compiled code stays valid.
 
         PyTorch's defaults, which the published code uses: weights and biases of convolutions and linear layers
-        uniform in +-1/sqrt(fan_in), norms at 1 and 0. The draw does not depend on device or memory layout.
+        uniform in ±1/sqrt(fan_in), norms at 1 and 0. The draw does not depend on device or memory layout.
 
         Raises:
             InputError: A layer of another kind has weights; a network with such a layer overrides this.

@@ -41,7 +41,7 @@ def result(bars: Sequence[Bar], accuracy: str) -> MarkedFigure:
         mean, deviation = _mean_std(bar.values)
         axes.barh(row, mean, _BAR, xerr=deviation, color=bar.colour, **_whiskers())
         axes.text(0, row - 0.27, _shortened(bar.name, 44), ha="left", va="bottom", fontsize=9.5)
-        text = mean_std(mean, deviation if len(bar.values) > 1 else None, separator=" ± ")
+        text = mean_std(mean, deviation if len(bar.values) > 1 else None)
         _beside(axes, mean + deviation, row, text)
         figure.mark(axes, (0, row - _BAR / 2, mean, row + _BAR / 2), f"{bar.name}: {text} %")
     axes.set_xlim(0, 126)
@@ -84,7 +84,7 @@ def learned(
     axes.set_ylabel(printable(accuracy))
     axes.grid(visible=True)
     for place, mean, deviation, time in zip(x, means, deviations, seconds, strict=True):
-        text = f"iteration {place}, {duration(time)}: {mean_std(mean, deviation or None, separator=' ± ')} %"
+        text = f"iteration {place}, {duration(time)}: {mean_std(mean, deviation or None)} %"
         figure.mark(axes, (place, mean, place, mean), text)
     return figure
 
@@ -101,8 +101,7 @@ def per_class(names: Sequence[str], score: Scores, arch: str, colour: str = COLO
     means, deviations = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else np.zeros(len(names))
     spread = [deviation if len(values) > 1 else None for deviation in deviations]
     texts = [
-        "no test image" if math.isnan(mean) else mean_std(mean, std, separator=" ± ")
-        for mean, std in zip(means, spread, strict=True)
+        "no test image" if math.isnan(mean) else mean_std(mean, std) for mean, std in zip(means, spread, strict=True)
     ]
     few = len(names) <= NAMED
     figure = MarkedFigure(size=(4.3, 0.8 + 0.26 * len(names) if few else 2.8))
@@ -186,7 +185,7 @@ def over_ipc(
         style = {"capsize": 3, "label": printable(name), "color": colours[name]}
         axes.errorbar(x, means, np.nan_to_num(deviations), marker=marker, **style)
         for ipc, mean, deviation in points:
-            text = f"{name}, {ipc} per class: {mean_std(mean, deviation, separator=' ± ')} %"
+            text = f"{name}, {ipc} per class: {mean_std(mean, deviation)} %"
             figure.mark(axes, (ipc, mean, ipc, mean), text)
     every = sorted({x for points in lines.values() for x, _, _ in points})
     axes.set_xscale("log")
@@ -267,4 +266,4 @@ def _shortened(name: str, longest: int) -> str:
 def in_words(bar: Bar) -> str:
     """Return a bar as text, for those who do not see it."""
     mean, deviation = _mean_std(bar.values)
-    return f"{bar.name} {mean_std(mean, deviation if len(bar.values) > 1 else None, separator=' ± ')} %"
+    return f"{bar.name} {mean_std(mean, deviation if len(bar.values) > 1 else None)} %"

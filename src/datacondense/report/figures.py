@@ -95,7 +95,7 @@ def heat_map(scores: Mapping[str, Scores]) -> MarkedFigure:
             dark = value < (low + high) / 2
             axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black", fontsize=9)
             box = (column - 0.5, row - 0.5, column + 0.5, row + 0.5)
-            figure.mark(axes, box, f"{labels[row]}, {archs[column]}: {mean_std(value, deviation, separator=' ± ')} %")
+            figure.mark(axes, box, f"{labels[row]}, {archs[column]}: {mean_std(value, deviation)} %")
     axes.set_xticks(range(len(archs)), archs, rotation=25, ha="right")
     axes.set_yticks(range(len(labels)), labels)
     axes.set_xlabel("network trained and tested")

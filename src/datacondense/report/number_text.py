@@ -9,7 +9,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 def accuracy(values: Sequence[float | None]) -> str:
     """Return mean and sample standard deviation in percent; empty if there is none."""
-    return percent_mean_std(values, separator=" ± ")
+    return percent_mean_std(values)
 
 
 def size(count: int) -> str:

@@ -78,7 +78,7 @@ class Recipe:
         return Mix(self.mix, self.mix_probability, self.mix_beta)
 
     def shortened(self, share: float) -> "Recipe":
-        """Return the recipe with this share of the epochs, at least one, and as large a part of them at the full rate."""
+        """Return the recipe with this share of the epochs, at least one, as large a part of them at the full rate."""
         full_rate = None if self.full_rate is None else max(1, round(self.full_rate * share))
         return dataclasses.replace(self, epochs=max(1, round(self.epochs * share)), full_rate=full_rate)
 

@@ -39,7 +39,7 @@ def _escape(character: str) -> str:
     return short or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
 
 
-def mean_std(mean: float, std: float | None, *, digits: int = 1, separator: str = " +- ") -> str:
+def mean_std(mean: float, std: float | None, *, digits: int = 1, separator: str = " ± ") -> str:
     """Return mean and standard deviation as text; the mean alone if `std` is None or NaN.
 
     Args:
@@ -52,18 +52,17 @@ def mean_std(mean: float, std: float | None, *, digits: int = 1, separator: str 
     return f"{mean:.{digits}f}{deviation}"
 
 
-def percent_mean_std(fractions: Sequence[float | None], *, separator: str = " +- ", empty: str = "") -> str:
+def percent_mean_std(fractions: Sequence[float | None], *, empty: str = "") -> str:
     """Return mean and sample standard deviation (n - 1) of fractions in percent.
 
     Args:
         fractions: in [0, 1]; None is left out.
-        separator: between the two.
         empty: the text if no number is left.
     """
     percent = [100 * value for value in fractions if value is not None]
     if not percent:
         return empty
-    return mean_std(fmean(percent), stdev(percent) if len(percent) > 1 else None, separator=separator)
+    return mean_std(fmean(percent), stdev(percent) if len(percent) > 1 else None)
 
 
 def file_name(text: str) -> str:

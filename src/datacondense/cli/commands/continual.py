@@ -143,7 +143,7 @@ def _table(records: Mapping[str, Mapping[str, Any]]) -> Table:
     over = f"n = {next(iter(counts.values()))}" if alike else "n ="
     table = Table(
         title="test accuracy % on the classes seen",
-        caption=f"mean +- standard deviation over {over} orders x networks",
+        caption=f"mean ± standard deviation over {over} orders x networks",
     )
     table.add_column("classes")
     for name, count in counts.items():

@@ -141,7 +141,7 @@ def accuracy_table(name: str, ranking: Ranking) -> Table:
     """Return the table of the accuracies that the scores of a set are made of."""
     table = Table(
         title=name,
-        caption="mean +- standard deviation over n; * learning rate chosen on held-out training images",
+        caption="mean ± standard deviation over n; * learning rate chosen on held-out training images",
     )
     for column in ("trained on", "images", "column", "recipe", "augmentation", "lr", "test accuracy %", "n x epochs"):
         table.add_column(column, no_wrap=column == "trained on")
