@@ -1,5 +1,6 @@
 """The command `label`: what it prints, what it writes, and that it never sees a test image."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -132,6 +133,16 @@ def test_a_finished_run_gets_labels_of_its_own_network(capsys) -> None:
     assert load_set("made").provenance == made.provenance
     assert main("label made --moment 1 --temperature 1 --out again".split()) == 0
     assert command(load_set("again").provenance) is None
+
+
+def test_a_dry_run_estimates_the_labelling_and_writes_nothing(capsys) -> None:
+    assert main(f"{RUN} --labels teacher --dry-run".split()) == 0
+    found = re.search(
+        r"labels of a teacher: about ([\d:.]+( s)?) more, which --time-budget does not bound", capsys.readouterr().out
+    )
+    assert found
+    assert not Path("made").exists()
+    assert not list(cache.folder().glob("trajectories/*.safetensors"))
 
 
 def test_a_run_that_was_stopped_is_resumed_and_labelled_again() -> None:

@@ -8,13 +8,15 @@ from torch import Tensor
 
 from ..data.image_set import ImageSet
 from ..data.splits import split_held_out
+from ..engine.execution import Compute
 from ..synthetic.set import SyntheticSet
 from ..synthetic.stored import rounded_labels
 from ..synthetic.top_labels import truncated
 from ..training.teacher import Teacher
 from ..utils.distributed import ALONE
+from .dry_run import estimate_by
 from .evaluator import evaluate_by
-from .protocol import protocol_for
+from .protocol import Protocol, protocol_for
 from .teachers import Report, TeacherSource
 
 MOMENTS = (1 / 4, 1.0)
@@ -22,6 +24,7 @@ MOMENTS = (1 / 4, 1.0)
 TEMPERATURES = (1.0, 2.0, 4.0)
 """Temperatures that are tried."""
 _FEWEST_EPOCHS, _SHORTER = 30, 10  # of a trial; a tenth of those of the recipe, but at least 30
+_TIMED = 1.0  # seconds in which steps of a teacher, and networks, are timed
 
 
 @final
@@ -98,21 +101,36 @@ class Trials:
         found = rounded_labels(found, "f16") if self.top_k is None else truncated(found, self.top_k)
         return found.to(self.synthetic.labels.device)
 
+    def seconds_left(self, train: ImageSet) -> float:
+        """Estimate the seconds of the students, and of the teacher that learns the images that are not held out."""
+        part, held = split_held_out(train, self.hold_out)
+        students = len(self.moments) * len(self.temperatures) + 1
+        protocol = self._protocol(self.synthetic)
+        student = estimate_by(protocol, self.synthetic, held, self._compute, timed=_TIMED).seconds
+        return students * student + self.source.training.seconds_left(part, _TIMED)
+
     def _accuracy(self, labels: Tensor, held: ImageSet, report: Report, what: str) -> float:
         """Train a network on the set with these labels by its recipe, and return its accuracy on held-out images."""
         made, done = replace(self.synthetic, labels=labels), 0
-        training = self.source.training
-        protocol = protocol_for(made, nets=1, seed=training.seed)
-        ((arch, recipe),) = protocol.recipes.items()
-        fewer = min(max(recipe.epochs // _SHORTER, _FEWEST_EPOCHS), recipe.epochs)
-        protocol = protocol.with_epochs(self.epochs or fewer)
+        protocol = self._protocol(made)
 
         def epoch() -> None:
             nonlocal done
             done += 1
             report(done / protocol.epochs, what)
 
-        compute = training.compute
-        if compute.compile == "auto":
-            compute = replace(compute, compile="off")  # each student would be compiled anew
-        return evaluate_by(protocol, made, held, compute=compute, on_epoch=epoch, processes=ALONE).mean(arch)
+        scores = evaluate_by(protocol, made, held, compute=self._compute, on_epoch=epoch, processes=ALONE)
+        return scores.mean(*protocol.archs)
+
+    def _protocol(self, synthetic: SyntheticSet) -> Protocol:
+        """Return the recipe of a student, for fewer epochs."""
+        protocol = protocol_for(synthetic, nets=1, seed=self.source.training.seed)
+        (recipe,) = protocol.recipes.values()
+        fewer = min(max(recipe.epochs // _SHORTER, _FEWEST_EPOCHS), recipe.epochs)
+        return protocol.with_epochs(self.epochs or fewer)
+
+    @property
+    def _compute(self) -> Compute:
+        """Return how students are computed: not compiled, as each would be compiled anew."""
+        compute = self.source.training.compute
+        return replace(compute, compile="off") if compute.compile == "auto" else compute

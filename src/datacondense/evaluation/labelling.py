@@ -8,11 +8,15 @@ from typing import Any
 
 from typing_extensions import Unpack
 
+from .. import networks
 from ..data.conversion import AnyImages, as_image_set
 from ..data.image_set import ImageSet
 from ..drawing.progress_bar import progress_bar
 from ..engine.execution import Compute, ComputeOptions, resolve_compute
+from ..methods import Method, Random
+from ..methods.trained_networks import TrainedNetworks
 from ..run.directory import LABELLED, RunDirectory
+from ..run.driver import condense
 from ..run.outputs import write_outputs
 from ..synthetic.generated import Generated
 from ..synthetic.set import FILE_NAME, SyntheticSet, check_labels, save
@@ -136,6 +140,28 @@ def label_run(
     made, directory = label(synthetic, train, compute=compute, report=report), RunDirectory(named(run))
     _write(made, train, directory, str(directory.recorded()["status"]))
     return made
+
+
+def labelling_seconds(method: Method, train: ImageSet, ipc: int, *, seed: int, compute: Compute) -> float:
+    """Estimate the seconds in which `label_run` labels a set of a method; write nothing.
+
+    A network that the method trains on the real images is the teacher, and is not counted again.
+
+    Args:
+        method: The method.
+        train: The real images.
+        ipc: Synthetic images of each class.
+        seed: Seed of the run.
+        compute: Device, precision and compilation.
+    """
+    method = replace(method, arch=networks.resolved(method.arch, train.spec))
+    few = Random(arch=method.arch, augment=method.augment)
+    like = condense(few, train, ipc * method.views(train.spec), seed=seed, compute=compute, progress=False)
+    like = replace(like, provenance=like.provenance.changed(settings=method.settings()))
+    trials = _checked(like, train, REAL, compute, {})
+    shared = isinstance(method, TrainedNetworks) and method.trains_first
+    last = 0.0 if shared else trials.source.training.seconds_left(train, 1.0)
+    return trials.seconds_left(train) + last
 
 
 def _write(made: SyntheticSet, train: ImageSet, run: RunDirectory, status: str) -> None:

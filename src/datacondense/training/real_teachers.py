@@ -80,6 +80,12 @@ class TeacherTraining:
         }
         return TaughtTeachers(teachers, found.seconds, found.cached)
 
+    def seconds_left(self, real: ImageSet, timed: float) -> float:
+        """Estimate the seconds of the steps that the cache lacks, by some of about `timed` seconds."""
+        training = self._training(real)
+        with training.engine.active():
+            return training.seconds_left(timed)[1]
+
     def _made(self, moment: float, step: int, training: TrajectoryTraining) -> dict[str, Any]:
         return {
             "teacher": "real",

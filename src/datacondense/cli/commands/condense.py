@@ -13,7 +13,7 @@ import tyro
 from ...data.image_set import ImageSet
 from ...data.options import OtherReadOptions
 from ...data.source import DataSource
-from ...evaluation.labelling import label_run
+from ...evaluation.labelling import label_run, labelling_seconds
 from ...methods import ItGan, Method, method_name
 from ...run.directory import LABELLED, RunDirectory
 from ...run.driver import condense
@@ -178,6 +178,10 @@ class Condense(Generic[M]):
             print_line("the estimate is for one process; several processes share the work")
         for line in estimate_lines(estimated, budget):
             print_line(line)
+        if self.labels == "teacher":
+            compute = self.computing.compute()
+            took = labelling_seconds(method, train, self.ipc, seed=self.seed, compute=compute)
+            print_line(f"labels of a teacher: about {duration(took)} more, which --time-budget does not bound")
         occupied = RunDirectory(out).occupied()
         print_line(f"would be written to {out}" + (", which already holds files of a run" if occupied else ""))
 
