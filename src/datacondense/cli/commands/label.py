@@ -116,7 +116,8 @@ def print_labels(made: SyntheticSet) -> None:
         show_table(trial_table(made))
         own, best = record["trials"][0]["accuracy"], max(one["accuracy"] for one in record["trials"][1:])
         if own >= best:
-            print_line(f"the set's own labels are as good on held-out images: {own:.1%} against {best:.1%}")
+            found = "better" if own > best else "as good"
+            print_line(f"the set's own labels are {found} on held-out images, {own:.1%} against {best:.1%}: prefer them")
     moment = f", moment {record['moment']:g}" if "moment" in record else ""
     source = f"{record['teacher']}, {record['arch']}{moment}, temperature {record['temperature']:g}"
     print_line(f"{len(made)} images with labels of a teacher ({source}) in {duration(record['seconds'])}")
