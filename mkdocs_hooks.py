@@ -1,4 +1,4 @@
-"""Show the version of the package in the name of the site, and colour the options of commands."""
+"""Show the version of the package in the name of the site, colour the options of commands, mend empty headers."""
 
 import re
 from pathlib import Path
@@ -17,5 +17,6 @@ def on_config(config: Any) -> None:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Mark the options of commands for the style sheet."""
-    return _INPUT.sub(lambda block: _OPTION.sub(r'<span class="option">\1</span>', block[0]), html)
+    """Mark the options of commands for the style sheet. A header of a table that is empty becomes a cell."""
+    html = _INPUT.sub(lambda block: _OPTION.sub(r'<span class="option">\1</span>', block[0]), html)
+    return html.replace("<th></th>", "<td></td>")
