@@ -12,9 +12,11 @@ from torch import nn
 import datacondense as dc
 from datacondense import DistributionMatching, ImageSet, InputError, Random, SyntheticSet, condense, label, load_set
 from datacondense.evaluation.protocol import protocol_for
+from datacondense.evaluation.viewed_set import with_views
 from datacondense.formats import Format, export, import_sets
 from datacondense.report.footprint import measure
 from datacondense.synthetic.set import FILE_NAME, save
+from datacondense.synthetic.views import Viewed
 from datacondense.utils import cache
 from datacondense.utils.files import read_tensors, write_tensors
 
@@ -141,11 +143,56 @@ def test_views_have_labels_of_their_own_and_are_read_from_their_draws(form: str,
     assert torch.equal(load_set(run).labels, after.labels)
 
 
+@pytest.mark.parametrize("kind", ["cutmix", "mixup"])
+def test_mixed_views_hold_a_part_of_another_view(kind: str, toy, tmp_path: Path) -> None:
+    real, network = toy(), trained(toy())
+    before = made(real)
+    before = replace(before, provenance=before.provenance.changed(settings={"arch": "MLP", "augment": "crop_flip"}))
+    plain = label(before, real, teacher=network, temperature=1.0, views=4)
+    after = label(before, real, teacher=network, temperature=1.0, views=4, mix=kind, out=tmp_path / "run")
+    assert isinstance(after.stored, Viewed)
+    assert after.stored.mixing is not None
+    partner, shares = after.stored.mixing.partner.long(), after.stored.mixing.shares.float()
+    assert sorted(partner.tolist()) == list(range(len(after)))
+    for place, image in enumerate(after.images):  # the views before they are mixed are those of a set without
+        own, other, kept = plain.images[place], plain.images[partner[place]], float(shares[place, 0])
+        if kind == "mixup":
+            assert torch.allclose(image, kept * own + (1 - kept) * other)
+            continue
+        assert torch.equal(torch.where((image == other).all(0), other, own), image)
+        changed = ((image == other) & (own != other)).float().mean() / (own != other).float().mean().clamp_min(1e-9)
+        assert float(changed) <= 1 - kept + 0.35  # whole pixels of a small image, clipped at its border
+    with torch.no_grad():
+        assert torch.equal(after.labels, network(after.images).softmax(1).half().float())
+    read = load_set(tmp_path / "run")
+    assert torch.equal(read.images, after.images)
+    assert torch.equal(read.labels, after.labels)
+    assert measure(read, png=False).images == measure(plain, png=False).images + (4 + 6) * len(after)
+    assert after.provenance.labels["mix"] == kind
+    assert after.recipe is not None
+    assert (after.recipe.augment, after.recipe.mix, after.recipe.lr, after.recipe.schedule) == (
+        "none",
+        "none",
+        0.04,
+        "cosine",
+    )
+
+
+def test_the_own_labels_of_mixed_views_are_mixed_alike(toy) -> None:
+    before = made(toy())
+    views = with_views(before, 3, "crop_flip", 0, "mixup")
+    assert isinstance(views.stored, Viewed)
+    assert views.stored.mixing is not None
+    kept = views.stored.mixing.shares[:, :1].float()
+    rows = torch.eye(before.spec.classes)[before.labels.repeat_interleave(3)]
+    assert torch.allclose(views.labels, kept * rows + (1 - kept) * rows[views.stored.mixing.partner.long()])
+
+
 def test_draws_that_do_not_fit_are_refused(toy, tmp_path: Path) -> None:
     real = toy()
     before = made(real)
     before = replace(before, provenance=before.provenance.changed(settings={"arch": "MLP", "augment": "crop_flip"}))
-    label(before, real, teacher=trained(real), temperature=1.0, views=2, out=tmp_path / "run")
+    label(before, real, teacher=trained(real), temperature=1.0, views=2, mix="cutmix", out=tmp_path / "run")
     path = tmp_path / "run" / FILE_NAME
     tensors, header = read_tensors(path)
     config = header["decoder"]["config"]
@@ -157,6 +204,10 @@ def test_draws_that_do_not_fit_are_refused(toy, tmp_path: Path) -> None:
         ({}, {"strategies": "crop_wave"}, "its draws are not those of the strategies that it names"),
         ({}, {"each": 3}, "its 6 images do not have 12 views"),
         ({}, {"each": 0}, "its decoder is damaged"),
+        ({}, {"mix": "cut"}, "its decoder is damaged"),
+        ({"views.partner": tensors["views.partner"][1:]}, {}, "its partners have shapes"),
+        ({"views.partner": tensors["views.partner"] - 1}, {}, "its partners are not views"),
+        ({"views.shares": tensors["views.shares"] + 1}, {}, "its partners are not views, or their shares not between"),
         ({}, {"of": {"name": "views"}}, "its decoder is damaged"),
     ]
     for others, fields, message in changes:
@@ -254,6 +305,8 @@ def test_a_file_is_a_teacher_and_one_with_permuted_classes_is_refused(toy, tmp_p
         ({"moment": 2.0}, "--moment 2: must be above 0 and at most 1"),
         ({"temperature": 0.0}, "--temperature 0: must be above 0"),
         ({"top_k": 3}, "--top-k 3: there are 3 classes: use fewer, or leave it out"),
+        ({"mix": "cutmix"}, "--mix cutmix: mixes views: give their number, such as --views 20"),
+        ({"views": 2, "mix": "cut"}, "unknown mixing 'cut'"),
         ({"views": 2}, "--views 2: the set was made without augmentation, so its views would all be alike"),
         ({"training_steps": 0}, "--training-steps 0: must be at least 1"),
         ({"teacher": nn.Identity(), "moment": 0.5}, r"--moment 0\.5: is for --teacher real alone: leave it out"),

@@ -39,15 +39,7 @@ class MixView:
         """
         rows = labels if labels.is_floating_point() else F.one_hot(labels, classes).to(images.dtype)
         partners = sent(self.partners, images.device)
-        if self.kind == "mixup":
-            mixed, kept = self.kept * images + (1 - self.kept) * images[partners], self.kept
-        else:
-            height, width = images.shape[-2:]
-            side = (1 - self.kept) ** 0.5
-            (top, bottom), (left, right) = _cut(height, side, self.centre[0]), _cut(width, side, self.centre[1])
-            mixed = images.clone()
-            mixed[..., top:bottom, left:right] = images[partners, :, top:bottom, left:right]
-            kept = 1 - (bottom - top) * (right - left) / (height * width)  # it may be clipped at the border
+        mixed, kept = mix_pair(self.kind, images, images[partners], self.kept, self.centre)
         return mixed, kept * rows + (1 - kept) * rows[partners]
 
 
@@ -75,6 +67,20 @@ class Mix:
         seed = int(torch.randint(2**63 - 1, (), generator=generator))
         kept = np.random.default_rng(seed).beta(self.beta, self.beta) if applied < self.probability else 1.0
         return MixView(self.kind, partners, float(kept), (y, x))
+
+
+def mix_pair(
+    kind: MixKind, images: Tensor, others: Tensor, kept: float, centre: tuple[float, float]
+) -> tuple[Tensor, float]:
+    """Mix images (..., C, H, W) with others; return them and the share of the first, which a border may raise."""
+    if kind == "mixup":
+        return kept * images + (1 - kept) * others, kept
+    height, width = images.shape[-2:]
+    side = (1 - kept) ** 0.5
+    (top, bottom), (left, right) = _cut(height, side, centre[0]), _cut(width, side, centre[1])
+    mixed = images.clone()
+    mixed[..., top:bottom, left:right] = others[..., top:bottom, left:right]
+    return mixed, 1 - (bottom - top) * (right - left) / (height * width)
 
 
 def _cut(length: int, share: float, centre: float) -> tuple[int, int]:

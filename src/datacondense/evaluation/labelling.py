@@ -4,11 +4,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from typing_extensions import Unpack
 
 from .. import networks
+from ..augment.mix import MixKind
 from ..data.conversion import AnyImages, as_image_set
 from ..data.image_set import ImageSet
 from ..drawing.progress_bar import progress_bar
@@ -23,7 +24,7 @@ from ..synthetic.set import FILE_NAME, SyntheticSet, check_labels, save
 from ..synthetic.top_labels import TOP_K
 from ..synthetic.views import Viewed
 from ..training.trajectories import Steps
-from ..utils.errors import InputError
+from ..utils.errors import InputError, unknown
 from ..utils.keywords import check_keywords
 from ..utils.locks import writing
 from ..utils.paths import named, resolved
@@ -51,6 +52,8 @@ class LabelOptions(ComputeOptions, total=False):
     views: Views | None
     """Augmented views of each training image, in its place, with a label each; their draws are stored. None stores
     none."""
+    mix: MixKind
+    """Mixing of each view with another one, before it is labelled: none, mixup or cutmix."""
     training_steps: Steps | None
     """Steps of the training on real images; None takes those of a set made under trained networks, otherwise 500."""
     trial_epochs: Epochs | None
@@ -201,8 +204,13 @@ def _checked(
     if moment is not None and moment not in kept:
         raise InputError(f"--moment {moment:g}: use one of {', '.join(f'{one:g}' for one in kept)}")
     moments = [one for one in MOMENTS if one in kept] if moment is None else [plain(moment)]
-    if (views := plain(options.get("views"))) is not None:
-        synthetic = with_views(synthetic, views, training.augment, training.seed)
+    mix, views = options.get("mix", "none"), plain(options.get("views"))
+    if mix not in get_args(MixKind):
+        raise unknown("mixing", mix, get_args(MixKind))
+    if mix != "none" and views is None:
+        raise InputError(f"--mix {mix}: mixes views: give their number, such as --views 20")
+    if views is not None:
+        synthetic = with_views(synthetic, views, training.augment, training.seed, mix)
     temperature, top_k = options.get("temperature"), plain(options.get("top_k"))
     if top_k is not None and top_k >= train.spec.classes:
         raise InputError(f"--top-k {top_k}: there are {train.spec.classes} classes: use fewer, or leave it out")
@@ -230,7 +238,9 @@ def _labelled(trials: Trials, train: ImageSet, report: Report, began: float) -> 
     labels = trials.labels(teacher, choice.temperature)
     check_labels(len(synthetic), labels, synthetic.spec)
     record = {**teacher.settings(), "temperature": choice.temperature}
-    record |= {"views": synthetic.stored.each} if isinstance(synthetic.stored, Viewed) else {}
+    if isinstance(synthetic.stored, Viewed):
+        mixing = synthetic.stored.mixing
+        record |= {"views": synthetic.stored.each, **({"mix": mixing.kind} if mixing else {})}
     record |= {TOP_K: trials.top_k} if trials.top_k is not None else {}
     record |= {"trials": [*choice.trials], "held_out": choice.held_out} if choice.trials else {}
     record |= {"seconds": round(time.perf_counter() - began + cached, 3)}

@@ -1,7 +1,7 @@
 """Provenance of a set: `Provenance`, and `ProvenanceFields`, by which files are checked."""
 
 from collections.abc import Mapping
-from typing import Any, final
+from typing import Any, Literal, final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -112,6 +112,7 @@ class Labels(Fields, kw_only=True):
     temperature: Temperature
     top_k: Positive | None = None
     views: Positive | None = None
+    mix: Literal["mixup", "cutmix"] | None = None
     plugin: Plugin | None = None
     augment: Line | None = None
     seed: Seed | UnsetType = UNSET

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
+from ...augment.mix import MixKind
 from ...data.options import ReadOptions
 from ...evaluation.labelling import LabelOptions, label
 from ...evaluation.teachers import REAL, Report
@@ -54,6 +55,9 @@ class Label:
     views: Views | None = None
     """Augmented views of each training image, in its place, with a label each. What is stored are the images and the
     draw of each view."""
+    mix: MixKind = "none"
+    """Mixing of each of these views with another one, before it is labelled: mixup or cutmix. Networks then learn the
+    views as they are stored, at a higher learning rate."""
     training_steps: Steps | None = None
     """Steps of the training on real images, of 128 images each; by default those of a set made under trained networks,
     otherwise 500."""
@@ -85,6 +89,7 @@ class Label:
                 "temperature": self.temperature,
                 "top_k": self.top_k,
                 "views": self.views,
+                "mix": self.mix,
                 "training_steps": self.training_steps,
                 "trial_epochs": self.trial_epochs,
                 "trial_hold_out": self.trial_hold_out,
@@ -117,7 +122,9 @@ def print_labels(made: SyntheticSet) -> None:
         own, best = record["trials"][0]["accuracy"], max(one["accuracy"] for one in record["trials"][1:])
         if own >= best:
             found = "better" if own > best else "as good"
-            print_line(f"the set's own labels are {found} on held-out images, {own:.1%} against {best:.1%}: prefer them")
+            print_line(
+                f"the set's own labels are {found} on held-out images, {own:.1%} against {best:.1%}: prefer them"
+            )
     moment = f", moment {record['moment']:g}" if "moment" in record else ""
     source = f"{record['teacher']}, {record['arch']}{moment}, temperature {record['temperature']:g}"
     print_line(f"{len(made)} images with labels of a teacher ({source}) in {duration(record['seconds'])}")
