@@ -11,6 +11,7 @@ from torch import nn
 
 import datacondense as dc
 from datacondense import DistributionMatching, ImageSet, InputError, Random, SyntheticSet, condense, label, load_set
+from datacondense.augment.mix import MixKind
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.evaluation.viewed_set import with_views
 from datacondense.formats import Format, export, import_sets
@@ -144,7 +145,7 @@ def test_views_have_labels_of_their_own_and_are_read_from_their_draws(form: str,
 
 
 @pytest.mark.parametrize("kind", ["cutmix", "mixup"])
-def test_mixed_views_hold_a_part_of_another_view(kind: str, toy, tmp_path: Path) -> None:
+def test_mixed_views_hold_a_part_of_another_view(kind: MixKind, toy, tmp_path: Path) -> None:
     real, network = toy(), trained(toy())
     before = made(real)
     before = replace(before, provenance=before.provenance.changed(settings={"arch": "MLP", "augment": "crop_flip"}))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from datacondense import InputError, Stopped, condense, load_set
 from datacondense.data.registry import DATASETS
@@ -19,9 +20,11 @@ from datacondense.experiments.preset import Preset
 from datacondense.experiments.presets import PRESETS
 from datacondense.experiments.reproduction import reproduce
 from datacondense.experiments.sweep import newest_record
+from datacondense.experiments.teacher_labels import TeacherLabels
 from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.run.directory import EVALUATION
 from datacondense.run.observers import Observer, RunProgress
+from datacondense.training.recipe import Recipe
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(
@@ -283,3 +286,31 @@ def test_a_record_counts_as_done_only_with_the_same_first_method(monkeypatch: py
     assert newest_record(plan_experiment("small", sets=1), Path("results"), asked)
     monkeypatch.setitem(PRESETS, "small", replace(SMALL, first=DistributionMatching(arch="MLP")))
     assert not newest_record(plan_experiment("small", sets=1), Path("results"), asked)
+
+
+def test_a_teacher_labels_each_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, recipe = TeacherLabels(training_steps=6, temperature=2.0), Recipe(epochs=3, lr=0.02, schedule="cosine")
+    preset = replace(SMALL, method=Random(arch="MLP"), labels=labels, recipe=recipe, sets=1, nets=1)
+    monkeypatch.setitem(PRESETS, "small", preset)
+    record = run()
+    assert record["labels"] == labels.settings()
+    assert record["recipes"]["MLP"]["schedule"] == "cosine"
+    images, made = (load_set(f"runs/reproduce/small/seed0{place}") for place in ("/images", ""))
+    assert torch.equal(images.images, made.images)
+    assert (images.soft, made.soft, made.recipe) == (False, True, recipe)
+    assert made.provenance.labels["steps"] == 6
+    assert record["seconds"]["condense"] == [made.seconds]
+    written = Path("runs/reproduce/small/seed0/synthetic.safetensors").stat().st_mtime_ns
+    more = run(nets=2)
+    assert more["sets_sha256"] == record["sets_sha256"]
+    assert Path("runs/reproduce/small/seed0/synthetic.safetensors").stat().st_mtime_ns == written
+    plan = plan_experiment("small", nets=2)
+    asked = {"reading": {}, "precision": "auto"}
+    assert newest_record(plan, Path("results"), asked) == more
+    assert plan_experiment("small", scale=0.5).preset.labels == replace(labels, training_steps=3)
+    with pytest.raises(InputError, match="--iterations 5: random of small makes none: leave it out"):
+        plan_experiment("small", iterations=5)
+    monkeypatch.setitem(PRESETS, "small", replace(preset, labels=replace(labels, temperature=1.0)))
+    assert newest_record(plan_experiment("small", nets=2), Path("results"), asked) is None
+    with pytest.raises(InputError, match="holds a run: replace it with --overwrite"):
+        run()

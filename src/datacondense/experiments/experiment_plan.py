@@ -8,7 +8,7 @@ from ..evaluation.scores import PUBLISHED
 from ..methods import Method, method_name
 from ..methods.trained_networks import TrainedNetworks
 from ..synthetic.set import SyntheticSet
-from ..utils.errors import unknown
+from ..utils.errors import InputError, unknown
 from ..utils.ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value
 from ..utils.text import file_name
 from .preset import Preset
@@ -48,8 +48,8 @@ class ExperimentPlan:
 
     @property
     def stages(self) -> list[tuple[str, Method]]:
-        """Directory inside that of the set, and method, of each stage that makes a set."""
-        last = [("", self.preset.method)]
+        """Directory inside that of the set, and method, of each stage that makes a set before it is labelled."""
+        last = [("images" if self.preset.labels else "", self.preset.method)]
         return [("first", self.preset.first), *last] if self.preset.first else last
 
     def protocol(self, synthetic: SyntheticSet, seed: int) -> Protocol:
@@ -96,8 +96,8 @@ def plan_experiment(
         name: A key of PRESETS.
         sets: Sets to condense; by default as published, scaled.
         nets: Networks of each kind to train on each set; by default as published, scaled.
-        scale: Factor of the iterations, epochs, sets and networks, and of both the number and the steps of trainings
-            on real images before the first iteration.
+        scale: Factor of the iterations, epochs, sets and networks, of both the number and the steps of trainings on
+            real images before the first iteration, and of the steps of a teacher.
         iterations: Of the method; by default as published, scaled.
         data: Another dataset.
         ipc: Another number of images per class.
@@ -116,21 +116,25 @@ def plan_experiment(
     preset = PRESETS[name]
     sets = _scaled(preset.sets, scale) if sets is None else sets
     nets = _scaled(preset.nets, scale) if nets is None else nets
-    count = _scaled(preset.method.iterations, scale) if iterations is None else iterations
-    if scale == 1 and count == preset.method.iterations:
+    published = preset.method.iterations
+    if iterations is not None and not published:
+        raise InputError(f"--iterations {iterations}: {method_name(preset.method)} of {name} makes none: leave it out")
+    count = _scaled(published, scale) if iterations is None else iterations
+    if scale == 1 and count == published:
         iterations = None
-    method = replace(preset.method, iterations=count)
+    method = replace(preset.method, iterations=count) if published else preset.method
     if isinstance(method, TrainedNetworks):
         trainings, steps = (_scaled(one, scale) for one in (method.trainings, method.training_steps))
         method = replace(method, trainings=trainings, training_steps=steps)
     method.check()
+    labels = preset.labels and replace(preset.labels, training_steps=_scaled(preset.labels.training_steps, scale))
     first = preset.first
     if first:
-        share = count / preset.method.iterations
+        share = count / published
         first = replace(first, iterations=_scaled(first.iterations, share))
     return ExperimentPlan(
         name=name,
-        preset=replace(preset, method=method, first=first, sets=sets, nets=nets),
+        preset=replace(preset, method=method, first=first, labels=labels, sets=sets, nets=nets),
         scale=scale,
         iterations=iterations,
         data=data or preset.data,

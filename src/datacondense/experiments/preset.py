@@ -8,6 +8,7 @@ from ..methods import Method
 from ..networks import AUTO
 from ..training.recipe import Recipe
 from .published_numbers import Published
+from .teacher_labels import TeacherLabels
 
 
 @final
@@ -31,6 +32,8 @@ class Preset:
     """Network -> the accuracy to reproduce, in percent; empty if none is published in numbers."""
     source: str = ""
     """Publication from which the number was read."""
+    labels: TeacherLabels | None = None
+    """Labels that the finished set gets; None for its own."""
     recipe: Recipe | None = None
     """Recipe of the published evaluation, if it is not that of DC."""
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ..utils.keywords import check_keywords
 from ..utils.locks import alone, replacing
 from .experiment_plan import ExperimentPlan, first_settings
 from .options import ReproduceOptions
+from .teacher_labels import label_once
 
 
 def reproduce(
@@ -87,7 +89,7 @@ def _condense_stages(
     processes: Processes,
     options: ReproduceOptions,
 ) -> SyntheticSet:
-    """Condense one set of a plan, stage by stage. Raises Stopped if the user stops one."""
+    """Condense one set of a plan, stage by stage, and label it. Raises Stopped if the user stops one."""
     synthetic, overwrite = None, options.get("overwrite", False)
     for stage, method in plan.stages:
         with stop_signals() as stop:
@@ -111,7 +113,18 @@ def _condense_stages(
             text = f"stopped after iteration {done} in {run / stage}: the same command{without} resumes it"
             raise Stopped(text, stop.signal)
     assert synthetic is not None, "a plan has one stage at least"
-    return synthetic
+    if plan.preset.labels is None:
+        return synthetic
+    return label_once(
+        plan.preset.labels,
+        replace(synthetic, recipe=plan.preset.recipe),
+        train,
+        run,
+        compute=compute,
+        overwrite=overwrite,
+        observers=Observers(options.get("observers", ()) if processes.leads else ()),
+        processes=processes,
+    )
 
 
 def recorded_options(source: Mapping[str, Any], precision: Precision) -> dict[str, Any]:
@@ -154,6 +167,7 @@ def _record(plan: ExperimentPlan, made: Sequence[SyntheticSet], scores: Sequence
         "method": method_name(plan.preset.method),
         "settings": plan.preset.method.settings(),
         "first": first_settings(plan),
+        **({"labels": plan.preset.labels.settings()} if plan.preset.labels else {}),
         "pool": plan.preset.pool,
         "recipes": joined.protocol["recipes"],
         "seeds": list(range(plan.preset.sets)),

@@ -121,6 +121,7 @@ def newest_record(plan: ExperimentPlan, results: Path, options: Mapping[str, Any
         "variant": plan.variant,
         "settings": plan.preset.method.settings(),
         "first": first_settings(plan),
+        **({"labels": plan.preset.labels.settings()} if plan.preset.labels else {}),
         "seeds": list(range(plan.preset.sets)),
         "nets": plan.preset.nets,
         "asked": options,

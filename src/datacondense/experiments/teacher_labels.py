@@ -1,0 +1,78 @@
+"""Labels of a teacher for the finished sets of an experiment."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, final
+
+from ..augment.mix import MixKind
+from ..data.image_set import ImageSet
+from ..engine.execution import Compute
+from ..evaluation.labelling import label
+from ..run.directory import RunDirectory
+from ..run.observers import Observers
+from ..run.signals import stop_signals
+from ..synthetic.set import SyntheticSet, load_set
+from ..utils.distributed import Processes
+from ..utils.errors import Stopped
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TeacherLabels:
+    """How a teacher that learns the real images labels a set, as the options of `label` of these names."""
+
+    training_steps: int
+    moment: float = 1.0
+    temperature: float = 1.0
+    top_k: int | None = None
+    views: int | None = None
+    mix: MixKind = "none"
+
+    def settings(self) -> dict[str, Any]:
+        """Return the options that are not None, as JSON values."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def label_once(
+    wanted: TeacherLabels,
+    synthetic: SyntheticSet,
+    train: ImageSet,
+    run: Path,
+    *,
+    compute: Compute,
+    overwrite: bool,
+    observers: Observers,
+    processes: Processes,
+) -> SyntheticSet:
+    """Return a set with the labels of a teacher: that of `run` if it is this one, else labelled and written there.
+
+    overwrite: replace another run there.
+
+    Raises Stopped if the user stops it; what the teacher has learned is kept.
+    """
+    with stop_signals(observers.message) as stop:
+
+        def report(done: float, what: str) -> None:
+            if stop():
+                raise Stopped("stopped before the set had labels of a teacher: the same command continues", stop.signal)
+            observers.preparing(done, what)
+
+        def labelled() -> SyntheticSet:
+            found = _kept(wanted, synthetic, run)
+            options: Any = {**wanted.settings(), "report": report, "progress": False}
+            return found or label(synthetic, train, compute=compute, out=run, overwrite=overwrite, **options)
+
+        return processes.agreed(labelled)
+
+
+def _kept(wanted: TeacherLabels, synthetic: SyntheticSet, run: Path) -> SyntheticSet | None:
+    """Return the set of a run directory if it is this one with these labels."""
+    if not RunDirectory(run).has_run():
+        return None
+    found = load_set(run)
+    recorded = found.provenance.labels
+    asked = {"steps" if name == "training_steps" else name: value for name, value in wanted.settings().items()}
+    asked = {name: value for name, value in asked.items() if (name, value) != ("mix", "none")}
+    same = {name: recorded.get(name) for name in asked} == asked
+    before, now = (one.provenance.changed(labels=None).to_json() for one in (found, synthetic))
+    return found if same and before == now else None
