@@ -28,12 +28,22 @@ from ..utils.errors import InputError, unknown
 from ..utils.keywords import check_keywords
 from ..utils.locks import writing
 from ..utils.paths import named, resolved
-from ..utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, Views, plain
+from ..utils.ranges import Epochs, HeldOut, Images, Rate, Scale, Seed, Temperature, Views, plain
 from .label_choice import MOMENTS, TEMPERATURES, Trials
 from .teachers import REAL, Report, TeacherName, TeacherSource, training_beside
 from .viewed_set import with_views
 
-_RANGED = ("moment", "temperature", "top_k", "views", "training_steps", "trial_epochs", "trial_hold_out", "seed")
+_RANGED = (
+    "moment",
+    "temperature",
+    "top_k",
+    "views",
+    "training_steps",
+    "training_lr",
+    "trial_epochs",
+    "trial_hold_out",
+    "seed",
+)
 _TRAINED = ("trained", "blended")  # networks of methods that share their training
 
 
@@ -56,6 +66,8 @@ class LabelOptions(ComputeOptions, total=False):
     """Mixing of each view with another one, before it is labelled: none, mixup or cutmix."""
     training_steps: Steps | None
     """Steps of the training on real images; None takes those of a set made under trained networks, otherwise 500."""
+    training_lr: Rate | None
+    """First learning rate of that training; None takes 0.02. Teachers of more steps learn more at a higher one."""
     trial_epochs: Epochs | None
     """Epochs of each student by which moment and temperature are chosen; None takes a tenth of its recipe, at least
     30."""
@@ -193,10 +205,11 @@ def _checked(
         resolve_compute(compute, options),
         arch=options.get("arch"),
         steps=plain(options.get("training_steps")),
+        lr=plain(options.get("training_lr")),
         seed=plain(options.get("seed")),
     )
     source = TeacherSource(which=teacher, arch=options.get("arch"), training=training)
-    for name in ("moment", "training_steps"):
+    for name in ("moment", "training_steps", "training_lr"):
         if not source.real and options.get(name) is not None:
             flag = name.replace("_", "-")
             raise InputError(f"--{flag} {options.get(name)}: is for --teacher real alone: leave it out")
@@ -250,8 +263,9 @@ def _labelled(trials: Trials, train: ImageSet, report: Report, began: float) -> 
 def _counted(synthetic: SyntheticSet, teacher: Mapping[str, Any], train: ImageSet) -> bool:
     """Return whether the time of a set includes the training of the teacher, as its method compared under it."""
     made, settings = synthetic.provenance, synthetic.provenance.settings
-    same = (settings.get("training_steps"), settings.get("arch"), made.seed, made.data_sha256) == (
+    same = (settings.get("training_steps"), None, settings.get("arch"), made.seed, made.data_sha256) == (
         teacher["steps"],
+        teacher.get("lr"),
         teacher["arch"],
         teacher["seed"],
         train.fingerprint(),

@@ -125,6 +125,7 @@ def training_beside(
     *,
     arch: str | None = None,
     steps: int | None = None,
+    lr: float | None = None,
     seed: int | None = None,
 ) -> TeacherTraining:
     """Return the training of a teacher of the images that a set was made from.
@@ -134,13 +135,15 @@ def training_beside(
         compute: Device, precision and compilation.
         arch: Architecture; None takes that of the set.
         steps: Steps of the training; None takes those of a set made under trained networks, otherwise 500.
+        lr: First learning rate; None takes that of methods.
         seed: Seed; None takes that of the set.
 
     Raises:
-        InputError: The number of steps is out of range.
+        InputError: The number of steps or the learning rate is out of range.
     """
     settings = synthetic.provenance.settings
     recipe = TrajectoryRecipe(steps=settings.get("training_steps", 500) if steps is None else steps)
+    recipe = recipe if lr is None else replace(recipe, lr=lr)
     check_fields(recipe)
     return TeacherTraining(
         arch=arch or settings.get("arch", "ConvNet"),

@@ -22,6 +22,7 @@ class TeacherLabels:
     """How a teacher that learns the real images labels a set, as the options of `label` of these names."""
 
     training_steps: int
+    training_lr: float | None = None
     moment: float = 1.0
     temperature: float = 1.0
     top_k: int | None = None
@@ -71,7 +72,8 @@ def _kept(wanted: TeacherLabels, synthetic: SyntheticSet, run: Path) -> Syntheti
         return None
     found = load_set(run)
     recorded = found.provenance.labels
-    asked = {"steps" if name == "training_steps" else name: value for name, value in wanted.settings().items()}
+    names = {"training_steps": "steps", "training_lr": "lr"}
+    asked = {names.get(name, name): value for name, value in wanted.settings().items()}
     asked = {name: value for name, value in asked.items() if (name, value) != ("mix", "none")}
     same = {name: recorded.get(name) for name in asked} == asked
     before, now = (one.provenance.changed(labels=None).to_json() for one in (found, synthetic))

@@ -1,7 +1,7 @@
 """Provenance of a set: `Provenance`, and `ProvenanceFields`, by which files are checked."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, final
+from typing import Annotated, Any, Literal, final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -117,6 +117,7 @@ class Labels(Fields, kw_only=True):
     augment: Line | None = None
     seed: Seed | UnsetType = UNSET
     steps: Count | UnsetType = UNSET
+    lr: Annotated[float, msgspec.Meta(gt=0)] | UnsetType = UNSET
     moment: Fraction | None = None
     step: Count | UnsetType = UNSET
     file: Line | None = None

@@ -94,6 +94,7 @@ class TeacherTraining:
             "augment": str(training.augment),
             "seed": self.seed,
             "steps": self.recipe.steps,
+            **({} if self.recipe.lr == TrajectoryRecipe().lr else {"lr": self.recipe.lr}),
             "moment": moment,
             "step": step,
             "real_images": len(training.real),

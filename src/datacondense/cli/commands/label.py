@@ -17,7 +17,7 @@ from ...synthetic.set import SyntheticSet, load_set
 from ...training.trajectories import Steps
 from ...utils.errors import InputError, Stopped
 from ...utils.paths import resolved
-from ...utils.ranges import Epochs, HeldOut, Images, Scale, Seed, Temperature, Views
+from ...utils.ranges import Epochs, HeldOut, Images, Rate, Scale, Seed, Temperature, Views
 from ...utils.timing import duration
 from ..console import print_line, print_note
 from ..display import RunDisplay
@@ -61,6 +61,8 @@ class Label:
     training_steps: Steps | None = None
     """Steps of the training on real images, of 128 images each; by default those of a set made under trained networks,
     otherwise 500."""
+    training_lr: Rate | None = None
+    """First learning rate of that training, which falls to 0; by default 0.02."""
     trial_epochs: Epochs | None = None
     """Epochs of each network by which moment and temperature are chosen; by default a tenth of the recipe, at least
     30."""
@@ -91,6 +93,7 @@ class Label:
                 "views": self.views,
                 "mix": self.mix,
                 "training_steps": self.training_steps,
+                "training_lr": self.training_lr,
                 "trial_epochs": self.trial_epochs,
                 "trial_hold_out": self.trial_hold_out,
                 "seed": self.seed,
