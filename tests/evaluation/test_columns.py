@@ -9,10 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from datacondense import InputError, Random, Recipe, SyntheticSet, condense, evaluate_columns, keep_scores
-from datacondense.evaluation.baselines import real_rows
+from datacondense.augment.mix import MixKind
+from datacondense.evaluation.baselines import baselines, real_rows
 from datacondense.evaluation.columns import Cell, all_augments, augment_cells, first_alike, label_cells
+from datacondense.evaluation.protocol import protocol_for
 from datacondense.evaluation.score_log import is_score_of, saved_scores
 from datacondense.evaluation.scores import KMEANS, RANDOM, SET
+from datacondense.evaluation.viewed_set import views_of, with_views
 from datacondense.report.reading import Run
 from datacondense.synthetic.set import FILE_NAME, save
 
@@ -78,6 +81,21 @@ def test_each_column_has_its_labels_and_its_recipe(toy) -> None:
         label_cells(synthetic, real, ["online"])
     with pytest.raises(InputError, match="unknown column 'soft'"):
         label_cells(synthetic, real, ["soft"])
+
+
+@pytest.mark.parametrize("mix", ["none", "cutmix"])
+def test_real_images_beside_views_are_seen_in_as_many(mix: MixKind, toy) -> None:
+    before = condense(Random(arch="MLP", augment="crop_flip"), toy(), ipc=2)
+    synthetic = with_views(before, 4, "crop_flip", 0, mix)
+    real = real_rows(synthetic, toy(), "MLP", rows=[RANDOM])
+    (drawn,) = baselines([synthetic], toy(), "MLP").values()
+    assert views_of(real[RANDOM]) == views_of(drawn) == views_of(synthetic) == (4, "crop_flip", mix)
+    assert len(drawn) == len(synthetic)
+    cells = label_cells(synthetic, real, ["hard", "own"], nets=1)
+    (usual,) = protocol_for(before, nets=1).recipes.values()
+    for cell in cells:
+        assert cell.protocol.recipes["MLP"].epochs == round(usual.epochs / 4)
+    assert len({cell.protocol.recipes["MLP"] for cell in cells if cell.column == "own"}) == 1
 
 
 def test_equal_trainings_are_one(toy) -> None:

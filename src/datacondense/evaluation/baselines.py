@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,14 +14,16 @@ from ..run.driver import condense
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
 from .scores import BESIDE, KMEANS, RANDOM
+from .viewed_set import views_of, with_views
 
 
 def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: str = "auto") -> dict[str, SyntheticSet]:
     """Draw random real images for each of several sets, once for all that have as many images of each class.
 
     Images are counted as they are stored, so that a baseline has about the bytes of a set whose stored images hold
-    several training images each. Of a class of which there are fewer real images than a set has, all are taken. The
-    seed is that of the first set that a baseline is for. arch, device: as in `Random` and `condense`.
+    several training images each. Beside a set of augmented views they have as many such views. Of a class of which
+    there are fewer real images than a set has, all are taken. The seed is that of the first set that a baseline is
+    for. arch, device: as in `Random` and `condense`.
 
     Returns:
         Baselines by a name that tells them apart, those of the last sets first.
@@ -29,14 +32,14 @@ def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: s
         InputError: `real` is not what the sets stand for.
     """
     _check_real(sets, real)
-    wanted: dict[tuple[int, ...], list[SyntheticSet]] = {}
+    wanted: dict[tuple[tuple[int, ...], Any], list[SyntheticSet]] = {}
     for one in reversed(sets):
-        wanted.setdefault(_counts(one, real), []).append(one)
-    names = ["random real"] if len(wanted) == 1 else [_name(counts) for counts in wanted]
+        wanted.setdefault((_counts(one, real), views_of(one)), []).append(one)
+    names = ["random real"] if len(wanted) == 1 else [_name(counts) for counts, _ in wanted]
     found = {}
-    for number, (counts, group) in enumerate(wanted.items()):
+    for number, ((counts, _), group) in enumerate(wanted.items()):
         name = names[number] if names.count(names[number]) == 1 else f"{names[number]} ({number + 1})"
-        part = _random(counts, real, arch, group[-1].provenance.seed or 0, device)
+        part = _seen_as(group[-1], _random(counts, real, arch, group[-1].provenance.seed or 0, device))
         other = [one.fingerprint() for one in group if len(one) != len(part)]
         found[name] = replace(part, provenance=part.provenance.changed(**{BESIDE: other})) if other else part
     return found
@@ -45,7 +48,9 @@ def baselines(sets: Sequence[SyntheticSet], real: ImageSet, arch: str, device: s
 def real_rows(
     synthetic: SyntheticSet, real: ImageSet, arch: str, device: str = "auto", rows: Sequence[str] = (RANDOM, KMEANS)
 ) -> dict[str, SyntheticSet]:
-    """Return the real images beside a set in a fair table: as many of each class as it stores, with hard labels.
+    """Return the real images beside a set in a fair table: as many of each class as it stores, with their class.
+
+    Beside a set of augmented views they have as many such views.
 
     Args:
         synthetic: The set; its seed draws the images.
@@ -63,7 +68,16 @@ def real_rows(
     counts, seed = _counts(synthetic, real), synthetic.provenance.seed or 0
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "[0-9]+ of [0-9]+ classes ha")  # the set had this warning
-        return {row: make[row](counts, real, arch, seed, device) for row in rows}
+        return {row: _seen_as(synthetic, make[row](counts, real, arch, seed, device)) for row in rows}
+
+
+def _seen_as(synthetic: SyntheticSet, images: SyntheticSet) -> SyntheticSet:
+    """Return images with as many views as those of a set, augmented and mixed alike; labels are mixed, too."""
+    views = views_of(synthetic)
+    if views is None:
+        return images
+    each, augmentation, mix = views
+    return with_views(images, each, augmentation, synthetic.provenance.seed or 0, mix)
 
 
 def _check_real(sets: Sequence[SyntheticSet], real: ImageSet) -> None:

@@ -21,6 +21,7 @@ from .baselines import real_rows
 from .evaluator import Task, together, train_share
 from .protocol import Protocol, ProtocolOptions, protocol_for
 from .scores import HARD, ONLINE, OWN_LABELS, PUBLISHED, SET, Scores
+from .viewed_set import views_of
 
 COLUMNS = (HARD, OWN_LABELS, ONLINE)
 _RELABELLED = 500  # images that a teacher labels at a time
@@ -68,7 +69,8 @@ def label_cells(
 ) -> list[Cell]:
     """Return the entries of the columns that differ by their labels.
 
-    - hard: each label replaced by its class, and the published recipe.
+    - hard: each label replaced by its class, and the published recipe, with as many epochs on all views of each image
+      as are otherwise made on one.
     - own: the stored labels, and the recipe that is stored with the set. Real images have the labels of the teacher
       beside a set of soft labels, if there is a teacher, and else their class.
     - online: the same recipe, and labels that the teacher gives to each augmented batch.
@@ -94,6 +96,8 @@ def label_cells(
         made = hardened(synthetic) if column == HARD else synthetic
         chosen: Any = {**options, "recipe": PUBLISHED} if column == HARD else options
         protocol = protocol_for(made, **chosen)
+        if column == HARD and options.get("epochs") is None and (views := views_of(made)):
+            protocol = protocol.shortened(1 / views[0])
         teacher = relabel if column == ONLINE else None
         labelled = relabel if column == OWN_LABELS and synthetic.soft else None
         cells.append(Cell(SET, column, made, protocol, teacher))

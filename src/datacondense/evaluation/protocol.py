@@ -56,6 +56,10 @@ class Protocol:
         }
         return replace(self, recipes=recipes, source=_marked(self.source, changed=recipes != self.recipes))
 
+    def shortened(self, share: float) -> "Protocol":
+        """Return the protocol with this share of the epochs, as large a part of them at the full rate."""
+        return replace(self, recipes={arch: one.shortened(share) for arch, one in self.recipes.items()})
+
     def as_published(self) -> "Protocol":
         """Return the protocol with epochs counted as the authors' code does, whose E epochs are 0 to E: E + 1 of them.
 

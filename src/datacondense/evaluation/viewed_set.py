@@ -54,6 +54,14 @@ def with_views(synthetic: SyntheticSet, each: int, augmentation: str, seed: int,
     return replace(synthetic, images=images.to(labels.device), labels=labels, stored=stored, recipe=recipe)
 
 
+def views_of(synthetic: SyntheticSet) -> tuple[int, str, MixKind] | None:
+    """Return number, augmentation and mixing of the views of a set, as `with_views` takes them; None without views."""
+    stored = synthetic.stored
+    if not isinstance(stored, Viewed):
+        return None
+    return stored.each, str(stored.augment), "none" if stored.mixing is None else stored.mixing.kind
+
+
 def _mixed(labels: Tensor, own: Tensor, partner: Tensor, classes: int) -> Tensor:
     """Return soft labels (N, K), mixed by the share (N,) of each image that is its own."""
     rows = labels if labels.is_floating_point() else F.one_hot(labels, classes).float()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-from ..evaluation.protocol import Protocol, protocol_for
+from ..evaluation.protocol import OWN, Protocol, protocol_for
 from ..evaluation.scores import PUBLISHED
 from ..methods import Method, method_name
 from ..methods.trained_networks import TrainedNetworks
@@ -57,12 +57,11 @@ class ExperimentPlan:
 
         DC's protocol has the one epoch more than the paper that the authors' code makes; a scaled one has not.
         """
-        recipe = self.preset.recipe or PUBLISHED
+        recipe = self.preset.recipe or (OWN if self.preset.labels else PUBLISHED)
         full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, recipe=recipe, seed=seed)
         if self.scale == 1:
             return full.as_published() if recipe == PUBLISHED else full
-        recipes = {arch: recipe.shortened(self.scale) for arch, recipe in full.recipes.items()}
-        return replace(full, recipes=recipes)
+        return full.shortened(self.scale)
 
 
 def variant_name(
@@ -122,12 +121,8 @@ def plan_experiment(
     count = _scaled(published, scale) if iterations is None else iterations
     if scale == 1 and count == published:
         iterations = None
-    method = replace(preset.method, iterations=count) if published else preset.method
-    if isinstance(method, TrainedNetworks):
-        trainings, steps = (_scaled(one, scale) for one in (method.trainings, method.training_steps))
-        method = replace(method, trainings=trainings, training_steps=steps)
-    method.check()
-    labels = preset.labels and replace(preset.labels, training_steps=_scaled(preset.labels.training_steps, scale))
+    method = _scaled_method(preset.method, count, scale)
+    labels = preset.labels and preset.labels.shortened(scale)
     first = preset.first
     if first:
         share = count / published
@@ -147,6 +142,16 @@ def first_settings(plan: ExperimentPlan) -> dict[str, Any] | None:
     """Return name and settings of the method whose sets the method of the plan starts from; None without one."""
     first = plan.preset.first
     return {"method": method_name(first), **first.settings()} if first else None
+
+
+def _scaled_method(method: Method, iterations: int, scale: float) -> Method:
+    """Return a method with other iterations, if it has any, and with fewer and shorter trainings on real images."""
+    method = replace(method, iterations=iterations) if method.iterations else method
+    if isinstance(method, TrainedNetworks):
+        trainings, steps = (_scaled(one, scale) for one in (method.trainings, method.training_steps))
+        method = replace(method, trainings=trainings, training_steps=steps)
+    method.check()
+    return method
 
 
 def _scaled(count: int, scale: float) -> int:

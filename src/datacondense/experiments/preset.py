@@ -35,7 +35,7 @@ class Preset:
     labels: TeacherLabels | None = None
     """Labels that the finished set gets; None for its own."""
     recipe: Recipe | None = None
-    """Recipe of the published evaluation, if it is not that of DC."""
+    """Recipe of the published evaluation; None for that of DC, or with labels of a teacher for that of the set."""
 
 
 def published_network(method: Method) -> Method:

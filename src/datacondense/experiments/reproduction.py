@@ -117,7 +117,7 @@ def _condense_stages(
         return synthetic
     return label_once(
         plan.preset.labels,
-        replace(synthetic, recipe=plan.preset.recipe),
+        synthetic if plan.preset.recipe is None else replace(synthetic, recipe=plan.preset.recipe),
         train,
         run,
         compute=compute,

@@ -1,6 +1,6 @@
 """Labels of a teacher for the finished sets of an experiment."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -28,6 +28,10 @@ class TeacherLabels:
     top_k: int | None = None
     views: int | None = None
     mix: MixKind = "none"
+
+    def shortened(self, share: float) -> "TeacherLabels":
+        """Return the labels of a teacher of this share of the steps, at least one."""
+        return replace(self, training_steps=max(1, round(self.training_steps * share)))
 
     def settings(self) -> dict[str, Any]:
         """Return the options that are not None, as JSON values."""
