@@ -64,6 +64,7 @@ def test_a_name_begins_with_the_method_and_tells_what_varies() -> None:
         listed = [preset.data, str(preset.ipc), settings["arch"], settings["augment"], settings.get("distance")]
         assert set(rest) - {
             "cross",
+            "labels",
             "width",
             "depth",
             "activation",

@@ -6,9 +6,10 @@ All settings were chosen on a validation part of the training images.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..methods import DistributionMatching
+from ..methods import DistributionMatching, Random
 from .preset import Preset, per_class, published_numbers
 from .published_numbers import DSA_NUMBERS, IDC_NUMBERS, SOURCES
+from .teacher_labels import TeacherLabels
 
 _DATA = "fashion-mnist"
 _MEANS = DistributionMatching(iterations=300, batch_real=64, init="kmeans", schedule="cosine")
@@ -22,6 +23,9 @@ _VIEWS = {
     1: replace(_REGRESSED, iterations=350, form="dct", coefficients=49),
     10: replace(_REGRESSED, iterations=400, batch_real=32, form="dct", coefficients=196),
 }
+_LABELLED = Random(store="u8")
+_VIEWED = TeacherLabels(training_steps=2500, training_lr=0.05, views=90, mix="cutmix", top_k=3)
+"""90 views of 26 bytes and an image in 8 bits take the bytes of an image in float32, 4 for each of its 784 pixels."""
 _KINDS = (
     (_PIXELS, "", "Fast on two CPU cores, beside DSA's published number", DSA_NUMBERS, SOURCES["dsa"]),
     (_VIEWS, "/views", "Fast, several images in the floats of one, beside IDC's number", IDC_NUMBERS, SOURCES["idc"]),
@@ -31,6 +35,19 @@ _KINDS = (
 
 def fast_presets() -> Iterator[tuple[str, Preset]]:
     """Yield names and experiments."""
+    for ipc in (1, 10, 50):
+        yield (
+            f"fast/{_DATA}/{ipc}/labels",
+            Preset(
+                title=f"Random real images, views of them mixed and labelled by a teacher: {_DATA}, {per_class(ipc)}",
+                data=_DATA,
+                ipc=ipc,
+                method=_LABELLED,
+                labels=_VIEWED,
+                sets=3,
+                nets=5,
+            ),
+        )
     for methods, ending, title, numbers, source in _KINDS:
         for ipc, method in methods.items():
             preset = Preset(
