@@ -10,6 +10,7 @@ import torch
 
 from datacondense import load_set
 from datacondense.cli.app import main
+from datacondense.evaluation.soft_labels import soft_labels, views_for
 from datacondense.report.command import command
 from datacondense.run.directory import RunDirectory
 from datacondense.utils import cache
@@ -133,6 +134,26 @@ def test_a_finished_run_gets_labels_of_its_own_network(capsys) -> None:
     assert load_set("made").provenance == made.provenance
     assert main("label made --moment 1 --temperature 1 --out again".split()) == 0
     assert command(load_set("again").provenance) is None
+
+
+def test_soft_labels_are_those_of_mixed_views(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datacondense.evaluation.soft_labels.TEACHER_STEPS", 9)
+    monkeypatch.setattr(soft_labels, "__defaults__", (9,))
+    run = RUN.replace("--augment none", "--augment crop_flip")
+    assert main(f"{run} --labels soft --dry-run".split()) == 0
+    assert "labels of a teacher: about " in capsys.readouterr().out
+    assert main(f"{run} --labels soft".split()) == 0
+    made = load_set("made")
+    recorded = made.provenance.labels
+    assert (recorded["mix"], recorded["steps"], recorded["lr"], recorded["temperature"]) == ("cutmix", 9, 0.05, 1.0)
+    assert recorded["views"] == made.views == views_for(made.spec)
+    assert len(made) == 2 * made.views
+    assert " --labels soft" in (command(made.provenance) or "")
+    assert main(f"{run} --labels soft --resume".split()) == 0
+    assert load_set("made").provenance == made.provenance
+    assert main(f"{run} --labels teacher --resume".split()) == 2
+    assert "cannot resume made with other settings: labels was 'soft' and is 'teacher'" in capsys.readouterr().err
+    assert main("evaluate made --nets 1 --epochs 1 --beside random".split()) == 0
 
 
 def test_a_dry_run_estimates_the_labelling_and_writes_nothing(capsys) -> None:

@@ -11,6 +11,7 @@ import tyro
 import yaml
 
 from ..data.options import ReadOptions
+from ..evaluation.soft_labels import option_of
 from ..run.directory import LABELLED, RUN
 from ..run.records import Recorded
 from ..utils import schema
@@ -231,5 +232,6 @@ def _of_run(path: Path, run: dict[str, Any], words: Sequence[str]) -> Settings:
     if least != 1 and least != values.get("ipc"):
         raise InputError(f"{path}: min_per_class was {least}, which no option gives: repeat the run in Python")
     values |= {"drop_small_classes": True} if least != 1 else {}
-    values |= {"labels": "teacher"} if run.get("labels") and run.get("status") != LABELLED else {}
+    labels = option_of(run.get("labels") or {})
+    values |= {"labels": labels} if labels not in (None, "own") and run.get("status") != LABELLED else {}
     return Settings(path, values, run.get("method"))

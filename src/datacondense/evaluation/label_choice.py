@@ -103,6 +103,8 @@ class Trials:
 
     def seconds_left(self, train: ImageSet) -> float:
         """Estimate the seconds of the students, and of the teacher that learns the images that are not held out."""
+        if len(self.moments) * len(self.temperatures) == 1:
+            return 0.0
         part, held = split_held_out(train, self.hold_out)
         students = len(self.moments) * len(self.temperatures) + 1
         protocol = self._protocol(self.synthetic)

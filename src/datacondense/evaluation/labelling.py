@@ -144,7 +144,7 @@ def _both(report: Report | None, shown: Report) -> Report:
 
 
 def label_run(
-    synthetic: SyntheticSet, train: ImageSet, run: str | Path, compute: Compute, report: Report
+    synthetic: SyntheticSet, train: ImageSet, run: str | Path, compute: Compute, report: Report, asked: LabelOptions
 ) -> SyntheticSet:
     """Give the set of a run the labels of a teacher on real images in place of its own, and return it.
 
@@ -152,12 +152,15 @@ def label_run(
     """
     if synthetic.provenance.labels:
         return synthetic
-    made, directory = label(synthetic, train, compute=compute, report=report), RunDirectory(named(run))
+    options: LabelOptions = {**asked, "report": report}
+    made, directory = label(synthetic, train, compute=compute, **options), RunDirectory(named(run))
     _write(made, train, directory, str(directory.recorded()["status"]))
     return made
 
 
-def labelling_seconds(method: Method, train: ImageSet, ipc: int, *, seed: int, compute: Compute) -> float:
+def labelling_seconds(
+    method: Method, train: ImageSet, ipc: int, *, seed: int, compute: Compute, asked: LabelOptions
+) -> float:
     """Estimate the seconds in which `label_run` labels a set of a method; write nothing.
 
     A network that the method trains on the real images is the teacher, and is not counted again.
@@ -168,13 +171,14 @@ def labelling_seconds(method: Method, train: ImageSet, ipc: int, *, seed: int, c
         ipc: Synthetic images of each class.
         seed: Seed of the run.
         compute: Device, precision and compilation.
+        asked: Options of `label`.
     """
     method = replace(method, arch=networks.resolved(method.arch, train.spec))
     few = Random(arch=method.arch, augment=method.augment)
     like = condense(few, train, ipc * method.views(train.spec), seed=seed, compute=compute, progress=False)
     like = replace(like, provenance=like.provenance.changed(settings=method.settings()))
-    trials = _checked(like, train, REAL, compute, {})
-    shared = isinstance(method, TrainedNetworks) and method.trains_first
+    trials = _checked(like, train, REAL, compute, asked)
+    shared = isinstance(method, TrainedNetworks) and method.trains_first and not asked
     last = 0.0 if shared else trials.source.training.seconds_left(train, 1.0)
     return trials.seconds_left(train) + last
 

@@ -4,6 +4,7 @@ import shlex
 from typing import Any
 
 from ..engine.execution import Compute
+from ..evaluation.soft_labels import option_of
 from ..methods import METHODS, defaults
 from ..synthetic.provenance import Provenance
 
@@ -36,10 +37,10 @@ def command(provenance: Provenance) -> str | None:
     changed = [n for n in usual or settings if n in settings and (n == "iterations" or settings[n] != usual.get(n))]
     flags |= {name: settings[name] for name in changed}
     flags["seed"] = provenance.seed
-    if provenance.labels:
-        if provenance.labels.get("teacher") != "real" or not provenance.labels.get("trials"):
-            return None
-        flags["labels"] = "teacher"
+    labels = option_of(provenance.labels)
+    if labels is None:
+        return None
+    flags["labels"] = None if labels == "own" else labels
     flags |= {name: value for name, value in _compute(provenance).items() if value != _COMPUTE[name]}
     for name, value in flags.items():
         flag = f"--{name.replace('_', '-')}"

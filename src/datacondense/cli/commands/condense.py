@@ -13,7 +13,8 @@ import tyro
 from ...data.image_set import ImageSet
 from ...data.options import OtherReadOptions
 from ...data.source import DataSource
-from ...evaluation.labelling import label_run, labelling_seconds
+from ...evaluation.labelling import LabelOptions, label_run, labelling_seconds
+from ...evaluation.soft_labels import option_of, soft_labels
 from ...methods import ItGan, Method, method_name
 from ...run.directory import LABELLED, RunDirectory
 from ...run.driver import condense
@@ -66,9 +67,10 @@ class Condense(Generic[M]):
     """Run directory of a finished or imported set to start from, in place of --init."""
     seed: Seed = 0
     """The same seed on the same machine gives the same images, bit for bit."""
-    labels: Literal["own", "teacher"] = "own"
-    """Labels of the finished set: own, those of the method, or teacher, the class probabilities of a network that is
-    trained on the real images after the run, as `label` chooses them."""
+    labels: Literal["own", "teacher", "soft"] = "own"
+    """Labels of the finished set: own, those of the method; teacher, the class probabilities of a network that is
+    trained on the real images after the run, as `label` chooses them; soft, those of a longer trained one for many
+    mixed views of each image, in place of the image."""
     plugin: Plugins = ()
     quiet: Quiet = False
     given: Given = ()
@@ -86,8 +88,10 @@ class Condense(Generic[M]):
         start = load_set(self.start) if self.start else None
         train, test = read(source)
         name = method_name(self.method)
-        if self.labels == "teacher" and isinstance(self.method, ItGan):
-            raise InputError(f"--labels teacher: the latents of {name} make images by class, so keep their own labels")
+        if self.labels != "own" and isinstance(self.method, ItGan):
+            raise InputError(
+                f"--labels {self.labels}: the latents of {name} make images by class, so keep their own labels"
+            )
         out = self.out or Path("runs") / file_name(f"{name}-{train.spec.name}-ipc{self.ipc}-seed{self.seed}")
         iterations, line = all_processes().agreed(lambda: self._paying(train, out))
         same = iterations == self.method.iterations
@@ -156,19 +160,25 @@ class Condense(Generic[M]):
                 observers=[display, *live],
                 compute=self.computing.compute(),
             )
-            if self.labels == "teacher" and stop.signal is None:
+            if self.labels != "own" and stop.signal is None:
                 made, compute, report = result, self.computing.compute(), watched(display, stop)
-                result = all_processes().agreed(lambda: label_run(made, train, out, compute, report))
+                asked = self._asked(train)
+                result = all_processes().agreed(lambda: label_run(made, train, out, compute, report, asked))
         if result.provenance.labels and all_processes().leads:
             print_labels(result)
         conclude(result, train, out, method.iterations, stop)
 
+    def _asked(self, train: ImageSet) -> LabelOptions:
+        """Return how the teacher labels the set."""
+        return soft_labels(train.spec) if self.labels == "soft" else {}
+
     def _check_labels(self, out: Path) -> None:
-        """Raise InputError if the run to be resumed has labels of a teacher, and none are asked for."""
+        """Raise InputError if the run to be resumed has labels of another kind than is asked for."""
         run = RunDirectory(out)
-        recorded = run.recorded() if self.session.resume and self.labels == "own" and run.has_run() else {}
-        if recorded.get("labels") and recorded.get("status") != LABELLED:
-            raise InputError(f"cannot resume {out} with other settings: labels was 'teacher' and is 'own'")
+        recorded = run.recorded() if self.session.resume and run.has_run() else {}
+        found = option_of(recorded.get("labels") or {}) or "others"
+        if recorded.get("labels") and recorded.get("status") != LABELLED and found != self.labels:
+            raise InputError(f"cannot resume {out} with other settings: labels was {found!r} and is {self.labels!r}")
 
     def _estimate(
         self, method: M, train: ImageSet, out: Path, budget: float | None, start: SyntheticSet | None
@@ -178,9 +188,9 @@ class Condense(Generic[M]):
             print_line("the estimate is for one process; several processes share the work")
         for line in estimate_lines(estimated, budget):
             print_line(line)
-        if self.labels == "teacher":
-            compute = self.computing.compute()
-            took = labelling_seconds(method, train, self.ipc, seed=self.seed, compute=compute)
+        if self.labels != "own":
+            compute, asked = self.computing.compute(), self._asked(train)
+            took = labelling_seconds(method, train, self.ipc, seed=self.seed, compute=compute, asked=asked)
             print_line(f"labels of a teacher: about {duration(took)} more, which --time-budget does not bound")
         occupied = RunDirectory(out).occupied()
         print_line(f"would be written to {out}" + (", which already holds files of a run" if occupied else ""))
