@@ -12,7 +12,7 @@ from ..run.checks import check_method
 from ..run.observers import Observers, checked_observers
 from ..run.signals import Request
 from ..utils.distributed import all_processes
-from ..utils.errors import InputError
+from ..utils.errors import InputError, unknown
 from ..utils.keywords import check_keywords
 from ..utils.ranges import Images, Seed, check_arguments, plain
 from .auto_record import Record
@@ -59,6 +59,8 @@ def checked(
         candidates and all(isinstance(cast("object", one), Candidate) for one in candidates)
     ):
         raise InputError(f"candidates {candidates!r}: give a number, or a list of Candidate")
+    if options.get("labels", "own") not in ("own", "soft"):
+        raise unknown("labels", str(options.get("labels")), ("own", "soft"))
     ipc = 10 if ipc is None and bytes is None else plain(ipc)
     kind, ones = None, candidates
     if isinstance(ones, int):

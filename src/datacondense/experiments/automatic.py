@@ -25,6 +25,7 @@ from ..utils.paths import named
 from ..utils.ranges import Images, Seed
 from .auto_checks import Asked, Size, checked
 from .auto_choice import by_score, choose, final_seconds, preview_lines, record_choice
+from .auto_labels import plan_soft, soft_set
 from .auto_record import open_record
 from .auto_table import Candidate
 from .auto_task import Task
@@ -78,6 +79,8 @@ def auto(
         asked = checked(real, ipc, bytes, candidates, seed, compute, options)
         place = nullcontext() if out is None else alone(named(out), asked.task.processes)
         with stop_signals(asked.task.observers.message) as request, place:
+            if options.get("labels", "own") == "soft":
+                return soft_set(asked, ipc, None if out is None else named(out), request, options)
             return _run(asked, request, seed, None if out is None else named(out), options)
 
 
@@ -168,4 +171,10 @@ def preview(
     Args: as of `auto`. Of several processes the leading one alone measures.
     """
     options["processes"] = ALONE
-    return all_processes().agreed(lambda: preview_lines(checked(real, ipc, bytes, candidates, seed, compute, options)))
+
+    def lines() -> list[str]:
+        asked = checked(real, ipc, bytes, candidates, seed, compute, options)
+        soft = options.get("labels", "own") == "soft"
+        return [*plan_soft(asked, ipc, options).lines] if soft else preview_lines(asked)
+
+    return all_processes().agreed(lines)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -61,6 +61,9 @@ class AutoOptions(RunOptions, total=False):
 
     arch: str | None
     """Network that the set is made for; by default a ConvNet whose depth suits the size of the images."""
+    labels: Literal["own", "soft"]
+    """own, the default: candidates are condensed under the classes of their images. soft: as many random real images,
+    in 8 bits, are seen in mixed views, which a teacher of the real images labels; there is no race."""
     race_hold_out: RaceShare
     """Share of the training images of each class that scores the candidates, 0.15 by default. The final run condenses
     all training images."""

@@ -4,7 +4,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -29,6 +29,7 @@ from ..output_options import Quiet
 from ..plugin_option import Plugins
 from ..reading import read
 from .condense import conclude, loggers
+from .label import print_labels
 
 _LEAST = 1e-3  # seconds of a time budget that is spent before the choice begins
 
@@ -58,6 +59,9 @@ class CondenseAuto:
     bytes: Annotated[str | None, tyro.conf.arg(metavar="SIZE")] = None
     """Bytes that the set may take, such as 8000, 8k or 1.5M, in place of --ipc; all numbers are stored in 8 bits. The
     command `storage` counts in the same way."""
+    labels: Literal["own", "soft"] = "own"
+    """own: images are condensed under their classes. soft: as many random real images, in 8 bits, are seen in mixed
+    views, and a teacher of the real images labels each view; networks learn more from these bytes, from soft labels."""
     candidates: Repeats = 3
     """Candidates of the table that are tried; 1 takes the first one without a race."""
     race_hold_out: RaceShare = 0.15
@@ -91,6 +95,7 @@ class CondenseAuto:
         out = self.out or Path("runs") / file_name(name)
         options: Any = {
             "bytes": limit,
+            "labels": self.labels,
             "candidates": self.candidates,
             "race_hold_out": self.race_hold_out,
             "arch": self.arch,
@@ -128,4 +133,6 @@ class CondenseAuto:
                 observers=[display, *live],
                 **options,
             )
+        if result.provenance.labels and all_processes().leads:
+            print_labels(result)
         conclude(result, train, out, int(result.provenance.settings.get("iterations", 0)), stop)

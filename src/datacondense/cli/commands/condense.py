@@ -211,7 +211,9 @@ def loggers(names: Sequence[str], out: Path) -> list[Live]:
 def conclude(result: SyntheticSet, train: ImageSet, out: Path, iterations: int, stop: Request) -> None:
     """Print a summary of a run, and write its report. Raises Stopped if a signal has stopped it."""
     made = result.provenance
-    done, took = made.iterations_done or 0, (made.wall_seconds or 0.0) + (made.auto.get("seconds") or 0.0)
+    done = made.iterations_done or 0
+    parts = (made.wall_seconds, made.auto.get("seconds"), made.labels.get("seconds"))
+    took = sum(part or 0.0 for part in parts)
     training = made.training_seconds
     part = f", {duration(training)} of it for training networks" if training else ""
     print_note(

@@ -1,0 +1,93 @@
+"""auto with soft labels: real images in 8 bits, mixed views, and a teacher whose steps fit the time."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from datacondense import InputError, Observer, Stopped, auto, load_set
+from datacondense.cli.app import main
+from datacondense.evaluation.soft_labels import view_bytes, views_for
+from datacondense.experiments import auto_labels
+from datacondense.report.footprint import measure
+
+QUICK: dict[str, Any] = {"labels": "soft", "arch": "MLP", "compile": "off", "time_budget": 1000.0, "progress": False}
+
+
+@pytest.fixture(autouse=True)
+def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(auto_labels, "TEACHER_STEPS", 64)
+    monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT))
+
+
+class Heard(Observer):
+    """Keeps messages; raises a signal at the first report of the teacher if it is to."""
+
+    def __init__(self, *, stops: bool = False) -> None:
+        self.texts: list[str] = []
+        self.stops = stops
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
+
+    def preparing(self, done: float, what: str) -> None:
+        if self.stops and what.startswith("a teacher learns"):
+            self.stops = False
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_real_images_are_seen_in_views_that_a_teacher_labels(toy) -> None:
+    real, heard = toy(), Heard()
+    made = auto(real, 2, observers=[heard], **QUICK)
+    views = views_for(real.spec)
+    assert len(made) == 2 * 3 * views
+    assert (made.soft, made.views) == (True, views)
+    recorded = made.provenance.labels
+    assert (recorded["steps"], recorded["mix"], recorded["views"]) == (64, "cutmix", views)
+    assert heard.texts[0] == f"images: 2 random real images of each class in 8 bits, {views} mixed views of each"
+    assert heard.texts[1].startswith("teacher: 64 steps on real images, about 0:0")
+    assert torch.equal(auto(real, 2, **QUICK).labels, made.labels)
+
+
+def test_a_short_time_takes_fewer_steps(toy) -> None:
+    hurried: dict[str, Any] = {**QUICK, "time_budget": 1e-6}
+    made = auto(toy(), 1, **hurried)
+    assert made.provenance.labels["steps"] == 2  # one of 32 parts
+
+
+def test_bytes_decide_on_images_and_views(toy) -> None:
+    real = toy()
+    view, image = view_bytes(real.spec), real.spec.shape[1] * real.spec.shape[2]
+    for limit, images, views in ((3 * (2 * (image + 20 * view) + 20), 2, 20), (3 * (image + 4 * view + 20), 1, 4)):
+        made = auto(real, bytes=limit, **QUICK)
+        assert (len(made) // made.views, made.views) == (3 * images, views)
+        assert measure(made, png=False).total <= limit
+    with pytest.raises(InputError, match="is not enough for one image of each class and a view of it"):
+        auto(real, bytes=3 * (image + 14), **QUICK)
+    with pytest.raises(InputError, match="unknown labels 'hard'"):
+        auto(real, 1, labels="hard")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_stopped_call_continues(toy, tmp_path: Path) -> None:
+    real, out = toy(), tmp_path / "run"
+    with pytest.raises(Stopped, match="the same command with --resume continues"):
+        auto(real, 2, out=out, observers=[Heard(stops=True)], **QUICK)
+    made = auto(real, 2, out=out, resume=True, **QUICK)
+    whole = auto(real, 2, **QUICK)
+    assert torch.equal(made.labels, whole.labels)
+    assert torch.equal(load_set(out).images, whole.images)
+
+
+def test_the_command_says_what_it_makes(capsys) -> None:
+    command = "condense auto --data digits --ipc 1 --labels soft --arch MLP --compile off --out run"
+    assert main(f"{command} --dry-run".split()) == 0
+    assert "mixed views of each" in capsys.readouterr().out
+    assert not Path("run").exists()
+    assert main(command.split()) == 0
+    printed = capsys.readouterr().out
+    assert "200 images with labels of a teacher (real, MLP, moment 1, temperature 1) in " in printed
+    assert load_set("run").provenance.source["source"] == "digits"
+    assert main("evaluate run --nets 1 --epochs 1 --beside random".split()) == 0
