@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+import statistics
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from ..utils.locks import locked
 from ..utils.streams import Streams
 
 SAVE_EVERY = 30.0  # seconds between two writes of a running training to the cache
+_FEWEST_TIMED = 3  # steps of an estimate
 _ADAM = {"step", "exp_avg", "exp_avg_sq"}
 _AMSGRAD = {"max_exp_avg_sq"}
 _OPTIMISER_STATE: dict[type[torch.optim.Optimizer], set[str]] = {
@@ -182,19 +184,23 @@ class TrainingCache:
             return
 
     def seconds_left(self, training: Steps, seconds: float) -> float:
-        """Estimate the seconds of `finish` by running steps for `seconds`, at least two; they are not saved."""
+        """Estimate the seconds of `finish` by the median of steps in `seconds`, at least three; they are not saved.
+
+        Steps that compile, for a new augmentation such as a new shape, take many times as long as the others.
+        """
         self.resume(training)
         left = training.steps - training.done
         if not left:
             return 0.0
         training.step()  # compiles
         training.done += 1
-        began, made = time.perf_counter(), 0
-        while training.done < training.steps and (not made or time.perf_counter() - began < seconds):
+        times: list[float] = []
+        while training.done < training.steps and (len(times) < _FEWEST_TIMED or sum(times) < seconds):
+            began = time.perf_counter()
             training.step()
             training.done += 1
-            made += 1
-        return (time.perf_counter() - began) / made * left if made else 0.0
+            times.append(time.perf_counter() - began)
+        return statistics.median(times) * left if times else 0.0
 
     def _read(self, training: Steps) -> dict[str, Tensor] | None:
         """Return the cached state; None without one, or if it does not fit `training`."""
