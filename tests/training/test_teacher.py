@@ -65,8 +65,8 @@ def test_the_moments_of_real_training_are_teachers_that_learn(toy) -> None:
     assert kept[1.0] == 40
     first, last = found.at[1 / 160], found.at[1.0]
     assert first.accuracy(real) < last.accuracy(real) > 0.9
-    made = {"teacher": "real", "arch": "MLP", "augment": "none", "seed": 0, "steps": 40, "lr": SHORT.lr, "moment": 0.25, "step": 10}
-    assert found.at[0.25].settings() == {**made, "real_images": 120}
+    made = {"teacher": "real", "arch": "MLP", "augment": "none", "seed": 0, "steps": 40, "moment": 0.25, "step": 10}
+    assert found.at[0.25].settings() == {**made, "lr": SHORT.lr, "real_images": 120}
     again = taught(real)
     assert again.cached == again.seconds == found.seconds > 0 == found.cached
     images, _ = real.batch(torch.arange(9))

@@ -35,7 +35,7 @@ _KINDS = (
 
 def fast_presets() -> Iterator[tuple[str, Preset]]:
     """Yield names and experiments."""
-    for ipc in (1, 10, 50):
+    for ipc in (10, 50):  # one image of each class is too few: see the trials in docs/labels.md
         yield (
             f"fast/{_DATA}/{ipc}/labels",
             Preset(
