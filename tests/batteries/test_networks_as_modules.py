@@ -89,7 +89,7 @@ def test_layout_and_precision_are_free(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVING)
 def test_gradients_of_each_image_are_those_of_one_after_the_other(name: str) -> None:
-    network = made(name)
+    network, inputs = made(name).double(), images().double()  # in float32, rounding moves pixels across a kink
     weights: dict[str, Tensor] = {name: one.detach() for name, one in network.named_parameters()}
     buffers = dict(network.named_buffers())
 
@@ -97,8 +97,8 @@ def test_gradients_of_each_image_are_those_of_one_after_the_other(name: str) -> 
         return F.cross_entropy(torch.func.functional_call(network, (weights, buffers), (image[None],)), label[None])
 
     gradient = torch.func.grad(loss)
-    at_once = torch.func.vmap(gradient, in_dims=(None, 0, 0))(weights, images(), LABELS)
-    alone = gradient(weights, images()[2], LABELS[2])
+    at_once = torch.func.vmap(gradient, in_dims=(None, 0, 0))(weights, inputs, LABELS)
+    alone = gradient(weights, inputs[2], LABELS[2])
     assert_near([one[2] for one in at_once.values()], list(alone.values()))
 
 

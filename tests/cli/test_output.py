@@ -110,7 +110,7 @@ def test_completion_offers_names() -> None:
 @pytest.mark.parametrize(("encoding", "shown"), [("ascii", "3.0 +- 1.0"), ("utf-8", "3.0 ± 1.0")])
 def test_deviations_are_written_in_the_letters_of_the_terminal(encoding: str, shown: str, monkeypatch) -> None:
     terminal = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    monkeypatch.setattr(OUT, "file", terminal)
+    monkeypatch.setattr(OUT, "_file", terminal)
     table = Table("accuracy")
     table.add_row(mean_std(3.0, 1.0))
     OUT.print(table)

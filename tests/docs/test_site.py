@@ -50,7 +50,7 @@ def test_the_options_of_commands_are_marked_and_nothing_else() -> None:
 def test_the_site_loads_no_file_of_another_host() -> None:
     assert "font: false" in CONFIG
     loaded = re.findall(r"path: (\S+?)[,}]|extra_css: \[(.*)\]", CONFIG)
-    assert len(loaded) == 2
+    assert len(loaded) == 3
     for path in (one or other for one, other in loaded):
         assert (DOCS / path).is_file()
     texts = [path.read_text() for path in (DOCS / "assets").rglob("*") if path.suffix in (".css", ".js")]

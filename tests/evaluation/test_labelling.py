@@ -10,7 +10,17 @@ from synthetic_sets import FORMS, generated
 from torch import nn
 
 import datacondense as dc
-from datacondense import DistributionMatching, ImageSet, InputError, Random, SyntheticSet, condense, label, load_set
+from datacondense import (
+    DistributionMatching,
+    ImageSet,
+    InputError,
+    Random,
+    Recipe,
+    SyntheticSet,
+    condense,
+    label,
+    load_set,
+)
 from datacondense.augment.mix import MixKind
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.evaluation.viewed_set import with_views
@@ -185,6 +195,8 @@ def test_the_own_labels_of_mixed_views_are_mixed_alike(toy) -> None:
     assert isinstance(views.stored, Viewed)
     assert views.stored.mixing is not None
     kept = views.stored.mixing.shares[:, :1].float()
+    own = with_views(replace(before, recipe=Recipe(epochs=6, optimiser="adam", lr=3e-4)), 3, "crop_flip", 0, "mixup")
+    assert own.recipe == Recipe(epochs=2, optimiser="adam", lr=3e-4, batch=len(before))  # only its augmentation goes
     rows = torch.eye(before.spec.classes)[before.labels.repeat_interleave(3)]
     assert torch.allclose(views.labels, kept * rows + (1 - kept) * rows[views.stored.mixing.partner.long()])
 

@@ -50,7 +50,7 @@ def with_views(synthetic: SyntheticSet, each: int, augmentation: str, seed: int,
     recipe = replace(recipe.shortened(1 / each), batch=min(recipe.batch, len(synthetic)))
     if stored.mixing is not None:
         labels = _mixed(labels, own.to(labels.device), stored.mixing.partner.to(labels.device), synthetic.spec.classes)
-        recipe = replace(recipe, **_MIXED)
+        recipe = replace(recipe, **_MIXED) if synthetic.recipe is None else replace(recipe, augment="none")
     return replace(synthetic, images=images.to(labels.device), labels=labels, stored=stored, recipe=recipe)
 
 
