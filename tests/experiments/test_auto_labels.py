@@ -1,6 +1,7 @@
 """auto with soft labels: real images in 8 bits, mixed views, and a teacher whose steps fit the time."""
 
 import signal
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ QUICK: dict[str, Any] = {"labels": "soft", "arch": "MLP", "compile": "off", "tim
 
 
 @pytest.fixture(autouse=True)
-def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[None, None, None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(auto_labels, "TEACHER_STEPS", 64)
-    monkeypatch.setattr(signal, "default_int_handler", signal.getsignal(signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have left it ignored
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Heard(Observer):

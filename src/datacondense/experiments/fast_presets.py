@@ -6,6 +6,7 @@ All settings were chosen on a validation part of the training images.
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..evaluation.soft_labels import TEACHER_RATE, TEACHER_STEPS
 from ..methods import DistributionMatching, Random
 from .preset import Preset, per_class, published_numbers
 from .published_numbers import DSA_NUMBERS, IDC_NUMBERS, SOURCES
@@ -24,7 +25,7 @@ _VIEWS = {
     10: replace(_REGRESSED, iterations=400, batch_real=32, form="dct", coefficients=196),
 }
 _LABELLED = Random(store="u8")
-_VIEWED = TeacherLabels(training_steps=2500, training_lr=0.05, views=90, mix="cutmix", top_k=3)
+_VIEWED = TeacherLabels(training_steps=TEACHER_STEPS, training_lr=TEACHER_RATE, views=90, mix="cutmix", top_k=3)
 """90 views of 26 bytes and an image in 8 bits take the bytes of an image in float32, 4 for each of its 784 pixels."""
 _KINDS = (
     (_PIXELS, "", "Fast on two CPU cores, beside DSA's published number", DSA_NUMBERS, SOURCES["dsa"]),
