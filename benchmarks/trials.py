@@ -1,7 +1,8 @@
-"""A trial of settings of `dm` or `krr` on FashionMNIST's validation images: condense, train networks, print one line.
+"""A trial of `dm`, `krr` or `random` on FashionMNIST's validation images: condense, train networks, print one line.
 
 Condensed on 50 000 training images, tested on the 10 000 others; the test images are not read. Settings come as
-NAME=VALUE, such as `python benchmarks/trials.py --ipc 10 --nets 2 regress=10 lr=0.03 form=dct coefficients=98`.
+NAME=VALUE, such as `python benchmarks/trials.py --ipc 10 --nets 2 regress=10 lr=0.03 form=dct coefficients=98`. With
+`--views` a teacher of the 50 000 images labels mixed views of the set, as `condense METHOD --labels soft` does.
 """
 
 import argparse
@@ -15,14 +16,17 @@ import held_out
 import torch
 
 from datacondense import condense
+from datacondense.evaluation.labelling import label
 from datacondense.evaluation.scoring import evaluate
+from datacondense.evaluation.soft_labels import TEACHER_STEPS, soft_labels
 from datacondense.experiments.presets import PRESETS
-from datacondense.methods import KernelRegression, Method
+from datacondense.methods import KernelRegression, Method, Random
 from datacondense.utils import hardware
 
 _START: dict[str, Method] = {
     "dm": replace(PRESETS["fast/fashion-mnist/10"].method, iterations=400),
     "krr": KernelRegression(iterations=400),
+    "random": Random(store="u8"),
 }
 
 
@@ -46,6 +50,9 @@ def main(arguments: argparse.Namespace) -> None:
     train, validation, _ = held_out.fashion_mnist()
     began = time.perf_counter()
     made = condense(replace(_START[arguments.method], **settings), train, arguments.ipc, seed=arguments.seed)
+    if arguments.views:
+        soft = soft_labels(train.spec, arguments.teacher_steps) | {"views": arguments.views}
+        made = label(made, train, seed=arguments.seed, **soft)
     condensed = time.perf_counter()
     scores = evaluate(made, validation, archs=["ConvNet"], nets=arguments.nets, epochs=arguments.epochs)
     line = {
@@ -53,6 +60,8 @@ def main(arguments: argparse.Namespace) -> None:
         "ipc": arguments.ipc,
         "seed": arguments.seed,
         "settings": settings,
+        "views": arguments.views,
+        "teacher_steps": arguments.teacher_steps if arguments.views else None,
         "epochs": arguments.epochs,
         "accuracies": [round(100 * one, 2) for one in scores.accuracy["ConvNet"]],
         "condensing_seconds": round(condensed - began),
@@ -68,11 +77,14 @@ if __name__ == "__main__":
         "settings",
         nargs="*",
         metavar="NAME=VALUE",
-        help="other settings than those of fast/fashion-mnist/10, or than the defaults of krr, with 400 iterations",
+        help="other settings than those of fast/fashion-mnist/10, or than the defaults of krr, with 400 iterations, or "
+        "than random images in 8 bits",
     )
     parser.add_argument("--method", choices=list(_START), default="dm")
     parser.add_argument("--ipc", type=int, default=10, help="images of each class")
     parser.add_argument("--nets", type=int, default=1, help="networks trained on the set")
     parser.add_argument("--epochs", type=int, help="epochs of each; by default those of the recipe of the set")
+    parser.add_argument("--views", type=int, help="mixed views of each training image, with labels of a teacher")
+    parser.add_argument("--teacher-steps", type=int, default=TEACHER_STEPS, help="steps of the teacher")
     parser.add_argument("--seed", type=int, default=0)
     main(parser.parse_args())

@@ -52,6 +52,8 @@ def test_the_facts_name_decoder_labels_and_recipe(toy, tmp_path: Path) -> None:
     assert "decoder 4 training images in the room of one, all in that of 6" in text
     assert "labels soft: 3 numbers for each image" in text
     assert "recipe epochs 300, augment dsa, lr 0.02" in text
+    assert "6 stored images in place of 120, seen in 24 views, made by " in text
+    assert "5 % of 120" in text
     assert "(tiles (factor 2), uint8)" in text
     assert "bytes images 384, masks and ranges 8, labels 144, mean and std 8" in text
     assert "1.42 times 6 images in uint8, 0.354 times in float32, 7.08 % of the whole training set" in text

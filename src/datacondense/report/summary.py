@@ -109,13 +109,14 @@ def _images(count: int) -> str:
 
 
 def _made(run: Run) -> str:
-    """Return what a set is: its images, method, data and time."""
-    of_real, seconds = run.provenance.real_images, run.synthetic.seconds
+    """Return what a set is: its images, method, data and time; of several views of a stored image, both numbers."""
+    of_real, seconds, stored = run.provenance.real_images, run.synthetic.seconds, run.storage.stored_images
+    several = stored != len(run.synthetic)
+    what = f"{stored:,} stored image{'s' if stored != 1 else ''}" if several else _images(stored)
     instead = f" in place of {of_real:,}" if of_real else ""
+    seen = f", seen in {len(run.synthetic):,} views" if several else ""
     time = f" in {duration(seconds)}" if seconds else ""
-    return (
-        f"{_images(len(run.synthetic))}{instead}, made by {run.provenance.method} from {run.synthetic.spec.name}{time}"
-    )
+    return f"{what}{instead}{seen}, made by {run.provenance.method} from {run.synthetic.spec.name}{time}"
 
 
 def _untested(runs: Sequence[Run]) -> str:
@@ -166,7 +167,7 @@ def summary_table(runs: Sequence[Run]) -> Table:
 
 def _summary_rows(run: Run) -> list[list[Cell | str]]:
     of_real, seconds = run.provenance.real_images, run.synthetic.seconds
-    part = 100 * len(run.synthetic) / of_real if of_real else 0.0
+    part = 100 * run.storage.stored_images / of_real if of_real else 0.0
     made: list[Cell | str] = [
         Cell(f"{part:.2g} % of {of_real:,}", part) if of_real else "",
         Cell(size(run.storage.total), run.storage.total),
