@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from datacondense import METHODS, NETWORKS, Provenance, SyntheticSet
+from datacondense.data.image_set import ImageSet
 from datacondense.data.spec import Spec
 from datacondense.experiments.experiment_plan import plan_experiment
 from datacondense.experiments.preset import Preset
 from datacondense.experiments.presets import PRESETS
-from datacondense.methods import DC, DSA, DistributionMatching, KernelRegression, method_name
+from datacondense.experiments.stored_bytes import images_within
+from datacondense.methods import DC, DSA, DistributionMatching, KernelRegression, Random, method_name
 from datacondense.networks import build, pool_archs, resolved
 
 DATA = ["mnist", "fashion-mnist", "svhn", "cifar10", "cifar100"]
@@ -61,7 +63,10 @@ def test_a_name_begins_with_the_method_and_tells_what_varies() -> None:
         method, *rest = name.split("/")
         assert method in ("fast", "idc", "idc-i", "dream", "frepo", *VARIANTS, method_name(preset.method))
         settings = preset.method.settings()
-        listed = [preset.data, str(preset.ipc), settings["arch"], settings["augment"], settings.get("distance")]
+        images = str(preset.ipc)
+        if settings["store"] == "u8" and rest[-1] == "u8":  # four stored images in the bytes of one
+            images = str(preset.ipc // 4)
+        listed = [preset.data, images, settings["arch"], settings["augment"], settings.get("distance")]
         assert set(rest) - {
             "cross",
             "labels",
@@ -73,6 +78,7 @@ def test_a_name_begins_with_the_method_and_tells_what_varies() -> None:
             "distance",
             "strategy",
             "sampler",
+            "u8",
             "views",
         } <= set(listed)
     assert len({preset.title for preset in PRESETS.values()}) == len(PRESETS)
@@ -136,6 +142,17 @@ def test_fast_presets_are_held_against_published_numbers_of_equal_floats(kind: s
     assert isinstance(fast.method, DistributionMatching)
     assert (fast.method.init, fast.method.schedule) == ("kmeans", "cosine")
     assert (fast.method.form == "pixels") == (other == "dsa")
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name.endswith("/u8")])
+def test_sets_in_8_bits_fit_the_bytes_of_float32_images_which_they_name(name: str) -> None:
+    preset = PRESETS[name]
+    spec = Spec("x", tuple("0123456789"), (1, 28, 28), (0.5,), (0.5,))
+    real = ImageSet(torch.rand(40, 1, 28, 28), torch.arange(10).repeat(4), spec)
+    floats = int(name.split("/")[-2])
+    limit = 10 * floats * (4 * 28 * 28 + 1) + 8  # pixels, label; mean and standard deviation
+    assert images_within(limit, Random(), real) == floats
+    assert images_within(limit, preset.method, real) == preset.ipc
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

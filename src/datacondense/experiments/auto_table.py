@@ -85,6 +85,13 @@ _DCT = Candidate(
     most=_SOLVED,
     reason="sixteen blurred images in the room of one: with one image, variety teaches more than details",
 )
+_EIGHTHS = Candidate(
+    name="eighths",
+    method=replace(_REGRESSED, batch_real=32, form="dct"),
+    pixels_per_coefficient=8,
+    most=_SOLVED,
+    reason="eight images without their finer details in the room of one: with one image, variety teaches more",
+)
 _MANY = replace(
     _PIXELS,
     method=replace(_REGRESSED, regress=1.0),
@@ -104,14 +111,14 @@ _LARGE_PIXELS, _LARGE_QUARTERS, _LARGE_DCT, _LARGE_MANY, _LARGE_PLAIN = (
 
 TABLE: tuple[Kind, ...] = (
     Kind(name="one or two tiny images per class", ipc=2, pixels=16 * 16, candidates=(_PIXELS, _PLAIN)),
-    Kind(name="one or two small images per class", ipc=2, pixels=40 * 40, candidates=(_DCT, _PIXELS, _PLAIN)),
+    Kind(name="one or two small images per class", ipc=2, pixels=40 * 40, candidates=(_EIGHTHS, _PIXELS, _PLAIN)),
     Kind(
         name="one or two large images per class",
         ipc=2,
         candidates=(_LARGE_DCT, _LARGE_QUARTERS, _LARGE_PIXELS, _LARGE_PLAIN),
     ),
     Kind(name="a few tiny images per class", ipc=20, pixels=16 * 16, candidates=(_PIXELS, _PLAIN)),
-    Kind(name="a few small images per class", ipc=20, pixels=40 * 40, candidates=(_PIXELS, _QUARTERS, _PLAIN)),
+    Kind(name="a few small images per class", ipc=20, pixels=40 * 40, candidates=(_QUARTERS, _PIXELS, _PLAIN)),
     Kind(
         name="a few large images per class",
         ipc=20,

@@ -21,9 +21,13 @@ _PIXELS = {
     50: replace(_REGRESSED, iterations=500, regress=1.0, networks="trained", fresh_share=0.3),
 }
 _VIEWS = {
-    1: replace(_REGRESSED, iterations=350, form="dct", coefficients=49),
+    1: replace(_REGRESSED, iterations=400, batch_real=32, form="dct", coefficients=98),
     10: replace(_REGRESSED, iterations=400, batch_real=32, form="dct", coefficients=196),
 }
+_BYTES = {
+    1: (4, replace(_REGRESSED, iterations=400, batch_real=32, store="u8", form="dct", coefficients=178)),
+}
+"""Float32 images of each class -> stored images in their bytes, 4 coefficients for each float, and the method."""
 _LABELLED = Random(store="u8")
 _VIEWED = TeacherLabels(training_steps=TEACHER_STEPS, training_lr=TEACHER_RATE, views=90, mix="cutmix", top_k=3)
 """90 views of 26 bytes and an image in 8 bits take the bytes of an image in float32, 4 for each of its 784 pixels."""
@@ -49,6 +53,9 @@ def fast_presets() -> Iterator[tuple[str, Preset]]:
                 nets=5,
             ),
         )
+    for floats, (ipc, method) in _BYTES.items():
+        title = f"Fast, in 8 bits, in the bytes of {per_class(floats)} in float32: {_DATA}"
+        yield f"fast/{_DATA}/{floats}/u8", Preset(title=title, data=_DATA, ipc=ipc, method=method, sets=3, nets=5)
     for methods, ending, title, numbers, source in _KINDS:
         for ipc, method in methods.items():
             preset = Preset(
