@@ -51,8 +51,9 @@ def main(arguments: argparse.Namespace) -> None:
     began = time.perf_counter()
     made = condense(replace(_START[arguments.method], **settings), train, arguments.ipc, seed=arguments.seed)
     if arguments.views:
-        soft = soft_labels(train.spec, arguments.teacher_steps) | {"views": arguments.views}
-        made = label(made, train, seed=arguments.seed, **soft)
+        soft = soft_labels(train.spec, arguments.teacher_steps)
+        soft |= {"views": arguments.views, "seed": arguments.seed}
+        made = label(made, train, **soft)
     condensed = time.perf_counter()
     scores = evaluate(made, validation, archs=["ConvNet"], nets=arguments.nets, epochs=arguments.epochs)
     line = {

@@ -71,7 +71,7 @@ def at_toy_scale(command: list[str]) -> list[str]:
     return [*words, *scale.get(command[0], [])]
 
 
-@pytest.mark.filterwarnings("ignore:a batch of 64 images per class:UserWarning", "ignore:2 of 2 classes have fewer")
+@pytest.mark.filterwarnings("ignore:a batch of .* images per class:UserWarning", "ignore:2 of 2 classes have fewer")
 def test_own_images_become_a_folder_of_others(toy, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     real = toy(sizes=(20, 20), side=40)
