@@ -85,11 +85,10 @@ _DCT = Candidate(
     most=_SOLVED,
     reason="sixteen blurred images in the room of one: with one image, variety teaches more than details",
 )
-_EIGHTHS = Candidate(
+_EIGHTHS = replace(
+    _QUARTERS,
     name="eighths",
-    method=replace(_REGRESSED, batch_real=32, form="dct"),
     pixels_per_coefficient=8,
-    most=_SOLVED,
     reason="eight images without their finer details in the room of one: with one image, variety teaches more",
 )
 _MANY = replace(
