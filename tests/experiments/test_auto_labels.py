@@ -84,6 +84,39 @@ def test_a_stopped_call_continues(toy, tmp_path: Path) -> None:
     assert torch.equal(load_set(out).images, whole.images)
 
 
+def test_a_finished_call_is_not_timed_again(toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, out, heard = toy(), tmp_path / "run", Heard()
+    made = auto(real, 2, out=out, **QUICK)
+    chosen = made.provenance.auto
+    assert (chosen["chosen"], chosen["candidates"], chosen["held_out"]) == ("soft labels", [], 0)
+
+    def measured(*_args: object, **_options: object) -> float:
+        raise AssertionError("the teacher is timed again")
+
+    monkeypatch.setattr(auto_labels, "labelling_seconds", measured)
+    again = auto(real, 2, out=out, resume=True, observers=[heard], **QUICK)
+    assert torch.equal(again.labels, made.labels)
+    assert heard.texts[1].startswith("teacher: 64 steps on real images, about 0:0")
+
+
+@pytest.mark.filterwarnings("ignore:a batch of")
+def test_other_labels_do_not_continue_a_run(toy, tmp_path: Path) -> None:
+    real, soft, own = toy(), tmp_path / "soft", tmp_path / "own"
+    short: dict[str, Any] = {**QUICK, "candidates": 1, "time_budget": 1.0}
+    plain: dict[str, Any] = {**short, "labels": "own"}
+    auto(real, 1, out=soft, **short)
+    with pytest.raises(InputError, match="other settings: labels was 'soft' and is 'own'"):
+        auto(real, 1, out=soft, resume=True, **plain)
+    before = (soft / "run.json").read_bytes()
+    with pytest.raises(InputError, match="holds another run: continue it with --resume"):
+        auto(real, 1, out=soft, **plain)
+    assert (soft / "run.json").read_bytes() == before
+    auto(real, 1, out=own, **plain)
+    with pytest.raises(InputError, match="other settings: labels was 'own' and is 'soft'"):
+        auto(real, 1, out=own, resume=True, **short)
+    assert auto(real, 1, out=own, overwrite=True, **short).soft
+
+
 def test_the_command_says_what_it_makes(capsys) -> None:
     command = "condense auto --data digits --ipc 1 --labels soft --arch MLP --compile off --out run"
     assert main(f"{command} --dry-run".split()) == 0

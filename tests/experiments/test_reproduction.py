@@ -25,6 +25,7 @@ from datacondense.methods import DC, DistributionMatching, Random
 from datacondense.run.directory import EVALUATION
 from datacondense.run.observers import Observer, RunProgress
 from datacondense.training.recipe import Recipe
+from datacondense.training.trajectories import TrajectoryRecipe
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=3, batch_real=8, init="real")
 SMALL = Preset(
@@ -288,8 +289,10 @@ def test_a_record_counts_as_done_only_with_the_same_first_method(monkeypatch: py
     assert not newest_record(plan_experiment("small", sets=1), Path("results"), asked)
 
 
-def test_a_teacher_labels_each_set_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    labels, recipe = TeacherLabels(training_steps=6, temperature=2.0), Recipe(epochs=3, lr=0.02, schedule="cosine")
+@pytest.mark.parametrize("rate", [None, TrajectoryRecipe.lr])
+def test_a_teacher_labels_each_set_once(rate: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = TeacherLabels(training_steps=6, training_lr=rate, temperature=2.0)
+    recipe = Recipe(epochs=3, lr=0.02, schedule="cosine")
     preset = replace(SMALL, method=Random(arch="MLP"), labels=labels, recipe=recipe, sets=1, nets=1)
     monkeypatch.setitem(PRESETS, "small", preset)
     record = run()

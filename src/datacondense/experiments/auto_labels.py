@@ -1,93 +1,109 @@
 """auto(labels="soft"): real images in 8 bits, and mixed views of them with labels of a teacher."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+
+import msgspec
 
 from ..data.spec import Spec
 from ..evaluation.labelling import LabelOptions, label, label_run, labelling_seconds
 from ..evaluation.soft_labels import TEACHER_STEPS, soft_labels, view_bytes, views_for
 from ..methods import Random
-from ..networks import AUTO
+from ..networks import AUTO as NETWORK
+from ..run.directory import RunDirectory
 from ..run.driver import condense
-from ..run.signals import Request
+from ..run.signals import stoppable
+from ..synthetic.provenance import Auto
 from ..synthetic.set import SyntheticSet
-from ..utils.errors import InputError, Stopped
-from ..utils.timing import duration
+from ..utils.errors import InputError
 from .auto_checks import Asked
+from .auto_record import SoftChoice
+from .auto_task import Task
 from .options import AutoOptions
 
+_NAME = "soft labels"
 _SHORTER = (1, 2, 4, 8, 16, 32)
 """A teacher learns for one of these parts of its steps, so that a resumed call finds its training in the cache."""
 _IMAGES = 10
 _PART = 0.85  # of the time that is left goes to the teacher; the rest to its views, and to a slower machine
 
 
-@final
-@dataclass(frozen=True)
-class SoftPlan:
-    """What `auto` makes with soft labels."""
-
-    method: Random
-    ipc: int
-    labels: LabelOptions
-    lines: Sequence[str]
-    """What was chosen."""
-
-
-def soft_set(asked: Asked, ipc: int | None, out: Path | None, request: Request, options: AutoOptions) -> SyntheticSet:
+def soft_set(asked: Asked, task: Task, ipc: int | None, out: Path | None, options: AutoOptions) -> SyntheticSet:
     """Return random real images of each class in 8 bits, seen in mixed views, with labels of a teacher.
 
     Args:
         asked: The checked arguments of `auto`; its candidates do not apply. The time budget decides the steps of the
             teacher.
+        task: The task of this call, with its record: what was chosen before is taken again.
         ipc: Images of each class; None for as many as fit the bytes, with their views.
         out: As in `auto`.
-        request: Whether the user has asked to stop.
         options: Keywords of `auto`; those of the race do not apply.
 
     Raises:
         InputError: The number of bytes is too small.
         Stopped: The user stopped the call; what the teacher has learned is kept.
     """
-    task = asked.task
-    plan = task.processes.agreed(lambda: plan_soft(asked, ipc, options))
-    for line in plan.lines:
+    content = task.record.content
+    if content.soft is None:
+        content.soft = task.processes.agreed(lambda: plan_soft(asked, ipc, options))
+        content.choice = Auto(
+            chosen=_NAME,
+            why="a teacher says more of many views of a real image than its class does",
+            candidates=[],
+            held_out=0,
+            seconds=task.processes.agreed(lambda: round(task.clock.spent, 3)),
+            time_budget=task.clock.budget,
+            bytes=asked.bytes,
+        )
+        task.save()
+    chosen = content.soft
+    for line in chosen.lines():
         task.tell(line)
-    passed: Any = {name: value for name, value in options.items() if name in ("resume", "overwrite", "source")}
-    run: Any = {"seed": task.seed, "out": out, "compute": task.compute, "processes": task.processes, "progress": False}
-    made = condense(plan.method, task.real, plan.ipc, **run, **passed)
-
-    def report(done: float, what: str) -> None:
-        if request():
-            raise Stopped("stopped before the set had labels: the same command with --resume continues", request.signal)
-        task.observers.preparing(done, what)
+    begun = task.processes.agreed(lambda: out is not None and task.record.resumed and RunDirectory(out).has_run())
+    made = condense(
+        _images(options),
+        task.real,
+        chosen.ipc,
+        seed=task.seed,
+        out=out,
+        compute=task.compute,
+        resume=begun,
+        overwrite=out is not None and not begun,
+        auto=msgspec.to_builtins(content.choice),
+        source=options.get("source"),
+        processes=task.processes,
+        progress=False,
+    )
+    unfinished = "stopped before the set had labels: the same command with --resume continues"
+    report = stoppable(task.observers.preparing, task.request, unfinished)
+    labels = _labels(chosen, task.real.spec)
 
     def labelled() -> SyntheticSet:
         if out is not None:
-            return label_run(made, task.real, out, task.compute, report, plan.labels)
-        options: LabelOptions = {**plan.labels, "report": report}
+            return label_run(made, task.real, out, task.compute, report, labels)
+        options: LabelOptions = {**labels, "report": report}
         return label(made, task.real, compute=task.compute, **options)
 
     return task.processes.agreed(labelled)
 
 
-def plan_soft(asked: Asked, ipc: int | None, options: AutoOptions) -> SoftPlan:
+def plan_soft(asked: Asked, ipc: int | None, options: AutoOptions) -> SoftChoice:
     """Choose images, views, and the steps of the teacher by the time that is left. Raises InputError for few bytes."""
     task, spec = asked.task, asked.task.real.spec
-    method = Random(arch=options.get("arch") or AUTO, store="u8")
     count, views = _within(asked.bytes, spec) if asked.bytes else (ipc or _IMAGES, views_for(spec))
-    labels: LabelOptions = {**soft_labels(spec, TEACHER_STEPS), "views": views, "progress": False}
-    whole = labelling_seconds(method, task.real, count, seed=task.seed, compute=task.compute, asked=labels)
+    longest = SoftChoice(ipc=count, views=views, steps=TEACHER_STEPS, seconds=0.0)
+    labels = _labels(longest, spec)
+    whole = labelling_seconds(_images(options), task.real, count, seed=task.seed, compute=task.compute, asked=labels)
     part = next((one for one in _SHORTER if whole / one <= _PART * task.clock.left), _SHORTER[-1])
-    labels |= {"training_steps": TEACHER_STEPS // part}
-    lines = [
-        f"images: {count} random real images of each class in 8 bits, {views} mixed views of each",
-        f"teacher: {TEACHER_STEPS // part} steps on real images, about {duration(whole / part)}",
-    ]
-    return SoftPlan(method, count, labels, lines)
+    return msgspec.structs.replace(longest, steps=TEACHER_STEPS // part, seconds=whole / part)
+
+
+def _images(options: AutoOptions) -> Random:
+    return Random(arch=options.get("arch") or NETWORK, store="u8")
+
+
+def _labels(chosen: SoftChoice, spec: Spec) -> LabelOptions:
+    return {**soft_labels(spec, chosen.steps), "views": chosen.views, "progress": False}
 
 
 def _within(bytes: int, spec: Spec) -> tuple[int, int]:

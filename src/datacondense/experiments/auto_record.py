@@ -13,6 +13,7 @@ from ..utils import torchrun
 from ..utils.errors import InputError
 from ..utils.files import read_as, write_json
 from ..utils.schema import Count, Fields, Fraction, Line, Name, Positive, Seconds
+from ..utils.timing import duration
 
 
 class Pace(Fields, kw_only=True):
@@ -62,6 +63,26 @@ class Trial(Fields, kw_only=True):
     """Wall time."""
 
 
+class SoftChoice(Fields, kw_only=True):
+    """What is made with soft labels."""
+
+    ipc: Positive
+    """Random real images of each class."""
+    views: Positive
+    """Mixed views of each image."""
+    steps: Positive
+    """Steps of the teacher."""
+    seconds: Seconds
+    """Expected time of the teacher and its labels."""
+
+    def lines(self) -> list[str]:
+        """Return the choice in words."""
+        return [
+            f"images: {self.ipc} random real images of each class in 8 bits, {self.views} mixed views of each",
+            f"teacher: {self.steps} steps on real images, about {duration(self.seconds)}",
+        ]
+
+
 class Content(Fields, kw_only=True):
     """The content of auto.json."""
 
@@ -83,6 +104,8 @@ class Content(Fields, kw_only=True):
     choice: Auto | None = None
     iterations: Positive | None = None
     """Iterations of the final run."""
+    soft: SoftChoice | None = None
+    """What is made with soft labels; None before the choice, and with labels of their own."""
     launch: dict[str, Any] | None = None
     """Mark of a launch of several processes."""
 

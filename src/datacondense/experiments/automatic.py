@@ -79,20 +79,20 @@ def auto(
         asked = checked(real, ipc, bytes, candidates, seed, compute, options)
         place = nullcontext() if out is None else alone(named(out), asked.task.processes)
         with stop_signals(asked.task.observers.message) as request, place:
-            if options.get("labels", "own") == "soft":
-                return soft_set(asked, ipc, None if out is None else named(out), request, options)
-            return _run(asked, request, seed, None if out is None else named(out), options)
+            return _run(asked, request, ipc, None if out is None else named(out), options)
 
 
-def _run(asked: Asked, request: Request, seed: int, out: Path | None, options: AutoOptions) -> SyntheticSet:
+def _run(asked: Asked, request: Request, ipc: int | None, out: Path | None, options: AutoOptions) -> SyntheticSet:
     """Race, choose, and condense; continue an earlier call where it was interrupted."""
     task = asked.task
     check_session(options, out)
+    labels = options.get("labels", "own")
     identity = {
+        "labels": labels,
         "data_sha256": task.real.fingerprint(),
         "candidates": {one.name: {"ipc": one.ipc, **one.method.settings()} for one in task.entrants},
         "bytes": asked.bytes,
-        "seed": seed,
+        "seed": task.seed,
         "hold_out": task.hold_out,
         **task.compute.to_json(),
     }
@@ -102,6 +102,8 @@ def _run(asked: Asked, request: Request, seed: int, out: Path | None, options: A
         record.run = None
     task.clock.before = record.content.spent
     task = replace(task, record=record, request=request)
+    if labels == "soft":
+        return soft_set(asked, task, ipc, out, options)
     if record.content.choice is None:
         choose(asked, task)
     return _finish(asked, task, out, options)
@@ -175,6 +177,6 @@ def preview(
     def lines() -> list[str]:
         asked = checked(real, ipc, bytes, candidates, seed, compute, options)
         soft = options.get("labels", "own") == "soft"
-        return [*plan_soft(asked, ipc, options).lines] if soft else preview_lines(asked)
+        return plan_soft(asked, ipc, options).lines() if soft else preview_lines(asked)
 
     return all_processes().agreed(lines)

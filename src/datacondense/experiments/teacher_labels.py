@@ -10,10 +10,13 @@ from ..engine.execution import Compute
 from ..evaluation.labelling import label
 from ..run.directory import RunDirectory
 from ..run.observers import Observers
-from ..run.signals import stop_signals
+from ..run.signals import stop_signals, stoppable
 from ..synthetic.set import SyntheticSet, load_set
+from ..training.trajectories import TrajectoryRecipe
 from ..utils.distributed import Processes
-from ..utils.errors import Stopped
+
+_USUAL = {"lr": TrajectoryRecipe.lr, "mix": "none"}
+"""Values that are not recorded with the labels of a set."""
 
 
 @final
@@ -56,11 +59,8 @@ def label_once(
     Raises Stopped if the user stops it; what the teacher has learned is kept.
     """
     with stop_signals(observers.message) as stop:
-
-        def report(done: float, what: str) -> None:
-            if stop():
-                raise Stopped("stopped before the set had labels of a teacher: the same command continues", stop.signal)
-            observers.preparing(done, what)
+        unfinished = "stopped before the set had labels of a teacher: the same command continues"
+        report = stoppable(observers.preparing, stop, unfinished)
 
         def labelled() -> SyntheticSet:
             found = _kept(wanted, synthetic, run)
@@ -78,7 +78,6 @@ def _kept(wanted: TeacherLabels, synthetic: SyntheticSet, run: Path) -> Syntheti
     recorded = found.provenance.labels
     names = {"training_steps": "steps", "training_lr": "lr"}
     asked = {names.get(name, name): value for name, value in wanted.settings().items()}
-    asked = {name: value for name, value in asked.items() if (name, value) != ("mix", "none")}
-    same = {name: recorded.get(name) for name in asked} == asked
+    same = {name: recorded.get(name, _USUAL.get(name)) for name in asked} == asked
     before, now = (one.provenance.changed(labels=None).to_json() for one in (found, synthetic))
     return found if same and before == now else None

@@ -62,6 +62,20 @@ def stop_signals(report: Callable[[str], None] = lambda text: None) -> Iterator[
             signal.signal(number, handler)
 
 
+def stoppable(report: Callable[[float, str], None], request: Request, unfinished: str) -> Callable[[float, str], None]:
+    """Return a report of a fraction done and what is done, which first raises Stopped after a request to stop.
+
+    unfinished: what is lost, and how to continue.
+    """
+
+    def call(done: float, what: str) -> None:
+        if request():
+            raise Stopped(unfinished, request.signal)
+        report(done, what)
+
+    return call
+
+
 @final
 class Stop:
     """The stop of a session: after a signal, or after `budget` seconds, counted from now."""

@@ -12,10 +12,10 @@ from ...augment.mix import MixKind
 from ...data.options import ReadOptions
 from ...evaluation.labelling import LabelOptions, label
 from ...evaluation.teachers import REAL, Report
-from ...run.signals import Request, stop_signals
+from ...run.signals import Request, stop_signals, stoppable
 from ...synthetic.set import SyntheticSet, load_set
 from ...training.trajectories import Steps
-from ...utils.errors import InputError, Stopped
+from ...utils.errors import InputError
 from ...utils.paths import resolved
 from ...utils.ranges import Epochs, HeldOut, Images, Rate, Scale, Seed, Temperature, Views
 from ...utils.timing import duration
@@ -108,13 +108,8 @@ class Label:
 
 def watched(display: RunDisplay, stop: Request) -> Report:
     """Return a report of labelling that is displayed, and that ends the work on a signal: finished steps are kept."""
-
-    def report(done: float, what: str) -> None:
-        if stop():
-            raise Stopped("stopped before the set had labels of the teacher; the same command continues", stop.signal)
-        display.preparing(done, what)
-
-    return report
+    unfinished = "stopped before the set had labels of the teacher; the same command continues"
+    return stoppable(display.preparing, stop, unfinished)
 
 
 def print_labels(made: SyntheticSet) -> None:
