@@ -1,5 +1,6 @@
 """The examples run as a user would run them, at toy scale, and docs/examples.md names what there is."""
 
+import json
 import re
 import runpy
 import shlex
@@ -40,7 +41,7 @@ def commands(program: str) -> list[list[str]]:
     """The arguments of a program on the page, command by command."""
     blocks = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     lines = [shlex.split(line) for block in blocks for line in shell.commands(block)]
-    assert {line[0] for line in lines} == {"datacondense", "python"}
+    assert {line[0] for line in lines} == {"datacondense", "python", "npm", "tar"}
     return [line[1:] for line in lines if line[0] == program]
 
 
@@ -109,6 +110,36 @@ def test_networks_are_ranked(output) -> None:
     correlations = re.findall(r"rank correlation with whole (-?\d\.\d\d)", printed)
     assert len(correlations) == 2
     assert all(-1 <= float(correlation) <= 1 for correlation in correlations)
+
+
+def test_a_folder_of_pictures_is_made(output) -> None:
+    """White is under transparent pixels; a repeated picture, a part, and one without a file are left out."""
+    pictures = Path("package/img/google/64")
+    pictures.mkdir(parents=True)
+    entries = []
+    for place in range(14):
+        name, category = f"{place}.png", "Component" if place == 12 else "Food & Drink" if place % 2 else "Flags"
+        entries.append({"image": name, "category": category, "sort_order": 100 - place})
+        pixels = np.full((4, 4, 4), min(place, 10), dtype=np.uint8)  # 10 and 11 are alike, 13 has no file
+        pixels[0, 0, 3], pixels[1:, :, 3] = 0, 255
+        if place < 13:
+            Image.fromarray(pixels).save(pictures / name)
+    Path("package/emoji.json").write_text(json.dumps(entries))
+    printed = output("emoji_folder.py package photos")
+    assert printed.splitlines() == [
+        "Flags: 4 training and 1 test pictures",
+        "Food & Drink: 5 training and 1 test pictures",
+    ]
+    train, test = dc.load("folder:photos", image_size=4)
+    assert (len(train), len(test)) == (9, 2)
+    assert not Path("photos/train/Flags/10.png").exists()  # 11 comes before it
+    one = next(Path("photos/train/Food & Drink").glob("*.png"))
+    with Image.open(one) as picture:
+        assert (picture.mode, picture.getpixel((0, 0))) == ("RGB", (255, 255, 255))
+    with pytest.raises(SystemExit, match="photos exists: name another folder"):
+        output("emoji_folder.py package photos")
+    with pytest.raises(SystemExit, match=r"holds no emoji\.json"):
+        output("emoji_folder.py photos other")
 
 
 def test_the_page_names_every_example_with_flags_that_it_has() -> None:
