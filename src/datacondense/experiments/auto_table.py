@@ -79,12 +79,6 @@ _QUARTERS = Candidate(
     most=_SOLVED,
     reason="four images without their finest details in the room of one: more of them teach more than these details",
 )
-_DCT = Candidate(
-    name="dct",
-    method=replace(_REGRESSED, iterations=300, form="dct"),
-    most=_SOLVED,
-    reason="sixteen blurred images in the room of one: with one image, variety teaches more than details",
-)
 _EIGHTHS = replace(
     _QUARTERS,
     name="eighths",
@@ -96,6 +90,13 @@ _MANY = replace(
     method=replace(_REGRESSED, regress=1.0),
     reason="whole images whose mean embeddings match, and by which ridge regression is right on real images",
 )
+_HALVES = replace(
+    _QUARTERS,
+    name="halves",
+    method=replace(_QUARTERS.method, regress=1.0),
+    pixels_per_coefficient=2,
+    reason="two images without their finest details in the room of one: more of them teach more than these details",
+)
 _PLAIN = Candidate(
     name="means",
     method=_MEANS,
@@ -104,8 +105,8 @@ _PLAIN = Candidate(
 )
 
 _FEW_STEPS = {"iterations": 150, "batch_real": 32}  # of large images a run makes few iterations in minutes
-_LARGE_PIXELS, _LARGE_QUARTERS, _LARGE_DCT, _LARGE_MANY, _LARGE_PLAIN = (
-    replace(one, method=replace(one.method, **_FEW_STEPS)) for one in (_PIXELS, _QUARTERS, _DCT, _MANY, _PLAIN)
+_LARGE_PIXELS, _LARGE_QUARTERS, _LARGE_EIGHTHS, _LARGE_MANY, _LARGE_PLAIN = (
+    replace(one, method=replace(one.method, **_FEW_STEPS)) for one in (_PIXELS, _QUARTERS, _EIGHTHS, _MANY, _PLAIN)
 )
 
 TABLE: tuple[Kind, ...] = (
@@ -114,7 +115,7 @@ TABLE: tuple[Kind, ...] = (
     Kind(
         name="one or two large images per class",
         ipc=2,
-        candidates=(_LARGE_DCT, _LARGE_QUARTERS, _LARGE_PIXELS, _LARGE_PLAIN),
+        candidates=(_LARGE_EIGHTHS, _LARGE_QUARTERS, _LARGE_PIXELS, _LARGE_PLAIN),
     ),
     Kind(name="a few tiny images per class", ipc=20, pixels=16 * 16, candidates=(_PIXELS, _PLAIN)),
     Kind(name="a few small images per class", ipc=20, pixels=40 * 40, candidates=(_QUARTERS, _PIXELS, _PLAIN)),
@@ -123,7 +124,8 @@ TABLE: tuple[Kind, ...] = (
         ipc=20,
         candidates=(_LARGE_QUARTERS, _LARGE_PIXELS, _LARGE_PLAIN),
     ),
-    Kind(name="many tiny or small images per class", pixels=40 * 40, candidates=(_MANY, _PLAIN)),
+    Kind(name="many tiny images per class", pixels=16 * 16, candidates=(_MANY, _PLAIN)),
+    Kind(name="many small images per class", pixels=40 * 40, candidates=(_HALVES, _MANY, _PLAIN)),
     Kind(name="many large images per class", candidates=(_LARGE_MANY, _LARGE_PLAIN)),
 )
 """The first kind that holds a problem gives its candidates, the likeliest first."""
