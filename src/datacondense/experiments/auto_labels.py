@@ -48,7 +48,7 @@ def soft_set(asked: Asked, task: Task, ipc: int | None, out: Path | None, option
         content.soft = task.processes.agreed(lambda: plan_soft(asked, ipc, options))
         content.choice = Auto(
             chosen=_NAME,
-            why="a teacher says more of many views of a real image than its class does",
+            why="--labels soft takes real images, mixed views of them, and a teacher of the views",
             candidates=[],
             held_out=0,
             seconds=task.processes.agreed(lambda: round(task.clock.spent, 3)),
