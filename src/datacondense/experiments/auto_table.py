@@ -90,13 +90,6 @@ _MANY = replace(
     method=replace(_REGRESSED, regress=1.0),
     reason="whole images whose mean embeddings match, and by which ridge regression is right on real images",
 )
-_HALVES = replace(
-    _QUARTERS,
-    name="halves",
-    method=replace(_QUARTERS.method, regress=1.0),
-    pixels_per_coefficient=2,
-    reason="two images without their finest details in the room of one: more of them teach more than these details",
-)
 _PLAIN = Candidate(
     name="means",
     method=_MEANS,
@@ -124,8 +117,7 @@ TABLE: tuple[Kind, ...] = (
         ipc=20,
         candidates=(_LARGE_QUARTERS, _LARGE_PIXELS, _LARGE_PLAIN),
     ),
-    Kind(name="many tiny images per class", pixels=16 * 16, candidates=(_MANY, _PLAIN)),
-    Kind(name="many small images per class", pixels=40 * 40, candidates=(_HALVES, _MANY, _PLAIN)),
+    Kind(name="many tiny or small images per class", pixels=40 * 40, candidates=(_MANY, _PLAIN)),
     Kind(name="many large images per class", candidates=(_LARGE_MANY, _LARGE_PLAIN)),
 )
 """The first kind that holds a problem gives its candidates, the likeliest first."""

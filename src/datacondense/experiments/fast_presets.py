@@ -23,7 +23,6 @@ _PIXELS = {
 _VIEWS = {
     1: replace(_REGRESSED, iterations=400, batch_real=32, form="dct", coefficients=98),
     10: replace(_REGRESSED, iterations=400, batch_real=32, form="dct", coefficients=196),
-    50: replace(_PIXELS[50], iterations=300, batch_real=32, form="dct", coefficients=392),
 }
 _BYTES = {
     1: (4, replace(_REGRESSED, iterations=400, batch_real=32, store="u8", form="dct", coefficients=178)),
