@@ -91,7 +91,7 @@ class Auto(Fields, kw_only=True):
     held_out: Count
     """Training images on which candidates were scored; 0 without a race."""
     seconds: Seconds
-    """Wall time of the race."""
+    """Wall time before the final run: that of the race, or of timing the teacher."""
     time_budget: Seconds
     bytes: Positive | None = None
 
