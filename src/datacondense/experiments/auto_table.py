@@ -87,7 +87,7 @@ _EIGHTHS = replace(
 )
 _MANY = replace(
     _PIXELS,
-    method=replace(_REGRESSED, regress=1.0),
+    method=replace(_REGRESSED, iterations=1000, regress=1.0),
     reason="whole images whose mean embeddings match, and by which ridge regression is right on real images",
 )
 _PLAIN = Candidate(

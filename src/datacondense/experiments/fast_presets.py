@@ -18,7 +18,7 @@ _REGRESSED = replace(_MEANS, iterations=600, adam=True, lr=0.05, momentum=0.9, r
 _PIXELS = {
     1: replace(_REGRESSED, iterations=400, batch_real=32),
     10: _REGRESSED,
-    50: replace(_REGRESSED, iterations=500, regress=1.0, networks="trained", fresh_share=0.3),
+    50: replace(_REGRESSED, iterations=1000, regress=1.0, networks="trained", fresh_share=0.3),
 }
 _VIEWS = {
     1: replace(_REGRESSED, iterations=400, batch_real=32, form="dct", coefficients=98),
