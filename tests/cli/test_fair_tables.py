@@ -111,6 +111,25 @@ def test_rank_prints_scores_and_their_parts(capsys) -> None:
     assert [path.name for path in Path("run").iterdir() if path.name == "scores.jsonl"] == []
 
 
+def test_a_teacher_labels_the_random_images_of_rank(capsys) -> None:
+    assert main([*RANK, "--teacher", "real"]) == 2
+    assert "--teacher real: no set has soft labels: leave it out" in capsys.readouterr().err
+    for seed in ("4", "5"):
+        options = f"--teacher real --moment 1 --temperature 2 --training-steps 8 --seed {seed} --out labelled{seed}"
+        assert main(["label", "run", *options.split()]) == 0
+    both = ["labelled4", "labelled5"]
+    assert main([*RANK[:1], *both, *RANK[2:], "--dry-run"]) == 0
+    assert main([*RANK[:1], *both, *RANK[2:], "--teacher", "real"]) == 0
+    with_teacher = json.loads(Path("rank.json").read_text())
+    assert main([*RANK[:1], *both, *RANK[2:]]) == 0
+    without = json.loads(Path("rank.json").read_text())
+    places = {(one["trained_on"], one["column"]): place for place, one in enumerate(without["labelled4"]["accuracies"])}
+    for name in both:
+        for key, place in places.items():
+            ours, theirs = (one[name]["accuracies"][place]["scores"] for one in (with_teacher, without))
+            assert (ours["accuracy"] == theirs["accuracy"]) == (key[0] != "random real"), key
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -8,11 +8,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from datacondense import InputError, Random, Recipe, SyntheticSet, condense, evaluate_columns, keep_scores
+from datacondense import (
+    InputError,
+    Random,
+    Recipe,
+    SyntheticSet,
+    condense,
+    evaluate_columns,
+    keep_scores,
+    label,
+    load_set,
+)
 from datacondense.augment.mix import MixKind
 from datacondense.evaluation.baselines import baselines, real_rows
 from datacondense.evaluation.columns import Cell, all_augments, augment_cells, first_alike, label_cells
+from datacondense.evaluation.labelling import LabelOptions
 from datacondense.evaluation.protocol import protocol_for
+from datacondense.evaluation.ranking import plan_ranking
 from datacondense.evaluation.score_log import is_score_of, saved_scores
 from datacondense.evaluation.scores import KMEANS, RANDOM, SET
 from datacondense.evaluation.viewed_set import views_of, with_views
@@ -53,13 +65,42 @@ def test_real_images_are_as_many_as_the_set_stores(toy) -> None:
     pixels = real.batch(torch.arange(53))[0]
     for one in found.values():
         assert one.counts.tolist() == [5, 3, 5]
-        for image, label in zip(one.images, one.labels, strict=True):
+        for image, number in zip(one.images, one.labels, strict=True):
             same = (pixels == image).flatten(1).all(1)
-            assert real.labels[same].tolist() == [int(label)]
+            assert real.labels[same].tolist() == [int(number)]
         assert len({tuple(image.flatten().tolist()) for image in one.images}) == 13
     assert not torch.equal(found[RANDOM].images, found[KMEANS].images)
     with pytest.raises(InputError, match="do not fit the set made from 'toy'"):
         real_rows(synthetic, toy(channels=3), "MLP")
+
+
+@pytest.mark.filterwarnings("ignore:.* fewer than 5 training images:UserWarning")
+@pytest.mark.parametrize("views", [1, 3])
+def test_real_images_beside_a_labelled_set_are_of_its_classes_whatever_its_labels_say(
+    views: int, toy, tmp_path: Path
+) -> None:
+    real = toy(sizes=(9, 3, 9))
+    hard = condense(Random(arch="MLP", augment="crop"), real, ipc=5)
+    taught: LabelOptions = {"moment": 1.0, "temperature": 1.0, "training_steps": 40}
+    seen: LabelOptions = {**taught, "views": None if views == 1 else views}
+    after = label(hard, real, **seen)
+    odd = replace(after, labels=to_first(after.images))
+    save(odd, tmp_path / FILE_NAME)
+    for one in (odd, load_set(tmp_path / FILE_NAME), replace(odd, labels=odd.classes)):
+        assert one.counts.tolist() == [len(after), 0, 0]
+        assert one.stored_classes.tolist() == hard.labels.tolist()
+        assert one.stored_counts.tolist() == [5, 3, 5]
+        for row in (*baselines([one], real, "MLP").values(), *real_rows(one, real, "MLP").values()):
+            assert row.counts.tolist() == [5 * views, 3 * views, 5 * views]
+    if views == 1:
+        assert label(odd, real, **taught).provenance.labels["classes"] == [[0, 5], [1, 3], [2, 5]]
+
+
+def test_classes_that_do_not_fit_the_images_are_not_taken(toy) -> None:
+    synthetic = made(toy)
+    for runs in ([[0, 2], [1, 2]], [[0, 2], [1, 2], [3, 2]], []):
+        other = replace(synthetic, provenance=synthetic.provenance.changed(labels={"classes": runs}))
+        assert other.stored_classes.tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_each_column_has_its_labels_and_its_recipe(toy) -> None:
@@ -95,7 +136,24 @@ def test_real_images_beside_views_are_seen_in_as_many(mix: MixKind, toy) -> None
     (usual,) = protocol_for(before, nets=1).recipes.values()
     for cell in cells:
         assert cell.protocol.recipes["MLP"].epochs == round(usual.epochs / 4)
+        assert (labels_of(cell).dim() == 1) == (cell.column == "hard" or mix == "none")
     assert len({cell.protocol.recipes["MLP"] for cell in cells if cell.column == "own"}) == 1
+    ranked = plan_ranking(synthetic, toy(), toy(draw=1), nets=1).cells[0]
+    assert ranked.same_training(cells[0])
+
+
+def test_a_teacher_labels_real_images_as_the_set_stores_its_labels(toy) -> None:
+    synthetic = replace(made(toy), provenance=made(toy).provenance.changed(labels={"top_k": 1}))
+    real = real_rows(synthetic, toy(), "MLP", rows=[RANDOM])
+
+    def unsure(images: Tensor) -> Tensor:
+        return torch.tensor([0.6, 0.3, 0.1]).expand(len(images), 3)
+
+    (_, beside) = label_cells(synthetic, real, ["own"], unsure)
+    kept = float(torch.tensor(0.6).half())
+    assert torch.equal(labels_of(beside), torch.tensor([kept, (1 - kept) / 2, (1 - kept) / 2]).expand(6, 3))
+    assert isinstance(beside.examples, SyntheticSet)
+    assert beside.examples.tensors().keys() >= {"labels.values"}
 
 
 def test_equal_trainings_are_one(toy) -> None:

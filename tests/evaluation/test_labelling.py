@@ -22,10 +22,14 @@ from datacondense import (
     load_set,
 )
 from datacondense.augment.mix import MixKind
+from datacondense.engine.execution import Compute
+from datacondense.evaluation import labelling
 from datacondense.evaluation.protocol import protocol_for
+from datacondense.evaluation.teachers import online_teacher
 from datacondense.evaluation.viewed_set import with_views
 from datacondense.formats import Format, export, import_sets
 from datacondense.report.footprint import measure
+from datacondense.run.directory import RunDirectory
 from datacondense.synthetic.set import FILE_NAME, save
 from datacondense.synthetic.views import Viewed
 from datacondense.utils import cache
@@ -63,7 +67,8 @@ def test_labels_are_those_of_the_teacher_and_all_else_stays(toy) -> None:
     assert after.tensors()["labels"].dtype == torch.float16
     record = dict(after.provenance.labels)
     assert record.pop("seconds") > 0
-    assert record == {"teacher": "module", "arch": "Sequential", "temperature": 2.0}
+    classes = [[0, 2], [1, 2], [2, 2]]
+    assert record == {"teacher": "module", "arch": "Sequential", "temperature": 2.0, "classes": classes}
     assert (after.spec, after.stored, after.recipe) == (before.spec, before.stored, before.recipe)
     assert network.training
     assert after.seconds is not None
@@ -240,6 +245,41 @@ def test_a_moment_and_a_temperature_that_are_given_are_taken_without_trials(toy)
     last = label(made(real), real, moment=1.0, temperature=3.0, **STEPS)
     assert len(list((cache.folder() / "trajectories").glob("*.safetensors"))) == 1
     assert not torch.equal(first.labels, last.labels)
+
+
+def test_the_teacher_online_of_a_labelled_set_is_the_one_that_labelled_it(toy) -> None:
+    real = toy()
+    how: Any = {"moment": 0.25, "temperature": 3.0, "training_steps": 20, "training_lr": 0.05, "seed": 4}
+    after = label(made(real), real, arch="LeNet", **how)
+    online = online_teacher(after, real, "real", temperature=None, compute=Compute("cpu"), report=lambda *_: None)
+    settings = online.settings()
+    assert settings == {name: value for name, value in after.provenance.labels.items() if name in settings}
+    assert torch.equal(online(after.images).half(), after.labels.half())
+    other = online_teacher(made(real), real, "real", temperature=None, compute=Compute("cpu"), report=lambda *_: None)
+    assert (other.settings()["arch"], other.settings()["steps"]) == ("MLP", 500)
+
+
+def test_a_directory_that_was_not_written_to_the_end_is_written_again(toy, tmp_path: Path, monkeypatch) -> None:
+    real, out = toy(), tmp_path / "run"
+    given: Any = {"moment": 1.0, "temperature": 1.0, "out": out, **STEPS}
+    with monkeypatch.context() as patch:
+        patch.setattr(labelling, "write_outputs", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            label(made(real), real, **given)
+    with pytest.raises(InputError, match="was to hold a labelled set and is incomplete: label the set again"):
+        condense(Random(arch="MLP"), real, 2, out=out, resume=True)
+    after = label(made(real), real, **given)
+    assert RunDirectory(out).recorded()["status"] == "labelled"
+    assert torch.equal(load_set(out).labels, after.labels)
+    with pytest.raises(InputError, match="holds a run: replace it with --overwrite"):
+        label(made(real), real, **given)
+    (out / "run.json").unlink()
+    with pytest.raises(InputError, match=r"files named like those of a run, but no run.json: name another"):
+        label(made(real), real, overwrite=True, **given)
+
+
+def interrupted(*_args: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_moment_and_temperature_are_chosen_on_held_out_training_images(toy) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,8 +14,8 @@ from datacondense.data.splits import split_held_out
 from datacondense.engine.execution import Compile
 from datacondense.experiments.auto_checks import checked
 from datacondense.experiments.auto_choice import final_seconds, settle_compilation
-from datacondense.experiments.auto_record import Pace
-from datacondense.experiments.auto_table import TABLE, entrants, kind_of
+from datacondense.experiments.auto_record import Pace, Round, Trial
+from datacondense.experiments.auto_table import TABLE, Entrant, entrants, kind_of
 from datacondense.experiments.auto_training import trial_training
 from datacondense.experiments.options import AutoOptions
 from datacondense.experiments.race import Race
@@ -270,6 +271,48 @@ def test_without_a_score_the_first_candidate_is_taken(toy) -> None:
     with pytest.raises(Diverged):
         auto(toy(), 1, candidates=both, observers=[heard], **LONG)
     assert any(text.startswith("chosen: one") and "no candidate could be scored" in text for text in heard.texts)
+
+
+def test_where_all_of_a_race_fail_a_candidate_that_was_not_timed_is_taken(toy) -> None:
+    heard, wild = Heard(), replace(GOOD, lr=1e6, store="f16")
+    fail = [Candidate(name=name, method=wild, reason="its pixels do not fit float16") for name in ("one", "two")]
+    slow = Candidate(name="slow", method=replace(GOOD, iterations=10**6), reason="too slow to race")
+    # without `compile`, whether to compile is settled by the speed of the chosen one
+    given = AutoOptions(time_budget=12.0, race_epochs=2, race_nets=1, observers=[heard])
+    made = auto(toy(), 1, candidates=[*fail, slow], **given)
+    assert made.provenance.auto["chosen"] == "slow"
+    assert any("slow does not race: it is too slow" in text for text in heard.texts)
+    assert any("no candidate could be scored" in text for text in heard.texts)
+
+
+def test_a_candidate_that_fails_in_a_later_round_is_not_chosen(toy, monkeypatch) -> None:
+    ones = [replace(RACE[1], name=name) for name in ("best", "next", "last")]
+    monkeypatch.setattr(Race, "_next", lambda self, planned, kept: replace_round(planned, kept))
+
+    def make(self: Trials, entrant: Entrant, number: int, planned: Round) -> None:
+        score = None if number else {"best": 0.9, "next": 0.8, "last": 0.7}[entrant.name]
+        fault = "loss is no longer finite" if number else None
+        trial = Trial(candidate=entrant.name, round=number, score=score, dropped=fault, seconds=0.1)
+        self.task.record.content.trials.append(trial)
+
+    monkeypatch.setattr(Trials, "make", make)
+    made = auto(toy(), 1, candidates=ones, **LONG)
+    assert made.provenance.auto["chosen"] == "last"
+
+
+def replace_round(planned: Round, kept: Sequence[Entrant]) -> Round:
+    iterations = {one.name: planned.iterations[one.name] for one in kept}
+    return Round(iterations=iterations, epochs=planned.epochs, nets=planned.nets, seconds=planned.seconds)
+
+
+def test_the_first_candidate_is_the_first_that_takes_so_many_images(toy) -> None:
+    few = replace(RACE[0], most=2)
+    asked = checked(toy(), 1, None, [few, RACE[1]], 0, None, AutoOptions())
+    assert [one.name for one in asked.task.entrants] == ["good"]
+    with pytest.raises(InputError, match="no candidate takes 1 images of each of 3 classes: ask for fewer"):
+        auto(toy(), 1, candidates=[few])
+    many = toy(sizes=(9,) * 50)
+    assert [one.name for one in checked(many, 100, None, 1, 0, None, AutoOptions()).task.entrants] == ["means"]
 
 
 def test_other_candidates_are_named_when_a_call_is_resumed(toy, tmp_path) -> None:

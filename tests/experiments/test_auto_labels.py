@@ -10,9 +10,11 @@ import torch
 
 from datacondense import InputError, Observer, Stopped, auto, load_set
 from datacondense.cli.app import main
+from datacondense.evaluation import labelling
 from datacondense.evaluation.soft_labels import view_bytes, views_for
 from datacondense.experiments import auto_labels
 from datacondense.report.footprint import measure
+from datacondense.run.directory import RunDirectory
 
 QUICK: dict[str, Any] = {"labels": "soft", "arch": "MLP", "compile": "off", "time_budget": 1000.0, "progress": False}
 
@@ -68,6 +70,9 @@ def test_bytes_decide_on_images_and_views(toy) -> None:
         made = auto(real, bytes=limit, **QUICK)
         assert (len(made) // made.views, made.views) == (3 * images, views)
         assert measure(made, png=False).total <= limit
+    most, each = auto(real, bytes=10**6, **QUICK), int(real.counts.max())
+    assert (len(most) // most.views, most.views) == (len(real), 100)
+    assert most.provenance.ipc == each
     with pytest.raises(InputError, match="is not enough for one image of each class and a view of it"):
         auto(real, bytes=3 * (image + 14), **QUICK)
     with pytest.raises(InputError, match="unknown labels 'hard'"):
@@ -97,6 +102,22 @@ def test_a_finished_call_is_not_timed_again(toy, tmp_path: Path, monkeypatch: py
     again = auto(real, 2, out=out, resume=True, observers=[heard], **QUICK)
     assert torch.equal(again.labels, made.labels)
     assert heard.texts[1].startswith("teacher: 64 steps on real images, about 0:0")
+
+
+def test_a_call_that_was_killed_before_its_record_completes_it(toy, tmp_path: Path, monkeypatch) -> None:
+    real, out = toy(), tmp_path / "run"
+
+    def killed(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(labelling, "write_outputs", killed)
+        with pytest.raises(KeyboardInterrupt):
+            auto(real, 2, out=out, **QUICK)
+    before = (out / "images.png").read_bytes()
+    made = auto(real, 2, out=out, resume=True, **QUICK)
+    assert RunDirectory(out).recorded()["labels"] == made.provenance.labels
+    assert (out / "images.png").read_bytes() != before
 
 
 @pytest.mark.filterwarnings("ignore:a batch of")

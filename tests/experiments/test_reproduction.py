@@ -159,6 +159,20 @@ def test_stopped_while_condensing_it_says_so_and_goes_on() -> None:
     assert watch.iterations == 2 + 3
 
 
+def test_stopped_in_the_last_iteration_it_stops_before_networks_train() -> None:
+    class Stop(Watch):
+        def progress(self, progress: RunProgress) -> None:
+            super().progress(progress)
+            if self.iterations == METHOD.iterations:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    watch = Stop()
+    with pytest.raises(Stopped, match=r"stopped when .*seed0 was complete: the same command goes on") as stopped:
+        run(watch)
+    assert (stopped.value.signal, watch.iterations, watch.epochs) == (signal.SIGINT, METHOD.iterations, 0)
+    assert run()["scores"]["MLP"]["n"] == 4
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [

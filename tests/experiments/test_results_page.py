@@ -80,6 +80,10 @@ def test_records_of_an_earlier_version_of_a_preset_no_longer_count(tmp_path: Pat
     assert [record["nets"] for record in best_records(tmp_path)] == [RECORD["nets"]]
     path.write_text("".join(f"{json.dumps(record)}\n" for record in (earlier, unchanged, now)))
     assert [record["nets"] for record in best_records(tmp_path)] == [5]
+    for name, value in (("labels", {"training_steps": 5}), ("data_sha256", "0"), ("asked", {"precision": "bf16"})):
+        other = {**earlier, "settings": now["settings"], name: value}
+        path.write_text("".join(f"{json.dumps(record)}\n" for record in (other, {**now, name: None})))
+        assert [record["nets"] for record in best_records(tmp_path)] == [RECORD["nets"]], name
 
 
 def test_the_page_of_this_repository_is_that_of_its_records() -> None:

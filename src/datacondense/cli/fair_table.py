@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from rich.table import Table
 
@@ -44,16 +45,27 @@ def check_teacher(teacher: str | None, temperature: float | None, columns: Seque
         raise InputError(f"--teacher {teacher}: labels the batches of --columns online: ask for this column")
 
 
-def teacher_online(
-    teacher: str | None, synthetic: SyntheticSet, train: ImageSet, temperature: float | None, compute: Compute
-) -> OnlineTeacher | None:
-    """Return the teacher that an option names, with progress while it learns; None without one."""
-    if teacher is None:
-        return None
-    with RunDisplay("teacher") as display:
-        return online_teacher(
-            synthetic, train, teacher, temperature=temperature, compute=compute, report=display.preparing
-        )
+def teachers_online(
+    teacher: str | None, sets: Sequence[SyntheticSet], train: ImageSet, temperature: float | None, compute: Compute
+) -> list[OnlineTeacher | None]:
+    """Return the teacher that an option names for each set, with progress while it learns; None without one.
+
+    Sets whose labels are those of one teacher share it, and so do all sets without such labels.
+    """
+    found: dict[tuple[Any, ...], OnlineTeacher | None] = {}
+    for one in sets:
+        if teacher is not None and (key := _taught(one)) not in found:
+            with RunDisplay("teacher") as display:
+                found[key] = online_teacher(
+                    one, train, teacher, temperature=temperature, compute=compute, report=display.preparing
+                )
+    return [found.get(_taught(one)) for one in sets]
+
+
+def _taught(synthetic: SyntheticSet) -> tuple[Any, ...]:
+    """Return what is recorded of the teacher of a set, as far as `online_teacher` reads it."""
+    recorded = synthetic.provenance.labels
+    return tuple(recorded.get(name) for name in ("teacher", "arch", "steps", "lr", "seed", "moment", "temperature"))
 
 
 def table_rows(
@@ -65,7 +77,7 @@ def table_rows(
     columns: Sequence[str],
     augments: Sequence[str],
     device: str,
-    relabel: Relabel | None = None,
+    relabels: Sequence[Relabel | None],
 ) -> list[Row]:
     """Return the rows of a table. Sets that differ only in their seed share a line of it.
 
@@ -77,13 +89,13 @@ def table_rows(
         columns: Columns by labels; all means those that need no teacher, and with a teacher online too.
         augments: Columns by augmentation, in their place.
         device: Of the networks.
-        relabel: The teacher.
+        relabels: The teacher of each set, or None.
     """
     names = labels([synthetic.provenance for synthetic in sets])
-    every = [name for name in COLUMNS if name != ONLINE or relabel]
+    every = [name for name in COLUMNS if name != ONLINE or any(relabels)]
     chosen = [name for each in columns for name in (every if each == "all" else [each])]
     rows: list[Row] = []
-    for place, (name, synthetic, path) in enumerate(zip(names, sets, runs, strict=True)):
+    for place, (name, synthetic, path, relabel) in enumerate(zip(names, sets, runs, relabels, strict=True)):
         asked = options(names[:place].count(name))
         arch = protocol_for(synthetic, **asked).archs[0]
         if augments:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..data.image_set import ImageSet
 from ..methods import DistributionMatching, Random
 from ..run.driver import condense
+from ..synthetic.provenance import CLASSES
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
 from .scores import BESIDE, KMEANS, RANDOM
@@ -90,10 +91,11 @@ def _check_real(sets: Sequence[SyntheticSet], real: ImageSet) -> None:
 def _counts(synthetic: SyntheticSet, real: ImageSet) -> tuple[int, ...]:
     """Return the stored images of each class, at most those that there are.
 
-    The largest number of a soft label may be that of another class than its image has: where the total is that of
-    `ipc` images of each class, these count.
+    The largest number of a soft label may be that of another class than its image has: where no record tells the
+    classes, and the total is that of `ipc` images of each class, these count.
     """
-    stored, ipc = synthetic.stored_counts, synthetic.provenance.ipc
+    stored, made = synthetic.stored_counts, synthetic.provenance
+    ipc = None if CLASSES in made.labels else made.ipc
     if synthetic.soft and ipc and int(stored.sum()) == ipc * len(stored):
         stored = torch.full_like(stored, ipc)
     return tuple(torch.minimum(stored, real.counts).tolist())

@@ -13,6 +13,7 @@ from ..data.image_set import ImageSet
 from ..data.spec import Spec
 from ..engine.execution import Compute, resolve_device
 from ..synthetic.set import SyntheticSet
+from ..synthetic.top_labels import TOP_K, as_stored
 from ..training.loop import Relabel
 from ..utils.distributed import ALONE
 from ..utils.errors import InputError, unknown
@@ -93,18 +94,34 @@ def label_cells(
         raise InputError("the column online has labels of a teacher: name one, such as --teacher real")
     cells: list[Cell] = []
     for column in dict.fromkeys(columns):
-        made = hardened(synthetic) if column == HARD else synthetic
-        chosen: Any = {**options, "recipe": PUBLISHED} if column == HARD else options
-        protocol = protocol_for(made, **chosen)
-        if column == HARD and options.get("epochs") is None and (views := views_of(made)):
-            protocol = protocol.shortened(1 / views[0])
+        if column == HARD:
+            hard = {SET: synthetic, **real}
+            cells += [hard_cell(row, images, synthetic, **options) for row, images in hard.items()]
+            continue
+        protocol = protocol_for(synthetic, **options)
         teacher = relabel if column == ONLINE else None
         labelled = relabel if column == OWN_LABELS and synthetic.soft else None
-        cells.append(Cell(SET, column, made, protocol, teacher))
+        cells.append(Cell(SET, column, synthetic, protocol, teacher))
         for row, images in real.items():
-            images = images if labelled is None else relabelled(images, labelled, device)
+            images = images if labelled is None else relabelled(images, labelled, synthetic, device)
             cells.append(Cell(row, column, images, protocol, teacher))
     return cells
+
+
+def hard_cell(row: str, images: SyntheticSet, synthetic: SyntheticSet, **options: Unpack[ColumnOptions]) -> Cell:
+    """Return an entry of the column hard: images with their class, by the published recipe.
+
+    Args:
+        row: As in `Cell`.
+        images: The set, or real images beside it. On views there are as many steps as otherwise on one image of each.
+        synthetic: The set.
+        options: As in `label_cells`.
+    """
+    chosen: Any = {**options, "recipe": PUBLISHED}
+    protocol = protocol_for(hardened(synthetic), **chosen)
+    if options.get("epochs") is None and (views := views_of(synthetic)):
+        protocol = protocol.shortened(1 / views[0])
+    return Cell(row, HARD, hardened(images), protocol)
 
 
 def augment_cells(
@@ -144,11 +161,23 @@ def hardened(synthetic: SyntheticSet) -> SyntheticSet:
     return replace(synthetic, labels=synthetic.classes) if synthetic.soft else synthetic
 
 
-def relabelled(synthetic: SyntheticSet, relabel: Relabel, device: str = "cpu") -> SyntheticSet:
-    """Return the set with the labels that a teacher gives to its images, without augmentation."""
+def relabelled(
+    images: SyntheticSet, relabel: Relabel, synthetic: SyntheticSet | None = None, device: str = "cpu"
+) -> SyntheticSet:
+    """Return images with the labels that a teacher gives to them, without augmentation.
+
+    Args:
+        images: Real images.
+        relabel: The teacher.
+        synthetic: The set beside which they stand: where it stores only the largest probabilities of each label, so do
+            they; None for all.
+        device: Where the teacher takes images.
+    """
     with torch.no_grad():
-        labels = [relabel(some.to(device)).float().cpu() for some in synthetic.images.split(_RELABELLED)]
-    return replace(synthetic, labels=torch.cat(labels))
+        found = [relabel(some.to(device)).float().cpu() for some in images.images.split(_RELABELLED)]
+    k = None if synthetic is None else synthetic.provenance.labels.get(TOP_K)
+    provenance = images.provenance if k is None else images.provenance.changed(labels={TOP_K: k})
+    return replace(images, labels=as_stored(torch.cat(found), k), provenance=provenance)
 
 
 def first_alike(cells: Sequence[Cell]) -> list[int]:

@@ -10,8 +10,7 @@ from ..data.image_set import ImageSet
 from ..data.splits import split_held_out
 from ..engine.execution import Compute
 from ..synthetic.set import SyntheticSet
-from ..synthetic.stored import rounded_labels
-from ..synthetic.top_labels import truncated
+from ..synthetic.top_labels import as_stored
 from ..training.teacher import Teacher
 from ..utils.distributed import ALONE
 from .dry_run import estimate_by
@@ -62,6 +61,8 @@ class Trials:
     """Epochs of a student; None for a tenth of its recipe, at least 30."""
     top_k: int | None = None
     """Largest probabilities of each label that are stored; None for all."""
+    classes: Tensor
+    """Class of each stored image before it is labelled, int64 (N / views,)."""
 
     def choose(self, train: ImageSet, report: Report) -> Choice:
         """Return the best moment and temperature; without a choice, those asked for.
@@ -98,8 +99,7 @@ class Trials:
         """Return the labels of a teacher for each training image of the set as they are stored, (N, K)."""
         with teacher.engine.active():
             found = teacher.probabilities(self.synthetic.images, temperature).cpu()
-        found = rounded_labels(found, "f16") if self.top_k is None else truncated(found, self.top_k)
-        return found.to(self.synthetic.labels.device)
+        return as_stored(found, self.top_k).to(self.synthetic.labels.device)
 
     def seconds_left(self, train: ImageSet) -> float:
         """Estimate the seconds of the students, and of the teacher that learns the images that are not held out."""

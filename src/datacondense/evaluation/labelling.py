@@ -16,11 +16,13 @@ from ..drawing.progress_bar import progress_bar
 from ..engine.execution import Compute, ComputeOptions, resolve_compute
 from ..methods import Method, Random
 from ..methods.trained_networks import TrainedNetworks
-from ..run.directory import LABELLED, RunDirectory
+from ..run.directory import LABELLED, LABELLING, RUN, RunDirectory
 from ..run.driver import condense
 from ..run.outputs import write_outputs
 from ..synthetic.generated import Generated
+from ..synthetic.provenance import CLASSES
 from ..synthetic.set import FILE_NAME, SyntheticSet, check_labels, save
+from ..synthetic.targets import class_runs
 from ..synthetic.top_labels import TOP_K
 from ..synthetic.views import Viewed
 from ..training.trajectories import Steps
@@ -128,6 +130,7 @@ def label(
             _check_free(run, teacher, overwrite=options.get("overwrite", False))
             made = _labelled(trials, train, report, began)
             run.clear()
+            run.record({"status": LABELLING, **made.provenance.to_json()})
             _write(made, train, run, LABELLED)
             return made
 
@@ -148,13 +151,17 @@ def label_run(
 ) -> SyntheticSet:
     """Give the set of a run the labels of a teacher on real images in place of its own, and return it.
 
-    The rest of the run stays, so that it can be resumed. A set that has such labels is returned as it is.
+    The rest of the run stays, so that it can be resumed. A set that has such labels is returned as it is; pictures and
+    record follow where an earlier call was killed before they were written.
     """
-    if synthetic.provenance.labels:
+    directory = RunDirectory(named(run))
+    recorded, made = directory.recorded(), synthetic
+    if not synthetic.provenance.labels:
+        options: LabelOptions = {**asked, "report": report}
+        made = label(synthetic, train, compute=compute, **options)
+    elif recorded.get("labels"):
         return synthetic
-    options: LabelOptions = {**asked, "report": report}
-    made, directory = label(synthetic, train, compute=compute, **options), RunDirectory(named(run))
-    _write(made, train, directory, str(directory.recorded()["status"]))
+    _write(made, train, directory, str(recorded["status"]))
     return made
 
 
@@ -226,6 +233,7 @@ def _checked(
         raise unknown("mixing", mix, get_args(MixKind))
     if mix != "none" and views is None:
         raise InputError(f"--mix {mix}: mixes views: give their number, such as --views 20")
+    classes = synthetic.stored_classes
     if views is not None:
         synthetic = with_views(synthetic, views, training.augment, training.seed, mix)
     temperature, top_k = options.get("temperature"), plain(options.get("top_k"))
@@ -239,6 +247,7 @@ def _checked(
         hold_out=options.get("trial_hold_out", 0.1),
         epochs=plain(options.get("trial_epochs")),
         top_k=top_k,
+        classes=classes,
     )
 
 
@@ -254,7 +263,7 @@ def _labelled(trials: Trials, train: ImageSet, report: Report, began: float) -> 
         cached += 0.0 if _counted(synthetic, teacher.settings(), train) else taught.cached
     labels = trials.labels(teacher, choice.temperature)
     check_labels(len(synthetic), labels, synthetic.spec)
-    record = {**teacher.settings(), "temperature": choice.temperature}
+    record = {**teacher.settings(), "temperature": choice.temperature, CLASSES: class_runs(trials.classes)}
     if isinstance(synthetic.stored, Viewed):
         mixing = synthetic.stored.mixing
         record |= {"views": synthetic.stored.each, **({"mix": mixing.kind} if mixing else {})}
@@ -281,5 +290,9 @@ def _check_free(run: RunDirectory, teacher: TeacherName, *, overwrite: bool) -> 
     """Raise InputError unless a run directory is free, or may be replaced and is not the teacher's."""
     if isinstance(teacher, str | Path) and teacher != REAL and resolved(teacher) == resolved(run.path):
         raise InputError(f"{run.path} holds the teacher's set: name another directory")
-    if run.occupied() and not (overwrite and run.has_run()):
+    if not run.occupied():
+        return
+    if not run.has_run():
+        raise InputError(f"{run.path} has files named like those of a run, but no {RUN}: name another directory")
+    if not overwrite and run.recorded().get("status") != LABELLING:
         raise InputError(f"{run.path} holds a run: replace it with --overwrite, or name another directory")

@@ -17,7 +17,7 @@ from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
 from ..utils.ranges import Epochs, Networks, check_arguments
 from .baselines import real_rows
-from .columns import Cell, ColumnOptions, first_alike, hardened, relabelled
+from .columns import Cell, ColumnOptions, first_alike, hard_cell, relabelled
 from .evaluator import Task, together, train_share
 from .protocol import Protocol, protocol_for
 from .rank_scores import (
@@ -26,7 +26,7 @@ from .rank_scores import (
     augmentation_robust_score,
     label_robust_score,
 )
-from .scores import HARD, OWN_LABELS, PUBLISHED, RANDOM, SET, Scores
+from .scores import HARD, OWN_LABELS, RANDOM, SET, Scores
 
 RATES = (0.001, 0.005, 0.01, 0.05, 0.1)
 """Published learning rates of the search, beside that of the recipe."""
@@ -163,19 +163,17 @@ def plan_ranking(
     check_arguments(plan_ranking, whole_epochs=whole_epochs, search_nets=search_nets)
     if len(protocol_for(synthetic, **options).archs) > 1:
         raise InputError("the scores are those of one network: name a single one")
-    hard = hardened(synthetic)
-    published: Any = {**options, "recipe": PUBLISHED}
     protocols: dict[str, Protocol] = {OWN_LABELS: protocol_for(synthetic, **options)}
     for column, augment in ((AUGMENTED, "dsa"), (PLAIN, "none")):
         chosen: Any = {**options, "augment": augment}
         protocols[column] = protocol_for(synthetic, **chosen)
-    whole = protocol_for(hard, **published)
-    cells = [Cell(SET, HARD, hard, whole), Cell(WHOLE, HARD, train, whole.with_epochs(whole_epochs))]
+    hard = hard_cell(SET, synthetic, synthetic, **options)
+    cells = [hard, Cell(WHOLE, HARD, train, hard.protocol.with_epochs(whole_epochs))]
     part, held = split_held_out(train, HELD_OUT)
     arch = protocols[OWN_LABELS].archs[0]
     random, some = (real_rows(synthetic, each, arch, device, [RANDOM])[RANDOM] for each in (train, part))
     if synthetic.soft and relabel:
-        random, some = (relabelled(one, relabel, resolve_device(device)) for one in (random, some))
+        random, some = (relabelled(one, relabel, synthetic, resolve_device(device)) for one in (random, some))
     for column, protocol in protocols.items():
         cells += [Cell(SET, column, synthetic, protocol), Cell(RANDOM, column, random, protocol)]
     return RankPlan(tuple(cells), some, held, test, search_nets)

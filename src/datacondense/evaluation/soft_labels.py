@@ -12,7 +12,9 @@ TEACHER_STEPS = 2500
 TEACHER_RATE = 0.05
 _DRAW = 17  # bytes of a view: strategy and numbers, partner and shares
 _PROBABILITY = 3  # bytes of a stored probability, with its class
-_FEWEST, _MOST = 20, 100  # views of an image
+MOST_VIEWS = 100
+"""Most views of an image."""
+_FEWEST = 20
 
 
 def soft_labels(spec: Spec, steps: int = TEACHER_STEPS) -> LabelOptions:
@@ -49,7 +51,7 @@ def option_of(labels: Mapping[str, Any]) -> str | None:
 
 def views_for(spec: Spec) -> int:
     """Return the views of each image: as many as fit in three bytes for each number of its pixels, 20 to 100."""
-    return min(max(3 * math.prod(spec.shape) // view_bytes(spec), _FEWEST), _MOST)
+    return min(max(3 * math.prod(spec.shape) // view_bytes(spec), _FEWEST), MOST_VIEWS)
 
 
 def view_bytes(spec: Spec) -> int:

@@ -166,7 +166,8 @@ def online_teacher(
     """Return a teacher that labels each training batch of the networks that learn a set and images beside it.
 
     Args:
-        synthetic: The set. Where a teacher gave its labels, moment and temperature are those of these labels.
+        synthetic: The set. Where a teacher gave its labels, moment and temperature are those of these labels, and a
+            teacher of real images is trained as the one that gave them.
         train: The real images that it was made from.
         teacher: As in `label`.
         temperature: Number that divides the logits; None takes that of the labels of the set, otherwise 1.
@@ -177,7 +178,9 @@ def online_teacher(
         InputError: The teacher cannot be used, or does not know the classes.
     """
     recorded = synthetic.provenance.labels
-    source = TeacherSource(which=teacher, training=training_beside(synthetic, compute))
+    same = isinstance(teacher, str) and teacher == recorded.get("teacher") == REAL
+    how = {name: recorded.get(name) for name in ("arch", "steps", "lr", "seed")} if same else {}
+    source = TeacherSource(which=teacher, training=training_beside(synthetic, compute, **how))
     found = source.teacher(train, report, recorded.get("moment", 1.0))
     return OnlineTeacher(found, recorded.get("temperature", 1.0) if temperature is None else temperature)
 

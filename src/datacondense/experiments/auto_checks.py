@@ -62,10 +62,10 @@ def checked(
     if options.get("labels", "own") not in ("own", "soft"):
         raise unknown("labels", str(options.get("labels")), ("own", "soft"))
     ipc = 10 if ipc is None and bytes is None else plain(ipc)
-    kind, ones = None, candidates
+    kind, ones, most = None, candidates, None
     if isinstance(ones, int):
         kind = kind_of(real.spec, pixel_images_within(bytes or 0, real) if ipc is None else ipc)
-        ones = kind.candidates[:ones]
+        ones, most = kind.candidates, ones
     budget = options.get("time_budget")
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
@@ -73,7 +73,7 @@ def checked(
     options["observers"] = observers
     task = Task(
         real=real,
-        entrants=_usable(entrants(ones, real, ipc, bytes=plain(bytes), arch=options.get("arch")), real),
+        entrants=_usable(entrants(ones, real, ipc, bytes=plain(bytes), arch=options.get("arch")), real)[:most],
         seed=plain(seed),
         compute=resolve_compute(compute, options),
         processes=processes,

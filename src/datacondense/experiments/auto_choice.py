@@ -55,8 +55,7 @@ def choose(asked: Asked, task: Task) -> None:
     if race is None:
         task.tell(f"no race: {content.note}")
         first = next((one for one in task.entrants if one.name == content.alone), task.entrants[0])
-        if first.name not in content.paces:
-            content.paces[first.name] = measure(task, first, task.real)
+        _timed(task, first)
         settle_compilation(task, first)
         which = "the first" if first is task.entrants[0] else "one"
         record_choice(asked, task, first, f"{which} of the {what}; no race: {content.note}", held=0)
@@ -65,6 +64,7 @@ def choose(asked: Asked, task: Task) -> None:
     if not ranking:
         first = by_score(task)[0] if by_score(task) else task.entrants[0]
         fault = content.trials[-1].dropped
+        _timed(task, first)
         settle_compilation(task, first)
         record_choice(asked, task, first, f"no candidate could be scored: {fault}", held=len(race.trials.held))
         return
@@ -73,6 +73,12 @@ def choose(asked: Asked, task: Task) -> None:
     others = f", against {', '.join(scores[1:])}" if scores[1:] else ""
     why = f"{scores[0].partition(' ')[2]} on held-out training images{others}"
     record_choice(asked, task, ranking[0], why, held=len(race.trials.held))
+
+
+def _timed(task: Task, entrant: Entrant) -> None:
+    """Measure the speed of a candidate unless it is known, as its final run needs it."""
+    if entrant.name not in task.record.content.paces:
+        task.record.content.paces[entrant.name] = measure(task, entrant, task.real)
 
 
 def prepared_race(task: Task) -> tuple[Race | None, str | None]:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import msgspec
 
+from ..data.image_set import ImageSet
 from ..data.spec import Spec
 from ..evaluation.labelling import LabelOptions, label, label_run, labelling_seconds
-from ..evaluation.soft_labels import TEACHER_STEPS, soft_labels, view_bytes, views_for
+from ..evaluation.soft_labels import MOST_VIEWS, TEACHER_STEPS, soft_labels, view_bytes, views_for
 from ..methods import Random
 from ..networks import AUTO as NETWORK
 from ..run.directory import RunDirectory
@@ -90,7 +91,7 @@ def soft_set(asked: Asked, task: Task, ipc: int | None, out: Path | None, option
 def plan_soft(asked: Asked, ipc: int | None, options: AutoOptions) -> SoftChoice:
     """Choose images, views, and the steps of the teacher by the time that is left. Raises InputError for few bytes."""
     task, spec = asked.task, asked.task.real.spec
-    count, views = _within(asked.bytes, spec) if asked.bytes else (ipc or _IMAGES, views_for(spec))
+    count, views = _within(asked.bytes, task.real) if asked.bytes else (ipc or _IMAGES, views_for(spec))
     longest = SoftChoice(ipc=count, views=views, steps=TEACHER_STEPS, seconds=0.0)
     labels = _labels(longest, spec)
     whole = labelling_seconds(_images(options), task.real, count, seed=task.seed, compute=task.compute, asked=labels)
@@ -106,13 +107,19 @@ def _labels(chosen: SoftChoice, spec: Spec) -> LabelOptions:
     return {**soft_labels(spec, chosen.steps), "views": chosen.views, "progress": False}
 
 
-def _within(bytes: int, spec: Spec) -> tuple[int, int]:
-    """Return the most images of each class, and the views of each, that fit a number of bytes."""
+def _within(bytes: int, real: ImageSet) -> tuple[int, int]:
+    """Return the most images of each class, and the views of each, that fit a number of bytes.
+
+    Where all real images fit with the usual views, they have more of them, as far as that is usual.
+    """
+    spec = real.spec
     left = bytes // spec.classes - 8 * len(spec.mean)
     image, view = math.prod(spec.shape), view_bytes(spec)
-    views = views_for(spec)
-    if left >= image + views * view:
-        return left // (image + views * view), views
     if left < image + view:
         raise InputError(f"--bytes {bytes} is not enough for one image of each class and a view of it: give more")
-    return 1, (left - image) // view
+    count, views = left // (image + views_for(spec) * view), views_for(spec)
+    if not count:
+        return 1, (left - image) // view
+    if count <= (most := int(real.counts.max())):
+        return count, views
+    return most, min((left // most - image) // view, MOST_VIEWS)

@@ -157,9 +157,9 @@ def entrants(
         arch: network; None for that of each candidate, with auto resolved.
 
     Raises:
-        InputError: no candidate fits the number of bytes.
+        InputError: no candidate fits the number of bytes, or takes so many images.
     """
-    found: list[Entrant] = []
+    found, most = list[Entrant](), 0
     for one in candidates:
         method = _fitted(one, real.spec, arch)
         if bytes is None:
@@ -168,8 +168,11 @@ def entrants(
         else:
             method = _stored_as(method, _BYTES)
             count = min(images_within(bytes, method, real), int(real.counts.max()))
+        most = max(most, count)
         if count and real.spec.classes * count * method.views(real.spec) <= one.most:
             found.append(Entrant(name=one.name, method=_rated(one, method, count), ipc=count, reason=one.reason))
+    if not found and most:
+        raise InputError(f"no candidate takes {most} images of each of {real.spec.classes} classes: ask for fewer")
     if not found:
         raise InputError(f"--bytes {bytes} is not enough for one image of each class: give more")
     return found

@@ -72,7 +72,7 @@ class Race:
     def run(self) -> list[Entrant]:
         """Run all rounds that are not done; return the candidates that were scored, the best of the last round first.
 
-        The list is empty if none could be scored.
+        Those that failed in a later round are left out. The list is empty if none could be scored.
         """
         task, content, number = self.task, self.task.record.content, 0
         number_of = len(content.rounds[0].iterations)
@@ -89,7 +89,8 @@ class Race:
                 if task.record.trial(entrant.name, number) is None and not self._late(number):
                     self.trials.make(entrant, number, planned)
             best = self._ranked(alive, number)
-            ranking = best + [one for one in ranking if one not in best]
+            failed = [one for one in alive if self._failed(one, number)]
+            ranking = best + [one for one in ranking if one not in best and one not in failed]
             kept = best[: math.ceil(len(best) / 2)]
             if len(kept) < 2 or self._late(number):
                 break
@@ -170,6 +171,11 @@ class Race:
         clock = self.task.clock
         some = any(one.round == number and one.score is not None for one in self.task.record.content.trials)
         return some and self.task.processes.any(clock.left < _LATE * self._reserve)
+
+    def _failed(self, entrant: Entrant, number: int) -> bool:
+        """Return whether a candidate left the race in a round."""
+        trial = self.task.record.trial(entrant.name, number)
+        return trial is not None and trial.dropped is not None
 
     def _ranked(self, entrants: Sequence[Entrant], number: int) -> list[Entrant]:
         """Return the candidates that were scored in a round, the best first, of equal ones the first in the table."""

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, field
 
+from ..engine.execution import ExecutionFields
 from ..utils.schema import Fields, Fraction, Line, Name, Network, Percent, Positive, Seconds, Seed
 
 
@@ -59,6 +60,12 @@ class ReproductionSeconds(Fields, kw_only=True):
     evaluate: Annotated[list[Seconds], Meta(min_length=1)]
 
 
+class CondensedOn(Fields, kw_only=True):
+    """How a set of a record was computed."""
+
+    execution: ExecutionFields
+
+
 class ReproductionRecord(Fields, kw_only=True):
     """A line of the records of `reproduce`."""
 
@@ -76,6 +83,7 @@ class ReproductionRecord(Fields, kw_only=True):
     source: Line = ""
     method: Line = ""
     settings: dict[Line, Any] = field(default_factory=dict)
+    condensed_by: list[CondensedOn] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         _check_torch(self.versions)

@@ -18,7 +18,8 @@ from ..run.signals import stop_signals
 from ..synthetic.set import SyntheticSet
 from ..synthetic.targets import renumbered
 from ..utils.distributed import Processes
-from ..utils.errors import InputError, Stopped
+from ..utils.errors import InputError
+from .finished import check_finished
 
 
 @final
@@ -65,12 +66,7 @@ class MethodMemory:
                     observers=() if _complete(place) and not self.overwrite else self.observers,
                     processes=self.processes,
                 )
-            done = made.provenance.iterations_done or 0
-            if done < self.method.iterations:
-                without = " without --overwrite" if self.overwrite else ""
-                raise Stopped(
-                    f"stopped after iteration {done} in {place}: the same command{without} resumes it", stop.signal
-                )
+            check_finished(made, self.method, stop, place, overwrite=self.overwrite, processes=self.processes)
             labels = renumbered(made.labels, classes, self.train.spec.classes)
             part = SyntheticSet(made.images, labels, self.train.spec, made.provenance, recipe=made.recipe)
             yield StepMemory(part, place, made.provenance.wall_seconds or 0.0)

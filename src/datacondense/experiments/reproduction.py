@@ -19,11 +19,12 @@ from ..run.observers import Observers, checked_observers
 from ..run.signals import stop_signals
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import Processes, all_processes
-from ..utils.errors import InputError, Stopped
+from ..utils.errors import InputError
 from ..utils.files import append_line
 from ..utils.keywords import check_keywords
 from ..utils.locks import alone, replacing
 from .experiment_plan import ExperimentPlan, first_settings
+from .finished import check_finished
 from .options import ReproduceOptions
 from .teacher_labels import label_once
 
@@ -107,11 +108,7 @@ def _condense_stages(
                 observers=options.get("observers", ()),
                 processes=processes,
             )
-        done = synthetic.provenance.iterations_done or 0
-        if done < method.iterations:
-            without = " without --overwrite" if overwrite else ""
-            text = f"stopped after iteration {done} in {run / stage}: the same command{without} resumes it"
-            raise Stopped(text, stop.signal)
+        check_finished(synthetic, method, stop, run / stage, overwrite=overwrite, processes=processes)
     assert synthetic is not None, "a plan has one stage at least"
     if plan.preset.labels is None:
         return synthetic

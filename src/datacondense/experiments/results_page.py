@@ -14,6 +14,8 @@ from .continual import load_record
 from .presets import PRESETS
 from .records import ReproductionRecord
 
+_WHAT = ("method", "first", "labels", "recipes", "data_sha256", "asked")
+"""Entries of a record that tell what was done, beside the settings of the method."""
 _HEAD = """# Results
 
 Made by `datacondense results` from the records in `results/`, which `datacondense reproduce NAME` appends to; a record
@@ -37,9 +39,10 @@ def best_records(folder: Path) -> list[dict[str, Any]]:
 
 
 def _of_one_method(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two records are of one version of a preset: equal in method and in the settings of both."""
-    mine, others = (record.get("settings", {}) for record in (one, other))
-    return one.get("method") == other.get("method") and all(mine[key] == others[key] for key in mine.keys() & others)
+    """Return whether two records are of one version of a preset: equal in all settings and data that both have."""
+    mine, others = ({**record, **record.get("settings", {})} for record in (one, other))
+    keys = {*_WHAT, *one.get("settings", {})}.intersection(mine, others)
+    return all(mine[key] == others[key] for key in keys)
 
 
 def parse_record(path: Path, line: str) -> dict[str, Any]:
@@ -92,12 +95,20 @@ def _table(records: Sequence[Mapping[str, Any]]) -> str:
     for record in records:
         n = f"{len(record['seeds'])} x {record['nets']}"
         condensing, evaluating = (_minutes(fmean(record["seconds"][part])) for part in ("condense", "evaluate"))
-        where = f"{record['machine']}, torch {record['versions']['torch']}"
+        where = f"{record['machine']}{_threads(record)}, torch {record['versions']['torch']}"
         for arch in record["scores"]:
             ours, published, difference = compare_with_published(record, arch)
             columns = [record["variant"], arch, ours, n, published, difference, condensing, evaluating, where]
             lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines) + "\n"
+
+
+def _threads(record: Mapping[str, Any]) -> str:
+    """Return the threads that condensed the sets; nothing where the record does not tell them."""
+    found = sorted({one["execution"]["threads"] for one in record.get("condensed_by", ())})
+    if not found:
+        return ""
+    return f", {' or '.join(map(str, found))} thread{'s' if found != [1] else ''}"
 
 
 def _continual_table(folder: Path) -> str:

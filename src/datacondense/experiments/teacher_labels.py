@@ -8,7 +8,7 @@ from ..augment.mix import MixKind
 from ..data.image_set import ImageSet
 from ..engine.execution import Compute
 from ..evaluation.labelling import label
-from ..run.directory import RunDirectory
+from ..run.directory import LABELLING, RunDirectory
 from ..run.observers import Observers
 from ..run.signals import stop_signals, stoppable
 from ..synthetic.set import SyntheticSet, load_set
@@ -72,7 +72,8 @@ def label_once(
 
 def _kept(wanted: TeacherLabels, synthetic: SyntheticSet, run: Path) -> SyntheticSet | None:
     """Return the set of a run directory if it is this one with these labels."""
-    if not RunDirectory(run).has_run():
+    directory = RunDirectory(run)
+    if not directory.has_run() or directory.recorded().get("status") == LABELLING:
         return None
     found = load_set(run)
     recorded = found.provenance.labels

@@ -42,6 +42,8 @@ IMPORTED = "imported"
 """The status of a directory whose set was imported."""
 LABELLED = "labelled"
 """The status of a directory whose set another run made, and a teacher labelled."""
+LABELLING = "labelling"
+"""The status of such a directory before its files are complete; the same call writes them again."""
 _OURS = (
     RUN,
     LOG,
@@ -141,7 +143,10 @@ def recorded_run(
             f"{directory.path} holds another run: continue it with --resume, or replace it with --overwrite"
         )
     recorded = directory.recorded()
-    if (status := recorded.get("status")) in (IMPORTED, LABELLED):
+    status = recorded.get("status")
+    if status == LABELLING:
+        raise InputError(f"{directory.path} was to hold a labelled set and is incomplete: label the set again")
+    if status in (IMPORTED, LABELLED):
         raise InputError(f"{directory.path} was {status}, so there is no run to resume: name another directory")
     place = f"{directory.path / RUN} is damaged or has another version: replace the run with --overwrite"
     check_fields(recorded, Resumable, place)

@@ -104,6 +104,10 @@ class LabelTrial(Fields, kw_only=True):
     moment: Fraction | None = None
 
 
+CLASSES = "classes"
+"""Entry of `Provenance.labels`: the classes of the stored images, which the labels of a teacher need not show."""
+
+
 class Labels(Fields, kw_only=True):
     """The teacher that labelled a set."""
 
@@ -113,6 +117,8 @@ class Labels(Fields, kw_only=True):
     top_k: Positive | None = None
     views: Positive | None = None
     mix: Literal["mixup", "cutmix"] | None = None
+    classes: list[tuple[Count, Positive]] = msgspec.field(default_factory=list)
+    """A class and the number of stored images of it that follow one another, from the first image to the last."""
     plugin: Plugin | None = None
     augment: Line | None = None
     seed: Seed | UnsetType = UNSET

@@ -18,10 +18,10 @@ from ..utils.paths import named
 from ..utils.schema import Fields, check
 from .generated import LATENTS, Generated
 from .labelled_dataset import LabelledDataset
-from .provenance import Provenance, ProvenanceFields
+from .provenance import CLASSES, Provenance, ProvenanceFields
 from .shown_set import ShownSyntheticSet
 from .stored import Encoded, Stored
-from .targets import class_numbers
+from .targets import class_numbers, stored_classes
 from .top_labels import label_tensors, required, taken_labels
 from .views import VIEWS, Viewed
 
@@ -90,9 +90,9 @@ class SyntheticSet(ShownSyntheticSet):
 
     @property
     def stored_classes(self) -> Tensor:
-        """Return the class of each stored image, int64 (N / views,): of soft labels that of their mean over views."""
+        """Return the class of each stored image, int64 (N / views,): as recorded with the labels, or by their mean."""
         labels = self.labels.unflatten(0, (-1, self.views))
-        return labels.mean(1).argmax(1) if self.soft else labels[:, 0]
+        return stored_classes(labels, self.provenance.labels.get(CLASSES, ()), self.spec.classes)
 
     @property
     def stored_counts(self) -> Tensor:

@@ -86,3 +86,24 @@ def joined(labels: Sequence[Tensor], classes: int) -> Tensor:
 def class_numbers(labels: Tensor) -> Tensor:
     """Return labels (N,) as they are, and of labels (N, K) the class with the largest number, int64 (N,)."""
     return labels.argmax(1) if labels.dim() == 2 else labels
+
+
+def class_runs(classes: Tensor) -> list[list[int]]:
+    """Return classes (N,) as runs: a class and the number of images of it that follow one another."""
+    numbers, counts = classes.unique_consecutive(return_counts=True)
+    return torch.stack([numbers, counts], 1).tolist()
+
+
+def stored_classes(labels: Tensor, runs: Sequence[Sequence[int]], classes: int) -> Tensor:
+    """Return the class of each stored image, int64 (N,).
+
+    Args:
+        labels: Those of V training images of each, int64 (N, V), or float (N, V, K).
+        runs: The classes as `class_runs` gives them. Without them, or where they are those of other images, the class
+            is the largest number of the mean label.
+        classes: The number of classes, K.
+    """
+    if runs and sum(each for _, each in runs) == len(labels) and max(number for number, _ in runs) < classes:
+        numbers, counts = torch.tensor(runs, device=labels.device).unbind(1)
+        return numbers.repeat_interleave(counts)
+    return labels.mean(1).argmax(1) if labels.dim() > 2 else labels[:, 0]

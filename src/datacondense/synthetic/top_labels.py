@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..utils.errors import DamagedFile, InputError
 from ..utils.limits import affordable
-from .stored import packed_labels, unpacked_labels
+from .stored import packed_labels, rounded_labels, unpacked_labels
 
 TOP_K = "top_k"
 """Entry of `provenance.labels` of a set whose labels are stored so."""
@@ -27,6 +27,11 @@ def truncated(labels: Tensor, k: int) -> Tensor:
     """
     values, classes = labels.topk(k, dim=1)
     return _spread(values.half(), classes, labels.shape[1])
+
+
+def as_stored(labels: Tensor, k: int | None) -> Tensor:
+    """Return soft labels (N, K) as a file keeps them: the `k` largest of each, or all if `k` is None, in float16."""
+    return rounded_labels(labels, "f16") if k is None else truncated(labels, k)
 
 
 def label_tensors(labels: Tensor, record: Mapping[str, Any]) -> dict[str, Tensor]:

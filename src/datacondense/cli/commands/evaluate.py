@@ -32,7 +32,7 @@ from ..console import print_json, print_line
 from ..display import RunDisplay, class_table, cross_table, score_table
 from ..dry_run import show_estimates
 from ..evaluated import Row, distinct, estimate_rows
-from ..fair_table import check_options, check_teacher, fair_table, table_rows, teacher_online
+from ..fair_table import check_options, check_teacher, fair_table, table_rows, teachers_online
 from ..options import Computing, check_target
 from ..output_options import Json, Quiet
 from ..plugin_option import Plugins
@@ -240,7 +240,7 @@ class Evaluate:
             columns=self.columns,
             augments=self.augments,
             device=self.computing.device,
-            relabel=teacher_online(self.teacher, sets[0], train, self.temperature, self.computing.compute()),
+            relabels=teachers_online(self.teacher, sets, train, self.temperature, self.computing.compute()),
         )
 
     def _rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[Row]:

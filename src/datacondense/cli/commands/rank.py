@@ -19,7 +19,9 @@ from ...evaluation.ranking import RankEntry, Ranking, RankPlan, plan_ranking
 from ...evaluation.scores import SET, Scores
 from ...report.run_names import path_names
 from ...synthetic.set import SyntheticSet
+from ...training.teacher import OnlineTeacher
 from ...utils.distributed import ALONE
+from ...utils.errors import InputError
 from ...utils.files import write_json
 from ...utils.ranges import Epochs, Networks, Seed
 from ...utils.text import percent_mean_std
@@ -27,6 +29,7 @@ from ..console import print_line
 from ..display import RunDisplay
 from ..dry_run import evaluation_lines
 from ..evaluated import Row, estimate_rows
+from ..fair_table import teachers_online
 from ..options import Computing, check_target
 from ..output_options import Quiet
 from ..plugin_option import Plugins
@@ -38,8 +41,9 @@ from ..tables import show_table
 class Rank:
     """Measure the label-robust and the augmentation-robust score of sets: LRS and ARS of DD-Ranking.
 
-    Each set is compared with random real images under the same labels and recipe, at the best learning rate for these,
-    and with the whole real set. The learning rate is chosen on held-out training images.
+    Each set is compared with random real images under the same recipe, at the best learning rate for these, and with
+    the whole real set. The learning rate is chosen on held-out training images. Beside a set of soft labels, --teacher
+    gives the random images such labels, too; otherwise they have their class.
     """
 
     run_dirs: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN [RUN ...]")]]
@@ -58,6 +62,8 @@ class Rank:
     """Training epochs on the whole set."""
     search_nets: Networks = 2
     """Networks for each learning rate of the search."""
+    teacher: Annotated[str | None, tyro.conf.arg(metavar="{real,FILE,RUN}")] = None
+    """Teacher of the random images beside a set of soft labels, as in `label`; real learns as the one of the set."""
     seed: Seed = 0
     """Seed of the networks."""
     data: str | None = None
@@ -76,7 +82,11 @@ class Rank:
         check_target("--out", self.out)
         train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test")
         names = path_names(runs)
-        plans = {name: self._plan(one, train, test) for name, one in zip(names, sets, strict=True)}
+        if self.teacher is not None and not any(one.soft for one in sets):
+            raise InputError(f"--teacher {self.teacher}: no set has soft labels: leave it out")
+        relabels = teachers_online(self.teacher, sets, train, None, self.computing.compute())
+        each = zip(names, sets, relabels, strict=True)
+        plans = {name: self._plan(one, train, test, relabel) for name, one, relabel in each}
         if self.dry_run:
             self._estimate(plans, test)
             return
@@ -87,7 +97,9 @@ class Rank:
         if self.out is not None:
             write_json(self.out, {name: ranking.to_json() for name, ranking in rankings.items()})
 
-    def _plan(self, synthetic: SyntheticSet, train: ImageSet, test: ImageSet) -> RankPlan:
+    def _plan(
+        self, synthetic: SyntheticSet, train: ImageSet, test: ImageSet, relabel: OnlineTeacher | None
+    ) -> RankPlan:
         options: ColumnOptions = {
             "archs": self.arch,
             "nets": self.nets,
@@ -99,6 +111,7 @@ class Rank:
             synthetic,
             train,
             test,
+            relabel=relabel,
             device=self.computing.device,
             whole_epochs=self.whole_epochs,
             search_nets=self.search_nets,
