@@ -1,11 +1,11 @@
-"""Lines of prose in the README, CONTRIBUTING and the pages fit into 120 columns."""
+"""Lines of prose in the README, CONTRIBUTING, CHANGELOG and the pages fit into 120 columns."""
 
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 WIDTH = 120
 
 
