@@ -1,4 +1,4 @@
-"""Condense a large labelled image set into a tiny synthetic one that trains a network to nearly the same accuracy.
+"""Condense a large labelled image set into a tiny synthetic one, on which a network reaches much of its accuracy.
 
 `__init__.pyi` lists the public names; their modules are imported when a name is used.
 """
