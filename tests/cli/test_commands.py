@@ -293,13 +293,14 @@ def test_a_loss_that_explodes_is_one_line_and_exit_code_2(capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("1.5s", 1.5), ("5m", 300), ("1h30m", 5400), ("2h", 7200)]
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("1.5s", 1.5), ("5m", 300), ("1h30m", 5400), ("2h", 7200), ("1h30s", 3630)],
 )
 def test_durations(text: str, seconds: float) -> None:
     assert seconds_of("--x", text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "m", "5 m", "5d", "-5m", "1m1h"])
+@pytest.mark.parametrize("text", ["", "m", "5 m", "5d", "-5m", "1m1h", "1h30"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--x"):
         seconds_of("--x", text)

@@ -9,6 +9,7 @@ import torch
 from datacondense import InputError, condense, load_set
 from datacondense.cli.app import main
 from datacondense.cli.commands.condense import Condense
+from datacondense.cli.options import seconds as seconds_of
 from datacondense.cli.parsing import parse
 from datacondense.methods import DistributionMatching, KernelRegression, Random
 
@@ -64,6 +65,14 @@ def test_options_for_auto() -> None:
     Path("run.yaml").write_text("method: auto\nbytes: 8k\ntime_budget: 1m")
     found = parse("condense --config run.yaml".split())
     assert (found.bytes, found.time_budget, found.ipc) == ("8k", "1m", None)
+
+
+@pytest.mark.parametrize("seconds", ["1000000", "0.00001", "1234567.5", "90"])
+def test_times_in_a_file_are_seconds(seconds: str) -> None:
+    Path("run.yaml").write_text(f"time_budget: {seconds}\ncheckpoint_every: {seconds}")
+    found = parse("condense dm --config run.yaml".split())
+    for text in (found.time_budget, found.session.checkpoint_every):
+        assert seconds_of("--x", text) == float(seconds)
 
 
 BAD = {

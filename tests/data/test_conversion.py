@@ -78,11 +78,20 @@ def same(found: ImageSet, names: tuple[str, ...] = ("0", "1")) -> bool:
         {"x_train": PIXELS, "y_train": LABELS, "x_test": PIXELS[:2], "y_test": LABELS[:2]},
         {"train": (PIXELS, LABELS), "test": None},
         ((PIXELS, LABELS), (PIXELS[:2], LABELS[:2])),
+        [[PIXELS, LABELS], [PIXELS[:2], LABELS[:2]]],
     ],
     ids=lambda one: type(one).__name__,
 )
 def test_arrays_are_taken_in_every_order_and_range(pair) -> None:
     assert same(as_image_set(pair))
+
+
+@pytest.mark.parametrize("images", [PIXELS[:2], PIXELS[:2, 0]], ids=["colour", "grey"])
+def test_two_images_with_their_labels_are_no_training_and_test_set(images: np.ndarray) -> None:
+    for labels in ((0, 1), ["a", "b"], ("a", "b")):
+        found = as_image_set((tuple(images), labels))
+        assert len(found) == 2
+        assert found.labels.tolist() == [0, 1]
 
 
 def test_an_image_set_is_returned_as_it_is(toy) -> None:

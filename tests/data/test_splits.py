@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from datacondense import InputError, load, load_set
 from datacondense.cli.app import main
 from datacondense.formats.accuracies import known_accuracies
 from datacondense.report import write_report
+from datacondense.utils import hardware
 
 QUICK = "--data digits --arch ConvNetD1 --ipc 1 --iterations 4 --batch-real 8 --compile off"
 
@@ -23,6 +25,32 @@ def in_tmp_path(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rows(images: torch.Tensor) -> set[bytes]:
     return {image.numpy().tobytes() for image in images}
+
+
+def test_small_classes_are_dropped_by_what_is_left_of_them() -> None:
+    labels = np.repeat([0, 1, 2, 3], [1, 7, 30, 40])
+    np.savez("some.npz", images=np.random.default_rng(0).integers(0, 255, (78, 8, 8), dtype=np.uint8), labels=labels)
+    with pytest.warns(UserWarning, match="fewer than 6"):
+        train, test = load("arrays:some.npz", hold_out=0.5, min_per_class=6)
+    with pytest.warns(UserWarning, match="fewer than 6"):
+        again, held = load("arrays:some.npz", hold_out=0.5, min_per_class=6, validation=True)
+    assert train.spec.class_names == test.spec.class_names == held.spec.class_names == ("2", "3")
+    assert train.counts.min() >= 6
+    assert train.spec == again.spec == held.spec
+
+
+def test_a_set_on_disk_is_not_copied_into_memory_that_is_not_there(tmp_path: Path, monkeypatch) -> None:
+    for name in "ab":
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.random.default_rng(number).integers(0, 255, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(hardware, "available_memory", lambda: 100)
+        assert not load("folder:photos")[0].resident
+        with pytest.raises(InputError, match="--hold-out copies the training images into memory, which takes"):
+            load("folder:photos", hold_out=0.2)
+    assert load("folder:photos", hold_out=0.2)[0].resident
 
 
 def test_a_share_of_each_class_is_held_out_and_is_the_same_each_time() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -240,6 +241,14 @@ def test_the_command_compares_memories_in_a_table_and_a_figure(capsys) -> None:
     assert "theirs0" in output
     assert "dm (four)" in output
     assert load_record("runs/five/theirs0")["accuracy"][0] == load_record("runs/four/dm")["accuracy"][0]
+    shutil.copytree("runs/four", "old/four")
+    arguments = ["--memory", "--beside", "runs/four/dm", "old/four/dm", "--out", "runs/six"]
+    assert main(["continual", *QUICK, *arguments]) == 0
+    output = capsys.readouterr().out
+    assert "runs/four/dm" in output
+    assert "old/four/dm" in output
+    assert main(["continual", *QUICK, "--memory", "--beside", "old/four", "old/four/dm"]) == 2
+    assert "old/four/dm is named twice: name it once" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

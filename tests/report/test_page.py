@@ -250,6 +250,13 @@ def test_the_command_of_a_run_gives_its_settings_again(method: Method) -> None:
 def test_no_command_where_it_cannot_be_said() -> None:
     assert command(Provenance(method="imported", source={"source": "digits"})) is None
     assert command(Provenance(method="dm")) is None
+    source = {"source": "digits", "min_per_class": 2}
+    made = Provenance(method="random", settings=Random(arch="MLP").settings(), source=source, ipc=2, seed=0)
+    assert "--drop-small-classes" in str(command(made))
+    assert command(made.changed(ipc=6)) is None
+    chosen = {"teacher": "real", "trials": [{"accuracy": 0.5}], "steps": 500}
+    assert "--labels teacher" in str(command(made.changed(labels=chosen)))
+    assert command(made.changed(labels={**chosen, "views": 20})) is None
 
 
 def test_words_for_numbers() -> None:

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from datacondense.report.run_names import labels, path_names
+import pytest
+
+from datacondense import InputError
+from datacondense.report.run_names import check_named_once, labels, path_names
 from datacondense.synthetic.provenance import Provenance
 
 MADE = Provenance(method="dm", settings={"lr": 1.0}, data="digits", ipc=1, seed=0, iterations_done=5)
@@ -25,6 +28,30 @@ def test_whatever_else_differs_is_another_experiment() -> None:
         assert len(set(labels([MADE, other]))) == 2, other
     assert labels([MADE, others[0]]) == ["dm", "dm start abcdefgh"]
     assert labels([MADE, others[-1]]) == ["dm", "dm labels real 0.25 T 2"]
+
+
+def test_other_labels_and_other_files_are_other_experiments() -> None:
+    labelled = {"teacher": "real", "moment": 1.0, "temperature": 1.0, "steps": 500, "arch": "MLP"}
+    one = MADE.changed(labels=labelled)
+    for entry in ({"views": 20}, {"mix": "cutmix"}, {"top_k": 1}, {"steps": 2500}, {"lr": 0.05}, {"arch": "ConvNet"}):
+        assert len(set(labels([one, MADE.changed(labels={**labelled, **entry})]))) == 2, entry
+    same = {"seed": 1, "seconds": 3.0, "trials": [{"accuracy": 0.5}], "held_out": 3, "classes": [[0, 2]]}
+    assert len(set(labels([one, MADE.changed(labels={**labelled, **same})]))) == 1
+    assert labels([one, MADE.changed(labels={**labelled, "views": 20})]) == ["dm", "dm labels views 20"]
+    file = {"file": "data.npz", "sha256": "ab" * 32, "sets": 2, "pixels": {"taken_for": "unit"}}
+    imported = Provenance(method="imported", imported=file)
+    for entry in ({"sha256": "cd" * 32}, {"factor": 2}, {"pixels": {"taken_for": "bytes"}}, {"file": "other.npz"}):
+        other = Provenance(method="imported", imported={**file, **entry})
+        assert len(set(labels([imported, other]))) == 2, entry
+    assert labels([imported, imported.changed(seed=1)]) == ["imported", "imported"]
+    exported = MADE.changed(imported=file), MADE.changed(seed=1, imported={**file, "sha256": "cd" * 32})
+    assert labels(exported) == ["dm", "dm"]
+
+
+def test_a_run_is_named_once() -> None:
+    with pytest.raises(InputError, match=r"x/\.\./a is named twice: name it once"):
+        check_named_once([Path("x/../a"), Path("b"), Path("a")])
+    check_named_once([Path("a"), Path("b/a")])
 
 
 def test_runs_are_named_by_their_directory_where_that_is_enough() -> None:

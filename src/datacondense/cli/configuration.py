@@ -129,7 +129,7 @@ class Settings:
             and not isinstance(value, bool)
             and name in ("time_budget", "checkpoint_every")
         ):
-            value = f"{value:g}"  # seconds
+            value = f"{value:.9f}".rstrip("0").removesuffix(".")  # seconds
         try:
             converted = msgspec.convert(value, kind, dec_hook=_path)
             check_value(name, converted, kind)

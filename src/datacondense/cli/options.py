@@ -94,7 +94,8 @@ def seconds(flag: str, text: str, kind: Any = Seconds) -> float:
     Raises InputError, naming the flag, for anything else.
     """
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text)
-    if not match or not any(match.groups()):
+    short = match and match[1] and not match[2] and match[3] and not text.endswith("s")  # 1h30 means minutes to many
+    if not match or not any(match.groups()) or short:
         raise InputError(f"{flag} {text}: give a time such as 90s, 5m or 1h30m")
     hours, minutes, rest = (float(part or 0) for part in match.groups())
     found = hours * 3600 + minutes * 60 + rest

@@ -143,8 +143,24 @@ def _converted(data: Any, asked: _Asked) -> ImageSet:
 
 def _is_part(data: Any) -> bool:
     """Return True for an object that has images and labels, so that two of them are a training and a test set."""
-    pair = isinstance(data, tuple) and len(data) == 2 and all(hasattr(one, "__len__") for one in data)
-    return isinstance(data, ImageSet | Dataset | DataLoader) or pair or is_hub_table(data) or is_frame(data)
+    return isinstance(data, ImageSet | Dataset | DataLoader) or _is_pair(data) or is_hub_table(data) or is_frame(data)
+
+
+def _is_pair(data: Any) -> bool:
+    """Return True for images and labels, and not for two images: (N, ...) of three dimensions or more, or a list."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        return False
+    images, labels = map(_dimensions, data)
+    return images not in (0, 2) and labels in (1, 2)
+
+
+def _dimensions(data: Any) -> int:
+    """Return the number of dimensions of an array, or of lists of arrays; 0 for what has none."""
+    if isinstance(found := getattr(data, "ndim", None), int):
+        return found
+    if isinstance(data, list | tuple):
+        return 1 + (_dimensions(data[0]) if data else 0)
+    return 1 if hasattr(data, "__len__") and not isinstance(data, str | bytes | Mapping) else 0
 
 
 def _taken(data: ImageSet, options: ArrayKeywords) -> ImageSet:

@@ -72,7 +72,8 @@ class DataSource(ReaderOptions):
                 raise InputError("no training images are held out for validation: hold some out with --hold-out 0.1")
             return train, test
         train, held = split_held_out(train, self.hold_out)
-        return train, held if self.validation else test
+        # fewer images than before may remain of a class
+        return drop_small_classes(train, held if self.validation else test, self.min_per_class)
 
     def _read(self, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
         """Return all training images, and the test images."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..utils import hardware
 from ..utils.errors import InputError
 from ..utils.ranges import HeldOut, check_value
 from .image_set import ImageSet
@@ -73,6 +74,10 @@ def split_held_out(train: ImageSet, share: float) -> tuple[ImageSet, ImageSet]:
     held = torch.from_numpy(_draw_share(train.labels.numpy(), train.spec.classes, share, _HELD_SEED))
     if not held.any():
         raise InputError("--hold-out: every class has a single image, so none can be held out")
+    size, free = train.images.nbytes, hardware.available_memory()
+    if not train.resident and size > free:
+        need = f"takes {size / 2**30:,.1f} GiB, and {free / 2**30:,.1f} are free"
+        raise InputError(f"--hold-out copies the training images into memory, which {need}: use a smaller --image-size")
     kept, rest = (
         ImageSet(train.images[part], train.labels[part], train.spec, decisions=train.decisions)
         for part in (~held, held)

@@ -13,6 +13,7 @@ from ..synthetic.set import SyntheticSet
 from ..synthetic.top_labels import as_stored
 from ..training.teacher import Teacher
 from ..utils.distributed import ALONE
+from ..utils.errors import InputError
 from .dry_run import estimate_by
 from .evaluator import evaluate_by
 from .protocol import Protocol, protocol_for
@@ -22,6 +23,8 @@ MOMENTS = (1 / 4, 1.0)
 """Fractions of the training of a teacher that are tried: an early teacher is softer."""
 TEMPERATURES = (1.0, 2.0, 4.0)
 """Temperatures that are tried."""
+HOLD_OUT = 0.1
+"""Share of the training images of each class on which they are tried."""
 _FEWEST_EPOCHS, _SHORTER = 30, 10  # of a trial; a tenth of those of the recipe, but at least 30
 _TIMED = 1.0  # seconds in which steps of a teacher, and networks, are timed
 
@@ -64,13 +67,24 @@ class Trials:
     classes: Tensor
     """Class of each stored image before it is labelled, int64 (N / views,)."""
 
+    def __post_init__(self) -> None:
+        other = [] if self.epochs is None else [f"--trial-epochs {self.epochs}"]
+        other += [] if self.hold_out == HOLD_OUT else [f"--trial-hold-out {self.hold_out:g}"]
+        if other and self._settled:
+            raise InputError(f"{other[0]}: nothing is tried, with one moment and one temperature: leave it out")
+
+    @property
+    def _settled(self) -> bool:
+        """Return whether there is nothing to choose."""
+        return max(len(self.moments), 1) * len(self.temperatures) == 1
+
     def choose(self, train: ImageSet, report: Report) -> Choice:
         """Return the best moment and temperature; without a choice, those asked for.
 
         A teacher of real images learns only those that are not held out.
         """
         moments = [*self.moments] or [None]
-        if len(moments) * len(self.temperatures) == 1:
+        if self._settled:
             return Choice(moments[0], self.temperatures[0])
         part, held = split_held_out(train, self.hold_out)
         given, cached = None, 0.0
@@ -103,7 +117,7 @@ class Trials:
 
     def seconds_left(self, train: ImageSet) -> float:
         """Estimate the seconds of the students, and of the teacher that learns the images that are not held out."""
-        if len(self.moments) * len(self.temperatures) == 1:
+        if self._settled:
             return 0.0
         part, held = split_held_out(train, self.hold_out)
         students = len(self.moments) * len(self.temperatures) + 1

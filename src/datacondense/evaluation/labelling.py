@@ -31,7 +31,7 @@ from ..utils.keywords import check_keywords
 from ..utils.locks import writing
 from ..utils.paths import named, resolved
 from ..utils.ranges import Epochs, HeldOut, Images, Rate, Scale, Seed, Temperature, Views, plain
-from .label_choice import MOMENTS, TEMPERATURES, Trials
+from .label_choice import HOLD_OUT, MOMENTS, TEMPERATURES, Trials
 from .teachers import REAL, Report, TeacherName, TeacherSource, training_beside
 from .viewed_set import with_views
 
@@ -244,7 +244,7 @@ def _checked(
         source=source,
         moments=moments if source.real else (),
         temperatures=TEMPERATURES if temperature is None else (float(plain(temperature)),),
-        hold_out=options.get("trial_hold_out", 0.1),
+        hold_out=options.get("trial_hold_out", HOLD_OUT),
         epochs=plain(options.get("trial_epochs")),
         top_k=top_k,
         classes=classes,

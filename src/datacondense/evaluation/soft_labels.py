@@ -44,7 +44,7 @@ def option_of(labels: Mapping[str, Any]) -> str | None:
     if labels.get("teacher") != "real":
         return None
     if labels.get("trials"):
-        return "teacher"
+        return None if labels.keys() & {"views", "mix", "top_k", "lr"} else "teacher"
     taken = {"mix": "cutmix", "moment": 1.0, "temperature": 1.0, "steps": TEACHER_STEPS, "lr": TEACHER_RATE}
     return "soft" if {name: labels.get(name) for name in taken} == taken else None
 

@@ -61,6 +61,8 @@ def export(
     if not sets:
         raise InputError("there is no set to export")
     check_licence(licence)
+    if licence != "unknown" and to != "hf":
+        raise InputError(f"--licence {licence}: stands in the card of hf alone: leave it out")
     dest = named(dest)
     accuracies = _accuracies(scores, len(sets))
     storages = [_storage(one) for one in sets]

@@ -17,7 +17,7 @@ def command(provenance: Provenance) -> str | None:
 
     None if there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
     for methods that are neither registered nor in a file, and data without a source; for labels of a teacher that was
-    not chosen by default.
+    not chosen by default; for a number of images that a class had at least that is not `ipc`, which no option gives.
     """
     method, source = provenance.method, provenance.source
     if not source or provenance.steps or not provenance.settings or provenance.ipc is None or provenance.seed is None:
@@ -28,8 +28,9 @@ def command(provenance: Provenance) -> str | None:
     for file in provenance.plugin_files:
         words += ["--plugin", shlex.quote(file)]
     flags = {"data" if name == "source" else name: value for name, value in source.items()}
-    if flags.pop("min_per_class", None):
-        flags["drop_small_classes"] = True
+    if (least := flags.pop("min_per_class", 1)) not in (1, provenance.ipc):
+        return None
+    flags["drop_small_classes"] = least != 1
     flags["ipc"] = provenance.ipc
     settings = provenance.settings
     usual = defaults(str(method)) if method in METHODS else {}

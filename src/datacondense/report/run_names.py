@@ -1,12 +1,18 @@
 """Short unique names of sets and runs."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..synthetic.provenance import Provenance
+from ..utils.errors import InputError
 from ..utils.paths import resolved
+
+_NOT_OF_LABELS = ("teacher", "moment", "temperature", "seed", "seconds", "trials", "held_out", "classes", "real_images")
+"""Entries of `Provenance.labels` that are named otherwise, or that differ by the seed or the machine."""
+_LONGEST = 40  # characters of a value in a name
 
 
 def labels(provenances: Sequence[Provenance]) -> list[str]:
@@ -29,9 +35,11 @@ def labels(provenances: Sequence[Provenance]) -> list[str]:
                 "start": _short(one.start.get("sha256")),
                 "plugin": _short(plugin.get("sha256") or plugin.get("version")),
                 "labels": _teacher(one),
+                **_facts("labels", one.labels, _NOT_OF_LABELS),
                 "memory": one.memory,
                 "steps": len(one.steps) or None,
                 "file": one.imported.get("file") if one.method == "imported" else None,
+                **(_facts("file", one.imported, ("file", "sets")) if one.method == "imported" else {}),
             }
         )
     kinds = {json.dumps(fact, sort_keys=True) for fact in facts}
@@ -46,6 +54,16 @@ def labels(provenances: Sequence[Provenance]) -> list[str]:
         values = [fact.get(key) for fact in facts]
         names = [name if v is None else f"{name} {shown}{v}" for name, v in zip(names, values, strict=True)]
     return names
+
+
+def _facts(of: str, record: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
+    """Return the entries of a record by longer names; of what is no number and no short word, a fingerprint."""
+    facts: dict[str, Any] = {}
+    for name in record.keys() - set(without):
+        text = json.dumps(record[name], sort_keys=True)
+        short = not isinstance(record[name], dict | list) and len(text) <= _LONGEST
+        facts[f"{of} {name}"] = record[name] if short else _short(hashlib.sha256(text.encode()).hexdigest())
+    return dict(sorted(facts.items()))
 
 
 def _teacher(made: Provenance) -> str | None:
@@ -65,3 +83,11 @@ def path_names(paths: Sequence[Path]) -> list[str]:
     """Return the name of each run's directory or file if these are unique, else the whole paths."""
     short = [resolved(path).name for path in paths]
     return short if len(set(short)) == len(paths) else [str(path) for path in paths]
+
+
+def check_named_once(paths: Sequence[Path]) -> None:
+    """Raise InputError if two paths are of the same run."""
+    places = [resolved(path) for path in paths]
+    for place, path in zip(places, paths, strict=True):
+        if places.count(place) > 1:
+            raise InputError(f"{path} is named twice: name it once")

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from ..evaluation.scores import PUBLISHED, Scores
 from ..methods import METHODS, defaults
 from ..networks import resolved
+from ..run.directory import LABELLED
 from . import charts, pictures
 from .command import command
 from .comparison import Draw
@@ -51,7 +52,7 @@ def section(run: Run, index: int, among: int, chart: Draw) -> dict[str, Any]:
         "correlation": "" if run.correlation is None else str(run.correlation),
         "classes": _classes(run, key, chart, its),
         "settings": _settings(run, key),
-        "command": command(run.provenance),
+        "command": None if run.status == LABELLED else command(run.provenance),  # of two commands
         "started": run.provenance.start.get("sha256"),
         "fingerprint": run.synthetic.fingerprint(),
     }

@@ -15,6 +15,7 @@ from ...experiments.continual import learn_continually, load_record
 from ...experiments.scenario import Scenario
 from ...formats import FileOptions, PixelOptions, find_runs, read_sets
 from ...methods import METHODS, Method
+from ...report.run_names import check_named_once
 from ...synthetic.set import SyntheticSet, load_set
 from ...utils.distributed import all_processes
 from ...utils.errors import InputError, naming
@@ -66,7 +67,7 @@ class Continual:
     def run(self) -> None:
         if not self.memory and not self.beside:
             raise InputError("name at least one memory with --memory")
-        before = {_place(path): load_record(path) for place in self.beside for path in _records(place)}
+        before = _earlier(self.beside)
         if len({file_name(_label(name)) for name in self.memory}) < len(self.memory):
             raise InputError("--memory names the same memory twice: name each once")
         for name in self.memory:
@@ -167,10 +168,17 @@ def _records(place: Path) -> Sequence[Path]:
     return found or [place]
 
 
-def _place(path: Path) -> str:
-    """Return a name for the memory of an earlier run: its own directory and that of the run."""
-    path = path if path.is_dir() else path.parent
-    return f"{path.name} ({path.absolute().parent.name})"
+def _earlier(places: Sequence[Path]) -> dict[str, Mapping[str, Any]]:
+    """Return the records of earlier runs by the names of their memories. Raises InputError for one that is named twice.
+
+    A name is that of the memory's own directory and that of the run; of equal ones, the whole path.
+    """
+    paths = [path for place in places for path in _records(place)]
+    folders = [path if path.is_dir() else path.parent for path in paths]
+    check_named_once(folders)
+    short = [f"{one.name} ({one.absolute().parent.name})" for one in folders]
+    names = short if len(set(short)) == len(short) else [str(one) for one in folders]
+    return {name: load_record(path) for name, path in zip(names, paths, strict=True)}
 
 
 def _is_file(name: str) -> bool:

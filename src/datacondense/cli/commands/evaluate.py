@@ -229,6 +229,8 @@ class Evaluate:
 
     def _all_rows(self, sets: Sequence[SyntheticSet], runs: Sequence[Path], train: ImageSet) -> list[Row]:
         check_teacher(self.teacher, self.temperature, self.columns)
+        if self.whole_epochs != WHOLE_EPOCHS and "whole" not in self.beside:
+            raise InputError(f"--whole-epochs {self.whole_epochs}: is for --beside whole: leave it out")
         if not self.columns and not self.augments:
             return self._snapshot_rows(sets, runs) if self.process else self._rows(sets, runs, train)
         check_options(self.columns, self.augments, self.augment, other=self.process or bool(self.beside))

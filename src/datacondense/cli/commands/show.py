@@ -14,7 +14,7 @@ from ...data.options import ReadOptions
 from ...data.spec import Spec
 from ...evaluation.score_log import unchanged
 from ...report import process
-from ...report.run_names import path_names
+from ...report.run_names import check_named_once, path_names
 from ...synthetic.set import SyntheticSet, load_set
 from ...utils.errors import InputError, Locked, unknown
 from ...utils.ranges import Images
@@ -114,6 +114,11 @@ class Show:
             raise InputError(f"{flags[0]} and {flags[1]} exclude each other: use one")
         if flags and len(self.run_dirs) > 1:
             raise InputError(f"{flags[0]} draws one set, not {len(self.run_dirs)}: name one run")
+        check_named_once(self.run_dirs)
+        given = [*(["data"] if self.data is not None else []), *self.reading.non_default()]
+        if given and not self.real:
+            flag = given[0].replace("_", "-")
+            raise InputError(f"--{flag}: is for the real images of --real: leave it out")
         check_target("--out", self.out)
         if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
             raise InputError(f"--out {self.out}: name the PNG; the GIF gets the same name with .gif")

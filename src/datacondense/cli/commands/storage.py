@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ...report.footprint import Footprint, measure
 from ...report.number_text import ratio, share
-from ...report.run_names import path_names
+from ...report.run_names import check_named_once, path_names
 from ...synthetic.generated import LATENTS
 from ...synthetic.set import load_set
 from ...utils.errors import InputError
@@ -51,6 +51,7 @@ class Storage:
     def run(self) -> None:
         if not self.run_dirs:
             raise InputError("name a run, before the options: datacondense storage RUN")
+        check_named_once(self.run_dirs)
         footprints = {
             name: measure(load_set(path)) for name, path in zip(path_names(self.run_dirs), self.run_dirs, strict=True)
         }

@@ -26,9 +26,7 @@ _IMAGES = ("image", "img", "path", "file", "filename", "filepath", "file_name", 
 class Pairs:
     """Images, or paths of image files, with their labels."""
 
-    def __init__(
-        self, images: Sequence[Any] | np.ndarray | Tensor, labels: Any, classes: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, images: Sequence[Any] | np.ndarray | Tensor, labels: Any) -> None:
         if len(images) != len(labels):
             raise InputError(f"there are {len(images)} images and {len(labels)} labels: give one label for each image")
         self.images = images
