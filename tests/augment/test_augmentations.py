@@ -39,7 +39,8 @@ def literal(name: str, x: Tensor, u: list[float]) -> Tensor:
         sx, sy = (v * (1.2 - 1 / 1.2) + 1 / 1.2 for v in u[:2])
         return naive.augment_affine(x, [[sx, 0], [0, sy]])
     angle = math.radians((u[0] - 0.5) * 30)
-    return naive.augment_affine(x, [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    cos, sin = math.cos(angle), math.sin(angle)  # published for square images, in a grid of [-1, 1] on either axis
+    return naive.augment_affine(x, [[cos, -sin * h / w], [sin * w / h, cos]])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -147,6 +148,15 @@ def test_dcs_rotation_is_counter_clockwise_and_in_pixels() -> None:
     for u, place in ((0.0, (6, 8)), (0.5, (4, 9)), (1 - 1e-9, (2, 8))):  # -45, 0 and 44 degrees
         turned = dc.rotate(image, torch.tensor([[u, 0.0]], dtype=torch.float64), torch.zeros(1, 1, 1))
         assert divmod(int(turned.argmax()), 13) == place
+
+
+def test_dsas_rotation_turns_images_that_are_not_square() -> None:
+    """By 15 degrees: a point 30 to the right of the centre moves 8 pixels up or down, and its distance stays."""
+    image = torch.zeros(1, 1, 1, 31, 91, dtype=torch.float64)
+    image[0, 0, 0, 15, 75] = 1.0
+    turned = STRATEGIES["rotate"](image, torch.tensor([[0.0, 0.0, 0.0]], dtype=torch.float64))
+    row, column = divmod(int(turned.argmax()), 91)
+    assert (abs(row - 15), column - 45) == (round(30 * math.sin(math.pi / 12)), round(30 * math.cos(math.pi / 12)))
 
 
 def test_dcs_draws_are_the_generators_alone() -> None:

@@ -52,6 +52,18 @@ def test_embeddings_that_are_not_finite_give_no_finite_prediction() -> None:
     assert bool(ridge_predictions(drawn(4, 6, seed=1), made, drawn(5, 3, seed=2)).isnan().all())
 
 
+def test_a_small_ridge_is_exact_where_embeddings_are_fewer_than_images() -> None:
+    real, made, targets = drawn(9, 20).float(), drawn(60, 20, seed=1).float(), drawn(60, 3, seed=2).float()
+    for ridge in (1e-3, 1e-6):
+        wanted = naive_krr.predictions(real.double(), made.double(), targets.double(), ridge=ridge)
+        assert torch.allclose(
+            ridge_predictions(real, made, targets, ridge=ridge).double(), wanted, rtol=1e-2, atol=1e-2
+        )
+    twice = torch.cat([made, made])  # of rank 20, whose factor fails without a ridge to speak of
+    found = ridge_predictions(real, twice, torch.cat([targets, -targets]), ridge=1e-30)
+    assert bool(found.isnan().all())
+
+
 @pytest.mark.parametrize("parts", [1, 3])
 def test_solved_labels_are_least_squares_and_leave_no_gradient(parts: int) -> None:
     real, made, numbers = drawn(30, 8), drawn(6, 8, seed=1), torch.arange(30) % 3

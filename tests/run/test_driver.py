@@ -15,7 +15,7 @@ from torch import Tensor
 
 from datacondense import Diverged, InputError, Observer, RunProgress, condense, load_set
 from datacondense.engine.execution import Workload
-from datacondense.methods import DC, DistributionMatching, GradientMatching, Matching
+from datacondense.methods import DC, DSA, DistributionMatching, GradientMatching, Matching
 from datacondense.methods.kmeans import representatives
 from datacondense.utils.files import read_json, write_json
 
@@ -123,6 +123,11 @@ def test_input_that_is_refused_overwrites_nothing(toy, tmp_path) -> None:
         condense(METHOD, toy(), ipc=1, out=tmp_path, overwrite=True, device="gpu")
     with pytest.raises(InputError):
         condense(replace(METHOD, augment="blur"), toy(), ipc=1, out=tmp_path, overwrite=True)
+    attention = DistributionMatching(iterations=1, arch="MLP", features="attention")
+    with pytest.raises(InputError, match="MLP has no maps for --features attention"):
+        condense(attention, toy(), ipc=1, out=tmp_path, overwrite=True)
+    with pytest.raises(InputError, match="--distance conv-mse: the network has no convolutions"):
+        condense(DSA(iterations=1, arch="MLP", distance="conv-mse"), toy(), ipc=1, out=tmp_path, overwrite=True)
     assert (tmp_path / "synthetic.safetensors").read_bytes() == before
 
 

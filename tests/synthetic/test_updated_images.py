@@ -10,7 +10,7 @@ from observing import StopAfter, same
 from torch import Tensor
 
 from datacondense import InputError, Observer, SyntheticSet, condense, load_set
-from datacondense.methods import DistributionMatching, Matching
+from datacondense.methods import DistributionMatching, KernelRegression, Matching
 from datacondense.run import snapshots
 from datacondense.synthetic.stored import Encoded
 
@@ -43,6 +43,22 @@ def test_the_result_is_the_moving_average_of_the_images_after_each_update(decay:
     made = condense(replace(METHOD, average=decay), toy(), ipc=2).images
     torch.testing.assert_close(made, average, rtol=1e-5, atol=1e-5)
     assert not torch.allclose(made, rest[-1], atol=1e-2)
+
+
+def test_learned_labels_are_averaged_with_the_images(toy, tmp_path: Path) -> None:
+    method = KernelRegression(iterations=4, batch_real=8, networks="fresh", arch="ConvNetD1", augment="none")
+    method = replace(method, schedule="constant", lr_labels=0.5, label_form="values")
+    first, *rest = [condense(replace(method, iterations=n), toy(), ipc=2).labels for n in range(5)]
+    average = first
+    for t, labels in enumerate(rest):
+        d = min(0.99, (1 + t) / (10 + t))
+        average = d * average + (1 - d) * labels
+    averaged = replace(method, average=0.99)
+    found = condense(averaged, toy(), ipc=2, out=tmp_path / "whole")
+    torch.testing.assert_close(found.labels, average, rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(found.labels, rest[-1], atol=0.1)
+    condense(averaged, toy(), ipc=2, out=tmp_path / "parts", observers=[StopAfter(2)])
+    assert same(found, condense(averaged, toy(), ipc=2, out=tmp_path / "parts", resume=True))
 
 
 @pytest.mark.parametrize(

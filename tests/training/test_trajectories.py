@@ -3,6 +3,7 @@
 import math
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
 from datacondense.methods import Problem
 from datacondense.training.trajectories import MOMENTS, Weights, blend
-from datacondense.utils import cache
+from datacondense.utils import cache, files
 from datacondense.utils.errors import Diverged, Stopped
 from datacondense.utils.streams import Streams
 
@@ -144,6 +145,30 @@ def test_a_damaged_entry_of_the_cache_is_trained_again(toy) -> None:
     (file,) = (cache.folder() / "trajectories").glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:-100])
     assert same(whole, train(problem_for(toy)))
+
+
+def test_an_entry_that_cannot_be_read_or_is_deleted_meanwhile_only_costs_time(toy, monkeypatch) -> None:
+    whole = train(problem_for(toy))
+    (file,) = (cache.folder() / "trajectories").glob("*.safetensors")
+    read = files.read_tensors
+
+    def unreadable(path: Path) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(files, "read_tensors", unreadable)
+    assert same(whole, train(problem_for(toy)))
+    assert file.exists()
+
+    def deleted(path: Path) -> object:
+        path.unlink()
+        return read(path)
+
+    monkeypatch.setattr(files, "read_tensors", deleted)
+    assert files.read_cached_tensors(file) is None
+    monkeypatch.setattr(files, "read_tensors", read)
+    file.write_bytes(b"damaged")
+    assert files.read_cached_tensors(file) is None
+    assert not file.exists()
 
 
 def test_a_training_that_diverges_is_refused_and_not_kept(toy) -> None:

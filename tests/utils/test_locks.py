@@ -1,5 +1,6 @@
 """Who may write where, as seen by another process."""
 
+import errno
 import os
 import signal
 import threading
@@ -49,6 +50,18 @@ def test_a_second_process_is_told_who_writes_and_may_write_afterwards(tmp_path) 
         assert "\n" not in text
     assert refusal(run) == ""
     assert [path.name for path in run.iterdir()] == ["file"]
+
+
+def test_a_lock_whose_holder_cannot_be_written_is_released(tmp_path, monkeypatch) -> None:
+    def full(*_args: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space left"), writing(tmp_path):
+            pass
+    with writing(tmp_path, wait=0.1):
+        assert refusal(tmp_path)
 
 
 def test_a_directory_made_for_nothing_is_gone(tmp_path) -> None:

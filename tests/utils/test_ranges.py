@@ -139,6 +139,7 @@ class Mine(Method):
 
     iterations: int = 1
     width: Annotated[int, Meta(ge=1, le=64)] = 8
+    loud: bool = False
     share: float = 0.5
     kind: Literal["a", "b"] = "a"
     sizes: tuple[Annotated[int, Meta(ge=1)], ...] = (1, 2)
@@ -161,6 +162,7 @@ Mine.__abstractmethods__ = frozenset()
         ({"kind": "c"}, "--kind c: use one of a, b"),
         ({"sizes": (3, 0)}, "must be at least 1"),
         ({"width": "8"}, "--width 8: must be a whole number"),
+        ({"loud": "no"}, "--loud no: must be true or false"),
     ],
 )
 def test_settings_of_others_are_checked_too(settings: dict[str, Any], message: str, toy) -> None:

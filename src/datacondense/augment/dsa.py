@@ -60,8 +60,8 @@ def scale(images: Tensor, u: Tensor) -> Tensor:
 def rotate(images: Tensor, u: Tensor) -> Tensor:
     """Rotate by a uniform angle in [-15, 15) degrees about the centre."""
     angle = (u[:, 0] - 0.5) * 2 * math.radians(ROTATE_DEGREES)
-    zero = torch.zeros_like(angle)
-    theta = torch.stack([angle.cos(), -angle.sin(), zero, angle.sin(), angle.cos(), zero], 1)
+    zero, longer = torch.zeros_like(angle), images.shape[-2] / images.shape[-1]  # the grid is [-1, 1] on either axis
+    theta = torch.stack([angle.cos(), -angle.sin() * longer, zero, angle.sin() / longer, angle.cos(), zero], 1)
     return warp(images, theta.view(-1, 2, 3))
 
 

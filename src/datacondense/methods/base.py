@@ -11,7 +11,7 @@ from torch import nn
 
 from ..data.spec import Spec
 from ..engine.execution import Workload
-from ..networks import AUTO, resolved
+from ..networks import AUTO, Network, resolved
 from ..synthetic.parameters import Pixels, Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.recipe import Recipe
@@ -178,6 +178,17 @@ class Method(ABC):
             InputError: a hyper-parameter is outside its range, or contradicts another.
         """
         check_fields(self)
+
+    def check_network(self, network: Network, spec: Spec) -> None:  # noqa: B027 (most methods take any network)
+        """Check that the method can use its network. The driver calls it before the run begins.
+
+        Args:
+            network: the network, on the meta device: it has shapes and no values.
+            spec: the images.
+
+        Raises:
+            InputError: the network lacks something, such as embeddings.
+        """
 
     def settings(self) -> dict[str, Any]:
         """Return the hyper-parameters that the constructor takes, as JSON values."""

@@ -7,7 +7,9 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
+from ..data.spec import Spec
 from ..engine.execution import Workload
+from ..networks import Network
 from ..networks.layers import apply_head
 from ..synthetic.parameters import Synthetic
 from ..utils.errors import InputError
@@ -79,6 +81,12 @@ class DistributionMatching(ComparedNetworks):
     def classifies(self) -> bool:
         """Return whether the synthetic images are classified by trained networks."""
         return self.classify > 0
+
+    def check_network(self, network: Network, spec: Spec) -> None:
+        """Check that the network has embeddings, and the maps of --features attention."""
+        super().check_network(network, spec)
+        if self.features == "attention":
+            network.embed_with_maps(torch.empty(1, *spec.shape, device="meta"))
 
     def check(self) -> None:
         """Check the hyper-parameters, as `ComparedNetworks.check` does, and that the options go together."""

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from ..augment import View
 from ..augment.mix import MixKind
+from ..data.spec import Spec
 from ..engine.execution import Workload
 from ..networks import Network
 from ..synthetic.parameters import Synthetic, take
 from ..training.optimiser import build_optimiser
+from ..utils.errors import InputError
 from ..utils.ranges import Batch, Iterations, Momentum, Penalty, Rate
 from ..utils.streams import Streams
 from ..utils.transfer import sent
@@ -95,6 +97,11 @@ class GradientMatching(TrainedNetworks, ABC):
     def least_classes(self) -> int:
         """Return 2: classifiers are compared."""
         return 2
+
+    def check_network(self, network: Network, spec: Spec) -> None:
+        """Check that there are convolutions for a distance between those alone."""
+        if self.distance in ("conv-mse", "conv-l1") and all(one.dim() != 4 for one in network.parameters()):
+            raise InputError(f"--distance {self.distance}: the network has no convolutions: use layerwise, mse or cos")
 
     def loops(self, each: int) -> tuple[int, int]:
         """Return the updates under each network and the epochs between two updates, for `each` images per class."""

@@ -85,6 +85,11 @@ class ItGan(Method):
     network_steps: Iterations = 100
     """Training steps of the last network in the pool, on 128 real images each; the first is fresh."""
 
+    @property
+    def least_classes(self) -> int:
+        """Return 2: the networks of the pool learn to classify."""
+        return 2
+
     def workload(self, each: int) -> Workload:
         """Return the workload of one forward of real, and one forward and backward of generated images."""
         made = min(self.batch_latents, each)

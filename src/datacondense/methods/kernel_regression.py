@@ -108,8 +108,9 @@ class KernelRegression(TrainedNetworks):
     def check(self) -> None:
         """Check the hyper-parameters, as `Matching.check` does, and that they fit together."""
         super().check()
-        if self.networks == "frozen" and self.fresh_share:
-            raise InputError(f"--fresh-share {self.fresh_share}: one frozen network is compared under, so leave it out")
+        if self.networks == "frozen" and (self.fresh_share or self.trainings > 1):
+            option = f"--fresh-share {self.fresh_share}" if self.fresh_share else f"--trainings {self.trainings}"
+            raise InputError(f"{option}: one frozen network is compared under, so leave it out")
 
     def workload(self, each: int) -> Workload:
         """Return the workload of an iteration, and of the epoch of a network of the pool."""
@@ -160,8 +161,8 @@ class KernelRegression(TrainedNetworks):
     def recipe(self, spec: Spec, ipc: int) -> Recipe | None:
         """Return the recipe of FRePo for values: Adam at 3e-4, warm-up and cosine, mse, averaged weights.
 
-        Its steps grow with the training images: 1000 for 10 of them, 2000 for 100, 5000 for 500. Probabilities are
-        learned by the published recipe.
+        Its steps are those of its code: 1000 for 10 training images, 2000 for 100, 20 000 for 200, 5000 for 500.
+        Probabilities are learned by the published recipe.
         """
         if self.label_form != "values":
             return None
@@ -171,6 +172,8 @@ class KernelRegression(TrainedNetworks):
     def _labelled(self, synthetic: Synthetic, problem: Problem) -> Synthetic:
         if self.label_form != "hard":
             synthetic.targets = first_labels(synthetic.labels(), problem.classes, self.label_form)
+            if self.average:
+                synthetic.keep_average(self.average)  # of the labels, too
         if self.networks == "frozen" and self.iterations:
             problem.found[_FEATURES] = real_features(problem, self._frozen(problem))
         return synthetic

@@ -47,7 +47,7 @@ def values_recipe(images: int, augment: str) -> Recipe:
         batch=IMAGES_IN_STEP,
         optimiser="adam",
         lr=3e-4,
-        weight_decay=3e-4,
+        weight_decay=0.0,  # its code passes none to Adam
         schedule="cosine",
         warm_up=min(500, steps // 2),
         loss="mse",

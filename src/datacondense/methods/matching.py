@@ -10,6 +10,7 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from ..data.spec import Spec
+from ..networks import Network
 from ..synthetic.decoders import DECODERS, Decoder, PixelDecoder
 from ..synthetic.parameters import Decoded, Pixels, Synthetic, noise
 from ..synthetic.set import SyntheticSet
@@ -80,6 +81,10 @@ class Matching(Method):
             raise InputError(f"--clamp needs stored pixels, which --form {self.form} has not: leave one of them out")
         if self.batches == "dream" and not self.trains_networks:
             raise InputError("--batches dream needs networks that are trained, as dc and dsa have: use stratified")
+
+    def check_network(self, network: Network, spec: Spec) -> None:
+        """Check that the network has embeddings. Raises InputError otherwise."""
+        network.embed(torch.empty(1, *spec.shape, device="meta"))
 
     def decoder(self, spec: Spec) -> Decoder:
         """Return the decoder that `form` names, with those settings that it takes."""

@@ -139,7 +139,7 @@ class Problem:
         return jitter_copies(self.real.at(index), self.real.counts, generator)
 
     def groups(self, network: Network) -> Sequence[slice]:
-        """Split the classes into groups of equal size that are compared one after the other to bound memory.
+        """Split the classes into groups that are compared one after the other to bound memory; the last may be smaller.
 
         Each of several processes gets the groups of its own classes, and adds nothing to the loss without any.
         Classes that share batch statistics, in a network in training mode, cannot be split: one process has all.

@@ -27,7 +27,8 @@ def ridge_predictions(
 ) -> Tensor:
     """Return sharpness K_TS (K_SS + ridge I)^-1 Y, the predictions of ridge regression.
 
-    The system is solved in float64 by its Cholesky factor.
+    The system is solved in float64 by its Cholesky factor; for a ridge below RIDGE, the kernel is computed in float64,
+    too. Predictions are NaN where there is no such factor.
 
     Args:
         real: Embeddings of the real images T, (N, D).
@@ -39,7 +40,8 @@ def ridge_predictions(
     Returns:
         Predictions (N, K).
     """
-    support, queries = _precise(made), _precise(real)
+    fine = ridge < RIDGE
+    support, queries = _precise(made, double=fine), _precise(real, double=fine)
     scale = _squared_length(support)
     solution = _solved(support @ support.T / scale, targets.double(), ridge)
     weights = solution.to(support.dtype)  # (n, K)
@@ -146,12 +148,13 @@ class Regression:
 
 
 def _solved(kernel: Tensor, right: Tensor, ridge: float | Tensor) -> Tensor:
-    """Return (kernel + ridge I)^-1 right in float64; NaN where embeddings are not finite."""
+    """Return (kernel + ridge I)^-1 right in float64; NaN where the sum is not positive definite or not finite."""
     kernel = kernel.double()
     kernel = kernel + ridge * torch.eye(len(kernel), dtype=kernel.dtype, device=kernel.device)
     factor: Tensor
-    factor, _ = torch.linalg.cholesky_ex(kernel)
-    return torch.cholesky_solve(right, factor)
+    failed: Tensor
+    factor, failed = torch.linalg.cholesky_ex(kernel)
+    return torch.where(failed > 0, torch.nan, torch.cholesky_solve(right, factor))
 
 
 def _squared_length(embeddings: Tensor) -> Tensor:
@@ -159,7 +162,10 @@ def _squared_length(embeddings: Tensor) -> Tensor:
     return embeddings.detach().square().sum(1).mean().clamp_min(_SMALL)
 
 
-def _precise(embeddings: Tensor) -> Tensor:
-    """Return embeddings in float64 where products of float32 are rounded to TF32, which the small ridge cannot bear."""
+def _precise(embeddings: Tensor, *, double: bool = False) -> Tensor:
+    """Return embeddings in float64 where products of float32 are rounded to TF32, which the small ridge cannot bear.
+
+    double: for a ridge that products of float32 cannot bear either.
+    """
     precision: str = torch.get_float32_matmul_precision()
-    return embeddings if precision == "highest" else embeddings.double()
+    return embeddings.double() if double or precision != "highest" else embeddings

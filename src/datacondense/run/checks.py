@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from .. import networks
 from ..augment import parse_training
 from ..data.image_set import ImageSet
 from ..methods import Method, method_name
@@ -41,6 +43,8 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
     if recipe is not None:
         recipe.check()
         parse_training(recipe.augment, real.spec, method.arch)
+    with torch.device("meta"):
+        method.check_network(networks.build(networks.resolved(method.arch, real.spec), real.spec), real.spec)
     method.views(real.spec)  # which refuses a form that images of this size cannot have
     number, names = _fewer(real.counts, 1, real)
     if number:

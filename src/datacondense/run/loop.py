@@ -228,7 +228,7 @@ class Loop:
 
     def _labels(self) -> Tensor:
         """Return their labels, (N,) or (N, K), on the CPU."""
-        with torch.no_grad():
+        with torch.no_grad(), self.synthetic.averaged():
             return self.synthetic.listed(self.synthetic.labels().detach()).cpu().contiguous()
 
     def _show(self, synthetic: SyntheticSet | None = None) -> None:

@@ -27,7 +27,7 @@ class MovingAverage(nn.Module):
         self._parameters_by_name = dict(parameters)  # a dict of its own, so that they are no parameters of this module
         self.register_buffer("updates", torch.tensor(0))
         for name, parameter in parameters.items():
-            self.register_buffer(name, parameter.detach().clone())
+            self.register_buffer(_buffer(name), parameter.detach().clone())
 
     @torch.no_grad()
     def update(self) -> None:
@@ -36,7 +36,7 @@ class MovingAverage(nn.Module):
         decay = min(self.decay, (1 + done) / (10 + done))
         self.updates += 1
         for name, parameter in self._parameters_by_name.items():
-            self.get_buffer(name).lerp_(parameter, 1 - decay)
+            self.get_buffer(_buffer(name)).lerp_(parameter, 1 - decay)
 
     @contextmanager
     def in_place(self) -> Generator[None, None, None]:
@@ -44,8 +44,13 @@ class MovingAverage(nn.Module):
         kept = {name: parameter.data for name, parameter in self._parameters_by_name.items()}
         try:
             for name, parameter in self._parameters_by_name.items():
-                parameter.data = self.get_buffer(name)
+                parameter.data = self.get_buffer(_buffer(name))
             yield
         finally:
             for name, parameter in self._parameters_by_name.items():
                 parameter.data = kept[name]
+
+
+def _buffer(name: str) -> str:
+    """Return the name of the buffer of a parameter: a module has no names with dots."""
+    return name.replace(".", "_")

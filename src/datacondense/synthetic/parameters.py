@@ -77,10 +77,9 @@ class Synthetic(nn.Module, ABC):
         self._clamp()
 
     def keep_average(self, decay: float) -> None:
-        """Keep a moving average of the parameters of the images from now on; see `MovingAverage`."""
-        of_images = {id(parameter) for parameter in self.image_parameters()}
-        named = {name: parameter for name, parameter in self.named_parameters() if id(parameter) in of_images}
-        self.average = MovingAverage(named, decay)
+        """Keep a moving average of images and learned labels from now on; see `MovingAverage`."""
+        self.average = None  # its own tensors are no parameters of the set
+        self.average = MovingAverage(dict(self.named_parameters()), decay)
 
     def averaged(self) -> AbstractContextManager[None]:
         """Let the parameters hold their moving averages, if those are kept, until the end of a `with`."""

@@ -19,7 +19,7 @@ from ..engine.engine import Engine
 from ..utils import cache
 from ..utils.atomic import LOCK
 from ..utils.errors import DamagedFile, InputError, Stopped, reason
-from ..utils.files import read_tensors, write_tensors
+from ..utils.files import read_cached_tensors, write_tensors
 from ..utils.hardware import versions
 from ..utils.locks import locked
 from ..utils.streams import Streams
@@ -76,7 +76,7 @@ class TrainingCache:
         engine: How it computes.
         key: The training itself, as JSON values: architecture, recipe; None for a training that is not cached.
         eager: True if nothing is compiled or passes the engine in chunks, so that the result depends only on device and
-            threads.
+            threads, and on a GPU on the precision.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class TrainingCache:
     ) -> None:
         execution = engine.execution.to_json()
         # Chunks are left out too: they follow from the rest, or from the memory left when the run was resumed.
-        relevant = ("device", "threads") if eager else execution.keys() - {"classes_at_once", "chunk"}
+        few = ("device", "threads", "precision")[: 3 if engine.device.type == "cuda" else 2]
+        relevant = few if eager else execution.keys() - {"classes_at_once", "chunk"}
         full_key = {
             **(key or {}),
             "data_sha256": real.fingerprint(),
@@ -204,13 +205,10 @@ class TrainingCache:
 
     def _read(self, training: Steps) -> dict[str, Tensor] | None:
         """Return the cached state; None without one, or if it does not fit `training`."""
-        if not self.cached or not self.path.exists():
+        found = read_cached_tensors(self.path) if self.cached else None
+        if found is None:
             return None
-        try:
-            state, key = read_tensors(self.path)
-        except InputError:  # damaged: it is trained again
-            self.path.unlink()
-            return None
+        state, key = found
         if key != self.key or "done" not in state or state["done"].shape or state["done"].dtype != torch.int64:
             return None
         fit = alike(training.state(), state) and 0 <= int(state["done"]) <= training.steps

@@ -184,7 +184,8 @@ class _Gan:
         self.generator = _generator(real, recipe, streams, engine)
         self.average = _generator(real, recipe, streams, engine).requires_grad_(False)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**31, (), generator=streams("discriminator"))))
+            # torch.manual_seed would seed every GPU too
+            torch.default_generator.manual_seed(int(torch.randint(2**31, (), generator=streams("discriminator"))))
             self.discriminator = Discriminator(real.spec, width=recipe.width).to(engine.device)
         self.generator_optimiser, self.discriminator_optimiser = (
             build_optimiser(module.parameters(), recipe.lr / 5, kind="adam", momentum=0.0, squares=0.9)

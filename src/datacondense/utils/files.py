@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,6 +129,23 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(header, dict):
         raise DamagedFile(f"{path} is damaged: its header is not a JSON object")
     return tensors, header
+
+
+def read_cached_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Return the same of a file that can be made again; None if it is missing or cannot be read.
+
+    A damaged file is deleted where that is allowed.
+    """
+    if not path.exists():
+        return None
+    try:
+        return read_tensors(path)
+    except InputError:
+        with suppress(OSError):  # another process may delete it, too
+            path.unlink()
+    except OSError:
+        pass
+    return None
 
 
 def header_text(header: Mapping[str, Any]) -> str:

@@ -185,8 +185,12 @@ def _acquire(file: Path, what: Path, until: float, stop: Callable[[], None], *, 
                     f"{what} may be in use by {before}, which cannot be checked from here: "
                     f"if it has ended, delete {file}"
                 )
-            os.ftruncate(held.descriptor, 0)
-            os.pwrite(held.descriptor, msgspec.json.encode(Holder.current()) + b"\n", 0)
+            try:
+                os.ftruncate(held.descriptor, 0)
+                os.pwrite(held.descriptor, msgspec.json.encode(Holder.current()) + b"\n", 0)
+            except BaseException:  # a full disk: nobody would release the lock
+                _close(held)
+                raise
             return held
         if time.monotonic() >= until:
             raise Locked(

@@ -122,6 +122,8 @@ def _problem(value: Any, kind: Any, range_: Meta | None) -> str:
         return next((text for one in items for text in [_problem(one, inner[0], range_)] if text), "") if inner else ""
     if kind in (int, float):
         return _number_problem(value, kind, range_)
+    if kind is bool:
+        return "" if isinstance(value, bool | np.bool_) else "must be true or false"
     if kind is NoneType:
         return "" if value is None else "must be left out"
     is_class = origin is None and isinstance(kind, type)
