@@ -81,7 +81,7 @@ BAD = {
     "ipc: 1.5": "run.yaml: ipc 1.5: must be a whole number",
     "ipc: 0": "run.yaml: ipc 0: must be at least 1",
     "lr: .nan": "run.yaml: lr .nan: must be a number",
-    "adam: 1": "run.yaml: adam 1: must not be a number",
+    "adam: 1": "run.yaml: adam 1: must be true or false",
     "init: zero": "run.yaml: init zero: use one of real, kmeans, noise",
     "data: [digits]": "run.yaml: data is array, expected str",
     "log: wandb": "run.yaml: log is str, expected array",

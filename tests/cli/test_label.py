@@ -17,6 +17,7 @@ from datacondense.utils import cache
 
 MAKE = "condense random --data arrays:mine.npz --ipc 2 --arch MLP --augment none --out run"
 LABEL = "label run --training-steps 8 --trial-epochs 1"
+GIVEN = "label run --training-steps 8 --moment 1"
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +80,7 @@ def test_the_choice_never_sees_a_test_image(tmp_path: Path) -> None:
 
 
 def test_a_run_is_replaced_only_where_that_is_asked_for(capsys) -> None:
-    command = f"{LABEL} --moment 1 --temperature 2 --out soft"
+    command = f"{GIVEN} --temperature 2 --out soft"
     assert main(command.split()) == 0
     assert main(command.split()) == 2
     assert "soft holds a run: replace it with --overwrite, or name another directory" in capsys.readouterr().err
@@ -94,7 +95,7 @@ def test_networks_of_a_plug_in_and_other_runs_are_teachers(capsys) -> None:
     Path("mine.py").write_text(
         "from torch import nn\nNETWORKS = {'small': lambda spec: nn.Sequential(nn.Flatten(), nn.Linear(64, 2))}\n"
     )
-    assert main(f"{LABEL} --plugin mine.py --arch small --moment 1 --temperature 1 --out soft".split()) == 0
+    assert main(f"{GIVEN} --plugin mine.py --arch small --temperature 1 --out soft".split()) == 0
     origin = load_set("soft").provenance.labels["plugin"]
     assert origin["file"] == str(Path("mine.py").absolute())
     assert main("label soft --teacher run --temperature 2 --out again".split()) == 0

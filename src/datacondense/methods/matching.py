@@ -84,7 +84,7 @@ class Matching(Method):
 
     def check_network(self, network: Network, spec: Spec) -> None:
         """Check that the network has embeddings. Raises InputError otherwise."""
-        network.embed(torch.empty(1, *spec.shape, device="meta"))
+        network.eval().embed(torch.empty(1, *spec.shape, device="meta"))
 
     def decoder(self, spec: Spec) -> Decoder:
         """Return the decoder that `form` names, with those settings that it takes."""
