@@ -46,7 +46,11 @@ def test_the_page_parts_what_is_as_published_from_what_is_not(tmp_path: Path) ->
     text = render_page(tmp_path)
     published, quick, still_open = sections(text).values()
     line = "| dc/fashion-mnist/1 | ConvNet | 70.1 ± 0.5 | 2 x 2 | 70.5 ± 0.6 | -0.4 | 1:45 | 1:01 | here, torch 2.0 |"
-    assert line in published
+    assert line in published.replace("&nbsp;", " ")
+    execution = {"device": "cpu", "precision": "fp32", "compile": True, "chunk": 1, "classes_at_once": 1}
+    made = [{"execution": {**execution, "threads": threads}} for threads in (2, 1, 2)]
+    write(tmp_path, "one", {**RECORD, "condensed_by": made})
+    assert "| here,&nbsp;1&nbsp;or&nbsp;2&nbsp;threads,&nbsp;torch&nbsp;2.0 |" in render_page(tmp_path)
     assert "dm/cifar10/10" not in published
     assert "| dm/cifar10/10@digits@scale0.01 | ConvNet | 70.1 ± 0.5 | 2 x 2 | - |" in quick
     assert quick.startswith("Quick looks")

@@ -95,12 +95,17 @@ def _table(records: Sequence[Mapping[str, Any]]) -> str:
     for record in records:
         n = f"{len(record['seeds'])} x {record['nets']}"
         condensing, evaluating = (_minutes(fmean(record["seconds"][part])) for part in ("condense", "evaluate"))
-        where = f"{record['machine']}{_threads(record)}, torch {record['versions']['torch']}"
+        where = _unbroken(f"{record['machine']}{_threads(record)}, torch {record['versions']['torch']}")
         for arch in record["scores"]:
             ours, published, difference = compare_with_published(record, arch)
             columns = [record["variant"], arch, ours, n, published, difference, condensing, evaluating, where]
             lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines) + "\n"
+
+
+def _unbroken(text: str) -> str:
+    """Return a text that stays in one line of a narrow column, so that rows are not tall."""
+    return text.replace(" ", "&nbsp;")
 
 
 def _threads(record: Mapping[str, Any]) -> str:
@@ -122,7 +127,7 @@ def _continual_table(folder: Path) -> str:
         )
         scenario = record["scenario"]
         n = f"{scenario['orders']} x {scenario['nets']}"
-        where = f"{record['machine']}, torch {record['versions']['torch']}"
+        where = _unbroken(f"{record['machine']}, torch {record['versions']['torch']}")
         took = " | ".join(_minutes(record["seconds"][part]) for part in ("memory", "networks"))
         lines.append(f"| {path.stem} | {scenario['per_class']} | {values} | {n} | {took} | {where} |")
     head = (
