@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from datacondense import NETWORKS, InputError, condense, evaluate, keep_scores, load_set
-from datacondense.methods import DistributionMatching, Random
+from datacondense.methods import (
+    DSA,
+    DistributionMatching,
+    Forgetting,
+    Herding,
+    KCenter,
+    KernelRegression,
+    LabelSolve,
+    Random,
+)
 from datacondense.utils.distributed import Processes
 
 QUICK: dict[str, Any] = {"nets": 2, "epochs": 3, "augment": "none"}
@@ -91,7 +100,7 @@ def test_a_method_condenses_with_a_network_of_the_registry(toy, monkeypatch: pyt
     assert one.provenance.settings["arch"] == "my-net"
 
 
-def test_a_network_without_an_embedding_is_evaluated_but_condenses_nothing(toy, monkeypatch) -> None:
+def test_a_network_without_an_embedding_is_evaluated_but_condenses_nothing(toy, tmp_path, monkeypatch) -> None:
     def scaled(spec) -> nn.Module:
         return nn.Sequential(Perceptron(spec.classes), nn.Softmax(1))
 
@@ -100,3 +109,10 @@ def test_a_network_without_an_embedding_is_evaluated_but_condenses_nothing(toy, 
     monkeypatch.setitem(NETWORKS, "scaled", scaled)
     with pytest.raises(InputError, match="network scaled has no embedding, which condensing compares"):
         condense(DistributionMatching(arch="scaled", iterations=1, batch_real=8), toy(), 1)
+    dream = DSA(arch="scaled", batches="dream", train_on="real", iterations=1)
+    others = [one(arch="scaled") for one in (KernelRegression, Herding, KCenter, LabelSolve)]
+    for method in (*others, dream):
+        with pytest.raises(InputError, match="network scaled has no embedding"):
+            condense(method, toy(), 1, out=tmp_path / "taken")
+    assert not (tmp_path / "taken").exists()
+    assert len(condense(Forgetting(arch="scaled", epochs=1), toy(), 1)) == 3  # needs no embedding

@@ -1,11 +1,12 @@
 """A run that starts from a finished set, and the learning rate over a run."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
-from datacondense import InputError, condense, load_set
+from datacondense import InputError, condense, label, load_set
 from datacondense.cli.app import main
 from datacondense.methods import DC, DistributionMatching, Random
 
@@ -78,3 +79,16 @@ def test_adam_moves_each_pixel_by_the_learning_rate_at_first(toy) -> None:
     far = moved.abs() > 1e-3
     assert far.float().mean() > 0.9
     torch.testing.assert_close(moved[far].abs(), torch.full_like(moved[far], 0.05), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("form", [{}, {"form": "tiles"}])
+def test_a_run_from_a_labelled_set_takes_the_class_of_each_image_and_not_its_label(form: dict[str, Any], toy) -> None:
+    """The labels of a teacher may be largest for another class than that of the image."""
+    real, method = toy(), replace(FIRST, iterations=0, **form)
+    start = condense(method, real, ipc=2)
+    taught = label(start, real, moment=1.0, temperature=1.0, training_steps=8)
+    odd = replace(taught, labels=taught.labels.roll(1, dims=1))
+    with pytest.warns(UserWarning, match="soft labels: the run begins with its classes"):
+        found = condense(replace(FIRST, iterations=0), real, ipc=2 * start.views, start=odd)
+    assert torch.equal(found.images, start.images)
+    assert torch.equal(found.labels, start.labels)

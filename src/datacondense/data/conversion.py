@@ -147,7 +147,7 @@ def _is_part(data: Any) -> bool:
 
 
 def _is_pair(data: Any) -> bool:
-    """Return True for images and labels, and not for two images: (N, ...) of three dimensions or more, or a list."""
+    """Return True for a pair of images, (N, H, W) or more or a list of them, and labels, (N,) or (N, K)."""
     if not isinstance(data, tuple | list) or len(data) != 2:
         return False
     images, labels = map(_dimensions, data)

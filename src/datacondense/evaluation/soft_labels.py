@@ -13,7 +13,7 @@ TEACHER_RATE = 0.05
 _DRAW = 17  # bytes of a view: strategy and numbers, partner and shares
 _PROBABILITY = 3  # bytes of a stored probability, with its class
 MOST_VIEWS = 100
-"""Most views of an image."""
+"""Largest number of views of an image."""
 _FEWEST = 20
 
 

@@ -142,8 +142,7 @@ def _tried(task: Task, entrant: Entrant) -> TriedCandidate:
 
 def by_score(task: Task) -> list[Entrant]:
     """Return the candidates that are not known to fail, the best first; those without a score last, by the table."""
-    dropped = {one.candidate for one in task.record.content.trials if one.dropped is not None}
-    usable = [one for one in task.entrants if one.name not in dropped]
+    usable = [one for one in task.entrants if one.name not in task.record.dropped]
     return sorted(usable, key=lambda one: -(task.record.score(one.name) or 0.0))
 
 

@@ -130,6 +130,11 @@ class Record:
         """Return the trial of a candidate in a round, if it is done."""
         return next((one for one in self.content.trials if (one.candidate, one.round) == (candidate, number)), None)
 
+    @property
+    def dropped(self) -> set[str]:
+        """Return the names of the candidates that left the race with a fault."""
+        return {one.candidate for one in self.content.trials if one.dropped is not None}
+
     def score(self, candidate: str) -> float | None:
         """Return the last score of a candidate."""
         scores = [one.score for one in self.content.trials if one.candidate == candidate and one.score is not None]

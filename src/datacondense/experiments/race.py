@@ -89,8 +89,7 @@ class Race:
                 if task.record.trial(entrant.name, number) is None and not self._late(number):
                     self.trials.make(entrant, number, planned)
             best = self._ranked(alive, number)
-            failed = [one for one in alive if self._failed(one, number)]
-            ranking = best + [one for one in ranking if one not in best and one not in failed]
+            ranking = best + [one for one in ranking if one not in best]
             kept = best[: math.ceil(len(best) / 2)]
             if len(kept) < 2 or self._late(number):
                 break
@@ -101,7 +100,7 @@ class Race:
                 content.rounds.append(following)
                 task.save()
             number += 1
-        return ranking
+        return [one for one in ranking if one.name not in task.record.dropped]
 
     @property
     def _reserve(self) -> float:
@@ -171,11 +170,6 @@ class Race:
         clock = self.task.clock
         some = any(one.round == number and one.score is not None for one in self.task.record.content.trials)
         return some and self.task.processes.any(clock.left < _LATE * self._reserve)
-
-    def _failed(self, entrant: Entrant, number: int) -> bool:
-        """Return whether a candidate left the race in a round."""
-        trial = self.task.record.trial(entrant.name, number)
-        return trial is not None and trial.dropped is not None
 
     def _ranked(self, entrants: Sequence[Entrant], number: int) -> list[Entrant]:
         """Return the candidates that were scored in a round, the best first, of equal ones the first in the table."""

@@ -14,8 +14,8 @@ from .continual import load_record
 from .presets import PRESETS
 from .records import ReproductionRecord
 
-_WHAT = ("method", "first", "labels", "recipes", "data_sha256", "asked")
-"""Entries of a record that tell what was done, beside the settings of the method."""
+_COMPARED = ("method", "first", "labels", "recipes", "data_sha256", "asked")
+"""Entries that two records of one experiment have in common, beside the settings of the method."""
 _HEAD = """# Results
 
 Made by `datacondense results` from the records in `results/`, which `datacondense reproduce NAME` appends to; a record
@@ -40,9 +40,9 @@ def best_records(folder: Path) -> list[dict[str, Any]]:
 
 def _of_one_method(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether two records are of one version of a preset: equal in all settings and data that both have."""
-    mine, others = ({**record, **record.get("settings", {})} for record in (one, other))
-    keys = {*_WHAT, *one.get("settings", {})}.intersection(mine, others)
-    return all(mine[key] == others[key] for key in keys)
+    mine, others = (record.get("settings", {}) for record in (one, other))
+    alike = all(mine[key] == others[key] for key in mine.keys() & others)
+    return alike and all(one[key] == other[key] for key in _COMPARED if key in one and key in other)
 
 
 def parse_record(path: Path, line: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ..utils.ranges import Iterations, check_fields
 from ..utils.streams import Streams
 from .losses import Updates
 from .problem import Problem
-from .small_classes import images_from
+from .small_classes import image_classes, images_from
 
 _REAL = 256  # images of each class per update, for a method without a setting of its own
 
@@ -51,6 +51,8 @@ class Method(ABC):
 
     takes_start: ClassVar[bool] = True
     """True if a run may begin from the pixels of another set instead of from `start`."""
+    embeds: ClassVar[bool] = False
+    """True if the method compares embeddings, which its network must have then."""
     fills_up: ClassVar[bool] = True
     """True if it makes `ipc` images of a class that has fewer; otherwise the set has fewer of that class."""
 
@@ -95,7 +97,7 @@ class Method(ABC):
             streams: Every random number comes from `streams("name")`.
         """
         each, images = problem.ipc * self.views(problem.spec), start.images.to(problem.engine.device)
-        return Pixels(images_from(images, start.classes.cpu(), problem.real, each, streams("init")))
+        return Pixels(images_from(images, image_classes(start), problem.real, each, streams("init")))
 
     def views(self, spec: Spec) -> int:
         """Return the training images that are decoded from a stored image; `ipc` counts stored images."""
@@ -179,7 +181,7 @@ class Method(ABC):
         """
         check_fields(self)
 
-    def check_network(self, network: Network, spec: Spec) -> None:  # noqa: B027 (most methods take any network)
+    def check_network(self, network: Network, spec: Spec) -> None:
         """Check that the method can use its network. The driver calls it before the run begins.
 
         Args:
@@ -189,6 +191,8 @@ class Method(ABC):
         Raises:
             InputError: the network lacks something, such as embeddings.
         """
+        if self.embeds:
+            network.eval().embed(torch.empty(1, *spec.shape, device="meta"))
 
     def settings(self) -> dict[str, Any]:
         """Return the hyper-parameters that the constructor takes, as JSON values."""

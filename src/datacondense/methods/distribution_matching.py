@@ -1,7 +1,7 @@
 """Distribution matching (DM), and the distances and the classification that later papers add to it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, final
+from typing import Annotated, ClassVar, Literal, final
 
 import torch
 from msgspec import Meta
@@ -48,6 +48,8 @@ class DistributionMatching(ComparedNetworks):
     Options put another distance D, other features psi or a classifying term in its place:
     loss = sum_k D(psi(A(T_k)), psi(A(S_k))) + s_k CE(phi(A(S_k)), k), phi a trained network.
     """
+
+    embeds: ClassVar[bool] = True
 
     distance: FeatureDistance = "mean"
     """Distance between the embeddings of a class: mean, the published squared distance of the means; mmd, the squared

@@ -99,7 +99,9 @@ class GradientMatching(TrainedNetworks, ABC):
         return 2
 
     def check_network(self, network: Network, spec: Spec) -> None:
-        """Check that there are convolutions for a distance between those alone."""
+        """Check that there are convolutions for a distance between those alone, and embeddings for --batches dream."""
+        if self.batches == "dream":
+            network.eval().embed(torch.empty(1, *spec.shape, device="meta"))
         if self.distance in ("conv-mse", "conv-l1") and all(one.dim() != 4 for one in network.parameters()):
             raise InputError(f"--distance {self.distance}: the network has no convolutions: use layerwise, mse or cos")
 

@@ -1,7 +1,7 @@
 """Herding."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ class Herding(PretrainedSelection):
     The t-th image of a class is the one among those left that minimises |mu - (e_1 + ... + e_t) / t|, where e are
     embeddings and mu is their mean over the class (Welling 2009, as in Rebuffi et al. 2017 without normalisation).
     """
+
+    embeds: ClassVar[bool] = True
 
     def select_class(
         self, k: int, problem: Problem, pretrained: PretrainedNetwork, generator: torch.Generator

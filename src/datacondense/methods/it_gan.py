@@ -48,6 +48,8 @@ class ItGan(Method):
     here are our own.
     """
 
+    embeds: ClassVar[bool] = True
+
     takes_start: ClassVar[bool] = False
 
     iterations: Iterations = 1000

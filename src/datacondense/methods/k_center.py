@@ -1,7 +1,7 @@
 """Greedy k-center."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ class KCenter(PretrainedSelection):
     The first is the one nearest to the class mean; each further one is the image farthest from those chosen, whose
     largest distance is at most twice that of the best choice (Sener & Savarese 2018, greedy, in each class).
     """
+
+    embeds: ClassVar[bool] = True
 
     def select_class(
         self, k: int, problem: Problem, pretrained: PretrainedNetwork, generator: torch.Generator

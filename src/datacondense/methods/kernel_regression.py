@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, final
+from typing import Annotated, ClassVar, Literal, final
 
 import torch
 from msgspec import Meta
@@ -44,10 +44,10 @@ class KernelRegression(TrainedNetworks):
 
     predictions = tau K_TS (K_SS + r I)^-1 Y, K_TS the products of the embeddings psi(A(T)) and psi(A(S)), Y the labels;
     loss = the cross-entropy of the real images T, whose gradient reaches S, Y and tau. psi is a network of a pool that
-    trains along on the set (FRePo, Zhou, Nezhadarya & Ba, NeurIPS 2022, with the outer loss of RCIG, Loo et al., ICML
-    2023), a network of real training, or one given network.
+    trains along on the set (FRePo, NeurIPS 2022, with the outer loss of RCIG, ICML 2023), or one of real training.
     """
 
+    embeds: ClassVar[bool] = True
     iterations: Iterations = 1000
     """Iterations; each compares under one network."""
     lr: Rate = 0.05
@@ -161,8 +161,8 @@ class KernelRegression(TrainedNetworks):
     def recipe(self, spec: Spec, ipc: int) -> Recipe | None:
         """Return the recipe of FRePo for values: Adam at 3e-4, warm-up and cosine, mse, averaged weights.
 
-        Its steps are those of its code: 1000 for 10 training images, 2000 for 100, 20 000 for 200, 5000 for 500.
-        Probabilities are learned by the published recipe.
+        Its code makes 1000 steps for 10 training images, 2000 for 100, 20 000 for 200, 5000 for 500. Probabilities are
+        learned by the published recipe.
         """
         if self.label_form != "values":
             return None

@@ -1,7 +1,7 @@
 """Real images with labels that are solved in closed form."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, final
+from typing import Annotated, ClassVar, Literal, final
 
 import torch
 from msgspec import Meta
@@ -34,6 +34,8 @@ class LabelSolve(Selection):
     minimise its squared error on these (Nguyen, Chen & Lee, ICLR 2021). They are values, for networks that train by
     mse, and the set stores such a recipe.
     """
+
+    embeds: ClassVar[bool] = True
 
     init: Literal["real", "kmeans"] = "kmeans"
     """Images: random real images, or the real images nearest to the centres of k-means."""

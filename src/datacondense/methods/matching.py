@@ -10,7 +10,6 @@ from msgspec import Meta
 from torch import Tensor, nn
 
 from ..data.spec import Spec
-from ..networks import Network
 from ..synthetic.decoders import DECODERS, Decoder, PixelDecoder
 from ..synthetic.parameters import Decoded, Pixels, Synthetic, noise
 from ..synthetic.set import SyntheticSet
@@ -22,7 +21,7 @@ from .base import Method
 from .kmeans import representatives
 from .problem import Problem
 from .real_batches import Batches, Strata, stratify
-from .small_classes import images_from, jitter_copies
+from .small_classes import image_classes, images_from, jitter_copies
 
 InitialImages = Literal["real", "kmeans", "noise"]
 Schedule = Literal["constant", "cosine"]
@@ -82,10 +81,6 @@ class Matching(Method):
         if self.batches == "dream" and not self.trains_networks:
             raise InputError("--batches dream needs networks that are trained, as dc and dsa have: use stratified")
 
-    def check_network(self, network: Network, spec: Spec) -> None:
-        """Check that the network has embeddings. Raises InputError otherwise."""
-        network.eval().embed(torch.empty(1, *spec.shape, device="meta"))
-
     def decoder(self, spec: Spec) -> Decoder:
         """Return the decoder that `form` names, with those settings that it takes."""
         cls = DECODERS[self.form]
@@ -137,7 +132,7 @@ class Matching(Method):
             return Decoded(decoder, moved, problem.spec, self.store)
         each = problem.ipc * decoder.views(problem.spec)
         images = start.images.to(problem.engine.device)
-        return self._encoded(images_from(images, start.classes.cpu(), problem.real, each, streams("init")), problem)
+        return self._encoded(images_from(images, image_classes(start), problem.real, each, streams("init")), problem)
 
     def _encoded(self, images: Tensor, problem: Problem) -> Synthetic:
         """Return images (K, V, C, H, W) in the stored form."""

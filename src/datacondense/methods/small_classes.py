@@ -8,11 +8,22 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..data.image_set import ImageSet
 from ..synthetic.parameters import Pixels
+from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
 
 JITTER = 0.05
 """Standard deviation of the noise on a copy of an image, in normalised units, and on a copy of a latent."""
 _NAMED = 5  # classes in a message
+
+
+def image_classes(made: SyntheticSet) -> Tensor:
+    """Return the class of each training image of a set, that of its stored image, (N,), on the CPU.
+
+    A soft label may be largest for another class.
+    """
+    if len(made) % made.views:  # some views are missing
+        return made.classes.cpu()
+    return made.stored_classes.repeat_interleave(made.views).cpu()
 
 
 def jitter_copies(images: Tensor, counts: Tensor, generator: torch.Generator) -> Tensor:

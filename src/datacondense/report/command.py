@@ -17,7 +17,7 @@ def command(provenance: Provenance) -> str | None:
 
     None if there is none: for imported sets and sets made in steps, where settings, ipc or seed are not recorded,
     for methods that are neither registered nor in a file, and data without a source; for labels of a teacher that was
-    not chosen by default; for a number of images that a class had at least that is not `ipc`, which no option gives.
+    not chosen by default; and for a `min_per_class` other than `ipc`, which no option gives.
     """
     method, source = provenance.method, provenance.source
     if not source or provenance.steps or not provenance.settings or provenance.ipc is None or provenance.seed is None:

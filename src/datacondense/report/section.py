@@ -52,7 +52,7 @@ def section(run: Run, index: int, among: int, chart: Draw) -> dict[str, Any]:
         "correlation": "" if run.correlation is None else str(run.correlation),
         "classes": _classes(run, key, chart, its),
         "settings": _settings(run, key),
-        "command": None if run.status == LABELLED else command(run.provenance),  # of two commands
+        "command": None if run.status == LABELLED else command(run.provenance),  # two commands made it
         "started": run.provenance.start.get("sha256"),
         "fingerprint": run.synthetic.fingerprint(),
     }

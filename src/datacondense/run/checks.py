@@ -13,7 +13,7 @@ from .. import networks
 from ..augment import parse_training
 from ..data.image_set import ImageSet
 from ..methods import Method, method_name
-from ..methods.small_classes import counts_text
+from ..methods.small_classes import counts_text, image_classes
 from ..synthetic import set as set_file
 from ..synthetic.set import SyntheticSet
 from ..training.recipe import Recipe
@@ -56,7 +56,7 @@ def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
 
 def note_small_classes(start: SyntheticSet | None, method: Method, real: ImageSet, ipc: int) -> None:
     """Warn of classes with fewer images than `ipc`, and report how the method treats them."""
-    counts = real.counts if start is None else start.counts
+    counts = real.counts if start is None else torch.bincount(image_classes(start), minlength=real.spec.classes)
     views = method.views(real.spec)
     each = ipc * views
     number, names = _fewer(counts, each, real)

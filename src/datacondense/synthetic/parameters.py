@@ -78,7 +78,6 @@ class Synthetic(nn.Module, ABC):
 
     def keep_average(self, decay: float) -> None:
         """Keep a moving average of images and learned labels from now on; see `MovingAverage`."""
-        self.average = None  # its own tensors are no parameters of the set
         self.average = MovingAverage(dict(self.named_parameters()), decay)
 
     def averaged(self) -> AbstractContextManager[None]:

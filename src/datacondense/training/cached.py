@@ -91,7 +91,7 @@ class TrainingCache:
     ) -> None:
         execution = engine.execution.to_json()
         # Chunks are left out too: they follow from the rest, or from the memory left when the run was resumed.
-        few = ("device", "threads", "precision")[: 3 if engine.device.type == "cuda" else 2]
+        few = {"device", "threads"} | ({"precision"} if engine.device.type == "cuda" else set[str]())
         relevant = few if eager else execution.keys() - {"classes_at_once", "chunk"}
         full_key = {
             **(key or {}),

@@ -132,20 +132,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_cached_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Return the same of a file that can be made again; None if it is missing or cannot be read.
+    """Return the result of `read_tensors` for a file that can be made again; None if it is missing or unreadable.
 
-    A damaged file is deleted where that is allowed.
+    A damaged file is deleted if that is permitted.
     """
-    if not path.exists():
-        return None
     try:
-        return read_tensors(path)
+        return read_tensors(path) if path.exists() else None
     except InputError:
         with suppress(OSError):  # another process may delete it, too
             path.unlink()
+        return None
     except OSError:
-        pass
-    return None
+        return None
 
 
 def header_text(header: Mapping[str, Any]) -> str:
