@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 from observing import Losses, StopAfter, same
-from toy_methods import TOY
+from toy_methods import TOY, toy_method
 
 from datacondense import METHODS, condense, evaluate
 from datacondense.engine.engine import Engine
@@ -121,7 +121,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(name: str, toy, tmp_path) 
 
 @pytest.mark.parametrize("name", FAST)
 def test_resumed_under_a_schedule_equals_uninterrupted(name: str, toy, tmp_path) -> None:
-    method = method_class(name)(**{**TOY[name].settings(), **FAST[name], "lr": 0.05})
+    method = toy_method(name, **FAST[name], lr=0.05)
     whole = condense(method, toy(), ipc=2, out=tmp_path / "whole")
     condense(method, toy(), ipc=2, out=tmp_path / "parts", observers=[StopAfter(2)])
     assert same(whole, condense(method, toy(), ipc=2, out=tmp_path / "parts", resume=True))

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import pytest
 import torch
 from observing import Losses, StopAfter, same
-from toy_methods import TOY
+from toy_methods import toy_method
 
 from datacondense import condense
 from datacondense.methods import KernelRegression
@@ -26,7 +26,9 @@ every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 
 def method(options: dict[str, Any], **more: Any) -> KernelRegression:
     """Return the toy method with options."""
-    return KernelRegression(**{**TOY["krr"].settings(), "iterations": 3, "batch_real": 8, **options, **more})
+    made = toy_method("krr", **{"iterations": 3, "batch_real": 8, **options, **more})
+    assert isinstance(made, KernelRegression)
+    return made
 
 
 def test_the_table_above_and_the_default_are_complete() -> None:

@@ -10,7 +10,7 @@ from toy_methods import TOY
 from datacondense import ImageSet, InputError, condense
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute
-from datacondense.methods import ComparedNetworks, DistributionMatching, Iteration, Method, Problem, method_class
+from datacondense.methods import ComparedNetworks, DistributionMatching, Iteration, Method, Problem
 from datacondense.methods.network_queue import NetworkQueue, first_queue
 from datacondense.methods.trained_networks import Compared
 from datacondense.networks import Network
@@ -19,7 +19,7 @@ from datacondense.utils.streams import Streams
 
 
 def like(name: str = "dm", **changes) -> Method:
-    return method_class(name)(**{**TOY[name].settings(), "training_steps": 8, **changes})
+    return replace(TOY[name], **{"training_steps": 8, **changes})
 
 
 def dm(**changes) -> DistributionMatching:
@@ -142,8 +142,8 @@ def test_a_network_is_kept_for_some_iterations(toy) -> None:
 
 
 def test_networks_with_batch_norm_are_compared_too(toy) -> None:
-    for how in ("trained", "blended", "queue"):
-        method = dm(networks=how, arch="ConvNetBN", iterations=2, training_steps=2, queue_steps=1)
+    for how, steps in (("trained", "training_steps"), ("blended", "training_steps"), ("queue", "queue_steps")):
+        method = dm(networks=how, arch="ConvNetBN", iterations=2, **{steps: 2})
         assert torch.isfinite(condense(method, toy(), 2).images).all()
 
 
@@ -208,8 +208,8 @@ def test_the_published_pace_of_a_queue_follows_the_images_per_class(toy) -> None
         ({"trainings": 0}, "--trainings 0: must be at least 1"),
         ({"fresh_share": 1.5}, "--fresh-share 1.5: must be at least 0 and at most 1"),
         ({"ahead": -1}, "--ahead -1: must be at least 0"),
-        ({"ahead": 1}, "--ahead 1 needs --networks trained, not fresh"),
-        ({"ahead": 2, "networks": "blended", "classify": 1.0}, "--ahead 2 needs --networks trained, not blended"),
+        ({"ahead": 1}, "--ahead 1 needs --networks trained: it has no effect without it, so leave it out"),
+        ({"ahead": 2, "networks": "blended", "classify": 1.0}, "--ahead 2 needs --networks trained: it has no effect"),
     ],
     ids=str,
 )

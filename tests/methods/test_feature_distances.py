@@ -290,12 +290,15 @@ def test_the_sampler_ascends_by_the_same_gradient_whatever_the_groups(toy) -> No
 
 def test_options_that_do_not_go_together_are_refused() -> None:
     for options, message in (
-        ({"distance": "cf", "relative": True}, "--relative needs --distance mean, not cf"),
+        ({"distance": "cf", "relative": True}, "--relative needs --distance mean: it has no effect"),
         ({"distance": "mmd", "features": "attention"}, "--features attention needs --distance mean, not mmd"),
-        ({"distance": "mmd", "sampler": True}, "use it with --distance cf, not mmd"),
+        (
+            {"distance": "mmd", "sampler": True},
+            "--sampler needs --distance cf: it has no effect",
+        ),
         ({"distance": "cf", "sampler": True, "networks": "queue"}, "use other --networks"),
-        ({"classify": 1.0}, "--classify needs networks that were trained: use --networks trained"),
-        ({"networks": "trained", "ahead": 1}, "--ahead 1 moves the network that classifies: use it with --classify"),
+        ({"classify": 1.0}, "--classify 1 needs --networks trained, blended or queue: it has no"),
+        ({"networks": "trained", "ahead": 1}, "--ahead 1 needs --classify: it has no effect"),
         ({"features": "attention", "classify": 1.0, "networks": "trained"}, "use --classify-by loss"),
         ({"distance": "cf", "frequencies": 1}, "--frequencies 1: must be at least 2"),
     ):

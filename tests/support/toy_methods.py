@@ -1,5 +1,8 @@
 """Every method of the registry with settings for a toy."""
 
+from dataclasses import fields, replace
+from typing import Any
+
 from datacondense.methods import (
     DC,
     DSA,
@@ -13,6 +16,14 @@ from datacondense.methods import (
     Method,
     Random,
 )
+
+
+def toy_method(name: str, **changes: Any) -> Method:
+    """Return the method for a toy with other settings, and with the defaults of those that are without effect then."""
+    method = replace(TOY[name], **changes)
+    defaults = {field.name: field.default for field in fields(method)}
+    return replace(method, **{name: defaults[name] for name, (used, _) in method.needs().items() if not used})
+
 
 TOY: dict[str, Method] = {
     "dc": DC(iterations=6, batch_real=16, epochs=2, arch="ConvNetD1"),

@@ -108,5 +108,5 @@ def test_noise_is_clamped_before_the_first_update(toy) -> None:
 
 
 def test_coefficients_cannot_be_clamped() -> None:
-    with pytest.raises(InputError, match="--clamp needs stored pixels, which --form dct has not"):
+    with pytest.raises(InputError, match="--clamp needs --form pixels or tiles: it has no effect"):
         replace(METHOD, form="dct", clamp=True).check()

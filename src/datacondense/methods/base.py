@@ -15,7 +15,7 @@ from ..networks import AUTO, Network, resolved
 from ..synthetic.parameters import Pixels, Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.recipe import Recipe
-from ..utils.ranges import Iterations, check_fields
+from ..utils.ranges import Iterations, check_fields, check_used
 from ..utils.streams import Streams
 from .losses import Updates
 from .problem import Problem
@@ -174,12 +174,24 @@ class Method(ABC):
         """Check the hyper-parameters. The driver calls it before anything else.
 
         Each type declares the allowed values: `Annotated[float, Meta(gt=0, le=1e6)]` with `Meta` of msgspec, or
-        `Literal`. A method whose settings depend on one another overrides this.
+        `Literal`. A method whose settings depend on one another overrides this, or `needs`.
 
         Raises:
-            InputError: a hyper-parameter is outside its range, or contradicts another.
+            InputError: a hyper-parameter is outside its range, contradicts another, or has no effect beside the others.
         """
         check_fields(self)
+        check_used(self, self.needs())
+
+    def needs(self) -> Mapping[str, tuple[bool, str]]:
+        """Return the settings that have an effect only beside others.
+
+        `check` refuses any value but the default of a setting that would have no effect. A class adds its own settings
+        to those of its bases: `{**super().needs(), "steps": (self.train_on == "real", "--train-on real")}`.
+
+        Returns:
+            For each such setting by name: whether it has an effect here, and the option that gives it one.
+        """
+        return {}
 
     def check_network(self, network: Network, spec: Spec) -> None:
         """Check that the method can use its network. The driver calls it before the run begins.

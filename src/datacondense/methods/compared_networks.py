@@ -1,6 +1,7 @@
 """The networks under which a method compares images, anew in each iteration."""
 
 from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -49,8 +50,17 @@ class ComparedNetworks(TrainedNetworks, ABC):
         super().check()
         if self.networks == "queue" and self.keep > 1:
             raise InputError(f"--keep {self.keep}: a queue changes in every iteration, so use other --networks")
-        if self.ahead and self.networks != "trained":
-            raise InputError(f"--ahead {self.ahead} needs --networks trained, not {self.networks}")
+
+    def needs(self) -> Mapping[str, tuple[bool, str]]:
+        """Return the settings that have an effect only beside others: those of trained and of queued networks."""
+        queued = self.networks == "queue"
+        return {
+            **super().needs(),
+            "fresh_share": (self.networks != "fresh", "--networks trained, blended or queue"),
+            "ahead": (self.networks == "trained", "--networks trained"),
+            "queue_steps": (queued, "--networks queue"),
+            "queue_every": (queued, "--networks queue"),
+        }
 
     def state(self, problem: Problem, streams: Streams) -> nn.Module | None:
         """Return the queue of networks, if there is one: as many as this run can push, at most 100."""

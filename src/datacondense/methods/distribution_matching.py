@@ -1,5 +1,6 @@
 """Distribution matching (DM), and the distances and the classification that later papers add to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, final
 
@@ -93,25 +94,32 @@ class DistributionMatching(ComparedNetworks):
     def check(self) -> None:
         """Check the hyper-parameters, as `ComparedNetworks.check` does, and that the options go together."""
         super().check()
-        if self.distance != "mean" and (self.relative or self.features == "attention"):
-            option = "--relative" if self.relative else "--features attention"
-            raise InputError(f"{option} needs --distance mean, not {self.distance}")
+        if self.distance != "mean" and self.features == "attention":
+            raise InputError(f"--features attention needs --distance mean, not {self.distance}")
         if self.regress and (self.sampler or self.features == "attention"):
             option = "--sampler" if self.sampler else "--features attention"
             raise InputError(f"--regress and {option} exclude each other: leave one of them out")
-        if self.sampler and self.distance != "cf":
-            raise InputError(f"--sampler draws frequencies: use it with --distance cf, not {self.distance}")
         if self.sampler and self.networks == "queue":
             raise InputError("--sampler keeps one network and --networks queue many: use other --networks")
-        if self.classify and self.networks == "fresh":
-            raise InputError("--classify needs networks that were trained: use --networks trained")
-        if self.ahead and not self.classify:
-            raise InputError(f"--ahead {self.ahead} moves the network that classifies: use it with --classify")
         if self.classify and self.features == "attention" and self.classify_by == "gradient":
             raise InputError(
                 "--classify-by gradient compares gradients in embeddings, and --features attention has other features: "
                 "use --classify-by loss"
             )
+
+    def needs(self) -> Mapping[str, tuple[bool, str]]:
+        """Return the settings that have an effect only beside others: those of a distance and of a classifier."""
+        characteristic_functions = self.distance == "cf", "--distance cf"
+        bases = super().needs()
+        return {
+            **bases,
+            "relative": (self.distance == "mean", "--distance mean"),
+            "frequencies": characteristic_functions,
+            "sampler": characteristic_functions,
+            "classify": (self.networks != "fresh", "--networks trained, blended or queue"),
+            "classify_by": (self.classifies, "--classify"),
+            "ahead": (self.classifies, "--classify") if self.networks == "trained" else bases["ahead"],
+        }
 
     def workload(self, each: int) -> Workload:
         """Return the workload of forwards of real, and forwards and backwards of synthetic images."""

@@ -98,6 +98,16 @@ class GradientMatching(TrainedNetworks, ABC):
         """Return 2: classifiers are compared."""
         return 2
 
+    def needs(self) -> Mapping[str, tuple[bool, str]]:
+        """Return the settings that have an effect only beside others: those of the training of a network."""
+        real = self.train_on == "real", "--train-on real"
+        return {
+            **super().needs(),
+            **dict.fromkeys(("steps", "warm_up", "batch_net", "mix_net"), real),
+            "epochs": (self.train_on == "synthetic", "--train-on synthetic"),
+            "interval": (self.batches == "dream", "--batches dream"),
+        }
+
     def check_network(self, network: Network, spec: Spec) -> None:
         """Check that there are convolutions for a distance between those alone, and embeddings for --batches dream."""
         if self.batches == "dream":

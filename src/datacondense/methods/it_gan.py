@@ -99,7 +99,7 @@ class ItGan(Method):
 
     def preparation(self, images: int) -> int:
         """Return the images of the training of the network whose embeddings the inversion compares."""
-        return 3 * self.epochs * images
+        return 3 * self.epochs * images if self.init == "inverted" else 0
 
     def start(self, problem: Problem, streams: Streams) -> Synthetic:
         """Train the generator and the pool of networks, and return the initial latents, (K, ipc, d)."""

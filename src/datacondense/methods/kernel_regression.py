@@ -1,7 +1,7 @@
 """Kernel ridge regression on network features (krr): images and labels learned together."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, final
 
@@ -17,7 +17,6 @@ from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.optimiser import build_optimiser
 from ..training.recipe import Recipe
-from ..utils.errors import InputError
 from ..utils.ranges import Batch, Iterations, Momentum, Networks, Rate
 from ..utils.streams import Streams
 from .base import Iteration
@@ -105,12 +104,14 @@ class KernelRegression(TrainedNetworks):
         labels = () if self.label_form == "hard" else ("labels",)
         return ("images", *labels, *(("sharpness",) if self.loss == "ce" else ()))
 
-    def check(self) -> None:
-        """Check the hyper-parameters, as `Matching.check` does, and that they fit together."""
-        super().check()
-        if self.networks == "frozen" and (self.fresh_share or self.trainings > 1):
-            option = f"--fresh-share {self.fresh_share}" if self.fresh_share else f"--trainings {self.trainings}"
-            raise InputError(f"{option}: one frozen network is compared under, so leave it out")
+    def needs(self) -> Mapping[str, tuple[bool, str]]:
+        """Return the settings that have an effect only beside others: those of networks and of learned labels."""
+        pool, labels = self.networks == "pool", self.label_form != "hard"
+        return {
+            **super().needs(),
+            **dict.fromkeys(("pool", "lifetime", "lr_net"), (pool, "--networks pool")),
+            **dict.fromkeys(("lr_labels", "margin"), (labels, "--label-form probabilities or values")),
+        }
 
     def workload(self, each: int) -> Workload:
         """Return the workload of an iteration, and of the epoch of a network of the pool."""
@@ -284,12 +285,8 @@ class Comparison:
             features: Tensor = problem.found[_FEATURES]
             return features[self.index.to(features.device)].float()
         with torch.no_grad():
-            return torch.cat(
-                [
-                    self.engine.class_embeddings(self.network, self.view[part](problem.real.at(self.index[part])))
-                    for part in parts
-                ]
-            )
+            batches = (self.view[part](problem.real.at(self.index[part])) for part in parts)
+            return torch.cat([self.engine.class_embeddings(self.network, batch) for batch in batches])
 
     def _made(self, group: slice, *, differentiable: bool = False) -> Tensor:
         """Return the embeddings of the synthetic images of some classes, (G, V, D)."""

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -73,13 +74,21 @@ class Matching(Method):
 
     def check(self) -> None:
         """Check the hyper-parameters, as `Method.check` does, and the name of the form."""
-        super().check()
         if self.form not in DECODERS:
             raise unknown("form", self.form, DECODERS, plugins=True)
-        if self.clamp and not DECODERS[self.form].pixels:
-            raise InputError(f"--clamp needs stored pixels, which --form {self.form} has not: leave one of them out")
+        super().check()
         if self.batches == "dream" and not self.trains_networks:
             raise InputError("--batches dream needs networks that are trained, as dc and dsa have: use stratified")
+
+    def needs(self) -> Mapping[str, tuple[bool, str]]:
+        """Return the settings that have an effect only beside others: those of a form."""
+        form = DECODERS[self.form]
+        return {
+            **super().needs(),
+            "factor": ("factor" in options_of(form), "--form tiles"),
+            "coefficients": ("coefficients" in options_of(form), "--form dct"),
+            "clamp": (bool(form.pixels), "--form pixels or tiles"),
+        }
 
     def decoder(self, spec: Spec) -> Decoder:
         """Return the decoder that `form` names, with those settings that it takes."""

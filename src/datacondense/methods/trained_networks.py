@@ -1,6 +1,7 @@
 """Networks that were trained on the real images, as a part of the methods that compare images under networks."""
 
 from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -128,6 +129,14 @@ class TrainedNetworks(Matching, ABC):
     def classifies(self) -> bool:
         """Return whether a trained network also has to classify the synthetic images."""
         return False
+
+    def needs(self) -> Mapping[str, tuple[bool, str]]:
+        """Return the settings that have an effect only beside others: those of trainings on the real images.
+
+        The steps of a training are also those of the teacher that labels the finished set.
+        """
+        drawn = self.networks in ("trained", "blended"), "--networks trained or blended"
+        return {**super().needs(), **dict.fromkeys(("trainings", "fresh_share"), drawn)}
 
     def preparation(self, images: int) -> int:
         """Return the images of the training before the first iteration, times 3 for the backward passes."""

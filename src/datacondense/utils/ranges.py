@@ -73,6 +73,25 @@ def check_fields(settings: Any) -> None:
             check_value(field.name, value, kinds[field.name])
 
 
+def check_used(settings: Any, needs: Mapping[str, tuple[bool, str]]) -> None:
+    """Check that the fields of a dataclass that have no effect beside the others keep their defaults.
+
+    Args:
+        settings: An instance of a dataclass.
+        needs: For fields by name: whether the field has an effect, and the option that gives it one.
+
+    Raises:
+        InputError: A field without effect has another value than its default. The message names it as an option:
+            `--pool 20 needs --networks pool: it has no effect without it, so leave it out`.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    for name, (used, option) in needs.items():
+        value = getattr(settings, name)
+        if not used and value != defaults[name]:
+            flag = f"--{name.replace('_', '-')}{'' if value is True else f' {_shown(value)}'}"
+            raise InputError(f"{flag} needs {option}: it has no effect without it, so leave it out")
+
+
 def plain(value: Any) -> Any:
     """Return a NumPy number as the Python number that files and PyTorch accept; any other value unchanged."""
     number: Any = value
