@@ -1,6 +1,7 @@
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 import torch
 
@@ -129,6 +130,10 @@ def test_a_mapping_names_each_value() -> None:
         found = number_classes([7, 3, 7], names)
         assert (found.names, found.numbers.tolist()) == (("a", "b"), [1, 0, 1])
         assert number_labels([3], found.names, found.known).tolist() == [0]
+    for names in ({True: "yes", False: "no"}, {1.0: "yes", 0.0: "no"}, {np.float32(1): "yes", np.bool_(0): "no"}):
+        for values in ([True, False], np.array([1.0, 0.0])):
+            assert number_classes(values, names).names == ("no", "yes")
+            assert number_classes(values, names).numbers.tolist() == [1, 0]
     words = number_classes(["n02", "n01"], {"n01": "owl", "n02": "wren"})
     assert (words.names, words.numbers.tolist()) == (("owl", "wren"), [1, 0])
     assert "labels hold 8, for which class_names has no name" in refusal([8, 3], {3: "a", 7: "b"})
@@ -141,6 +146,8 @@ def test_a_mapping_names_each_value() -> None:
         (np.array([0.0, np.nan]), "labels have no value (NaN) at position 1"),
         ([None, "a"], "labels have no value (None) at position 0"),
         (["a", float("nan")], "labels have no value (NaN) at position 1"),
+        (pandas.Series(["a", None, "b"], dtype="string"), "labels have no value (NA) at position 1"),
+        (pandas.Series([True, None], dtype="boolean"), "labels have no value (NA) at position 1"),
         (np.ma.masked_array([0, 1], [False, True]), "labels have no value at position 1"),
         ([0, float("inf")], "labels hold inf at position 1"),
         ([0, 2**63], "which is too large for a label"),
@@ -177,6 +184,7 @@ def test_labels_that_are_none_are_refused(values: Any, message: str) -> None:
         (["a"], "labels go up to 1, but the 1 classes are numbered 0 to 0"),
         (["a", "a"], "class name 'a' occurs twice"),
         ({"x": "a", "y": "b"}, "class_names names 'x', but labels are integers"),
+        ({0.5: "a", 1: "b"}, "class_names names 0.5, but labels are integers"),
     ],
 )
 def test_names_that_do_not_fit_are_refused(names: Any, message: str) -> None:

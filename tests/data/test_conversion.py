@@ -202,6 +202,11 @@ def test_no_option_is_ignored(toy) -> None:
     assert not as_image_set(real, flip=False).spec.flip
     with pytest.raises(InputError, match="mean does not apply to an ImageSet"):
         as_image_set(real, mean=[0.5])
+    with pytest.raises(InputError, match="image_size does not apply to an ImageSet"):
+        as_image_set(real, image_size=4)
+    for data, what in ((real, "an ImageSet"), ("digits", "digits")):
+        with pytest.raises(InputError, match=f"name does not apply to {what}: leave it out"):
+            as_image_set(data, name="other")
     with pytest.raises(InputError, match="flip is a part of spec"):
         as_image_set((PIXELS, LABELS), spec=real.spec, flip=False)
 
@@ -231,6 +236,40 @@ def test_labels_of_a_test_set_mean_what_they_mean_in_training() -> None:
     pair = PIXELS[:4], ["owl", "wren", "owl", "wren"]
     assert as_image_set(pair, spec=train.spec).targets == [0, 1, 0, 1]
     assert as_image_set(Birds(), spec=train.spec).targets == LABELS.tolist()
+
+
+def test_new_images_of_some_classes_are_those_of_the_training_set(photos: Path) -> None:
+    """A folder of new photos has a mean of its own, and may lack a class."""
+    train = as_image_set("folder:photos")
+    for kind, value in (("wren", 90), ("owl", 200)):
+        for index in range(10):
+            picture(Path(f"new/{kind}/{index}.png"))
+            Image.new("RGB", (8, 8), (value, value + index, value)).save(f"new/{kind}/{index}.png")
+    wide = image_set(PIXELS, np.where(LABELS == 0, "owl", "wren"), name="birds", class_names=["owl", "wren"])
+    other = image_set(PIXELS, np.array([0, 1, 2, 2] * 5), name="three", class_names=["hawk", "owl", "wren"])
+    for spec in (train.spec, wide.spec, other.spec):
+        own = as_image_set("folder:new", part="test")
+        for data in ("folder:new", own):
+            found = as_image_set(data, part="test", spec=spec)
+            assert [found.classes[k] for k in found.targets] == [own.classes[k] for k in own.targets]
+            assert (found.spec.mean, found.spec.std, found.spec.class_names) == (spec.mean, spec.std, spec.class_names)
+            assert torch.equal(found.images, own.images)
+            assert torch.equal(found.batch(torch.arange(2))[0], spec.normalise(own.images[:2]))
+    made = condense(METHOD, train, 1)
+    assert evaluate(made, "folder:new", nets=1, epochs=1).trained_on["images"] == 2
+
+
+def test_images_of_another_set_are_refused(photos: Path, toy) -> None:
+    real, birds = toy(), as_image_set("folder:photos")
+    for data in (birds, "folder:photos"):
+        for part, words in (("train", "training"), ("test", "test")):
+            with pytest.raises(InputError, match=f"the {words} images of 'photos' do not fit the set made from 'toy'"):
+                as_image_set(data, part=part, spec=real.spec)
+    other = image_set(PIXELS, np.where(LABELS == 0, "owl", "hawk"), name="other")
+    with pytest.raises(InputError, match=r"the test images of 'other' do not fit .* class_names is"):
+        as_image_set(other, part="test", spec=birds.spec)
+    with pytest.raises(InputError, match=r"the training images of 'photos' do not fit .* mean is"):
+        as_image_set(birds, spec=image_set(PIXELS // 2, LABELS, name="dark", class_names=birds.classes).spec)
 
 
 def test_every_function_of_images_takes_them_alike(toy, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from datacondense.data.registry import DATASETS
@@ -59,6 +60,9 @@ def test_a_record_gives_the_source_again(tmp_path: Path) -> None:
     record = source.to_json()
     assert DataSource.from_json(json.loads(json.dumps(record))) == source
     assert list(record) == ["source", "data_dir", *values, "hold_out", "min_per_class"]  # the order in files
+    numbers = {"image_size": np.int64(8), "hold_out": np.float64(0.1), "min_per_class": np.int32(2)}
+    of_numpy = DataSource(f"hub:{tmp_path}", data_dir=tmp_path, **{**values, **numbers})
+    assert json.dumps(of_numpy.to_json()) == json.dumps(record)
 
 
 def test_options_are_the_same_for_python_the_command_line_and_the_record() -> None:

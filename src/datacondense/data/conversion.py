@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
 from ..utils.paths import expanded
-from .build import image_set
+from .build import image_set, warn_of
 from .image_set import ImageSet
 from .options import ArrayKeywords, ReaderOptions, ReadProgress, no_progress
 from .readers.npy import ArrayHeader
@@ -25,6 +25,7 @@ from .sources.tables import Pairs, Rows, frame_pairs, is_frame, is_hub_table
 from .sources.torch_dataset import read_whole
 from .spec import Spec
 from .splits import TESTS, TRAINS, named_like
+from .statistics import Statistics
 
 AnyImages: TypeAlias = Any
 """Images with labels, as `as_image_set` takes them."""
@@ -70,8 +71,10 @@ def as_image_set(
             `pandas.DataFrame` of image files and labels; or several parts: a `DatasetDict` or another mapping of train
             and test, or a pair of a training and a test set, as `load` returns it.
         part: The part to return of data that has several.
-        spec: Spec of the training set that the images belong to; labels and pixels mean what they mean there.
-        name: Name of a new training set; by default that of a Hugging Face dataset, else "images".
+        spec: Spec of the training set that the images belong to; labels and pixels mean what they mean there. Test
+            images of a source or an ImageSet take their classes by name, and its mean and standard deviation.
+        name: Name of a new training set of arrays, pairs or tables; by default that of a Hugging Face dataset, else
+            "images".
         image_size: Resize the short side to this many pixels and crop the middle square.
         image_column: Column of the images, or of their paths, of a table; by default the only one that can be.
         label_column: Column of the labels of a table; by default the only one that can be.
@@ -111,7 +114,7 @@ def source_of(data: AnyImages) -> DataSource | None:
 
 def _converted(data: Any, asked: _Asked) -> ImageSet:
     if isinstance(data, ImageSet):
-        return _taken(data, asked.training)
+        return _taken(data, asked)
     if (source := source_of(data)) is not None:
         return _loaded(source, asked)
     if isinstance(data, DataLoader):
@@ -163,21 +166,44 @@ def _dimensions(data: Any) -> int:
     return 1 if hasattr(data, "__len__") and not isinstance(data, str | bytes | Mapping) else 0
 
 
-def _taken(data: ImageSet, options: ArrayKeywords) -> ImageSet:
-    other = [name for name in options if name != "flip"]
-    if other:
-        raise InputError(f"{other[0]} does not apply to an ImageSet: leave it out, or give the images themselves")
-    return data if options.get("flip", True) else data.unmirrored()
+def _taken(data: ImageSet, asked: _Asked) -> ImageSet:
+    _refuse("an ImageSet", [*(name for name in asked.training if name != "flip"), *asked.columns.non_default()], asked)
+    found = data if asked.training.get("flip", True) else data.unmirrored()
+    return _fitted(found, asked)
 
 
 def _loaded(source: DataSource, asked: _Asked) -> ImageSet:
-    other = [name for name in asked.training if name not in _OF_SOURCES]
-    if other:
-        raise InputError(f"{other[0]} does not apply to {source.source}: leave it out, or give the images themselves")
+    _refuse(source.source, [name for name in asked.training if name not in _OF_SOURCES], asked)
     chosen = {name: value for name, value in asked.training.items() if name in _OF_SOURCES}
     given = {**asked.columns.non_default(), **chosen}
     train, test = replace(source, **given).load(asked.progress)
-    return train if asked.part == "train" else test
+    return _fitted(train if asked.part == "train" else test, asked)
+
+
+def _refuse(what: str, names: Sequence[str], asked: _Asked) -> None:
+    """Raise InputError for the first of some arguments, or a name of the set, which do not apply to `what`."""
+    for name in [*names, *([] if asked.name is None else ["name"])]:
+        raise InputError(f"{name} does not apply to {what}: leave it out, or give the images themselves")
+
+
+def _fitted(found: ImageSet, asked: _Asked) -> ImageSet:
+    """Return images with the labels and the statistics of the training set that they belong to, if one is given."""
+    spec = asked.spec
+    difference = "" if spec is None else spec.difference(found.spec)
+    if spec is None or not difference:
+        return found
+    own = found.spec
+    known = spec.shape == own.shape and set(own.class_names) <= set(spec.class_names)
+    if asked.part == "train" or not known or _scaled(spec) != _scaled(own):
+        part = "training" if asked.part == "train" else "test"
+        raise InputError(f"the {part} images of {own.name!r} do not fit the set made from {spec.name!r}: {difference}")
+    warn_of(Statistics.measure(found.images).far_from(spec.mean, spec.std))
+    return found.under(replace(spec, name=own.name))
+
+
+def _scaled(spec: Spec) -> tuple[float, float] | None:
+    """Return the values of the source that became 0 and 255; None unless its range was scaled."""
+    return spec.encoding.pixels if spec.encoding else None
 
 
 def _of_mapping(data: Mapping[Any, Any], asked: _Asked) -> ImageSet:

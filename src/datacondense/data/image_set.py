@@ -164,6 +164,19 @@ class ImageSet(ShownSet):
         spec = replace(self.spec, flip=False)
         return ImageSet(self.images, self.labels, spec, prefetch=self._prefetch, decisions=self.decisions)
 
+    def under(self, spec: Spec) -> "ImageSet":
+        """Return the same images as images of another training set, which has their classes.
+
+        Args:
+            spec: Spec of that set. The labels become those of the classes of equal names.
+
+        Raises:
+            KeyError: It lacks a class.
+        """
+        place = {name: k for k, name in enumerate(spec.class_names)}
+        numbers = torch.tensor([place[name] for name in self.spec.class_names], device=self.labels.device)
+        return ImageSet(self.images, numbers[self.labels], spec, prefetch=self._prefetch, decisions=self.decisions)
+
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return normalised images and labels.
 

@@ -135,8 +135,8 @@ def _from_objects(items: list[Any], what: str) -> np.ndarray:
     """Return an array (N,) of plain numbers, booleans or strings."""
     plain = [item.item() if isinstance(item, np.generic) else item for item in items]
     for position, item in enumerate(plain):
-        if item is None or item != item:
-            missing = "None" if item is None else "NaN"
+        missing = _missing(item)
+        if missing:
             raise InputError(f"{what} have no value ({missing}) at position {position}: every image needs a label")
         if not isinstance(item, (str, bytes, bool, int, float)):
             raise InputError(f"{what} hold {short(item)} at position {position}, expected an integer or a string")
@@ -153,6 +153,13 @@ def _from_objects(items: list[Any], what: str) -> np.ndarray:
         if item < 0 or item > _LARGEST or item != int(item):
             raise _no_class(item, position, what)
     return np.array([int(item) for item in plain], np.int64)
+
+
+def _missing(item: Any) -> str:
+    """Return None, NaN or NA as text; empty for a value."""
+    if item is None or type(item).__name__ == "NAType":  # of pandas, which has no truth value
+        return "None" if item is None else "NA"
+    return "NaN" if item != item else ""
 
 
 def _decoded(array: np.ndarray, what: str) -> np.ndarray:

@@ -185,10 +185,13 @@ def _mapped(found: Values, names: Mapping[Any, Any], what: str) -> Labels:
     if found.is_text:
         table: dict[Any, str] = {str(value): text(name) for value, name in names.items()}
     else:
-        for value in names:
-            if not is_integer(str(value)):
+        values = {value: _whole(value) for value in names}
+        for value, whole in values.items():
+            if not is_integer(str(whole)):
                 raise InputError(f"class_names names {short(value)}, but {what} are integers")
-        table = {int(value): text(name) for value, name in sorted(names.items(), key=lambda item: int(item[0]))}
+        table = {
+            int(whole): text(names[value]) for value, whole in sorted(values.items(), key=lambda item: int(item[1]))
+        }
     check_names(tuple(table.values()))
     positions = {value: position for position, value in enumerate(table)}
     present, inverse = np.unique(found.array, return_inverse=True)
@@ -202,6 +205,11 @@ def _mapped(found: Values, names: Mapping[Any, Any], what: str) -> Labels:
     values = {name: value for value, name in table.items() if name in labels.names}
     known = None if list(values.values()) == list(range(len(values))) else values
     return Labels(labels.names, labels.numbers, known, labels.notes)
+
+
+def _whole(value: Any) -> Any:
+    """Return a boolean or a whole float as the integer that a label of this value is; anything else unchanged."""
+    return int(value) if isinstance(value, bool | np.bool_ | float | np.floating) and value == value // 1 else value
 
 
 def _at_positions(numbers: np.ndarray, names: tuple[str, ...]) -> Labels:

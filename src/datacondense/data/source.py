@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from ..utils.errors import InputError, unknown
 from ..utils.keywords import check_keywords
 from ..utils.paths import expanded
-from ..utils.ranges import check_fields
+from ..utils.ranges import check_fields, plain
 from .image_set import ImageSet
 from .named import NAMED, Found
 from .options import PixelRange, ReaderOptions, ReadProgress, no_progress
@@ -55,6 +55,10 @@ class DataSource(ReaderOptions):
     """As `load` takes it."""
     validation: bool = field(default=False, kw_only=True)
     """Return the images that `hold_out` leaves out in place of the test set."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).copy().items():
+            object.__setattr__(self, name, plain(value))  # numbers of NumPy are none of JSON
 
     @property
     def prefix(self) -> str:

@@ -93,6 +93,12 @@ def test_both_parts_are_numbered_alike(tmp_path: Path, labels: Any, test: Any, n
         assert part.labels.tolist() == [order[number] for number in numbers]
 
 
+@pytest.mark.parametrize("name", ["class_names", "CLASS_NAMES", "Class_Names", "Label_Names", "Classes"])
+def test_the_names_of_classes_are_found_in_any_case(tmp_path: Path, name: str) -> None:
+    train, _ = load(write(tmp_path, x=IMAGES, y=LABELS, **{name: ["a", "b", "c"]}))
+    assert train.spec.class_names == ("a", "b", "c")
+
+
 def test_names_of_an_empty_class(tmp_path: Path) -> None:
     names = ["N/A", "a", "b", "c"]
     source = write(tmp_path, x=IMAGES, y=LABELS + 1, x_test=TEST[0], y_test=TEST[1] + 1, class_names=names)

@@ -162,6 +162,16 @@ def test_orientation_after_the_pixels_of_a_png_counts() -> None:
     assert decode(moved).shape == (3, 6, 4)
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "WEBP", "JPEG"])
+def test_exif_data_that_cannot_be_read_count_as_none(file_format: str) -> None:
+    plain = encoded(photo(6, 4), file_format)
+    broken = encoded(photo(6, 4), file_format, exif=b"Exif\0\0no header of TIFF")
+    assert broken != plain
+    assert inspect(broken) == (False, (6, 4))
+    assert np.array_equal(decode(broken), decode(plain))
+    assert decode(broken, 2).shape == (3, 2, 2)
+
+
 @pytest.mark.parametrize("file_format", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_of_an_animation_the_first_picture_is_read(file_format: str) -> None:
     pictures = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]

@@ -283,6 +283,9 @@ def test_one_hot_rows() -> None:
     test = table("cat ant", kind=kind, labels=[[0, 0, 1], [1, 0, 0]])
     read, tested = load(parquet(train=train, test=test))
     assert (read.labels.tolist(), tested.labels.tolist()) == ([0, 1, 2], [2, 0])
+    alone = table("cat", kind=kind, labels=[[0, 0, 1]])
+    _, tested = load(parquet("alone", train=train, test=alone))
+    assert tested.labels.tolist() == [2]
 
 
 def published(names: Sequence[str], **splits: Dataset) -> tuple[ImageSet, ImageSet]:

@@ -59,7 +59,9 @@ def array_names(names: Sequence[str], array_header: Callable[[str], ArrayHeader]
     test = _pair(found, parts[0], names) if parts else None
     left = [name for (part, _), name in found.items() if part in parts[1:]]
     notes = (f"{' and '.join(left)} left out: {test[0]} is the test set",) if test and left else ()
-    named = [name for name in _NAMES if name in names and (name != "classes" or array_header(name).dtype.kind in "US")]
+    lower = {name.lower(): name for name in names}
+    named = [lower[word] for word in _NAMES if word in lower]
+    named = [name for name in named if name.lower() != "classes" or array_header(name).dtype.kind in "US"]
     return ArrayNames(train, test, named[0] if named else None, notes)
 
 

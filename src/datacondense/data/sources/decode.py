@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin
 
 from ...utils.errors import InputError, reason
 
-VERSION = 2
+VERSION = 3
 """Part of every cache key: increase it when `decode` returns other pixels or reports more."""
 
 MOST_BYTES = 2**29
@@ -109,9 +109,10 @@ def pixels(
     """
     _check(image)
     width, height = image.size if size is None else size
-    flat = _flatten(ImageOps.exif_transpose(image), extent)
+    orientation = _orientation(image)
+    flat = _flatten(image if orientation == 1 else ImageOps.exif_transpose(image), extent)
     if image_size is not None:
-        flat = _square(flat, image_size, (height, width) if _orientation(image) >= 5 else (width, height))
+        flat = _square(flat, image_size, (height, width) if orientation >= 5 else (width, height))
     array = np.array(flat)
     return array[None] if flat.mode == "L" else np.ascontiguousarray(array.transpose(2, 0, 1))
 
@@ -166,8 +167,13 @@ def _grey(image: Image.Image) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; from 5 on, width and height are swapped."""
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    """Return the EXIF orientation, 1 to 8; from 5 on, width and height are swapped. Without readable EXIF data 1."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
+    except Exception:  # Pillow raises errors of any type on such data, which say nothing of the pixels
+        return 1
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 

@@ -152,7 +152,9 @@ class Classes:
             )
         declared = tuple(dict.fromkeys(train.names) | dict.fromkeys(sorted(set(train.values)))) if train.names else None
         self._column, self._train = column, train
-        self._found = number_classes(list(train.values), declared, what=f"labels in column {column!r}")
+        self._found = number_classes(
+            list(train.values), declared, count=len(train.values), what=f"labels in column {column!r}"
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -183,7 +185,8 @@ class Classes:
                         f"{alike(value, self._present)}"
                     )
         what = f"labels of split {other.split!r} in column {self._column!r}"
-        return number_labels(list(other.values), self.names, self._found.known, what=what)
+        values = list(other.values)
+        return number_labels(values, self.names, self._found.known, count=len(values), what=what)
 
     @cached_property
     def _present(self) -> frozenset[Any]:
