@@ -1,3 +1,4 @@
+# pyright: reportUnknownMemberType=false
 """Random streams by address: the same (seed, position, name) always draws the same numbers."""
 
 import hashlib
