@@ -15,7 +15,9 @@ import torch
 from PIL import Image
 
 from datacondense import METHODS, NETWORKS, InputError, load_set
+from datacondense.cli import evaluated
 from datacondense.cli.app import main
+from datacondense.cli.commands import evaluate
 from datacondense.cli.options import seconds as seconds_of
 from datacondense.cli.registry import CHOOSERS
 from datacondense.experiments.presets import PRESETS
@@ -268,6 +270,24 @@ def test_a_line_cut_short_by_a_crash_does_not_take_the_next_score(capsys) -> Non
     assert json.loads(kept)["random"]["accuracy"] == json.loads(Path("s.json").read_text())["random"]["accuracy"]
     Path("run/scores.jsonl").write_text(f"{kept}\n")
     assert main("report run".split()) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.* does not hold the images:UserWarning")
+@pytest.mark.parametrize("more", ["", "--dry-run", "--columns own", "--beside random"])
+def test_a_set_that_does_not_fit_the_test_images_is_refused_before_any_trains(
+    more: str, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    for name, side in (("small", 8), ("large", 12)):
+        images, labels = rng.integers(0, 256, (24, side, side), dtype=np.uint8), np.arange(24) % 4
+        np.savez(f"{name}.npz", images=images, labels=labels, test_images=images, test_labels=labels)
+        assert main(f"condense random --data arrays:{name}.npz --ipc 1 --arch MLP --out runs/{name}".split()) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(evaluate, "train_share", None)  # not to be called
+    monkeypatch.setattr(evaluated, "estimate_by", None)
+    assert main(f"evaluate runs/small runs/large --nets 1 --epochs 1 {more}".split()) == 2
+    error = capsys.readouterr().err
+    assert "error: runs/large: the test images of 'small' do not fit the set made from 'large': shape" in error
 
 
 def test_validation_accuracies_are_called_so(capsys) -> None:

@@ -1,13 +1,13 @@
 """Settings that have an effect only beside others are refused where they would have none."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 from toy_methods import toy_method
 
 from datacondense import InputError, condense
-from datacondense.methods import Method, base
+from datacondense.methods import DistributionMatching, Method, base
 
 OTHER = {
     "factor": 3,
@@ -110,3 +110,22 @@ def test_what_is_allowed_has_an_effect(case: str, names: list[str], toy) -> None
         found = condense(replace(method, **{name: OTHER[name]}), toy(), 2)
         same = found.images.shape == wanted.images.shape and torch.equal(found.images, wanted.images)
         assert not same or not torch.equal(found.labels, wanted.labels), name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layered(DistributionMatching):
+    """A setting with a made default, and one without any, both without effect unless `layers` is on."""
+
+    layers: bool = False
+    widths: list[int] = field(default_factory=lambda: [1, 2])
+    depth: int
+
+    def needs(self):
+        return {**super().needs(), **dict.fromkeys(("widths", "depth"), (self.layers, "--layers"))}
+
+
+def test_a_made_default_is_one_and_a_required_setting_is_never_refused() -> None:
+    Layered(depth=3).check()
+    Layered(depth=3, widths=[5], layers=True).check()
+    with pytest.raises(InputError, match=r"^--widths \[5\] needs --layers: it has no effect without it"):
+        Layered(depth=3, widths=[5]).check()

@@ -2,6 +2,8 @@
 
 import copy
 import math
+import threading
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -14,6 +16,7 @@ from datacondense import NETWORKS, InputError, Network, Spec
 from datacondense.engine.cost import forward_cost
 from datacondense.engine.engine import Engine
 from datacondense.engine.execution import Compute, Execution
+from datacondense.methods.frequency_sampler import FrequencySampler
 from datacondense.networks import build, registered
 from datacondense.networks.module import ModuleNetwork
 from datacondense.utils.streams import Streams
@@ -204,6 +207,52 @@ def test_the_embedding_draws_from_the_generator_of_the_reset() -> None:
     assert torch.equal(embeddings[0], embeddings[2])
     assert torch.equal(embeddings[1], embeddings[3])
     assert not torch.equal(embeddings[0], embeddings[1])
+
+
+def _built(pause: Callable[[], None]) -> object:
+    """Build a network of ours by a function that pauses."""
+    NETWORKS["pausing"] = lambda spec: [pause(), NETWORKS["ConvNetD1"](spec)][1]
+    return build("pausing", SPEC)
+
+
+OTHERS: dict[str, Callable[[Callable[[], None]], object]] = {
+    "module": lambda pause: ModuleNetwork(lambda: [pause(), Small()][1], SPEC, "pausing"),
+    "network": _built,
+    "sampler": lambda pause: (pause(), FrequencySampler(4, Streams(0)("sampler"))),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_another_thread_makes_meanwhile_changes_no_draw(other: str) -> None:
+    """It pauses until this one draws, and this one until it is done, unless one of them has to wait for the other."""
+    ready, drawing, done = threading.Event(), threading.Event(), threading.Event()
+
+    def own(spec: Spec) -> nn.Module:
+        first = nn.Linear(64, 8)
+        if ready.is_set():
+            drawing.set()
+            done.wait(0.2)
+        return nn.Sequential(nn.Flatten(), first, nn.Dropout(0.5), nn.Linear(8, spec.classes))
+
+    def pause() -> None:
+        ready.set()
+        drawing.wait(0.2)
+
+    def meanwhile() -> None:
+        OTHERS[other](pause)
+        done.set()
+
+    network = made(own)
+    network.reset(Streams(2)("network"))
+    alone = copy.deepcopy(network.state_dict())
+    before = torch.get_rng_state()
+    thread = threading.Thread(target=meanwhile)
+    thread.start()
+    assert ready.wait(10)
+    network.reset(Streams(2)("network"))
+    thread.join()
+    assert all(torch.equal(tensor, alone[name]) for name, tensor in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_classes_have_gradients_as_one_by_one() -> None:

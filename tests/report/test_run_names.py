@@ -30,6 +30,12 @@ def test_whatever_else_differs_is_another_experiment() -> None:
     assert labels([MADE, others[-1]]) == ["dm", "dm labels real 0.25 T 2"]
 
 
+@pytest.mark.parametrize("name", ["steps", "data", "ipc", "start", "memory"])
+def test_a_setting_with_the_name_of_another_fact_counts(name: str) -> None:
+    one, other = (MADE.changed(settings={"lr": 1.0, name: value}) for value in (5, 10))
+    assert labels([one, other]) == [f"dm setting {name} 5", f"dm setting {name} 10"]
+
+
 def test_other_labels_and_other_files_are_other_experiments() -> None:
     labelled = {"teacher": "real", "moment": 1.0, "temperature": 1.0, "steps": 500, "arch": "MLP"}
     one = MADE.changed(labels=labelled)

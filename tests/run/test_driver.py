@@ -151,6 +151,44 @@ def test_resume_under_other_settings_says_which_and_refuses(toy, tmp_path, chang
         condense(real=real, **arguments)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Namesake(DistributionMatching):
+    """Its settings have the names of other entries of run.json."""
+
+    precision: str = "coarse"
+    seed: int = 3
+    ipc: int = 5
+    data: str = "mine"
+
+
+NAMESAKE = Namesake(**METHOD.settings())
+
+
+@pytest.mark.parametrize("change", [{"precision": "fine"}, {"seed": 4}, {"ipc": 6}, {"data": "other"}], ids=str)
+def test_a_setting_is_compared_whatever_its_name(toy, tmp_path, change) -> None:
+    condense(NAMESAKE, toy(), ipc=1, out=tmp_path, time_budget=1e-9)
+    ((name, value),) = change.items()
+    message = f"with other settings: {name} was {getattr(NAMESAKE, name)!r} and is {value!r}$"
+    with pytest.raises(InputError, match=message):
+        condense(replace(NAMESAKE, **change), toy(), ipc=1, out=tmp_path, resume=True)
+    condense(NAMESAKE, toy(), ipc=1, out=tmp_path, resume=True)
+
+
+def test_a_setting_without_effect_with_which_an_earlier_version_began_does_not_hinder_resuming(toy, tmp_path) -> None:
+    whole = condense(METHOD, toy(), ipc=1)
+    condense(METHOD, toy(), ipc=1, out=tmp_path, time_budget=1e-9)
+    run = run_json(tmp_path)
+    run["settings"]["fresh_share"] = 0.3
+    write_json(tmp_path / "run.json", run)
+    with pytest.raises(InputError, match=r"--fresh-share 0\.3 needs --networks"):
+        condense(replace(METHOD, fresh_share=0.3), toy(), ipc=1, out=tmp_path, resume=True)
+    with pytest.raises(InputError, match=r"other settings: lr was 0\.3 and is 0\.2$"):
+        condense(replace(METHOD, lr=0.2), toy(), ipc=1, out=tmp_path, resume=True)
+    resumed = condense(METHOD, toy(), ipc=1, out=tmp_path, resume=True)
+    assert torch.equal(resumed.images, whole.images)
+    assert resumed.provenance.settings["fresh_share"] == run_json(tmp_path)["settings"]["fresh_share"] == 0.0
+
+
 def test_resume_keeps_what_the_run_decided(toy, tmp_path) -> None:
     condense(METHOD, toy(), ipc=1, out=tmp_path, time_budget=1e-9)
     run = run_json(tmp_path)

@@ -46,6 +46,18 @@ def test_resuming_needs_the_same_start(toy, tmp_path) -> None:
     )
 
 
+def test_resuming_takes_an_equal_set_however_it_was_made(toy, tmp_path) -> None:
+    start = condense(FIRST, toy(), ipc=2)
+    whole = condense(NEXT, toy(), ipc=2, start=start)
+    for entries in ({"wall_seconds": 1e4}, {"wall_seconds": None}, {"method": "other", "settings": {}, "seed": 9}):
+        condense(NEXT, toy(), ipc=2, start=start, out=tmp_path / "run", time_budget=1e-9, overwrite=True)
+        again = replace(start, provenance=start.provenance.changed(**entries))
+        made = condense(NEXT, toy(), ipc=2, start=again, out=tmp_path / "run", resume=True)
+        assert torch.equal(made.images, whole.images)
+        assert made.provenance.start["sha256"] == start.fingerprint()
+        assert made.seconds is None or made.seconds > (entries.get("wall_seconds") or 0.0)
+
+
 def test_a_set_that_does_not_fit_is_refused(toy) -> None:
     start = condense(FIRST, toy(), ipc=2)
     with pytest.raises(InputError, match="--start: the set has 2 images of each class"):

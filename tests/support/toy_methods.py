@@ -1,6 +1,6 @@
 """Every method of the registry with settings for a toy."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from datacondense.methods import (
@@ -16,12 +16,13 @@ from datacondense.methods import (
     Method,
     Random,
 )
+from datacondense.utils.defaults import field_defaults
 
 
 def toy_method(name: str, **changes: Any) -> Method:
     """Return the method for a toy with other settings, and with the defaults of those that are without effect then."""
     method = replace(TOY[name], **changes)
-    defaults = {field.name: field.default for field in fields(method)}
+    defaults = field_defaults(method)
     return replace(method, **{name: defaults[name] for name, (used, _) in method.needs().items() if not used})
 
 

@@ -185,8 +185,9 @@ class Method(ABC):
     def needs(self) -> Mapping[str, tuple[bool, str]]:
         """Return the settings that have an effect only beside others.
 
-        `check` refuses any value but the default of a setting that would have no effect. A class adds its own settings
-        to those of its bases: `{**super().needs(), "steps": (self.train_on == "real", "--train-on real")}`.
+        `check` refuses any value but the default of a setting that would have no effect; a setting without a default
+        may have any value. A run is resumed whatever such a setting was. A class adds its own settings to those of its
+        bases: `{**super().needs(), "steps": (self.train_on == "real", "--train-on real")}`.
 
         Returns:
             For each such setting by name: whether it has an effect here, and the option that gives it one.

@@ -7,6 +7,8 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from ..utils.streams import global_draws
+
 
 @final
 class FrequencySampler(nn.Module):
@@ -24,7 +26,9 @@ class FrequencySampler(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for activation in (nn.LeakyReLU(0.2), nn.LeakyReLU(0.2), nn.Tanh()):
-            layers += [nn.Linear(width, width), nn.BatchNorm1d(width, track_running_stats=False), activation]
+            with global_draws():
+                linear = nn.Linear(width, width)
+            layers += [linear, nn.BatchNorm1d(width, track_running_stats=False), activation]
         self.layers = nn.Sequential(*layers)
         bound = 1 / math.sqrt(width)
         with torch.no_grad():

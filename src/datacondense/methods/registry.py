@@ -1,8 +1,8 @@
 """The methods by name. A new method is a file and a line here."""
 
-from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
+from ..utils.defaults import field_defaults
 from ..utils.errors import unknown
 from ..utils.registry import Entry, Registry
 
@@ -62,13 +62,7 @@ METHODS: "Registry[type[Method]]" = Registry(
 
 def defaults(name: str) -> dict[str, Any]:
     """Return the default settings of a registered method, as files record them; required settings are left out."""
-    found: dict[str, Any] = {}
-    for one in fields(METHODS[name]):
-        if one.init and one.default is not MISSING:
-            found[one.name] = one.default
-        elif one.init and one.default_factory is not MISSING:
-            found[one.name] = one.default_factory()
-    return METHODS[name].recorded(found)
+    return METHODS[name].recorded(field_defaults(METHODS[name]))
 
 
 def method_name(method: "Method") -> str:

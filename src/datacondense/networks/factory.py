@@ -8,6 +8,7 @@ import torch
 
 from ..data.spec import Spec
 from ..utils.errors import InputError, unknown
+from ..utils.streams import global_draws
 from .base import Network
 from .module import ModuleNetwork
 from .registry import NETWORKS
@@ -28,7 +29,7 @@ def build(arch: str, spec: Spec) -> Network:
     if arch not in NETWORKS:
         raise unknown("arch", arch, NETWORKS, plugins=True)
     make = NETWORKS[arch]
-    with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw from the global generator when they are made
+    with global_draws():
         network = make(spec)
         return network if isinstance(network, Network) else ModuleNetwork(partial(make, spec), spec, arch)
 

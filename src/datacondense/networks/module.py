@@ -13,6 +13,7 @@ from torch.nn.parameter import UninitializedParameter
 from ..data.spec import Spec
 from ..utils.errors import InputError, reason
 from ..utils.plugins import require_arguments
+from ..utils.streams import global_draws
 from .base import Network
 from .head import linear_head, tensors, without_head
 from .sizes import AUTO
@@ -241,7 +242,7 @@ class ModuleNetwork(Network):
 def _seeded(seed: int, device: torch.device) -> Generator[None]:
     """Seed PyTorch's global generators of the CPU and of a device, and restore them on leaving."""
     is_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if is_gpu else []):
+    with global_draws(*([device] if is_gpu else [])):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU too
         if is_gpu:
             with torch.cuda.device(device):

@@ -20,28 +20,7 @@ def labels(provenances: Sequence[Provenance]) -> list[str]:
 
     Sets that differ only in the seed share a name.
     """
-    facts = []
-    for one in provenances:
-        plugin = one.plugin
-        facts.append(
-            {
-                "method": one.method or "set",
-                "arch": one.settings.get("arch"),
-                "ipc": one.ipc,
-                "data": one.data,
-                **one.settings,
-                "iterations_done": one.iterations_done,
-                "data_sha256": one.data_sha256,
-                "start": _short(one.start.get("sha256")),
-                "plugin": _short(plugin.get("sha256") or plugin.get("version")),
-                "labels": _teacher(one),
-                **_facts("labels", one.labels, _NOT_OF_LABELS),
-                "memory": one.memory,
-                "steps": len(one.steps) or None,
-                "file": one.imported.get("file") if one.method == "imported" else None,
-                **(_facts("file", one.imported, ("file", "sets")) if one.method == "imported" else {}),
-            }
-        )
+    facts = [_all_facts(one) for one in provenances]
     kinds = {json.dumps(fact, sort_keys=True) for fact in facts}
     varied = [
         key for key in dict.fromkeys(key for fact in facts for key in fact) if len({str(f.get(key)) for f in facts}) > 1
@@ -54,6 +33,31 @@ def labels(provenances: Sequence[Provenance]) -> list[str]:
         values = [fact.get(key) for fact in facts]
         names = [name if v is None else f"{name} {shown}{v}" for name, v in zip(names, values, strict=True)]
     return names
+
+
+def _all_facts(made: Provenance) -> dict[str, Any]:
+    """Return what tells a set apart; a setting with the name of another fact, such as steps, is called a setting."""
+    first = {
+        "method": made.method or "set",
+        "arch": made.settings.get("arch"),
+        "ipc": made.ipc,
+        "data": made.data,
+    }
+    last = {
+        "iterations_done": made.iterations_done,
+        "data_sha256": made.data_sha256,
+        "start": _short(made.start.get("sha256")),
+        "plugin": _short(made.plugin.get("sha256") or made.plugin.get("version")),
+        "labels": _teacher(made),
+        **_facts("labels", made.labels, _NOT_OF_LABELS),
+        "memory": made.memory,
+        "steps": len(made.steps) or None,
+        "file": made.imported.get("file") if made.method == "imported" else None,
+        **(_facts("file", made.imported, ("file", "sets")) if made.method == "imported" else {}),
+    }
+    taken = {*first, *last} - {"arch"}
+    settings = {f"setting {name}" if name in taken else name: value for name, value in made.settings.items()}
+    return {**first, **settings, **last}
 
 
 def _facts(of: str, record: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The run directory: the files of a run, and the check that a run can be resumed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -120,14 +120,22 @@ def delete_events(run: Path) -> None:
 
 
 def recorded_run(
-    directory: RunDirectory, identity: Mapping[str, Any], *, resume: bool, overwrite: bool
+    directory: RunDirectory,
+    identity: Mapping[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+    unused: Collection[str] = (),
 ) -> dict[str, Any] | None:
     """Return the record of the run to be resumed; None for a fresh run.
 
-    The name of the data, which may be that of a folder, is not compared: their content is.
+    The name of the data, which may be that of a folder, is not compared: their content is. Of the set that the run
+    starts from, too, the content alone is compared, and not how and how fast it was made.
     A process that torchrun has restarted resumes its earlier run, whatever the arguments are.
     Raises InputError if two runs would mix: the directory holds another run, or `identity` is not that of the run to
     resume.
+
+    unused: settings without effect, which are not compared: an earlier version took any value of them.
     """
     if not directory.occupied():
         return None
@@ -150,19 +158,17 @@ def recorded_run(
         raise InputError(f"{directory.path} was {status}, so there is no run to resume: name another directory")
     place = f"{directory.path / RUN} is damaged or has another version: replace the run with --overwrite"
     check_fields(recorded, Resumable, place)
-    before = _flat({key: recorded.get(key) for key in identity} | {"settings": _settings(recorded, identity)})
-    now = _flat(json.loads(json.dumps(identity)))
     if recorded["status"] != "complete":  # of those there is nothing left to compute
         check_available(Execution.from_json(recorded["execution"]))
     kept = {key: recorded[key] for key in ("status", "execution", "versions", "machine", "data")}
-    different = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-    if "data_sha256" not in different:  # the same images, which only have another name now
-        different = [key for key in different if key != "data"]
-    if different:
-        changes = ", ".join(
-            _CONTENT.get(key) or f"{key} was {before.get(key)!r} and is {now.get(key)!r}" for key in different
-        )
-        raise InputError(f"cannot resume {directory.path} with other settings: {changes}")
+    settings = _differences(_settings(recorded, identity), _plain(identity["settings"]))
+    rest = _differences(_without_settings({key: recorded.get(key) for key in identity}), _without_settings(identity))
+    if "data_sha256" not in rest:  # the same images, which only have another name now
+        rest.pop("data", None)
+    changes = [text for name, text in settings.items() if name not in unused]
+    changes += [_CONTENT.get(name, text) for name, text in rest.items()]
+    if changes:
+        raise InputError(f"cannot resume {directory.path} with other settings: {', '.join(changes)}")
     return {**kept, "plugin": recorded.get("plugin"), "plugins": recorded.get("plugins")}
 
 
@@ -170,9 +176,25 @@ def _settings(recorded: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[
     """Return the recorded settings, with the default of each that is newer than the record."""
     name = recorded["method"]
     known = defaults(name) if name == identity["method"] and name in METHODS else {}
-    return {**json.loads(json.dumps(known)), **recorded["settings"]}
+    return {**_plain(known), **recorded["settings"]}
 
 
-def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {key: value for key, value in identity.items() if key != "settings"}
-    return {**identity["settings"], **rest}
+def _without_settings(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is compared besides the settings: of the set that the run starts from, the fingerprint."""
+    rest = _plain({key: value for key, value in identity.items() if key != "settings"})
+    start = rest.get("start")
+    return {**rest, "start": None if start is None else str(start.get("sha256"))}
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Return the entries that differ: name -> the change in words."""
+    return {
+        key: f"{key} was {before.get(key)!r} and is {now.get(key)!r}"
+        for key in {**before, **now}
+        if before.get(key) != now.get(key)
+    }
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as a file holds them: lists in place of tuples."""
+    return json.loads(json.dumps(values))

@@ -131,14 +131,15 @@ def _checked(
     source = {"source": source.to_json() if isinstance(source, DataSource) else source}
     source |= plugins_of(method, real.spec, ipc, source["source"])
     source |= {"auto": choice} if choice else {}
-    check_provenance({**made, "start": origin, **source}, real)
+    source |= {"start": origin} if origin else {}
+    check_provenance({**made, **source}, real)
     return Job(
         method=method,
         real=real,
         ipc=ipc,
         seed=seed,
         compute=compute,
-        identity={**made, **compute.to_json(), "start": origin},
+        identity={**made, **compute.to_json(), "start": {"sha256": origin["sha256"]} if origin else None},
         origin=source,
         start=start,
         directory=RunDirectory(named(out)) if out is not None and processes.leads else None,

@@ -37,7 +37,7 @@ class Job:
     identity: Mapping[str, Any]
     """Values that must be equal when the run is resumed."""
     origin: Mapping[str, Any]
-    """Further entries of the provenance."""
+    """Further entries of the provenance, and whole ones in place of those that `identity` has in part."""
     start: SyntheticSet | None
     directory: RunDirectory | None
     """None on all processes but the leading one."""
@@ -50,8 +50,10 @@ class Job:
 
     def planned(self, *, resume: bool, overwrite: bool) -> tuple[dict[str, Any] | None, Execution | SyntheticSet]:
         """Return the record of a run to be resumed, and the plan of the computation, or the set of a complete run."""
-        directory = self.directory
-        recorded = recorded_run(directory, self.identity, resume=resume, overwrite=overwrite) if directory else None
+        directory, recorded = self.directory, None
+        if directory:
+            unused = [name for name, (used, _) in self.method.needs().items() if not used]
+            recorded = recorded_run(directory, self.identity, resume=resume, overwrite=overwrite, unused=unused)
         if directory and recorded and recorded["status"] == "complete":
             with naming(
                 f"the run in {directory.path} is complete, but its set cannot be read; replace it with --overwrite"

@@ -106,7 +106,7 @@ class TrainingCache:
         self.key = json.loads(json.dumps(full_key))
         self.engine = engine
         self.processes = engine.processes
-        self.written = time.perf_counter()
+        self.written = time.perf_counter()  # of the last write, or try of one
 
     @property
     def path(self) -> Path:
@@ -220,9 +220,9 @@ class TrainingCache:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_tensors(self.path, {"done": torch.tensor(training.done), **training.state()}, self.key)
-            self.written = time.perf_counter()
         except (OSError, InputError) as error:  # a cache only saves time
             warnings.warn(f"not written to the cache, so the next run trains again: {reason(error)}", stacklevel=2)
+        self.written = time.perf_counter()
 
 
 def named(name: str, module: nn.Module) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from ..data.image_set import ImageSet
 from ..engine.engine import Engine
 from ..networks.generators import Generator, build
 from ..networks.generators.discriminator_and_encoder import Discriminator, Encoder
-from ..utils.streams import Streams
+from ..utils.streams import Streams, global_draws
 from .cached import TrainingCache, named, packed, part, unpack
 from .optimiser import build_optimiser
 
@@ -132,7 +132,7 @@ class _Decoder:
         self.device = engine.device
         self.data = _Data(real, recipe.batch, streams)
         self.generator = _generator(real, recipe, streams, engine)
-        with torch.random.fork_rng(devices=[]):
+        with global_draws():
             self.encoder = Encoder(real.spec, latent=recipe.latent, width=recipe.width)
         _draw(self.encoder, streams("encoder"))
         self.encoder.to(engine.device)
@@ -183,7 +183,7 @@ class _Gan:
         self.data = _Data(real, recipe.batch, streams)
         self.generator = _generator(real, recipe, streams, engine)
         self.average = _generator(real, recipe, streams, engine).requires_grad_(False)
-        with torch.random.fork_rng(devices=[]):
+        with global_draws():
             # torch.manual_seed would seed every GPU too
             torch.default_generator.manual_seed(int(torch.randint(2**31, (), generator=streams("discriminator"))))
             self.discriminator = Discriminator(real.spec, width=recipe.width).to(engine.device)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, cast, get
 import numpy as np
 from msgspec import Meta
 
+from .defaults import field_defaults
 from .errors import InputError
 
 T = TypeVar("T")
@@ -76,6 +77,8 @@ def check_fields(settings: Any) -> None:
 def check_used(settings: Any, needs: Mapping[str, tuple[bool, str]]) -> None:
     """Check that the fields of a dataclass that have no effect beside the others keep their defaults.
 
+    A field without a default has to be given, and may have any value.
+
     Args:
         settings: An instance of a dataclass.
         needs: For fields by name: whether the field has an effect, and the option that gives it one.
@@ -84,10 +87,10 @@ def check_used(settings: Any, needs: Mapping[str, tuple[bool, str]]) -> None:
         InputError: A field without effect has another value than its default. The message names it as an option:
             `--pool 20 needs --networks pool: it has no effect without it, so leave it out`.
     """
-    defaults = {field.name: field.default for field in dataclasses.fields(settings)}
+    defaults = field_defaults(settings)
     for name, (used, option) in needs.items():
         value = getattr(settings, name)
-        if not used and value != defaults[name]:
+        if not used and name in defaults and value != defaults[name]:
             flag = f"--{name.replace('_', '-')}{'' if value is True else f' {_shown(value)}'}"
             raise InputError(f"{flag} needs {option}: it has no effect without it, so leave it out")
 

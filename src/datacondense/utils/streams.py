@@ -1,10 +1,16 @@
+# pyright: reportUnknownMemberType=false
 """Random streams by address: the same (seed, position, name) always draws the same numbers."""
 
 import hashlib
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
 
 import torch
+
+_ALONE = threading.RLock()
 
 
 @final
@@ -35,3 +41,17 @@ class Streams:
         generator = torch.Generator()
         generator.manual_seed(int.from_bytes(digest, "little"))
         return generator
+
+
+@contextmanager
+def global_draws(*devices: torch.device) -> Generator[None]:
+    """Lend PyTorch's global generators to code that draws from no other, such as its layers when they are made.
+
+    They are restored on leaving. All threads share them: others that want to draw wait meanwhile, so that none shifts
+    the draws of another. Hold nothing inside that another thread may wait for.
+
+    Args:
+        devices: GPUs whose generators are lent besides that of the CPU.
+    """
+    with _ALONE, torch.random.fork_rng(devices=list(devices)):
+        yield

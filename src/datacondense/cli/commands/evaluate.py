@@ -14,7 +14,7 @@ from ...evaluation.beside import WHOLE_EPOCHS, Baseline, Beside, Entrant, random
 from ...evaluation.columns import ColumnOptions
 from ...evaluation.correlation import loss_correlation
 from ...evaluation.evaluator import Share, Task, join, together, train_share
-from ...evaluation.planning import milestones, plan_networks
+from ...evaluation.planning import check_fit, milestones, plan_networks
 from ...evaluation.protocol import OWN, Protocol, protocol_for
 from ...evaluation.score_log import keep_scores, unchanged
 from ...evaluation.scores import Scores
@@ -115,6 +115,9 @@ class Evaluate:
         runs, sets = named_sets(self.run_dirs, "evaluate")
         on = self.on == "validation"
         train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test", validation=on)
+        for run, one in zip(runs, sets, strict=True):  # before any is trained on, and before a teacher learns
+            with naming(run):
+                check_fit(one, test)
         for flag, path in {"--out": self.out, "--figure": self.figure}.items():
             check_target(flag, path)
         for path in (run / SCORES for run in runs):  # before the training: its scores are added there

@@ -9,6 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 from ...data.spec import Spec
 from ...utils.errors import InputError, unknown
+from ...utils.streams import global_draws
 from .base import AT_ONCE, Generator
 from .biggan import BigGAN
 from .convolutional import ConvGenerator
@@ -40,7 +41,7 @@ def build(name: str, spec: Spec, **config: Any) -> Generator:
     """
     if name not in GENERATORS:
         raise unknown("generator", name, GENERATORS)
-    with torch.random.fork_rng(devices=[]):  # PyTorch's layers draw from the global generator when they are made
+    with global_draws():
         return GENERATORS[name](spec, **config)
 
 
