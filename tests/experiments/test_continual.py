@@ -20,6 +20,7 @@ from datacondense.experiments.rehearsal import select_classes
 from datacondense.experiments.scenario import Scenario, class_order, split_into_steps
 from datacondense.formats import read_sets
 from datacondense.methods import METHODS, DistributionMatching, Random
+from datacondense.utils import hardware
 from datacondense.utils.errors import Stopped
 
 SMALL = Scenario(steps=2, ipc=2, orders=2, nets=2, epochs=3, arch="ConvNetD1")
@@ -85,6 +86,34 @@ def test_the_accuracies_are_those_of_evaluate(toy) -> None:
     assert record["accuracy"][1][1] == scores.accuracy["ConvNetD1"]
 
 
+def test_a_record_names_the_versions_that_its_networks_were_trained_by(toy, monkeypatch) -> None:
+    run(toy)
+    monkeypatch.setattr(hardware, "__version__", "99.0")
+    calls: list[int] = []
+    record = run(toy, on_epoch=lambda done, total: calls.append(1))
+    scores = json.loads(Path("out/order1/step2/evaluation.json").read_text())["scores"]
+    assert calls
+    assert scores["protocol"]["versions"] == record["versions"]
+    assert record["versions"]["datacondense"] == "99.0"
+
+
+def test_overwriting_evaluates_a_finished_memory_again(toy) -> None:
+    run(toy)
+    given, calls = [load_set("out/order0")], list[int]()
+    for overwrite, epochs in ((False, 12), (False, 0), (True, 12)):
+        calls.clear()
+        learn_continually(
+            given,
+            toy(sizes=SIX),
+            toy(sizes=SIX, draw=1),
+            SMALL,
+            "finished",
+            overwrite=overwrite,
+            on_epoch=lambda done, total: calls.append(1),
+        )
+        assert len(calls) == epochs
+
+
 def test_a_step_is_tested_on_the_classes_seen_alone(toy) -> None:
     record = run(toy)
     test = toy(sizes=SIX, draw=1)
@@ -103,7 +132,8 @@ def test_what_is_done_stays_done(toy) -> None:
     again = run(toy, on_epoch=lambda done, total: calls.append(1))
     assert calls == []
     assert again["accuracy"] == record["accuracy"]
-    anew = run(toy, overwrite=True, scenario=SMALL)
+    anew = run(toy, overwrite=True, scenario=SMALL, on_epoch=lambda done, total: calls.append(1))
+    assert len(calls) == 2 * 2 * 2 * 3
     assert anew["accuracy"] == record["accuracy"]
     with pytest.raises(InputError, match="cannot resume"):
         learn_continually(

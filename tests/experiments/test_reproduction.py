@@ -222,7 +222,7 @@ def test_scale_scales_iterations_epochs_sets_and_networks() -> None:
     assert not plan_experiment("dc/mnist/1", iterations=1000).changed
 
 
-def test_a_damaged_evaluation_is_made_again_and_overwriting_condenses_again() -> None:
+def test_a_damaged_evaluation_is_made_again_and_overwriting_makes_all_again() -> None:
     first = run(sets=1)
     path = Path("runs/reproduce/small/seed0", EVALUATION)
     kept = json.loads(path.read_text())
@@ -238,7 +238,7 @@ def test_a_damaged_evaluation_is_made_again_and_overwriting_condenses_again() ->
         observers=[watch],
         on_epoch=watch.on_epoch,
     )
-    assert (watch.iterations, watch.epochs) == (3, 0)  # the same images, of which the scores are known
+    assert (watch.iterations, watch.epochs) == (3, 2 * 301)
     assert again["scores"] == first["scores"]
 
 

@@ -28,7 +28,6 @@ from ..synthetic import set as set_file
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..synthetic.targets import joined
-from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import DataNotFound, InputError
 from ..utils.files import read_json, write_json
@@ -114,11 +113,12 @@ class _Work:
     ) -> tuple[str, Scenario, list[list[list[int]]], Iterator[Iterator[StepMemory]]]:
         """Return name, scenario, classes by order and step, and for each order an iterator over its steps."""
         train, out, options = self.train, self.out, self.options
+        overwrite = options.get("overwrite", False)
         if isinstance(memory, Method):
             name = options.get("name") or method_name(memory)
             shuffled = [class_order(train.spec.classes, seed) for seed in range(scenario.orders)]
             orders = [split_into_steps(order, scenario.steps) for order in shuffled]
-            observers, overwrite = tuple(options.get("observers", ())), options.get("overwrite", False)
+            observers = tuple(options.get("observers", ()))
             arguments = scenario.ipc, out, overwrite, observers, self.compute, self.processes
             rehearsal = MethodMemory(memory, train, *arguments)
             return name, scenario, orders, (rehearsal.steps(seed, steps) for seed, steps in enumerate(orders))
@@ -127,7 +127,10 @@ class _Work:
             raise InputError("there is no finished memory: name at least one")
         scenario = replace(scenario, orders=len(memory), ipc=int(memory[0].stored_counts.max()))
         orders = [recorded_steps(one, train, scenario.steps) for one in memory]
-        stages = (split_memory(one, orders[number], out / f"order{number}") for number, one in enumerate(memory))
+        stages = (
+            split_memory(one, orders[number], out / f"order{number}", overwrite=overwrite)
+            for number, one in enumerate(memory)
+        )
         return options.get("name") or "imported", scenario, orders, stages
 
     def evaluate_orders(
@@ -274,5 +277,5 @@ def _record(
         "recipe": last.protocol["recipes"][scenario.arch],
         "execution": last.protocol["execution"][scenario.arch],
         "machine": last.protocol["machine"],
-        "versions": hardware.versions(),
+        "versions": last.protocol["versions"],
     }

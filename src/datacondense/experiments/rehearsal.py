@@ -11,7 +11,7 @@ from ..data import splits
 from ..data.image_set import ImageSet
 from ..engine.execution import Compute
 from ..methods import Method
-from ..run.directory import RunDirectory
+from ..run.directory import RunDirectory, forget_scores
 from ..run.driver import condense
 from ..run.observers import Observer
 from ..run.signals import stop_signals
@@ -88,13 +88,17 @@ def select_classes(real: ImageSet, classes: Sequence[int]) -> ImageSet:
     return ImageSet(images, labels, spec)
 
 
-def split_memory(one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path) -> Iterator[StepMemory]:
-    """Split a finished rehearsal memory into its steps."""
+def split_memory(
+    one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path, *, overwrite: bool
+) -> Iterator[StepMemory]:
+    """Split a finished rehearsal memory into its steps. `overwrite`: forget earlier scores of a step."""
     for number, classes in enumerate(steps):
         index = torch.nonzero(torch.isin(one.classes, torch.tensor(classes))).flatten()
         images, labels = one.batch(index)
         directory = place / f"step{number + 1}"
         directory.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            forget_scores(directory)
         yield StepMemory(SyntheticSet(images, labels, one.spec, one.provenance, recipe=one.recipe), directory, 0.0)
 
 
