@@ -100,7 +100,7 @@ class Content(Fields, kw_only=True):
     rounds: list[Round] = msgspec.field(default_factory=list)
     trials: list[Trial] = msgspec.field(default_factory=list)
     failed: list[Name] = msgspec.field(default_factory=list)
-    """Candidates that diverged in the final run."""
+    """Candidates whose final run failed."""
     choice: Auto | None = None
     iterations: Positive | None = None
     """Iterations of the final run."""

@@ -30,6 +30,12 @@ def check_session(options: RunOptions, out: str | Path | None) -> None:
         raise InputError(f"--snapshots {options.get('snapshots')}: snapshots need a run directory: name one with --out")
 
 
+def check_kind(method: object) -> None:
+    """Raise InputError for what is not a method."""
+    if not isinstance(method, Method):
+        raise InputError(f"{method!r} is not a method: give one, such as datacondense.methods.DistributionMatching()")
+
+
 def check_method(method: Method, real: ImageSet, ipc: Images) -> None:
     """Raise InputError for settings, data or numbers that make a run impossible."""
     check_fields(method)  # also for a plugin that overrides `check`
