@@ -4,7 +4,9 @@ import json
 import signal
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -264,6 +266,27 @@ def test_a_candidate_of_the_table_that_the_data_do_not_allow_is_told(toy, monkey
     assert made.provenance.auto["chosen"] == "bad"
     line = next(text for text in heard.texts if text.startswith("lone is left out: --fresh-share 0.3 needs"))
     assert line in preview(toy(), 1, candidates=1, **LONG)
+
+
+@pytest.mark.filterwarnings("ignore:a batch of 64 images per class:UserWarning")
+def test_numbers_of_numpy_serve_as_others(toy, tmp_path) -> None:
+    numbers: dict[str, Any] = {
+        "time_budget": np.float32(100),
+        "race_hold_out": np.float32(0.25),
+        "race_epochs": np.int64(5),
+        "race_nets": np.int64(1),
+        "checkpoint_every": np.int64(60),
+        "snapshots": np.int64(1),
+        "ipc": np.int64(1),
+        "seed": np.int64(0),
+    }
+    made = auto(toy(), candidates=RACE, compile="off", out=tmp_path / "race", **numbers)
+    assert (made.provenance.auto["held_out"], made.provenance.auto["time_budget"]) == (30, 100)
+    few: dict[str, Any] = {"bytes": np.int64(800), "candidates": np.int64(1), "time_budget": np.int64(2)}
+    made = auto(toy(), out=tmp_path / "table", arch="ConvNetD1", compile="off", **few)
+    assert made.provenance.auto["why"].endswith("there is one candidate")
+    with pytest.raises(InputError, match=r"candidates 2\.5: give a number, or a list of Candidate"):
+        auto(toy(), 1, candidates=2.5)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_run_that_auto_did_not_choose_is_not_resumed(toy, tmp_path) -> None:

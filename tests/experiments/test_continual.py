@@ -6,6 +6,7 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -139,6 +140,15 @@ def test_what_is_done_stays_done(toy) -> None:
         learn_continually(
             Random(arch="ConvNetD1", augment="crop"), toy(sizes=SIX), toy(sizes=SIX, draw=1), SMALL, "out"
         )
+
+
+def test_numbers_of_numpy_serve_as_others(toy) -> None:
+    whole: dict[str, Any] = dict.fromkeys(("ipc", "orders", "nets"), np.int64(1)) | {"epochs": np.int32(2)}
+    numbers = {**whole, "steps": np.int64(2), "batch": np.int64(8), "lr": np.float32(0.5)}
+    record = run(toy, scenario=Scenario(arch="ConvNetD1", **numbers))
+    plain = Scenario(steps=2, ipc=1, orders=1, nets=1, lr=0.5, epochs=2, batch=8, arch="ConvNetD1")
+    assert load_record("out")["scenario"] == plain.to_json()
+    assert record["accuracy"] == run(toy, scenario=plain)["accuracy"]
 
 
 class StopAt(Observer):

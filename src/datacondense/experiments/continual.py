@@ -34,6 +34,7 @@ from ..utils.files import read_json, write_json
 from ..utils.keywords import check_keywords
 from ..utils.locks import alone
 from ..utils.paths import named
+from ..utils.ranges import plain_fields
 from ..utils.schema import check
 from .options import ContinualOptions
 from .records import ContinualRecord
@@ -83,6 +84,7 @@ def learn_continually(
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
+    scenario = plain_fields(scenario)
     work = _Work(train, test, named(out), resolve_compute(compute, options), processes, options)
     name, scenario, orders, stages = work.stages(memory, scenario)
     for steps in orders:

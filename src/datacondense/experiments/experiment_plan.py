@@ -10,7 +10,7 @@ from ..methods import Method, method_name
 from ..methods.trained_networks import TrainedNetworks
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError, unknown
-from ..utils.ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value
+from ..utils.ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value, plain
 from ..utils.text import file_name
 from .preset import Preset
 from .presets import PRESETS
@@ -136,6 +136,7 @@ def plan_experiment(
         raise unknown("preset", name, PRESETS, listed_by="datacondense list presets")
     check_value("seeds", sets, Repeats | None)
     check_arguments(plan_experiment, nets=nets, scale=scale, iterations=iterations, ipc=ipc)
+    sets, nets, scale, iterations, ipc, hold_out = map(plain, (sets, nets, scale, iterations, ipc, hold_out))
     preset = PRESETS[name]
     sets = _scaled(preset.sets, scale) if sets is None else sets
     nets = _scaled(preset.nets, scale) if nets is None else nets
