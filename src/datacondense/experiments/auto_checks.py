@@ -28,6 +28,8 @@ CANDIDATES = 3
 """Default number of candidates of the table."""
 HOLD_OUT = 0.15
 """Default share of the training images that is held out in a race."""
+EPOCHS, NETS = 300, 3
+"""Default numbers of epochs and networks that score a candidate, at most."""
 
 
 @final
@@ -66,6 +68,8 @@ def checked(
         _check_own(candidates)
     if options.get("labels", "own") not in ("own", "soft"):
         raise unknown("labels", str(options.get("labels")), ("own", "soft"))
+    if options.get("labels") == "soft":
+        _check_soft(candidates, options)
     ipc = 10 if ipc is None and bytes is None else plain(ipc)
     kind, ones, most = None, candidates, None
     if isinstance(ones, int):
@@ -89,10 +93,31 @@ def checked(
         clock=Clock(processes.agreed(lambda: BUDGET if budget is None else budget)),
         request=Request(lambda text: None),
         hold_out=plain(options.get("race_hold_out", HOLD_OUT)),
-        most_epochs=plain(options.get("race_epochs", 300)),
-        most_nets=plain(options.get("race_nets", 3)),
+        most_epochs=plain(options.get("race_epochs", EPOCHS)),
+        most_nets=plain(options.get("race_nets", NETS)),
     )
     return Asked(kind, plain(bytes), task, left_out)
+
+
+def _check_soft(candidates: int | Sequence[Candidate], options: AutoOptions) -> None:
+    """Check that what would have no effect on soft labels is not asked for. Raises InputError otherwise."""
+    if not isinstance(candidates, int):
+        raise without_effect("candidates")
+    unused = (
+        ("candidates", candidates, CANDIDATES),
+        ("race-hold-out", options.get("race_hold_out", HOLD_OUT), HOLD_OUT),
+        ("race-epochs", options.get("race_epochs", EPOCHS), EPOCHS),
+        ("race-nets", options.get("race_nets", NETS), NETS),
+        ("snapshots", options.get("snapshots", 0), 0),
+    )
+    for name, value, usual in unused:
+        if value != usual:
+            raise without_effect(f"--{name} {value}")
+
+
+def without_effect(option: str) -> InputError:
+    """Return the error for an option that has no effect on soft labels."""
+    return InputError(f"{option} needs --labels own: it has no effect on soft labels, so leave it out")
 
 
 def _check_own(candidates: Sequence[Candidate]) -> None:

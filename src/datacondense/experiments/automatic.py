@@ -25,7 +25,7 @@ from ..utils.errors import Diverged
 from ..utils.locks import alone
 from ..utils.paths import named
 from ..utils.ranges import Images, Seed
-from .auto_checks import Asked, Size, checked
+from .auto_checks import CANDIDATES, Asked, Size, checked
 from .auto_choice import by_score, choose, final_seconds, preview_lines, record_choice
 from .auto_labels import plan_soft, soft_set
 from .auto_record import open_record
@@ -40,7 +40,7 @@ def auto(
     ipc: Images | None = None,
     *,
     bytes: Size | None = None,
-    candidates: int | Sequence[Candidate] = 3,
+    candidates: int | Sequence[Candidate] = CANDIDATES,
     seed: Seed = 0,
     out: str | Path | None = None,
     compute: Compute | None = None,
@@ -96,7 +96,7 @@ def _run(asked: Asked, request: Request, ipc: int | None, out: Path | None, opti
         "candidates": {one.name: {"ipc": one.ipc, **one.method.settings()} for one in task.entrants},
         "bytes": asked.bytes,
         "seed": task.seed,
-        "hold_out": task.hold_out,
+        **({} if labels == "soft" else {"hold_out": task.hold_out}),
         **task.compute.to_json(),
     }
     resume, overwrite = options.get("resume", False), options.get("overwrite", False)
@@ -179,7 +179,7 @@ def preview(
     ipc: int | None = None,
     *,
     bytes: int | None = None,
-    candidates: int | Sequence[Candidate] = 3,
+    candidates: int | Sequence[Candidate] = CANDIDATES,
     seed: int = 0,
     compute: Compute | None = None,
     **options: Unpack[AutoOptions],
