@@ -17,15 +17,15 @@ from ..data.image_set import ImageSet
 from ..engine.engine import Engine, equal_part
 from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_compute
 from ..engine.out_of_memory import peak_memory, retry_smaller
-from ..methods import Iteration, Method, Problem, Step, with_network
+from ..methods import Iteration, Method, Problem, Step
 from ..methods.trained_networks import TrainedNetworks
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.optimiser import build_optimiser
 from ..utils.keywords import check_keywords
-from ..utils.ranges import Seconds, Seed, check_arguments, plain, plain_fields
+from ..utils.ranges import Seconds, Seed, check_arguments, plain
 from ..utils.streams import Streams
-from .checks import check_kind, check_method, check_start, note_small_classes
+from .checks import check_start, checked_method, note_small_classes
 from .job import plan_run
 from .state import UndoPoint, begin
 from .updates import as_step
@@ -102,13 +102,10 @@ def estimate(
         InputError: an argument cannot be used.
     """
     check_keywords("estimate", RunComputeOptions, options)
-    check_kind(method)
     check_arguments(estimate, seed=seed, timed=timed)
     compute = resolve_compute(compute, options)
     real = as_image_set(real)
-    method = with_network(method, real.spec)  # as `condense` does, whose trained networks the cache keeps by name
-    check_method(method, real, ipc)
-    method, ipc, seed = plain_fields(method), plain(ipc), plain(seed)
+    method, ipc, seed = checked_method(method, real, ipc), plain(ipc), plain(seed)
     check_start(start, method, real, ipc)
     note_small_classes(start, method, real, ipc)
     engine = Engine(plan_run(method, real, ipc, compute))
