@@ -20,7 +20,7 @@ from datacondense.experiments.continual import RECORD, learn_continually, load_r
 from datacondense.experiments.rehearsal import select_classes
 from datacondense.experiments.scenario import Scenario, class_order, split_into_steps
 from datacondense.formats import read_sets
-from datacondense.methods import METHODS, DistributionMatching, Random
+from datacondense.methods import METHODS, DistributionMatching, LabelSolve, Random
 from datacondense.utils import hardware
 from datacondense.utils.errors import Stopped
 
@@ -113,6 +113,17 @@ def test_overwriting_evaluates_a_finished_memory_again(toy) -> None:
             on_epoch=lambda done, total: calls.append(1),
         )
         assert len(calls) == epochs
+
+
+def test_steps_of_other_numbers_of_images_share_the_recipe_of_the_whole_memory(toy) -> None:
+    """That of labels that are values depends on the number of images."""
+    method, real = LabelSolve(arch="ConvNetD1", epochs=1), toy(sizes=(12,) * 5)
+    recipes = [method.recipe(replace(real.spec, class_names=real.spec.class_names[:k]), 4) for k in (3, 2)]
+    assert recipes[0] != recipes[1]
+    scenario = Scenario(steps=2, ipc=4, orders=1, nets=1, epochs=2, arch="ConvNetD1")
+    record = learn_continually(method, real, toy(sizes=(12,) * 5, draw=1), scenario, "out")
+    assert (record["classes_seen"], record["recipe"]["loss"]) == ([3, 5], "mse")
+    assert load_set("out/order0").recipe == method.recipe(real.spec, 4)
 
 
 def test_a_step_is_tested_on_the_classes_seen_alone(toy) -> None:

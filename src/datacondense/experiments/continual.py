@@ -220,11 +220,8 @@ class _MemoryEvaluation:
         }
         images = torch.cat([part.images for part in parts])
         labels = joined([part.labels for part in parts], len(names))
-        recipes = {part.recipe for part in parts}
-        if len(recipes) > 1:
-            raise InputError("the steps of the memory have different recipes: condense all of them by one method")
         provenance = Provenance.from_json(entries)
-        return SyntheticSet(images, labels, self.work.train.spec, provenance, recipe=recipes.pop())
+        return SyntheticSet(images, labels, self.work.train.spec, provenance, recipe=parts[0].recipe)
 
     def _test_images_seen(self, memory: SyntheticSet) -> ImageSet:
         """Return the test images of the classes in a memory."""
