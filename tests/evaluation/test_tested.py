@@ -8,6 +8,7 @@ from datacondense import Compute, Scores, condense
 from datacondense.evaluation.cached import evaluate_once
 from datacondense.evaluation.protocol import protocol_for
 from datacondense.methods import Random
+from datacondense.utils import hardware
 from datacondense.utils.distributed import ALONE
 from datacondense.utils.files import read_json, write_json
 
@@ -80,3 +81,42 @@ def test_a_damaged_file_costs_only_its_networks(damage: str, toy, tmp_path: Path
         path.write_text(damage)
     (tmp_path / "run/evaluation.json").unlink()
     assert same(evaluation(2)[0], two)
+
+
+def test_scores_and_networks_of_other_versions_are_made_again(toy, tmp_path: Path, monkeypatch) -> None:
+    evaluation, path = Evaluation(toy, tmp_path / "run"), tmp_path / "run/networks.json"
+    first, _ = evaluation(2)
+    assert evaluation(2)[1] == 0
+    monkeypatch.setattr(hardware, "__version__", "99.0")
+    again, epochs = evaluation(2)
+    assert (same(again, first), epochs) == (True, 2 * EPOCHS)
+    assert again.protocol["versions"]["datacondense"] == "99.0"
+    kept = read_json(path)["networks"]
+    evaluation(3)
+    assert read_json(path)["networks"][:2] == kept  # of this version
+
+
+def test_networks_without_versions_are_of_those_of_the_scores_beside_them(toy, tmp_path: Path, monkeypatch) -> None:
+    """Older files hold none."""
+    evaluation, path = Evaluation(toy, tmp_path / "run"), tmp_path / "run/networks.json"
+    evaluation(2)
+    old = {name: value for name, value in read_json(path).items() if name != "versions"}
+
+    def kept(nets: int) -> bool:
+        write_json(path, old)
+        evaluation(nets)
+        return read_json(path)["networks"][:2] == old["networks"]
+
+    assert kept(3)
+    monkeypatch.setattr(hardware, "__version__", "99.0")
+    assert not kept(4)
+    (tmp_path / "run/evaluation.json").unlink()  # of an interrupted evaluation nothing says otherwise
+    assert kept(3)
+
+
+def test_overwriting_a_run_forgets_its_networks(toy, tmp_path: Path) -> None:
+    evaluation = Evaluation(toy, tmp_path / "run")
+    evaluation(1)
+    condense(Random(arch="MLP"), toy(), 2, out=tmp_path / "run", overwrite=True)
+    assert not {"evaluation.json", "networks.json"} & {path.name for path in (tmp_path / "run").iterdir()}
+    assert evaluation(1)[1] == EPOCHS

@@ -2,9 +2,11 @@
 
 import json
 import signal
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,16 +14,18 @@ import datacondense as dc
 from datacondense import Candidate, Diverged, InputError, Observer, RunProgress, Stopped, auto
 from datacondense.data.splits import split_held_out
 from datacondense.engine.execution import Compile
+from datacondense.experiments import auto_checks
 from datacondense.experiments.auto_checks import checked
 from datacondense.experiments.auto_choice import final_seconds, settle_compilation
 from datacondense.experiments.auto_record import Pace, Round, Trial
 from datacondense.experiments.auto_table import TABLE, Entrant, entrants, kind_of
 from datacondense.experiments.auto_training import trial_training
+from datacondense.experiments.automatic import preview
 from datacondense.experiments.options import AutoOptions
 from datacondense.experiments.race import Race
 from datacondense.experiments.trials import Trials
 from datacondense.experiments.trials import measure as measure_speed
-from datacondense.methods import DistributionMatching, Random
+from datacondense.methods import DistributionMatching, Iteration, Matching, Random
 from datacondense.report.footprint import measure
 from datacondense.synthetic.provenance import Auto
 from datacondense.utils.schema import check
@@ -162,6 +166,50 @@ def test_a_candidate_that_diverges_is_dropped_in_the_race_and_replaced_after_it(
         auto(few, 1, candidates=[wild], **LONG)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hungry(Matching):
+    """Matches means of images, and needs more memory than there is on all training images, but not on a part."""
+
+    iterations: int = 2
+    always: bool = False
+
+    def iterate(self, run: Iteration) -> Generator[torch.Tensor]:
+        if self.always or (len(run.problem.real) >= 120 and not run.problem.rehearsal):
+            raise MemoryError("std::bad_alloc")
+        real = run.problem.real.sample(4, run.streams("real"))
+        yield (real.mean(1) - run.synthetic().mean(1)).square().sum()
+
+
+HUNGRY = Candidate(name="hungry", method=Hungry(arch="ConvNetD1", augment="none", lr=0.1), reason="eats")
+
+
+def test_a_candidate_whose_final_run_needs_too_much_memory_is_replaced(toy, tmp_path, monkeypatch) -> None:
+    real, heard = toy(), Heard()
+    assert len(real) == 120
+    monkeypatch.setattr(Trials, "_scored", lambda self, made, planned, what: float("Hungry" in str(made.provenance)))
+    made = auto(real, 1, candidates=[HUNGRY, RACE[0]], observers=[heard], out=tmp_path, **LONG)
+    choice = made.provenance.auto
+    assert (choice["chosen"], choice["why"]) == ("bad", "hungry needs more memory than there is")
+    assert "hungry failed, and bad takes its place: it needs more memory than there is" in heard.texts
+    again = auto(real, 1, candidates=[HUNGRY, RACE[0]], out=tmp_path, resume=True, **LONG)
+    assert torch.equal(again.images, made.images)
+    with pytest.raises(MemoryError):
+        auto(toy(sizes=(40, 40, 40, 3)), 1, candidates=[HUNGRY], **LONG)  # no other is left
+
+
+@pytest.mark.parametrize("compile", ["off", "auto"])
+def test_a_candidate_that_cannot_be_timed_for_memory_is_not_taken(compile: Compile, toy) -> None:
+    hungry = replace(HUNGRY, method=replace(HUNGRY.method, always=True))
+    for real, why in ((toy(), "on held-out training images, against bad"), (toy(sizes=(3, 9, 9)), "hungry needs more")):
+        heard, ones = Heard(), [hungry, RACE[1], RACE[0]]
+        options = AutoOptions(time_budget=100.0, race_epochs=20, race_nets=1, observers=[heard], compile=compile)
+        choice = auto(real, 1, candidates=ones, **options).provenance.auto
+        assert choice["chosen"] == "good"
+        assert why in choice["why"]
+        assert "the speed of hungry is not known: it needs more memory than there is" in heard.texts
+    assert "hungry: it needs more memory than there is" in preview(toy(), 1, candidates=[hungry, *RACE], **LONG)
+
+
 def test_without_time_there_is_no_race_and_the_schedule_ends_in_time(toy) -> None:
     heard = Heard()
     endless = [replace(one, method=replace(one.method, iterations=10**7)) for one in RACE]
@@ -192,6 +240,12 @@ def test_a_number_of_bytes_decides_the_images(toy) -> None:
         ({"bytes": 100}, "--bytes 100 is not enough for one image of each class"),
         ({"candidates": 0}, "--candidates 0: must be at least 1"),
         ({"candidates": [GOOD]}, "give a number, or a list of Candidate"),
+        ({"candidates": [*RACE, RACE[0]]}, "candidates: two have the name bad: give each a name of its own"),
+        (
+            {"candidates": [RACE[1], replace(RACE[0], method=replace(BAD, fresh_share=0.3))]},
+            "candidate bad: --fresh-share 0.3 needs --networks trained",
+        ),
+        ({"candidates": [replace(RACE[1], method="dm")]}, "candidate good: 'dm' is not a method"),
         ({"race_hold_out": 0.7}, "--race-hold-out 0.7: must be above 0 and at most 0.5"),
         ({"arch": "nothing"}, "unknown arch 'nothing'"),
         ({"resume": True, "overwrite": True, "out": "x"}, "--resume and --overwrite exclude each other"),
@@ -202,6 +256,37 @@ def test_bad_arguments(options, message: str, toy, tmp_path, monkeypatch) -> Non
     with pytest.raises(InputError, match=message):
         auto(toy(), **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_candidate_of_the_table_that_the_data_do_not_allow_is_told(toy, monkeypatch) -> None:
+    heard, kind = Heard(), kind_of(toy().spec, 1)
+    lone = replace(RACE[0], name="lone", method=replace(BAD, fresh_share=0.3))
+    monkeypatch.setattr(auto_checks, "kind_of", lambda *_: replace(kind, candidates=(lone, *RACE)))
+    made = auto(toy(), 1, candidates=1, observers=[heard], **LONG)
+    assert made.provenance.auto["chosen"] == "bad"
+    line = next(text for text in heard.texts if text.startswith("lone is left out: --fresh-share 0.3 needs"))
+    assert line in preview(toy(), 1, candidates=1, **LONG)
+
+
+@pytest.mark.filterwarnings("ignore:a batch of 64 images per class:UserWarning")
+def test_numbers_of_numpy_serve_as_others(toy, tmp_path) -> None:
+    numbers: dict[str, Any] = {
+        "time_budget": np.float32(100),
+        "race_hold_out": np.float32(0.25),
+        "race_epochs": np.int64(5),
+        "race_nets": np.int64(1),
+        "checkpoint_every": np.int64(60),
+        "snapshots": np.int64(1),
+        "ipc": np.int64(1),
+        "seed": np.int64(0),
+    }
+    made = auto(toy(), candidates=RACE, compile="off", out=tmp_path / "race", **numbers)
+    assert (made.provenance.auto["held_out"], made.provenance.auto["time_budget"]) == (30, 100)
+    few: dict[str, Any] = {"bytes": np.int64(800), "candidates": np.int64(1), "time_budget": np.int64(2)}
+    made = auto(toy(), out=tmp_path / "table", arch="ConvNetD1", compile="off", **few)
+    assert made.provenance.auto["why"].endswith("there is one candidate")
+    with pytest.raises(InputError, match=r"candidates 2\.5: give a number, or a list of Candidate"):
+        auto(toy(), 1, candidates=2.5)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_run_that_auto_did_not_choose_is_not_resumed(toy, tmp_path) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from datacondense import InputError, Observer, Stopped, auto, load_set
+from datacondense import Candidate, InputError, Observer, Stopped, auto, load_set
 from datacondense.cli.app import main
 from datacondense.evaluation import labelling
 from datacondense.evaluation.soft_labels import view_bytes, views_for
 from datacondense.experiments import auto_labels
+from datacondense.methods import Random
 from datacondense.report.footprint import measure
 from datacondense.run.directory import RunDirectory
+from datacondense.utils.files import read_json, write_json
 
 QUICK: dict[str, Any] = {"labels": "soft", "arch": "MLP", "compile": "off", "time_budget": 1000.0, "progress": False}
 
@@ -123,8 +125,8 @@ def test_a_call_that_was_killed_before_its_record_completes_it(toy, tmp_path: Pa
 @pytest.mark.filterwarnings("ignore:a batch of")
 def test_other_labels_do_not_continue_a_run(toy, tmp_path: Path) -> None:
     real, soft, own = toy(), tmp_path / "soft", tmp_path / "own"
-    short: dict[str, Any] = {**QUICK, "candidates": 1, "time_budget": 1.0}
-    plain: dict[str, Any] = {**short, "labels": "own"}
+    short: dict[str, Any] = {**QUICK, "time_budget": 1.0}
+    plain: dict[str, Any] = {**short, "labels": "own", "candidates": 1}
     auto(real, 1, out=soft, **short)
     with pytest.raises(InputError, match="other settings: labels was 'soft' and is 'own'"):
         auto(real, 1, out=soft, resume=True, **plain)
@@ -136,6 +138,44 @@ def test_other_labels_do_not_continue_a_run(toy, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="other settings: labels was 'own' and is 'soft'"):
         auto(real, 1, out=own, resume=True, **short)
     assert auto(real, 1, out=own, overwrite=True, **short).soft
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"candidates": 2}, "--candidates 2"),
+        ({"candidates": [Candidate(name="one", method=Random(arch="MLP"), reason="real")]}, "candidates"),
+        ({"race_hold_out": 0.25}, "--race-hold-out 0.25"),
+        ({"race_epochs": 5}, "--race-epochs 5"),
+        ({"race_nets": 1}, "--race-nets 1"),
+        ({"snapshots": 2, "out": "run"}, "--snapshots 2"),
+    ],
+)
+def test_what_has_no_effect_is_refused(options: dict[str, Any], named: str, toy) -> None:
+    with pytest.raises(InputError) as error:
+        auto(toy(), 1, **QUICK, **options)
+    assert str(error.value) == f"{named} needs --labels own: it has no effect on soft labels, so leave it out"
+    assert not Path("run").exists()
+
+
+def test_the_command_refuses_what_has_no_effect(capsys) -> None:
+    command = "condense auto --data digits --ipc 1 --labels soft --arch MLP --compile off --out run"
+    for option in ("--log tensorboard", "--snapshots 2", "--candidates 1", "--race-hold-out 0.2"):
+        for more in ("", " --dry-run"):
+            assert main(f"{command} {option}{more}".split()) == 2
+            assert f"{option} needs --labels own: it has no effect" in " ".join(capsys.readouterr().err.split())
+    assert not Path("run").exists()
+
+
+def test_a_call_that_recorded_the_share_held_out_is_continued(toy) -> None:
+    """As earlier versions did, where it has no effect."""
+    real, path = toy(), Path("run/auto.json")
+    with pytest.raises(Stopped):
+        auto(real, 2, out="run", observers=[Heard(stops=True)], **QUICK)
+    content = read_json(path)
+    assert "hold_out" not in content["asked"]
+    write_json(path, {**content, "asked": {**content["asked"], "hold_out": 0.3}})
+    assert auto(real, 2, out="run", resume=True, **QUICK).soft
 
 
 def test_the_command_says_what_it_makes(capsys) -> None:

@@ -6,6 +6,7 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from datacondense.experiments.continual import RECORD, learn_continually, load_r
 from datacondense.experiments.rehearsal import select_classes
 from datacondense.experiments.scenario import Scenario, class_order, split_into_steps
 from datacondense.formats import read_sets
-from datacondense.methods import METHODS, DistributionMatching, Random
+from datacondense.methods import METHODS, DistributionMatching, LabelSolve, Random
+from datacondense.utils import hardware
 from datacondense.utils.errors import Stopped
 
 SMALL = Scenario(steps=2, ipc=2, orders=2, nets=2, epochs=3, arch="ConvNetD1")
@@ -85,6 +87,45 @@ def test_the_accuracies_are_those_of_evaluate(toy) -> None:
     assert record["accuracy"][1][1] == scores.accuracy["ConvNetD1"]
 
 
+def test_a_record_names_the_versions_that_its_networks_were_trained_by(toy, monkeypatch) -> None:
+    run(toy)
+    monkeypatch.setattr(hardware, "__version__", "99.0")
+    calls: list[int] = []
+    record = run(toy, on_epoch=lambda done, total: calls.append(1))
+    scores = json.loads(Path("out/order1/step2/evaluation.json").read_text())["scores"]
+    assert calls
+    assert scores["protocol"]["versions"] == record["versions"]
+    assert record["versions"]["datacondense"] == "99.0"
+
+
+def test_overwriting_evaluates_a_finished_memory_again(toy) -> None:
+    run(toy)
+    given, calls = [load_set("out/order0")], list[int]()
+    for overwrite, epochs in ((False, 12), (False, 0), (True, 12)):
+        calls.clear()
+        learn_continually(
+            given,
+            toy(sizes=SIX),
+            toy(sizes=SIX, draw=1),
+            SMALL,
+            "finished",
+            overwrite=overwrite,
+            on_epoch=lambda done, total: calls.append(1),
+        )
+        assert len(calls) == epochs
+
+
+def test_steps_of_other_numbers_of_images_share_the_recipe_of_the_whole_memory(toy) -> None:
+    """That of labels that are values depends on the number of images."""
+    method, real = LabelSolve(arch="ConvNetD1", epochs=1), toy(sizes=(12,) * 5)
+    recipes = [method.recipe(replace(real.spec, class_names=real.spec.class_names[:k]), 4) for k in (3, 2)]
+    assert recipes[0] != recipes[1]
+    scenario = Scenario(steps=2, ipc=4, orders=1, nets=1, epochs=2, arch="ConvNetD1")
+    record = learn_continually(method, real, toy(sizes=(12,) * 5, draw=1), scenario, "out")
+    assert (record["classes_seen"], record["recipe"]["loss"]) == ([3, 5], "mse")
+    assert load_set("out/order0").recipe == method.recipe(real.spec, 4)
+
+
 def test_a_step_is_tested_on_the_classes_seen_alone(toy) -> None:
     record = run(toy)
     test = toy(sizes=SIX, draw=1)
@@ -103,12 +144,22 @@ def test_what_is_done_stays_done(toy) -> None:
     again = run(toy, on_epoch=lambda done, total: calls.append(1))
     assert calls == []
     assert again["accuracy"] == record["accuracy"]
-    anew = run(toy, overwrite=True, scenario=SMALL)
+    anew = run(toy, overwrite=True, scenario=SMALL, on_epoch=lambda done, total: calls.append(1))
+    assert len(calls) == 2 * 2 * 2 * 3
     assert anew["accuracy"] == record["accuracy"]
     with pytest.raises(InputError, match="cannot resume"):
         learn_continually(
             Random(arch="ConvNetD1", augment="crop"), toy(sizes=SIX), toy(sizes=SIX, draw=1), SMALL, "out"
         )
+
+
+def test_numbers_of_numpy_serve_as_others(toy) -> None:
+    whole: dict[str, Any] = dict.fromkeys(("ipc", "orders", "nets"), np.int64(1)) | {"epochs": np.int32(2)}
+    numbers = {**whole, "steps": np.int64(2), "batch": np.int64(8), "lr": np.float32(0.5)}
+    record = run(toy, scenario=Scenario(arch="ConvNetD1", **numbers))
+    plain = Scenario(steps=2, ipc=1, orders=1, nets=1, lr=0.5, epochs=2, batch=8, arch="ConvNetD1")
+    assert load_record("out")["scenario"] == plain.to_json()
+    assert record["accuracy"] == run(toy, scenario=plain)["accuracy"]
 
 
 class StopAt(Observer):

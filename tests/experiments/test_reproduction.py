@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -222,7 +223,7 @@ def test_scale_scales_iterations_epochs_sets_and_networks() -> None:
     assert not plan_experiment("dc/mnist/1", iterations=1000).changed
 
 
-def test_a_damaged_evaluation_is_made_again_and_overwriting_condenses_again() -> None:
+def test_a_damaged_evaluation_is_made_again_and_overwriting_makes_all_again() -> None:
     first = run(sets=1)
     path = Path("runs/reproduce/small/seed0", EVALUATION)
     kept = json.loads(path.read_text())
@@ -238,7 +239,7 @@ def test_a_damaged_evaluation_is_made_again_and_overwriting_condenses_again() ->
         observers=[watch],
         on_epoch=watch.on_epoch,
     )
-    assert (watch.iterations, watch.epochs) == (3, 0)  # the same images, of which the scores are known
+    assert (watch.iterations, watch.epochs) == (3, 2 * 301)
     assert again["scores"] == first["scores"]
 
 
@@ -249,6 +250,15 @@ def test_as_published_nothing_is_changed() -> None:
     assert not plan_experiment("dm/cifar10/10", sets=1, nets=1, data="cifar10", ipc=10).changed
     assert as_published.variant == "dm/cifar10/10"
     assert plan_experiment("dm/cifar10/10", data="arrays:my/set.npz").variant == "dm/cifar10/10@arrays_my_set.npz"
+
+
+def test_numbers_of_numpy_serve_as_others() -> None:
+    whole: dict[str, Any] = {"sets": np.int64(1), "nets": np.int64(1), "ipc": np.int32(2), "iterations": np.int64(2)}
+    numbers = {**whole, "scale": np.float32(0.5)}
+    planned = plan_experiment("small", hold_out=0.25, **numbers)
+    assert planned == plan_experiment("small", scale=0.5, hold_out=0.25, sets=1, nets=1, ipc=2, iterations=2)
+    record = run(**numbers)
+    assert records("small@ipc2@iterations2@scale0.5") == [record]
 
 
 @pytest.mark.parametrize(

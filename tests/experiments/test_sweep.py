@@ -17,6 +17,7 @@ from datacondense.experiments.presets import PRESETS
 from datacondense.experiments.reproduction import record_path, recorded_options
 from datacondense.experiments.sweep import cache_last, match_presets, newest_record, run_sweep
 from datacondense.methods import DC
+from datacondense.training.recipe import Recipe
 from datacondense.utils.distributed import ALONE
 
 METHOD = DC(arch="MLP", lr=0.01, iterations=2, batch_real=8, init="real")
@@ -97,6 +98,38 @@ def test_a_record_of_another_experiment_does_not_count(monkeypatch: pytest.Monke
     assert newest_record(plan_experiment("tiny/c", scale=0.01), results, default) is None
     monkeypatch.setitem(PRESETS, "tiny/a", replace(SMALL, method=replace(METHOD, lr=0.02)))
     assert newest_record(plan_experiment("tiny/a", scale=0.01), results, default) is None
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.01])
+def test_a_record_by_another_recipe_does_not_count(scale: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(epochs=2, full_rate=1, augment="scale_crop", warm_up=3)
+    arguments = f"reproduce --all tiny/a --scale {scale} --compile off".split()
+    default = recorded_options({}, "auto")
+
+    def recorded(preset: Preset) -> bool:
+        monkeypatch.setitem(PRESETS, "tiny/a", preset)
+        return newest_record(plan_experiment("tiny/a", scale=scale), Path("results"), default) is not None
+
+    assert main(arguments) == 0
+    assert recorded(SMALL)
+    assert not recorded(replace(SMALL, pool="M"))
+    assert not recorded(replace(SMALL, recipe=recipe))
+    assert main(arguments) == 0
+    assert recorded(replace(SMALL, recipe=recipe))
+    for change in ({"warm_up": 0}, {"weight_decay": 0.0}, {"epochs": 400, "full_rate": 200}, {"augment": "crop"}):
+        assert not recorded(replace(SMALL, recipe=replace(recipe, **change)))
+    assert recorded(SMALL)  # by the first record
+
+
+def test_the_records_of_this_repository_count() -> None:
+    """They were made by earlier versions, whose records lack newer fields."""
+    results, asked = Path(__file__).parents[2] / "results", recorded_options({}, "auto")
+    for name, sets, nets in (
+        ("fast/fashion-mnist/1/u8", 3, 5),
+        ("fast/fashion-mnist/10/views", 3, 5),
+        ("fast/fashion-mnist/1/labels", 1, 3),
+    ):
+        assert newest_record(plan_experiment(name, sets=sets, nets=nets), results, asked) is not None
 
 
 def test_a_record_of_files_that_have_changed_does_not_count(toy) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import datacondense
-from datacondense import InputError, estimate
+from datacondense import InputError, condense, estimate
 from datacondense.cli.app import main
 from datacondense.cli.dry_run import estimate_lines, size
 from datacondense.engine.engine import Engine
@@ -146,6 +146,15 @@ def test_what_takes_no_iterations_is_all_start(toy) -> None:
 def test_what_no_run_takes_is_refused(toy) -> None:
     with pytest.raises(InputError, match="--ipc 0: must be at least 1"):
         estimate(Random(arch="MLP"), toy(), ipc=0)
+    with pytest.raises(InputError, match="'dm' is not a method: give one, such as"):
+        estimate("dm", toy(), ipc=1)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_networks_that_a_run_left_in_the_cache_are_seen(toy) -> None:
+    method = DistributionMatching(iterations=1, batch_real=8, networks="trained", training_steps=8)  # of arch auto
+    assert estimate(method, toy(), 1, compile="off", timed=0.01).training_seconds > 0
+    condense(method, toy(), 1, compile="off")
+    assert estimate(method, toy(), 1, compile="off", timed=0.01).training_seconds == 0
 
 
 def test_the_images_of_a_set_with_few_of_a_class_are_counted(toy) -> None:

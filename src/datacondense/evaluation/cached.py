@@ -10,6 +10,7 @@ from ..engine.execution import Compute
 from ..run.directory import EVALUATION, TESTED
 from ..synthetic.set import SyntheticSet
 from ..training.cache_keys import with_code
+from ..utils import hardware
 from ..utils.distributed import Processes
 from ..utils.errors import DamagedFile
 from ..utils.files import read_json, write_json
@@ -49,8 +50,8 @@ def evaluate_once(
     """Return the scores of a set by `protocol`: from the cache in `run`, or evaluated and written there.
 
     A single process keeps each network when it is tested, so that an interrupted evaluation goes on with the next,
-    and one of more networks trains only these. Scores of a network or loss that was entered from Python, whose code
-    is unknown, are evaluated anew each time.
+    and one of more networks trains only these. Scores of other versions of the software are evaluated anew, and each
+    time those of a network or loss that was entered from Python, whose code is unknown.
 
     on_epoch: called after each training epoch with the work done and the total, as `milestones` has them.
     """
@@ -71,8 +72,10 @@ def evaluate_once(
 
     tested = None
     if known and processes.size == 1:
-        apart = {**wanted, "protocol": {name: value for name, value in wanted["protocol"].items() if name != "nets"}}
-        tested = Tested(run / TESTED, apart, test.spec.classes)
+        apart = _without_nets(wanted)
+        found = _read(path)
+        beside = found["scores"]["protocol"]["versions"] if found and _without_nets(found["asked"]) == apart else None
+        tested = Tested(run / TESTED, apart, test.spec.classes, hardware.versions(), older=beside)
     scores = evaluate_by(protocol, synthetic, test, compute=compute, on_epoch=count, processes=processes, tested=tested)
     if processes.leads:
         with writing(run):
@@ -81,14 +84,28 @@ def evaluate_once(
 
 
 def _cached(path: Path, wanted: Mapping[str, Any]) -> Scores | None:
-    """Return the scores in `path`, if they belong to this evaluation."""
-    if path.exists():
-        try:
-            found = read_json(path)
-            check(found, Evaluated)
-        except DamagedFile:  # or of another version: it is only worth its time
-            path.unlink(missing_ok=True)
-            return None
-        if found["asked"] == wanted:
-            return from_json(found["scores"], str(path))
-    return None
+    """Return the scores in `path`, if they belong to this evaluation by this software."""
+    found = _read(path)
+    if found is None or found["asked"] != wanted or found["scores"]["protocol"]["versions"] != hardware.versions():
+        return None
+    return from_json(found["scores"], str(path))
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return the content of evaluation.json; None without one. A damaged one is deleted."""
+    if not path.exists():
+        return None
+    try:
+        found = read_json(path)
+        check(found, Evaluated)
+    except DamagedFile:  # or of another version: it is only worth its time
+        path.unlink(missing_ok=True)
+        return None
+    return found
+
+
+def _without_nets(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the accuracy of each network depends on: all but the number of networks."""
+    protocol = asked.get("protocol")
+    kept = {name: value for name, value in protocol.items() if name != "nets"} if isinstance(protocol, dict) else None
+    return {**asked, "protocol": kept}

@@ -21,7 +21,8 @@ from .scores import PUBLISHED
 
 OWN = "own"
 """Choice of the recipe that is stored with a set, or else of the published one."""
-_GIVEN = "given"
+GIVEN = "given"
+"""Source of a recipe that was passed in Python."""
 _CHANGED = ", changed"
 
 
@@ -125,7 +126,7 @@ def protocol_for(
     recipes, changed = {}, False
     for arch in _archs(archs, options.get("pool"), own, examples) or (own,):
         augmentation = parse_training(augment, examples.spec, arch)
-        base = Recipe(epochs=1000 if augmentation else 300) if recipe is None else recipe
+        base = published_recipe(str(augmentation)) if recipe is None else recipe
         full_rate = None if "epochs" in changes else base.full_rate  # it counts epochs of the recipe
         recipes[arch] = replace(base, augment=str(augmentation), full_rate=full_rate, **changes)
         as_stored = replace(base, augment=str(parse_training(base.augment, examples.spec, arch)))
@@ -136,6 +137,11 @@ def protocol_for(
         seed=plain(options.get("seed", 0)),
         source=_marked(source, changed=changed),
     )
+
+
+def published_recipe(augment: str) -> Recipe:
+    """Return the published recipe under an augmentation, none or strategies: 1000 epochs, and 300 without any."""
+    return Recipe(epochs=300 if augment == "none" else 1000, augment=augment)
 
 
 def _archs(
@@ -161,7 +167,7 @@ def _base(examples: SyntheticSet | ImageSet, recipe: Recipe | Path | str | None)
     """Return the chosen recipe, None for the published one, and its source."""
     recipe = OWN if recipe is None else recipe
     if isinstance(recipe, Recipe):
-        found, source = recipe, _GIVEN
+        found, source = recipe, GIVEN
     elif not isinstance(recipe, str | Path):
         raise InputError(f"recipe {recipe!r}: give a Recipe, the path of a JSON file of one, own or published")
     elif recipe == OWN and isinstance(examples, SyntheticSet) and examples.recipe is not None:
@@ -170,7 +176,7 @@ def _base(examples: SyntheticSet | ImageSet, recipe: Recipe | Path | str | None)
         return None, PUBLISHED
     else:
         found, name = read_recipe(recipe), printable(Path(recipe).name)
-        source = f"file {name}" if name.split(",")[0] in (OWN, PUBLISHED, _GIVEN) else name
+        source = f"file {name}" if name.split(",")[0] in (OWN, PUBLISHED, GIVEN) else name
     found.check()
     return plain_fields(found), source
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..utils.errors import DamagedFile
 from ..utils.files import read_json, write_json
 from ..utils.locks import writing
-from ..utils.schema import Count, Fields, Seconds, check
+from ..utils.schema import Count, Fields, Line, Seconds, check
 
 
 class TestedNetwork(Fields, kw_only=True):
@@ -26,6 +26,8 @@ class TestedNetworks(Fields, kw_only=True):
     """networks.json."""
 
     asked: dict[str, Any]
+    versions: dict[Line, Line] | None = None
+    """Software that trained them; older files lack it."""
     networks: list[TestedNetwork]
 
 
@@ -38,16 +40,27 @@ class Tested:
         confusions: The same -> test images by class and predicted class, int64 (K, K).
     """
 
-    def __init__(self, path: Path, asked: Mapping[str, Any], classes: int) -> None:
-        """Read a file, if it belongs to this evaluation.
+    def __init__(
+        self,
+        path: Path,
+        asked: Mapping[str, Any],
+        classes: int,
+        versions: Mapping[str, str],
+        *,
+        older: Mapping[str, str] | None = None,
+    ) -> None:
+        """Read a file, if it belongs to this evaluation by this software.
 
         Args:
             path: The file. Its directory is a run.
             asked: All that the accuracy of a network depends on, as JSON values.
             classes: The number of classes, K.
+            versions: The software that trains networks now.
+            older: That of a file that does not say it; None where it is unknown, and taken for the same.
         """
         self.path = path
         self.asked = dict(asked)
+        self.versions = dict(versions)
         self.seconds: dict[tuple[str, int], float] = {}
         self.confusions: dict[tuple[str, int], Tensor] = {}
         try:
@@ -55,7 +68,9 @@ class Tested:
         except DamagedFile:  # or of another version: it is only worth its time
             path.unlink(missing_ok=True)
             return
-        for one in found.networks if found is not None and found.asked == self.asked else ():
+        if found is None or found.asked != self.asked or (found.versions or older or versions) != versions:
+            return
+        for one in found.networks:
             if [len(row) for row in one.confusion] == [classes] * classes:
                 self.seconds[one.arch, one.index] = one.seconds
                 self.confusions[one.arch, one.index] = torch.tensor(one.confusion, dtype=torch.int64)
@@ -69,4 +84,4 @@ class Tested:
             for (arch, index), seconds in self.seconds.items()
         ]
         with writing(self.path.parent):
-            write_json(self.path, {"asked": self.asked, "networks": networks})
+            write_json(self.path, {"asked": self.asked, "versions": self.versions, "networks": networks})

@@ -13,7 +13,7 @@ from .auto_checks import Asked
 from .auto_table import Entrant
 from .auto_task import Task
 from .race import FEWEST, Race
-from .trials import measure
+from .trials import NEEDS_MEMORY, measured
 
 _FINAL = 0.93  # of the time that is left goes to the final run; the rest to its pictures, and to a slower machine
 _MOST_COPIED = 2**31  # bytes of images on disk, of which a race copies nearly all into memory
@@ -27,15 +27,17 @@ def settle_compilation(task: Task, entrant: Entrant) -> None:
     if compute.compile != "auto":
         content.compile = compute.compile
         return
-    pace = content.paces[entrant.name]
-    need = task.processes.agreed(lambda: min(pace.whole(method.iterations), task.clock.left))
     content.compile = "off"
+    pace = content.paces.get(entrant.name)
+    if pace is None:  # memory did not suffice to measure it
+        return
+    need = task.processes.agreed(lambda: min(pace.whole(method.iterations), task.clock.left))
     if need < _LONG or not plan_run(method, task.real, entrant.ipc, compute).compile:
         return
     # the first images cost the same, and are measured
     again = replace(entrant, method=replace(method, init="noise") if isinstance(method, Matching) else method)
-    compiled = measure(task, again, task.real, replace(compute, compile="on"))
-    if compiled.iteration < pace.iteration:
+    compiled = measured(task, again, task.real, replace(compute, compile="on"))
+    if compiled is not None and compiled.iteration < pace.iteration:
         content.compile = "on"
         start = pace.start + compiled.start  # compiled code is read again
         content.paces[entrant.name] = msgspec.structs.replace(pace, start=start, iteration=compiled.iteration)
@@ -46,6 +48,8 @@ def choose(asked: Asked, task: Task) -> None:
     content, names = task.record.content, ", ".join(one.name for one in task.entrants)
     what = _origin(asked)
     task.tell(f"{what}: {names}")
+    for line in asked.left_out:
+        task.tell(line)
     for one in task.entrants:
         task.tell(f"candidate {one.name}, {one.ipc} per class: {one.reason}")
     race = None
@@ -77,8 +81,9 @@ def choose(asked: Asked, task: Task) -> None:
 
 def _timed(task: Task, entrant: Entrant) -> None:
     """Measure the speed of a candidate unless it is known, as its final run needs it."""
-    if entrant.name not in task.record.content.paces:
-        task.record.content.paces[entrant.name] = measure(task, entrant, task.real)
+    paces = task.record.content.paces
+    if entrant.name not in paces and (pace := measured(task, entrant, task.real)) is not None:
+        paces[entrant.name] = pace
 
 
 def prepared_race(task: Task) -> tuple[Race | None, str | None]:
@@ -151,12 +156,15 @@ def preview_lines(asked: Asked) -> list[str]:
     task = asked.task
     content = task.record.content
     _, note = prepared_race(task)
-    lines = [f"{_origin(asked)}: {', '.join(one.name for one in task.entrants)}"]
+    lines = [f"{_origin(asked)}: {', '.join(one.name for one in task.entrants)}", *asked.left_out]
     for one in task.entrants:
         lines.append(f"candidate {one.name}, {one.ipc} per class: {one.reason}")
         if one.name not in content.paces and one.name != (content.alone or task.entrants[0].name):
             continue  # without a race only one counts, and to measure may take minutes
-        pace = content.paces.get(one.name) or measure(task, one, task.real)
+        pace = content.paces.get(one.name) or measured(task, one, task.real)
+        if pace is None:
+            lines.append(f"{one.name}: {NEEDS_MEMORY}")
+            continue
         whole = duration(pace.whole(one.method.iterations))
         training = f", {duration(pace.training)} of it to train networks" if pace.training else ""
         each = f"{one.method.iterations} iterations of {1000 * pace.iteration:.3g} ms"

@@ -15,6 +15,9 @@ from ..utils.files import read_as, write_json
 from ..utils.schema import Count, Fields, Fraction, Line, Name, Positive, Seconds
 from ..utils.timing import duration
 
+_WITHOUT_EFFECT = ("hold_out",)
+"""Arguments that earlier versions recorded also where they have no effect, as with soft labels."""
+
 
 class Pace(Fields, kw_only=True):
     """Speed of a candidate on this machine."""
@@ -100,7 +103,7 @@ class Content(Fields, kw_only=True):
     rounds: list[Round] = msgspec.field(default_factory=list)
     trials: list[Trial] = msgspec.field(default_factory=list)
     failed: list[Name] = msgspec.field(default_factory=list)
-    """Candidates that diverged in the final run."""
+    """Candidates whose final run failed."""
     choice: Auto | None = None
     iterations: Positive | None = None
     """Iterations of the final run."""
@@ -158,9 +161,10 @@ def open_record(asked: Mapping[str, Any], run: Path | None, *, resume: bool, ove
     if begun is None:
         raise InputError(f"{run} holds a run that auto did not choose: name another directory, or use --overwrite")
     now = json.loads(json.dumps(dict(asked)))
-    different = [name for name in {**begun.asked, **now} if begun.asked.get(name) != now.get(name)]
+    before = {name: value for name, value in begun.asked.items() if name in now or name not in _WITHOUT_EFFECT}
+    different = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     if different:
-        changes = ", ".join(_change(name, begun.asked.get(name), now.get(name)) for name in different)
+        changes = ", ".join(_change(name, before.get(name), now.get(name)) for name in different)
         raise InputError(f"cannot resume {run} with other settings: {changes}")
     return Record(asked, run, begun)
 

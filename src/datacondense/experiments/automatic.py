@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 from typing_extensions import Unpack
 
 from ..data.conversion import AnyImages, as_image_set, source_of
 from ..drawing.progress_bar import progress_bar
-from ..engine.execution import Compute
+from ..engine.execution import Compute, resolve_device
+from ..engine.out_of_memory import is_out_of_memory, release_memory
 from ..run.checks import check_session
 from ..run.directory import RunDirectory
 from ..run.driver import condense
@@ -23,13 +25,14 @@ from ..utils.errors import Diverged
 from ..utils.locks import alone
 from ..utils.paths import named
 from ..utils.ranges import Images, Seed
-from .auto_checks import Asked, Size, checked
+from .auto_checks import CANDIDATES, Asked, Size, checked
 from .auto_choice import by_score, choose, final_seconds, preview_lines, record_choice
 from .auto_labels import plan_soft, soft_set
 from .auto_record import open_record
-from .auto_table import Candidate
+from .auto_table import Candidate, Entrant
 from .auto_task import Task
 from .options import AutoOptions
+from .trials import NEEDS_MEMORY
 
 
 def auto(
@@ -37,7 +40,7 @@ def auto(
     ipc: Images | None = None,
     *,
     bytes: Size | None = None,
-    candidates: int | Sequence[Candidate] = 3,
+    candidates: int | Sequence[Candidate] = CANDIDATES,
     seed: Seed = 0,
     out: str | Path | None = None,
     compute: Compute | None = None,
@@ -68,7 +71,7 @@ def auto(
         InputError: an argument cannot be used, or no candidate can.
         Locked: another process writes to `out`.
         Stopped: a signal ended the race; the same call with `resume` continues it.
-        Diverged: all candidates diverged.
+        Diverged: all candidates failed, the last because it diverged; an error of memory if that ran out.
     """
     with progress_bar("auto", options.get("progress", True)) as bar:
         if (source := source_of(real)) is not None:
@@ -93,7 +96,7 @@ def _run(asked: Asked, request: Request, ipc: int | None, out: Path | None, opti
         "candidates": {one.name: {"ipc": one.ipc, **one.method.settings()} for one in task.entrants},
         "bytes": asked.bytes,
         "seed": task.seed,
-        "hold_out": task.hold_out,
+        **({} if labels == "soft" else {"hold_out": task.hold_out}),
         **task.compute.to_json(),
     }
     resume, overwrite = options.get("resume", False), options.get("overwrite", False)
@@ -110,7 +113,7 @@ def _run(asked: Asked, request: Request, ipc: int | None, out: Path | None, opti
 
 
 def _finish(asked: Asked, task: Task, out: Path | None, options: AutoOptions) -> SyntheticSet:
-    """Condense all training images by the chosen candidate, or by the next one if that diverges."""
+    """Condense all training images by the chosen candidate, or by the next one if that fails."""
     content = task.record.content
     names = ("checkpoint_every", "snapshots", "observers")
     passed: Any = {name: value for name, value in options.items() if name in names}
@@ -142,13 +145,26 @@ def _finish(asked: Asked, task: Task, out: Path | None, options: AutoOptions) ->
                 processes=task.processes,
                 **passed,
             )
-        except Diverged as error:
-            content.failed.append(entrant.name)
-            left = [one for one in by_score(task) if one.name not in content.failed]
-            if not left:
+        except (RuntimeError, MemoryError) as error:
+            diverged = isinstance(error, Diverged)
+            # among several processes the others would continue meanwhile
+            if not diverged and (task.processes.size > 1 or not is_out_of_memory(error)):
                 raise
-            task.tell(f"{entrant.name} failed, and {left[0].name} takes its place: {error}")
-            record_choice(asked, task, left[0], f"{entrant.name} diverged", held=choice.held_out)
+            following = _next(task, entrant)
+            if following is None:
+                raise
+            fault = str(error) if diverged else NEEDS_MEMORY
+            why = f"{entrant.name} {'diverged' if diverged else 'needs more memory than there is'}"
+        release_memory(torch.device(resolve_device(task.compute.device)))  # here the error is gone, with what it held
+        task.tell(f"{entrant.name} failed, and {following.name} takes its place: {fault}")
+        record_choice(asked, task, following, why, held=choice.held_out)
+
+
+def _next(task: Task, failed: Entrant) -> Entrant | None:
+    """Note that the final run of a candidate failed; return the best of the others, None if there is none."""
+    content = task.record.content
+    content.failed.append(failed.name)
+    return next((one for one in by_score(task) if one.name not in content.failed), None)
 
 
 def _is_run_of(out: Path | None, recorded: dict[str, Any]) -> bool:
@@ -163,7 +179,7 @@ def preview(
     ipc: int | None = None,
     *,
     bytes: int | None = None,
-    candidates: int | Sequence[Candidate] = 3,
+    candidates: int | Sequence[Candidate] = CANDIDATES,
     seed: int = 0,
     compute: Compute | None = None,
     **options: Unpack[AutoOptions],

@@ -28,13 +28,13 @@ from ..synthetic import set as set_file
 from ..synthetic.provenance import Provenance
 from ..synthetic.set import SyntheticSet
 from ..synthetic.targets import joined
-from ..utils import hardware
 from ..utils.distributed import Processes, all_processes
 from ..utils.errors import DataNotFound, InputError
 from ..utils.files import read_json, write_json
 from ..utils.keywords import check_keywords
 from ..utils.locks import alone
 from ..utils.paths import named
+from ..utils.ranges import plain_fields
 from ..utils.schema import check
 from .options import ContinualOptions
 from .records import ContinualRecord
@@ -84,6 +84,7 @@ def learn_continually(
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes
     scenario.check(train.spec.classes)
+    scenario = plain_fields(scenario)
     work = _Work(train, test, named(out), resolve_compute(compute, options), processes, options)
     name, scenario, orders, stages = work.stages(memory, scenario)
     for steps in orders:
@@ -114,11 +115,12 @@ class _Work:
     ) -> tuple[str, Scenario, list[list[list[int]]], Iterator[Iterator[StepMemory]]]:
         """Return name, scenario, classes by order and step, and for each order an iterator over its steps."""
         train, out, options = self.train, self.out, self.options
+        overwrite = options.get("overwrite", False)
         if isinstance(memory, Method):
             name = options.get("name") or method_name(memory)
             shuffled = [class_order(train.spec.classes, seed) for seed in range(scenario.orders)]
             orders = [split_into_steps(order, scenario.steps) for order in shuffled]
-            observers, overwrite = tuple(options.get("observers", ())), options.get("overwrite", False)
+            observers = tuple(options.get("observers", ()))
             arguments = scenario.ipc, out, overwrite, observers, self.compute, self.processes
             rehearsal = MethodMemory(memory, train, *arguments)
             return name, scenario, orders, (rehearsal.steps(seed, steps) for seed, steps in enumerate(orders))
@@ -127,7 +129,10 @@ class _Work:
             raise InputError("there is no finished memory: name at least one")
         scenario = replace(scenario, orders=len(memory), ipc=int(memory[0].stored_counts.max()))
         orders = [recorded_steps(one, train, scenario.steps) for one in memory]
-        stages = (split_memory(one, orders[number], out / f"order{number}") for number, one in enumerate(memory))
+        stages = (
+            split_memory(one, orders[number], out / f"order{number}", overwrite=overwrite)
+            for number, one in enumerate(memory)
+        )
         return options.get("name") or "imported", scenario, orders, stages
 
     def evaluate_orders(
@@ -215,11 +220,8 @@ class _MemoryEvaluation:
         }
         images = torch.cat([part.images for part in parts])
         labels = joined([part.labels for part in parts], len(names))
-        recipes = {part.recipe for part in parts}
-        if len(recipes) > 1:
-            raise InputError("the steps of the memory have different recipes: condense all of them by one method")
         provenance = Provenance.from_json(entries)
-        return SyntheticSet(images, labels, self.work.train.spec, provenance, recipe=recipes.pop())
+        return SyntheticSet(images, labels, self.work.train.spec, provenance, recipe=parts[0].recipe)
 
     def _test_images_seen(self, memory: SyntheticSet) -> ImageSet:
         """Return the test images of the classes in a memory."""
@@ -274,5 +276,5 @@ def _record(
         "recipe": last.protocol["recipes"][scenario.arch],
         "execution": last.protocol["execution"][scenario.arch],
         "machine": last.protocol["machine"],
-        "versions": hardware.versions(),
+        "versions": last.protocol["versions"],
     }

@@ -1,18 +1,22 @@
 """Presets with changes: the plan of an experiment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-from ..evaluation.protocol import OWN, Protocol, protocol_for
+from ..evaluation.protocol import GIVEN, OWN, Protocol, protocol_for, published_recipe
 from ..evaluation.scores import PUBLISHED
 from ..methods import Method, method_name
 from ..methods.trained_networks import TrainedNetworks
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError, unknown
-from ..utils.ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value
+from ..utils.ranges import Images, Iterations, Networks, Repeats, Scale, check_arguments, check_value, plain
 from ..utils.text import file_name
 from .preset import Preset
 from .presets import PRESETS
+
+_DECIDED = ("auto", "dsa", "dc")
+"""Names of augmentations that stand for strategies by the images and the network."""
 
 
 @final
@@ -58,10 +62,30 @@ class ExperimentPlan:
         DC's protocol has the one epoch more than the paper that the authors' code makes; a scaled one has not.
         """
         recipe = self.preset.recipe or (OWN if self.preset.labels else PUBLISHED)
-        full = protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, recipe=recipe, seed=seed)
-        if self.scale == 1:
-            return full.as_published() if recipe == PUBLISHED else full
-        return full.shortened(self.scale)
+        return self._counted(
+            protocol_for(synthetic, pool=self.preset.pool, nets=self.preset.nets, recipe=recipe, seed=seed)
+        )
+
+    def trains_by(self, recorded: Mapping[str, Any]) -> bool:
+        """Return whether a recorded recipe is that of this plan, as far as it is known without a set.
+
+        A set decides the augmentation where it has no name of its own, and brings the recipe of labels of a teacher.
+        """
+        own, source = self.preset.recipe, recorded.get("source", PUBLISHED)
+        if own is None and self.preset.labels:
+            return source != GIVEN
+        augment = str(recorded.get("augment"))
+        if own is not None and own.augment not in _DECIDED and own.augment != augment:
+            return False
+        recipe = published_recipe(augment) if own is None else replace(own, augment=augment)
+        full = Protocol(recipes={"": recipe}, nets=1, seed=0, source=PUBLISHED if own is None else GIVEN)
+        return self._counted(full).to_json()["recipes"][""] == recorded
+
+    def _counted(self, full: Protocol) -> Protocol:
+        """Return a protocol with the epochs that the scale, or the authors' code, makes of it."""
+        if self.scale != 1:
+            return full.shortened(self.scale)
+        return full if self.preset.recipe or self.preset.labels else full.as_published()
 
 
 def variant_name(
@@ -112,6 +136,7 @@ def plan_experiment(
         raise unknown("preset", name, PRESETS, listed_by="datacondense list presets")
     check_value("seeds", sets, Repeats | None)
     check_arguments(plan_experiment, nets=nets, scale=scale, iterations=iterations, ipc=ipc)
+    sets, nets, scale, iterations, ipc, hold_out = map(plain, (sets, nets, scale, iterations, ipc, hold_out))
     preset = PRESETS[name]
     sets = _scaled(preset.sets, scale) if sets is None else sets
     nets = _scaled(preset.nets, scale) if nets is None else nets

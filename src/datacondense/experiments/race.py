@@ -10,7 +10,7 @@ from .auto_record import Pace, Round
 from .auto_table import Entrant
 from .auto_task import Task
 from .auto_training import trial_training
-from .trials import Trials, measure
+from .trials import Trials, measured
 
 FEWEST = 4
 """Images of each class that a race needs: one is held out, and three are condensed."""
@@ -41,15 +41,19 @@ class Race:
         fits the time. Without a race the first candidate that is fast enough is taken.
         """
         task, content = self.task, self.task.record.content
-        able: list[Entrant] = []
+        able, too_large = list[Entrant](), list[Entrant]()
         for entrant in task.entrants:
             if entrant.name not in content.paces and self._worthwhile(entrant, self._guess(entrant)):
-                content.paces[entrant.name] = measure(task, entrant, self.trials.part)
+                found = measured(task, entrant, self.trials.part)
+                if found is None:
+                    too_large.append(entrant)
+                    continue
+                content.paces[entrant.name] = found
             pace = content.paces.get(entrant.name)
             if pace is not None and self._worthwhile(entrant, pace):
                 able.append(entrant)
         for entrant in task.entrants if able else ():
-            if entrant not in able:
+            if entrant not in (*able, *too_large):
                 task.tell(f"{entrant.name} does not race: it is too slow for {duration(task.clock.budget)}")
         content.alone = (able or self._most_done())[0].name
         if not able:

@@ -10,8 +10,8 @@ import torch
 from ..data import splits
 from ..data.image_set import ImageSet
 from ..engine.execution import Compute
-from ..methods import Method
-from ..run.directory import RunDirectory
+from ..methods import Method, with_network
+from ..run.directory import RunDirectory, forget_scores
 from ..run.driver import condense
 from ..run.observers import Observer
 from ..run.signals import stop_signals
@@ -19,6 +19,7 @@ from ..synthetic.set import SyntheticSet
 from ..synthetic.targets import renumbered
 from ..utils.distributed import Processes
 from ..utils.errors import InputError
+from ..utils.ranges import plain_fields
 from .finished import check_finished
 
 
@@ -50,7 +51,11 @@ class MethodMemory:
     processes: Processes
 
     def steps(self, seed: int, steps: Sequence[Sequence[int]]) -> Iterator[StepMemory]:
-        """Make the images of each step of one class order. Raises Stopped if the user stops the method."""
+        """Make the images of each step of one class order. Raises Stopped if the user stops the method.
+
+        All have the recipe of the whole memory, which may depend on its number of images.
+        """
+        recipe = plain_fields(with_network(self.method, self.train.spec)).recipe(self.train.spec, self.ipc)
         for number, classes in enumerate(steps):
             place = self.out / f"order{seed}" / f"step{number + 1}"
             with stop_signals() as stop:
@@ -68,7 +73,7 @@ class MethodMemory:
                 )
             check_finished(made, self.method, stop, place, overwrite=self.overwrite, processes=self.processes)
             labels = renumbered(made.labels, classes, self.train.spec.classes)
-            part = SyntheticSet(made.images, labels, self.train.spec, made.provenance, recipe=made.recipe)
+            part = SyntheticSet(made.images, labels, self.train.spec, made.provenance, recipe=recipe)
             yield StepMemory(part, place, made.provenance.wall_seconds or 0.0)
 
 
@@ -88,13 +93,17 @@ def select_classes(real: ImageSet, classes: Sequence[int]) -> ImageSet:
     return ImageSet(images, labels, spec)
 
 
-def split_memory(one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path) -> Iterator[StepMemory]:
-    """Split a finished rehearsal memory into its steps."""
+def split_memory(
+    one: SyntheticSet, steps: Sequence[Sequence[int]], place: Path, *, overwrite: bool
+) -> Iterator[StepMemory]:
+    """Split a finished rehearsal memory into its steps. `overwrite`: forget earlier scores of a step."""
     for number, classes in enumerate(steps):
         index = torch.nonzero(torch.isin(one.classes, torch.tensor(classes))).flatten()
         images, labels = one.batch(index)
         directory = place / f"step{number + 1}"
         directory.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            forget_scores(directory)
         yield StepMemory(SyntheticSet(images, labels, one.spec, one.provenance, recipe=one.recipe), directory, 0.0)
 
 

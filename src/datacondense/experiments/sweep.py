@@ -122,13 +122,21 @@ def newest_record(plan: ExperimentPlan, results: Path, options: Mapping[str, Any
         "settings": plan.preset.method.settings(),
         "first": first_settings(plan),
         **({"labels": plan.preset.labels.settings()} if plan.preset.labels else {}),
+        "pool": plan.preset.pool,
         "seeds": list(range(plan.preset.sets)),
         "nets": plan.preset.nets,
         "asked": options,
     }
     wanted = json.loads(json.dumps(wanted))
     records = (parse_record(path, line) for line in reversed(lines))
-    return next((one for one in records if {key: one.get(key) for key in wanted} == wanted), None)
+    same = (one for one in records if {key: one.get(key) for key in wanted} == wanted)
+    return next((one for one in same if _same_recipes(plan, one.get("recipes"))), None)
+
+
+def _same_recipes(plan: ExperimentPlan, recorded: Any) -> bool:
+    """Return whether the recorded recipes of networks are those of a plan."""
+    recipes = list(recorded.values()) if isinstance(recorded, dict) else []
+    return bool(recipes) and all(isinstance(one, dict) and plan.trains_by(one) for one in recipes)
 
 
 def cache_last(read: Callable[[str], T]) -> Callable[[str], T]:

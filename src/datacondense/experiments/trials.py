@@ -29,6 +29,8 @@ from .auto_table import Entrant
 from .auto_task import Task, Watch
 from .auto_training import same_training
 
+NEEDS_MEMORY = "it needs more memory than there is"
+"""The fault of a candidate for which memory does not suffice."""
 _PATIENCE = 3.0  # times its planned seconds, after which a candidate is stopped
 _TIMED = 1 / 300  # of the budget, in which a speed is measured after compilation
 _MOST_TIMED = 0.5  # seconds; the race itself measures it better
@@ -95,7 +97,7 @@ class Trials:
             if task.processes.size > 1 or not is_out_of_memory(error):
                 raise
             release_memory(torch.device(resolve_device(task.compute.device)))
-            dropped = "it needs more memory than there is"
+            dropped = NEEDS_MEMORY
         self._learn(entrant, watch, made)
         seconds = task.processes.agreed(lambda: task.clock.spent - began)
         dropped = None if dropped is None else cut(dropped)
@@ -179,6 +181,18 @@ def measure(task: Task, entrant: Entrant, real: ImageSet, compute: Compute | Non
     pace = task.processes.agreed(timing)
     task.check_stop()
     return pace
+
+
+def measured(task: Task, entrant: Entrant, real: ImageSet, compute: Compute | None = None) -> Pace | None:
+    """Return the speed of a candidate as `measure` does; None where memory does not suffice."""
+    try:
+        return measure(task, entrant, real, compute)
+    except (RuntimeError, MemoryError) as error:
+        if task.processes.size > 1 or not is_out_of_memory(error):
+            raise
+    release_memory(torch.device(resolve_device(task.compute.device)))
+    task.tell(f"the speed of {entrant.name} is not known: {NEEDS_MEMORY}")
+    return None
 
 
 def balanced_accuracy(scores: Scores) -> float:

@@ -12,13 +12,13 @@ from torch import Tensor
 from .. import networks
 from ..augment import parse_training
 from ..data.image_set import ImageSet
-from ..methods import Method, method_name
+from ..methods import Method, method_name, with_network
 from ..methods.small_classes import counts_text, image_classes
 from ..synthetic import set as set_file
 from ..synthetic.set import SyntheticSet
 from ..training.recipe import Recipe
 from ..utils.errors import DamagedFile, InputError
-from ..utils.ranges import Images, check_arguments, check_fields
+from ..utils.ranges import Images, check_arguments, check_fields, plain_fields
 from .options import RunOptions
 
 
@@ -28,6 +28,23 @@ def check_session(options: RunOptions, out: str | Path | None) -> None:
         raise InputError("--resume and --overwrite exclude each other: use one")
     if options.get("snapshots") and out is None:
         raise InputError(f"--snapshots {options.get('snapshots')}: snapshots need a run directory: name one with --out")
+
+
+def check_kind(method: object) -> None:
+    """Raise InputError for what is not a method."""
+    if not isinstance(method, Method):
+        raise InputError(f"{method!r} is not a method: give one, such as datacondense.methods.DistributionMatching()")
+
+
+def checked_method(method: Method, real: ImageSet, ipc: Images) -> Method:
+    """Return a method as it runs on these images: its network by a plain name, its numbers those of Python.
+
+    Raises InputError for what is no method, and as `check_method` does.
+    """
+    check_kind(method)
+    method = with_network(method, real.spec)
+    check_method(method, real, ipc)
+    return plain_fields(method)
 
 
 def check_method(method: Method, real: ImageSet, ipc: Images) -> None:

@@ -94,6 +94,8 @@ class RunDirectory:
         """
         if not chosen:
             (self.path / AUTO).unlink(missing_ok=True)
+        if self.has_run():  # of other files, those of the scores say themselves what they belong to
+            forget_scores(self.path)
         snapshots.delete(self.path)
         delete_events(self.path)
         for name in reversed(_OURS):
@@ -101,8 +103,14 @@ class RunDirectory:
 
     def sweep(self) -> None:
         """Delete the temporary files of killed processes. Only the process that writes to the run may call it."""
-        sweep(self.path, all_of=(*_OURS, AUTO))
+        sweep(self.path, all_of=(*_OURS, AUTO, EVALUATION, TESTED))
         sweep(self.path / snapshots.FOLDER)
+
+
+def forget_scores(run: Path) -> None:
+    """Delete the scores in a run directory that `reproduce` and continual learning compute once."""
+    for name in (EVALUATION, TESTED):
+        (run / name).unlink(missing_ok=True)
 
 
 def events(run: Path) -> list[Path]:

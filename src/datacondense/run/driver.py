@@ -14,15 +14,14 @@ from ..data.spec import check_names
 from ..drawing.progress_bar import progress_bar
 from ..engine.engine import Engine
 from ..engine.execution import Compute, check_shared, resolve_compute, resolve_device
-from ..methods import Method, method_name, with_network
+from ..methods import Method, method_name
 from ..synthetic.set import SyntheticSet
 from ..utils.distributed import all_processes
-from ..utils.errors import InputError
 from ..utils.keywords import check_keywords
 from ..utils.locks import alone
 from ..utils.paths import named
-from ..utils.ranges import Images, Seed, check_arguments, plain, plain_fields
-from .checks import check_method, check_provenance, check_session, check_start, note_small_classes
+from ..utils.ranges import Images, Seed, check_arguments, plain
+from .checks import check_provenance, check_session, check_start, checked_method, note_small_classes
 from .directory import RunDirectory
 from .job import Job
 from .observers import Observers, checked_observers
@@ -105,14 +104,10 @@ def _checked(
 ) -> Job:
     """Return the job that the arguments of `condense` describe. Raises InputError for invalid arguments."""
     check_keywords("condense", RunOptions, options, "time_budget", "checkpoint_every", "snapshots")
-    if not isinstance(method, Method):
-        raise InputError(f"{method!r} is not a method: give one, such as datacondense.methods.DistributionMatching()")
     check_arguments(condense, ipc=ipc, seed=seed)
     compute = resolve_compute(compute, options)
     ipc, seed = plain(ipc), plain(seed)
-    method = with_network(method, real.spec)
-    check_method(method, real, ipc)
-    method = plain_fields(method)
+    method = checked_method(method, real, ipc)
     check_start(start, method, real, ipc)
     processes = options.get("processes")
     processes = all_processes() if processes is None else processes

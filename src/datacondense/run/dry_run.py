@@ -19,14 +19,13 @@ from ..engine.execution import Compute, Execution, RunComputeOptions, resolve_co
 from ..engine.out_of_memory import peak_memory, retry_smaller
 from ..methods import Iteration, Method, Problem, Step
 from ..methods.trained_networks import TrainedNetworks
-from ..networks import resolved
 from ..synthetic.parameters import Synthetic
 from ..synthetic.set import SyntheticSet
 from ..training.optimiser import build_optimiser
 from ..utils.keywords import check_keywords
-from ..utils.ranges import Seconds, Seed, check_arguments
+from ..utils.ranges import Seconds, Seed, check_arguments, plain
 from ..utils.streams import Streams
-from .checks import check_method, check_start, note_small_classes
+from .checks import check_start, checked_method, note_small_classes
 from .job import plan_run
 from .state import UndoPoint, begin
 from .updates import as_step
@@ -106,7 +105,7 @@ def estimate(
     check_arguments(estimate, seed=seed, timed=timed)
     compute = resolve_compute(compute, options)
     real = as_image_set(real)
-    check_method(method, real, ipc)
+    method, ipc, seed = checked_method(method, real, ipc), plain(ipc), plain(seed)
     check_start(start, method, real, ipc)
     note_small_classes(start, method, real, ipc)
     engine = Engine(plan_run(method, real, ipc, compute))
@@ -126,7 +125,7 @@ def estimate(
         images=len(calibration.synthetic.listed(calibration.synthetic.labels())),
         images_bytes=calibration.synthetic_bytes,
         augment=str(calibration.problem.augment),
-        arch=resolved(method.arch, real.spec),
+        arch=method.arch,
         execution=engine.execution,
     )
 

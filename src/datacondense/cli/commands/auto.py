@@ -11,6 +11,7 @@ import tyro
 from ...data.image_set import ImageSet
 from ...data.options import OtherReadOptions
 from ...data.source import DataSource
+from ...experiments.auto_checks import without_effect
 from ...experiments.automatic import auto, preview
 from ...experiments.options import RaceShare
 from ...methods import Random
@@ -84,6 +85,8 @@ class CondenseAuto:
         limit = None if self.bytes is None else size("--bytes", self.bytes)
         if limit is not None and self.ipc is not None:
             raise InputError("--ipc and --bytes exclude each other: use one")
+        if self.labels == "soft" and self.session.log:
+            raise without_effect(f"--log {' '.join(self.session.log)}")
         if limit is not None and self.drop_small_classes:
             raise InputError("--drop-small-classes needs --ipc: leave out --bytes")
         ipc = 10 if self.ipc is None and limit is None else self.ipc
@@ -100,6 +103,7 @@ class CondenseAuto:
             "race_hold_out": self.race_hold_out,
             "arch": self.arch,
             "seed": self.seed,
+            "snapshots": self.session.snapshots,
             "compute": self.computing.compute(),
             "time_budget": max(budget - (time.perf_counter() - began), _LEAST),
         }
@@ -129,7 +133,6 @@ class CondenseAuto:
                 out=out,
                 resume=self.session.resume,
                 overwrite=self.session.overwrite,
-                snapshots=self.session.snapshots,
                 observers=[display, *live],
                 **options,
             )

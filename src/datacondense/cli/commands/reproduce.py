@@ -70,7 +70,7 @@ class Reproduce:
     results: Path = Path("results")
     """Directory of the records, to which the result is appended."""
     overwrite: bool = False
-    """Condense all sets again."""
+    """Condense all sets, and train all networks on them, again."""
     plugin: Plugins = ()
     quiet: Quiet = False
     computing: Computing = field(default_factory=Computing)
