@@ -93,6 +93,7 @@ BAD = {
     "export --to npz": "name runs and then what to write: datacondense export RUN --to npz DEST",
     "evaluate good --figure mine": "--figure mine: this is not a file: name a file",
     "show good --data digits": "--data: is for the real images of --real: leave it out",
+    "show good --no-flip": "--no-flip: is for the real images of --real: leave it out",
     "show good --image-size 7": "--image-size: is for the real images of --real: leave it out",
     "show good good": "good is named twice: name it once",
     "storage good good": "good is named twice: name it once",

@@ -105,6 +105,11 @@ BAD_COMMANDS = {
     "import out.npz out.npz": "out.npz is a file: name a directory",
     "import out.npz new --data digit": "unknown data 'digit': did you mean 'digits'?",
     "import out.npz new --data digits": "which is not --data 'digits'",
+    "import out.npz new --no-flip": "--no-flip: is for the images of --data: name them too, or leave it out",
+    "import out.npz new --data-dir .": "--data-dir: is for the images of --data: name them too, or leave it out",
+    "import out.npz new --data mnist --no-flip": "--no-flip does not apply to mnist: leave it out",
+    "import out.npz new --data mnist --image-size 4": "--image-size does not apply to mnist: leave it out",
+    "import out.npz new --data digits --data-dir .": "--data-dir does not apply to digits: leave it out",
 }
 
 
