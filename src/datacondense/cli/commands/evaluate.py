@@ -115,8 +115,8 @@ class Evaluate:
         runs, sets = named_sets(self.run_dirs, "evaluate")
         on = self.on == "validation"
         train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test", validation=on)
-        for flag, path in {"--out": self.out, "--figure": self.figure}.items():
-            check_target(flag, path)
+        check_target("--out", self.out, ".json")
+        check_target("--figure", self.figure, ".png")
         for path in (run / SCORES for run in runs):  # before the training: its scores are added there
             if path.exists():
                 regular(path)

@@ -118,9 +118,9 @@ class Show:
         given = ["--data"] if self.data is not None else [flag_of(name) for name in self.reading.non_default()]
         if given and not self.real:
             raise InputError(f"{given[0]}: is for the real images of --real: leave it out")
-        check_target("--out", self.out)
         if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
             raise InputError(f"--out {self.out}: name the PNG; the GIF gets the same name with .gif")
+        check_target("--out", self.out, ".png")
 
     def _numbers(self, spec: Spec) -> list[int]:
         """Return the chosen classes, by name or else by number, each once."""
