@@ -8,7 +8,7 @@ import torch
 
 from datacondense import Spec, SyntheticSet, load
 from datacondense.cli.app import main
-from datacondense.formats import FORMATS, export, import_sets
+from datacondense.formats import FORMATS, Format, export, import_sets
 from datacondense.synthetic.provenance import Provenance
 
 
@@ -111,6 +111,19 @@ BAD_COMMANDS = {
     "import out.npz new --data mnist --image-size 4": "--image-size does not apply to mnist: leave it out",
     "import out.npz new --data digits --data-dir .": "--data-dir does not apply to digits: leave it out",
 }
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_an_export_is_not_called_damaged_where_a_run_is_asked_for(to: Format, capsys) -> None:
+    spec = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
+    dest = f"my export{FORMATS[to].suffix}"
+    export(SyntheticSet(torch.zeros(2, 1, 4, 4), torch.arange(2), spec, Provenance()), to, dest)
+    for command in (["storage", dest], ["evaluate", dest], ["show", dest], ["export", "--to", "npz", dest, "new.npz"]):
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"{dest} is an export" in error
+        assert f"read it with `datacondense import '{dest}' RUN`" in error
 
 
 @pytest.mark.parametrize("command", BAD_COMMANDS)
