@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 import torch
@@ -14,6 +14,11 @@ from huggingface_hub import constants
 
 from datacondense import InputError, SyntheticSet, condense, load_set, push_to_hub
 from datacondense.methods import Random
+
+
+class PushOptions(TypedDict):
+    token: str
+    endpoint: str
 
 
 class Hub(ThreadingHTTPServer):
@@ -108,7 +113,7 @@ def test_a_pushed_set_is_the_export(hub: Hub, made: SyntheticSet, tmp_path: Path
 
 
 def test_a_private_set_is_not_pushed_to_a_public_repository(hub: Hub, made: SyntheticSet) -> None:
-    how = {"token": "hf_secret", "endpoint": hub.address}
+    how: PushOptions = {"token": "hf_secret", "endpoint": hub.address}
     push_to_hub(made, "me/set", **how)
     assert "visibility" not in hub.repos["me/set"], "the default of its owner decides"
     assert "private" not in hub.repos["me/set"]

@@ -92,7 +92,7 @@ def render_card(item: ExportItem) -> str:
 
 def _is_selection(method: str | None) -> bool:
     """Return whether a method chooses real images and changes none. Others, and those not known here, make images."""
-    return method in METHODS and issubclass(METHODS[method], Selection)
+    return method is not None and method in METHODS and issubclass(METHODS[method], Selection)
 
 
 def _columns(synthetic: SyntheticSet) -> list[str]:
