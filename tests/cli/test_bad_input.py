@@ -93,8 +93,19 @@ BAD = {
     "export --to npz": "name runs and then what to write: datacondense export RUN --to npz DEST",
     "evaluate good --figure mine": "--figure mine: this is not a file: name a file",
     "show good --data digits": "--data: is for the real images of --real: leave it out",
+    "show good --no-flip": "--no-flip: is for the real images of --real: leave it out",
     "show good --image-size 7": "--image-size: is for the real images of --real: leave it out",
     "show good good": "good is named twice: name it once",
+    "show good --out good/synthetic.safetensors": "good/synthetic.safetensors: name a file that ends with .png",
+    "show good --out x.jpg": "--out x.jpg: name a file that ends with .png",
+    "show good --out x": "--out x: name a file that ends with .png",
+    "report good --out good/synthetic.safetensors": "good/synthetic.safetensors: name a file that ends with .html",
+    "evaluate good --out good/scores.jsonl": "--out good/scores.jsonl: name a file that ends with .json",
+    "evaluate good --out good/run.json": "--out good/run.json: this is the record of a run",
+    "evaluate good --figure good/run.json": "--figure good/run.json: name a file that ends with .png",
+    "rank good --out good/run.json": "--out good/run.json: this is the record of a run",
+    "rank good --out good/synthetic.safetensors": "good/synthetic.safetensors: name a file that ends with .json",
+    "results --results taken --out good/run.json": "--out good/run.json: name a file that ends with .md",
     "storage good good": "good is named twice: name it once",
     "report good --figures broken.npz": "--figures broken.npz: this is not a directory: name one",
     "evaluate good --whole-epochs 3": "--whole-epochs 3: is for --beside whole: leave it out",
@@ -131,7 +142,7 @@ def test_bad_input_is_one_line_and_exit_code_2(command: str, capsys) -> None:
     write("damaged/results.jsonl", b'{"preset": "dc/mnist/1"}')
     write("file", b"")
     write("mine/images.png", b"")
-    if "good" in command.split():
+    if "good" in command.replace("/", " ").split():
         assert main("condense random --data digits --ipc 1 --out good".split()) == 0
         capsys.readouterr()
     if "copied" in command.split():

@@ -8,7 +8,7 @@ import torch
 
 from datacondense import Spec, SyntheticSet, load
 from datacondense.cli.app import main
-from datacondense.formats import FORMATS, export, import_sets
+from datacondense.formats import FORMATS, Format, export, import_sets
 from datacondense.synthetic.provenance import Provenance
 
 
@@ -105,7 +105,25 @@ BAD_COMMANDS = {
     "import out.npz out.npz": "out.npz is a file: name a directory",
     "import out.npz new --data digit": "unknown data 'digit': did you mean 'digits'?",
     "import out.npz new --data digits": "which is not --data 'digits'",
+    "import out.npz new --no-flip": "--no-flip: is for the images of --data: name them too, or leave it out",
+    "import out.npz new --data-dir .": "--data-dir: is for the images of --data: name them too, or leave it out",
+    "import out.npz new --data mnist --no-flip": "--no-flip does not apply to mnist: leave it out",
+    "import out.npz new --data mnist --image-size 4": "--image-size does not apply to mnist: leave it out",
+    "import out.npz new --data digits --data-dir .": "--data-dir does not apply to digits: leave it out",
 }
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_an_export_is_not_called_damaged_where_a_run_is_asked_for(to: Format, capsys) -> None:
+    spec = Spec("toy", ("a", "b"), (1, 4, 4), (0.5,), (0.25,))
+    dest = f"my export{FORMATS[to].suffix}"
+    export(SyntheticSet(torch.zeros(2, 1, 4, 4), torch.arange(2), spec, Provenance()), to, dest)
+    for command in (["storage", dest], ["evaluate", dest], ["show", dest], ["export", "--to", "npz", dest, "new.npz"]):
+        assert main(command) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert f"{dest} is an export" in error
+        assert f"read it with `datacondense import '{dest}' RUN`" in error
 
 
 @pytest.mark.parametrize("command", BAD_COMMANDS)

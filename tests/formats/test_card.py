@@ -105,3 +105,15 @@ def test_no_control_character_is_in_the_card() -> None:
         assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in text if c != "\n")
         text.encode()
         assert unescape(text)
+
+
+@pytest.mark.parametrize("method", ["random", "label-solve", "herding", "dm", "imported", "someone's"])
+def test_real_images_are_called_real(method: str) -> None:
+    real = method in ("random", "label-solve", "herding")
+    text = made(method)
+    fields = yaml.safe_load(text.split("---\n")[1])
+    assert ("synthetic" in fields["tags"]) != real
+    assert fields["pretty_name"] == f"{method}, {'real images chosen' if real else 'condensed'} by {method}"
+    body = " ".join(rendered(text).text.split())
+    assert (f"2 real training images of 2 classes, chosen by {method}, 1 of each" in body) == real
+    assert ("synthetic images" in body) != real

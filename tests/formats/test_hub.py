@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 import torch
@@ -16,8 +16,13 @@ from datacondense import InputError, SyntheticSet, condense, load_set, push_to_h
 from datacondense.methods import Random
 
 
+class PushOptions(TypedDict):
+    token: str
+    endpoint: str
+
+
 class Hub(ThreadingHTTPServer):
-    """Repositories in memory, behind the four addresses that a commit of small files uses."""
+    """Repositories in memory, behind the five addresses that a commit of small files uses."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -33,6 +38,13 @@ class Hub(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Hub  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    def do_GET(self) -> None:
+        assert self.path.partition("?")[0] == "/api/datasets/me/set", self.path
+        made = self.server.repos.get("me/set")
+        if made is None:
+            return self._answer({"error": "Invalid username or password."}, 401)
+        return self._answer({"id": "me/set", "private": made.get("visibility") == "private", "siblings": []})
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Authorization") != "Bearer hf_secret" or self.server.refused:
@@ -40,8 +52,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/api/repos/create":
             made = json.loads(body)
             name = f"{made['organization']}/{made['name']}"
+            answer = {"url": f"{self.server.address}/datasets/{name}", "id": name}
+            if name in self.server.repos:
+                return self._answer({"error": "You already created this dataset repo", **answer}, 409)
             self.server.repos[name] = made
-            return self._answer({"url": f"{self.server.address}/datasets/{name}", "id": name})
+            return self._answer(answer)
         if self.path == "/api/validate-yaml":
             return self._answer({"errors": [], "warnings": []})
         if self.path == "/api/datasets/me/set/preupload/main":
@@ -95,6 +110,20 @@ def test_a_pushed_set_is_the_export(hub: Hub, made: SyntheticSet, tmp_path: Path
     found = load_set(tmp_path / "pulled")
     assert torch.equal(found.images, made.images)
     assert found.spec == made.spec
+
+
+def test_a_private_set_is_not_pushed_to_a_public_repository(hub: Hub, made: SyntheticSet) -> None:
+    how: PushOptions = {"token": "hf_secret", "endpoint": hub.address}
+    push_to_hub(made, "me/set", **how)
+    assert "visibility" not in hub.repos["me/set"], "the default of its owner decides"
+    assert "private" not in hub.repos["me/set"]
+    hub.files.clear()
+    with pytest.raises(InputError, match=r"^me/set is public, and nothing was pushed: make it private"):
+        push_to_hub(made, "me/set", private=True, **how)
+    assert hub.files == {}
+    hub.repos["me/set"]["visibility"] = "private"
+    push_to_hub(made, "me/set", private=True, **how)
+    assert "README.md" in hub.files
 
 
 def test_a_refusal_is_one_line(hub: Hub, made: SyntheticSet) -> None:

@@ -179,6 +179,10 @@ def test_a_folder_of_others_with_a_table_of_labels() -> None:
     folder([["file", "label", "c", "a", "b"], *([r[0], "x", r[3], r[1], r[2]] for r in rows[1:])])
     import_sets("in", SPEC, "back", overwrite=True)
     assert torch.equal(load_set("back").labels, PROBABILITIES), "columns are in another order"
+    with Path("in/labels.csv").open("a") as file:
+        file.write("\n\n")
+    import_sets("in", SPEC, "back", overwrite=True)
+    assert torch.equal(load_set("back").labels, PROBABILITIES), "empty lines are no rows"
     import_sets("in", SPEC, "back", overwrite=True, labels="hard")
     assert torch.equal(load_set("back").labels, PROBABILITIES.argmax(1))
     import_sets("in", SPEC, "back", overwrite=True, factor=2)
@@ -198,7 +202,7 @@ BAD_TABLES: dict[str, tuple[list[list[Any]], str]] = {
     "text": ([*table(LOGITS)[:-1], ["c/1.png", 0, 1, "one"]], "not a table of numbers"),
     "nan": ([*table(LOGITS)[:-1], ["c/1.png", 0, 1, "nan"]], "NaN or infinite"),
     "beyond float32": ([*table(LOGITS)[:-1], ["c/1.png", 0, 1, "1e300"]], "NaN or infinite"),
-    "an empty row": ([*table(LOGITS), []], "row 8 has 0 cells, expected 4"),
+    "a row too short after an empty one": ([*table(LOGITS), [], ["c/1.png"]], "row 9 has 1 cells, expected 4"),
 }
 
 
@@ -210,6 +214,7 @@ def test_a_table_that_does_not_fit_is_refused(what: str) -> None:
         import_sets("in", SPEC, "back")
     assert "\n" not in str(error.value)
     assert "in" in str(error.value)
+    assert ("not a table" in str(error.value)) == (what == "text")
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe\0", b'file,a,b,c\n"a/0.png', b"file,a,b,c\n" + b"x" * 200_000, b"\0" * 99])

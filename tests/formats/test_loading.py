@@ -37,6 +37,16 @@ def test_every_export_is_loaded(made: SyntheticSet, to: Format) -> None:
     assert found.provenance.method == "dm"
 
 
+def test_a_folder_of_another_program_is_loaded_with_its_spec(made: SyntheticSet) -> None:
+    export(made, "folder", "folder")
+    Path("folder/datacondense.json").unlink()
+    found = load_set("folder", spec=made.spec)
+    assert torch.equal(found.spec.pixels(found.images), made.spec.pixels(made.images))
+    assert load_set("run", spec=made.spec).fingerprint() == made.fingerprint()
+    with pytest.raises(DataNotFound, match="no synthetic set at folder"):
+        load_set("folder")
+
+
 def test_several_sets_are_not_one(made: SyntheticSet) -> None:
     export([made, made], "pt", "two.pt")
     with pytest.raises(InputError, match=r"two.pt holds 2 sets: dc.import_sets makes a run directory of each"):

@@ -1,5 +1,6 @@
 """Figures of scores: written whole, of a sane size, and with nothing where there is no score."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from matplotlib.container import BarContainer
 from PIL import Image
 
 from datacondense.evaluation.scores import Scores
+from datacondense.report.charts import confusion
 from datacondense.report.figures import bars, save_bars, save_heat_map
-from datacondense.report.marked import COLOURS, RANDOM_COLOUR, WHOLE_COLOUR
+from datacondense.report.marked import COLOURS, RANDOM_COLOUR, WHOLE_COLOUR, to_files, to_svg
 
 MANY = {f"ConvNetW{width}": [0.5, 0.6] for width in range(10, 22)}
 BOTH = pytest.mark.parametrize("draw", [save_bars, save_heat_map])
@@ -100,3 +102,12 @@ def test_baselines_are_grey_beside_sets() -> None:
     (axes,) = bars(dict.fromkeys(names, scores({"A": [0.5, 0.6]}))).axes
     drawn = [one for one in axes.containers if isinstance(one, BarContainer)]
     assert [colour(one) for one in drawn] == [COLOURS[0], RANDOM_COLOUR, COLOURS[1], WHOLE_COLOUR]
+
+
+def test_letters_that_the_font_lacks_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    names = ("\u65e5\u672c", "\U0001f600", "\u0628\u0627\u0628", "\u0915\u094d\u0937")
+    counts = np.eye(4, dtype=int).tolist()
+    assert names[0] in to_svg(partial(confusion, names, counts), "one")
+    assert set(to_files(partial(confusion, names, counts))) == {".svg", ".png"}
+    save_bars({name: scores({"MLP": [0.5, 0.6]}) for name in names}, tmp_path / "bars.png")
+    save_heat_map({name: scores({"MLP": [0.5, 0.6]}) for name in names}, tmp_path / "map.png")

@@ -21,6 +21,7 @@ from datacondense import InputError, Spec, SyntheticSet, condense, evaluate, imp
 from datacondense.cli.app import main
 from datacondense.cli.commands.condense import Condense
 from datacondense.cli.parsing import parse
+from datacondense.formats.local_paths import without_folders
 from datacondense.methods import DC, DistributionMatching, Method, Random
 from datacondense.pictures import from_png
 from datacondense.report import write_report
@@ -245,6 +246,32 @@ def test_the_command_of_a_run_gives_its_settings_again(method: Method) -> None:
         2,
         32,
     )
+
+
+def test_a_page_names_no_folder(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret place").mkdir()
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    place = tmp_path / "secret place"
+    images = np.random.default_rng(0).integers(0, 256, (8, 8, 8), np.uint8)
+    np.savez(place / "mine.npz", images=images, labels=np.arange(8) % 2)
+    (place / "p.py").write_text(
+        "from dataclasses import dataclass\nimport datacondense as dc\n"
+        "@dataclass(frozen=True, kw_only=True)\nclass Chosen(dc.methods.Random):\n"
+        '    """Random."""\n'
+        "METHODS = {'chosen': Chosen}\n"
+    )
+    words = ["--data", f"arrays:{place / 'mine.npz'}", "--plugin", str(place / "p.py"), "--ipc", "1", "--arch", "MLP"]
+    for run in ("a", "b"):
+        assert main(["condense", "chosen", *words, "--out", str(place / run / "run")]) == 0
+    assert main(["report", str(place / "a" / "run"), str(place / "b" / "run"), "--out", "page.html"]) == 0
+    for page in (Path("page.html"), place / "a" / "run" / "report.html"):
+        assert "secret place" not in page.read_text()
+        assert "condense chosen --plugin p.py --data arrays:mine.npz --ipc 1" in text_of(page)
+    made = Provenance(source={"source": "hub:/home/me/photos:small", "data_dir": "/home/me/data"})
+    assert without_folders(made).source == {"source": "hub:photos:small", "data_dir": "data"}
+    made = Provenance(source={"source": "hub:me/photos"})
+    assert without_folders(made).source == {"source": "hub:me/photos"}
 
 
 def test_no_command_where_it_cannot_be_said() -> None:

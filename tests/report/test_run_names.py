@@ -63,3 +63,9 @@ def test_a_run_is_named_once() -> None:
 def test_runs_are_named_by_their_directory_where_that_is_enough() -> None:
     assert path_names([Path("runs/a"), Path("runs/b")]) == ["a", "b"]
     assert path_names([Path("x/a"), Path("y/a")]) == ["x/a", "y/a"]
+    assert path_names([Path("/home/me/x/a"), Path("/home/me/y/a")]) == ["x/a", "y/a"]
+    assert path_names([Path("/home/me/x/a/1"), Path("/home/me/y/a/1"), Path("b")]) == ["x/a/1", "y/a/1", _tail("b")]
+
+
+def _tail(name: str) -> str:
+    return "/".join(Path(name).resolve().parts[-3:])

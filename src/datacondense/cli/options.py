@@ -8,12 +8,17 @@ from typing import Annotated, Any, Literal, TypeAlias
 import tyro
 
 from ..engine.execution import Compile, Compute, Precision
+from ..experiments.continual import RECORD
+from ..formats.export_marker import MARKER
+from ..run.directory import AUTO, EVALUATION, PROCESS, RUN, TESTED, WANDB
 from ..utils.errors import InputError
 from ..utils.paths import resolved
 from ..utils.ranges import Batch, Pause, Seconds, Snapshots, check_value
 
 Data: TypeAlias = Annotated[str, tyro.conf.arg(metavar="DATA")]
 """Data to condense."""
+_RECORDS = {RUN, EVALUATION, TESTED, PROCESS, AUTO, WANDB, RECORD, MARKER}
+"""Names of JSON files that commands read again."""
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -74,11 +79,15 @@ class AutoControl(RunControl):
     """Measure the speed of the candidates, print what would be tried, and write nothing."""
 
 
-def check_target(flag: str, path: Path | None) -> None:
+def check_target(flag: str, path: Path | None, suffix: str) -> None:
     """Check that a file can be written to `path`, before the work whose result it will hold.
 
+    A file that is there is replaced, so its name must end as such files do: no mistaken path replaces a set, or the
+    record of a run.
+
     Raises:
-        InputError: there is no such directory, or something is in the way that is no file. The message names `flag`.
+        InputError: there is no such directory, something is in the way that is no file, the name does not end with
+            `suffix`, or it is that of a record. The message names `flag`.
     """
     if path is None:
         return
@@ -86,6 +95,10 @@ def check_target(flag: str, path: Path | None) -> None:
         raise InputError(f"{flag} {path}: there is no directory {path.parent}")
     if path.exists() and not path.is_file():
         raise InputError(f"{flag} {path}: this is not a file: name a file")
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{flag} {path}: name a file that ends with {suffix}")
+    if path.name in _RECORDS and path.exists():
+        raise InputError(f"{flag} {path}: this is the record of a run, of its evaluation or of an export: name another")
 
 
 def seconds(flag: str, text: str, kind: Any = Seconds) -> float:

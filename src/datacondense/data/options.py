@@ -15,6 +15,11 @@ ReadProgress: TypeAlias = Callable[[str, int, int], None]
 """Receives the name of the work, the amount that is done, and the total."""
 
 
+def flag_of(name: str) -> str:
+    """Return the flag that sets an option of reading, other than at its default."""
+    return "--no-flip" if name == "flip" else f"--{name.replace('_', '-')}"
+
+
 def no_progress(_what: str, _done: int, _total: int) -> None:
     """Ignore progress."""
 
@@ -73,8 +78,7 @@ class ReadOptions(OtherReadOptions):
         """Raise InputError when one of the options `names`, which do not apply to `source`, is not at its default."""
         for name in self.non_default():
             if name in names:
-                flag = "no-flip" if name == "flip" else name.replace("_", "-")
-                raise InputError(f"--{flag} does not apply to {source}: leave it out")
+                raise InputError(f"{flag_of(name)} does not apply to {source}: leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

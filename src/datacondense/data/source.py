@@ -81,11 +81,8 @@ class DataSource(ReaderOptions):
 
     def _read(self, progress: ReadProgress) -> tuple[ImageSet, ImageSet]:
         """Return all training images, and the test images."""
-        of_plugin = self.source in DATASETS and DATASETS.origin(self.source)
-        if not (self.source in NAMED or of_plugin) and (self.source in DATASETS or ":" in self.source):
-            self.refuse(self.source, "data_dir")
+        check_options(self)
         if self.source in DATASETS:
-            self.refuse(self.source, *_FILE_OPTIONS)
             data_dir = None if self.data_dir is None else expanded(self.data_dir)
             return drop_small_classes(*DATASETS[self.source](data_dir, progress), self.min_per_class)
         prefix, colon, place = self.source.partition(":")
@@ -157,6 +154,16 @@ def load(
 
 def _source(source: str, data_dir: str | Path | None = None, **options: Any) -> DataSource:
     return DataSource(str(source), data_dir=None if data_dir is None else expanded(data_dir), **options)
+
+
+def check_options(source: DataSource) -> None:
+    """Raise InputError for an option that does not apply to a dataset known by name, or for a data_dir to others."""
+    name = source.source
+    of_plugin = name in DATASETS and DATASETS.origin(name)
+    if not (name in NAMED or of_plugin) and (name in DATASETS or ":" in name):
+        source.refuse(name, "data_dir")
+    if name in DATASETS:
+        source.refuse(name, *_FILE_OPTIONS)
 
 
 def known_spec(source: str) -> Spec | None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+from ..methods import METHODS
+from ..methods.selection import Selection
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
 from ..utils.text import mean_std
@@ -42,7 +44,9 @@ def render_card(item: ExportItem) -> str:
     """Return the text of README.md: the set, its provenance, its scores, and how to load it."""
     synthetic, spec, made = item.synthetic, item.synthetic.spec, item.synthetic.provenance
     size = next((name for limit, name in _SIZES if len(synthetic) < limit), "n>1M")
-    method = made.method or "an unknown method"
+    real, method = _is_selection(made.method), made.method or "an unknown method"
+    title = f"{spec.name}, {'real images chosen' if real else 'condensed'} by {method}"
+    kind, chosen = ("real training", f", chosen by {_cell(method)}") if real else ("synthetic", "")
     facts = {key: getattr(made, key) for key in _SHOWN if getattr(made, key) is not None}
     facts |= made.settings | dict(item.storage) | ({} if synthetic.recipe is None else {"recipe": _recipe(synthetic)})
     front = [
@@ -51,11 +55,11 @@ def render_card(item: ExportItem) -> str:
         "- image-classification",
         "size_categories:",
         f"- {size}",
-        f"pretty_name: {_quoted(f'{spec.name}, condensed by {method}')}",
+        f"pretty_name: {_quoted(title)}",
         "tags:",
         "- dataset-condensation",
         "- dataset-distillation",
-        "- synthetic",
+        *([] if real else ["- synthetic"]),
     ]
     return "\n".join(
         [
@@ -63,10 +67,10 @@ def render_card(item: ExportItem) -> str:
             *front,
             "---",
             "",
-            f"# {_cell(spec.name)}, condensed by {_cell(method)}",
+            f"# {_cell(title)}",
             "",
-            f"{len(synthetic)} synthetic images of {spec.classes} classes, {synthetic.per_class} of each, written by "
-            f"`datacondense`. They "
+            f"{len(synthetic)} {kind} images of {spec.classes} classes{chosen}, {synthetic.per_class} of each, written "
+            f"by `datacondense`. They "
             f"stand for the training set of {_cell(spec.name)}: networks are trained on them alone.",
             "",
             "## Scores",
@@ -84,6 +88,11 @@ def render_card(item: ExportItem) -> str:
             *_columns(synthetic),
         ]
     )
+
+
+def _is_selection(method: str | None) -> bool:
+    """Return whether a method chooses real images and changes none. Others, and those not known here, make images."""
+    return method is not None and method in METHODS and issubclass(METHODS[method], Selection)
 
 
 def _columns(synthetic: SyntheticSet) -> list[str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ..synthetic.set_path import MARKER
 from ..utils.files import read_json
 from ..utils.schema import Count, Fields, Line, Name, check
 
@@ -16,8 +17,6 @@ class MarkerFields(Fields, kw_only=True):
     sha256: Line | None = None
 
 
-MARKER = "datacondense.json"
-"""Name of the file. ImageFolder readers skip files in the root."""
 SEVERAL = "several "
 """Start of the layout of a directory of several exports; their format follows."""
 

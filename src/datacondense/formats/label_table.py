@@ -34,7 +34,7 @@ def read_label_table(directory: Path, files: Sequence[Path], names: Sequence[Seq
 
     Args:
         directory: The folder.
-        files: The N files in it, of which each has one row, in any order.
+        files: The N files in it, of which each has one row, in any order; empty lines are skipped.
         names: Names of the K columns, in the order of the classes: any of these lists. Others of the same names in
             another order are put in order.
 
@@ -52,7 +52,9 @@ def read_label_table(directory: Path, files: Sequence[Path], names: Sequence[Seq
         columns = next(rows, [])
         order = _order(columns, names)
         for number, row in enumerate(rows, 2):
-            index = position.get(_composed(row[0])) if row else None
+            if not row:  # an empty line, as editors leave at the end
+                continue
+            index = position.get(_composed(row[0]))
             if len(row) != len(columns):
                 raise InputError(f"row {number} has {len(row)} cells, expected {len(columns)}")
             if index is None or index in seen:
@@ -74,6 +76,8 @@ def _rows(path: Path) -> Iterator[Iterator[list[str]]]:
     try:
         with regular(path).open(encoding="utf-8-sig", newline="") as file:
             yield csv.reader(file, strict=True)
+    except InputError:  # it is a ValueError, of what does not fit
+        raise
     except (csv.Error, ValueError) as error:
         raise InputError(f"it is not a table of numbers ({' '.join(str(error).split())[:200]})") from None
 

@@ -7,7 +7,7 @@ from ..synthetic import set as set_file
 from ..synthetic.set import SyntheticSet
 from ..utils.errors import InputError
 from ..utils.paths import named
-from .export_marker import MARKER
+from .export_marker import has_marker
 from .importing import read_sets
 
 
@@ -16,8 +16,8 @@ def load_set(path: str | Path, *, spec: Spec | None = None) -> SyntheticSet:
 
     Args:
         path: A run directory; a .safetensors file, as `SyntheticSet.save` writes it; or an export: a folder of PNG
-            images, a directory for `datasets`, an .npz file or a .pt file.
-        spec: Describes the data of a file of another program, which does not describe itself.
+            images, a directory for `datasets`, an .npz file or a .pt file. With `spec`, also what other programs wrote.
+        spec: Describes the data of a file or folder of another program, which does not describe itself.
 
     Returns:
         The set, on the CPU.
@@ -27,8 +27,11 @@ def load_set(path: str | Path, *, spec: Spec | None = None) -> SyntheticSet:
         InputError: The file is damaged, holds several sets, or does not describe its images.
     """
     place = named(path)
-    is_export = (place / MARKER).is_file() if place.is_dir() else place.is_file() and place.suffix != ".safetensors"
-    if not is_export or (place / set_file.FILE_NAME).is_file():
+    if place.is_dir():
+        is_other = (spec is not None or has_marker(place)) and not (place / set_file.FILE_NAME).is_file()
+    else:
+        is_other = place.is_file() and place.suffix != ".safetensors"
+    if not is_other:
         return set_file.load_set(place)
     sets = read_sets(place, spec).sets
     if len(sets) > 1:

@@ -1,6 +1,5 @@
 """Figures of scores: a bar for each network, and a heat map over networks trained with and tested on."""
 
-import io
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from ..evaluation.scores import KMEANS, RANDOM, Scores
 from ..utils.atomic import write_bytes
 from ..utils.text import mean_std, printable
-from .marked import COLOURS, PLAIN, RANDOM_COLOUR, WHOLE_COLOUR, MarkedFigure, ink
+from .marked import COLOURS, PLAIN, RANDOM_COLOUR, WHOLE_COLOUR, MarkedFigure, ink, rendered
 
 _CELL, _LETTER = 1.1, 0.09  # inches: a cell of a heat map, and a letter of a legend
 _DPI = 150
@@ -145,6 +144,4 @@ def _accuracy_on(scores: Mapping[str, Scores]) -> str:
 
 def _save(figure: Figure, path: Path) -> None:
     FigureCanvasAgg(figure)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, rendered(figure, "png", dpi=_DPI))

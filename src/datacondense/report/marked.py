@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+import warnings
 from collections.abc import Callable
 from html import escape
 from typing import Any
@@ -55,6 +56,19 @@ Chart = Callable[[], MarkedFigure]
 """Draws a figure with the current settings of Matplotlib, so that it can be drawn for a page and for a file."""
 
 
+def rendered(figure: Figure, kind: str, **options: Any) -> bytes:
+    """Return the bytes of a figure that has its canvas: png or svg. options: those of `Figure.savefig`.
+
+    Matplotlib warns of each letter that its font lacks, such as those of Chinese names. They remain in an SVG, and are
+    boxes in a PNG.
+    """
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from|Matplotlib currently does not support")
+        figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
 def to_svg(chart: Chart, identity: str) -> str:
     """Return an SVG element for a page, with its marks. Its text stays text, and its colours are those of the page.
 
@@ -63,10 +77,8 @@ def to_svg(chart: Chart, identity: str) -> str:
     with matplotlib.rc_context({**_style(INK), "svg.hashsalt": identity}):
         figure = chart()
         FigureCanvasSVG(figure)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        text = rendered(figure, "svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
         marks = figure.marks()
-    text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor").replace(HEAT, "var(--heat)")
     text = re.sub(r"<(metadata|style)\b.*?</\1>", "", text, flags=re.DOTALL)
     text = re.sub(r'<(g|svg)([^>]*?) id="[A-Za-z0-9.]+_\d+"', r"<\1\2", text)  # ids that other figures have too
@@ -84,10 +96,8 @@ def to_files(chart: Chart) -> dict[str, bytes]:
         figure = chart()
         for suffix, canvas in ((".svg", FigureCanvasSVG), (".png", FigureCanvasAgg)):
             canvas(figure)
-            buffer = io.BytesIO()
             metadata = {"Date": None} if suffix == ".svg" else {}
-            figure.savefig(buffer, format=suffix[1:], dpi=200, facecolor="white", metadata=metadata)
-            found[suffix] = buffer.getvalue()
+            found[suffix] = rendered(figure, suffix[1:], dpi=200, facecolor="white", metadata=metadata)
     return found
 
 

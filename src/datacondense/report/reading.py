@@ -12,6 +12,7 @@ from ..evaluation.correlation import LossCorrelation, loss_correlation
 from ..evaluation.score_log import from_json, is_score_of, saved_scores
 from ..evaluation.scores import BESIDE, ProcessEntry, Scores
 from ..formats.accuracies import known_accuracies
+from ..formats.local_paths import without_folders
 from ..run import snapshots
 from ..run.directory import EVALUATION, PROCESS, RUN, RunDirectory
 from ..run.log import read_log
@@ -45,10 +46,10 @@ class Run:
             raise InputError(f"{path} is not a run directory: name one that `datacondense condense` has written")
         return Run(path, name, load_set(path))
 
-    @property
+    @cached_property
     def provenance(self) -> Provenance:
-        """The provenance of its set."""
-        return self.synthetic.provenance
+        """The provenance of its set, without the folders of data and plug-ins, as a page may be sent to others."""
+        return without_folders(self.synthetic.provenance)
 
     @cached_property
     def status(self) -> str:

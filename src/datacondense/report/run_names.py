@@ -84,9 +84,13 @@ def _short(text: Any) -> str | None:
 
 
 def path_names(paths: Sequence[Path]) -> list[str]:
-    """Return the name of each run's directory or file if these are unique, else the whole paths."""
-    short = [resolved(path).name for path in paths]
-    return short if len(set(short)) == len(paths) else [str(path) for path in paths]
+    """Return the name of each run's directory or file, with the folders before it that make the names unique."""
+    parts = [[part.strip("/\\") for part in resolved(path).parts] for path in paths]
+    for count in range(1, max(map(len, parts), default=0)):
+        short = ["/".join(part[-count:]) for part in parts]
+        if len(set(short)) == len(paths):
+            return short
+    return [str(path) for path in paths]
 
 
 def check_named_once(paths: Sequence[Path]) -> None:

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from ..data.spec import Spec, SpecFields
 from ..training.recipe import Recipe
-from ..utils.errors import DamagedFile, DataNotFound, InputError, naming
+from ..utils.errors import DamagedFile, InputError, naming
 from ..utils.files import read_tensors, write_tensors
 from ..utils.paths import named
 from ..utils.schema import Fields, check
 from .generated import LATENTS, Generated
 from .labelled_dataset import LabelledDataset
 from .provenance import CLASSES, Provenance, ProvenanceFields
+from .set_path import FILE_NAME, find_set
 from .shown_set import ShownSyntheticSet
 from .stored import Encoded, Stored
 from .targets import class_numbers, stored_classes
@@ -37,7 +38,6 @@ class Header(Fields, kw_only=True):
 
 FORMAT = 2
 """Version that is written; versions 1 and 2 are read."""
-FILE_NAME = "synthetic.safetensors"
 
 
 @final
@@ -191,13 +191,9 @@ def load_set(path: str | Path) -> SyntheticSet:
 
     Raises:
         DataNotFound: there is no set.
-        InputError: the file is damaged, or its images do not fit its header.
+        InputError: the file is damaged, its images do not fit its header, or it is an export.
     """
-    path = named(path)
-    if path.is_dir():
-        path = path / FILE_NAME
-    if not path.is_file():
-        raise DataNotFound(f"no synthetic set at {path}: give a run directory that `datacondense condense` has written")
+    path = find_set(path)
     tensors, header = read_tensors(path)
     with naming(path):
         spec, provenance, recipe = read_header(header)

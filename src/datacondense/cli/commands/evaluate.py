@@ -118,8 +118,8 @@ class Evaluate:
         for run, one in zip(runs, sets, strict=True):  # before any is trained on, and before a teacher learns
             with naming(run):
                 check_fit(one, test)
-        for flag, path in {"--out": self.out, "--figure": self.figure}.items():
-            check_target(flag, path)
+        check_target("--out", self.out, ".json")
+        check_target("--figure", self.figure, ".png")
         for path in (run / SCORES for run in runs):  # before the training: its scores are added there
             if path.exists():
                 regular(path)

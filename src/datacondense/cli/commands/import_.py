@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from ...data.options import ReadOptions
-from ...data.source import DataSource, known_spec
+from ...data.options import ReadOptions, flag_of
+from ...data.source import DataSource, check_options, known_spec
 from ...data.spec import Spec
 from ...formats import LabelKind, PixelScale, import_latents, import_sets
 from ...formats.label_kinds import DetectedLabels
@@ -58,7 +58,7 @@ class Import:
     """Replace an earlier import at DEST."""
 
     def run(self) -> None:
-        source = DataSource(self.data, **self.reading.non_default()) if self.data else None
+        source = self._source()
         if self.generator is not None:
             self._reject_for_latents()
             self._import_latents(self.generator, source)
@@ -84,6 +84,16 @@ class Import:
         print_line(f"{images} images in {'1 set' if len(runs) == 1 else f'{len(runs)} sets'}: {self.dest}")
         known = load_set(runs[0]).provenance.source
         print_line(f"next: datacondense evaluate {shlex.quote(str(self.dest))}" + ("" if known else " --data DATA"))
+
+    def _source(self) -> DataSource | None:
+        """Return the named data, or None. Raises InputError for options of reading that do not apply to these."""
+        if not self.data:
+            for name in self.reading.non_default():
+                raise InputError(f"{flag_of(name)}: is for the images of --data: name them too, or leave it out")
+            return None
+        source = DataSource(self.data, **self.reading.non_default())
+        check_options(source)  # those of a dataset whose files are not read would be recorded, and fail later
+        return source
 
     def _reject_for_latents(self) -> None:
         """Raise InputError for an option that does not apply to latents."""

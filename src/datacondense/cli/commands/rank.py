@@ -79,7 +79,7 @@ class Rank:
 
     def run(self) -> None:
         runs, sets = named_sets(self.run_dirs, "rank")
-        check_target("--out", self.out)
+        check_target("--out", self.out, ".json")
         train, test = real_images(runs, sets, data=self.data, reading=self.reading, which="test")
         names = path_names(runs)
         if self.teacher is not None and not any(one.soft for one in sets):

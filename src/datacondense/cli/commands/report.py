@@ -39,7 +39,7 @@ class Report:
             raise InputError("name a run, before the options: datacondense report RUN")
         runs = [run for path in self.run_dirs for run in find_runs(path)]
         out = self.out or runs[0] / REPORT
-        check_target("--out", self.out)
+        check_target("--out", self.out, ".html")
         if self.figures is not None and self.figures.exists() and not self.figures.is_dir():
             raise InputError(f"--figures {self.figures}: this is not a directory: name one")
         from ...report import write_report  # only here: its library of figures takes longer to import than all else

@@ -31,6 +31,6 @@ class Results:
         if self.json:
             print_json(best_records(self.results))
             return
-        check_target("--out", self.out)
+        check_target("--out", self.out, ".md")
         write_bytes(self.out, render_page(self.results).encode())
         print_line(str(self.out))

@@ -10,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from ... import pictures
-from ...data.options import ReadOptions
+from ...data.options import ReadOptions, flag_of
 from ...data.spec import Spec
 from ...evaluation.score_log import unchanged
 from ...report import process
@@ -115,13 +115,12 @@ class Show:
         if flags and len(self.run_dirs) > 1:
             raise InputError(f"{flags[0]} draws one set, not {len(self.run_dirs)}: name one run")
         check_named_once(self.run_dirs)
-        given = [*(["data"] if self.data is not None else []), *self.reading.non_default()]
+        given = ["--data"] if self.data is not None else [flag_of(name) for name in self.reading.non_default()]
         if given and not self.real:
-            flag = given[0].replace("_", "-")
-            raise InputError(f"--{flag}: is for the real images of --real: leave it out")
-        check_target("--out", self.out)
+            raise InputError(f"{given[0]}: is for the real images of --real: leave it out")
         if self.process and self.out is not None and self.out.suffix.lower() == ".gif":
             raise InputError(f"--out {self.out}: name the PNG; the GIF gets the same name with .gif")
+        check_target("--out", self.out, ".png")
 
     def _numbers(self, spec: Spec) -> list[int]:
         """Return the chosen classes, by name or else by number, each once."""
