@@ -241,7 +241,7 @@ def test_steps_of_a_memory(work: Path) -> None:
 
     def parted() -> None:
         one = dc.load_set(path)
-        list(rehearsal.split_memory(one, rehearsal.recorded_steps(one, toy(), 3), work / "parts"))
+        list(rehearsal.split_memory(one, rehearsal.recorded_steps(one, toy(), 3), work / "parts", overwrite=False))
 
     judge = Judge()
     judge("as it was", parted, learned)

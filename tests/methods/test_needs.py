@@ -113,7 +113,7 @@ def test_what_is_allowed_has_an_effect(case: str, names: list[str], toy) -> None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layered(DistributionMatching):
+class Layered(DistributionMatching):  # pyright: ignore[reportGeneralTypeIssues]
     """A setting with a made default, and one without any, both without effect unless `layers` is on."""
 
     layers: bool = False

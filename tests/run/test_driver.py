@@ -152,7 +152,7 @@ def test_resume_under_other_settings_says_which_and_refuses(toy, tmp_path, chang
 
 
 @dataclass(frozen=True, kw_only=True)
-class Namesake(DistributionMatching):
+class Namesake(DistributionMatching):  # pyright: ignore[reportGeneralTypeIssues]
     """Its settings have the names of other entries of run.json."""
 
     precision: str = "coarse"
