@@ -101,7 +101,8 @@ def words(command: str) -> list[str]:
         "evaluate": "evaluate absent",
         "show": "show absent",
         "continual scenario": "continual",
-        "import": "import absent.pt run",
+        "import": "import absent.pt run --data digits",
+        "label": "label absent --out labelled",
         "reproduce": "reproduce dc/mnist/1 --data digits",
     }
     return start.get(command, command).split()
