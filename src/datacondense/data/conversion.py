@@ -23,7 +23,7 @@ from .registry import DATASETS, SOURCE_FORMS
 from .source import DataSource
 from .sources.tables import Pairs, Rows, frame_pairs, is_frame, is_hub_table
 from .sources.torch_dataset import read_whole
-from .spec import Spec
+from .spec import Spec, check_fit_of
 from .splits import TESTS, TRAINS, named_like
 from .statistics import Statistics
 
@@ -182,21 +182,19 @@ def _loaded(source: DataSource, asked: _Asked) -> ImageSet:
 
 def _refuse(what: str, names: Sequence[str], asked: _Asked) -> None:
     """Raise InputError for the first of some arguments, or a name of the set, which do not apply to `what`."""
-    for name in [*names, *([] if asked.name is None else ["name"])]:
-        raise InputError(f"{name} does not apply to {what}: leave it out, or give the images themselves")
+    refused = [*names, *([] if asked.name is None else ["name"])]
+    if refused:
+        raise InputError(f"{refused[0]} does not apply to {what}: leave it out, or give the images themselves")
 
 
 def _fitted(found: ImageSet, asked: _Asked) -> ImageSet:
     """Return images with the labels and the statistics of the training set that they belong to, if one is given."""
-    spec = asked.spec
-    difference = "" if spec is None else spec.difference(found.spec)
-    if spec is None or not difference:
+    spec, own = asked.spec, found.spec
+    if spec is None or not spec.difference(own):
         return found
-    own = found.spec
     known = spec.shape == own.shape and set(own.class_names) <= set(spec.class_names)
     if asked.part == "train" or not known or _scaled(spec) != _scaled(own):
-        part = "training" if asked.part == "train" else "test"
-        raise InputError(f"the {part} images of {own.name!r} do not fit the set made from {spec.name!r}: {difference}")
+        check_fit_of(spec, own, "training" if asked.part == "train" else "test")
     warn_of(Statistics.measure(found.images).far_from(spec.mean, spec.std))
     return found.under(replace(spec, name=own.name))
 

@@ -163,6 +163,14 @@ class Spec:
         return cls(one.name, tuple(one.class_names), one.shape, tuple(one.mean), tuple(one.std), one.flip, encoding)
 
 
+def check_fit_of(spec: Spec, other: Spec, part: str) -> None:
+    """Raise InputError unless the images of `other`, those of a `part` such as test, are as those of `spec`."""
+    if difference := spec.difference(other):
+        raise InputError(
+            f"the {part} images of {other.name!r} do not fit the set made from {spec.name!r}: {difference}"
+        )
+
+
 def _is_name(value: object) -> bool:
     """Return True for text that fits one printed line."""
     return (

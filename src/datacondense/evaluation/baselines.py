@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ..data.image_set import ImageSet
+from ..data.spec import check_fit_of
 from ..methods import DistributionMatching, Random
 from ..run.driver import condense
 from ..synthetic.provenance import CLASSES
 from ..synthetic.set import SyntheticSet
-from ..utils.errors import InputError
 from .scores import BESIDE, KMEANS, RANDOM
 from .viewed_set import views_of, with_views
 
@@ -83,9 +83,7 @@ def _seen_as(synthetic: SyntheticSet, images: SyntheticSet) -> SyntheticSet:
 
 def _check_real(sets: Sequence[SyntheticSet], real: ImageSet) -> None:
     for one in sets:
-        if difference := one.spec.difference(real.spec):
-            names = f"{real.spec.name!r} do not fit the set made from {one.spec.name!r}"
-            raise InputError(f"the training images of {names}: {difference}")
+        check_fit_of(one.spec, real.spec, "training")
 
 
 def _counts(synthetic: SyntheticSet, real: ImageSet) -> tuple[int, ...]:

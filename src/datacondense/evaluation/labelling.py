@@ -12,6 +12,7 @@ from .. import networks
 from ..augment.mix import MixKind
 from ..data.conversion import AnyImages, as_image_set
 from ..data.image_set import ImageSet
+from ..data.spec import check_fit_of
 from ..drawing.progress_bar import progress_bar
 from ..engine.execution import Compute, ComputeOptions, resolve_compute
 from ..methods import Method, Random
@@ -207,9 +208,7 @@ def _checked(
         raise InputError(f"{synthetic!r} is not a set: give the result of load_set or condense")
     if isinstance(synthetic.stored, Generated):
         raise InputError("latents make their images by class, so they take no other labels: export and import the set")
-    if difference := synthetic.spec.difference(train.spec):
-        names = f"{train.spec.name!r} do not fit the set made from {synthetic.spec.name!r}"
-        raise InputError(f"the training images of {names}: {difference}")
+    check_fit_of(synthetic.spec, train.spec, "training")
     moment = options.get("moment")
     training = training_beside(
         synthetic,

@@ -1,11 +1,10 @@
 """Plan an evaluation before it: what fits together, how each network is computed, the work of each epoch."""
 
 from ..data.image_set import ImageSet
-from ..data.spec import Spec
+from ..data.spec import Spec, check_fit_of
 from ..engine.cost import training_cost
 from ..engine.execution import Compute, Execution, resolve_device
 from ..synthetic.set import SyntheticSet, check_labels
-from ..utils.errors import InputError
 from .protocol import Protocol
 
 
@@ -13,11 +12,7 @@ def check_fit(examples: SyntheticSet | ImageSet, test: ImageSet) -> None:
     """Raise InputError unless the test images have the classes and the shape of the set."""
     if isinstance(examples, SyntheticSet):
         check_labels(len(examples.images), examples.labels, examples.spec)
-    difference = examples.spec.difference(test.spec)
-    if difference:
-        raise InputError(
-            f"the test images of {test.spec.name!r} do not fit the set made from {examples.spec.name!r}: {difference}"
-        )
+    check_fit_of(examples.spec, test.spec, "test")
 
 
 def plan_networks(
